@@ -1,0 +1,227 @@
+//! The bodies of the HTTP API and the frames of the live stream, used by both ends.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::handle::{Handle, ServerName};
+use crate::identity::{Primary, PublicIdentity};
+use crate::registration::HandleRegistration;
+use crate::signed::{Signed, Verified};
+use crate::time::Timestamp;
+
+/// The most bytes that a request's body may have: 512 KiB.
+pub const MAX_BODY_BYTES: usize = 512 * 1024;
+/// How many items a page of the inbox has when the query does not say.
+pub const DEFAULT_PAGE_ITEMS: u64 = 100;
+/// How many items a page of the inbox has at most.
+pub const MAX_PAGE_ITEMS: u64 = 1000;
+/// A page of the inbox ends when its envelopes reach 2 MiB.
+pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// `GET /v1/u/{handle}`, `GET /v1/by-primary/{key}` and the answer to a registration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Lookup {
+    /// The handle.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "alice"))]
+    pub handle: Handle,
+    /// `<handle>@<server>`.
+    pub fqhn: String,
+    /// The key that holds the handle.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub primary: Primary,
+    /// Where the signed history of the key is.
+    pub sigchain_url: String,
+    /// When the server accepted the registration.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub registered_at: Timestamp,
+    /// The signed object as accepted. A client believes nothing else of this answer before it has verified this.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub registration: Box<RawValue>,
+}
+
+/// The answer of a registry does not prove what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server's answer does not prove that this handle belongs to this key")]
+pub struct LookupNotProven;
+
+impl Lookup {
+    /// Verifies that the owner of the key signed that this handle on `server` is theirs, and that the answer says
+    /// the same. The caller still compares handle or key with what it asked for.
+    ///
+    /// # Errors
+    /// [`LookupNotProven`] when anything disagrees.
+    pub fn verify(&self, server: &ServerName) -> Result<(Handle, PublicIdentity), LookupNotProven> {
+        let registration = Self::verify_registration(self.registration.get())?;
+        let agrees = registration.handle() == self.handle.as_str()
+            && registration.server() == server.as_str()
+            && registration.primary().primary() == self.primary;
+        if agrees { Ok((self.handle.clone(), *registration.primary())) } else { Err(LookupNotProven) }
+    }
+
+    fn verify_registration(json: &str) -> Result<Verified<HandleRegistration>, LookupNotProven> {
+        let signed: Signed<HandleRegistration> =
+            Signed::parse(json.as_bytes()).map_err(|_| LookupNotProven)?;
+        signed.verify().map_err(|_| LookupNotProven)
+    }
+}
+
+/// `POST /v1/messages`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SendMessage {
+    /// The recipient on this server.
+    #[cfg_attr(feature = "openapi", schema(example = "bob"))]
+    pub to: String,
+    /// The envelope, any JSON object up to 256 KiB; its bytes are kept as they came.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub envelope: Box<RawValue>,
+}
+
+/// The answer to [`SendMessage`], given once the row is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MessageStored {
+    /// Its place in the recipient's inbox.
+    pub seq: u64,
+    /// When the server stored it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+/// One envelope in an inbox.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InboxItem {
+    /// Its place in this inbox.
+    pub seq: u64,
+    /// The envelope's bytes as they were posted.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub envelope: Box<RawValue>,
+    /// When the server stored it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+}
+
+/// `GET /v1/inbox/{handle}`: items after the cursor, in order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InboxPage {
+    /// The items.
+    pub items: Vec<InboxItem>,
+    /// The cursor for the next page: the last item's seq, or the cursor asked with.
+    pub next: u64,
+    /// 16 hexadecimal digits, chosen anew when a database is created or restored. When it changes, a client reads
+    /// again from 0 and skips what it holds.
+    pub epoch: String,
+}
+
+/// The first frame from the client on `GET /v1/inbox/{handle}/live`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LiveHello {
+    /// The cursor to read from.
+    pub since: u64,
+    /// A [`crate::caller_auth`] header value, signed for GET and `/v1/inbox/<handle>/live?since=<n>`, empty body.
+    pub auth: String,
+}
+
+/// The path and query that a [`LiveHello`] signs.
+pub fn live_target(handle: &Handle, since: u64) -> String {
+    format!("/v1/inbox/{handle}/live?since={since}")
+}
+
+/// A frame from the server on the live stream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum LiveFrame {
+    /// Items after the cursor, in order: the backlog first, then as they arrive.
+    Items {
+        /// As in [`InboxPage`].
+        epoch: String,
+        /// As in [`InboxPage`].
+        items: Vec<InboxItem>,
+    },
+    /// Once, at the end of the backlog.
+    CaughtUp {
+        /// As in [`InboxPage`].
+        epoch: String,
+        /// The cursor reached.
+        caught_up: u64,
+    },
+}
+
+/// The live stream's close code for bad authentication, a deleted account or a rotated key.
+pub const CLOSE_UNAUTHORIZED: u16 = 4401;
+
+/// `GET /v1/config`: what a client needs to know before it does anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServerConfig {
+    /// The name behind the `@`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "kez.lat"))]
+    pub server: ServerName,
+    /// The server's version.
+    pub version: String,
+    /// Sizes.
+    pub limits: Limits,
+    /// Who may register.
+    pub registration: RegistrationMode,
+    /// The address pattern of the live stream, with `{handle}` to fill in; a path on this origin.
+    pub live_url: Option<String>,
+    /// Where browsers reach NATS, where they can.
+    pub nats_ws_url: Option<String>,
+}
+
+/// The sizes that a client must keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Limits {
+    /// The most bytes of an envelope's JSON.
+    pub envelope_bytes: u64,
+    /// The most bytes of a request's body.
+    pub body_bytes: u64,
+    /// The most items of an inbox page.
+    pub page_items: u64,
+    /// The most bytes of an inbox page.
+    pub page_bytes: u64,
+}
+
+impl Limits {
+    /// What this version keeps to.
+    pub const PROTOCOL: Self = Self {
+        envelope_bytes: crate::envelope::MAX_BYTES as u64,
+        body_bytes: MAX_BODY_BYTES as u64,
+        page_items: MAX_PAGE_ITEMS,
+        page_bytes: MAX_PAGE_BYTES as u64,
+    };
+}
+
+/// Who may register on a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationMode {
+    /// Anybody.
+    Open,
+    /// Whoever holds an invitation.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+/// `GET /v1/healthz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// The name behind the `@`.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "kez.lat"))]
+    pub server: ServerName,
+    /// The server's version.
+    pub version: String,
+}

@@ -1,0 +1,16 @@
+//! Lower-case hexadecimal of a fixed length: the only spelling this protocol accepts.
+
+/// `bytes` in lower-case hexadecimal.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    base16ct::lower::encode_string(bytes)
+}
+
+/// The `N` bytes that `text` spells in exactly `2 N` lower-case hexadecimal digits, or `None`.
+pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    base16ct::lower::decode(text, &mut bytes).ok()?;
+    Some(bytes)
+}

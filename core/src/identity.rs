@@ -1,0 +1,307 @@
+//! Who somebody is: an ed25519 key (RFC 8032), the X25519 key that follows from it (RFC 7748), and the one place
+//! where a public key is accepted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::hex;
+use crate::signature::{BadSignature, Signature};
+
+/// The 32-byte ed25519 seed that is an identity. Wiped from memory when dropped; never printed.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Seed([u8; 32]);
+
+impl Seed {
+    /// A seed from its bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A fresh seed from a cryptographic generator.
+    pub fn random(rng: &mut impl rand_core::CryptoRng) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The bytes themselves; whoever holds them is the person.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+/// A public key as it is written, `ed25519:<64 lower-case hex>`: well spelled, but not yet known to be a usable
+/// point. Good for naming and comparing; only [`PublicIdentity`] verifies and agrees on secrets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Primary([u8; 32]);
+
+/// The text is not `ed25519:` and 64 lower-case hexadecimal digits, or the point is one that must not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a usable ed25519 public key")]
+pub struct InvalidKey;
+
+impl Primary {
+    /// The 64 hexadecimal digits after `ed25519:`.
+    pub fn hex(&self) -> String {
+        hex::encode(&self.0)
+    }
+}
+
+impl FromStr for Primary {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        text.strip_prefix("ed25519:").and_then(hex::decode).map(Self).ok_or(InvalidKey)
+    }
+}
+
+impl fmt::Display for Primary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ed25519:{}", self.hex())
+    }
+}
+
+impl fmt::Debug for Primary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Primary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Primary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// A public key that was accepted: canonical, not of small order, free of torsion.
+///
+/// There is no way to make one but [`PublicIdentity::parse`] and one's own [`SecretIdentity`].
+#[derive(Clone, Copy)]
+pub struct PublicIdentity {
+    primary: Primary,
+    key: VerifyingKey,
+}
+
+impl PublicIdentity {
+    /// Accepts a public key: the spelling is `ed25519:<64 lower-case hex>`, the point decompresses, re-compresses to
+    /// the same bytes, is not of small order and is free of torsion.
+    ///
+    /// Without the last two checks anybody could sign for some keys, and sixteen keys would share one secret.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] for everything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidKey> {
+        Self::try_from(text.parse::<Primary>()?)
+    }
+
+    /// The key as it is written.
+    pub const fn primary(&self) -> Primary {
+        self.primary
+    }
+
+    /// Checks a signature with dalek's `verify_strict`.
+    ///
+    /// # Errors
+    /// [`BadSignature`] when it does not hold.
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        self.key.verify_strict(message, &signature.to_dalek()).map_err(|_| BadSignature)
+    }
+
+    /// The X25519 public key: the Edwards point mapped to u = (1 + y) / (1 - y) (RFC 7748, section 4.1).
+    pub fn x25519_public(&self) -> [u8; 32] {
+        self.key.to_montgomery().to_bytes()
+    }
+}
+
+impl TryFrom<Primary> for PublicIdentity {
+    type Error = InvalidKey;
+
+    fn try_from(primary: Primary) -> Result<Self, InvalidKey> {
+        let point = CompressedEdwardsY(primary.0).decompress().ok_or(InvalidKey)?;
+        if point.compress().0 != primary.0 || point.is_small_order() || !point.is_torsion_free() {
+            return Err(InvalidKey);
+        }
+        let key = VerifyingKey::from_bytes(&primary.0).map_err(|_| InvalidKey)?;
+        Ok(Self { primary, key })
+    }
+}
+
+impl PartialEq for PublicIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        self.primary == other.primary
+    }
+}
+
+impl Eq for PublicIdentity {}
+
+impl fmt::Display for PublicIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.primary.fmt(f)
+    }
+}
+
+impl fmt::Debug for PublicIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.primary.fmt(f)
+    }
+}
+
+impl Serialize for PublicIdentity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.primary.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicIdentity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(Primary::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A person's own keys, derived from the [`Seed`]. Wiped from memory when dropped; never printed.
+pub struct SecretIdentity {
+    seed: Seed,
+    signing: SigningKey,
+    agreement: x25519_dalek::StaticSecret,
+    public: PublicIdentity,
+}
+
+impl SecretIdentity {
+    /// The keys of this seed. X25519 uses the clamped first half of SHA-512(seed).
+    pub fn from_seed(seed: Seed) -> Self {
+        let signing = SigningKey::from_bytes(seed.as_bytes());
+        let scalar = Zeroizing::new(signing.to_scalar_bytes());
+        let key = signing.verifying_key();
+        let public = PublicIdentity { primary: Primary(key.to_bytes()), key };
+        Self { seed, signing, agreement: x25519_dalek::StaticSecret::from(*scalar), public }
+    }
+
+    /// The public half.
+    pub const fn public(&self) -> PublicIdentity {
+        self.public
+    }
+
+    /// The seed, to be shown as words or stored sealed.
+    pub const fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// Signs bytes that this crate composed itself. Not public: an identity key never signs what somebody else chose.
+    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
+        Signature::from_bytes(self.signing.sign(message).to_bytes())
+    }
+
+    /// X25519 with somebody's public key.
+    ///
+    /// # Errors
+    /// [`NoSharedSecret`] when the result is all zero.
+    pub fn agree(&self, theirs: &PublicIdentity) -> Result<SharedSecret, NoSharedSecret> {
+        let shared = self.agreement.diffie_hellman(&theirs.x25519_public().into());
+        if !shared.was_contributory() {
+            return Err(NoSharedSecret);
+        }
+        Ok(SharedSecret(shared.to_bytes()))
+    }
+}
+
+impl fmt::Debug for SecretIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretIdentity({})", self.public)
+    }
+}
+
+/// What X25519 gave for one pair of people: 32 bytes, the same from both sides, never all zero.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SharedSecret([u8; 32]);
+
+impl SharedSecret {
+    /// The raw output of X25519, input keying material for HKDF.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SharedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedSecret(..)")
+    }
+}
+
+/// X25519 gave an all-zero secret (RFC 7748, section 6.1), which everybody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key agreement gave no secret")]
+pub struct NoSharedSecret;
+
+/// Somebody whose key one has accepted, with the secret shared with them: agreed once, used for every message.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    identity: PublicIdentity,
+    shared: SharedSecret,
+}
+
+impl Peer {
+    /// Agrees on the secret between `me` and `them` (who may be the same, for copies to oneself).
+    ///
+    /// # Errors
+    /// [`NoSharedSecret`] when the agreement gives nothing.
+    pub fn new(me: &SecretIdentity, them: PublicIdentity) -> Result<Self, NoSharedSecret> {
+        Ok(Self { identity: them, shared: me.agree(&them)? })
+    }
+
+    /// Their key.
+    pub const fn identity(&self) -> &PublicIdentity {
+        &self.identity
+    }
+
+    pub(crate) const fn shared(&self) -> &SharedSecret {
+        &self.shared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_never_shows_a_secret() {
+        let me = SecretIdentity::from_seed(Seed::from_bytes([7; 32]));
+        let peer = Peer::new(&me, me.public()).unwrap();
+        for text in [format!("{:?}", me.seed()), format!("{me:?}"), format!("{peer:?}")] {
+            assert!(!text.contains("0707") && !text.contains("7, 7"), "{text}");
+            assert!(!text.contains(&hex::encode(peer.shared().as_bytes())), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alias_of_a_key_is_another_name_or_none() {
+        let primary = SecretIdentity::from_seed(Seed::from_bytes([7; 32])).public().to_string();
+        assert!(PublicIdentity::parse(&primary).is_ok());
+        for alias in [
+            primary.to_uppercase(),
+            primary.replace("ed25519:", "ED25519:"),
+            primary.replace("ed25519:", ""),
+            format!(" {primary}"),
+            format!("{primary}\n"),
+            format!("{primary}00"),
+        ] {
+            assert_eq!(PublicIdentity::parse(&alias), Err(InvalidKey), "{alias:?}");
+        }
+    }
+}

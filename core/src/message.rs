@@ -1,0 +1,242 @@
+//! What stands inside an envelope: one JSON object, padded so that its length says little.
+//!
+//! ```json
+//! {"id": "<ULID>", "kind": "text", "text": "...", "sent_at": "...",
+//!  "chain": {"id": "<16 hex>", "n": 17, "prev": "<envelope hash>"}, "pad": "   "}
+//! ```
+//!
+//! The copy that one keeps for one's own other browsers is sealed to oneself: kind `sent`, with the recipient under
+//! `to` and the message as it was sent under `message`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::canonical_json::{self, Numbers};
+use crate::envelope::EnvelopeHash;
+use crate::identity::Primary;
+use crate::time::Timestamp;
+
+/// Where a message stands in the row of everything one installation has sent to one recipient: lets the receiver
+/// notice what was dropped, reordered or replayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The installation, 16 hexadecimal digits chosen at random.
+    pub id: String,
+    /// 1 for the first message to this recipient, then one more each time.
+    pub n: u64,
+    /// The envelope before this one, none for the first.
+    pub prev: Option<EnvelopeHash>,
+}
+
+/// A message that we send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextMessage {
+    /// A ULID, the same in the copy to oneself and in every retry.
+    pub id: String,
+    /// What was written.
+    pub text: String,
+    /// When the person pressed Send.
+    pub sent_at: Timestamp,
+}
+
+/// What a plaintext says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Words from the sender.
+    Text(String),
+    /// A copy of something that one sent oneself.
+    Sent {
+        /// Whom it was sent to.
+        to: Primary,
+        /// What was sent.
+        message: Box<Message>,
+    },
+    /// A kind that this version does not know. Kept, and shown as an unsupported message.
+    Unsupported {
+        /// The kind's name.
+        kind: String,
+    },
+}
+
+/// A plaintext as received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The sender's name for it, unique per sender: any text up to 64 bytes.
+    pub id: String,
+    /// When the sender says that it was sent.
+    pub sent_at: Option<Timestamp>,
+    /// Its place among the sender's messages, where given.
+    pub chain: Option<Chain>,
+    /// What it says.
+    pub content: Content,
+}
+
+/// The plaintext is not what this protocol puts into an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the plaintext is malformed")]
+pub struct MalformedMessage;
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Outgoing<'a> {
+    Text {
+        #[serde(flatten)]
+        message: &'a TextMessage,
+        chain: &'a Chain,
+        pad: &'a str,
+    },
+    Sent {
+        id: &'a str,
+        sent_at: Timestamp,
+        to: Primary,
+        message: Inner<'a>,
+        chain: &'a Chain,
+        pad: &'a str,
+    },
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    kind: &'static str,
+    #[serde(flatten)]
+    message: &'a TextMessage,
+}
+
+impl TextMessage {
+    /// The padded plaintext for the recipient.
+    pub fn to_plaintext(&self, chain: &Chain) -> Vec<u8> {
+        padded(|pad| to_json(&Outgoing::Text { message: self, chain, pad }))
+    }
+
+    /// The padded plaintext of the copy to oneself, in one's own chain to oneself.
+    pub fn to_own_copy(&self, to: Primary, chain: &Chain) -> Vec<u8> {
+        let message = || Inner { kind: "text", message: self };
+        padded(|pad| {
+            to_json(&Outgoing::Sent {
+                id: &self.id,
+                sent_at: self.sent_at,
+                to,
+                message: message(),
+                chain,
+                pad,
+            })
+        })
+    }
+}
+
+impl Message {
+    /// Reads a plaintext. Only `id` and `kind` are required; unknown fields are ignored.
+    ///
+    /// # Errors
+    /// [`MalformedMessage`] when it is no JSON object with these two, or when a known field has another type.
+    pub fn parse(plaintext: &[u8]) -> Result<Self, MalformedMessage> {
+        let value = canonical_json::parse(plaintext, Numbers::Any).map_err(|_| MalformedMessage)?;
+        Self::from_value(value)
+    }
+
+    fn from_value(value: Value) -> Result<Self, MalformedMessage> {
+        let fields: Fields = serde_json::from_value(value).map_err(|_| MalformedMessage)?;
+        if fields.id.is_empty() || fields.id.len() > 64 {
+            return Err(MalformedMessage);
+        }
+        let content = match (fields.kind.as_str(), fields.text, fields.to, fields.message) {
+            ("text", Some(text), ..) => Content::Text(text),
+            ("sent", _, Some(to), Some(message)) => {
+                Content::Sent { to, message: Box::new(Self::from_value(message)?) }
+            }
+            ("text" | "sent", ..) => return Err(MalformedMessage),
+            _ => Content::Unsupported { kind: fields.kind },
+        };
+        Ok(Self { id: fields.id, sent_at: fields.sent_at, chain: fields.chain, content })
+    }
+}
+
+#[derive(Deserialize)]
+struct Fields {
+    id: String,
+    kind: String,
+    text: Option<String>,
+    to: Option<Primary>,
+    message: Option<Value>,
+    sent_at: Option<Timestamp>,
+    chain: Option<Chain>,
+}
+
+fn to_json(message: &Outgoing<'_>) -> Vec<u8> {
+    let json = serde_json::to_vec(message);
+    debug_assert!(json.is_ok(), "text, numbers and text keys always serialise");
+    json.unwrap_or_default()
+}
+
+/// Fills `pad` with spaces up to the next Padmé size.
+fn padded(json: impl Fn(&str) -> Vec<u8>) -> Vec<u8> {
+    let bare = json("").len();
+    json(&" ".repeat(padme(bare) - bare))
+}
+
+/// The Padmé size of a length: lengths in between leak at most O(log log n) bits and cost at most 12 % more
+/// (Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", 2019, section 4).
+pub fn padme(length: usize) -> usize {
+    if length < 2 {
+        return length;
+    }
+    let exponent = length.ilog2();
+    let mantissa = exponent.ilog2() + 1;
+    let last_bits = exponent.saturating_sub(mantissa);
+    let mask = (1 << last_bits) - 1;
+    (length + mask) & !mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padme_sizes() {
+        // From the definition in the paper: the low E - S bits are zero.
+        for (length, padded) in [(0, 0), (1, 1), (8, 8), (9, 10), (100, 104), (1000, 1024), (1025, 1088)] {
+            assert_eq!(padme(length), padded, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_composed_reads_back_padded() {
+        let message = TextMessage {
+            id: "01JDABCDEFGHJKMNPQRSTVWXYZ".into(),
+            text: "Grüße 🦀".into(),
+            sent_at: Timestamp::from_unix(1_795_374_000),
+        };
+        let chain = Chain { id: "00112233aabbccdd".into(), n: 1, prev: None };
+        let plaintext = message.to_plaintext(&chain);
+        assert_eq!(plaintext.len(), padme(plaintext.len()));
+        let read = Message::parse(&plaintext).unwrap();
+        assert_eq!(read.content, Content::Text("Grüße 🦀".into()));
+        assert_eq!((read.chain, read.sent_at), (Some(chain.clone()), Some(message.sent_at)));
+
+        let to = format!("ed25519:{}", "0a".repeat(32)).parse().unwrap();
+        let copy = message.to_own_copy(to, &chain);
+        assert_eq!(copy.len(), padme(copy.len()));
+        let Content::Sent { to: whom, message: inner } = Message::parse(&copy).unwrap().content else {
+            panic!("not a copy");
+        };
+        assert_eq!((whom, inner.content), (to, Content::Text("Grüße 🦀".into())));
+    }
+
+    #[test]
+    fn unknown_kinds_are_kept_and_odd_ones_refused() {
+        let unknown = Message::parse(br#"{"id":"a","kind":"poll","question":1.5}"#).unwrap();
+        assert_eq!(unknown.content, Content::Unsupported { kind: "poll".into() });
+        for odd in [
+            &br#"{"id":"a"}"#[..],
+            br#"{"kind":"text","text":"x"}"#,
+            br#"{"id":"a","kind":"text"}"#,
+            br#"{"id":"","kind":"text","text":"x"}"#,
+            br#"{"id":"a","kind":"text","text":"x","text":"y"}"#,
+            br#"{"id":"a","kind":"sent"}"#,
+            b"hello",
+            b"\xff",
+        ] {
+            assert_eq!(Message::parse(odd), Err(MalformedMessage));
+        }
+    }
+}

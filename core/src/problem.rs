@@ -1,0 +1,136 @@
+//! Errors on the wire: problem details (RFC 9457) with a `code` that programs read.
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, for programs. The text form is snake case and never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// The request cannot be read: no JSON, a wrong shape, an unknown or repeated parameter.
+    Malformed,
+    /// The signature of a signed object does not hold.
+    BadSignature,
+    /// The object was signed for another server.
+    WrongServer,
+    /// The handle breaks the rule.
+    InvalidHandle,
+    /// The handle is kept back.
+    ReservedHandle,
+    /// The object was made too long ago, or in the future.
+    Stale,
+    /// Somebody holds this handle.
+    HandleTaken,
+    /// This key already holds a handle.
+    PrimaryTaken,
+    /// Nobody holds this handle or key.
+    UnknownHandle,
+    /// The authentication is missing, malformed, stale or wrong.
+    Unauthorized,
+    /// The envelope is over 256 KiB.
+    EnvelopeTooLarge,
+    /// The body is over the limit of this server.
+    BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// The content type is not `application/json`.
+    UnsupportedMediaType,
+    /// There is no such route.
+    NotFound,
+    /// The route does not take this method.
+    MethodNotAllowed,
+    /// Too many requests; `Retry-After` says when to come back.
+    RateLimited,
+    /// The server is busy or its storage does not answer; `Retry-After` says when to come back.
+    Unavailable,
+    /// The server's storage is full.
+    StorageFull,
+    /// The server took too long.
+    Timeout,
+    /// A fault of the server, logged there under the request id.
+    Internal,
+    /// A code that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl ProblemCode {
+    /// The HTTP status that goes with the code.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed
+            | Self::WrongServer
+            | Self::InvalidHandle
+            | Self::ReservedHandle
+            | Self::Stale
+            | Self::UnsupportedMediaType => 400,
+            Self::BadSignature | Self::Unauthorized => 401,
+            Self::UnknownHandle | Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::BodyTimeout => 408,
+            Self::HandleTaken | Self::PrimaryTaken => 409,
+            Self::EnvelopeTooLarge | Self::BodyTooLarge => 413,
+            Self::RateLimited => 429,
+            Self::Internal | Self::Unknown => 500,
+            Self::Unavailable => 503,
+            Self::Timeout => 504,
+            Self::StorageFull => 507,
+        }
+    }
+
+    /// A short summary of the code, the same for every occurrence.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Malformed => "The request could not be read",
+            Self::BadSignature => "The signature does not hold",
+            Self::WrongServer => "Signed for another server",
+            Self::InvalidHandle => "Not a valid handle",
+            Self::ReservedHandle => "This handle is reserved",
+            Self::Stale => "Made too long ago or in the future",
+            Self::HandleTaken => "This handle is taken",
+            Self::PrimaryTaken => "This key already holds a handle",
+            Self::UnknownHandle => "Nobody holds this handle or key",
+            Self::Unauthorized => "Not authorized",
+            Self::EnvelopeTooLarge => "The envelope is too large",
+            Self::BodyTooLarge => "The body is too large",
+            Self::BodyTimeout => "The body did not arrive in time",
+            Self::UnsupportedMediaType => "The content type must be application/json",
+            Self::NotFound => "No such route",
+            Self::MethodNotAllowed => "The route does not take this method",
+            Self::RateLimited => "Too many requests",
+            Self::Unavailable => "The server is busy",
+            Self::StorageFull => "The server's storage is full",
+            Self::Timeout => "The server took too long",
+            Self::Internal | Self::Unknown => "A fault of the server",
+        }
+    }
+}
+
+/// Problem details as sent: `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// `about:blank`: the title says it all (RFC 9457, section 4.2.1).
+    pub r#type: String,
+    /// [`ProblemCode::title`].
+    pub title: String,
+    /// The HTTP status again.
+    pub status: u16,
+    /// One clear sentence about this occurrence.
+    pub detail: String,
+    /// For programs.
+    pub code: ProblemCode,
+}
+
+impl Problem {
+    /// A problem with its sentence.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: "about:blank".to_owned(),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Signed objects: a tagged payload and one signature over its canonical bytes.
+//!
+//! ```json
+//! {"kez": "<tag>", "payload": {"type": "kez.<...>", "version": 1, ...},
+//!  "signature": {"alg": "ed25519-sha512-jcs", "key": "ed25519:<hex>", "sig": "<128 hex>"}}
+//! ```
+
+use std::ops::Deref;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::canonical_json::{self, MalformedJson, NotCanonical, Numbers};
+use crate::identity::{Primary, PublicIdentity, SecretIdentity};
+use crate::signature::{BadSignature, Signature};
+
+/// A kind of statement that an identity key signs. The `type` inside the signed bytes keeps one kind from being
+/// taken for another, so every implementor fixes it (and `version`) in its own serialised form.
+pub trait Payload: Serialize + DeserializeOwned {
+    /// The tag under `kez`, which must agree with the payload's `type`.
+    const TAG: &'static str;
+
+    /// The key that the payload names, and that must have signed it.
+    fn signer(&self) -> Primary;
+}
+
+/// A signed object whose shape was checked: tag, type, version, algorithm and keys agree. The signature itself was
+/// not; [`Signed::verify`] does that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Signed<P> {
+    kez: String,
+    payload: P,
+    signature: SignatureBlock,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureBlock {
+    alg: Algorithm,
+    key: PublicIdentity,
+    sig: Signature,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Algorithm {
+    #[serde(rename = "ed25519-sha512-jcs")]
+    Ed25519Sha512Jcs,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked<P> {
+    kez: String,
+    payload: P,
+    signature: SignatureBlock,
+}
+
+/// A payload whose signature was verified. There is no other way to make one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified<P>(P);
+
+impl<P: Payload> Signed<P> {
+    /// Signs a payload.
+    ///
+    /// # Errors
+    /// [`NotCanonical`] when the payload has no canonical form.
+    pub fn sign(payload: P, signer: &SecretIdentity) -> Result<Self, NotCanonical> {
+        let sig = signer.sign(&canonical_json::to_bytes(&payload)?);
+        let signature = SignatureBlock { alg: Algorithm::Ed25519Sha512Jcs, key: signer.public(), sig };
+        Ok(Self { kez: P::TAG.to_owned(), payload, signature })
+    }
+
+    /// Reads a signed object strictly (see [`canonical_json::parse`]) and checks that tag, type, version, algorithm
+    /// and keys agree and that the key is an acceptable one.
+    ///
+    /// # Errors
+    /// [`MalformedJson`] for everything else.
+    pub fn parse(json: &[u8]) -> Result<Self, MalformedJson> {
+        let value = canonical_json::parse(json, Numbers::IntegersOnly)?;
+        let Unchecked::<P> { kez, payload, signature } =
+            serde_json::from_value(value).map_err(|error| MalformedJson::new(error.to_string()))?;
+        if kez != P::TAG {
+            return Err(MalformedJson::new(format!("the tag is not {}", P::TAG)));
+        }
+        if signature.key.primary() != payload.signer() {
+            return Err(MalformedJson::new("the signature's key is not the one that the payload names"));
+        }
+        Ok(Self { kez, payload, signature })
+    }
+
+    /// Checks the signature over the canonical bytes of the payload.
+    ///
+    /// # Errors
+    /// [`BadSignature`] when it does not hold.
+    pub fn verify(self) -> Result<Verified<P>, BadSignature> {
+        let signed = canonical_json::to_bytes(&self.payload).map_err(|_| BadSignature)?;
+        self.signature.key.verify(&signed, &self.signature.sig)?;
+        Ok(Verified(self.payload))
+    }
+
+    /// The key that signed.
+    pub const fn key(&self) -> &PublicIdentity {
+        &self.signature.key
+    }
+
+    /// The canonical JSON text of the whole object, signature included.
+    ///
+    /// # Errors
+    /// [`NotCanonical`] when the payload has no canonical form.
+    pub fn to_json(&self) -> Result<String, NotCanonical> {
+        String::from_utf8(canonical_json::to_bytes(self)?).map_err(|_| NotCanonical)
+    }
+}
+
+impl<P> Deref for Verified<P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        &self.0
+    }
+}
