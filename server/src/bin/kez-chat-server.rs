@@ -1,2 +1,3 @@
-//! x
+//! The home server's binary.
+
 fn main() {}
