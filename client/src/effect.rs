@@ -1,0 +1,72 @@
+//! What a client wants done: performed by a driver in the order given, each answered by an event.
+//!
+//! A [`Effect::Save`] is durable before the driver starts the effects behind it; when it fails, they are dropped and
+//! [`Event::SaveFailed`](crate::event::Event::SaveFailed) follows. HTTP requests run side by side.
+
+use crate::record::Record;
+use crate::secret::Secret;
+
+/// Names an HTTP request, so that its answer finds its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// An output of `Client::handle`.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Create the vault (replacing none: there is no account yet) and put the first records into it, in one transaction.
+    CreateVault {
+        /// Wraps the data key; without one, a key that the browser never hands out does.
+        passphrase: Option<Secret>,
+        /// The first records.
+        records: Vec<Record>,
+    },
+    /// Unlock the vault.
+    UnlockVault {
+        /// What was typed.
+        passphrase: Secret,
+    },
+    /// Forget the data key.
+    LockVault,
+    /// Write these records in one durable transaction.
+    Save(Vec<Record>),
+    /// Ask the server something.
+    Http(RequestId, HttpRequest),
+    /// Open the live stream and send the first frame once it is open. Replaces one that is open.
+    OpenLive {
+        /// Path on the home server.
+        path: String,
+        /// The first frame.
+        hello: String,
+    },
+    /// Close the live stream; no event follows.
+    CloseLive,
+    /// Leave a note outside the database that this browser has an account, or take it away.
+    Remember {
+        /// The handle.
+        handle: Option<String>,
+    },
+    /// Ask the browser to keep the storage, and report how it is kept.
+    PersistStorage,
+}
+
+/// A request to the home server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// GET or POST.
+    pub method: Method,
+    /// Path and query.
+    pub target: String,
+    /// The `X-KEZ-Auth` header, where there is one.
+    pub auth: Option<String>,
+    /// The JSON body, for POST.
+    pub body: Option<String>,
+}
+
+/// The methods that a client uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+}

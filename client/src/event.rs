@@ -1,0 +1,230 @@
+//! What can happen to a client: grouped by who causes it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::RequestId;
+use crate::record::Record;
+use crate::secret::Secret;
+
+/// One browser tab, named by a random text that it chose.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TabId(pub String);
+
+/// An input of `Client::handle`.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A person did something in a tab.
+    Ui(TabId, UiEvent),
+    /// A tab was closed, or does not answer any more.
+    TabClosed(TabId),
+    /// The driver has looked into the storage.
+    Started(Startup),
+    /// The answer to an effect on the vault.
+    Vault(VaultEvent),
+    /// A [`Save`](crate::effect::Effect::Save) did not take place. The effects behind it in the same batch were dropped.
+    SaveFailed(StorageFault),
+    /// The answer to an [`Http`](crate::effect::Effect::Http) effect.
+    Http(RequestId, Result<HttpResponse, NetworkFault>),
+    /// Something on the live stream.
+    Live(LiveEvent),
+    /// The browser says whether there is a network at all.
+    Network {
+        /// Whether it believes so.
+        online: bool,
+    },
+    /// The browser said how the storage is kept.
+    Storage {
+        /// Whether the browser promised not to evict it.
+        persisted: bool,
+        /// Bytes in use, where known.
+        used: Option<u64>,
+    },
+    /// Time has passed: the moment that `next_wake` named has come.
+    Tick,
+}
+
+/// What the driver found when it opened the storage.
+#[derive(Clone, Debug)]
+pub enum Startup {
+    /// No account. `remembered` is the handle that other storage of this browser still knows: the account was here and
+    /// the storage was lost.
+    Empty {
+        /// The handle, without `@`.
+        remembered: Option<String>,
+    },
+    /// An account whose key is wrapped by a passphrase.
+    Locked,
+    /// An account that is open: all its records.
+    Open(Vec<Record>),
+    /// The storage cannot be used.
+    Unusable(StorageFault),
+}
+
+/// What became of an effect on the vault.
+#[derive(Clone, Debug)]
+pub enum VaultEvent {
+    /// Created, and the first records are in it.
+    Created,
+    /// Unlocked: all its records.
+    Opened(Vec<Record>),
+    /// The passphrase is wrong.
+    WrongPassphrase,
+    /// The storage failed.
+    Failed(StorageFault),
+}
+
+/// Why the storage did not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum StorageFault {
+    /// The browser's quota is used up.
+    #[error("this browser's storage for KEZ Chat is full")]
+    Full,
+    /// Another tab holds an older version of the database open, or the browser refuses storage.
+    #[error("this browser does not let KEZ Chat use its storage")]
+    Unavailable,
+    /// A record did not open: it was changed from outside, or belongs to another account.
+    #[error("the stored data is damaged")]
+    Damaged,
+}
+
+/// An answer from the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status.
+    pub status: u16,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
+    /// The body's bytes.
+    pub body: Vec<u8>,
+}
+
+/// No answer came: no network, a time-out, or the answer broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkFault;
+
+/// What happens on the live stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LiveEvent {
+    /// A text frame from the server.
+    Frame(String),
+    /// It is closed, or could not be opened.
+    Closed {
+        /// The WebSocket close code.
+        code: u16,
+    },
+}
+
+/// What a person does, as the page reports it. Crosses from the page to the worker, and from tab to tab, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum UiEvent {
+    /// The tab shows another screen, or became visible or hidden. Also the first thing that a tab says.
+    Looking {
+        /// The conversation on screen: a handle as it stands in the URL, perhaps with `@server`.
+        at: Option<String>,
+        /// Whether the tab is visible and focused, so that what is on screen counts as read.
+        visible: bool,
+    },
+
+    /// /join: the text in "Handle" changed.
+    HandleTyped {
+        /// The text.
+        text: String,
+    },
+    /// /join: "Continue" with an available handle.
+    HandleChosen,
+    /// /join: "Continue" below the recovery phrase.
+    PhraseSeen,
+    /// /join: "Confirm phrase" with the words asked for.
+    PhraseConfirmed {
+        /// The words, in the order of [`JoinStep::Confirm`](crate::view::JoinStep::Confirm).
+        words: Vec<Secret>,
+    },
+    /// /join: one step back.
+    JoinBack,
+    /// /join: "Create account".
+    AccountCreated {
+        /// Empty for none.
+        passphrase: Secret,
+    },
+    /// /restore: "Restore account".
+    RestoreSubmitted {
+        /// The 24 words.
+        phrase: Secret,
+        /// Empty for none.
+        passphrase: Secret,
+    },
+
+    /// The lock screen's "Unlock".
+    UnlockSubmitted {
+        /// What was typed.
+        passphrase: Secret,
+    },
+    /// /settings: "Lock now".
+    LockPressed,
+    /// /settings: "Show recovery phrase".
+    PhraseShown,
+    /// /settings: the phrase is hidden again.
+    PhraseHidden,
+    /// Ask the browser to keep the storage.
+    PersistPressed,
+
+    /// "New conversation": "Start".
+    ConversationStarted {
+        /// `bob`, `@bob` or `bob@kez.lat`.
+        to: String,
+    },
+    /// The dialog "New conversation" was closed, or its answer was seen.
+    ConversationDialogClosed,
+    /// "Send".
+    SendPressed {
+        /// The conversation.
+        handle: String,
+        /// A ULID that the page made, so that the same press that is reported twice is one message.
+        id: String,
+        /// What was written.
+        text: String,
+    },
+    /// The composer's text changed (the page reports it once typing pauses, and when it leaves).
+    DraftChanged {
+        /// The conversation.
+        handle: String,
+        /// The text; empty for none.
+        text: String,
+    },
+    /// "Retry" on a failed message.
+    RetryPressed {
+        /// The conversation.
+        handle: String,
+        /// The message.
+        id: String,
+    },
+    /// "Delete" on a failed message.
+    DeletePressed {
+        /// The conversation.
+        handle: String,
+        /// The message.
+        id: String,
+    },
+    /// The top of the thread came into sight: show older messages too.
+    OlderWanted {
+        /// The conversation.
+        handle: String,
+    },
+    /// "Verify": the person says that the safety number matches, or takes it back.
+    VerifiedChanged {
+        /// The conversation.
+        handle: String,
+        /// Whether it matches.
+        verified: bool,
+    },
+    /// The person accepts a contact's new key.
+    NewKeyAccepted {
+        /// The conversation.
+        handle: String,
+    },
+    /// A notice was read.
+    NoticeDismissed,
+}

@@ -1,0 +1,312 @@
+//! What the screen shows: plain data, derived from the state for one tab, never stored. Crosses to the page as JSON.
+
+use kez_core::envelope::OpenError;
+use serde::{Deserialize, Serialize};
+
+use crate::event::StorageFault;
+
+/// Everything that one tab shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Who is here.
+    pub account: AccountView,
+    /// How the server is reached.
+    pub connection: Connection,
+    /// The list, newest activity first.
+    pub conversations: Vec<ConversationRow>,
+    /// All unread messages together, for the title.
+    pub unread: u64,
+    /// The open conversation.
+    pub thread: Option<ThreadView>,
+    /// The dialog "New conversation".
+    pub new_conversation: NewConversation,
+    /// Something to tell, until it is dismissed.
+    pub notice: Option<Notice>,
+    /// How this browser keeps the data.
+    pub storage: StorageView,
+}
+
+/// Whether there is an account here, and how far it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum AccountView {
+    /// Not known yet: what the server renders, and what shows until the storage has answered.
+    #[default]
+    Loading,
+    /// No account in this browser.
+    None {
+        /// How far somebody is on /join.
+        join: JoinView,
+        /// How far somebody is on /restore.
+        restore: RestoreView,
+        /// Set when an account was here and the browser's storage was lost: its handle.
+        lost: Option<String>,
+    },
+    /// Locked by a passphrase.
+    Locked {
+        /// Whether an attempt is under way.
+        busy: bool,
+        /// What was wrong with the last attempt.
+        error: Option<String>,
+    },
+    /// Open.
+    Open(Me),
+    /// The storage cannot be used.
+    Unusable {
+        /// Why.
+        fault: StorageFault,
+    },
+}
+
+/// The steps of /join.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinView {
+    /// The step.
+    pub step: JoinStep,
+    /// The text in "Handle", and what stands below it.
+    pub handle: String,
+    /// Whether the handle can be had.
+    pub availability: Availability,
+    /// What went wrong at this step.
+    pub error: Option<String>,
+    /// Whether an answer is awaited.
+    pub busy: bool,
+}
+
+/// Where somebody is on /join.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum JoinStep {
+    /// Choosing a handle.
+    #[default]
+    Handle,
+    /// Reading the recovery phrase.
+    Phrase {
+        /// The 24 words.
+        words: Vec<String>,
+    },
+    /// Typing three of the words.
+    Confirm {
+        /// Their positions, counted from 1, ascending.
+        positions: Vec<u8>,
+    },
+    /// Choosing a passphrase, or none; then "Create account".
+    Passphrase,
+}
+
+/// What stands below "Handle".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Availability {
+    /// Nothing typed yet.
+    #[default]
+    Empty,
+    /// The server is asked.
+    Checking,
+    /// "Available".
+    Available,
+    /// "Taken".
+    Taken,
+    /// A rule is broken, or the handle is reserved.
+    Refused {
+        /// The rule in words.
+        reason: String,
+    },
+    /// The server could not be asked.
+    Unknown,
+}
+
+/// How far somebody is on /restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreView {
+    /// Whether an answer is awaited.
+    pub busy: bool,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// The person whose account this is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Me {
+    /// The handle.
+    pub handle: String,
+    /// The server behind the `@`.
+    pub server: String,
+    /// `ed25519:<hex>`.
+    pub primary: String,
+    /// Whether a passphrase locks the account.
+    pub has_passphrase: bool,
+    /// The recovery phrase while it is shown in /settings.
+    pub phrase: Option<Vec<String>>,
+    /// Envelopes that could not be read and belong to no conversation.
+    pub unreadable: u64,
+}
+
+/// The status "Connection".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connection {
+    /// Not reached yet, or being reached again.
+    #[default]
+    Connecting,
+    /// Reached.
+    Online,
+    /// No network, or the server does not answer.
+    Offline,
+}
+
+/// One row of the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationRow {
+    /// Whom it is with.
+    pub handle: String,
+    /// The start of the last message or of the draft, on one line.
+    pub preview: Preview,
+    /// When it was last active, Unix seconds; `None` before the first message.
+    pub at: Option<u64>,
+    /// Unread messages.
+    pub unread: u64,
+    /// Whether the safety number was compared.
+    pub verified: bool,
+}
+
+/// The second line of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", content = "text", rename_all = "snake_case")]
+pub enum Preview {
+    /// No message yet.
+    Nothing,
+    /// Their message.
+    Theirs(String),
+    /// One's own message.
+    Mine(String),
+    /// "Draft: ..."
+    Draft(String),
+    /// A message that could not be read.
+    Unreadable,
+}
+
+/// The open conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadView {
+    /// Whom it is with, as in the URL.
+    pub handle: String,
+    /// Whether the conversation can be shown.
+    pub state: ThreadState,
+    /// The newest messages, oldest first; `has_older` says whether there are more.
+    pub messages: Vec<MessageRow>,
+    /// Whether older messages are kept here than those in `messages`.
+    pub has_older: bool,
+    /// The message above which the line "New messages" stands: the first that was unread when the thread was opened.
+    pub first_unread: Option<String>,
+    /// What stands in the composer, kept over a reload. The page takes it when it opens the thread.
+    pub draft: String,
+    /// Their key.
+    pub primary: Option<String>,
+    /// The safety number, twelve groups of five digits.
+    pub safety_number: Option<String>,
+    /// Whether the person said that it matches.
+    pub verified: bool,
+    /// The key behind the handle has changed: say so, and ask before the next message.
+    pub key_changed: bool,
+    /// Why the last "Send" was refused (too long, say).
+    pub refused: Option<String>,
+}
+
+/// Whether a conversation can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThreadState {
+    /// The handle is being looked up.
+    Resolving,
+    /// Ready.
+    Ready,
+    /// Nobody has this handle, or it breaks the rule.
+    NotFound,
+    /// The server could not be asked, or its answer proves nothing.
+    Unavailable,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRow {
+    /// Its name, unique in the thread: the key of the row.
+    pub id: String,
+    /// Whether one wrote it oneself.
+    pub mine: bool,
+    /// What the row shows.
+    pub body: MessageBody,
+    /// `data-state`.
+    pub state: DeliveryState,
+    /// When it was sent, Unix seconds, by the sender's clock.
+    pub at: u64,
+    /// How many of the sender's messages are missing right before this one.
+    pub missing_before: u64,
+    /// Why the send failed, where it did.
+    pub error: Option<String>,
+}
+
+/// What a row shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum MessageBody {
+    /// Words.
+    Text {
+        /// The words.
+        text: String,
+    },
+    /// A kind that this version does not know.
+    Unsupported,
+    /// An envelope that could not be opened.
+    Undecryptable {
+        /// Why; its `Display` completes "This message could not be read: ...".
+        why: OpenError,
+    },
+    /// The plaintext made no sense.
+    Malformed,
+}
+
+/// The mark of a message: `data-state` is the snake-case name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Not at the relay yet.
+    Sending,
+    /// Durable at the relay.
+    Sent,
+    /// Given up for now: Retry or Delete.
+    Failed,
+    /// From somebody else.
+    Received,
+    /// From somebody else, and not readable.
+    Undecryptable,
+}
+
+/// The dialog "New conversation".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewConversation {
+    /// Whether the handle is being looked up.
+    pub busy: bool,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The handle that was found: the page navigates to `/messages/{handle}` and closes the dialog.
+    pub started: Option<String>,
+}
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// One clear sentence.
+    pub text: String,
+    /// Whether it is an error (`role=alert`) rather than news (`role=status`).
+    pub error: bool,
+}
+
+/// How this browser keeps the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageView {
+    /// Whether the browser promised not to evict it; `None` before it was asked.
+    pub persisted: Option<bool>,
+    /// Bytes in use.
+    pub used: Option<u64>,
+}
