@@ -1,0 +1,86 @@
+//! Where things are: one place for every path and for how cargo is called.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::command::Run;
+use crate::failure::Failure;
+
+/// The name of the files in `pkg/`: the project's name in `[[workspace.metadata.leptos]]`, as cargo-leptos uses it.
+pub(crate) const OUTPUT_NAME: &str = "kez-chat";
+/// The target of everything that runs in a browser.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// The work tree and where cargo builds it.
+pub(crate) struct Project {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Project {
+    /// Asks cargo, so that `CARGO_TARGET_DIR` and every other way to move the target directory counts.
+    ///
+    /// # Errors
+    /// When cargo does not answer.
+    pub(crate) fn find() -> Result<Self, Failure> {
+        let answer = cargo().args(["metadata", "--no-deps", "--format-version", "1"]).read()?;
+        let metadata: Value = serde_json::from_str(&answer)
+            .map_err(|error| Failure::Unexpected(format!("cargo metadata: {error}")))?;
+        let path = |name: &str| {
+            metadata[name]
+                .as_str()
+                .map(PathBuf::from)
+                .ok_or_else(|| Failure::Unexpected(format!("cargo metadata names no {name}")))
+        };
+        Ok(Self { root: path("workspace_root")?, target: path("target_directory")? })
+    }
+
+    /// The root of the work tree.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The browser tests, and the packages from npm.
+    pub(crate) fn end2end(&self) -> PathBuf {
+        self.root.join("end2end")
+    }
+
+    /// What `--web-dir` takes: everything that is served as a file.
+    pub(crate) fn site(&self) -> PathBuf {
+        self.target.join("site")
+    }
+
+    /// What the site's module was made from, to know when it need not be made again.
+    pub(crate) fn site_stamp(&self) -> PathBuf {
+        self.target.join("site.stamp")
+    }
+
+    /// The browser's module as cargo leaves it.
+    pub(crate) fn wasm(&self) -> PathBuf {
+        self.target.join(WASM_TARGET).join("wasm-release").join("kez_frontend.wasm")
+    }
+
+    /// The release build of the server.
+    pub(crate) fn server(&self) -> PathBuf {
+        self.target.join("release").join("kez-chat-server")
+    }
+
+    /// What runs tests that are compiled to WASM.
+    pub(crate) fn wasm_test_runner(&self) -> PathBuf {
+        self.target.join("debug").join("wasm-test-runner")
+    }
+
+    /// The cargo that started this, at the root of the work tree.
+    pub(crate) fn cargo(&self, args: &[&str]) -> Command {
+        let mut command = cargo();
+        command.current_dir(&self.root).args(args);
+        command
+    }
+}
+
+fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

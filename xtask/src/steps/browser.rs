@@ -1,0 +1,37 @@
+//! The tests that need a running server: its pages as HTML, and the app in Chromium.
+
+use std::process::Command;
+
+use super::tools;
+use crate::command::Run;
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// What the server renders, through html-validate.
+///
+/// # Errors
+/// When a page is no valid HTML, or the server does not start.
+pub(crate) fn pages(project: &Project) -> Result<(), Failure> {
+    playwright(project, "pages")?.run()
+}
+
+/// The app, driven by people with separate browsers.
+///
+/// # Errors
+/// When a test fails, or Chromium is missing and cannot be installed.
+pub(crate) fn app(project: &Project) -> Result<(), Failure> {
+    let chromium = tools::chromium()?;
+    playwright(project, "chromium")?.env("CHROMIUM", chromium).run()
+}
+
+/// Playwright starts the release server itself, on a fresh database.
+fn playwright(project: &Project, which: &str) -> Result<Command, Failure> {
+    tools::npm_packages(project)?;
+    let mut command = Command::new("npx");
+    command
+        .current_dir(project.end2end())
+        .args(["playwright", "test", "--project", which])
+        .env("KEZ_CHAT_SERVER_BINARY", project.server())
+        .env("KEZ_CHAT_WEB_DIR", project.site());
+    Ok(command)
+}

@@ -1,0 +1,12 @@
+//! What the commands are made of, one concern a file.
+
+pub(crate) mod browser;
+pub(crate) mod checks;
+pub(crate) mod compress;
+pub(crate) mod purity;
+pub(crate) mod server;
+pub(crate) mod site;
+pub(crate) mod sizes;
+pub(crate) mod stamp;
+pub(crate) mod tests;
+pub(crate) mod tools;

@@ -1,0 +1,141 @@
+//! The site: what `--web-dir` serves, in the folders and under the names that cargo-leptos uses.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wasm_bindgen_cli_support::Bindgen;
+
+use super::compress::precompress;
+use super::sizes::{self, Sizes};
+use super::stamp::Stamp;
+use super::tools;
+use crate::command::Run;
+use crate::failure::Failure;
+use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
+
+/// Smallest code, with the features of the WASM that rustc writes (those of its target's default CPU). The same
+/// arguments stand in the workspace's metadata for cargo-leptos.
+const WASM_OPT: [&str; 6] = [
+    "-Oz",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-reference-types",
+];
+
+/// Builds the whole site, its slow part only when something changed.
+///
+/// # Errors
+/// When a tool is missing and cannot be installed, or a part cannot be built.
+pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
+    tools::wasm_target(project)?;
+    tools::npm_packages(project)?;
+    module(project)?;
+    style(project)?;
+    public(project)?;
+    sizes::measure(project)
+}
+
+/// The browser's module and the glue code that loads it.
+fn module(project: &Project) -> Result<(), Failure> {
+    let profile = ["--profile", "wasm-release"];
+    project.cargo(&["build", "-p", "kez-frontend", "--lib", "--target", WASM_TARGET]).args(profile).run()?;
+    let pkg = project.site().join("pkg");
+    let (wasm, js) = (pkg.join(format!("{OUTPUT_NAME}.wasm")), pkg.join(format!("{OUTPUT_NAME}.js")));
+    let stamp = Stamp {
+        note: project.site_stamp(),
+        inputs: vec![project.wasm(), project.end2end().join("package-lock.json")],
+        outputs: vec![wasm.clone(), js.clone()],
+        recipe: WASM_OPT.join(" "),
+    };
+    if stamp.holds() {
+        println!("the module has not changed");
+        return Ok(());
+    }
+    empty(&pkg)?;
+    bind(&project.wasm(), &pkg)?;
+    optimise(project, &pkg.join(format!("{OUTPUT_NAME}_bg.wasm")), &wasm)?;
+    println!("compressing");
+    files(&pkg)?.iter().try_for_each(|file| precompress(file))?;
+    stamp.set()
+}
+
+/// What the `wasm-bindgen` command does for `--target web --no-typescript --omit-default-module-path`: the boot script
+/// passes the module's URL itself.
+fn bind(wasm: &Path, pkg: &Path) -> Result<(), Failure> {
+    println!("wasm-bindgen {}", wasm.display());
+    let mut bindgen = Bindgen::new();
+    bindgen
+        .web(true)
+        .and_then(|bindgen| bindgen.input_path(wasm).out_name(OUTPUT_NAME).generate(pkg))
+        .map_err(|error| Failure::Unexpected(format!("wasm-bindgen: {error:#}")))
+}
+
+/// Runs npm's wasm-opt: distributions ship versions that write modules which die at start.
+fn optimise(project: &Project, from: &Path, to: &Path) -> Result<(), Failure> {
+    Command::new("node")
+        .arg(project.end2end().join("node_modules/binaryen/bin/wasm-opt"))
+        .args(WASM_OPT)
+        .arg(from)
+        .arg("-o")
+        .arg(to)
+        .run()?;
+    fs::remove_file(from).map_err(Failure::file(from))
+}
+
+fn style(project: &Project) -> Result<(), Failure> {
+    let from = project.root().join("style/main.css");
+    let to = project.site().join("pkg").join(format!("{OUTPUT_NAME}.css"));
+    copy(&from, &to)
+}
+
+/// Copies `public/` to the site's root, after removing what an earlier `public/` left there.
+fn public(project: &Project) -> Result<(), Failure> {
+    let (public, site) = (project.root().join("public"), project.site());
+    for entry in entries(&site)? {
+        if entry.file_name().is_some_and(|name| name != "pkg") {
+            let removed = if entry.is_dir() { fs::remove_dir_all(&entry) } else { fs::remove_file(&entry) };
+            removed.map_err(Failure::file(&entry))?;
+        }
+    }
+    for file in files(&public)? {
+        let below = file.strip_prefix(&public).unwrap_or(&file);
+        copy(&file, &site.join(below))?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(Failure::file(folder))?;
+    }
+    fs::copy(from, to).map_err(Failure::file(from))?;
+    precompress(to)
+}
+
+fn empty(folder: &Path) -> Result<(), Failure> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(Failure::file(folder))?;
+    }
+    fs::create_dir_all(folder).map_err(Failure::file(folder))
+}
+
+/// Every file in and below a folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for entry in entries(folder)? {
+        if entry.is_dir() {
+            found.extend(files(&entry)?);
+        } else {
+            found.push(entry);
+        }
+    }
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let read = fs::read_dir(folder).map_err(Failure::file(folder))?;
+    read.map(|entry| entry.map(|entry| entry.path()).map_err(Failure::file(folder))).collect()
+}

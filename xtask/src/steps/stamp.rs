@@ -1,0 +1,85 @@
+//! A note of what an output was made from, so that it is made again only when that, or the output itself, changed.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::path::PathBuf;
+
+use crate::failure::Failure;
+
+/// The note beside an output.
+pub(crate) struct Stamp {
+    /// Where the note is kept.
+    pub(crate) note: PathBuf,
+    /// What the output was made from.
+    pub(crate) inputs: Vec<PathBuf>,
+    /// What was made.
+    pub(crate) outputs: Vec<PathBuf>,
+    /// How it was made.
+    pub(crate) recipe: String,
+}
+
+impl Stamp {
+    /// Whether the outputs are still those that these inputs gave.
+    pub(crate) fn holds(&self) -> bool {
+        match (fs::read_to_string(&self.note), self.state()) {
+            (Ok(noted), Ok(state)) => noted == state,
+            _ => false,
+        }
+    }
+
+    /// Notes that the outputs were just made.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub(crate) fn set(&self) -> Result<(), Failure> {
+        fs::write(&self.note, self.state()?).map_err(Failure::file(&self.note))
+    }
+
+    fn state(&self) -> Result<String, Failure> {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(self.recipe.as_bytes());
+        for path in self.inputs.iter().chain(&self.outputs) {
+            let content = fs::read(path).map_err(Failure::file(path))?;
+            hasher.write_usize(content.len());
+            hasher.write(&content);
+        }
+        Ok(format!("{:016x}\n", hasher.finish()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_stamp_holds_until_an_input_an_output_or_the_recipe_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("in"), "in").unwrap();
+        fs::write(at("out"), "out").unwrap();
+        let mut stamp = Stamp {
+            note: at("note"),
+            inputs: vec![at("in")],
+            outputs: vec![at("out")],
+            recipe: "-Oz".into(),
+        };
+        assert!(!stamp.holds(), "before it was set");
+        stamp.set().unwrap();
+        assert!(stamp.holds());
+
+        fs::write(at("out"), "other").unwrap();
+        assert!(!stamp.holds(), "the output was overwritten");
+        fs::write(at("out"), "out").unwrap();
+        fs::write(at("in"), "other").unwrap();
+        assert!(!stamp.holds(), "the input changed");
+        fs::write(at("in"), "in").unwrap();
+        assert!(stamp.holds());
+        stamp.recipe = "-O3".into();
+        assert!(!stamp.holds(), "the recipe changed");
+        stamp.recipe = "-Oz".into();
+        fs::remove_file(at("out")).unwrap();
+        assert!(!stamp.holds(), "the output is gone");
+    }
+}

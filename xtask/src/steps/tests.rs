@@ -1,0 +1,28 @@
+//! Tests in Rust, natively and in WASM.
+
+use crate::command::Run;
+use crate::failure::Failure;
+use crate::project::{Project, WASM_TARGET};
+
+/// Unit, property, integration and documentation tests. The commands' own tests run apart: together with the server,
+/// cargo would build wasm-bindgen a second time for the features that the server adds to what they share.
+///
+/// # Errors
+/// When a test fails.
+pub(crate) fn native(project: &Project) -> Result<(), Failure> {
+    project.cargo(&["test", "--workspace", "--exclude", "kez-frontend", "--exclude", "xtask"]).run()?;
+    project.cargo(&["test", "-p", "xtask"]).run()
+}
+
+/// The vectors and every other test that is marked for it, compiled to WASM and run in Node.
+///
+/// # Errors
+/// When a test fails.
+pub(crate) fn wasm(project: &Project) -> Result<(), Failure> {
+    let runner = ["build", "-p", "xtask", "--features", "wasm-test-runner", "--bin", "wasm-test-runner"];
+    project.cargo(&runner).run()?;
+    project
+        .cargo(&["test", "-p", "kez-core", "-p", "kez-client", "--tests", "--target", WASM_TARGET])
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", project.wasm_test_runner())
+        .run()
+}

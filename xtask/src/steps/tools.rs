@@ -1,0 +1,77 @@
+//! What must be on the machine, brought when it is missing.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::command::Run;
+use crate::failure::Failure;
+use crate::project::{Project, WASM_TARGET};
+
+/// Names under which distributions install Chromium.
+const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// Adds the WASM target to the toolchain when it is missing.
+///
+/// # Errors
+/// When there is no rustup, or it cannot fetch the target.
+pub(crate) fn wasm_target(project: &Project) -> Result<(), Failure> {
+    let rustup = |args: &[&str]| {
+        let mut command = Command::new("rustup");
+        command.current_dir(project.root()).args(args);
+        command
+    };
+    let installed = rustup(&["target", "list", "--installed"]).read()?;
+    if installed.lines().any(|target| target == WASM_TARGET) {
+        return Ok(());
+    }
+    rustup(&["target", "add", WASM_TARGET]).run()
+}
+
+/// Installs the packages of `end2end/package-lock.json` unless they are installed.
+///
+/// # Errors
+/// When there is no npm, or it cannot fetch a package.
+pub(crate) fn npm_packages(project: &Project) -> Result<(), Failure> {
+    let folder = project.end2end();
+    let lock_file = folder.join("package-lock.json");
+    let lock = fs::read(&lock_file).map_err(Failure::file(&lock_file))?;
+    let installed = folder.join("node_modules").join(".installed-lock.json");
+    if fs::read(&installed).is_ok_and(|of| of == lock) {
+        return Ok(());
+    }
+    Command::new("npm")
+        .current_dir(&folder)
+        .args(["ci", "--no-audit", "--no-fund"])
+        .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
+        .run()?;
+    fs::write(&installed, lock).map_err(Failure::file(&installed))
+}
+
+/// Where Chromium is; installed from the distribution when it is missing.
+///
+/// # Errors
+/// When it is missing and the distribution's installer is too, or may not be used.
+pub(crate) fn chromium() -> Result<PathBuf, Failure> {
+    if let Some(path) = env::var_os("CHROMIUM") {
+        return Ok(path.into());
+    }
+    if let Some(path) = find_chromium() {
+        return Ok(path);
+    }
+    let apt_get =
+        |args: &[&str]| Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).run();
+    apt_get(&["update", "--quiet"])?;
+    apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", "chromium", "fonts-liberation"])?;
+    find_chromium().ok_or_else(|| Failure::Unexpected("apt-get installed no Chromium".to_owned()))
+}
+
+fn find_chromium() -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    let folders: Vec<_> = env::split_paths(&path).collect();
+    CHROMIUM
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|file| file.is_file())
+}

@@ -1,0 +1,105 @@
+//! What a run of the checks came to.
+
+use std::fmt;
+use std::time::Duration;
+
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It found nothing wrong.
+    Passed,
+    /// It found something wrong, or could not be carried out.
+    Failed,
+    /// An earlier step failed.
+    Skipped,
+}
+
+/// One step of a run.
+pub(crate) struct Line {
+    /// The step's name.
+    pub(crate) name: &'static str,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
+impl Line {
+    /// A step that was not carried out.
+    pub(crate) fn skipped(name: &'static str) -> Self {
+        Self { name, outcome: Outcome::Skipped, took: Duration::ZERO }
+    }
+}
+
+/// Every step of a run so far. As text: a table, and the counts alone on the last line.
+#[derive(Default)]
+pub(crate) struct Summary(Vec<Line>);
+
+impl Summary {
+    /// Adds the next step.
+    pub(crate) fn add(&mut self, line: Line) {
+        self.0.push(line);
+    }
+
+    /// Whether any step failed.
+    pub(crate) fn failed(&self) -> bool {
+        self.count(Outcome::Failed) > 0
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        self.0.iter().filter(|line| line.outcome == outcome).count()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Line { name, outcome, took } in &self.0 {
+            writeln!(f, "{name:<12} {outcome:<8} {:>7.1} s", took.as_secs_f64())?;
+        }
+        write!(f, "{} passed, {} failed", self.count(Outcome::Passed), self.count(Outcome::Failed))?;
+        match self.count(Outcome::Skipped) {
+            0 => Ok(()),
+            skipped => write!(f, ", {skipped} skipped"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Passed => "passed",
+            Self::Failed => "FAILED",
+            Self::Skipped => "skipped",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(name: &'static str, outcome: Outcome) -> Line {
+        Line { name, outcome, took: Duration::from_millis(1500) }
+    }
+
+    #[test]
+    fn the_last_line_counts() {
+        let mut summary = Summary::default();
+        summary.add(line("format", Outcome::Passed));
+        summary.add(line("clippy", Outcome::Passed));
+        assert!(!summary.failed());
+        assert_eq!(summary.to_string().lines().last(), Some("2 passed, 0 failed"));
+
+        summary.add(line("tests", Outcome::Failed));
+        summary.add(Line::skipped("browser"));
+        assert!(summary.failed());
+        assert_eq!(summary.to_string().lines().last(), Some("2 passed, 1 failed, 1 skipped"));
+    }
+
+    #[test]
+    fn each_step_has_its_row() {
+        let mut summary = Summary::default();
+        summary.add(line("format", Outcome::Passed));
+        assert_eq!(summary.to_string().lines().next(), Some("format       passed       1.5 s"));
+    }
+}
