@@ -1,6 +1,6 @@
 //! The bodies of the HTTP API and the frames of the live stream, used by both ends.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::handle::{Handle, ServerName};
@@ -134,7 +134,7 @@ pub fn live_target(handle: &Handle, since: u64) -> String {
 }
 
 /// A frame from the server on the live stream.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum LiveFrame {
@@ -152,6 +152,27 @@ pub enum LiveFrame {
         /// The cursor reached.
         caught_up: u64,
     },
+}
+
+#[derive(Deserialize)]
+struct FrameFields {
+    epoch: String,
+    items: Option<Vec<InboxItem>>,
+    caught_up: Option<u64>,
+}
+
+/// By hand: what serde derives for untagged enums copies the text into a tree first, and no envelope's bytes come out of
+/// that as they went in.
+impl<'de> Deserialize<'de> for LiveFrame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match FrameFields::deserialize(deserializer)? {
+            FrameFields { epoch, items: Some(items), caught_up: None } => Ok(Self::Items { epoch, items }),
+            FrameFields { epoch, items: None, caught_up: Some(caught_up) } => {
+                Ok(Self::CaughtUp { epoch, caught_up })
+            }
+            _ => Err(de::Error::custom("a frame holds either items or caught_up")),
+        }
+    }
 }
 
 /// The live stream's close code for bad authentication, a deleted account or a rotated key.
@@ -224,4 +245,19 @@ pub struct Health {
     pub server: ServerName,
     /// The server's version.
     pub version: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_frames_read_back_with_the_envelopes_bytes() {
+        let json = r#"{"epoch":"00112233aabbccdd","items":[{"seq":7,"envelope":{"b": 1.50,"a":2},"created_at":"2026-11-22T19:00:00Z"}]}"#;
+        let LiveFrame::Items { items, .. } = serde_json::from_str(json).unwrap() else { panic!("no items") };
+        assert_eq!((items[0].seq, items[0].envelope.get()), (7, r#"{"b": 1.50,"a":2}"#));
+        let json = r#"{"epoch":"00112233aabbccdd","caught_up":7}"#;
+        assert!(matches!(serde_json::from_str(json).unwrap(), LiveFrame::CaughtUp { caught_up: 7, .. }));
+        assert!(serde_json::from_str::<LiveFrame>(r#"{"epoch":"00112233aabbccdd"}"#).is_err());
+    }
 }

@@ -124,7 +124,8 @@ fn inbox_auth_headers() {
             let signed = signed.as_str().expect("text").as_bytes();
             verify_ed25519_hex(&key.primary().hex(), signed, signature).expect(name);
         }
-        inbox_auth::verify(text(vector, "header"), &handle, since, &key, now).map_or("unauthorized", |()| "ok")
+        inbox_auth::verify(text(vector, "header"), &handle, since, &key, now)
+            .map_or("unauthorized", |()| "ok")
     });
 }
 
@@ -183,7 +184,8 @@ fn envelopes() {
 }
 
 fn message_key(name: &str, vector: &Value) -> &'static str {
-    let shared = secret(vector, "sender_seed").agree(&secret(vector, "receiver_seed").public()).expect("a secret");
+    let shared =
+        secret(vector, "sender_seed").agree(&secret(vector, "receiver_seed").public()).expect("a secret");
     assert_eq!(hex(shared.as_bytes()), text(vector, "shared"), "{name}");
     let key = envelope::message_key(&shared, &bytes(vector, "nonce"));
     assert_eq!(hex(key.as_slice()), text(vector, "key"), "{name}");
@@ -196,7 +198,8 @@ fn sealed_alike(name: &str, vector: &Value) {
     let to = Peer::new(&me, secret(vector, "receiver_seed").public()).expect("a secret");
     let now = text(&vector["envelope"], "created_at").parse().expect("a time");
     let mut nonce = Fixed(bytes::<12>(vector, "nonce").to_vec());
-    let sealed = envelope::seal(&me, &to, text(vector, "plaintext").as_bytes(), now, &mut nonce).expect("sealed");
+    let sealed =
+        envelope::seal(&me, &to, text(vector, "plaintext").as_bytes(), now, &mut nonce).expect("sealed");
     let sealed: Value = serde_json::from_str(&sealed.json).expect("JSON");
     assert_eq!(sealed, vector["envelope"], "{name}");
     let mut unsigned = sealed;

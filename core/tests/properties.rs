@@ -1,0 +1,249 @@
+//! What holds for all inputs: canonical JSON is stable and agrees with another implementation, a changed bit is
+//! refused, a header is good for one request only, and no two kinds of signed text can be confused.
+
+#![allow(missing_docs)]
+#![cfg(not(target_arch = "wasm32"))]
+
+use std::convert::Infallible;
+
+use kez_core::caller_auth::{self, CallerAuth, CallerRequest};
+use kez_core::canonical_json::{self, MAX_INTEGER, Numbers};
+use kez_core::envelope::{self, Envelope};
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
+use kez_core::inbox_auth;
+use kez_core::message::{Message, padme};
+use kez_core::recovery_phrase;
+use kez_core::registration::HandleRegistration;
+use kez_core::safety_number::safety_number;
+use kez_core::signed::Signed;
+use kez_core::time::Timestamp;
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// A generator that repeats what the test drew.
+struct Drawn([u8; 32]);
+
+impl rand_core::TryRng for Drawn {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes([self.0[0], self.0[1], self.0[2], self.0[3]]))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from(self.try_next_u32()?))
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        for (byte, drawn) in dst.iter_mut().zip(self.0.iter().cycle()) {
+            *byte = *drawn;
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Drawn {}
+
+fn person() -> impl Strategy<Value = SecretIdentity> {
+    any::<[u8; 32]>().prop_map(|seed| SecretIdentity::from_seed(Seed::from_bytes(seed)))
+}
+
+fn handle() -> impl Strategy<Value = Handle> {
+    "[a-z0-9][a-z0-9_-]{2,31}".prop_map(|text| text.parse().expect("a handle"))
+}
+
+/// JSON without floats, as signed objects are.
+fn json() -> impl Strategy<Value = Value> {
+    let integer = (-(MAX_INTEGER as i64)..=MAX_INTEGER as i64).prop_map(Value::from);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        integer,
+        any::<String>().prop_map(Value::from)
+    ];
+    leaf.prop_recursive(4, 64, 8, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..8)
+                .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn canonical_json_is_stable_and_agrees_with_another_implementation(value in json()) {
+        let canonical = canonical_json::to_bytes(&value).unwrap();
+        prop_assert_eq!(&canonical, &serde_json_canonicalizer::to_vec(&value).unwrap());
+        let read = canonical_json::parse(&canonical, Numbers::IntegersOnly).unwrap();
+        prop_assert_eq!(&read, &value);
+        prop_assert_eq!(canonical_json::to_bytes(&read).unwrap(), canonical);
+    }
+
+    #[test]
+    fn floats_are_canonical_too(number in any::<f64>().prop_filter("finite", |number| number.is_finite())) {
+        let canonical = canonical_json::to_bytes(&number).unwrap();
+        prop_assert_eq!(canonical, serde_json_canonicalizer::to_vec(&number).unwrap());
+    }
+
+    #[test]
+    fn every_decoder_takes_every_input(bytes in prop::collection::vec(any::<u8>(), 0..400), text in any::<String>()) {
+        let _ = canonical_json::parse(&bytes, Numbers::Any);
+        let _ = Envelope::parse(&bytes);
+        let _ = Message::parse(&bytes);
+        let _ = Signed::<HandleRegistration>::parse(&bytes);
+        let _ = CallerAuth::parse(&text);
+        let _ = text.parse::<Timestamp>();
+        let _ = text.parse::<Handle>();
+        let _ = text.parse::<ServerName>();
+        let _ = text.parse::<Primary>();
+        let _ = recovery_phrase::parse(&text);
+        let _ = text.parse::<kez_core::webfinger::Resource>();
+    }
+
+    #[test]
+    fn what_is_sealed_opens_and_a_changed_byte_does_not(
+        (alice, bob) in (person(), person()),
+        plaintext in prop::collection::vec(any::<u8>(), 0..300),
+        random in any::<[u8; 32]>(),
+        (place, flip) in (any::<prop::sample::Index>(), 0_u8..8),
+    ) {
+        let to_bob = Peer::new(&alice, bob.public()).unwrap();
+        let from_alice = Peer::new(&bob, alice.public()).unwrap();
+        let sealed = envelope::seal(&alice, &to_bob, &plaintext, Timestamp::from_unix(0), &mut Drawn(random)).unwrap();
+        let opened = Envelope::parse(sealed.json.as_bytes()).unwrap().open(&bob, |_| Some(&from_alice)).unwrap();
+        prop_assert_eq!(opened.plaintext.as_slice(), &plaintext[..]);
+        prop_assert_eq!(opened.hash, sealed.hash);
+
+        let mut changed = sealed.json.into_bytes();
+        let index = place.index(changed.len());
+        changed[index] ^= 1 << flip;
+        let outcome = Envelope::parse(&changed).and_then(|envelope| envelope.open(&bob, |_| Some(&from_alice)));
+        prop_assert!(outcome.is_err());
+    }
+
+    #[test]
+    fn a_registration_with_a_changed_byte_is_refused(
+        me in person(),
+        handle in handle(),
+        (place, flip) in (any::<prop::sample::Index>(), 0_u8..8),
+    ) {
+        let server = "kez.lat".parse().unwrap();
+        let signed = HandleRegistration::sign(&me, &handle, &server, Timestamp::from_unix(1_790_000_000)).unwrap();
+        let mut json = signed.to_json().unwrap().into_bytes();
+        Signed::<HandleRegistration>::parse(&json).unwrap().verify().unwrap();
+        let index = place.index(json.len());
+        json[index] ^= 1 << flip;
+        let outcome = Signed::<HandleRegistration>::parse(&json).map(Signed::verify);
+        prop_assert!(!matches!(outcome, Ok(Ok(_))));
+    }
+
+    #[test]
+    fn an_inbox_header_is_good_for_one_handle_cursor_and_time(
+        me in person(),
+        (ours, other) in (handle(), handle()),
+        (since, elsewhere) in (0..=MAX_INTEGER, 0..=MAX_INTEGER),
+        ts in 0_u64..4_000_000_000,
+        skew in 0_u64..200,
+    ) {
+        let now = Timestamp::from_unix(ts);
+        let value = inbox_auth::header(&me, &ours, since, now);
+        let verify = |handle, since, now| inbox_auth::verify(&value, handle, since, &me.public(), now).is_ok();
+        prop_assert!(verify(&ours, since, now));
+        prop_assert_eq!(verify(&other, since, now), other == ours);
+        prop_assert_eq!(verify(&ours, elsewhere, now), elsewhere == since);
+        prop_assert_eq!(verify(&ours, since, Timestamp::from_unix(ts + skew)), skew <= 60);
+        let moved = value.replacen(&ts.to_string(), &(ts + 1).to_string(), 1);
+        prop_assert!(inbox_auth::verify(&moved, &ours, since, &me.public(), now).is_err());
+    }
+
+    #[test]
+    fn a_caller_header_is_good_for_one_request(
+        me in person(),
+        name in handle(),
+        (body, other_body) in (any::<Vec<u8>>(), any::<Vec<u8>>()),
+        (target, other_target) in ("/[a-z/]{0,20}", "/[a-z/]{0,20}"),
+        random in any::<[u8; 32]>(),
+    ) {
+        let (here, elsewhere): (ServerName, ServerName) = ("kez.lat".parse().unwrap(), "kez.example".parse().unwrap());
+        let now = Timestamp::from_unix(1_790_000_000);
+        let request = CallerRequest { server: &here, method: "POST", target: &target, body: &body };
+        let auth = CallerAuth::parse(&caller_auth::header(&me, &name, &request, now, &mut Drawn(random))).unwrap();
+        let verify = |request: CallerRequest<'_>| auth.verify(&request, &me.public(), now).is_ok();
+        prop_assert!(verify(request));
+        prop_assert_eq!(verify(CallerRequest { server: &elsewhere, ..request }), false);
+        prop_assert_eq!(verify(CallerRequest { method: "PUT", ..request }), false);
+        prop_assert_eq!(verify(CallerRequest { target: &other_target, ..request }), target == other_target);
+        prop_assert_eq!(verify(CallerRequest { body: &other_body, ..request }), body == other_body);
+    }
+
+    #[test]
+    fn agreement_is_symmetric_and_words_are_the_seed(seed in any::<[u8; 32]>(), other in person()) {
+        let me = SecretIdentity::from_seed(Seed::from_bytes(seed));
+        let (ours, theirs) = (me.agree(&other.public()).unwrap(), other.agree(&me.public()).unwrap());
+        prop_assert_eq!(ours.as_bytes(), theirs.as_bytes());
+        let (mine, your) = (me.public().primary(), other.public().primary());
+        prop_assert_eq!(safety_number(&mine, &your), safety_number(&your, &mine));
+        let words = recovery_phrase::words(me.seed()).join(" ");
+        let restored = recovery_phrase::parse(&words).unwrap();
+        prop_assert_eq!(restored.as_bytes(), &seed);
+    }
+
+    #[test]
+    fn padme_costs_at_most_an_eighth(length in 0_usize..1 << 20) {
+        let padded = padme(length);
+        prop_assert!(padded >= length && padded <= length + length / 8 + 1);
+        prop_assert_eq!(padme(padded), padded);
+    }
+}
+
+/// Every text that an identity key signs, by how it begins. A new one goes here.
+#[test]
+fn no_two_kinds_of_signed_text_can_be_confused() {
+    // Messages and signed objects are JSON, told apart by the `type` inside what is signed; requests are lines.
+    let lines = ["GET\n/v1/inbox/", "kez-chat-auth-v1\n"];
+    let types = [r#""type":"kez.chat.message""#, r#""type":"kez.chat.handle_registration""#];
+    for (i, one) in lines.iter().enumerate() {
+        assert!(!one.starts_with('{'), "{one:?} could be JSON");
+        for other in &lines[i + 1..] {
+            assert!(!one.starts_with(other) && !other.starts_with(one), "{one:?} and {other:?}");
+        }
+    }
+
+    let me = SecretIdentity::from_seed(Seed::from_bytes([1; 32]));
+    let now = Timestamp::from_unix(1_790_000_000);
+    let registration =
+        HandleRegistration::sign(&me, &"alice".parse().unwrap(), &"kez.lat".parse().unwrap(), now).unwrap();
+    let to_self = Peer::new(&me, me.public()).unwrap();
+    let sealed = envelope::seal(&me, &to_self, b"{}", now, &mut Drawn([9; 32])).unwrap().json;
+    let registration: Value = serde_json::from_str(&registration.to_json().unwrap()).unwrap();
+    let texts = [sealed, registration["payload"].to_string()];
+    for (text, expected) in texts.iter().zip(types) {
+        assert_eq!(text.matches(r#""type":"#).count(), 1, "{text}");
+        assert!(text.contains(expected), "{text}");
+    }
+    // A registration's payload with a message's signature in it is no envelope, and an envelope no registration.
+    assert!(Envelope::parse(texts[1].as_bytes()).is_err());
+    assert!(Signed::<HandleRegistration>::parse(texts[0].as_bytes()).is_err());
+}
+
+/// The eight points of small order, in every encoding, are no keys.
+#[test]
+fn small_order_points_are_no_keys() {
+    for hex in [
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+        "0100000000000000000000000000000000000000000000000000000000000080",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ] {
+        assert!(PublicIdentity::parse(&format!("ed25519:{hex}")).is_err(), "{hex}");
+    }
+}
