@@ -1,0 +1,198 @@
+//! The one loop that runs the client: an input becomes an event, the client decides, its effects are performed in
+//! order, and every tab is shown its view.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
+use getrandom::SysRng;
+use kez_client::Client;
+use kez_client::effect::Effect;
+use kez_client::event::{Event, Startup, TabId, VaultEvent};
+use kez_client::view::View;
+use rand_core::UnwrapErr;
+
+use crate::effects::http;
+use crate::effects::live::Live;
+use crate::effects::timer::Timer;
+use crate::effects::vault::Vault;
+use crate::follow::Follower;
+use crate::js;
+use crate::messages::{Between, ToPage, ToWorker};
+use crate::tabs::{self, Tabs};
+use crate::worker::{Input, Inputs, Tab};
+
+/// The leading worker.
+pub(crate) struct Driver {
+    client: Client,
+    tab: Tab,
+    others: Tabs,
+    inputs: Inputs,
+    vault: Vault,
+    live: Option<Live>,
+    timer: Option<Timer>,
+    /// The tabs that follow, with the number of the last event dealt with.
+    followers: BTreeMap<TabId, u64>,
+    /// What each tab was last shown.
+    shown: BTreeMap<TabId, View>,
+}
+
+impl Driver {
+    /// Takes over: opens the storage, tells the other tabs, and says what this tab had not got said.
+    pub(crate) async fn start(mut follower: Follower, inputs: Inputs) -> Self {
+        let unsaid = follower.unsaid();
+        let Follower { tab, others, key, .. } = follower;
+        let (vault, startup) = Vault::open(key, tab.remembered.clone()).await;
+        let mut driver = Self {
+            client: Client::new(),
+            tab,
+            others,
+            inputs,
+            vault,
+            live: None,
+            timer: None,
+            followers: BTreeMap::new(),
+            shown: BTreeMap::new(),
+        };
+        driver.others.tell(&Between::Leader);
+        let opened = matches!(startup, Startup::Open(_));
+        driver.step(Event::Started(startup)).await;
+        if opened {
+            driver.share_key();
+        }
+        for event in unsaid {
+            let tab = driver.tab.id.clone();
+            driver.step(Event::Ui(tab, event)).await;
+        }
+        driver.show();
+        driver
+    }
+
+    /// Leads for as long as the tab lives.
+    pub(crate) async fn drive(mut self, inputs: &mut UnboundedReceiver<Input>) {
+        while let Some(input) = inputs.next().await {
+            self.take(input).await;
+            // Whatever has come in meanwhile is dealt with before the pages are shown the outcome.
+            while let Ok(Some(input)) = inputs.try_next() {
+                self.take(input).await;
+            }
+            self.show();
+            self.wake_up_again();
+        }
+    }
+
+    async fn take(&mut self, input: Input) {
+        match input {
+            Input::Client(event) => self.step(event).await,
+            Input::Page(ToWorker::Ui(event)) => self.step(Event::Ui(self.tab.id.clone(), event)).await,
+            Input::Page(ToWorker::Network { online }) => self.step(Event::Network { online }).await,
+            Input::Page(ToWorker::Storage { persisted, used }) => {
+                self.step(Event::Storage { persisted, used }).await;
+            }
+            Input::Tab(message) => self.hear(message).await,
+            Input::TabGone(tab) => {
+                self.followers.remove(&tab);
+                self.shown.remove(&tab);
+                self.step(Event::TabClosed(tab)).await;
+            }
+            Input::Page(ToWorker::Hello { .. }) | Input::Lead => {}
+        }
+    }
+
+    async fn hear(&mut self, message: Between) {
+        match message {
+            Between::Here { tab } => {
+                if self.followers.insert(tab.clone(), 0).is_none() {
+                    tabs::watch_presence(tab.clone(), self.inputs.clone());
+                }
+                self.shown.remove(&tab);
+                self.share_key();
+            }
+            Between::Event { tab, n, event } => {
+                let last = self.followers.entry(tab.clone()).or_insert(0);
+                if n > *last {
+                    *last = n;
+                    self.step(Event::Ui(tab.clone(), event)).await;
+                }
+                self.others.tell(&Between::Done { tab, n });
+            }
+            _ => {}
+        }
+    }
+
+    /// One event, its effects, and the events that follow at once from them.
+    async fn step(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let effects = self.client.handle(event, js::now(), &mut UnwrapErr(SysRng));
+            for effect in effects {
+                let dropped_the_rest = matches!(effect, Effect::Save(_));
+                match self.perform(effect).await {
+                    Some(failed @ Event::SaveFailed(_)) if dropped_the_rest => {
+                        events.push_back(failed);
+                        break;
+                    }
+                    answer => events.extend(answer),
+                }
+            }
+        }
+    }
+
+    /// Performs an effect; gives the event that answers it, where that is known at once.
+    async fn perform(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Save(records) => return self.vault.save(&records).await.err().map(Event::SaveFailed),
+            Effect::CreateVault { passphrase, records } => {
+                let created = self.vault.create(passphrase.as_ref(), &records).await;
+                self.share_key();
+                return Some(Event::Vault(created.map_or_else(VaultEvent::Failed, |()| VaultEvent::Created)));
+            }
+            Effect::UnlockVault { passphrase } => {
+                let unlocked = self.vault.unlock(&passphrase).await;
+                self.share_key();
+                return Some(Event::Vault(unlocked));
+            }
+            Effect::LockVault => {
+                self.vault.lock();
+                self.others.tell(&Between::Locked);
+            }
+            Effect::Http(id, request) => http::send(id, request, self.inputs.clone()),
+            Effect::OpenLive { path, hello } => self.live = Live::open(&path, hello, &self.inputs),
+            Effect::CloseLive => self.live = None,
+            Effect::Remember { handle } => self.tab.page.tell(&ToPage::Remember { handle }),
+            Effect::PersistStorage => self.tab.page.tell(&ToPage::PersistStorage),
+        }
+        None
+    }
+
+    /// Lets the followers take over without asking for the passphrase again.
+    fn share_key(&self) {
+        if let Some(key) = self.vault.key_to_share() {
+            self.others.tell(&Between::Unlocked { key });
+        }
+    }
+
+    /// Shows every tab its view, where it changed.
+    fn show(&mut self) {
+        for tab in self.followers.keys().chain([&self.tab.id]) {
+            let view = self.client.view(tab);
+            if self.shown.get(tab) == Some(&view) {
+                continue;
+            }
+            self.shown.insert(tab.clone(), view.clone());
+            let view = Box::new(view);
+            if *tab == self.tab.id {
+                self.tab.page.tell(&ToPage::View(view));
+            } else {
+                self.others.tell(&Between::View { tab: tab.clone(), view });
+            }
+        }
+    }
+
+    fn wake_up_again(&mut self) {
+        let inputs = self.inputs.clone();
+        self.timer = self.client.next_wake().and_then(|at| {
+            Timer::after(at.saturating_sub(js::now()), move || inputs.send(Input::Client(Event::Tick)))
+        });
+    }
+}

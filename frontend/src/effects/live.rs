@@ -1,0 +1,66 @@
+//! The live stream: a WebSocket to the home server.
+
+use kez_client::event::{Event, LiveEvent};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
+use web_sys::{CloseEvent, MessageEvent, WebSocket};
+
+use crate::effects::timer::scope;
+use crate::worker::{Input, Inputs};
+
+/// The close code that stands for "no connection came about" (RFC 6455, section 7.1.5).
+const ABNORMAL: u16 = 1006;
+
+/// An open stream, or one that is being opened; dropping it closes it silently.
+pub(crate) struct Live {
+    socket: WebSocket,
+    _on_open: Closure<dyn FnMut()>,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_close: Closure<dyn FnMut(CloseEvent)>,
+}
+
+impl Live {
+    /// Connects, and sends `hello` once connected. Where that fails at once, a [`LiveEvent::Closed`] follows.
+    pub(crate) fn open(path: &str, hello: String, inputs: &Inputs) -> Option<Self> {
+        let report = |inputs: &Inputs, event| inputs.send(Input::Client(Event::Live(event)));
+        let Ok(socket) = WebSocket::new(&url(path)) else {
+            report(inputs, LiveEvent::Closed { code: ABNORMAL });
+            return None;
+        };
+        let on_open = Closure::<dyn FnMut()>::new({
+            let socket = socket.clone();
+            move || drop(socket.send_with_str(&hello))
+        });
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new({
+            let inputs = inputs.clone();
+            move |event: MessageEvent| {
+                if let Some(frame) = event.data().as_string() {
+                    report(&inputs, LiveEvent::Frame(frame));
+                }
+            }
+        });
+        let on_close = Closure::<dyn FnMut(CloseEvent)>::new({
+            let inputs = inputs.clone();
+            move |event: CloseEvent| report(&inputs, LiveEvent::Closed { code: event.code() })
+        });
+        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
+        Some(Self { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close })
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onclose(None);
+        let _ = self.socket.close();
+    }
+}
+
+fn url(path: &str) -> String {
+    let location = scope().location();
+    let scheme = if location.protocol() == "https:" { "wss" } else { "ws" };
+    format!("{scheme}://{}{path}", location.host())
+}

@@ -1,0 +1,217 @@
+//! The vault: records sealed under a data key, and the data key wrapped.
+//!
+//! With a passphrase, a key stretched from it (Argon2id) wraps the data key. Without one, an AES-GCM key that the
+//! browser made, keeps in the database and never hands out (WebCrypto, non-extractable) does: enough against a copy of
+//! the records, not against somebody who has the whole browser profile.
+
+use getrandom::SysRng;
+use js_sys::{Array, Uint8Array};
+use kez_client::event::{Startup, StorageFault, VaultEvent};
+use kez_client::record::{Kind, Record};
+use kez_client::secret::Secret;
+use kez_client::vault::{self, DataKey, PassphraseParams};
+use rand_core::{CryptoRng, UnwrapErr};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{CryptoKey, SubtleCrypto};
+use zeroize::Zeroizing;
+
+use crate::effects::store::{Store, Write};
+use crate::effects::timer::scope;
+use crate::js::{get, object};
+
+/// The header's `mode` when a passphrase wraps the data key.
+const PASSPHRASE: &str = "passphrase";
+
+/// The account's storage, open or locked.
+pub(crate) struct Vault {
+    store: Option<Store>,
+    key: Option<DataKey>,
+    /// Whether a passphrase wraps the key.
+    by_passphrase: bool,
+}
+
+impl Vault {
+    /// Looks into the storage. `shared` is the data key that another tab's worker had unlocked.
+    pub(crate) async fn open(shared: Option<Secret>, remembered: Option<String>) -> (Self, Startup) {
+        let mut vault = Self { store: None, key: None, by_passphrase: false };
+        let startup = vault.start(shared, remembered).await.unwrap_or_else(Startup::Unusable);
+        (vault, startup)
+    }
+
+    async fn start(
+        &mut self,
+        shared: Option<Secret>,
+        remembered: Option<String>,
+    ) -> Result<Startup, StorageFault> {
+        let store = self.store.insert(Store::open().await?);
+        let Some(header) = store.header().await? else { return Ok(Startup::Empty { remembered }) };
+        self.by_passphrase = get(&header, "mode").as_string().as_deref() == Some(PASSPHRASE);
+        self.key = if self.by_passphrase {
+            shared.and_then(|key| DataKey::from_bytes(&base16ct::lower::decode_vec(key.expose()).ok()?))
+        } else {
+            Some(unwrap_by_device(&header).await?)
+        };
+        if self.key.is_none() {
+            return Ok(Startup::Locked);
+        }
+        self.records().await.map(Startup::Open)
+    }
+
+    /// Makes a data key, wraps it, and writes the first records under it.
+    pub(crate) async fn create(
+        &mut self,
+        passphrase: Option<&Secret>,
+        records: &[Record],
+    ) -> Result<(), StorageFault> {
+        let key = DataKey::random(&mut rng());
+        let header = match passphrase {
+            Some(passphrase) => wrap_by_passphrase(&key, passphrase)?,
+            None => wrap_by_device(&key).await?,
+        };
+        let store = self.store.as_ref().ok_or(StorageFault::Unavailable)?;
+        store.create(&header, sealed(&key, records)?).await?;
+        self.by_passphrase = passphrase.is_some();
+        self.key = Some(key);
+        Ok(())
+    }
+
+    /// Unwraps the data key with what was typed and reads all records.
+    pub(crate) async fn unlock(&mut self, passphrase: &Secret) -> VaultEvent {
+        let Some(store) = &self.store else { return VaultEvent::Failed(StorageFault::Unavailable) };
+        match store.header().await {
+            Ok(Some(header)) => match unwrap_by_passphrase(&header, passphrase) {
+                Some(key) => self.key = Some(key),
+                None => return VaultEvent::WrongPassphrase,
+            },
+            Ok(None) => return VaultEvent::Failed(StorageFault::Damaged),
+            Err(fault) => return VaultEvent::Failed(fault),
+        }
+        self.records().await.map_or_else(VaultEvent::Failed, VaultEvent::Opened)
+    }
+
+    /// Forgets the data key.
+    pub(crate) fn lock(&mut self) {
+        self.key = None;
+    }
+
+    /// The data key for other tabs' workers, where a passphrase would be needed without it.
+    pub(crate) fn key_to_share(&self) -> Option<Secret> {
+        let key = self.key.as_ref().filter(|_| self.by_passphrase)?;
+        Some(Secret::new(base16ct::lower::encode_string(key.as_bytes())))
+    }
+
+    /// Writes records in one durable transaction.
+    pub(crate) async fn save(&self, records: &[Record]) -> Result<(), StorageFault> {
+        let (Some(store), Some(key)) = (&self.store, &self.key) else {
+            return Err(StorageFault::Unavailable);
+        };
+        store.write(sealed(key, records)?).await
+    }
+
+    async fn records(&self) -> Result<Vec<Record>, StorageFault> {
+        let (Some(store), Some(key)) = (&self.store, &self.key) else {
+            return Err(StorageFault::Unavailable);
+        };
+        let stored = store.read_all().await?;
+        stored.into_iter().map(|(name, bytes)| opened(key, &name, &bytes)).collect()
+    }
+}
+
+fn rng() -> impl CryptoRng {
+    UnwrapErr(SysRng)
+}
+
+fn sealed(key: &DataKey, records: &[Record]) -> Result<Vec<Write>, StorageFault> {
+    let write = |record: &Record| {
+        let seal = |value: &Zeroizing<Vec<u8>>| {
+            vault::seal_record(key, record.kind, &record.id, value, &mut rng())
+                .map_err(|_| StorageFault::Full)
+        };
+        Ok((name(record), record.value.as_ref().map(seal).transpose()?))
+    };
+    records.iter().map(write).collect()
+}
+
+/// A record's key in the database.
+fn name(record: &Record) -> String {
+    format!("{}/{}", record.kind.as_str(), record.id)
+}
+
+fn opened(key: &DataKey, name: &str, bytes: &[u8]) -> Result<Record, StorageFault> {
+    let (kind, id) = name.split_once('/').ok_or(StorageFault::Damaged)?;
+    let kind: Kind = serde_json::from_value(kind.into()).map_err(|_| StorageFault::Damaged)?;
+    let value = vault::open_record(key, kind, id, bytes).map_err(|_| StorageFault::Damaged)?;
+    Ok(Record { kind, id: id.to_owned(), value: Some(value) })
+}
+
+fn wrap_by_passphrase(key: &DataKey, passphrase: &Secret) -> Result<JsValue, StorageFault> {
+    let params = PassphraseParams::random(&mut rng());
+    let wrap = || {
+        let wrapping = vault::passphrase_key(passphrase.expose(), &params).ok()?;
+        let wrapped = vault::wrap(&wrapping, key, &mut rng()).ok()?;
+        let params = serde_json::to_string(&params).ok()?;
+        let header =
+            [("mode", PASSPHRASE.into()), ("params", params.into()), ("wrapped", js_bytes(&wrapped))];
+        Some(object(&header).into())
+    };
+    wrap().ok_or(StorageFault::Unavailable)
+}
+
+fn unwrap_by_passphrase(header: &JsValue, passphrase: &Secret) -> Option<DataKey> {
+    let params: PassphraseParams = serde_json::from_str(&get(header, "params").as_string()?).ok()?;
+    let wrapping = vault::passphrase_key(passphrase.expose(), &params).ok()?;
+    vault::unwrap(&wrapping, &rust_bytes(&get(header, "wrapped"))).ok()
+}
+
+async fn wrap_by_device(key: &DataKey) -> Result<JsValue, StorageFault> {
+    let wrap = async {
+        let usages = Array::of2(&"encrypt".into(), &"decrypt".into());
+        let algorithm = object(&[("name", "AES-GCM".into()), ("length", 256.into())]);
+        let made = subtle()?.generate_key_with_object(&algorithm, false, &usages)?;
+        let device: CryptoKey = JsFuture::from(made).await?.unchecked_into();
+        let mut iv = [0; 12];
+        getrandom::fill(&mut iv).map_err(|error| JsValue::from(error.to_string()))?;
+        let cipher = aes_gcm(&iv);
+        let encrypted =
+            subtle()?.encrypt_with_object_and_u8_slice(&cipher, &device, &mut key.as_bytes().to_vec())?;
+        let wrapped = Uint8Array::new(&JsFuture::from(encrypted).await?);
+        let header = [
+            ("mode", "device".into()),
+            ("key", device.into()),
+            ("iv", js_bytes(&iv)),
+            ("wrapped", wrapped.into()),
+        ];
+        Ok::<_, JsValue>(object(&header).into())
+    };
+    wrap.await.map_err(|_| StorageFault::Unavailable)
+}
+
+async fn unwrap_by_device(header: &JsValue) -> Result<DataKey, StorageFault> {
+    let unwrap = async {
+        let device: CryptoKey = get(header, "key").dyn_into()?;
+        let cipher = aes_gcm(&rust_bytes(&get(header, "iv")));
+        let mut wrapped = rust_bytes(&get(header, "wrapped"));
+        let decrypted = subtle()?.decrypt_with_object_and_u8_slice(&cipher, &device, &mut wrapped)?;
+        Ok::<_, JsValue>(Uint8Array::new(&JsFuture::from(decrypted).await?).to_vec())
+    };
+    let bytes = unwrap.await.map_err(|_| StorageFault::Damaged)?;
+    DataKey::from_bytes(&bytes).ok_or(StorageFault::Damaged)
+}
+
+fn aes_gcm(iv: &[u8]) -> js_sys::Object {
+    let purpose = js_bytes(b"kez-chat-data-key-v1");
+    object(&[("name", "AES-GCM".into()), ("iv", js_bytes(iv)), ("additionalData", purpose)])
+}
+
+fn subtle() -> Result<SubtleCrypto, JsValue> {
+    scope().crypto().map(|crypto| crypto.subtle())
+}
+
+fn js_bytes(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
+}
+
+fn rust_bytes(value: &JsValue) -> Vec<u8> {
+    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default()
+}

@@ -1,0 +1,117 @@
+//! The page's side: renders what the worker says, reports what people do, and does what only a page can.
+
+use std::rc::Rc;
+
+use kez_app::{App, Session};
+use kez_client::event::TabId;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{MessageEvent, MessagePort};
+
+use crate::js;
+use crate::messages::{ToPage, ToWorker};
+
+/// Where the page notes, outside the database, which account this browser has.
+const REMEMBERED: &str = "kez-chat-account";
+
+pub(crate) fn hydrate(port: MessagePort) {
+    let worker = Rc::new(Worker(port));
+    let session = Session::new({
+        let worker = Rc::clone(&worker);
+        move |event| worker.tell(&ToWorker::Ui(event))
+    });
+    worker.listen(session);
+    worker.tell(&ToWorker::Hello { tab: TabId(random_name()), remembered: remembered() });
+    worker.report_network();
+    spawn_local(Rc::clone(&worker).report_storage());
+    leptos::mount::hydrate_body(move || {
+        provide_context(session);
+        App()
+    });
+}
+
+struct Worker(MessagePort);
+
+impl Worker {
+    fn tell(&self, message: &ToWorker) {
+        if let Ok(json) = serde_json::to_string(message) {
+            let _ = self.0.post_message(&json.into());
+        }
+    }
+
+    fn listen(self: &Rc<Self>, session: Session) {
+        let worker = Rc::clone(self);
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            let message = event.data().as_string().and_then(|json| serde_json::from_str(&json).ok());
+            match message {
+                Some(ToPage::View(view)) => session.set_view(*view),
+                Some(ToPage::Remember { handle }) => remember(handle.as_deref()),
+                Some(ToPage::PersistStorage) => spawn_local(Rc::clone(&worker).persist_storage()),
+                None => {}
+            }
+        });
+        self.0.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        on_message.forget();
+    }
+
+    /// Tells the worker now and at every change whether the browser is online.
+    fn report_network(self: &Rc<Self>) {
+        let tell = |worker: &Self| {
+            worker.tell(&ToWorker::Network { online: window().navigator().on_line() });
+        };
+        tell(self);
+        let worker = Rc::clone(self);
+        let on_change = Closure::<dyn FnMut()>::new(move || tell(&worker));
+        for name in ["online", "offline"] {
+            let _ = window().add_event_listener_with_callback(name, on_change.as_ref().unchecked_ref());
+        }
+        on_change.forget();
+    }
+
+    async fn persist_storage(self: Rc<Self>) {
+        if let Ok(asked) = window().navigator().storage().persist() {
+            let _ = JsFuture::from(asked).await;
+        }
+        self.report_storage().await;
+    }
+
+    async fn report_storage(self: Rc<Self>) {
+        let storage = window().navigator().storage();
+        let (Ok(persisted), Ok(estimate)) = (storage.persisted(), storage.estimate()) else { return };
+        let (Ok(persisted), Ok(estimate)) = (JsFuture::from(persisted).await, JsFuture::from(estimate).await)
+        else {
+            return;
+        };
+        self.tell(&ToWorker::Storage { persisted: persisted.is_truthy(), used: usage(&estimate.into()) });
+    }
+}
+
+/// The bytes in use of a `StorageEstimate`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole bytes, far below 2^53")]
+fn usage(estimate: &wasm_bindgen::JsValue) -> Option<u64> {
+    js::get(estimate, "usage").as_f64().map(|bytes| bytes as u64)
+}
+
+fn remembered() -> Option<String> {
+    window().local_storage().ok()??.get_item(REMEMBERED).ok()?
+}
+
+fn remember(handle: Option<&str>) {
+    let Ok(Some(storage)) = window().local_storage() else { return };
+    let _ = match handle {
+        Some(handle) => storage.set_item(REMEMBERED, handle),
+        None => storage.remove_item(REMEMBERED),
+    };
+}
+
+/// 16 random hexadecimal digits.
+fn random_name() -> String {
+    let mut bytes = [0; 8];
+    // Without randomness the name falls back to the time, which is good enough to tell tabs apart.
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = js::now().to_be_bytes();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

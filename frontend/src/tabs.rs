@@ -1,0 +1,55 @@
+//! The tabs of one browser: a channel between their workers, and locks that say who leads and who is still there.
+
+use kez_client::event::TabId;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
+use web_sys::{BroadcastChannel, MessageEvent};
+
+use crate::js;
+use crate::messages::Between;
+use crate::worker::{Input, Inputs};
+
+/// The lock that the leading worker holds for as long as it lives, and the name of the channel.
+pub(crate) const LEADER: &str = "kez-chat";
+
+/// The channel between the workers.
+pub(crate) struct Tabs {
+    channel: BroadcastChannel,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+}
+
+impl Tabs {
+    /// Joins the channel; what is heard goes to `inputs`. `None` in a browser that has no such channel.
+    pub(crate) fn join(inputs: Inputs) -> Option<Self> {
+        let channel = BroadcastChannel::new(LEADER).ok()?;
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(message) = event.data().as_string().and_then(|json| serde_json::from_str(&json).ok())
+            {
+                inputs.send(Input::Tab(message));
+            }
+        });
+        channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        Some(Self { channel, _on_message: on_message })
+    }
+
+    /// Tells all other workers.
+    pub(crate) fn tell(&self, message: &Between) {
+        if let Ok(json) = serde_json::to_string(message) {
+            let _ = self.channel.post_message(&json.into());
+        }
+    }
+}
+
+/// Holds a lock in this tab's name for as long as the tab lives.
+pub(crate) fn show_presence(tab: &TabId) {
+    js::hold_lock(&presence(tab), || {});
+}
+
+/// Reports [`Input::TabGone`] when that tab lives no more.
+pub(crate) fn watch_presence(tab: TabId, inputs: Inputs) {
+    js::when_lock_is_free(&presence(&tab.clone()), move || inputs.send(Input::TabGone(tab)));
+}
+
+fn presence(tab: &TabId) -> String {
+    format!("{LEADER}-tab-{}", tab.0)
+}

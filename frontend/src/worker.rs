@@ -1,0 +1,99 @@
+//! The worker's life: meet the page, follow while another tab leads, then lead.
+
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use kez_client::event::{Event, TabId};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
+use web_sys::{MessageEvent, MessagePort};
+
+use crate::driver::Driver;
+use crate::follow::Follower;
+use crate::messages::{Between, ToPage, ToWorker};
+use crate::{js, tabs};
+
+/// Everything that reaches a worker, in the order in which it arrives.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// From this tab's page.
+    Page(ToWorker),
+    /// From another tab's worker.
+    Tab(Between),
+    /// A tab that followed is gone.
+    TabGone(TabId),
+    /// This worker leads from now on.
+    Lead,
+    /// An effect was performed, or time has passed.
+    Client(Event),
+}
+
+/// Where inputs go.
+#[derive(Clone)]
+pub(crate) struct Inputs(UnboundedSender<Input>);
+
+impl Inputs {
+    /// Adds an input. When the worker is ending there is nobody left to hear it.
+    pub(crate) fn send(&self, input: Input) {
+        let _ = self.0.unbounded_send(input);
+    }
+}
+
+/// This tab's page.
+pub(crate) struct Page {
+    port: MessagePort,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+}
+
+impl Page {
+    fn meet(port: MessagePort, inputs: Inputs) -> Self {
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            if let Some(message) = event.data().as_string().and_then(|json| serde_json::from_str(&json).ok())
+            {
+                inputs.send(Input::Page(message));
+            }
+        });
+        port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        Self { port, _on_message: on_message }
+    }
+
+    /// Tells the page.
+    pub(crate) fn tell(&self, message: &ToPage) {
+        if let Ok(json) = serde_json::to_string(message) {
+            let _ = self.port.post_message(&json.into());
+        }
+    }
+}
+
+/// What this worker knows of its own tab.
+pub(crate) struct Tab {
+    pub(crate) id: TabId,
+    pub(crate) remembered: Option<String>,
+    pub(crate) page: Page,
+}
+
+/// Runs for as long as the tab lives.
+pub(crate) async fn run(port: MessagePort) {
+    let (sender, mut inputs) = unbounded();
+    let sender = Inputs(sender);
+    let page = Page::meet(port, sender.clone());
+    let Some((id, remembered)) = hello(&mut inputs).await else { return };
+    let Some(others) = tabs::Tabs::join(sender.clone()) else { return };
+    tabs::show_presence(&id);
+    let tab = Tab { id, remembered, page };
+
+    let mut follower = Follower::new(tab, others);
+    if !js::take_lock_if_free(tabs::LEADER).await {
+        let lead = sender.clone();
+        js::hold_lock(tabs::LEADER, move || lead.send(Input::Lead));
+        follower.follow(&mut inputs).await;
+    }
+    Driver::start(follower, sender).await.drive(&mut inputs).await;
+}
+
+/// The page's first message.
+async fn hello(inputs: &mut UnboundedReceiver<Input>) -> Option<(TabId, Option<String>)> {
+    match inputs.next().await? {
+        Input::Page(ToWorker::Hello { tab, remembered }) => Some((tab, remembered)),
+        _ => None,
+    }
+}

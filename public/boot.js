@@ -1,0 +1,31 @@
+// Starts the app: compiles the WASM module once, starts the worker with it, and makes the page react.
+
+// The server renders without resources; Leptos looks for these all the same.
+self.__RESOLVED_RESOURCES = [];
+self.__SERIALIZED_ERRORS = [];
+self.__PENDING_RESOURCES = [];
+self.__RESOURCE_RESOLVERS = [];
+self.__INCOMPLETE_CHUNKS = [];
+
+const { module: glue, wasm } = document.querySelector("script[data-module]").dataset;
+
+async function start() {
+  const worker = new Worker("/worker.js", { type: "module", name: "kez-chat" });
+  const { port1, port2 } = new MessageChannel();
+  const [module, { default: init, hydrate }] = await Promise.all([
+    WebAssembly.compileStreaming(fetch(wasm)),
+    import(new URL(glue, location.href).href),
+  ]);
+  worker.postMessage({ glue, module, page: port2 }, [port2]);
+  await init({ module_or_path: module });
+  hydrate(port1);
+}
+
+start().catch((error) => {
+  const alert = document.createElement("p");
+  alert.setAttribute("role", "alert");
+  alert.className = "boot-failed";
+  alert.textContent = "KEZ Chat could not start in this browser. Reload the page, or update the browser.";
+  document.body.prepend(alert);
+  throw error;
+});
