@@ -14,7 +14,7 @@ pub(crate) fn native(project: &Project) -> Result<(), Failure> {
     project.cargo(&["test", "-p", "xtask"]).run()
 }
 
-/// The vectors and every other test that is marked for it, compiled to WASM and run in Node.
+/// The vectors and every other test of the core that is marked for it, compiled to WASM and run in Node.
 ///
 /// # Errors
 /// When a test fails.
@@ -22,7 +22,7 @@ pub(crate) fn wasm(project: &Project) -> Result<(), Failure> {
     let runner = ["build", "-p", "xtask", "--features", "wasm-test-runner", "--bin", "wasm-test-runner"];
     project.cargo(&runner).run()?;
     project
-        .cargo(&["test", "-p", "kez-core", "-p", "kez-client", "--tests", "--target", WASM_TARGET])
+        .cargo(&["test", "-p", "kez-core", "--tests", "--target", WASM_TARGET])
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", project.wasm_test_runner())
         .run()
 }
