@@ -1,3 +1,126 @@
-//! The KEZ Chat home server: registers handles, answers `WebFinger`, relays envelopes it cannot read.
+//! The KEZ Chat home server: registers handles, answers WebFinger, relays envelopes it cannot read.
+//!
+//! [`run`] is the whole server. A request comes in through [`listener`], finds its route in [`router`], and is
+//! answered by one file of [`routes`]; what has to last is asked of a [`store::Store`].
 
+pub mod body;
+pub mod client_address;
+pub mod clock;
+pub mod config;
+pub mod directory;
+pub mod error;
+pub mod headers;
+pub mod impatient;
+pub mod limits;
+pub mod listener;
+pub mod log;
+pub mod push;
+pub mod query;
+pub mod router;
+pub mod routes;
+pub mod state;
+pub mod store;
 pub mod web;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use clock::{Clock, SystemClock};
+use config::Config;
+use state::{AppState, Profiles, Shared};
+use store::sqlite::{OpenError, SqliteStore};
+use web::WebSettings;
+
+/// How long requests and live streams have to come to their end when the server stops.
+const DRAIN: Duration = Duration::from_secs(8);
+/// How often quiet clients are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The API's own description cannot be written.
+    #[error("the OpenAPI document cannot be written: {0}")]
+    Document(#[from] serde_json::Error),
+}
+
+/// Serves on `listener` until `shutdown`, then finishes what is under way and returns with everything stored.
+///
+/// # Errors
+/// [`StartError`] when it cannot start.
+pub async fn run(
+    listener: TcpListener,
+    config: Config,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    run_with_clock(listener, config, Arc::new(SystemClock), shutdown).await
+}
+
+/// [`run`] with a clock of the caller's.
+///
+/// # Errors
+/// [`StartError`] when it cannot start.
+pub async fn run_with_clock(
+    listener: TcpListener,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let store = Arc::new(SqliteStore::open(&config.db).await?);
+    let state: AppState = Arc::new(Shared::new(config, store, clock));
+    let router = router::router(state.clone(), web::router(web_settings(&state)))?;
+
+    let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+    let config = Arc::new(state.config.clone());
+    let serving = tokio::spawn(listener::serve(listener, router, config, stop.clone(), connections.clone()));
+    let housekeeping = tokio::spawn(forget_quiet_clients(state.clone()));
+    shutdown.await;
+    stop_gracefully(&state, &stop, &connections).await;
+    housekeeping.abort();
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the listener failed");
+    }
+    state.store.close().await;
+    Ok(())
+}
+
+fn web_settings(state: &AppState) -> WebSettings {
+    WebSettings {
+        web_dir: state.config.site(),
+        server: state.config.server.clone(),
+        public_url: state.config.public_url(),
+        profiles: Arc::new(Profiles(state.clone())),
+    }
+}
+
+async fn stop_gracefully(state: &AppState, stop: &CancellationToken, connections: &TaskTracker) {
+    state.no_longer_ready();
+    stop.cancel();
+    state.shutdown.cancel();
+    state.streams.close();
+    let drained = async {
+        connections.wait().await;
+        state.streams.wait().await;
+    };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        tracing::warn!("some connections did not end within {} s and are cut", DRAIN.as_secs());
+    }
+}
+
+async fn forget_quiet_clients(state: AppState) {
+    let mut interval = tokio::time::interval(FORGET_EVERY);
+    loop {
+        interval.tick().await;
+        if let Some(limits) = &state.limits {
+            limits.forget_the_quiet();
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading a request's JSON body within its size and its time.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use kez_core::api::MAX_BODY_BYTES;
+use kez_core::problem::ProblemCode;
+
+use crate::error::ApiError;
+
+/// How long a body may take to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So many bytes too many are read and thrown away, because a caller that is still writing might never see the answer.
+const PATIENCE: usize = 4 * MAX_BODY_BYTES;
+
+/// The bytes of a body that says it is `application/json`. They are not parsed yet.
+#[derive(Clone, Debug)]
+pub struct JsonBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            let detail = "send this body with content-type: application/json";
+            return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
+        }
+        match tokio::time::timeout(BODY_TIMEOUT, read(request.into_body())).await {
+            Ok(body) => body.map(Self),
+            Err(_) => {
+                Err(ApiError::new(ProblemCode::BodyTimeout, "the body did not arrive within 10 s")
+                    .and_close())
+            }
+        }
+    }
+}
+
+/// Whether the media type is `application/json`, whatever its parameters (RFC 9110, section 8.3.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+async fn read(mut body: Body) -> Result<Bytes, ApiError> {
+    let (mut whole, mut length) = (Vec::<Bytes>::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::malformed("the body broke off").and_close())?;
+        let Ok(data) = frame.into_data() else { continue };
+        length += data.len();
+        if length > PATIENCE {
+            return Err(too_large().and_close());
+        }
+        if length > MAX_BODY_BYTES {
+            whole.clear();
+        } else {
+            whole.push(data);
+        }
+    }
+    if length > MAX_BODY_BYTES {
+        return Err(too_large());
+    }
+    Ok(match whole.as_slice() {
+        [single] => single.clone(),
+        parts => parts.concat().into(),
+    })
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(ProblemCode::BodyTooLarge, "a body has at most 512 KiB (524,288 bytes)")
+}

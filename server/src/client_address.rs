@@ -1,0 +1,86 @@
+//! Where a request comes from: the connection's other end or, through a trusted proxy, whom the proxy names.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::http::{HeaderMap, header::HeaderName};
+
+use crate::config::Config;
+
+/// A proxy adds the address that it was called from at the right end.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The other end of the connection, put on every request by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// The network that rates are counted by: one IPv4 address, or the /64 that one IPv6 subscriber has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientNetwork(IpAddr);
+
+impl ClientNetwork {
+    /// The network that an address belongs to.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+
+    /// The network that a request comes from. Forwarding headers count from trusted proxies only, and of those the
+    /// right-most address that is no trusted proxy itself: what stands further left is whatever the caller wrote.
+    pub fn of_request(config: &Config, peer: SocketAddr, headers: &HeaderMap) -> Self {
+        let mut address = peer.ip().to_canonical();
+        let forwarded = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+        let mut hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+        while config.trusts(address) {
+            let Some(hop) = hops.pop().and_then(|hop| hop.parse::<IpAddr>().ok()) else { break };
+            address = hop.to_canonical();
+        }
+        Self::of(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn network(peer: &str, forwarded: &[&str]) -> ClientNetwork {
+        let config = Config::parse_from(["kez-chat-server", "--trusted-proxies", "10.0.0.0/8"]);
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append(X_FORWARDED_FOR, value.parse().unwrap());
+        }
+        ClientNetwork::of_request(&config, SocketAddr::new(peer.parse().unwrap(), 1), &headers)
+    }
+
+    fn of(address: &str) -> ClientNetwork {
+        ClientNetwork::of(address.parse().unwrap())
+    }
+
+    #[test]
+    fn only_trusted_proxies_speak_for_others() {
+        assert_eq!(network("192.0.2.1", &["203.0.113.9"]), of("192.0.2.1"));
+        assert_eq!(network("10.0.0.1", &["203.0.113.9"]), of("203.0.113.9"));
+        assert_eq!(network("::ffff:10.0.0.1", &["203.0.113.9"]), of("203.0.113.9"));
+    }
+
+    #[test]
+    fn what_a_caller_wrote_itself_does_not_count() {
+        assert_eq!(network("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]), of("203.0.113.9"));
+        assert_eq!(network("10.0.0.1", &["1.1.1.1", "203.0.113.9"]), of("203.0.113.9"));
+        assert_eq!(network("10.0.0.1", &["1.1.1.1, nonsense"]), of("10.0.0.1"));
+        assert_eq!(network("10.0.0.1", &[]), of("10.0.0.1"));
+    }
+
+    #[test]
+    fn an_ipv6_subscriber_is_one_client() {
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+}

@@ -1,0 +1,22 @@
+//! What time it is, as an argument: the server asks a clock, and tests bring their own.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kez_core::time::Timestamp;
+
+/// A source of wall-clock time.
+pub trait Clock: Send + Sync + 'static {
+    /// The time now. It may jump in either direction between two calls.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's own clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        // A clock before 1970 is as good as no clock: everything signed looks as if it came from the future.
+        Timestamp::from_unix(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+}

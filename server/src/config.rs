@@ -1,0 +1,243 @@
+//! Flags and environment variables: one struct, read once at the start.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+use kez_core::handle::ServerName;
+use kez_core::identity::Primary;
+
+/// The KEZ Chat home server: registers handles, answers WebFinger, relays envelopes it cannot read.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kez-chat-server", version)]
+pub struct Config {
+    /// The address and port to listen on.
+    #[arg(long, env = "KEZ_CHAT_BIND", default_value = "0.0.0.0:6969", value_name = "ADDRESS:PORT")]
+    pub bind: SocketAddr,
+
+    /// The SQLite file; created when it is missing.
+    #[arg(long, env = "KEZ_CHAT_DB", default_value = "kez-chat.db", value_name = "FILE")]
+    pub db: PathBuf,
+
+    /// The server's name: what stands behind the @ of its handles.
+    #[arg(long, env = "KEZ_CHAT_SERVER", default_value = "kez.lat", value_name = "NAME")]
+    pub server: ServerName,
+
+    /// Where sigchains are: the address of a sigchain server, or "embedded" for this one.
+    #[arg(
+        long,
+        env = "KEZ_CHAT_SIG_SERVER_URL",
+        default_value = "http://localhost:7878",
+        value_name = "URL|embedded"
+    )]
+    pub sig_server_url: SigServer,
+
+    /// The directory of the built web app; without it there is a plain placeholder page, and the API works.
+    #[arg(long, env = "KEZ_CHAT_WEB_DIR", value_name = "DIRECTORY")]
+    pub web_dir: Option<PathBuf>,
+
+    /// The site directory as cargo-leptos names it; counts where --web-dir is unset.
+    #[arg(long, env = "LEPTOS_SITE_ROOT", hide = true)]
+    pub leptos_site_root: Option<PathBuf>,
+
+    /// How log lines are written.
+    #[arg(long, env = "KEZ_CHAT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// The proxies in front, as comma-separated networks (10.0.0.0/8,::1): only from these are X-Forwarded-For,
+    /// X-Forwarded-Proto and X-Request-Id believed.
+    #[arg(long, env = "KEZ_CHAT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
+    pub trusted_proxies: Vec<Network>,
+
+    /// The address that people reach this server under [default: https://<server>]
+    #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<HttpUrl>,
+
+    /// Rates and quotas; "off" is for load tests and only with a loopback --bind.
+    #[arg(long, env = "KEZ_CHAT_LIMITS", default_value = "on", value_name = "on|off")]
+    pub limits: Switch,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// Where the signed histories of keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SigServer {
+    /// On this server, under its public address.
+    Embedded,
+    /// On a server of their own.
+    At(HttpUrl),
+}
+
+/// An `http` or `https` address without query, fragment and final slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl(String);
+
+/// A network, or one address written without a prefix length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(pub IpNet);
+
+/// A combination of settings that must not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConfig {
+    /// Without rates, anybody on the net could fill the disk.
+    #[error("--limits off is for load tests and needs a loopback address in --bind, such as 127.0.0.1:6969")]
+    LimitsOffInPublic,
+}
+
+impl Config {
+    /// Reads the process's arguments and environment.
+    ///
+    /// # Errors
+    /// A sentence for the person at the terminal. `--help` and `--version` print what they promise and end the
+    /// process.
+    pub fn from_process() -> Result<Self, String> {
+        let config = Self::try_parse()
+            .map_err(|error| if error.use_stderr() { one_sentence(&error) } else { error.exit() })?;
+        config.check().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    /// Checks what no single value can tell.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the combination.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        if self.limits == Switch::Off && !self.bind.ip().is_loopback() {
+            return Err(InvalidConfig::LimitsOffInPublic);
+        }
+        Ok(())
+    }
+
+    /// The address that people reach this server under, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        self.public_url.as_ref().map_or_else(|| format!("https://{}", self.server), ToString::to_string)
+    }
+
+    /// Whether people reach this server under https.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_none_or(|url| url.0.starts_with("https:"))
+    }
+
+    /// The directory of the built web app, where there is one.
+    pub fn site(&self) -> Option<PathBuf> {
+        self.web_dir.clone().or_else(|| self.leptos_site_root.clone())
+    }
+
+    /// Where the signed history of a key is.
+    pub fn sigchain_url(&self, primary: &Primary) -> String {
+        let base = match &self.sig_server_url {
+            SigServer::Embedded => self.public_url(),
+            SigServer::At(url) => url.to_string(),
+        };
+        format!("{base}/v1/sigchains/ed25519/{}", primary.hex())
+    }
+
+    /// Whether connections from this address may speak for others.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|Network(network)| network.contains(&peer))
+    }
+}
+
+/// The first line of clap's message says what is wrong with which flag; the rest is advice.
+fn one_sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}
+
+impl FromStr for HttpUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "an address looks like https://kez.lat or http://localhost:7878";
+        let uri: http::Uri = text.parse().map_err(|_| FORM)?;
+        let fits = matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+            && !text.contains(['#', '@']);
+        if fits { Ok(Self(text.trim_end_matches('/').to_owned())) } else { Err(FORM) }
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for SigServer {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "embedded" { Ok(Self::Embedded) } else { text.parse().map(Self::At) }
+    }
+}
+
+impl FromStr for Network {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.map(Self).map_err(|_| "a network looks like 10.0.0.0/8, fd00::/8 or 127.0.0.1")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> Config {
+        Config::try_parse_from(["kez-chat-server"].iter().chain(arguments)).unwrap()
+    }
+
+    #[test]
+    fn addresses_follow_from_the_name() {
+        let key: Primary = format!("ed25519:{}", "ab".repeat(32)).parse().unwrap();
+        let own = config(&["--server", "chat.example", "--sig-server-url", "embedded"]);
+        assert_eq!(own.public_url(), "https://chat.example");
+        assert!(own.sigchain_url(&key).starts_with("https://chat.example/v1/sigchains/ed25519/abab"));
+        let other =
+            config(&["--sig-server-url", "http://sig:7878/", "--public-url", "http://localhost:6969/"]);
+        assert!(other.sigchain_url(&key).starts_with("http://sig:7878/v1/sigchains/ed25519/abab"));
+        assert_eq!(other.public_url(), "http://localhost:6969");
+    }
+
+    #[test]
+    fn the_web_dir_wins_over_the_one_of_cargo_leptos() {
+        assert_eq!(config(&["--leptos-site-root", "a"]).site(), Some("a".into()));
+        assert_eq!(config(&["--leptos-site-root", "a", "--web-dir", "b"]).site(), Some("b".into()));
+    }
+
+    #[test]
+    fn limits_are_lifted_on_loopback_only() {
+        assert_eq!(config(&["--limits", "off"]).check(), Err(InvalidConfig::LimitsOffInPublic));
+        assert_eq!(config(&["--limits", "off", "--bind", "[::1]:0"]).check(), Ok(()));
+    }
+
+    #[test]
+    fn proxies_are_networks_or_addresses() {
+        let config = config(&["--trusted-proxies", "10.0.0.0/8,::1"]);
+        assert!(config.trusts("10.9.8.7".parse().unwrap()) && config.trusts("::1".parse().unwrap()));
+        assert!(!config.trusts("11.0.0.1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,64 @@
+//! Who holds which handle, with the key parsed and ready: checking a key costs more than checking a signature, and
+//! every message and every poll asks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use kez_core::handle::Handle;
+use kez_core::identity::PublicIdentity;
+
+use crate::store::{AccountId, Store, StoreError};
+
+/// How many holders are remembered before the memory starts over.
+const REMEMBERED: usize = 65_536;
+
+/// The account behind a handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The account.
+    pub id: AccountId,
+    /// The key that holds the handle.
+    pub key: PublicIdentity,
+}
+
+/// Finds the holder of a handle, in memory first. Only holders are remembered: a handle that nobody holds today may
+/// be somebody's tomorrow.
+pub struct Directory {
+    store: Arc<dyn Store>,
+    remembered: RwLock<HashMap<Handle, Holder>>,
+}
+
+impl Directory {
+    /// An empty memory before a store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, remembered: RwLock::default() }
+    }
+
+    /// Who holds the handle.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn holder(&self, handle: &Handle) -> Result<Option<Holder>, StoreError> {
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(handle).copied();
+        if remembered.is_some() {
+            return Ok(remembered);
+        }
+        self.holder_now(handle).await
+    }
+
+    /// Who holds the handle as the store says at this moment, whatever is remembered.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn holder_now(&self, handle: &Handle) -> Result<Option<Holder>, StoreError> {
+        let Some(account) = self.store.lookup(handle).await? else { return Ok(None) };
+        let key = PublicIdentity::try_from(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
+        let holder = Holder { id: account.id, key };
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(handle.clone(), holder);
+        Ok(Some(holder))
+    }
+}

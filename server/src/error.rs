@@ -1,0 +1,130 @@
+//! Errors at the edge: every refusal becomes problem details (RFC 9457) with a code from [`ProblemCode`].
+//!
+//! Inside the server errors are typed where they arise ([`StoreError`], `kez_core`'s own); a route turns them into
+//! an [`ApiError`] with `?`. What is the server's fault is logged here, once; what is the caller's is not.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kez_core::canonical_json::MalformedJson;
+use kez_core::inbox_auth::Unauthorized;
+use kez_core::problem::{Problem, ProblemCode};
+use kez_core::registration::RegistrationRefused;
+use kez_core::signature::BadSignature;
+
+use crate::store::StoreError;
+
+/// The media type of problem details (RFC 9457, section 3).
+pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Why a request is refused, with one sentence for the developer at the other end.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    code: ProblemCode,
+    detail: Cow<'static, str>,
+    retry_after: Option<u64>,
+    close: bool,
+}
+
+impl ApiError {
+    /// A refusal with its sentence.
+    pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), retry_after: None, close: false }
+    }
+
+    /// The request cannot be read.
+    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ProblemCode::Malformed, detail)
+    }
+
+    /// Nobody holds the handle or key.
+    pub fn unknown_handle() -> Self {
+        Self::new(ProblemCode::UnknownHandle, "nobody on this server holds this handle or key")
+    }
+
+    /// The server cannot do it now; the caller comes back after `seconds`.
+    pub fn unavailable(detail: &'static str, seconds: u64) -> Self {
+        Self::new(ProblemCode::Unavailable, detail).retry_after(seconds)
+    }
+
+    /// Says when to come back, in seconds (RFC 9110, section 10.2.3).
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// Ends the connection after the answer, because the rest of the request is not going to be read.
+    #[must_use]
+    pub fn and_close(self) -> Self {
+        Self { close: true, ..self }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = Problem::new(self.code, self.detail);
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.close {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Busy => {
+                Self::unavailable("the server has more to store than it can at the moment", 1)
+            }
+            StoreError::Locked => {
+                tracing::warn!("the database is locked by another process");
+                Self::unavailable("the server's storage does not answer at the moment", 2)
+            }
+            StoreError::Full => {
+                tracing::error!("the disk of the database is full");
+                Self::new(ProblemCode::StorageFull, "the server has no room left to store anything")
+                    .retry_after(60)
+            }
+            StoreError::Closed => Self::unavailable("the server is shutting down", 2),
+            StoreError::Database(_) | StoreError::Corrupt(_) => {
+                tracing::error!(%error, "the database failed");
+                Self::new(
+                    ProblemCode::Internal,
+                    "the server failed; the request id names the entry in its log",
+                )
+            }
+        }
+    }
+}
+
+impl From<MalformedJson> for ApiError {
+    fn from(error: MalformedJson) -> Self {
+        Self::malformed(error.to_string())
+    }
+}
+
+impl From<BadSignature> for ApiError {
+    fn from(error: BadSignature) -> Self {
+        Self::new(ProblemCode::BadSignature, error.to_string())
+    }
+}
+
+impl From<RegistrationRefused> for ApiError {
+    fn from(refused: RegistrationRefused) -> Self {
+        Self::new(refused.code(), refused.to_string())
+    }
+}
+
+impl From<Unauthorized> for ApiError {
+    fn from(_: Unauthorized) -> Self {
+        Self::new(ProblemCode::Unauthorized, "the X-KEZ-Auth header is missing or does not allow this")
+    }
+}

@@ -1,0 +1,118 @@
+//! Accepts connections and bounds what each may cost before it has said anything sensible: time for the head, size of
+//! the head, time to take an answer, and how many there are.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+use crate::client_address::Peer;
+use crate::config::Config;
+use crate::impatient::Impatient;
+
+/// How long the head of a request may take, and how long a connection may be silent between two requests.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for a trusted proxy, which keeps its connections open for the next client.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(75);
+/// The largest head of a request; beyond it the answer is 431.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// How long a client may leave an answer lying before the connection is closed.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many connections are served at once; more wait to be accepted. Live streams count for themselves.
+const MAX_CONNECTIONS: usize = 12_000;
+/// The pause after a failed accept, which is nearly always a lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves `router` on `listener` until `stop`, then lets the requests under way come to their end. The tracker holds
+/// the connections; it is closed when no more are accepted.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: Arc<Config>,
+    stop: CancellationToken,
+    connections: TaskTracker,
+) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer, permit)) => {
+                let connection = Connection { router: router.clone(), peer, idle: idle_time(&config, peer) };
+                let stop = stop.clone();
+                connections.spawn(async move {
+                    connection.serve(stream, stop).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    connections.close();
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, permit))
+}
+
+fn idle_time(config: &Config, peer: SocketAddr) -> Duration {
+    if config.trusts(peer.ip().to_canonical()) { PROXY_TIMEOUT } else { HEAD_TIMEOUT }
+}
+
+struct Connection {
+    router: Router,
+    peer: SocketAddr,
+    idle: Duration,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream, stop: CancellationToken) {
+        let Self { router, peer, idle } = self;
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            router.clone().oneshot(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(idle)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(Impatient::new(stream, WRITE_TIMEOUT)), service)
+            .with_upgrades();
+        tokio::pin!(connection);
+        // What a client does to its own connection is no event for the operator.
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! One line a request: method, route, status, time and request id. Never an envelope, a signature, a header of
+//! authentication, a handle or an address.
+
+use std::io;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing_subscriber::EnvFilter;
+
+use crate::client_address::Peer;
+use crate::config::LogFormat;
+use crate::state::AppState;
+
+/// Names one request in its answer and in the log.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Libraries that write headers or frames at their lowest levels, whatever `RUST_LOG` says.
+const HUSHED: [&str; 4] = ["hyper=info", "hyper_util=info", "tungstenite=info", "sqlx=warn"];
+
+/// Starts logging to standard error, as `RUST_LOG` filters (default `info`).
+///
+/// # Errors
+/// A sentence when `RUST_LOG` cannot be read.
+pub fn start(format: LogFormat) -> Result<(), String> {
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
+    let mut filter =
+        EnvFilter::try_new(wanted).map_err(|error| format!("RUST_LOG cannot be read: {error}"))?;
+    for directive in HUSHED {
+        filter = filter.add_directive(directive.parse().map_err(|error| format!("{directive}: {error}"))?);
+    }
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let started = match format {
+        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| error.to_string())
+}
+
+/// Writes the line, and gives request and answer their id.
+pub async fn each_request(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let id = request_id(&state, &request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    request.headers_mut().insert(X_REQUEST_ID, id.clone());
+    let mut response = next.run(request).await;
+    tracing::info!(
+        %method,
+        route = route.as_ref().map_or("-", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        ms = start.elapsed().as_secs_f64() * 1e3,
+        id = id.to_str().unwrap_or_default(),
+        "request"
+    );
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    response
+}
+
+/// The id that a trusted proxy gave, or a new one.
+fn request_id(state: &AppState, request: &Request) -> HeaderValue {
+    let trusted = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| state.config.trusts(peer.ip()));
+    given_id(request.headers()).filter(|_| trusted).unwrap_or_else(|| {
+        let random = getrandom::u64().unwrap_or_default();
+        HeaderValue::from_str(&format!("{random:016x}")).unwrap_or(HeaderValue::from_static("-"))
+    })
+}
+
+/// Short and plain, or it would be a way to write into the log.
+fn given_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(X_REQUEST_ID)?;
+    let plain = id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));
+    (plain && (1..=64).contains(&id.len())).then(|| id.clone())
+}

@@ -1,0 +1,22 @@
+//! `GET /v1/config`: what a client needs to know before it does anything.
+
+use axum::Json;
+use axum::extract::State;
+use kez_core::api::{Limits, RegistrationMode, ServerConfig};
+
+use crate::state::AppState;
+
+/// Describes the server.
+#[utoipa::path(get, path = "/v1/config", tag = "Server", responses(
+    (status = 200, description = "Name, version, sizes and addresses", body = ServerConfig),
+))]
+pub async fn config(State(state): State<AppState>) -> Json<ServerConfig> {
+    Json(ServerConfig {
+        server: state.config.server.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        limits: Limits::PROTOCOL,
+        registration: RegistrationMode::Open,
+        live_url: Some("/v1/inbox/{handle}/live".to_owned()),
+        nats_ws_url: None,
+    })
+}

@@ -1,0 +1,76 @@
+//! `GET /v1/inbox/{handle}`: a page of somebody's envelopes, for the owner of the handle's key alone.
+
+use std::io::Write as _;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::IntoResponse;
+use kez_core::api::{DEFAULT_PAGE_ITEMS, InboxPage, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
+use kez_core::handle::Handle;
+use kez_core::inbox_auth::{self, Unauthorized};
+use kez_core::problem::Problem;
+
+use super::items;
+use super::path::HandleInPath;
+use crate::error::ApiError;
+use crate::query;
+use crate::state::AppState;
+use crate::store::{AccountId, PageLimit};
+
+/// Reads a page.
+///
+/// The query is checked before the header. The signed text is built from the parsed handle and cursor, never from the
+/// raw address.
+#[utoipa::path(get, path = "/v1/inbox/{handle}", tag = "Relay", params(
+    ("handle" = String, Path),
+    ("since" = Option<u64>, Query, description = "The cursor; 0 when absent"),
+    ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "100 when absent"),
+    ("X-KEZ-Auth" = String, Header, description = "`<unix time>:<signature>`"),
+), responses(
+    (status = 200, description = "The items after the cursor", body = InboxPage),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 401, description = "unauthorized, also for a handle that nobody holds", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+pub async fn inbox(
+    State(state): State<AppState>,
+    HandleInPath(handle): HandleInPath,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, ApiError> {
+    let (since, limit) = cursor_and_limit(query.as_deref())?;
+    let inbox = authenticate(&state, &handle, since, &headers).await?;
+    let limit = PageLimit { items: limit, bytes: MAX_PAGE_BYTES };
+    let page = state.store.page_after(inbox, since, limit).await?;
+
+    let next = page.last().map_or(since, |item| item.seq);
+    let mut body = br#"{"items":"#.to_vec();
+    items::write(&mut body, &page);
+    // Writing to a Vec does not fail.
+    let _ = write!(body, r#","next":{next},"epoch":"{}"}}"#, state.store.epoch());
+    Ok(([(header::CONTENT_TYPE, "application/json")], body))
+}
+
+fn cursor_and_limit(query: Option<&str>) -> Result<(u64, u64), ApiError> {
+    let [since, limit] = query::numbers(query, ["since", "limit"])?;
+    let limit = limit.unwrap_or(DEFAULT_PAGE_ITEMS);
+    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
+        return Err(ApiError::malformed("limit goes from 1 to 1000"));
+    }
+    Ok((since.unwrap_or(0), limit))
+}
+
+/// Finds the inbox that the header opens. Every failure looks the same from outside.
+async fn authenticate(
+    state: &AppState,
+    handle: &Handle,
+    since: u64,
+    headers: &HeaderMap,
+) -> Result<AccountId, ApiError> {
+    let mut values = headers.get_all(inbox_auth::HEADER).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Unauthorized.into()) };
+    let value = value.to_str().map_err(|_| Unauthorized)?;
+    let holder = state.directory.holder(handle).await?.ok_or(Unauthorized)?;
+    inbox_auth::verify(value, handle, since, &holder.key, state.now())?;
+    Ok(holder.id)
+}

@@ -1,0 +1,25 @@
+//! `GET /v1/u/{handle}`: which key holds a handle, with the proof.
+
+use axum::Json;
+use axum::extract::State;
+use kez_core::api::Lookup;
+use kez_core::problem::Problem;
+
+use super::path::HandleInPath;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Looks a handle up.
+#[utoipa::path(get, path = "/v1/u/{handle}", tag = "Registry", params(("handle" = String, Path)), responses(
+    (status = 200, description = "Who holds it; verify `registration` before believing the rest", body = Lookup),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 404, description = "unknown_handle", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+pub async fn lookup(
+    State(state): State<AppState>,
+    HandleInPath(handle): HandleInPath,
+) -> Result<Json<Lookup>, ApiError> {
+    let account = state.store.lookup(&handle).await?.ok_or_else(ApiError::unknown_handle)?;
+    Ok(Json(state.describe(account)?))
+}

@@ -1,0 +1,17 @@
+//! The API, one file a route.
+
+pub mod by_primary;
+pub mod config;
+pub mod healthz;
+pub mod inbox;
+pub mod live;
+pub mod lookup;
+pub mod not_found;
+pub mod openapi;
+pub mod path;
+pub mod readyz;
+pub mod register;
+pub mod send_message;
+pub mod webfinger;
+
+mod items;

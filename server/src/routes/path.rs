@@ -1,0 +1,33 @@
+//! What stands in the path, parsed once: behind these types nobody sees the raw text again.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use kez_core::handle::Handle;
+
+use crate::error::ApiError;
+
+/// A path parameter as text, percent-decoded.
+pub struct Text(pub String);
+
+/// The handle in the path.
+pub struct HandleInPath(pub Handle);
+
+impl<S: Send + Sync> FromRequestParts<S> for Text {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path: Result<Path<String>, _> = Path::from_request_parts(parts, state).await;
+        path.map(|Path(text)| Self(text)).map_err(|_| ApiError::malformed("the path cannot be read"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for HandleInPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Text(text) = Text::from_request_parts(parts, state).await?;
+        text.parse()
+            .map(Self)
+            .map_err(|reason| ApiError::malformed(format!("the path holds no handle: {reason}")))
+    }
+}

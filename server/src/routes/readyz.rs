@@ -1,0 +1,23 @@
+//! `GET /v1/readyz`: the server can do its work, so send it some.
+
+use axum::Json;
+use axum::extract::State;
+use kez_core::api::Health;
+use kez_core::problem::Problem;
+
+use super::healthz::health;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Says whether the server can do its work: the database answers and no shutdown is under way.
+#[utoipa::path(get, path = "/v1/readyz", tag = "Server", responses(
+    (status = 200, description = "Ready", body = Health),
+    (status = 503, description = "unavailable", body = Problem),
+))]
+pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, ApiError> {
+    if !state.is_ready() {
+        return Err(ApiError::unavailable("the server is shutting down", 2));
+    }
+    state.store.check().await?;
+    Ok(Json(health(&state)))
+}

@@ -1,0 +1,71 @@
+//! `POST /v1/register`: somebody claims a handle with the key that it shall belong to.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use kez_core::api::Lookup;
+use kez_core::handle::Handle;
+use kez_core::problem::{Problem, ProblemCode};
+use kez_core::registration::HandleRegistration;
+use kez_core::signed::{Signed, Verified};
+
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::store::{Account, Claim, ClaimOutcome, StoreError};
+
+/// Claims a handle.
+///
+/// The checks come in this order: shape and key, signature, a repeat of a registration that stands (accepted again,
+/// since its first answer may have been lost), server, handle, reserved names, age, and whether handle and key are
+/// free.
+#[utoipa::path(post, path = "/v1/register", tag = "Registry", request_body = Object, responses(
+    (status = 201, description = "The handle belongs to the key", body = Lookup),
+    (status = 400, description = "malformed, wrong_server, invalid_handle, reserved_handle, stale", body = Problem),
+    (status = 401, description = "bad_signature", body = Problem),
+    (status = 409, description = "handle_taken, primary_taken", body = Problem),
+    (status = 413, description = "body_too_large", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+    (status = 507, description = "storage_full", body = Problem),
+))]
+pub async fn register(
+    State(state): State<AppState>,
+    JsonBody(body): JsonBody,
+) -> Result<(StatusCode, Json<Lookup>), ApiError> {
+    let signed: Signed<HandleRegistration> = Signed::parse(&body)?;
+    let text = signed.to_json().map_err(|error| ApiError::malformed(error.to_string()))?;
+    let registration = signed.verify()?;
+    let account = match standing(&state, &registration, &text).await? {
+        Some(account) => account,
+        None => claim(&state, &registration, text).await?,
+    };
+    Ok((StatusCode::CREATED, Json(state.describe(account)?)))
+}
+
+/// The account that this very registration made earlier.
+async fn standing(
+    state: &AppState,
+    registration: &Verified<HandleRegistration>,
+    text: &str,
+) -> Result<Option<Account>, StoreError> {
+    let Ok(handle) = registration.handle().parse::<Handle>() else { return Ok(None) };
+    let holder = state.store.lookup(&handle).await?;
+    Ok(holder.filter(|holder| holder.registration == text))
+}
+
+async fn claim(
+    state: &AppState,
+    registration: &Verified<HandleRegistration>,
+    text: String,
+) -> Result<Account, ApiError> {
+    let now = state.now();
+    let handle = registration.check(&state.config.server, now)?;
+    let primary = registration.primary().primary();
+    let taken = |code: ProblemCode| Err(ApiError::new(code, code.title()));
+    match state.store.claim_handle(Claim { handle, primary, registration: text, now }).await? {
+        ClaimOutcome::Stands(account) => Ok(account),
+        ClaimOutcome::HandleTaken => taken(ProblemCode::HandleTaken),
+        ClaimOutcome::PrimaryTaken => taken(ProblemCode::PrimaryTaken),
+    }
+}

@@ -1,0 +1,67 @@
+//! `GET /.well-known/webfinger` (RFC 7033): from `acct:alice@kez.lat` to her key and the ways to reach her.
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::IntoResponse;
+use kez_core::identity::PublicIdentity;
+use kez_core::problem::Problem;
+use kez_core::webfinger::{Jrd, MEDIA_TYPE, Resource};
+
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::store::StoreError;
+
+/// Every page may read this (RFC 7033, section 5), so the answer opens what the other answers keep shut.
+const OPEN: [(HeaderName, HeaderValue); 3] = [
+    (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
+];
+
+/// Describes an account.
+#[utoipa::path(get, path = "/.well-known/webfinger", tag = "Registry", params(
+    ("resource" = String, Query, example = "acct:alice@kez.lat"),
+    ("rel" = Option<Vec<String>>, Query, description = "Only links of these relations; may stand more than once"),
+), responses(
+    (status = 200, description = "The account", body = Jrd, content_type = "application/jrd+json"),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 404, description = "unknown_handle: no such account, or one of another server", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+pub async fn webfinger(
+    State(state): State<AppState>,
+    query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+) -> impl IntoResponse {
+    let answer = match query {
+        Ok(Query(query)) => describe(&state, query).await,
+        Err(_) => Err(ApiError::malformed("the query cannot be read")),
+    };
+    match answer {
+        Ok(jrd) => (OPEN, axum::Json(jrd)).into_response(),
+        // Scripts elsewhere shall be able to read the refusal, too.
+        Err(error) => {
+            let mut response = error.into_response();
+            response.headers_mut().extend(OPEN.into_iter().skip(1));
+            response
+        }
+    }
+}
+
+async fn describe(state: &AppState, query: Vec<(String, String)>) -> Result<Jrd, ApiError> {
+    let (resources, others): (Vec<_>, Vec<_>) = query.into_iter().partition(|(name, _)| name == "resource");
+    let [(_, resource)] = resources.as_slice() else {
+        return Err(ApiError::malformed("the query names one resource, such as acct:alice@kez.lat"));
+    };
+    let resource: Resource = resource
+        .parse()
+        .map_err(|error: kez_core::webfinger::MalformedResource| ApiError::malformed(error.to_string()))?;
+    if resource.server != state.config.server {
+        return Err(ApiError::unknown_handle());
+    }
+    let account = state.store.lookup(&resource.handle).await?.ok_or_else(ApiError::unknown_handle)?;
+    let key = PublicIdentity::try_from(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
+    let sigchain_url = state.config.sigchain_url(&account.primary);
+    let rels: Vec<String> =
+        others.into_iter().filter(|(name, _)| name == "rel").map(|(_, rel)| rel).collect();
+    Ok(Jrd::describe(&resource, &key, &state.config.public_url(), &sigchain_url, &rels))
+}

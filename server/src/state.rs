@@ -1,0 +1,120 @@
+//! What every route can reach.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kez_core::api::Lookup;
+use kez_core::handle::Handle;
+use kez_core::time::Timestamp;
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::{Config, Switch};
+use crate::directory::Directory;
+use crate::error::ApiError;
+use crate::limits::Limits;
+use crate::push::Push;
+use crate::store::{Account, Store, StoreError};
+use crate::web::{ProfileLookup, ProfileUnavailable};
+
+/// The state of the server, shared by all requests.
+pub type AppState = Arc<Shared>;
+
+/// See [`AppState`].
+pub struct Shared {
+    /// Flags and environment.
+    pub config: Config,
+    /// The source of truth.
+    pub store: Arc<dyn Store>,
+    /// Who holds which handle, with keys parsed.
+    pub directory: Directory,
+    /// Who waits for which inbox.
+    pub push: Push,
+    /// How often one client network may call; none under `--limits off`.
+    pub limits: Option<Limits>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Cancelled when the live streams have to end.
+    pub shutdown: CancellationToken,
+    /// The live streams.
+    pub streams: TaskTracker,
+    ready: AtomicBool,
+}
+
+impl Shared {
+    /// The state at the start.
+    pub fn new(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        let directory = Directory::new(Arc::clone(&store));
+        let limits = (config.limits == Switch::On).then(Limits::default);
+        let (push, shutdown, streams) = (Push::default(), CancellationToken::new(), TaskTracker::new());
+        Self {
+            config,
+            store,
+            directory,
+            push,
+            limits,
+            clock,
+            shutdown,
+            streams,
+            ready: AtomicBool::new(true),
+        }
+    }
+
+    /// The server's time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether new requests are welcome: not while the server shuts down.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    /// From now on `GET /v1/readyz` sends new requests elsewhere.
+    pub fn no_longer_ready(&self) {
+        self.ready.store(false, Ordering::Relaxed);
+    }
+
+    /// The public record of an account.
+    ///
+    /// # Errors
+    /// When the stored registration is not JSON, which this server never writes.
+    pub fn describe(&self, account: Account) -> Result<Lookup, StoreError> {
+        let registration =
+            RawValue::from_string(account.registration).map_err(|_| StoreError::Corrupt("registration"))?;
+        Ok(Lookup {
+            fqhn: format!("{}@{}", account.handle, self.config.server),
+            sigchain_url: self.config.sigchain_url(&account.primary),
+            handle: account.handle,
+            primary: account.primary,
+            registered_at: account.registered_at,
+            registration,
+        })
+    }
+}
+
+/// Lets the pages look people up without knowing of stores.
+pub struct Profiles(pub AppState);
+
+impl ProfileLookup for Profiles {
+    fn profile<'a>(
+        &'a self,
+        handle: &'a Handle,
+    ) -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>> {
+        async move {
+            let account = self.0.store.lookup(handle).await;
+            account.and_then(|account| account.map(|account| self.0.describe(account)).transpose()).map_err(
+                |error| {
+                    // Made for its log entry: a page has its own way to say that something failed.
+                    drop(ApiError::from(error));
+                    ProfileUnavailable
+                },
+            )
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,156 @@
+//! What the server keeps, in the words of the product. Each database implements [`Store`] in a folder of its own and
+//! keeps its SQL there; one story (`tests/store.rs`) runs against all of them.
+
+pub mod sqlite;
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use futures::future::BoxFuture;
+use kez_core::caller_auth::Nonce;
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::time::Timestamp;
+
+/// The answer of a store, which may take a while.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// The one source of truth of a server. Whatever a method acknowledges is durable.
+pub trait Store: Send + Sync + 'static {
+    /// Gives a handle to a key, when both are new.
+    fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
+
+    /// The account that holds the handle.
+    fn lookup<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Account>>;
+
+    /// The account that the key holds.
+    fn lookup_primary<'a>(&'a self, primary: &'a Primary) -> Answer<'a, Option<Account>>;
+
+    /// Puts an envelope at the end of an inbox, unless the same bytes stand there already. Sequence numbers of one
+    /// inbox rise in the order in which its rows become visible, and are never used twice.
+    fn append(&self, message: NewMessage) -> Answer<'_, Appended>;
+
+    /// The items after a cursor in rising order: at most `limit.items`, and no more once they reach `limit.bytes`.
+    fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>>;
+
+    /// Records that a caller used a nonce; `false` when it was used before. It may be forgotten
+    /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later.
+    fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool>;
+
+    /// 16 hexadecimal digits, chosen when the database was created.
+    fn epoch(&self) -> &str;
+
+    /// Whether the store reads and could write: for `GET /v1/readyz`.
+    fn check(&self) -> Answer<'_, ()>;
+
+    /// Stores what is queued and lets go of the database. Later calls answer [`StoreError::Closed`].
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Names an account within its store, for as long as the store lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub i64);
+
+/// A handle and the key that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name in the store.
+    pub id: AccountId,
+    /// The handle.
+    pub handle: Handle,
+    /// The key.
+    pub primary: Primary,
+    /// The signed registration, in canonical JSON.
+    pub registration: String,
+    /// When the server accepted it.
+    pub registered_at: Timestamp,
+}
+
+/// A registration that passed every check but whether handle and key are free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The handle wanted.
+    pub handle: Handle,
+    /// The key that shall hold it.
+    pub primary: Primary,
+    /// The signed registration, in canonical JSON.
+    pub registration: String,
+    /// The server's time.
+    pub now: Timestamp,
+}
+
+/// What became of a [`Claim`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// It stands, now or since an earlier identical claim.
+    Stands(Account),
+    /// Somebody holds the handle.
+    HandleTaken,
+    /// The key holds another handle.
+    PrimaryTaken,
+}
+
+/// An envelope for an inbox.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// Whose inbox.
+    pub inbox: AccountId,
+    /// The envelope's bytes as they came.
+    pub envelope: Bytes,
+    /// The server's time.
+    pub now: Timestamp,
+}
+
+/// Where an envelope stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its place in the inbox.
+    pub seq: u64,
+    /// When it was stored first.
+    pub created_at: Timestamp,
+    /// Whether this call stored it; otherwise it stood there already.
+    pub fresh: bool,
+}
+
+/// How much a page holds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Items.
+    pub items: u64,
+    /// Bytes of envelopes. The first item always fits.
+    pub bytes: usize,
+}
+
+/// An item of an inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its place in the inbox.
+    pub seq: u64,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// The envelope's bytes as they came.
+    pub envelope: Vec<u8>,
+}
+
+/// Why a store did not do what it was asked. Nothing was stored then.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The queue of writes is full.
+    #[error("too many writes are waiting")]
+    Busy,
+    /// Another process holds the database.
+    #[error("the database is locked")]
+    Locked,
+    /// There is no room left.
+    #[error("the disk is full")]
+    Full,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The database failed in another way.
+    #[error("{0}")]
+    Database(Arc<str>),
+    /// A row holds what this server never writes.
+    #[error("the database holds a malformed {0}")]
+    Corrupt(&'static str),
+}

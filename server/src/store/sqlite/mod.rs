@@ -1,0 +1,121 @@
+//! [`Store`] on SQLite in WAL mode with `synchronous = FULL`: one writer that commits what waits as one transaction,
+//! readers on connections of their own, checkpoints off the commit path.
+
+mod append;
+mod checkpoint;
+mod failure;
+mod reader;
+mod schema;
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kez_core::caller_auth::Nonce;
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::time::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use super::{
+    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, PageLimit, Store, StoredMessage,
+};
+use reader::Readers;
+use writer::Writer;
+
+pub use schema::OpenError;
+
+/// How long a statement waits for a lock that another process holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A store in one SQLite file.
+pub struct SqliteStore {
+    epoch: String,
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it when it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file cannot be used, or was written by a newer version of this server.
+    pub async fn open(file: &Path) -> Result<Self, OpenError> {
+        let mut connection = connect(file).await?;
+        schema::bring_up_to_date(&mut connection).await?;
+        let epoch = schema::epoch(&mut connection).await?;
+        let checkpoints = connect(file).await?;
+        let readers = Readers::open(file).await?;
+        Ok(Self { epoch, writer: Writer::start(connection, checkpoints), readers })
+    }
+}
+
+/// A connection that may write. It never checkpoints by itself: that would stall a commit.
+async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", "0")
+        .connect()
+        .await
+}
+
+impl Store for SqliteStore {
+    fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome> {
+        self.writer.claim_handle(claim).boxed()
+    }
+
+    fn lookup<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Account>> {
+        self.readers.lookup(handle).boxed()
+    }
+
+    fn lookup_primary<'a>(&'a self, primary: &'a Primary) -> Answer<'a, Option<Account>> {
+        self.readers.lookup_primary(primary).boxed()
+    }
+
+    fn append(&self, message: NewMessage) -> Answer<'_, Appended> {
+        self.writer.append(message).boxed()
+    }
+
+    fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>> {
+        self.readers.page_after(inbox, since, limit).boxed()
+    }
+
+    fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+        self.writer.use_nonce(caller, nonce, now).boxed()
+    }
+
+    fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        async {
+            self.writer.check()?;
+            self.readers.check().await
+        }
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async {
+            self.readers.close().await;
+            self.writer.close().await;
+        }
+        .boxed()
+    }
+}
+
+/// Closes a connection whose work is done. What fails here was committed before.
+async fn close(connection: SqliteConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "a database connection did not close cleanly");
+    }
+}

@@ -1,0 +1,118 @@
+//! Reading, on connections that cannot write and never wait for the writer.
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::time::Timestamp;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+
+use super::BUSY_TIMEOUT;
+use crate::store::{Account, AccountId, PageLimit, StoreError, StoredMessage};
+
+/// More readers than processors only wait for each other.
+const CONNECTIONS: u32 = 4;
+
+/// How many rows a connection fetches ahead: envelopes may be large.
+const ROWS_AHEAD: usize = 16;
+
+pub(super) struct Readers(SqlitePool);
+
+impl Readers {
+    pub(super) async fn open(file: &Path) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROWS_AHEAD);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .idle_timeout(Duration::from_secs(60))
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(Self(pool))
+    }
+
+    pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Account>, StoreError> {
+        const SQL: &str =
+            "SELECT id, handle, primary_key, registration, registered_at FROM accounts WHERE handle = ?1";
+        self.account(SQL, handle.as_str().to_owned()).await
+    }
+
+    pub(super) async fn lookup_primary(&self, primary: &Primary) -> Result<Option<Account>, StoreError> {
+        const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts WHERE primary_key = ?1";
+        self.account(SQL, primary.to_string()).await
+    }
+
+    async fn account(&self, sql: &'static str, wanted: String) -> Result<Option<Account>, StoreError> {
+        let row: Option<AccountRow> = sqlx::query_as(sql).bind(wanted).fetch_optional(&self.0).await?;
+        row.map(Account::try_from).transpose()
+    }
+
+    pub(super) async fn page_after(
+        &self,
+        inbox: AccountId,
+        since: u64,
+        limit: PageLimit,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        const SQL: &str = "SELECT seq, created_at, envelope FROM messages \
+                           WHERE inbox = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        let mut rows = sqlx::query_as::<_, (i64, i64, Vec<u8>)>(SQL)
+            .bind(inbox.0)
+            .bind(signed(since))
+            .bind(signed(limit.items))
+            .fetch(&self.0);
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while let Some((seq, created_at, envelope)) = rows.try_next().await? {
+            bytes += envelope.len();
+            if bytes > limit.bytes && !page.is_empty() {
+                break;
+            }
+            page.push(StoredMessage { seq: unsigned(seq)?, created_at: time(created_at)?, envelope });
+        }
+        Ok(page)
+    }
+
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT epoch FROM meta").fetch_one(&self.0).await?;
+        Ok(())
+    }
+
+    pub(super) async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// The columns of an account in the order of [`Account`].
+pub(super) type AccountRow = (i64, String, String, String, i64);
+
+impl TryFrom<AccountRow> for Account {
+    type Error = StoreError;
+
+    fn try_from((id, handle, primary, registration, registered_at): AccountRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: AccountId(id),
+            handle: handle.parse().map_err(|_| StoreError::Corrupt("handle"))?,
+            primary: primary.parse().map_err(|_| StoreError::Corrupt("key"))?,
+            registration,
+            registered_at: time(registered_at)?,
+        })
+    }
+}
+
+pub(super) fn time(seconds: i64) -> Result<Timestamp, StoreError> {
+    seconds.try_into().map(Timestamp::from_unix).map_err(|_| StoreError::Corrupt("time"))
+}
+
+/// What lies beyond the range of SQLite's integers lies beyond every row.
+fn signed(number: u64) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+pub(super) fn unsigned(seq: i64) -> Result<u64, StoreError> {
+    seq.try_into().map_err(|_| StoreError::Corrupt("sequence number"))
+}

@@ -1,0 +1,106 @@
+//! The schema of the file and its versions. `PRAGMA user_version` says how many migrations a file has seen.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row};
+
+/// The migrations in order; a landed one is never edited.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_accounts_and_messages.sql")];
+
+/// From this version on, SQLite resets a WAL file without a race that can corrupt the database.
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer version of the server wrote it.
+    #[error(
+        "the database was written by a newer version of this server (its schema is {found}, this version knows {known}); \
+         start that version, or give another file with --db"
+    )]
+    NewerSchema {
+        /// The schema of the file.
+        found: i64,
+        /// The newest schema that this server knows.
+        known: i64,
+    },
+    /// The library that this server was linked with is too old.
+    #[error("SQLite {0} is too old: this server needs 3.51.3 or newer")]
+    OldSqlite(String),
+    /// SQLite refused.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Checks the library and runs the migrations that the file has not seen, each in a transaction of its own.
+///
+/// # Errors
+/// [`OpenError`] says which.
+pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    refuse_old_sqlite(connection).await?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found = user_version(connection).await?;
+    if found > known {
+        return Err(OpenError::NewerSchema { found, known });
+    }
+    for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        run(connection, version, migration).await?;
+    }
+    Ok(())
+}
+
+/// The epoch of the database.
+///
+/// # Errors
+/// Whatever SQLite says.
+pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar("SELECT epoch FROM meta").fetch_one(connection).await
+}
+
+async fn run(
+    connection: &mut SqliteConnection,
+    version: i64,
+    migration: &'static str,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // Another process may have been faster since the version was read.
+    if user_version(&mut transaction).await? >= version {
+        return Ok(());
+    }
+    sqlx::raw_sql(migration).execute(&mut *transaction).await?;
+    // A pragma takes no parameters; the number is our own.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {version}")))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await
+}
+
+async fn user_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query("PRAGMA user_version").fetch_one(connection).await?.try_get(0)
+}
+
+async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await?;
+    if parse(&version).is_some_and(|version| version >= OLDEST_SQLITE) {
+        Ok(())
+    } else {
+        Err(OpenError::OldSqlite(version))
+    }
+}
+
+fn parse(version: &str) -> Option<(u32, u32, u32)> {
+    let mut numbers = version.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_numbers() {
+        assert!(parse("3.51.3").unwrap() >= OLDEST_SQLITE);
+        assert!(parse("3.100.0").unwrap() >= OLDEST_SQLITE);
+        assert!(parse("3.51.1").unwrap() < OLDEST_SQLITE);
+        assert_eq!(parse("3.x"), None);
+    }
+}
