@@ -4,6 +4,8 @@ mod command;
 mod failure;
 mod project;
 mod run;
+#[cfg(test)]
+mod scratch;
 mod steps;
 mod summary;
 mod test;

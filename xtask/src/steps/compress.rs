@@ -59,10 +59,11 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn the_twins_hold_the_same_bytes() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Scratch::new("twins");
         let file = folder.path().join("main.css");
         let content = "p { color: red }\n".repeat(100);
         fs::write(&file, &content).unwrap();
@@ -82,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_image_gets_no_twin() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Scratch::new("image");
         let file = folder.path().join("shot.png");
         fs::write(&file, "png").unwrap();
         precompress(&file).unwrap();

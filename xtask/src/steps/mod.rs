@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod checks;
 pub(crate) mod compress;
+pub(crate) mod files;
 pub(crate) mod purity;
 pub(crate) mod server;
 pub(crate) mod site;

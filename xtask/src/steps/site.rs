@@ -1,12 +1,13 @@
 //! The site: what `--web-dir` serves, in the folders and under the names that cargo-leptos uses.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::compress::precompress;
+use super::files::{empty, entries, files};
 use super::sizes::{self, Sizes};
 use super::stamp::Stamp;
 use super::tools;
@@ -113,29 +114,4 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
     }
     fs::copy(from, to).map_err(Failure::file(from))?;
     precompress(to)
-}
-
-fn empty(folder: &Path) -> Result<(), Failure> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(Failure::file(folder))?;
-    }
-    fs::create_dir_all(folder).map_err(Failure::file(folder))
-}
-
-/// Every file in and below a folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let mut found = Vec::new();
-    for entry in entries(folder)? {
-        if entry.is_dir() {
-            found.extend(files(&entry)?);
-        } else {
-            found.push(entry);
-        }
-    }
-    Ok(found)
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let read = fs::read_dir(folder).map_err(Failure::file(folder))?;
-    read.map(|entry| entry.map(|entry| entry.path()).map_err(Failure::file(folder))).collect()
 }

@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::compress::with_ending;
+use super::files::files;
 use crate::failure::Failure;
-use crate::project::{OUTPUT_NAME, Project};
+use crate::project::Project;
 
-/// The most bytes that module, glue code and style may have together, brotli-compressed.
+/// The most bytes that module, scripts and style may have together, brotli-compressed.
 const BUDGET: u64 = 350_000;
-/// What is loaded first, by ending.
-const FIRST_LOAD: [&str; 3] = ["wasm", "js", "css"];
+/// The endings of what is loaded first.
+const FIRST_LOAD: [&str; 3] = ["css", "js", "wasm"];
 
 /// The sizes of everything that the first visit loads.
 pub(crate) struct Sizes(Vec<Size>);
@@ -28,12 +29,13 @@ struct Size {
 /// # Errors
 /// When a file is missing.
 pub(crate) fn measure(project: &Project) -> Result<Sizes, Failure> {
-    let pkg = project.site().join("pkg");
-    FIRST_LOAD
-        .iter()
-        .map(|ending| Size::of(&pkg, &format!("{OUTPUT_NAME}.{ending}")))
-        .collect::<Result<_, _>>()
-        .map(Sizes)
+    let site = project.site();
+    let first = |file: &PathBuf| {
+        file.extension().is_some_and(|ending| FIRST_LOAD.iter().any(|first| ending == *first))
+    };
+    let mut loaded: Vec<_> = files(&site)?.into_iter().filter(first).collect();
+    loaded.sort();
+    loaded.iter().map(|file| Size::of(&site, file)).collect::<Result<_, _>>().map(Sizes)
 }
 
 /// Holds the built site to its budget.
@@ -57,26 +59,25 @@ impl Sizes {
 }
 
 impl Size {
-    fn of(pkg: &Path, name: &str) -> Result<Self, Failure> {
-        let file = pkg.join(name);
+    fn of(site: &Path, file: &Path) -> Result<Self, Failure> {
         let bytes = |path: &Path| fs::metadata(path).map(|file| file.len()).map_err(Failure::file(path));
         Ok(Self {
-            name: name.to_owned(),
-            raw: bytes(&file)?,
-            gzip: bytes(&with_ending(&file, "gz"))?,
-            brotli: bytes(&with_ending(&file, "br"))?,
+            name: file.strip_prefix(site).unwrap_or(file).display().to_string(),
+            raw: bytes(file)?,
+            gzip: bytes(&with_ending(file, "gz"))?,
+            brotli: bytes(&with_ending(file, "br"))?,
         })
     }
 }
 
 impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<16} {:>10} {:>10} {:>10}  bytes", "", "raw", "gzip", "brotli")?;
+        writeln!(f, "{:<20} {:>10} {:>10} {:>10}  bytes", "", "raw", "gzip", "brotli")?;
         for size in &self.0 {
-            writeln!(f, "{:<16} {:>10} {:>10} {:>10}", size.name, size.raw, size.gzip, size.brotli)?;
+            writeln!(f, "{:<20} {:>10} {:>10} {:>10}", size.name, size.raw, size.gzip, size.brotli)?;
         }
         let (total, verdict) = (self.brotli(), if self.brotli() > BUDGET { "OVER" } else { "within" });
-        write!(f, "{:<16} {:>32}  {verdict} the budget of {BUDGET}", "together", total)
+        write!(f, "{:<20} {:>32}  {verdict} the budget of {BUDGET}", "together", total)
     }
 }
 
@@ -85,6 +86,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn the_total_counts_compressed_bytes_and_says_when_it_is_over() {
@@ -95,9 +97,9 @@ mod tests {
 
     #[test]
     fn a_missing_twin_is_named() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Scratch::new("missing_twin");
         fs::write(folder.path().join("a.js"), "js").unwrap();
-        let failure = Size::of(folder.path(), "a.js").err().unwrap();
+        let failure = Size::of(folder.path(), &folder.path().join("a.js")).err().unwrap();
         assert!(failure.to_string().contains("a.js.gz"));
     }
 }

@@ -52,10 +52,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_stamp_holds_until_an_input_an_output_or_the_recipe_changes() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Scratch::new("stamp");
         let at = |name: &str| folder.path().join(name);
         fs::write(at("in"), "in").unwrap();
         fs::write(at("out"), "out").unwrap();

@@ -1,0 +1,51 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { defineConfig } from '@playwright/test';
+
+const port = process.env.KEZ_CHAT_TEST_PORT ?? '6970';
+const origin = `http://127.0.0.1:${port}`;
+const target = path.resolve(import.meta.dirname, '..', process.env.CARGO_TARGET_DIR ?? 'target');
+const binary = process.env.KEZ_CHAT_SERVER_BINARY ?? path.join(target, 'release', 'kez-chat-server');
+const site = process.env.KEZ_CHAT_WEB_DIR ?? path.join(target, 'site');
+
+// One folder a run, known to every worker: the database, the server's log, and all that `leaks` searches.
+process.env.KEZ_CHAT_RUN_DIR ??= mkdtempSync(path.join(tmpdir(), 'kez-chat-'));
+const run = process.env.KEZ_CHAT_RUN_DIR;
+
+export default defineConfig({
+  testDir: 'tests',
+  fullyParallel: true,
+  forbidOnly: !!process.env.CI,
+  retries: 0,
+  workers: 2,
+  timeout: 60_000,
+  expect: { timeout: 15_000 },
+  reporter: [['list']],
+  use: {
+    baseURL: origin,
+    trace: 'retain-on-failure',
+    launchOptions: {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: [
+        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+        '--disable-component-update', '--disable-sync',
+      ],
+    },
+  },
+  projects: [
+    { name: 'pages', testDir: 'tests/pages' },
+    { name: 'chromium', testDir: 'tests/app' },
+    { name: 'leaks', testDir: 'tests/leaks', dependencies: ['chromium'] },
+  ],
+  webServer: {
+    command: [
+      `exec "${binary}" --bind 127.0.0.1:${port} --db "${run}/kez-chat.db" --web-dir "${site}" --limits off`,
+      `--server localhost --public-url ${origin} --sig-server-url embedded > "${run}/server.log" 2>&1`,
+    ].join(' '),
+    url: `${origin}/v1/healthz`,
+    reuseExistingServer: false,
+    timeout: 20_000,
+    gracefulShutdown: { signal: 'SIGTERM', timeout: 10_000 },
+  },
+});

@@ -1,0 +1,165 @@
+// Somebody at a browser of their own, who finds things by role and name as a screen reader does.
+
+import { expect, type BrowserContext, type Locator, type Page } from '@playwright/test';
+import { ConsoleGuard } from './console_guard.ts';
+import { mustStaySecret, phraseMustStaySecret } from './evidence.ts';
+import { Recorder } from './recorder.ts';
+import { keepStorage } from './storage.ts';
+import { Thread } from './thread.ts';
+
+export interface JoinOptions {
+  passphrase?: string;
+}
+
+export class Person {
+  handle = '';
+  words: string[] = [];
+  readonly console: ConsoleGuard;
+  readonly recorder: Recorder;
+
+  private constructor(readonly context: BrowserContext) {
+    this.console = new ConsoleGuard(context);
+    this.recorder = new Recorder(context);
+  }
+
+  page!: Page;
+
+  static async arrives(context: BrowserContext): Promise<Person> {
+    const person = new Person(context);
+    person.page = await context.newPage();
+    return person;
+  }
+
+  async open(path: string): Promise<void> {
+    await this.page.goto(path);
+    await this.ready();
+  }
+
+  /** Waits until the app reacts to input. */
+  async ready(page = this.page): Promise<void> {
+    await expect(page.locator('body')).toHaveAttribute('data-hydrated', 'true');
+  }
+
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.ready();
+  }
+
+  /** Another tab of the same browser. */
+  async newTab(path: string): Promise<Page> {
+    const tab = await this.context.newPage();
+    await tab.goto(path);
+    await this.ready(tab);
+    return tab;
+  }
+
+  async join(handle: string, { passphrase = '' }: JoinOptions = {}): Promise<void> {
+    await this.open('/join');
+    await this.chooseHandle(handle);
+    await this.confirmPhrase(await this.readPhrase());
+    await this.choosePassphrase(passphrase);
+    await this.page.waitForURL('**/messages');
+    this.handle = handle;
+  }
+
+  async chooseHandle(handle: string): Promise<void> {
+    await this.textbox('Handle').fill(handle);
+    await expect(this.page.getByText('Available', { exact: true })).toBeVisible();
+    await this.button('Continue').click();
+  }
+
+  /** Reads the 24 words and goes on to where three are asked for. */
+  async readPhrase(): Promise<string[]> {
+    const items = this.page.getByRole('list', { name: 'Recovery phrase' }).getByRole('listitem');
+    await expect(items).toHaveCount(24);
+    this.words = (await items.allInnerTexts()).map((text) => text.replace(/[^a-z]/g, ''));
+    phraseMustStaySecret(this.words);
+    const asked = this.page.getByRole('textbox', { name: /^Word \d+$/ });
+    if ((await asked.count()) === 0) await this.button('Continue').click();
+    return this.words;
+  }
+
+  async confirmPhrase(words: string[]): Promise<void> {
+    const asked = this.page.getByRole('textbox', { name: /^Word \d+$/ });
+    await expect(asked).toHaveCount(3);
+    for (const box of await asked.all()) {
+      const label = await box.evaluate((input: HTMLInputElement) => input.ariaLabel ?? input.labels?.[0]?.textContent ?? '');
+      await box.fill(words[Number(label.match(/\d+/)?.[0]) - 1]!);
+    }
+    await this.button('Confirm phrase').click();
+  }
+
+  async choosePassphrase(passphrase: string): Promise<void> {
+    if (passphrase) {
+      mustStaySecret(passphrase);
+      await this.textbox('Passphrase').fill(passphrase);
+      await this.textbox('Repeat passphrase').fill(passphrase);
+    }
+    await this.button('Create account').click();
+  }
+
+  async restore(words: string[], passphrase = ''): Promise<void> {
+    await this.open('/restore');
+    await this.textbox('Recovery phrase').fill(words.join(' '));
+    if (passphrase) await this.textbox('Passphrase').fill(passphrase);
+    await this.button('Restore account').click();
+    await this.page.waitForURL('**/messages');
+  }
+
+  async unlock(passphrase: string): Promise<void> {
+    await this.textbox('Passphrase').fill(passphrase);
+    await this.button('Unlock').click();
+  }
+
+  /** Starts a conversation through the dialog and gives its thread. */
+  async chatWith(handle: string): Promise<Thread> {
+    if (!new URL(this.page.url()).pathname.startsWith('/messages')) await this.open('/messages');
+    await this.button('New conversation').click();
+    const dialog = this.page.getByRole('dialog', { name: 'New conversation' });
+    await dialog.getByRole('textbox', { name: 'To', exact: true }).fill(handle);
+    await dialog.getByRole('button', { name: 'Start', exact: true }).click();
+    await this.page.waitForURL(`**/messages/${handle}`);
+    return this.thread(handle);
+  }
+
+  /** Opens a conversation from the list. */
+  async openChat(handle: string): Promise<Thread> {
+    await this.row(handle).click();
+    await this.page.waitForURL(`**/messages/${handle}`);
+    return this.thread(handle);
+  }
+
+  thread(handle: string, page = this.page): Thread {
+    return new Thread(page, handle);
+  }
+
+  conversations(page = this.page): Locator {
+    return page.getByRole('navigation', { name: 'Conversations' });
+  }
+
+  row(handle: string, page = this.page): Locator {
+    return this.conversations(page).getByRole('link', { name: new RegExp(`^@${handle}\\b`) });
+  }
+
+  textbox(name: string): Locator {
+    return this.page.getByRole('textbox', { name, exact: true });
+  }
+
+  button(name: string): Locator {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+
+  link(name: string): Locator {
+    return this.page.getByRole('link', { name, exact: true });
+  }
+
+  /** Keeps what the browser sent and stored, and closes it. */
+  async leave(): Promise<void> {
+    await this.context.setOffline(false);
+    const page = await this.context.newPage();
+    await page.goto('/v1/healthz');
+    await keepStorage(page);
+    await this.recorder.save();
+    await this.context.close();
+  }
+}

@@ -1,0 +1,43 @@
+// Keeps every byte that a browser sends: addresses, headers, bodies, and the frames of its WebSockets.
+
+import type { BrowserContext, Page, Request } from '@playwright/test';
+import { keep } from './evidence.ts';
+
+export class Recorder {
+  private readonly sent: string[] = [];
+  private readonly headers: Promise<void>[] = [];
+
+  constructor(context: BrowserContext) {
+    context.on('request', (request) => this.request(request));
+    context.on('page', (page) => this.sockets(page));
+  }
+
+  /** The bodies of the POST requests to an address that ends so. */
+  bodies(ending: string): string[] {
+    return this.sent.filter((entry) => entry.startsWith('POST ') && entry.split('\n', 1)[0]!.endsWith(ending))
+      .map((entry) => entry.slice(entry.indexOf('\n') + 1));
+  }
+
+  async save(): Promise<void> {
+    await Promise.all(this.headers);
+    keep('sent', this.sent.join('\n\n'));
+  }
+
+  private request(request: Request): void {
+    const body = request.postDataBuffer()?.toString('latin1') ?? '';
+    this.sent.push(`${request.method()} ${request.url()}\n${body}`);
+    const headers = request.allHeaders()
+      .then((all) => { this.sent.push(JSON.stringify(all)); })
+      .catch(() => undefined); // The page may be gone by now; its body is kept already.
+    this.headers.push(headers);
+  }
+
+  private sockets(page: Page): void {
+    page.on('websocket', (socket) => {
+      this.sent.push(socket.url());
+      for (const direction of ['framesent', 'framereceived'] as const) {
+        socket.on(direction, ({ payload }) => { this.sent.push(Buffer.from(payload).toString('latin1')); });
+      }
+    });
+  }
+}
