@@ -22,6 +22,9 @@ use crate::messages::{Between, ToPage, ToWorker};
 use crate::tabs::{self, Tabs};
 use crate::worker::{Input, Inputs, Tab};
 
+/// How many inputs may wait for the pages to be shown what they led to.
+const MOST_UNSHOWN: usize = 16;
+
 /// The leading worker.
 pub(crate) struct Driver {
     client: Client,
@@ -72,8 +75,9 @@ impl Driver {
     pub(crate) async fn drive(mut self, inputs: &mut UnboundedReceiver<Input>) {
         while let Some(input) = inputs.next().await {
             self.take(input).await;
-            // Whatever has come in meanwhile is dealt with before the pages are shown the outcome.
-            while let Ok(Some(input)) = inputs.try_next() {
+            // What has come in meanwhile is dealt with before the pages are shown the outcome.
+            for _ in 0..MOST_UNSHOWN {
+                let Ok(input) = inputs.try_recv() else { break };
                 self.take(input).await;
             }
             self.show();

@@ -84,7 +84,7 @@ impl Worker {
         else {
             return;
         };
-        self.tell(&ToWorker::Storage { persisted: persisted.is_truthy(), used: usage(&estimate.into()) });
+        self.tell(&ToWorker::Storage { persisted: persisted.is_truthy(), used: usage(&estimate) });
     }
 }
 

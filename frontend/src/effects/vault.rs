@@ -173,8 +173,7 @@ async fn wrap_by_device(key: &DataKey) -> Result<JsValue, StorageFault> {
         let mut iv = [0; 12];
         getrandom::fill(&mut iv).map_err(|error| JsValue::from(error.to_string()))?;
         let cipher = aes_gcm(&iv);
-        let encrypted =
-            subtle()?.encrypt_with_object_and_u8_slice(&cipher, &device, &mut key.as_bytes().to_vec())?;
+        let encrypted = subtle()?.encrypt_with_object_and_u8_array(&cipher, &device, key.as_bytes())?;
         let wrapped = Uint8Array::new(&JsFuture::from(encrypted).await?);
         let header = [
             ("mode", "device".into()),
@@ -191,8 +190,8 @@ async fn unwrap_by_device(header: &JsValue) -> Result<DataKey, StorageFault> {
     let unwrap = async {
         let device: CryptoKey = get(header, "key").dyn_into()?;
         let cipher = aes_gcm(&rust_bytes(&get(header, "iv")));
-        let mut wrapped = rust_bytes(&get(header, "wrapped"));
-        let decrypted = subtle()?.decrypt_with_object_and_u8_slice(&cipher, &device, &mut wrapped)?;
+        let wrapped = rust_bytes(&get(header, "wrapped"));
+        let decrypted = subtle()?.decrypt_with_object_and_u8_array(&cipher, &device, &wrapped)?;
         Ok::<_, JsValue>(Uint8Array::new(&JsFuture::from(decrypted).await?).to_vec())
     };
     let bytes = unwrap.await.map_err(|_| StorageFault::Damaged)?;
