@@ -35,9 +35,11 @@ export class Recorder {
   private sockets(page: Page): void {
     page.on('websocket', (socket) => {
       this.sent.push(socket.url());
-      for (const direction of ['framesent', 'framereceived'] as const) {
-        socket.on(direction, ({ payload }) => { this.sent.push(Buffer.from(payload).toString('latin1')); });
-      }
+      const frame = ({ payload }: { payload: string | Buffer }) => {
+        this.sent.push(Buffer.from(payload as string).toString('latin1'));
+      };
+      socket.on('framesent', frame);
+      socket.on('framereceived', frame);
     });
   }
 }

@@ -1,0 +1,63 @@
+import { expect, test } from '../../support/fixtures.ts';
+import { handleFrom } from '../../support/fixtures.ts';
+
+test('the landing page leads to an account, and then to the messages', async ({ people }) => {
+  const alice = await people.visitor();
+  await alice.open('/');
+  await expect(alice.link('Open messages')).toHaveCount(0);
+  await alice.link('Create account').click();
+  await alice.page.waitForURL('**/join');
+  await alice.join(handleFrom('alice'));
+  await expect(alice.conversations()).toBeVisible();
+  await expect(alice.button('New conversation')).toBeVisible();
+  await alice.open('/');
+  await expect(alice.link('Open messages')).toBeVisible();
+});
+
+test('says whether a handle can be had while it is typed', async ({ people }) => {
+  const taken = await people.peer('taken');
+  const alice = await people.visitor();
+  await alice.open('/join');
+  const handle = alice.textbox('Handle');
+
+  await handle.fill(handleFrom('free'));
+  await expect(alice.page.getByText('Available', { exact: true })).toBeVisible();
+  await handle.fill(taken.handle);
+  await expect(alice.page.getByText('Taken', { exact: true })).toBeVisible();
+  await expect(alice.page.getByText('Available', { exact: true })).toHaveCount(0);
+  await handle.fill('ab');
+  await expect(alice.page.getByText(/\b3\b.*\b32\b/)).toBeVisible();
+  await handle.fill('Not A Handle');
+  await expect(alice.page.getByText('Available', { exact: true })).toHaveCount(0);
+  await handle.fill('admin');
+  await expect(alice.page.getByText(/reserved/i)).toBeVisible();
+});
+
+test('three of the words are asked back before the account exists', async ({ people }) => {
+  const alice = await people.visitor();
+  const handle = handleFrom('alice');
+  await alice.open('/join');
+  await alice.chooseHandle(handle);
+  const words = await alice.readPhrase();
+  expect(new Set(words).size).toBeGreaterThan(12);
+
+  await alice.confirmPhrase(words.map(() => 'zebra'));
+  await expect(alice.page.getByRole('alert')).toBeVisible();
+  await expect(alice.textbox('Repeat passphrase')).toHaveCount(0);
+  await alice.confirmPhrase(words);
+  await alice.choosePassphrase('');
+  await alice.page.waitForURL('**/messages');
+  expect((await alice.page.request.get(`/v1/u/${handle}`)).status()).toBe(200);
+});
+
+test('two passphrases that differ are refused', async ({ people }) => {
+  const alice = await people.visitor();
+  await alice.open('/join');
+  await alice.chooseHandle(handleFrom('alice'));
+  await alice.confirmPhrase(await alice.readPhrase());
+  await alice.textbox('Passphrase').fill('correct horse battery');
+  await alice.textbox('Repeat passphrase').fill('correct horse');
+  await alice.button('Create account').click();
+  await expect(alice.page.getByRole('alert')).toBeVisible();
+  await expect(alice.page).toHaveURL(/\/join$/);
+});

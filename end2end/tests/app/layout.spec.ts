@@ -1,0 +1,67 @@
+import { expect, test, unique } from '../../support/fixtures.ts';
+import type { Person } from '../../support/person.ts';
+
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
+
+test('a phone shows one pane, with a way back', async ({ people }) => {
+  const alice = await people.join('alice', {}, PHONE);
+  const peer = await people.peer('peer');
+  await peer.say(alice.handle, 'hello');
+  await expect(alice.row(peer.handle)).toBeVisible();
+  const thread = await alice.openChat(peer.handle);
+  await expect(thread.composer).toBeVisible();
+  await expect(alice.conversations()).toBeHidden();
+  await alice.button('Back').or(alice.link('Back')).click();
+  await expect(alice.conversations()).toBeVisible();
+  await expect(thread.composer).toBeHidden();
+  await alice.openChat(peer.handle);
+  await alice.page.goBack();
+  await expect(alice.conversations()).toBeVisible();
+});
+
+test('a wide window shows both panes', async ({ people }) => {
+  const alice = await people.join('alice', {}, { viewport: { width: 720, height: 800 } });
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  await expect(thread.composer).toBeVisible();
+  await expect(alice.conversations()).toBeVisible();
+});
+
+test('nothing scrolls sideways at 320 pixels', async ({ people }) => {
+  const alice = await people.join('alice', {}, { viewport: { width: 320, height: 640 } });
+  const peer = await people.peer('peer');
+  await alice.chatWith(peer.handle);
+  const thread = alice.thread(peer.handle);
+  const long = unique(`${'long'.repeat(60)} https://long.example/${'path'.repeat(60)}`);
+  await peer.deliver(alice.handle, peer.seal(await peer.primaryOf(alice.handle), long));
+  await expect(thread.messages).toHaveCount(1);
+  await expectNoSidewaysScroll(alice, 'thread');
+  for (const route of ['/', '/join', '/restore', '/messages', '/settings', '/security', `/u/${peer.handle}`]) {
+    await alice.open(route);
+    await expectNoSidewaysScroll(alice, route);
+  }
+});
+
+test('dark and light follow the system, and differ', async ({ people }) => {
+  const light = await people.visitor({ colorScheme: 'light' });
+  const dark = await people.visitor({ colorScheme: 'dark' });
+  const background = async (person: Person) => {
+    await person.open('/');
+    return person.page.evaluate(() => {
+      const canvas = document.createElement('canvas').getContext('2d')!;
+      canvas.fillStyle = getComputedStyle(document.body).backgroundColor;
+      canvas.fillRect(0, 0, 1, 1);
+      return canvas.getImageData(0, 0, 1, 1).data[1]!;
+    });
+  };
+  expect(await background(light)).toBeGreaterThan(200);
+  expect(await background(dark)).toBeLessThan(60);
+});
+
+async function expectNoSidewaysScroll(person: Person, what: string): Promise<void> {
+  const { scrollWidth, clientWidth } = await person.page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return { scrollWidth, clientWidth };
+  });
+  expect(scrollWidth, what).toBeLessThanOrEqual(clientWidth);
+}

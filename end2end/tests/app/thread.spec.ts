@@ -1,0 +1,101 @@
+import { expect, test, unique } from '../../support/fixtures.ts';
+
+test('days are separated', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  const text = unique('today');
+  await thread.send(text);
+  await thread.shows(text, 'sent');
+  await expect(thread.log.getByText('Today', { exact: true })).toBeVisible();
+});
+
+test('a long thread stays where one reads it, and a pill leads to what is new', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  let last = '';
+  for (let n = 1; n <= 40; n++) last = await peer.say(alice.handle, `line ${n}`);
+  await expect(thread.messages).toHaveCount(40);
+  await expect(thread.message(last)).toBeInViewport();
+
+  const pill = alice.page.getByRole('button', { name: /Jump to latest/ });
+  await expect(pill).toBeHidden();
+  await thread.messages.first().scrollIntoViewIfNeeded();
+  await expect(pill).toBeVisible();
+  const fresh = await peer.say(alice.handle, 'news');
+  await expect(thread.message(fresh)).toHaveCount(1);
+  await expect(thread.message(fresh)).not.toBeInViewport();
+  await expect(pill).toHaveAccessibleName(/\b1\b/);
+  await pill.click();
+  await expect(thread.message(fresh)).toBeInViewport();
+  await expect(pill).toBeHidden();
+});
+
+test('older history keeps the place of what one reads', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  await alice.chatWith(peer.handle);
+  const texts: string[] = [];
+  for (let n = 1; n <= 130; n++) texts.push(await peer.say(alice.handle, `history ${n}`));
+  await alice.open(`/messages/${peer.handle}`);
+  const thread = alice.thread(peer.handle);
+  await expect(thread.message(texts.at(-1)!)).toBeInViewport();
+  await expect(thread.messages).toHaveCount(100);
+
+  const anchor = thread.message(texts[30]!);
+  const distance = await anchor.evaluate((row) => new Promise<number>((resolve) => {
+    const log = row.closest('[role=log]')!;
+    const scroller = [log, log.parentElement!].find((one) => one.scrollHeight > one.clientHeight)!;
+    scroller.scrollTop = 0;
+    const before = row.getBoundingClientRect().top;
+    new MutationObserver((_, observer) => {
+      if (log.querySelectorAll('article').length <= 100) return;
+      observer.disconnect();
+      requestAnimationFrame(() => requestAnimationFrame(() => resolve(Math.abs(row.getBoundingClientRect().top - before))));
+    }).observe(log, { childList: true, subtree: true });
+  }));
+  await expect(thread.messages).toHaveCount(130);
+  expect(distance).toBeLessThanOrEqual(1);
+});
+
+test('a message is shown as written: links open safely, markup is text, direction is its own', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  const requested: string[] = [];
+  alice.context.on('request', (request) => requested.push(request.url()));
+
+  const markup = unique('<img src=x onerror=alert(1)> <b>bold</b>');
+  await peer.deliver(alice.handle, peer.seal(await peer.primaryOf(alice.handle), markup));
+  await thread.shows(markup, 'received');
+  await expect(thread.log.locator('img, b')).toHaveCount(0);
+
+  const address = `https://links.example/${Date.now()}`;
+  await peer.deliver(alice.handle, peer.seal(await peer.primaryOf(alice.handle), `see ${address} or javascript:alert(1)`));
+  const link = thread.log.getByRole('link', { name: address });
+  await expect(link).toHaveAttribute('href', address);
+  await expect(link).toHaveAttribute('rel', /noopener/);
+  await expect(thread.log.getByRole('link')).toHaveCount(1);
+
+  const hebrew = unique('שלום');
+  await peer.deliver(alice.handle, peer.seal(await peer.primaryOf(alice.handle), hebrew));
+  await expect(thread.message(hebrew).locator('[dir=auto]').first()).toBeVisible();
+  expect(requested.filter((url) => url.includes('links.example'))).toEqual([]);
+});
+
+test('a gap in what somebody sent is named', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  const primary = await peer.primaryOf(alice.handle);
+  const chain = (n: number) => ({ id: '00112233aabbccdd', n, prev: n === 1 ? null : 'ab'.repeat(32) });
+  const [one, two, three] = [1, 2, 3].map((n) => peer.seal(primary, unique(`chained ${n}`), chain(n)));
+  await peer.deliver(alice.handle, one!);
+  await peer.deliver(alice.handle, three!);
+  await expect(thread.messages).toHaveCount(2);
+  await expect(thread.log.getByText('1 message missing')).toBeVisible();
+  await peer.deliver(alice.handle, two!);
+  await expect(thread.messages).toHaveCount(3);
+  await expect(thread.log.getByText(/message missing/)).toHaveCount(0);
+});
