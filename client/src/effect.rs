@@ -31,7 +31,8 @@ pub enum Effect {
     Save(Vec<Record>),
     /// Ask the server something.
     Http(RequestId, HttpRequest),
-    /// Open the live stream and send the first frame once it is open. Replaces one that is open.
+    /// Open the live stream and send the first frame once it is open. Replaces one that is open: of that one nothing is
+    /// reported any more.
     OpenLive {
         /// Path on the home server.
         path: String,

@@ -1,7 +1,10 @@
 //! What the client keeps in storage: records by kind and id, sealed by the driver before they are written.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
+
+use crate::event::StorageFault;
 
 /// The kinds of records. Their text form is part of every record's storage key and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,6 +26,21 @@ pub enum Kind {
     Quarantine,
 }
 
+impl Kind {
+    /// The text form: `account`, `sync`, ...
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Sync => "sync",
+            Self::Contact => "contact",
+            Self::Message => "message",
+            Self::Outbox => "outbox",
+            Self::Draft => "draft",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
 /// One write: the value under (kind, id) becomes `value`, or goes when there is none.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
@@ -32,6 +50,30 @@ pub struct Record {
     pub id: String,
     /// JSON text; `None` deletes.
     pub value: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Record {
+    /// Writes `value` under (kind, id). A value that has no JSON form, which no type here is, deletes nothing and writes
+    /// an empty text that is noticed as damage when it is read.
+    pub(crate) fn put(kind: Kind, id: impl Into<String>, value: &impl Serialize) -> Self {
+        let json = serde_json::to_vec(value);
+        debug_assert!(json.is_ok(), "records hold text, numbers and lists under text keys");
+        Self { kind, id: id.into(), value: Some(Zeroizing::new(json.unwrap_or_default())) }
+    }
+
+    /// Deletes what stands under (kind, id).
+    pub(crate) fn delete(kind: Kind, id: impl Into<String>) -> Self {
+        Self { kind, id: id.into(), value: None }
+    }
+
+    /// Reads the value back.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when there is none, or it is not what was written under this kind.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, StorageFault> {
+        let value = self.value.as_ref().ok_or(StorageFault::Damaged)?;
+        serde_json::from_slice(value).map_err(|_| StorageFault::Damaged)
+    }
 }
 
 impl std::fmt::Debug for Record {

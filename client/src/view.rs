@@ -1,9 +1,17 @@
 //! What the screen shows: plain data, derived from the state for one tab, never stored. Crosses to the page as JSON.
 
+mod account;
+mod list;
+mod thread;
+
 use kez_core::envelope::OpenError;
 use serde::{Deserialize, Serialize};
 
 use crate::event::StorageFault;
+
+pub(crate) use self::account::account;
+pub(crate) use self::list::conversations;
+pub(crate) use self::thread::thread;
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,9 +209,9 @@ pub struct ThreadView {
     pub first_unread: Option<String>,
     /// What stands in the composer, kept over a reload. The page takes it when it opens the thread.
     pub draft: String,
-    /// Their key.
+    /// Their key; the new one while `key_changed`, so that it can be compared before it is accepted.
     pub primary: Option<String>,
-    /// The safety number, twelve groups of five digits.
+    /// The safety number with that key, twelve groups of five digits.
     pub safety_number: Option<String>,
     /// Whether the person said that it matches.
     pub verified: bool,

@@ -1,0 +1,92 @@
+//! The account: none yet, locked, or open, and what is stored of it.
+
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::{SecretIdentity, Seed};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::event::StorageFault;
+use crate::join::Join;
+use crate::record::{Kind, Record};
+use crate::restore::Restore;
+use crate::session::Session;
+
+/// Who is here.
+#[derive(Default)]
+pub(crate) enum Account {
+    /// The storage has not answered yet.
+    #[default]
+    Loading,
+    /// The storage cannot be used.
+    Unusable(StorageFault),
+    /// Nobody: somebody may be joining or restoring.
+    None(Box<Onboarding>),
+    /// Somebody, behind a passphrase.
+    Locked {
+        /// Whether an attempt is under way.
+        busy: bool,
+        /// What was wrong with the last.
+        error: Option<String>,
+    },
+    /// Somebody.
+    Open(Box<Session>),
+}
+
+/// The ways to an account.
+#[derive(Default)]
+pub(crate) struct Onboarding {
+    pub(crate) join: Join,
+    pub(crate) restore: Restore,
+    /// The handle of an account whose storage was lost.
+    pub(crate) lost: Option<String>,
+}
+
+/// The record of kind [`Kind::Account`].
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct StoredAccount {
+    pub(crate) seed: StoredSeed,
+    pub(crate) handle: Handle,
+    pub(crate) server: ServerName,
+    /// The signed claim as it was or will be posted.
+    pub(crate) registration: Option<String>,
+    /// When the claim was signed, Unix milliseconds.
+    pub(crate) signed_at: u64,
+    /// Whether the server has accepted it.
+    pub(crate) registered: bool,
+}
+
+/// A seed that can be written to a record, which is sealed before it is stored.
+#[derive(Clone)]
+pub(crate) struct StoredSeed(pub(crate) Seed);
+
+impl StoredAccount {
+    pub(crate) fn identity(&self) -> SecretIdentity {
+        SecretIdentity::from_seed(self.seed.0.clone())
+    }
+
+    pub(crate) fn record(&self) -> Record {
+        Record::put(Kind::Account, "account", self)
+    }
+
+    /// The one account among the records.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when there is none.
+    pub(crate) fn find(records: &[Record]) -> Result<Self, StorageFault> {
+        let record = records.iter().find(|record| record.kind == Kind::Account);
+        record.ok_or(StorageFault::Damaged)?.read()
+    }
+}
+
+impl Serialize for StoredSeed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_bytes().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StoredSeed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Zeroizing::new(<[u8; 32]>::deserialize(deserializer)?);
+        Ok(Self(Seed::from_bytes(*bytes)))
+    }
+}

@@ -1,0 +1,183 @@
+//! From "Send" to a message that is stored and queued; and what stands unsent in the composer.
+
+use kez_core::envelope;
+use kez_core::handle::Handle;
+use kez_core::message::TextMessage;
+
+use crate::contacts::ContactId;
+use crate::context::Context;
+use crate::conversation::StoredMessage;
+use crate::event::TabId;
+use crate::record::Kind;
+use crate::session::Session;
+use crate::view::MessageBody;
+
+/// How much text fits into a message for certain, in KiB, when none of it has to be escaped in JSON: the copy to oneself
+/// has to fit into [`envelope::MAX_BYTES`] after padding and base64.
+const TEXT_LIMIT_KIB: usize = 187;
+
+impl Session {
+    /// "Send". The same press may be reported twice; the page's id makes it one message.
+    pub(crate) fn send_pressed(
+        &mut self,
+        tab: &TabId,
+        handle: &str,
+        id: String,
+        text: String,
+        cx: &mut Context<'_>,
+    ) {
+        if text.trim().is_empty() {
+            return;
+        }
+        if !is_ulid(&id) {
+            return cx.warn("This page has sent something that was not understood. Reload it.");
+        }
+        let contact = match self.recipient_of(handle, cx) {
+            Ok(contact) => contact,
+            Err(why) => return cx.refuse(tab, why),
+        };
+        if self.conversation_mut(contact).own(&id).is_some() {
+            return;
+        }
+        let message = TextMessage { id, text, sent_at: cx.timestamp() };
+        if !self.fits(contact, &message, cx) {
+            return cx.refuse(
+                tab,
+                format!("This message is too long: a message has at most {TEXT_LIMIT_KIB} KB of text."),
+            );
+        }
+        cx.shared.tabs.entry(tab).refused = None;
+        self.accept(contact, message, cx);
+    }
+
+    /// The composer's text changed.
+    pub(crate) fn draft_changed(&mut self, handle: &str, text: String, cx: &mut Context<'_>) {
+        let Some(handle) = self.handle_at(handle) else { return };
+        // Looking at somebody makes no contact of them; writing to them does.
+        let contact = match self.contacts.by_handle(&handle) {
+            None if text.is_empty() => None,
+            _ => self.contact_for(&handle, cx),
+        };
+        if let Some(contact) = contact {
+            self.set_draft(contact, text, cx);
+        }
+    }
+
+    fn accept(&mut self, contact: ContactId, message: TextMessage, cx: &mut Context<'_>) {
+        let order = self.conversation_mut(contact).next_order();
+        let stored = StoredMessage {
+            id: Some(message.id),
+            mine: true,
+            body: MessageBody::Text { text: message.text },
+            sent_at: message.sent_at.unix(),
+            kept_at: message.sent_at.unix(),
+            envelope: None,
+            chain: None,
+        };
+        self.add_message(contact, stored, cx);
+        self.set_draft(contact, String::new(), cx);
+        self.enqueue(contact, order, cx);
+        self.resume_contact(contact, cx);
+    }
+
+    fn recipient_of(&mut self, handle: &str, cx: &mut Context<'_>) -> Result<ContactId, &'static str> {
+        let handle = self.handle_at(handle).ok_or("There is nobody with this handle here.")?;
+        if handle == self.handle {
+            return Err("This is your own handle.");
+        }
+        let contact = self.contact_for(&handle, cx).ok_or("This person was not found on the server yet.")?;
+        match self.contacts.get(contact) {
+            Some(contact) if contact.stored.new_key.is_some() => {
+                Err("Their key has changed. Compare the safety number and accept the new key first.")
+            }
+            _ => Ok(contact),
+        }
+    }
+
+    /// Whether message and copy stay within the relay's limit. The copy is the longer one: it holds the message.
+    fn fits(&self, contact: ContactId, message: &TextMessage, cx: &mut Context<'_>) -> bool {
+        let Some(contact) = self.contacts.get(contact) else { return false };
+        let mut chain = self.sync.own_chain.next(&self.sync.installation);
+        // As long as a place in a chain can get.
+        chain.n = kez_core::canonical_json::MAX_INTEGER;
+        chain.prev = chain.prev.or_else(|| "0".repeat(64).parse().ok());
+        let plaintext = message.to_own_copy(contact.stored.key.primary(), &chain);
+        // Base64 makes four characters of three bytes.
+        const ALWAYS_FITS: usize = envelope::MAX_BYTES / 2;
+        plaintext.len() < ALWAYS_FITS
+            || envelope::seal(&self.me, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng).is_ok()
+    }
+
+    fn set_draft(&mut self, contact: ContactId, text: String, cx: &mut Context<'_>) {
+        let draft = &mut self.conversation_mut(contact).draft;
+        if *draft == text {
+            return;
+        }
+        if text.is_empty() {
+            cx.delete(Kind::Draft, contact.to_string());
+        } else {
+            cx.put(Kind::Draft, contact.to_string(), &text);
+        }
+        *draft = text;
+    }
+
+    /// The person that a URL, or the text box "To", names: `bob`, `@bob` or `bob@` and this server.
+    pub(crate) fn handle_at(&self, text: &str) -> Option<Handle> {
+        parse_recipient(text, self.server.as_str()).ok()
+    }
+}
+
+/// Reads `bob`, `@bob` or `bob@kez.lat`.
+///
+/// # Errors
+/// One sentence for the person who typed it.
+pub(crate) fn parse_recipient(text: &str, server: &str) -> Result<Handle, String> {
+    let text = text.trim();
+    let text = text.strip_prefix('@').unwrap_or(text);
+    let handle = match text.split_once('@') {
+        Some((_, other)) if other != server => {
+            return Err(format!("You can only write to people on {server} for now."));
+        }
+        Some((handle, _)) => handle,
+        None => text,
+    };
+    handle
+        .parse()
+        .map_err(|rule: kez_core::handle::InvalidHandle| crate::requests::sentence(&rule.to_string()))
+}
+
+/// Whether the text is a ULID in its one spelling: 26 characters of Crockford's base 32, 128 bits.
+fn is_ulid(text: &str) -> bool {
+    let crockford =
+        |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z') && !matches!(byte, b'I' | b'L' | b'O' | b'U');
+    text.len() == 26 && text.bytes().all(crockford) && matches!(text.as_bytes().first(), Some(b'0'..=b'7'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_named_in_three_ways() {
+        for text in ["bob", "@bob", "bob@kez.lat", "@bob@kez.lat", "  bob "] {
+            assert_eq!(parse_recipient(text, "kez.lat").unwrap().as_str(), "bob", "{text:?}");
+        }
+        assert!(parse_recipient("bob@other.example", "kez.lat").unwrap_err().contains("kez.lat"));
+        assert_eq!(parse_recipient("b", "kez.lat").unwrap_err(), "A handle has at least 3 characters.");
+        assert!(parse_recipient("bob@", "kez.lat").is_err());
+    }
+
+    #[test]
+    fn ulids_have_one_spelling() {
+        assert!(is_ulid("01JDABCDEFGHJKMNPQRSTVWXYZ"));
+        for bad in [
+            "",
+            "01jdabcdefghjkmnpqrstvwxyz",
+            "01JDABCDEFGHJKMNPQRSTVWXY",
+            "81JDABCDEFGHJKMNPQRSTVWXYZ",
+            "01JDABCDEFGHJKMNPQRSTVWXYU",
+        ] {
+            assert!(!is_ulid(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! How the inbox is reached: by the live stream, and by polling while that is down. Both end in [`Session::receive`].
+
+use kez_core::api::{CLOSE_UNAUTHORIZED, InboxPage, LiveFrame, LiveHello, MAX_PAGE_ITEMS, live_target};
+use kez_core::caller_auth::{self, CallerRequest};
+use kez_core::inbox_auth;
+
+use crate::backoff::{Backoff, around};
+use crate::context::Context;
+use crate::effect::{Effect, HttpRequest, Method};
+use crate::event::LiveEvent;
+use crate::inbox::Received;
+use crate::requests::{Answer, Purpose, retry_after};
+use crate::session::Session;
+use crate::view::Connection;
+
+const POLL_INTERVAL: u64 = 5_000;
+const FIRST_WAIT: u64 = 1_000;
+const LONGEST_WAIT: u64 = 30_000;
+/// A stream that has lived this long, in milliseconds, was a good one: the next attempt waits little.
+const GOOD_LIFE: u64 = 5_000;
+/// After how many refusals in a row the person is told.
+const REFUSALS: u32 = 3;
+
+/// The way to the inbox.
+pub(crate) struct Link {
+    live: Live,
+    backoff: Backoff,
+    poll_at: Option<u64>,
+    /// What the screen says.
+    pub(crate) state: Connection,
+    /// The connection was lost, so that its return is news.
+    was_lost: bool,
+    /// Nothing is asked for until the quarantine has room.
+    paused: bool,
+    refusals: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Live {
+    /// Down, to be opened at this time.
+    Down(u64),
+    Opening,
+    /// Up since this time.
+    Up(u64),
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            live: Live::Down(0),
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            poll_at: None,
+            state: Connection::Connecting,
+            was_lost: false,
+            paused: false,
+            refusals: 0,
+        }
+    }
+}
+
+impl Link {
+    /// When something is due.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        let reopen = match self.live {
+            Live::Down(at) => Some(at),
+            Live::Opening | Live::Up(_) => None,
+        };
+        [reopen, self.poll_at].into_iter().flatten().min().filter(|_| !self.paused)
+    }
+}
+
+impl Session {
+    /// Opens the live stream now, and polls soon unless it comes up.
+    pub(crate) fn connect(&mut self, cx: &mut Context<'_>) {
+        if cx.shared.offline {
+            self.link.state = Connection::Offline;
+            return;
+        }
+        self.link.poll_at = Some(cx.now.saturating_add(around(POLL_INTERVAL, cx.rng)));
+        self.open_live(cx);
+    }
+
+    /// Time has passed.
+    pub(crate) fn connection_due(&mut self, cx: &mut Context<'_>) {
+        if cx.shared.offline || self.link.paused {
+            return;
+        }
+        if matches!(self.link.live, Live::Down(at) if at <= cx.now) {
+            self.open_live(cx);
+        }
+        if self.link.poll_at.is_some_and(|at| at <= cx.now) {
+            self.poll(cx);
+        }
+    }
+
+    /// The browser says whether there is a network.
+    pub(crate) fn network_changed(&mut self, cx: &mut Context<'_>) {
+        if cx.shared.offline {
+            self.link.live = Live::Down(cx.now);
+            self.link.poll_at = None;
+            self.lost(Connection::Offline);
+            cx.push(Effect::CloseLive);
+        } else {
+            self.link.state = Connection::Connecting;
+            self.link.backoff.reset();
+            self.link.paused = false;
+            self.connect(cx);
+            self.poll(cx);
+            self.back_again(cx);
+        }
+    }
+
+    /// Something happened on the live stream.
+    pub(crate) fn live(&mut self, event: &LiveEvent, cx: &mut Context<'_>) {
+        match event {
+            LiveEvent::Frame(text) => match serde_json::from_str(text) {
+                Ok(frame) => self.frame(&frame, cx),
+                // A stream that makes no sense is as good as none.
+                Err(_) => self.reopen_later(cx),
+            },
+            LiveEvent::Closed { code } => self.closed(*code, cx),
+        }
+    }
+
+    /// A page has come, or not.
+    pub(crate) fn page_answered(&mut self, since: u64, answer: &Answer, cx: &mut Context<'_>) {
+        let page: Option<InboxPage> = match answer {
+            Ok(response) if response.status == 200 => serde_json::from_slice(&response.body).ok(),
+            _ => None,
+        };
+        let Some(page) = page else { return self.poll_failed(answer, cx) };
+        self.poll_later(cx);
+        self.reached(cx);
+        // A page that follows another cursor than the present one could leave a hole.
+        if since > self.sync.cursor {
+            return;
+        }
+        match self.receive(&page.epoch, &page.items, cx) {
+            Received::All { advanced: true } if !matches!(self.link.live, Live::Up(_)) => self.poll(cx),
+            Received::All { .. } => {}
+            Received::NewEpoch => self.read_again(cx),
+            Received::Paused => self.pause(cx),
+        }
+    }
+
+    /// Goes on reading once the quarantine has room.
+    pub(crate) fn resume_reading(&mut self, cx: &mut Context<'_>) {
+        if self.link.paused && !self.must_pause() {
+            self.link.paused = false;
+            self.connect(cx);
+            self.poll(cx);
+        }
+    }
+
+    fn frame(&mut self, frame: &LiveFrame, cx: &mut Context<'_>) {
+        if !matches!(self.link.live, Live::Opening | Live::Up(_)) {
+            return;
+        }
+        if self.link.live == Live::Opening {
+            self.link.live = Live::Up(cx.now);
+        }
+        self.link.poll_at = None;
+        self.link.refusals = 0;
+        self.reached(cx);
+        let received = match frame {
+            LiveFrame::Items { epoch, items } => self.receive(epoch, items, cx),
+            LiveFrame::CaughtUp { epoch, .. } => self.receive(epoch, &[], cx),
+        };
+        match received {
+            Received::All { .. } => {}
+            Received::NewEpoch => self.read_again(cx),
+            Received::Paused => self.pause(cx),
+        }
+    }
+
+    fn closed(&mut self, code: u16, cx: &mut Context<'_>) {
+        if matches!(self.link.live, Live::Down(_)) {
+            return;
+        }
+        if code == CLOSE_UNAUTHORIZED {
+            self.link.refusals = self.link.refusals.saturating_add(1);
+            if self.link.refusals == REFUSALS {
+                self.warn_about_clock(cx);
+            }
+        }
+        let was_up = matches!(self.link.live, Live::Up(_));
+        self.down(cx);
+        if was_up {
+            self.lost(Connection::Connecting);
+        }
+        if was_up || self.link.state == Connection::Connecting {
+            self.poll(cx);
+        }
+    }
+
+    /// The live stream is down; it is opened again after a while that grows.
+    fn down(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.link.live, Live::Up(since) if cx.now.saturating_sub(since) >= GOOD_LIFE) {
+            self.link.backoff.reset();
+        }
+        let wait = self.link.backoff.next(cx.rng);
+        self.link.live = Live::Down(cx.now.saturating_add(wait));
+        if self.link.poll_at.is_none() {
+            self.poll_later(cx);
+        }
+    }
+
+    fn reopen_later(&mut self, cx: &mut Context<'_>) {
+        cx.push(Effect::CloseLive);
+        self.down(cx);
+    }
+
+    /// The relay's database changed under the stream: what is on its way follows the old cursor.
+    fn read_again(&mut self, cx: &mut Context<'_>) {
+        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Page(_)));
+        self.reopen_later(cx);
+        self.poll_later(cx);
+    }
+
+    fn pause(&mut self, cx: &mut Context<'_>) {
+        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Page(_)));
+        cx.push(Effect::CloseLive);
+        self.link.live = Live::Down(cx.now);
+        self.link.paused = true;
+    }
+
+    fn open_live(&mut self, cx: &mut Context<'_>) {
+        let since = self.sync.cursor;
+        let target = live_target(&self.handle, since);
+        let request = CallerRequest { server: &self.server, method: "GET", target: &target, body: &[] };
+        let auth = caller_auth::header(&self.me, &self.handle, &request, cx.timestamp(), &mut &mut *cx.rng);
+        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth }) else { return };
+        self.link.live = Live::Opening;
+        cx.push(Effect::OpenLive { path: format!("/v1/inbox/{}/live", self.handle), hello });
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if self.link.paused || cx.shared.requests.awaits_page() {
+            return;
+        }
+        self.link.poll_at = None;
+        let since = self.sync.cursor;
+        let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", self.handle);
+        let auth = inbox_auth::header(&self.me, &self.handle, since, cx.timestamp());
+        let request = HttpRequest { method: Method::Get, target, auth: Some(auth), body: None };
+        cx.request(request, Purpose::Page(since));
+    }
+
+    /// The next poll, unless the live stream is up.
+    fn poll_later(&mut self, cx: &mut Context<'_>) {
+        let wait = around(POLL_INTERVAL, cx.rng);
+        let up = matches!(self.link.live, Live::Up(_));
+        self.link.poll_at = (!up).then_some(cx.now.saturating_add(wait));
+    }
+
+    fn poll_failed(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        self.poll_later(cx);
+        if let Some(asked) = retry_after(answer) {
+            let asked = asked.saturating_mul(1000).min(300_000);
+            self.link.poll_at = self.link.poll_at.map(|at| at.max(cx.now.saturating_add(asked)));
+        }
+        if matches!(answer, Ok(response) if response.status == 401) {
+            self.warn_about_clock(cx);
+        }
+        if !matches!(self.link.live, Live::Up(_)) {
+            self.lost(Connection::Offline);
+        }
+    }
+
+    fn warn_about_clock(&self, cx: &mut Context<'_>) {
+        cx.warn("The server does not accept this account's signature. Check this computer's clock.");
+    }
+
+    fn lost(&mut self, state: Connection) {
+        self.link.state = state;
+        self.link.was_lost = true;
+    }
+
+    fn reached(&mut self, cx: &mut Context<'_>) {
+        self.link.state = Connection::Online;
+        if std::mem::take(&mut self.link.was_lost) {
+            self.back_again(cx);
+        }
+    }
+
+    fn back_again(&mut self, cx: &mut Context<'_>) {
+        self.resume_all(cx);
+        self.ask_again(cx);
+    }
+}

@@ -1,0 +1,172 @@
+//! People: each with a pinned key, the registration that proved it, and what the person said about it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use kez_core::handle::Handle;
+use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity};
+use serde::{Deserialize, Serialize};
+
+use crate::event::StorageFault;
+use crate::lookup::Found;
+use crate::record::{Kind, Record};
+use crate::sync::ChainHead;
+
+/// A contact's local name, `c1`, `c2`, ...: record ids are made of it, so it says nothing about the person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct ContactId(pub(crate) u64);
+
+impl fmt::Display for ContactId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
+impl FromStr for ContactId {
+    type Err = StorageFault;
+
+    fn from_str(text: &str) -> Result<Self, StorageFault> {
+        let number = text.strip_prefix('c').and_then(|number| number.parse().ok());
+        number.map(Self).ok_or(StorageFault::Damaged)
+    }
+}
+
+/// The record of kind [`Kind::Contact`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredContact {
+    pub(crate) handle: Handle,
+    /// The pinned key: only this one opens and seals.
+    pub(crate) key: PublicIdentity,
+    /// The signed registration that proved it.
+    pub(crate) registration: String,
+    /// Whether the person compared the safety number.
+    pub(crate) verified: bool,
+    /// Another key that the handle belongs to now, until the person accepts it.
+    pub(crate) new_key: Option<NewKey>,
+    /// The envelopes sent to the pinned key.
+    pub(crate) chain: ChainHead,
+    /// The order of the newest message of theirs that was read; 0 for none.
+    pub(crate) read_up_to: u64,
+    /// When the contact came to be, Unix seconds.
+    pub(crate) since: u64,
+}
+
+/// A key that has to be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewKey {
+    pub(crate) key: PublicIdentity,
+    pub(crate) registration: String,
+}
+
+/// A contact in memory.
+pub(crate) struct Contact {
+    pub(crate) stored: StoredContact,
+    /// The secret shared with the pinned key.
+    pub(crate) peer: Peer,
+    /// When the registry was last asked about the handle, Unix milliseconds; 0 before the first time.
+    pub(crate) checked_at: u64,
+}
+
+/// Everybody, by id, handle and pinned key.
+#[derive(Default)]
+pub(crate) struct Contacts {
+    all: BTreeMap<ContactId, Contact>,
+    by_handle: BTreeMap<Handle, ContactId>,
+    by_key: BTreeMap<Primary, ContactId>,
+}
+
+impl Contacts {
+    /// Takes in a record.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when it is none of a contact.
+    pub(crate) fn load(&mut self, record: &Record, me: &SecretIdentity) -> Result<(), StorageFault> {
+        self.insert(record.id.parse()?, record.read()?, me).ok_or(StorageFault::Damaged)
+    }
+
+    /// Pins what was found. `None` when no secret can be shared with the key, or the key or handle is pinned already.
+    pub(crate) fn pin(
+        &mut self,
+        id: ContactId,
+        found: Found,
+        since: u64,
+        me: &SecretIdentity,
+    ) -> Option<&Contact> {
+        if self.by_handle.contains_key(&found.handle) || self.by_key.contains_key(&found.key.primary()) {
+            return None;
+        }
+        let stored = StoredContact {
+            handle: found.handle,
+            key: found.key,
+            registration: found.registration,
+            verified: false,
+            new_key: None,
+            chain: ChainHead::default(),
+            read_up_to: 0,
+            since,
+        };
+        self.insert(id, stored, me)?;
+        self.all.get(&id)
+    }
+
+    /// Switches to the key that was waiting to be accepted. A new key begins a new chain.
+    pub(crate) fn accept_new_key(&mut self, id: ContactId, me: &SecretIdentity) -> Option<Primary> {
+        let contact = self.all.get_mut(&id)?;
+        let new = contact.stored.new_key.clone()?;
+        if self.by_key.contains_key(&new.key.primary()) {
+            return None;
+        }
+        contact.peer = Peer::new(me, new.key).ok()?;
+        self.by_key.remove(&contact.stored.key.primary());
+        self.by_key.insert(new.key.primary(), id);
+        contact.stored.key = new.key;
+        contact.stored.registration = new.registration;
+        contact.stored.new_key = None;
+        contact.stored.verified = false;
+        contact.stored.chain = ChainHead::default();
+        Some(new.key.primary())
+    }
+
+    pub(crate) fn get(&self, id: ContactId) -> Option<&Contact> {
+        self.all.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ContactId) -> Option<&mut Contact> {
+        self.all.get_mut(&id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ContactId, &Contact)> {
+        self.all.iter().map(|(id, contact)| (*id, contact))
+    }
+
+    pub(crate) fn by_handle(&self, handle: &Handle) -> Option<ContactId> {
+        self.by_handle.get(handle).copied()
+    }
+
+    pub(crate) fn by_key(&self, key: &Primary) -> Option<ContactId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Whether this key waits to be accepted by the person.
+    pub(crate) fn awaits_acceptance(&self, key: &Primary) -> bool {
+        self.all
+            .values()
+            .any(|contact| contact.stored.new_key.as_ref().is_some_and(|new| new.key.primary() == *key))
+    }
+
+    fn insert(&mut self, id: ContactId, stored: StoredContact, me: &SecretIdentity) -> Option<()> {
+        let peer = Peer::new(me, stored.key).ok()?;
+        self.by_handle.insert(stored.handle.clone(), id);
+        self.by_key.insert(stored.key.primary(), id);
+        self.all.insert(id, Contact { stored, peer, checked_at: 0 });
+        Some(())
+    }
+}
+
+impl StoredContact {
+    pub(crate) fn record(&self, id: ContactId) -> Record {
+        Record::put(Kind::Contact, id.to_string(), self)
+    }
+}

@@ -1,0 +1,245 @@
+//! A conversation: its messages in the order in which they came to be here, and what follows from them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use kez_core::envelope::EnvelopeHash;
+use kez_core::message::Chain;
+use serde::{Deserialize, Serialize};
+
+use crate::contacts::ContactId;
+use crate::event::StorageFault;
+use crate::record::{Kind, Record};
+use crate::view::MessageBody;
+
+/// The record of kind [`Kind::Message`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredMessage {
+    /// The sender's name for it; none where the envelope did not open.
+    pub(crate) id: Option<String>,
+    /// Whether one wrote it oneself.
+    pub(crate) mine: bool,
+    pub(crate) body: MessageBody,
+    /// When it was sent, Unix seconds, by the sender's clock.
+    pub(crate) sent_at: u64,
+    /// When it came to the relay or, for one's own, when it was written, Unix seconds.
+    pub(crate) kept_at: u64,
+    /// The envelope that brought it; none for what was written here.
+    pub(crate) envelope: Option<EnvelopeHash>,
+    /// The sender's installation, and the message's number there.
+    pub(crate) chain: Option<Link>,
+}
+
+/// Where a received message stands in its sender's chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    id: String,
+    n: u64,
+}
+
+impl From<Chain> for Link {
+    fn from(chain: Chain) -> Self {
+        Self { id: chain.id, n: chain.n }
+    }
+}
+
+/// A conversation in memory.
+#[derive(Default)]
+pub(crate) struct Conversation {
+    messages: BTreeMap<u64, StoredMessage>,
+    own: HashMap<String, u64>,
+    theirs: HashSet<String>,
+    chains: HashMap<String, BTreeSet<u64>>,
+    /// What stands unsent in the composer.
+    pub(crate) draft: String,
+    unread: u64,
+}
+
+impl Conversation {
+    /// Adds a message under the next order, or under the one that it is stored with.
+    pub(crate) fn insert(&mut self, order: u64, message: StoredMessage, read_up_to: u64) {
+        if let Some(id) = &message.id {
+            if message.mine {
+                self.own.insert(id.clone(), order);
+            } else {
+                self.theirs.insert(id.clone());
+            }
+        }
+        if let Some(link) = message.chain.as_ref().filter(|_| !message.mine) {
+            self.chains.entry(link.id.clone()).or_default().insert(link.n);
+        }
+        if order > read_up_to && message.can_be_unread() {
+            self.unread += 1;
+        }
+        self.messages.insert(order, message);
+    }
+
+    /// The order of the message that comes next.
+    pub(crate) fn next_order(&self) -> u64 {
+        self.messages.last_key_value().map_or(1, |(order, _)| order + 1)
+    }
+
+    pub(crate) fn get(&self, order: u64) -> Option<&StoredMessage> {
+        self.messages.get(&order)
+    }
+
+    /// The order of one's own message with this id.
+    pub(crate) fn own(&self, id: &str) -> Option<u64> {
+        self.own.get(id).copied()
+    }
+
+    /// Whether a message of theirs with this id is here already.
+    pub(crate) fn has_theirs(&self, id: &str) -> bool {
+        self.theirs.contains(id)
+    }
+
+    /// Takes away one of one's own messages.
+    pub(crate) fn remove_own(&mut self, order: u64) {
+        if let Some(id) = self.messages.remove(&order).and_then(|message| message.id) {
+            self.own.remove(&id);
+        }
+    }
+
+    pub(crate) const fn unread(&self) -> u64 {
+        self.unread
+    }
+
+    /// The first message after `read_up_to` that counts as unread.
+    pub(crate) fn first_unread(&self, read_up_to: u64) -> Option<u64> {
+        let mut after = self.messages.range(read_up_to.saturating_add(1)..);
+        after.find(|(_, message)| message.can_be_unread()).map(|(order, _)| *order)
+    }
+
+    /// All is read; returns the new mark when there was something unread.
+    pub(crate) fn mark_read(&mut self) -> Option<u64> {
+        if self.unread == 0 {
+            return None;
+        }
+        self.unread = 0;
+        self.messages.iter().rev().find(|(_, message)| !message.mine).map(|(order, _)| *order)
+    }
+
+    pub(crate) fn last(&self) -> Option<&StoredMessage> {
+        self.messages.last_key_value().map(|(_, message)| message)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The newest `count` messages, oldest first.
+    pub(crate) fn newest(&self, count: usize) -> impl Iterator<Item = (u64, &StoredMessage)> {
+        let skipped = self.messages.len().saturating_sub(count);
+        let first = self.messages.keys().rev().nth(count.saturating_sub(1)).copied();
+        let from = if skipped == 0 { 0 } else { first.unwrap_or(0) };
+        self.messages.range(from..).map(|(order, message)| (*order, message))
+    }
+
+    /// How many of the sender's messages right before this one are not here: fewer when late ones come.
+    pub(crate) fn missing_before(&self, message: &StoredMessage) -> u64 {
+        let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return 0 };
+        let before = self.chains.get(&link.id).and_then(|seen| seen.range(..link.n).next_back());
+        link.n.saturating_sub(before.copied().unwrap_or(0)).saturating_sub(1)
+    }
+}
+
+impl StoredMessage {
+    /// What one has not written oneself and can read. Envelopes that do not open do not count: anybody can make them.
+    fn can_be_unread(&self) -> bool {
+        !self.mine && !matches!(self.body, MessageBody::Undecryptable { .. })
+    }
+
+    pub(crate) fn record(&self, contact: ContactId, order: u64) -> Record {
+        Record::put(Kind::Message, message_key(contact, order), self)
+    }
+
+    /// The row's name in the thread: one's own ULID, or a name made here, since a sender could choose one's own.
+    pub(crate) fn row_id(&self, order: u64) -> String {
+        match &self.id {
+            Some(id) if self.mine => id.clone(),
+            _ => format!("in-{order}"),
+        }
+    }
+}
+
+/// The record id of a message: `c1/000000000007`.
+pub(crate) fn message_key(contact: ContactId, order: u64) -> String {
+    format!("{contact}/{order:012}")
+}
+
+/// Reads [`message_key`] back.
+///
+/// # Errors
+/// [`StorageFault::Damaged`] when it is none.
+pub(crate) fn parse_message_key(key: &str) -> Result<(ContactId, u64), StorageFault> {
+    let (contact, order) = key.split_once('/').ok_or(StorageFault::Damaged)?;
+    Ok((contact.parse()?, order.parse().map_err(|_| StorageFault::Damaged)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn theirs(n: u64) -> StoredMessage {
+        StoredMessage {
+            id: Some(format!("m{n}")),
+            mine: false,
+            body: MessageBody::Text { text: format!("{n}") },
+            sent_at: 0,
+            kept_at: 0,
+            envelope: None,
+            chain: Some(Link { id: "00".into(), n }),
+        }
+    }
+
+    #[test]
+    fn a_gap_shrinks_when_late_messages_come() {
+        let mut conversation = Conversation::default();
+        for n in [2, 6] {
+            conversation.insert(conversation.next_order(), theirs(n), 0);
+        }
+        let missing = |conversation: &Conversation| -> Vec<u64> {
+            conversation.newest(9).map(|(_, message)| conversation.missing_before(message)).collect()
+        };
+        assert_eq!(missing(&conversation), [1, 3]);
+        conversation.insert(conversation.next_order(), theirs(4), 0);
+        assert_eq!(missing(&conversation), [1, 1, 1]);
+        for n in [1, 3, 5] {
+            conversation.insert(conversation.next_order(), theirs(n), 0);
+        }
+        assert_eq!(missing(&conversation), [0; 6]);
+    }
+
+    #[test]
+    fn absurd_numbers_are_only_numbers() {
+        let mut conversation = Conversation::default();
+        for n in [0, u64::MAX] {
+            conversation.insert(conversation.next_order(), theirs(n), 0);
+        }
+        assert_eq!(
+            conversation.newest(1).map(|(_, m)| conversation.missing_before(m)).sum::<u64>(),
+            u64::MAX - 1
+        );
+    }
+
+    #[test]
+    fn the_newest_of_many() {
+        let mut conversation = Conversation::default();
+        assert_eq!(conversation.newest(2).count(), 0);
+        for n in 1..=5 {
+            conversation.insert(conversation.next_order(), theirs(n), 3);
+        }
+        let orders = |count| conversation.newest(count).map(|(order, _)| order).collect::<Vec<_>>();
+        assert_eq!((orders(2), orders(5), orders(9)), (vec![4, 5], vec![1, 2, 3, 4, 5], vec![1, 2, 3, 4, 5]));
+        assert_eq!((conversation.unread(), conversation.first_unread(3)), (2, Some(4)));
+        assert_eq!((conversation.mark_read(), conversation.mark_read()), (Some(5), None));
+    }
+
+    #[test]
+    fn keys_read_back() {
+        let key = message_key(ContactId(12), 7);
+        assert_eq!((key.as_str(), parse_message_key(&key)), ("c12/000000000007", Ok((ContactId(12), 7))));
+        for damaged in ["", "c1", "c/1", "1/1", "c1/x"] {
+            assert_eq!(parse_message_key(damaged), Err(StorageFault::Damaged));
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Who is who: handles that somebody looks at, and keys that have sent something.
+//!
+//! A key is pinned when its holder's signed registration proves it, and never replaced without the person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+
+use crate::backoff::Backoff;
+use crate::contacts::{ContactId, NewKey};
+use crate::context::Context;
+use crate::lookup::{Found, Proof};
+use crate::record::Record;
+use crate::requests::{Answer, Purpose, retry_after};
+use crate::session::Session;
+
+/// How many keys are asked for at a time.
+const SIDE_BY_SIDE: usize = 4;
+/// How often, in milliseconds, the registry is asked again about a contact that somebody looks at.
+const CHECK_INTERVAL: u64 = 60 * 60 * 1000;
+
+/// What the registry has said about a handle that is no contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HandleState {
+    Asked,
+    Found(Box<Found>),
+    Nobody,
+    Unavailable,
+}
+
+/// Questions to the registry.
+#[derive(Default)]
+pub(crate) struct Directory {
+    pub(crate) handles: BTreeMap<Handle, HandleState>,
+    senders: BTreeMap<Primary, SenderQuestion>,
+}
+
+struct SenderQuestion {
+    backoff: Backoff,
+    /// When to ask (again); `None` while the answer is awaited.
+    ask_at: Option<u64>,
+}
+
+impl Session {
+    /// Somebody looks at this handle: asks about it when it is not known, or was not asked about lately.
+    pub(crate) fn look_at(&mut self, handle: &Handle, cx: &mut Context<'_>) {
+        match self.contacts.by_handle(handle).and_then(|id| self.contacts.get(id)) {
+            Some(contact) if contact.checked_at.saturating_add(CHECK_INTERVAL) > cx.now => {}
+            _ if *handle == self.handle => {}
+            _ => self.ask_about(handle, cx),
+        }
+    }
+
+    /// Asks who has this handle.
+    pub(crate) fn ask_about(&mut self, handle: &Handle, cx: &mut Context<'_>) {
+        let purpose = Purpose::Handle(handle.clone());
+        if cx.shared.requests.awaits(&purpose) {
+            return;
+        }
+        if self.contacts.by_handle(handle).is_none() {
+            self.directory.handles.insert(handle.clone(), HandleState::Asked);
+        }
+        cx.get(format!("/v1/u/{handle}"), purpose);
+    }
+
+    /// The registry has answered.
+    pub(crate) fn handle_answered(&mut self, handle: &Handle, answer: &Answer, cx: &mut Context<'_>) {
+        let proof = Proof::of_handle(answer, &self.server, handle);
+        if let Some(contact) = self.contacts.by_handle(handle) {
+            if let Proof::Proven(found) = proof {
+                self.check_key(contact, *found, cx);
+            }
+        } else {
+            let state = match proof {
+                Proof::Proven(found) if self.contacts.by_key(&found.key.primary()).is_some() => {
+                    HandleState::Unavailable
+                }
+                Proof::Proven(found) if found.key == self.me.public() => HandleState::Unavailable,
+                Proof::Proven(found) => HandleState::Found(found),
+                Proof::Nobody => HandleState::Nobody,
+                Proof::Unavailable => HandleState::Unavailable,
+            };
+            self.directory.handles.insert(handle.clone(), state);
+        }
+        self.answer_dialogs(handle, cx);
+    }
+
+    /// The contact with this handle; makes one of what was found.
+    pub(crate) fn contact_for(&mut self, handle: &Handle, cx: &mut Context<'_>) -> Option<ContactId> {
+        if let Some(contact) = self.contacts.by_handle(handle) {
+            return Some(contact);
+        }
+        let Some(HandleState::Found(found)) = self.directory.handles.get(handle) else { return None };
+        self.pin(Found::clone(found), cx)
+    }
+
+    /// The person accepts the key that a handle belongs to now.
+    pub(crate) fn accept_new_key(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+        let Some(key) = self.contacts.accept_new_key(contact, &self.me) else { return };
+        self.save_contact(contact, cx);
+        self.forget_sealed(contact, cx);
+        self.release(&key, cx);
+        self.send_queued(cx);
+    }
+
+    /// Whether nothing more can be taken in before the registry has said whose the waiting envelopes are.
+    pub(crate) fn must_pause(&self) -> bool {
+        let waits_for_registry = |key: &Primary| !self.contacts.awaits_acceptance(key);
+        self.quarantine.is_full() && self.quarantine.keys().iter().any(waits_for_registry)
+    }
+
+    /// Asks whose the keys are for which something waits.
+    pub(crate) fn ask_about_senders(&mut self, cx: &mut Context<'_>) {
+        let wanted: BTreeSet<Primary> =
+            self.quarantine.keys().into_iter().filter(|key| !self.contacts.awaits_acceptance(key)).collect();
+        self.directory.senders.retain(|key, _| wanted.contains(key));
+        for key in wanted {
+            let question = || SenderQuestion { backoff: Backoff::new(1_000, 60_000), ask_at: Some(0) };
+            self.directory.senders.entry(key).or_insert_with(question);
+        }
+        if cx.shared.offline {
+            return;
+        }
+        let senders = &mut self.directory.senders;
+        let asked = senders.values().filter(|question| question.ask_at.is_none()).count();
+        let now = cx.now;
+        let due = senders.iter_mut().filter(|(_, question)| question.ask_at.is_some_and(|at| at <= now));
+        for (key, question) in due.take(SIDE_BY_SIDE.saturating_sub(asked)) {
+            question.ask_at = None;
+            cx.get(format!("/v1/by-primary/{key}"), Purpose::Sender(*key));
+        }
+    }
+
+    /// The registry has said whose a key is.
+    pub(crate) fn sender_answered(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
+        match Proof::of_key(answer, &self.server, *key) {
+            Proof::Unavailable => self.ask_about_sender_later(key, answer, cx),
+            Proof::Nobody => self.settle_sender(key, cx),
+            Proof::Proven(found) => match self.contacts.by_handle(&found.handle) {
+                Some(contact) if self.awaits_another_key(contact, key) => {
+                    self.ask_about_sender_later(key, answer, cx);
+                }
+                Some(contact) => self.check_key(contact, *found, cx),
+                None => {
+                    // One's own handle with another key, say, is nobody.
+                    let acceptable = found.handle != self.handle;
+                    if acceptable {
+                        self.pin(*found, cx);
+                    }
+                    self.settle_sender(key, cx);
+                }
+            },
+        }
+        self.ask_about_senders(cx);
+    }
+
+    /// When to ask about a sender again.
+    pub(crate) fn next_question(&self) -> Option<u64> {
+        let asked = self.directory.senders.values().filter(|question| question.ask_at.is_none()).count();
+        let next = self.directory.senders.values().filter_map(|question| question.ask_at).min();
+        next.filter(|_| asked < SIDE_BY_SIDE)
+    }
+
+    /// The connection is back: asks at once what was to be asked later.
+    pub(crate) fn ask_again(&mut self, cx: &mut Context<'_>) {
+        for question in self.directory.senders.values_mut() {
+            question.ask_at = question.ask_at.map(|_| 0);
+        }
+        self.ask_about_senders(cx);
+        let failed = |state: &HandleState| *state == HandleState::Unavailable;
+        let handles: Vec<Handle> = self
+            .directory
+            .handles
+            .iter()
+            .filter(|(_, state)| failed(state))
+            .map(|(h, _)| h.clone())
+            .collect();
+        for handle in handles {
+            let shown = cx.shared.tabs.any_visible(|at| self.handle_at(at).as_ref() == Some(&handle));
+            if shown {
+                self.ask_about(&handle, cx);
+            }
+        }
+    }
+
+    /// A server that proves one new key after another for a handle gets one of them before the person's eyes, not a race.
+    fn awaits_another_key(&self, contact: ContactId, key: &Primary) -> bool {
+        let new_key = self.contacts.get(contact).and_then(|contact| contact.stored.new_key.as_ref());
+        new_key.is_some_and(|new| new.key.primary() != *key)
+    }
+
+    fn ask_about_sender_later(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
+        if let Some(question) = self.directory.senders.get_mut(key) {
+            let wait = question.backoff.next_after(retry_after(answer), cx.rng);
+            question.ask_at = Some(cx.now.saturating_add(wait.max(1)));
+        }
+    }
+
+    fn settle_sender(&mut self, key: &Primary, cx: &mut Context<'_>) {
+        self.directory.senders.remove(key);
+        self.release(key, cx);
+    }
+
+    /// Compares what the registry says about a contact with what is pinned.
+    fn check_key(&mut self, id: ContactId, found: Found, cx: &mut Context<'_>) {
+        let taken = self.contacts.by_key(&found.key.primary()).is_some_and(|other| other != id);
+        let Some(contact) = self.contacts.get_mut(id).filter(|_| !taken && found.key != self.me.public())
+        else {
+            return;
+        };
+        contact.checked_at = cx.now;
+        let new_key = (found.key != contact.stored.key)
+            .then_some(NewKey { key: found.key, registration: found.registration });
+        let changed = new_key.is_some();
+        if new_key.as_ref().map(|new| new.key) == contact.stored.new_key.as_ref().map(|new| new.key) {
+            return;
+        }
+        contact.stored.new_key = new_key;
+        contact.stored.verified &= !changed;
+        self.save_contact(id, cx);
+        self.send_queued(cx);
+    }
+
+    fn pin(&mut self, found: Found, cx: &mut Context<'_>) -> Option<ContactId> {
+        let id = ContactId(self.sync.last_contact + 1);
+        let (handle, key) = (found.handle.clone(), found.key.primary());
+        self.contacts.pin(id, found, cx.now / 1000, &self.me)?;
+        self.sync.last_contact = id.0;
+        self.directory.handles.remove(&handle);
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.checked_at = cx.now;
+        }
+        self.save_contact(id, cx);
+        cx.save(self.sync.record());
+        if self.quarantine.holds_for(&key) {
+            self.directory.senders.remove(&key);
+            self.release(&key, cx);
+        }
+        Some(id)
+    }
+
+    /// Writes a contact.
+    pub(crate) fn save_contact(&self, id: ContactId, cx: &mut Context<'_>) {
+        let record: Option<Record> = self.contacts.get(id).map(|contact| contact.stored.record(id));
+        if let Some(record) = record {
+            cx.save(record);
+        }
+    }
+}

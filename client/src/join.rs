@@ -1,0 +1,229 @@
+//! Joining: handle, recovery phrase, three words asked back, passphrase, then [`registering`](crate::registering).
+
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::{SecretIdentity, Seed};
+use kez_core::recovery_phrase;
+use rand_core::CryptoRng;
+
+use crate::context::Context;
+use crate::lookup::Proof;
+use crate::registering::Registering;
+use crate::requests::{Answer, Purpose, sentence};
+use crate::secret::Secret;
+use crate::view::{Availability, JoinStep};
+
+/// How many words are asked back.
+const ASKED_WORDS: usize = 3;
+
+/// How far somebody is on /join.
+#[derive(Default)]
+pub(crate) struct Join {
+    pub(crate) step: Step,
+    /// The text in "Handle".
+    pub(crate) handle: String,
+    pub(crate) availability: Availability,
+    pub(crate) error: Option<String>,
+    /// Drawn when the phrase is first shown; kept when one goes back.
+    pub(crate) seed: Option<Seed>,
+    /// From "Create account" on.
+    pub(crate) registering: Option<Registering>,
+}
+
+/// The steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Step {
+    #[default]
+    Handle,
+    Phrase,
+    Confirm {
+        positions: Vec<u8>,
+    },
+    Passphrase,
+}
+
+impl Join {
+    /// The text in "Handle" changed: the rule is checked here, the rest is the server's to say.
+    pub(crate) fn handle_typed(&mut self, text: String, cx: &mut Context<'_>) {
+        if self.step != Step::Handle || self.busy() {
+            return;
+        }
+        self.error = None;
+        self.handle = text;
+        let text = self.handle.trim().trim_start_matches('@');
+        self.availability = match text.parse::<Handle>() {
+            _ if text.is_empty() => Availability::Empty,
+            Err(rule) => refused(&rule.to_string()),
+            Ok(handle) if handle.is_reserved() => refused("this handle is reserved"),
+            Ok(handle) => {
+                let purpose = Purpose::Availability(handle.clone());
+                if !cx.shared.requests.awaits(&purpose) {
+                    cx.get(format!("/v1/u/{handle}"), purpose);
+                }
+                Availability::Checking
+            }
+        };
+    }
+
+    /// The server has said who holds a handle. Only the answer for the text as it stands now counts.
+    pub(crate) fn availability_answered(
+        &mut self,
+        asked: &Handle,
+        answer: &Answer,
+        server: Option<&ServerName>,
+    ) {
+        if self.chosen_handle().as_ref() != Some(asked) || self.availability != Availability::Checking {
+            return;
+        }
+        let nobody = server.is_some_and(|server| Proof::of_handle(answer, server, asked) == Proof::Nobody);
+        self.availability = match answer {
+            Ok(response) if response.status == 200 => Availability::Taken,
+            _ if nobody => Availability::Available,
+            _ => Availability::Unknown,
+        };
+    }
+
+    /// "Continue" with a handle. The server has the last word at registration, so an unknown availability does not stop
+    /// anybody here.
+    pub(crate) fn handle_chosen(&mut self, server: Option<&ServerName>, cx: &mut Context<'_>) {
+        if self.step != Step::Handle || self.busy() {
+            return;
+        }
+        let Some(handle) = self.chosen_handle() else {
+            self.error = Some("Choose a handle first.".to_owned());
+            return;
+        };
+        match self.availability {
+            Availability::Available | Availability::Checking | Availability::Unknown => {}
+            _ => return,
+        }
+        self.error = None;
+        if let (Some(registering), Some(server)) = (&mut self.registering, server) {
+            return registering.claim(handle, server, cx);
+        }
+        self.seed.get_or_insert_with(|| Seed::random(&mut &mut *cx.rng));
+        self.step = Step::Phrase;
+    }
+
+    /// "Continue" below the phrase: asks for three of the words.
+    pub(crate) fn phrase_seen(&mut self, cx: &mut Context<'_>) {
+        if self.step == Step::Phrase {
+            self.error = None;
+            self.step = Step::Confirm { positions: draw_positions(cx.rng) };
+        }
+    }
+
+    /// "Confirm phrase".
+    pub(crate) fn phrase_confirmed(&mut self, typed: &[Secret]) {
+        let (Step::Confirm { positions }, Some(seed)) = (&self.step, &self.seed) else { return };
+        let words = recovery_phrase::words(seed);
+        let matches = |(index, position): (usize, &u8)| {
+            let expected = words.get(usize::from(*position).wrapping_sub(1));
+            let given = typed.get(index).map(|word| word.expose().trim().to_lowercase());
+            expected.is_some_and(|expected| given.as_deref() == Some(*expected))
+        };
+        let wrong = positions.iter().enumerate().find(|pair| !matches(*pair)).map(|(_, position)| *position);
+        match wrong {
+            Some(position) => self.error = Some(format!("Word {position} is not the one from your phrase.")),
+            None => {
+                self.error = None;
+                self.step = Step::Passphrase;
+            }
+        }
+    }
+
+    /// One step back.
+    pub(crate) fn back(&mut self) {
+        if self.busy() || self.registering.is_some() {
+            return;
+        }
+        self.error = None;
+        self.step = match self.step {
+            Step::Handle | Step::Phrase => Step::Handle,
+            Step::Confirm { .. } => Step::Phrase,
+            Step::Passphrase => Step::Phrase,
+        };
+    }
+
+    /// "Create account".
+    pub(crate) fn create_account(
+        &mut self,
+        passphrase: Secret,
+        server: Option<&ServerName>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.step != Step::Passphrase || self.registering.is_some() {
+            return;
+        }
+        let (Some(handle), Some(seed)) = (self.chosen_handle(), self.seed.clone()) else { return };
+        let Some(server) = server else {
+            self.error = Some("The server could not be reached yet. Try again in a moment.".to_owned());
+            return;
+        };
+        self.error = None;
+        let me = SecretIdentity::from_seed(seed);
+        self.registering = Some(Registering::begin(me, handle, server, passphrase, cx));
+    }
+
+    /// Whether an answer is awaited.
+    pub(crate) fn busy(&self) -> bool {
+        self.registering.as_ref().is_some_and(Registering::busy)
+    }
+
+    /// The handle as it stands in the text box, where it keeps the rule.
+    pub(crate) fn chosen_handle(&self) -> Option<Handle> {
+        self.handle
+            .trim()
+            .trim_start_matches('@')
+            .parse()
+            .ok()
+            .filter(|handle: &Handle| !handle.is_reserved())
+    }
+
+    /// The step as the page shows it.
+    pub(crate) fn step_view(&self) -> JoinStep {
+        match (&self.step, &self.seed) {
+            (Step::Phrase, Some(seed)) => JoinStep::Phrase {
+                words: recovery_phrase::words(seed).into_iter().map(str::to_owned).collect(),
+            },
+            (Step::Confirm { positions }, _) => JoinStep::Confirm { positions: positions.clone() },
+            (Step::Passphrase, _) => JoinStep::Passphrase,
+            (Step::Handle | Step::Phrase, _) => JoinStep::Handle,
+        }
+    }
+}
+
+fn refused(rule: &str) -> Availability {
+    Availability::Refused { reason: sentence(rule) }
+}
+
+/// Three different positions from 1 to 24, ascending.
+fn draw_positions(rng: &mut dyn CryptoRng) -> Vec<u8> {
+    let mut all: Vec<u8> = (1..=24).collect();
+    let mut drawn: Vec<u8> = (0..ASKED_WORDS)
+        .map(|_| {
+            let index = rng.next_u64() % all.len() as u64;
+            all.swap_remove(index as usize)
+        })
+        .collect();
+    drawn.sort_unstable();
+    drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chance::Chance;
+
+    #[test]
+    fn three_different_positions_ascending_and_every_one_comes_up() {
+        let mut rng = Chance::new(1);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..500 {
+            let drawn = draw_positions(&mut rng);
+            assert_eq!(drawn.len(), 3);
+            assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]), "{drawn:?}");
+            seen.extend(drawn);
+        }
+        assert_eq!(seen, (1..=24).collect());
+    }
+}

@@ -1,0 +1,63 @@
+//! What the registry says about a handle or a key: believed only as far as the signed registration proves it.
+
+use kez_core::api::Lookup;
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::{Primary, PublicIdentity};
+use kez_core::problem::ProblemCode;
+
+use crate::event::HttpResponse;
+use crate::requests::{Answer, problem};
+
+/// A handle and a key whose holder has signed that they belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) handle: Handle,
+    pub(crate) key: PublicIdentity,
+    /// The signed registration as it came.
+    pub(crate) registration: String,
+}
+
+/// What an answer is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It proves what was asked.
+    Proven(Box<Found>),
+    /// The server says that there is nobody.
+    Nobody,
+    /// No answer, or one that proves nothing.
+    Unavailable,
+}
+
+impl Proof {
+    /// The answer to "who is `handle`?".
+    pub(crate) fn of_handle(answer: &Answer, server: &ServerName, handle: &Handle) -> Self {
+        Self::of(answer, server, |found| found.handle == *handle)
+    }
+
+    /// The answer to "whose is this key?".
+    pub(crate) fn of_key(answer: &Answer, server: &ServerName, key: Primary) -> Self {
+        Self::of(answer, server, |found| found.key.primary() == key)
+    }
+
+    fn of(answer: &Answer, server: &ServerName, asked: impl FnOnce(&Found) -> bool) -> Self {
+        match answer {
+            Ok(response) if says_nobody(response) => Self::Nobody,
+            Ok(response) if response.status == 200 => prove(&response.body, server)
+                .filter(asked)
+                .map_or(Self::Unavailable, |found| Self::Proven(Box::new(found))),
+            _ => Self::Unavailable,
+        }
+    }
+}
+
+/// The status alone is not enough: a proxy's 404 must not make anybody disappear.
+fn says_nobody(response: &HttpResponse) -> bool {
+    response.status == 404
+        && problem(response).is_some_and(|problem| problem.code == ProblemCode::UnknownHandle)
+}
+
+fn prove(body: &[u8], server: &ServerName) -> Option<Found> {
+    let lookup: Lookup = serde_json::from_slice(body).ok()?;
+    let (handle, key) = lookup.verify(server).ok()?;
+    Some(Found { handle, key, registration: lookup.registration.get().to_owned() })
+}

@@ -1,0 +1,107 @@
+//! While there is no account: events for /join and /restore.
+
+use kez_core::handle::ServerName;
+
+use crate::account::{Onboarding, StoredAccount};
+use crate::context::Context;
+use crate::event::{StorageFault, UiEvent};
+use crate::join::{Join, Step};
+use crate::record::Record;
+use crate::registering::{Outcome, Registering};
+use crate::requests::{Answer, Purpose, sentence};
+use crate::session::Session;
+use crate::view::Availability;
+
+impl Onboarding {
+    /// Goes on with a registration that the server has not accepted yet.
+    pub(crate) fn resume(
+        account: StoredAccount,
+        has_passphrase: bool,
+        records: Vec<Record>,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        let join = Join {
+            step: Step::Passphrase,
+            handle: account.handle.to_string(),
+            seed: Some(account.seed.0.clone()),
+            registering: Some(Registering::resume(account, has_passphrase, records, cx)),
+            ..Join::default()
+        };
+        Self { join, ..Self::default() }
+    }
+
+    /// A person did something.
+    pub(crate) fn ui(&mut self, event: UiEvent, server: Option<&ServerName>, cx: &mut Context<'_>) {
+        match event {
+            UiEvent::HandleTyped { text } => self.join.handle_typed(text, cx),
+            UiEvent::HandleChosen => self.join.handle_chosen(server, cx),
+            UiEvent::PhraseSeen => self.join.phrase_seen(cx),
+            UiEvent::PhraseConfirmed { words } => self.join.phrase_confirmed(&words),
+            UiEvent::JoinBack => self.join.back(),
+            UiEvent::AccountCreated { passphrase } if !self.restore.busy() => {
+                self.join.create_account(passphrase, server, cx);
+            }
+            UiEvent::RestoreSubmitted { phrase, passphrase } if self.join.registering.is_none() => {
+                self.restore.submit(&phrase, passphrase, server, cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// An answer; the account, once it exists.
+    pub(crate) fn answered(
+        &mut self,
+        purpose: &Purpose,
+        answer: &Answer,
+        server: Option<&ServerName>,
+        cx: &mut Context<'_>,
+    ) -> Option<Result<Session, StorageFault>> {
+        match (purpose, &mut self.join.registering) {
+            (Purpose::Availability(handle), _) => self.join.availability_answered(handle, answer, server),
+            (Purpose::Restore, _) => self.restore.answered(answer, server, cx),
+            (Purpose::Register, Some(registering)) => {
+                let outcome = registering.claim_answered(answer, cx);
+                return self.registration_went(outcome);
+            }
+            (Purpose::OwnAccount, Some(registering)) => {
+                let outcome = registering.own_account_answered(answer, cx);
+                return self.registration_went(outcome);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// The vault is there; the account, if that was all that was missing.
+    pub(crate) fn vault_created(&mut self, cx: &mut Context<'_>) -> Option<Result<Session, StorageFault>> {
+        if let Some(registering) = &mut self.join.registering {
+            registering.vault_created(cx);
+            return None;
+        }
+        self.restore.vault_created()
+    }
+
+    /// There is no vault.
+    pub(crate) fn vault_failed(&mut self, fault: StorageFault) {
+        let error = sentence(&fault.to_string());
+        if self.restore.creating_vault() {
+            self.restore.fail(error);
+        } else if self.join.registering.as_ref().is_some_and(Registering::creating_vault) {
+            self.join.registering = None;
+            self.join.error = Some(error);
+        }
+    }
+
+    fn registration_went(&mut self, outcome: Outcome) -> Option<Result<Session, StorageFault>> {
+        match outcome {
+            Outcome::Pending(error) => self.join.error = error,
+            Outcome::Registered => return self.join.registering.take().map(Registering::open),
+            Outcome::Refused(error) => {
+                self.join.step = Step::Handle;
+                self.join.availability = Availability::Unknown;
+                self.join.error = Some(error);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,84 @@
+//! While an account is open: which part gets which event.
+
+use kez_core::handle::Handle;
+
+use crate::contacts::ContactId;
+use crate::context::Context;
+use crate::event::{TabId, UiEvent};
+use crate::requests::{Answer, Purpose};
+use crate::session::Session;
+use crate::tabs::WINDOW;
+use crate::view::NewConversation;
+
+impl Session {
+    /// A person did something.
+    pub(crate) fn ui(&mut self, tab: &TabId, event: UiEvent, cx: &mut Context<'_>) {
+        match event {
+            UiEvent::PhraseShown => cx.shared.tabs.entry(tab).phrase_shown = true,
+            UiEvent::PhraseHidden => cx.shared.tabs.entry(tab).phrase_shown = false,
+            UiEvent::ConversationStarted { to } => self.start_conversation(tab, &to, cx),
+            UiEvent::ConversationDialogClosed => {
+                let screen = cx.shared.tabs.entry(tab);
+                (screen.dialog, screen.wanted) = (NewConversation::default(), None);
+            }
+            UiEvent::SendPressed { handle, id, text } => self.send_pressed(tab, &handle, id, text, cx),
+            UiEvent::DraftChanged { handle, text } => self.draft_changed(&handle, text, cx),
+            UiEvent::RetryPressed { handle, .. } => {
+                if let Some(contact) = self.contact_at(&handle) {
+                    self.retry(contact, cx);
+                }
+            }
+            UiEvent::DeletePressed { handle, id } => {
+                if let Some((contact, order)) = self.own_message(&handle, &id) {
+                    self.delete(contact, order, cx);
+                }
+            }
+            UiEvent::OlderWanted { .. } => cx.shared.tabs.entry(tab).window += WINDOW,
+            UiEvent::VerifiedChanged { handle, verified } => self.set_verified(&handle, verified, cx),
+            UiEvent::NewKeyAccepted { handle } => {
+                if let Some(contact) = self.contact_at(&handle) {
+                    self.accept_new_key(contact, cx);
+                    cx.shared.tabs.entry(tab).refused = None;
+                }
+            }
+            // The rest belongs to other states of the account, or was dealt with before.
+            _ => {}
+        }
+    }
+
+    /// An answer has come, or not.
+    pub(crate) fn answered(&mut self, purpose: Purpose, answer: &Answer, cx: &mut Context<'_>) {
+        match purpose {
+            Purpose::Handle(handle) => self.handle_answered(&handle, answer, cx),
+            Purpose::Sender(key) => self.sender_answered(&key, answer, cx),
+            Purpose::Send(key) => self.send_answered(key, answer, cx),
+            Purpose::Page(since) => self.page_answered(since, answer, cx),
+            // What was asked before the account was open.
+            Purpose::Config
+            | Purpose::Availability(_)
+            | Purpose::Register
+            | Purpose::OwnAccount
+            | Purpose::Restore => {}
+        }
+    }
+
+    fn set_verified(&mut self, handle: &str, verified: bool, cx: &mut Context<'_>) {
+        let Some(id) = self.contact_at(handle) else { return };
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        // What is on screen is the number of the new key: it has to be accepted before it can be verified.
+        if contact.stored.new_key.is_none() && contact.stored.verified != verified {
+            contact.stored.verified = verified;
+            self.save_contact(id, cx);
+        }
+    }
+
+    fn contact_at(&self, handle: &str) -> Option<ContactId> {
+        let handle: Handle = self.handle_at(handle)?;
+        self.contacts.by_handle(&handle)
+    }
+
+    fn own_message(&self, handle: &str, id: &str) -> Option<(ContactId, u64)> {
+        let contact = self.contact_at(handle)?;
+        Some((contact, self.conversations.get(&contact)?.own(id)?))
+    }
+}

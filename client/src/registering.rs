@@ -1,0 +1,215 @@
+//! From "Create account" to an account on the server: the vault is made first, so that an account never exists whose key
+//! is stored nowhere; then the signed claim is posted, the same bytes until the server answers.
+
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::SecretIdentity;
+use kez_core::problem::ProblemCode;
+use kez_core::registration::HandleRegistration;
+
+use crate::account::{StoredAccount, StoredSeed};
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::event::StorageFault;
+use crate::lookup::Proof;
+use crate::record::Record;
+use crate::requests::{Answer, Purpose, may_succeed_later, problem, refusal, retry_after};
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::sync::StoredSync;
+
+/// A claim older than this, in milliseconds, is signed anew: the server takes them for five minutes.
+const LONGEST_CLAIM_AGE: u64 = 4 * 60 * 1000;
+
+/// An account that is being made.
+pub(crate) struct Registering {
+    account: StoredAccount,
+    has_passphrase: bool,
+    /// What the vault holds beside the account.
+    records: Vec<Record>,
+    phase: Phase,
+    backoff: Backoff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The storage is asked for a vault.
+    Vault,
+    /// The server is asked to take the claim, or whether it already did.
+    Server,
+    /// The server is asked again at this time.
+    Waiting(u64),
+    /// Somebody else holds the handle: another one is to be chosen.
+    Refused,
+}
+
+/// What came of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing yet; perhaps with something to tell meanwhile.
+    Pending(Option<String>),
+    /// The account exists.
+    Registered,
+    /// The server will not have this handle.
+    Refused(String),
+}
+
+impl Registering {
+    /// Signs the claim and asks for the vault.
+    pub(crate) fn begin(
+        me: SecretIdentity,
+        handle: Handle,
+        server: &ServerName,
+        passphrase: Secret,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        let mut account = StoredAccount {
+            seed: StoredSeed(me.seed().clone()),
+            handle,
+            server: server.clone(),
+            registration: None,
+            signed_at: 0,
+            registered: false,
+        };
+        sign(&mut account, cx);
+        let sync = StoredSync::new(cx.rng).record();
+        let has_passphrase = !passphrase.is_empty();
+        let passphrase = has_passphrase.then_some(passphrase);
+        cx.push(Effect::CreateVault { passphrase, records: vec![account.record(), sync.clone()] });
+        Self { account, has_passphrase, records: vec![sync], phase: Phase::Vault, backoff: backoff() }
+    }
+
+    /// Goes on after a restart: the vault has an account that the server may not know yet.
+    pub(crate) fn resume(
+        account: StoredAccount,
+        has_passphrase: bool,
+        records: Vec<Record>,
+        cx: &mut Context<'_>,
+    ) -> Self {
+        let mut this = Self { account, has_passphrase, records, phase: Phase::Server, backoff: backoff() };
+        this.post(cx);
+        this
+    }
+
+    /// The vault is there.
+    pub(crate) fn vault_created(&mut self, cx: &mut Context<'_>) {
+        if self.phase == Phase::Vault {
+            self.post(cx);
+        }
+    }
+
+    /// Another handle was chosen after a refusal.
+    pub(crate) fn claim(&mut self, handle: Handle, server: &ServerName, cx: &mut Context<'_>) {
+        self.account.handle = handle;
+        self.account.server = server.clone();
+        self.account.registration = None;
+        self.post(cx);
+    }
+
+    /// The server has answered the claim.
+    pub(crate) fn claim_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Outcome {
+        match answer {
+            Ok(response) if matches!(response.status, 200 | 201) => self.registered(cx),
+            // The key may be the one that took the handle, when an earlier answer was lost.
+            Ok(response) if response.status == 409 => {
+                cx.get(format!("/v1/by-primary/{}", self.account.identity().public()), Purpose::OwnAccount);
+                Outcome::Pending(None)
+            }
+            answer if may_succeed_later(answer) => self.wait(answer, cx),
+            Ok(response) => {
+                self.phase = Phase::Refused;
+                Outcome::Refused(match problem(response).map(|problem| problem.code) {
+                    Some(ProblemCode::Stale) => {
+                        "This computer's clock is wrong: set it and try again.".to_owned()
+                    }
+                    _ => refusal(response),
+                })
+            }
+            Err(_) => self.wait(answer, cx),
+        }
+    }
+
+    /// The server has said whether it knows the key.
+    pub(crate) fn own_account_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Outcome {
+        let key = self.account.identity().public().primary();
+        match Proof::of_key(answer, &self.account.server, key) {
+            Proof::Proven(found) => {
+                self.account.handle = found.handle;
+                self.registered(cx)
+            }
+            Proof::Nobody => {
+                self.phase = Phase::Refused;
+                Outcome::Refused(format!("@{} is taken. Choose another handle.", self.account.handle))
+            }
+            Proof::Unavailable => self.wait(answer, cx),
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        if self.wake().is_some_and(|at| at <= cx.now) {
+            self.post(cx);
+        }
+    }
+
+    /// When to ask again.
+    pub(crate) const fn wake(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Waiting(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether an answer is awaited.
+    pub(crate) fn busy(&self) -> bool {
+        self.phase != Phase::Refused
+    }
+
+    /// Whether the vault is being made.
+    pub(crate) fn creating_vault(&self) -> bool {
+        self.phase == Phase::Vault
+    }
+
+    /// The registered account, open.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when the records do not fit together.
+    pub(crate) fn open(self) -> Result<Session, StorageFault> {
+        Session::load(self.account, self.has_passphrase, &self.records)
+    }
+
+    fn post(&mut self, cx: &mut Context<'_>) {
+        let age = cx.now.abs_diff(self.account.signed_at);
+        if self.account.registration.is_none() || age > LONGEST_CLAIM_AGE {
+            sign(&mut self.account, cx);
+            cx.save(self.account.record());
+        }
+        self.phase = Phase::Server;
+        if let Some(body) = self.account.registration.clone() {
+            cx.post("/v1/register", body, Purpose::Register);
+        }
+    }
+
+    fn wait(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Outcome {
+        let wait = self.backoff.next_after(retry_after(answer), cx.rng);
+        self.phase = Phase::Waiting(cx.now.saturating_add(wait));
+        Outcome::Pending(Some("The server does not answer. Trying again.".to_owned()))
+    }
+
+    fn registered(&mut self, cx: &mut Context<'_>) -> Outcome {
+        self.account.registered = true;
+        cx.save(self.account.record());
+        Outcome::Registered
+    }
+}
+
+const fn backoff() -> Backoff {
+    Backoff::new(1_000, 30_000)
+}
+
+fn sign(account: &mut StoredAccount, cx: &Context<'_>) {
+    let signed =
+        HandleRegistration::sign(&account.identity(), &account.handle, &account.server, cx.timestamp());
+    account.registration = signed.and_then(|signed| signed.to_json()).ok();
+    account.signed_at = cx.now;
+}

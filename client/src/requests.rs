@@ -1,0 +1,138 @@
+//! The requests whose answers are awaited, and what each is for.
+
+use std::collections::BTreeMap;
+
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::problem::Problem;
+
+use crate::effect::RequestId;
+use crate::event::{HttpResponse, NetworkFault};
+use crate::outbox::Key;
+
+/// An answer, or none.
+pub(crate) type Answer = Result<HttpResponse, NetworkFault>;
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What the server says of itself.
+    Config,
+    /// Whether a handle can be had.
+    Availability(Handle),
+    /// The claim of a handle.
+    Register,
+    /// Whether the server already knows one's own key.
+    OwnAccount,
+    /// The account behind a recovery phrase.
+    Restore,
+    /// The key behind a handle.
+    Handle(Handle),
+    /// The handle behind the key of a sender.
+    Sender(Primary),
+    /// A message on its way.
+    Send(Key),
+    /// A page of the inbox after this cursor.
+    Page(u64),
+}
+
+/// The table of open requests. An id is never used twice, so a late or doubled answer finds nothing.
+#[derive(Default)]
+pub(crate) struct Requests {
+    last: u64,
+    open: BTreeMap<RequestId, Purpose>,
+}
+
+impl Requests {
+    pub(crate) fn open(&mut self, purpose: Purpose) -> RequestId {
+        self.last += 1;
+        let id = RequestId(self.last);
+        self.open.insert(id, purpose);
+        id
+    }
+
+    /// Takes the request that is answered, if it is still awaited.
+    pub(crate) fn close(&mut self, id: RequestId) -> Option<Purpose> {
+        self.open.remove(&id)
+    }
+
+    /// Whether an answer for this purpose is awaited.
+    pub(crate) fn awaits(&self, purpose: &Purpose) -> bool {
+        self.open.values().any(|other| other == purpose)
+    }
+
+    /// Whether a page of the inbox is awaited.
+    pub(crate) fn awaits_page(&self) -> bool {
+        self.open.values().any(|purpose| matches!(purpose, Purpose::Page(_)))
+    }
+
+    /// Stops waiting for answers of which `unwanted` holds.
+    pub(crate) fn forget(&mut self, unwanted: impl Fn(&Purpose) -> bool) {
+        self.open.retain(|_, purpose| !unwanted(purpose));
+    }
+}
+
+/// Whether the same request may succeed later: no answer, a busy server, a rate limit.
+pub(crate) fn may_succeed_later(answer: &Answer) -> bool {
+    match answer {
+        Err(NetworkFault) => true,
+        Ok(response) => matches!(response.status, 408 | 425 | 429 | 500..),
+    }
+}
+
+/// The server's `Retry-After`, in seconds.
+pub(crate) fn retry_after(answer: &Answer) -> Option<u64> {
+    answer.as_ref().ok().and_then(|response| response.retry_after)
+}
+
+/// Why a request was refused, as one sentence.
+pub(crate) fn refusal(response: &HttpResponse) -> String {
+    match problem(response) {
+        Some(problem) => sentence(&problem.detail),
+        None => format!("The server refused it (status {}).", response.status),
+    }
+}
+
+/// The problem details of an answer, where it has some.
+pub(crate) fn problem(response: &HttpResponse) -> Option<Problem> {
+    serde_json::from_slice(&response.body).ok()
+}
+
+/// Begins with a capital and ends with a full stop. Cut after 300 characters: a server's text is not to be trusted with
+/// the whole screen.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut sentence: String = text.trim().chars().take(300).collect();
+    if let Some(first) = sentence.get(..1).map(str::to_uppercase) {
+        sentence.replace_range(..1, &first);
+    }
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_answered_once() {
+        let mut requests = Requests::default();
+        let id = requests.open(Purpose::Register);
+        assert!(requests.awaits(&Purpose::Register));
+        assert_eq!(requests.close(id), Some(Purpose::Register));
+        assert_eq!(requests.close(id), None);
+        assert_ne!(requests.open(Purpose::Register), id);
+    }
+
+    #[test]
+    fn a_refusal_is_a_sentence_whatever_the_server_says() {
+        let response =
+            |body: &str| HttpResponse { status: 404, retry_after: None, body: body.as_bytes().to_vec() };
+        let problem = Problem::new(kez_core::problem::ProblemCode::UnknownHandle, "nobody holds this handle");
+        let body = serde_json::to_string(&problem).unwrap();
+        assert_eq!(refusal(&response(&body)), "Nobody holds this handle.");
+        assert_eq!(refusal(&response("<html>")), "The server refused it (status 404).");
+        assert_eq!(sentence(&"é".repeat(1000)).chars().count(), 301);
+    }
+}

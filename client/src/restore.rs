@@ -1,0 +1,114 @@
+//! Restoring an account from its 24 words: the key finds the handle, the inbox brings the history.
+
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::SecretIdentity;
+use kez_core::recovery_phrase;
+
+use crate::account::{StoredAccount, StoredSeed};
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::event::StorageFault;
+use crate::lookup::Proof;
+use crate::record::Record;
+use crate::requests::{Answer, Purpose, refusal, sentence};
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::sync::StoredSync;
+
+/// How far somebody is on /restore.
+#[derive(Default)]
+pub(crate) struct Restore {
+    pub(crate) error: Option<String>,
+    /// The words and the passphrase while the server is asked, then the account while the vault is made.
+    attempt: Option<Attempt>,
+}
+
+struct Attempt {
+    me: SecretIdentity,
+    passphrase: Secret,
+    vault: Option<(StoredAccount, Vec<Record>)>,
+}
+
+impl Restore {
+    pub(crate) const fn busy(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// "Restore account".
+    pub(crate) fn submit(
+        &mut self,
+        phrase: &Secret,
+        passphrase: Secret,
+        server: Option<&ServerName>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.busy() {
+            return;
+        }
+        self.error = None;
+        let seed = match recovery_phrase::parse(phrase.expose()) {
+            Ok(seed) => seed,
+            Err(invalid) => return self.fail(sentence(&invalid.to_string())),
+        };
+        if server.is_none() {
+            return self.fail("The server could not be reached yet. Try again in a moment.");
+        }
+        let me = SecretIdentity::from_seed(seed);
+        cx.get(format!("/v1/by-primary/{}", me.public()), Purpose::Restore);
+        self.attempt = Some(Attempt { me, passphrase, vault: None });
+    }
+
+    /// The server has said which handle the key holds.
+    pub(crate) fn answered(&mut self, answer: &Answer, server: Option<&ServerName>, cx: &mut Context<'_>) {
+        let (Some(attempt), Some(server)) = (&mut self.attempt, server) else { return };
+        match Proof::of_key(answer, server, attempt.me.public().primary()) {
+            Proof::Proven(found) => attempt.create_vault(found.handle, server, cx),
+            Proof::Nobody => self.fail("No account with these words on this server."),
+            Proof::Unavailable => self.fail(match answer {
+                Err(_) => "The server could not be reached. Try again.".to_owned(),
+                Ok(response) if response.status == 200 => {
+                    "The server's answer does not prove that this account is yours.".to_owned()
+                }
+                Ok(response) => refusal(response),
+            }),
+        }
+    }
+
+    /// The vault is there: puts the account together.
+    pub(crate) fn vault_created(&mut self) -> Option<Result<Session, StorageFault>> {
+        if !self.creating_vault() {
+            return None;
+        }
+        let attempt = self.attempt.take()?;
+        let (account, records) = attempt.vault?;
+        Some(Session::load(account, !attempt.passphrase.is_empty(), &records))
+    }
+
+    /// Whether the vault is being made.
+    pub(crate) fn creating_vault(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.vault.is_some())
+    }
+
+    /// Gives up with a sentence.
+    pub(crate) fn fail(&mut self, error: impl Into<String>) {
+        self.attempt = None;
+        self.error = Some(error.into());
+    }
+}
+
+impl Attempt {
+    fn create_vault(&mut self, handle: Handle, server: &ServerName, cx: &mut Context<'_>) {
+        let account = StoredAccount {
+            seed: StoredSeed(self.me.seed().clone()),
+            handle,
+            server: server.clone(),
+            registration: None,
+            signed_at: 0,
+            registered: true,
+        };
+        let records = vec![account.record(), StoredSync::new(cx.rng).record()];
+        let passphrase = (!self.passphrase.is_empty()).then(|| self.passphrase.clone());
+        self.vault = Some((account, records.clone()));
+        cx.push(Effect::CreateVault { passphrase, records });
+    }
+}

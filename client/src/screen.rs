@@ -1,0 +1,113 @@
+//! What the tabs show, as far as it changes the state: what counts as read, and the dialog "New conversation".
+
+use kez_core::handle::Handle;
+
+use crate::compose::parse_recipient;
+use crate::contacts::ContactId;
+use crate::context::Context;
+use crate::directory::HandleState;
+use crate::event::TabId;
+use crate::session::Session;
+use crate::tabs::WINDOW;
+use crate::view::NewConversation;
+
+impl Session {
+    /// A tab shows another conversation, or the same after the account was opened.
+    pub(crate) fn screen_changed(&mut self, tab: &TabId, cx: &mut Context<'_>) {
+        let handle =
+            cx.shared.tabs.get(tab).and_then(|tab| tab.at.as_deref()).and_then(|at| self.handle_at(at));
+        let contact = handle.as_ref().and_then(|handle| self.contacts.by_handle(handle));
+        let screen = cx.shared.tabs.entry(tab);
+        screen.window = WINDOW;
+        screen.refused = None;
+        screen.first_unread = contact.and_then(|contact| self.first_unread_row(contact));
+        if let Some(handle) = handle {
+            self.look_at(&handle, cx);
+        }
+        self.mark_visible_read(cx);
+    }
+
+    /// A tab became visible or hidden, or repeats what it shows.
+    pub(crate) fn screen_shown(&mut self, tab: &TabId, cx: &mut Context<'_>) {
+        let handle =
+            cx.shared.tabs.get(tab).and_then(|tab| tab.at.as_deref()).and_then(|at| self.handle_at(at));
+        if let Some(handle) = handle {
+            self.look_at(&handle, cx);
+        }
+        self.mark_visible_read(cx);
+    }
+
+    /// What some tab shows is read.
+    pub(crate) fn mark_visible_read(&mut self, cx: &mut Context<'_>) {
+        let unread: Vec<(ContactId, Handle)> = self
+            .contacts
+            .iter()
+            .filter(|(id, _)| {
+                self.conversations.get(id).is_some_and(|conversation| conversation.unread() > 0)
+            })
+            .map(|(id, contact)| (id, contact.stored.handle.clone()))
+            .collect();
+        for (contact, handle) in unread {
+            let seen = cx.shared.tabs.any_visible(|at| self.handle_at(at).as_ref() == Some(&handle));
+            let mark = if seen { self.conversation_mut(contact).mark_read() } else { None };
+            if let (Some(mark), Some(stored)) = (mark, self.contacts.get_mut(contact)) {
+                stored.stored.read_up_to = mark;
+                self.save_contact(contact, cx);
+            }
+        }
+    }
+
+    /// Everything that follows when items have come in.
+    pub(crate) fn after_receiving(&mut self, cx: &mut Context<'_>) {
+        self.mark_visible_read(cx);
+        self.ask_about_senders(cx);
+    }
+
+    /// "Start" in the dialog.
+    pub(crate) fn start_conversation(&mut self, tab: &TabId, to: &str, cx: &mut Context<'_>) {
+        let handle = match parse_recipient(to, self.server.as_str()) {
+            Ok(handle) if handle == self.handle => return fail(tab, "This is your own handle.", cx),
+            Ok(handle) => handle,
+            Err(why) => return fail(tab, why, cx),
+        };
+        let screen = cx.shared.tabs.entry(tab);
+        screen.dialog = NewConversation { busy: true, error: None, started: None };
+        screen.wanted = Some(handle.to_string());
+        self.ask_about(&handle, cx);
+    }
+
+    /// The registry has answered: the dialogs that wait for this handle go on.
+    pub(crate) fn answer_dialogs(&mut self, handle: &Handle, cx: &mut Context<'_>) {
+        let waits = |wanted: Option<&str>| wanted == Some(handle.as_str());
+        if !cx.shared.tabs.iter_mut().any(|tab| waits(tab.wanted.as_deref())) {
+            return;
+        }
+        let (error, started) = match self.contact_for(handle, cx) {
+            Some(_) => (None, Some(handle.to_string())),
+            None => (Some(self.why_not_found(handle)), None),
+        };
+        for tab in cx.shared.tabs.iter_mut().filter(|tab| waits(tab.wanted.as_deref())) {
+            tab.wanted = None;
+            tab.dialog = NewConversation { busy: false, error: error.clone(), started: started.clone() };
+        }
+    }
+
+    fn why_not_found(&self, handle: &Handle) -> String {
+        match self.directory.handles.get(handle) {
+            Some(HandleState::Nobody) => format!("There is nobody called @{handle} on {}.", self.server),
+            _ => format!("The server could not prove who @{handle} is. Try again."),
+        }
+    }
+
+    fn first_unread_row(&self, contact: ContactId) -> Option<String> {
+        let conversation = self.conversations.get(&contact)?;
+        let order = conversation.first_unread(self.contacts.get(contact)?.stored.read_up_to)?;
+        Some(conversation.get(order)?.row_id(order))
+    }
+}
+
+fn fail(tab: &TabId, why: impl Into<String>, cx: &mut Context<'_>) {
+    let screen = cx.shared.tabs.entry(tab);
+    screen.wanted = None;
+    screen.dialog = NewConversation { busy: false, error: Some(why.into()), started: None };
+}

@@ -1,0 +1,140 @@
+//! An open account: everything that is known while it is unlocked, loaded from its records, dropped when it is locked.
+
+use std::collections::{BTreeMap, HashSet};
+
+use kez_core::envelope::EnvelopeHash;
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::{Peer, SecretIdentity};
+
+use crate::account::StoredAccount;
+use crate::connection::Link;
+use crate::contacts::{ContactId, Contacts};
+use crate::context::Context;
+use crate::conversation::{Conversation, StoredMessage, parse_message_key};
+use crate::directory::Directory;
+use crate::effect::Effect;
+use crate::event::StorageFault;
+use crate::outbox::Outbox;
+use crate::quarantine::Quarantine;
+use crate::record::{Kind, Record};
+use crate::sync::StoredSync;
+
+/// An open account. What it does stands in the file of each idea: `compose`, `outbox`, `inbox`, `directory`, `connection`,
+/// `screen`.
+pub(crate) struct Session {
+    pub(crate) me: SecretIdentity,
+    /// Oneself as a recipient of copies.
+    pub(crate) myself: Peer,
+    pub(crate) handle: Handle,
+    pub(crate) server: ServerName,
+    pub(crate) has_passphrase: bool,
+    pub(crate) sync: StoredSync,
+    pub(crate) contacts: Contacts,
+    pub(crate) conversations: BTreeMap<ContactId, Conversation>,
+    pub(crate) outbox: Outbox,
+    pub(crate) quarantine: Quarantine,
+    /// Every envelope that was taken in, by name.
+    pub(crate) seen: HashSet<EnvelopeHash>,
+    pub(crate) directory: Directory,
+    pub(crate) link: Link,
+}
+
+impl Session {
+    /// Puts an account together from its records.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when a record is missing or is not what its kind says.
+    pub(crate) fn load(
+        account: StoredAccount,
+        has_passphrase: bool,
+        records: &[Record],
+    ) -> Result<Self, StorageFault> {
+        let me = account.identity();
+        let sync = records.iter().find(|record| record.kind == Kind::Sync).ok_or(StorageFault::Damaged)?;
+        let mut session = Self {
+            myself: Peer::new(&me, me.public()).map_err(|_| StorageFault::Damaged)?,
+            me,
+            handle: account.handle,
+            server: account.server,
+            has_passphrase,
+            sync: sync.read()?,
+            contacts: Contacts::default(),
+            conversations: BTreeMap::new(),
+            outbox: Outbox::default(),
+            quarantine: Quarantine::default(),
+            seen: HashSet::new(),
+            directory: Directory::default(),
+            link: Link::default(),
+        };
+        // Messages need their contact's read mark, so contacts come first.
+        for record in records.iter().filter(|record| record.kind == Kind::Contact) {
+            session.contacts.load(record, &session.me)?;
+        }
+        for record in records {
+            session.take_in(record)?;
+        }
+        Ok(session)
+    }
+
+    /// Begins to send and receive.
+    pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
+        cx.push(Effect::Remember { handle: Some(self.handle.to_string()) });
+        cx.push(Effect::PersistStorage);
+        self.connect(cx);
+        self.send_queued(cx);
+        self.ask_about_senders(cx);
+        for tab in cx.shared.tabs.ids() {
+            self.screen_changed(&tab, cx);
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
+        self.retry_due(cx);
+        self.ask_about_senders(cx);
+        self.connection_due(cx);
+    }
+
+    /// When [`Session::tick`] has something to do.
+    pub(crate) fn wake(&self, offline: bool) -> Option<u64> {
+        if offline {
+            return None;
+        }
+        [self.outbox.wake(), self.next_question(), self.link.wake()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn conversation_mut(&mut self, contact: ContactId) -> &mut Conversation {
+        self.conversations.entry(contact).or_default()
+    }
+
+    /// Adds a message at the end of its conversation.
+    pub(crate) fn add_message(&mut self, contact: ContactId, message: StoredMessage, cx: &mut Context<'_>) {
+        let order = self.conversation_mut(contact).next_order();
+        cx.save(message.record(contact, order));
+        self.insert_message(contact, order, message);
+    }
+
+    fn insert_message(&mut self, contact: ContactId, order: u64, message: StoredMessage) {
+        let read_up_to = self.contacts.get(contact).map_or(0, |contact| contact.stored.read_up_to);
+        self.conversation_mut(contact).insert(order, message, read_up_to);
+    }
+
+    fn take_in(&mut self, record: &Record) -> Result<(), StorageFault> {
+        match record.kind {
+            Kind::Account | Kind::Sync | Kind::Contact => {}
+            Kind::Message => {
+                let (contact, order) = parse_message_key(&record.id)?;
+                let message: StoredMessage = record.read()?;
+                self.seen.extend(message.envelope);
+                self.insert_message(contact, order, message);
+            }
+            Kind::Outbox => self.outbox.load(record)?,
+            Kind::Draft => self.conversation_mut(record.id.parse()?).draft = record.read()?,
+            Kind::Quarantine => {
+                let hash = self.quarantine.load(record)?;
+                self.seen.insert(hash);
+            }
+        }
+        Ok(())
+    }
+}

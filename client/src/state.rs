@@ -1,0 +1,244 @@
+//! Which part gets which event, and how one state of the account becomes another.
+
+use crate::account::{Account, Onboarding, StoredAccount};
+use crate::config::Config;
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::event::{Event, Startup, StorageFault, TabId, UiEvent, VaultEvent};
+use crate::record::Record;
+use crate::registering::Registering;
+use crate::requests::{Answer, Purpose};
+use crate::secret::Secret;
+use crate::session::Session;
+
+/// The state of a client, but for what all parts share.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) account: Account,
+    pub(crate) config: Config,
+}
+
+impl State {
+    /// Takes an event to the part that it concerns.
+    pub(crate) fn handle(&mut self, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Ui(tab, event) => self.ui(&tab, event, cx),
+            Event::TabClosed(tab) => cx.shared.tabs.remove(&tab),
+            Event::Started(startup) => self.started(startup, cx),
+            Event::Vault(event) => self.vault(event, cx),
+            Event::SaveFailed(fault) => self.halt(fault, cx),
+            Event::Http(id, answer) => {
+                if let Some(purpose) = cx.shared.requests.close(id) {
+                    self.answered(purpose, &answer, cx);
+                }
+            }
+            Event::Live(event) => {
+                if let Account::Open(session) = &mut self.account {
+                    session.live(&event, cx);
+                }
+            }
+            Event::Network { online } => self.network(online, cx),
+            Event::Storage { persisted, used } => {
+                cx.shared.storage.persisted = Some(persisted);
+                cx.shared.storage.used = used;
+            }
+            Event::Tick => self.tick(cx),
+        }
+        if let Account::Open(session) = &mut self.account {
+            session.resume_reading(cx);
+        }
+    }
+
+    /// After a write that did not take place: only looking, and locking, which forgets what is ahead of the storage.
+    pub(crate) fn handle_halted(&mut self, event: Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Ui(_, UiEvent::LockPressed) => self.lock(cx),
+            Event::Ui(_, UiEvent::NoticeDismissed) => cx.shared.notice = None,
+            Event::Ui(tab, UiEvent::Looking { at, visible }) => {
+                let screen = cx.shared.tabs.entry(&tab);
+                (screen.at, screen.visible) = (at, visible);
+            }
+            Event::Ui(tab, UiEvent::SendPressed { .. }) => {
+                cx.refuse(&tab, "Nothing can be sent before this page was reloaded.");
+            }
+            Event::TabClosed(tab) => cx.shared.tabs.remove(&tab),
+            _ => {}
+        }
+    }
+
+    /// When something is due.
+    pub(crate) fn wake(&self, offline: bool) -> Option<u64> {
+        let account = match &self.account {
+            Account::None(onboarding) => onboarding.join.registering.as_ref().and_then(Registering::wake),
+            Account::Open(session) => session.wake(offline),
+            _ => None,
+        };
+        [account, self.config.wake()].into_iter().flatten().min()
+    }
+
+    /// An account is open from now on.
+    pub(crate) fn open(&mut self, session: Result<Session, StorageFault>, cx: &mut Context<'_>) {
+        self.account = match session {
+            Ok(mut session) => {
+                session.start(cx);
+                Account::Open(Box::new(session))
+            }
+            Err(fault) => Account::Unusable(fault),
+        };
+    }
+
+    fn ui(&mut self, tab: &TabId, event: UiEvent, cx: &mut Context<'_>) {
+        match event {
+            UiEvent::NoticeDismissed => cx.shared.notice = None,
+            UiEvent::PersistPressed => cx.push(Effect::PersistStorage),
+            UiEvent::Looking { at, visible } => self.looking(tab, at, visible, cx),
+            UiEvent::UnlockSubmitted { passphrase } => self.unlock(passphrase, cx),
+            UiEvent::LockPressed => {
+                if matches!(&self.account, Account::Open(session) if session.has_passphrase) {
+                    self.lock(cx);
+                }
+            }
+            event => match &mut self.account {
+                Account::None(onboarding) => onboarding.ui(event, self.config.server.as_ref(), cx),
+                Account::Open(session) => session.ui(tab, event, cx),
+                _ => {}
+            },
+        }
+    }
+
+    fn looking(&mut self, tab: &TabId, at: Option<String>, visible: bool, cx: &mut Context<'_>) {
+        let screen = cx.shared.tabs.entry(tab);
+        let moved = screen.at != at;
+        (screen.at, screen.visible) = (at, visible);
+        if let Account::Open(session) = &mut self.account {
+            if moved {
+                session.screen_changed(tab, cx);
+            } else {
+                session.screen_shown(tab, cx);
+            }
+        }
+    }
+
+    fn started(&mut self, startup: Startup, cx: &mut Context<'_>) {
+        match startup {
+            Startup::Empty { remembered } => {
+                self.account =
+                    Account::None(Box::new(Onboarding { lost: remembered, ..Onboarding::default() }));
+                self.config.ask(cx);
+            }
+            Startup::Locked => self.account = Account::Locked { busy: false, error: None },
+            Startup::Open(records) => self.opened(records, false, cx),
+            Startup::Unusable(fault) => self.account = Account::Unusable(fault),
+        }
+    }
+
+    fn opened(&mut self, records: Vec<Record>, has_passphrase: bool, cx: &mut Context<'_>) {
+        match StoredAccount::find(&records) {
+            Err(fault) => self.account = Account::Unusable(fault),
+            Ok(account) if account.registered => {
+                self.open(Session::load(account, has_passphrase, &records), cx);
+            }
+            Ok(account) => {
+                self.config.ask(cx);
+                let onboarding = Onboarding::resume(account, has_passphrase, records, cx);
+                self.account = Account::None(Box::new(onboarding));
+            }
+        }
+    }
+
+    fn vault(&mut self, event: VaultEvent, cx: &mut Context<'_>) {
+        match (event, &mut self.account) {
+            (VaultEvent::Created, Account::None(onboarding)) => {
+                if let Some(session) = onboarding.vault_created(cx) {
+                    self.open(session, cx);
+                }
+            }
+            (VaultEvent::Failed(fault), Account::None(onboarding)) => onboarding.vault_failed(fault),
+            (VaultEvent::Opened(records), Account::Locked { .. }) => self.opened(records, true, cx),
+            (VaultEvent::WrongPassphrase, Account::Locked { busy, error }) => {
+                *busy = false;
+                *error = Some("This is not the passphrase.".to_owned());
+            }
+            (VaultEvent::Failed(fault), Account::Locked { busy, error }) => {
+                *busy = false;
+                *error = Some(crate::requests::sentence(&fault.to_string()));
+            }
+            (VaultEvent::Failed(fault), Account::Loading) => self.account = Account::Unusable(fault),
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, purpose: Purpose, answer: &Answer, cx: &mut Context<'_>) {
+        match (purpose, &mut self.account) {
+            (Purpose::Config, _) => self.config.answered(answer, cx),
+            (purpose, Account::None(onboarding)) => {
+                let session = onboarding.answered(&purpose, answer, self.config.server.as_ref(), cx);
+                if let Some(session) = session {
+                    self.open(session, cx);
+                }
+            }
+            (purpose, Account::Open(session)) => session.answered(purpose, answer, cx),
+            _ => {}
+        }
+    }
+
+    fn network(&mut self, online: bool, cx: &mut Context<'_>) {
+        if cx.shared.offline != online {
+            return;
+        }
+        cx.shared.offline = !online;
+        match &mut self.account {
+            Account::Open(session) => session.network_changed(cx),
+            _ if online => self.config.ask(cx),
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, cx: &mut Context<'_>) {
+        self.config.tick(cx);
+        match &mut self.account {
+            Account::None(onboarding) => {
+                if let Some(registering) = &mut onboarding.join.registering {
+                    registering.tick(cx);
+                }
+            }
+            Account::Open(session) => session.tick(cx),
+            _ => {}
+        }
+    }
+
+    fn unlock(&mut self, passphrase: Secret, cx: &mut Context<'_>) {
+        if let Account::Locked { busy, error } = &mut self.account
+            && !*busy
+        {
+            (*busy, *error) = (true, None);
+            cx.push(Effect::UnlockVault { passphrase });
+        }
+    }
+
+    /// Forgets every secret and every text.
+    fn lock(&mut self, cx: &mut Context<'_>) {
+        if !matches!(&self.account, Account::Open(session) if session.has_passphrase) {
+            return;
+        }
+        self.account = Account::Locked { busy: false, error: None };
+        cx.shared.requests.forget(|_| true);
+        cx.shared.tabs.close_all_screens();
+        cx.shared.notice = None;
+        cx.shared.halted = None;
+        cx.push(Effect::LockVault);
+        cx.push(Effect::CloseLive);
+    }
+
+    /// What is in memory is ahead of the storage now. Going on could acknowledge, or show as sent, what a reload would
+    /// not know: so everything stops until the storage is read again. The relay still has what is not stored.
+    fn halt(&mut self, fault: StorageFault, cx: &mut Context<'_>) {
+        cx.shared.halted = Some(fault);
+        cx.shared.requests.forget(|_| true);
+        cx.push(Effect::CloseLive);
+        let fault = crate::requests::sentence(&fault.to_string());
+        cx.warn(format!(
+            "{fault} The last change was not saved. Make room if needed, then reload this page."
+        ));
+    }
+}

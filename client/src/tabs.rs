@@ -1,0 +1,83 @@
+//! The browser's tabs: what each shows, and what belongs to its screen alone.
+
+use std::collections::BTreeMap;
+
+use crate::event::TabId;
+use crate::view::NewConversation;
+
+/// How many messages a thread shows at first, and how many more each time that older ones are wanted.
+pub(crate) const WINDOW: usize = 100;
+
+/// One tab.
+#[derive(Clone, Debug)]
+pub(crate) struct Tab {
+    /// The conversation on screen, as it stands in the URL.
+    pub(crate) at: Option<String>,
+    /// Whether what is on screen counts as read.
+    pub(crate) visible: bool,
+    /// How many of the newest messages the thread shows.
+    pub(crate) window: usize,
+    /// The row above which "New messages" stands; fixed while the thread is open.
+    pub(crate) first_unread: Option<String>,
+    /// Why the last "Send" was refused.
+    pub(crate) refused: Option<String>,
+    /// The dialog "New conversation".
+    pub(crate) dialog: NewConversation,
+    /// The handle that the dialog waits for.
+    pub(crate) wanted: Option<String>,
+    /// Whether the recovery phrase is shown.
+    pub(crate) phrase_shown: bool,
+}
+
+impl Default for Tab {
+    fn default() -> Self {
+        Self {
+            at: None,
+            visible: false,
+            window: WINDOW,
+            first_unread: None,
+            refused: None,
+            dialog: NewConversation::default(),
+            wanted: None,
+            phrase_shown: false,
+        }
+    }
+}
+
+/// All tabs that have said something.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tabs(BTreeMap<TabId, Tab>);
+
+impl Tabs {
+    pub(crate) fn get(&self, tab: &TabId) -> Option<&Tab> {
+        self.0.get(tab)
+    }
+
+    pub(crate) fn entry(&mut self, tab: &TabId) -> &mut Tab {
+        self.0.entry(tab.clone()).or_default()
+    }
+
+    pub(crate) fn remove(&mut self, tab: &TabId) {
+        self.0.remove(tab);
+    }
+
+    pub(crate) fn ids(&self) -> Vec<TabId> {
+        self.0.keys().cloned().collect()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Tab> {
+        self.0.values_mut()
+    }
+
+    /// Whether some tab is visible of whose screen `shows` holds.
+    pub(crate) fn any_visible(&self, shows: impl Fn(&str) -> bool) -> bool {
+        self.0.values().any(|tab| tab.visible && tab.at.as_deref().is_some_and(&shows))
+    }
+
+    /// Forgets everything but which screen each tab shows.
+    pub(crate) fn close_all_screens(&mut self) {
+        for tab in self.0.values_mut() {
+            *tab = Tab { at: tab.at.take(), visible: tab.visible, ..Tab::default() };
+        }
+    }
+}
