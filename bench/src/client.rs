@@ -1,0 +1,76 @@
+//! `kez-bench client`: how long a client takes to verify and decrypt what it catches up with, natively. The same code
+//! runs in the browser as WebAssembly, at about half to a third of this speed.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use kez_core::envelope::{self, Envelope};
+use kez_core::identity::Peer;
+use kez_core::message::Message;
+
+use crate::failure::Failure;
+use crate::people::{chain, people, rng, text_message};
+
+/// How long a text is so that the padded plaintext has 1 KiB.
+const TEXT_BYTES: usize = 780;
+
+/// Settings of the run.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How many messages are caught up with.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    messages: u32,
+}
+
+#[derive(Default)]
+struct Times {
+    parse: Duration,
+    open: Duration,
+    read: Duration,
+}
+
+/// Seals messages of 1 KiB, then times each step of opening them on one core.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    let everybody = people(0, 2)?;
+    let [alice, bob] = everybody.as_slice() else { return Err(Failure::protocol("two people are needed")) };
+    let to_bob = Peer::new(&alice.identity, bob.identity.public()).map_err(Failure::protocol)?;
+    let from_alice = Peer::new(&bob.identity, alice.identity.public()).map_err(Failure::protocol)?;
+    let mut times = Times::default();
+    for n in 1..=u64::from(options.messages) {
+        let text = text_message(TEXT_BYTES, n);
+        let plaintext = text.to_plaintext(&chain(n));
+        let sealed = envelope::seal(&alice.identity, &to_bob, &plaintext, text.sent_at, &mut rng());
+        let json = sealed.map_err(Failure::protocol)?.json;
+        let envelope = timed(&mut times.parse, || Envelope::parse(json.as_bytes()));
+        let envelope = envelope.map_err(Failure::protocol)?;
+        let opened = timed(&mut times.open, || envelope.open(&bob.identity, |_| Some(&from_alice)));
+        let opened = opened.map_err(Failure::protocol)?;
+        timed(&mut times.read, || Message::parse(&opened.plaintext)).map_err(Failure::protocol)?;
+    }
+    times.print(options.messages);
+    Ok(())
+}
+
+fn timed<T>(total: &mut Duration, step: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = step();
+    *total += start.elapsed();
+    result
+}
+
+impl Times {
+    fn print(&self, messages: u32) {
+        let total = self.parse + self.open + self.read;
+        println!("{messages} messages of 1 KiB, one core:");
+        for (step, time) in [
+            ("parse the envelope", self.parse),
+            ("verify and decrypt", self.open),
+            ("read the message", self.read),
+            ("together", total),
+        ] {
+            let each = time.as_secs_f64() * 1e6 / f64::from(messages);
+            println!("{step:<20} {:>8.3} s {each:>8.1} us each", time.as_secs_f64());
+        }
+        println!("{:.0} messages/s", f64::from(messages) / total.as_secs_f64());
+    }
+}

@@ -1,0 +1,44 @@
+//! Idle: many live streams that have caught up and wait, each of another person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::sleep;
+
+use crate::failure::Failure;
+use crate::live_stream::LiveStream;
+use crate::people::Person;
+use crate::process::{Usage, resident_kib};
+use crate::target::Target;
+
+/// How many connect at the same time.
+const AT_ONCE: usize = 32;
+/// Lets buffers of the connecting go before memory is read.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// What waiting connections take.
+pub(crate) struct Idle {
+    /// KiB of resident memory for each.
+    pub(crate) kib_each: f64,
+    /// Milliseconds of CPU to accept one, its signature included.
+    pub(crate) connect_cpu_ms: f64,
+}
+
+/// Opens a live stream for each of these people; needs a target that has done nothing else, or freed memory would
+/// hide what the connections take.
+pub(crate) async fn run(target: &Arc<Target>, people: &[Person]) -> Result<Idle, Failure> {
+    target.register(people).await?;
+    sleep(SETTLE).await;
+    let (before, resident) = (Usage::of(target.pid)?, resident_kib(target.pid)?);
+    let open: Vec<LiveStream> = stream::iter(people)
+        .map(|person| LiveStream::open(target, person))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let used = Usage::of(target.pid)? - before;
+    sleep(SETTLE).await;
+    let grown = resident_kib(target.pid)? - resident;
+    let count = open.len() as f64;
+    Ok(Idle { kib_each: grown / count, connect_cpu_ms: used.cpu_seconds * 1e3 / count })
+}

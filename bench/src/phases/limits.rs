@@ -1,0 +1,66 @@
+//! Limits: storing, on the server and on the bare handlers in turn, so that a machine that gets slower or faster does
+//! so for all of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::failure::Failure;
+use crate::people::Sealed;
+use crate::phases::store::Stored;
+use crate::target::{Kind, Target};
+
+/// How many times each has its turn.
+pub(crate) const ROUNDS: usize = 8;
+
+/// The targets of a run, side by side.
+pub(crate) struct Limits {
+    /// The server.
+    pub(crate) server: Arc<Target>,
+    /// The bare group-commit writer.
+    pub(crate) writer: Arc<Target>,
+    /// The bare echo.
+    pub(crate) echo: Arc<Target>,
+}
+
+/// The same load on each target.
+#[derive(Default)]
+pub(crate) struct SideBySide {
+    /// On the server.
+    pub(crate) server: Stored,
+    /// On the bare writer.
+    pub(crate) writer: Stored,
+    /// On the bare echo.
+    pub(crate) echo: Stored,
+}
+
+impl Limits {
+    /// Starts all three, with databases under `directory`.
+    pub(crate) async fn start(binary: &Path, directory: &Path) -> Result<Self, Failure> {
+        Ok(Self {
+            server: Target::server(binary, directory).await?.into(),
+            writer: Target::yardstick(Kind::Writer, directory).await?.into(),
+            echo: Target::yardstick(Kind::Echo, directory).await?.into(),
+        })
+    }
+
+    /// Each sender posts `warm_up` messages that do not count, then its others in equal rounds.
+    pub(crate) async fn store(
+        &self,
+        messages: &Arc<Vec<Vec<Sealed>>>,
+        warm_up: usize,
+        each: usize,
+    ) -> Result<SideBySide, Failure> {
+        for target in [&self.writer, &self.server, &self.echo] {
+            Stored::default().round(target, messages, 0, warm_up).await?;
+        }
+        let mut all = SideBySide::default();
+        for round in 0..ROUNDS {
+            let first = warm_up + round * each / ROUNDS;
+            let count = warm_up + (round + 1) * each / ROUNDS - first;
+            all.writer.round(&self.writer, messages, first, count).await?;
+            all.server.round(&self.server, messages, first, count).await?;
+            all.echo.round(&self.echo, messages, first, count).await?;
+        }
+        Ok(all)
+    }
+}

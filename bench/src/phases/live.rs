@@ -1,0 +1,123 @@
+//! Live: from a sender's request to the receiver who waits on the live stream.
+//!
+//! Sender i writes to receiver i alone and waits for each acknowledgement, so the items arrive in the order in which
+//! they were sent, and the k-th arrival belongs to the k-th departure.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::latency::{Latencies, Sorted};
+use crate::live_stream::LiveStream;
+use crate::people::{Person, Sealed};
+use crate::target::Target;
+
+/// When the senders send.
+#[derive(Clone, Copy)]
+pub(crate) enum Pace {
+    /// So many messages a second, by the clock, however slow the answers are.
+    PerSecond(u32),
+    /// As soon as the last message is acknowledged.
+    ClosedLoop,
+}
+
+/// Sends every message of every row, from its sender to the receiver of the same number.
+pub(crate) async fn run(
+    target: &Arc<Target>,
+    receivers: &[Person],
+    messages: &Arc<Vec<Vec<Sealed>>>,
+    pace: Pace,
+) -> Result<Sorted, Failure> {
+    let mut lines = Vec::with_capacity(receivers.len());
+    for receiver in receivers {
+        let stream = LiveStream::open(target, receiver).await?;
+        lines.push((stream, Connection::open(target.address).await?));
+    }
+    let (mut senders, mut arrivals) = (JoinSet::new(), JoinSet::new());
+    let start = Instant::now();
+    for (line, (stream, connection)) in lines.into_iter().enumerate() {
+        let (target, messages) = (Arc::clone(target), Arc::clone(messages));
+        let (departures, departed) = mpsc::unbounded_channel();
+        arrivals.spawn(receive(stream, departed, messages[line].len()));
+        senders.spawn(async move {
+            let clock = Clock { pace, start, line, lines: messages.len() };
+            send(connection, &target, &messages[line], clock, departures).await
+        });
+    }
+    while let Some(sent) = senders.join_next().await {
+        sent??;
+    }
+    let mut latencies = Latencies::default();
+    while let Some(arrived) = arrivals.join_next().await {
+        latencies.append(arrived??);
+    }
+    Ok(latencies.sorted())
+}
+
+async fn send(
+    mut connection: Connection,
+    target: &Target,
+    messages: &[Sealed],
+    clock: Clock,
+    departures: mpsc::UnboundedSender<Instant>,
+) -> Result<(), Failure> {
+    for (number, message) in messages.iter().enumerate() {
+        let departure = clock.departure(number).await;
+        departures.send(departure).map_err(|_| Failure::Stream("its receiver has gone".into()))?;
+        connection.post(&target.message_path(message), message.body.clone()).await?;
+    }
+    Ok(())
+}
+
+async fn receive(
+    mut stream: LiveStream,
+    mut departed: mpsc::UnboundedReceiver<Instant>,
+    expected: usize,
+) -> Result<Latencies, Failure> {
+    let mut latencies = Latencies::with_capacity(expected);
+    let mut arrived = 0;
+    while arrived < expected {
+        for _ in stream.items().await? {
+            let departure = departed.try_recv();
+            let departure = departure.map_err(|_| Failure::Stream("more items than messages".into()))?;
+            latencies.push(departure.elapsed());
+            arrived += 1;
+        }
+    }
+    Ok(latencies)
+}
+
+/// Tells one sender when each of its messages departs.
+struct Clock {
+    pace: Pace,
+    start: Instant,
+    line: usize,
+    lines: usize,
+}
+
+impl Clock {
+    /// Waits until message `number` is due. What departs late because an answer was late counts from when it was due;
+    /// the timer's own lateness, up to a millisecond, does not count.
+    async fn departure(&self, number: usize) -> Instant {
+        let Some(due) = self.due(number).filter(|due| *due > Instant::now()) else {
+            return self.due(number).unwrap_or_else(Instant::now);
+        };
+        sleep_until(due.into()).await;
+        Instant::now()
+    }
+
+    fn due(&self, number: usize) -> Option<Instant> {
+        match self.pace {
+            Pace::ClosedLoop => None,
+            Pace::PerSecond(rate) => {
+                let place = (number * self.lines + self.line) as f64;
+                Some(self.start + Duration::from_secs_f64(place / f64::from(rate)))
+            }
+        }
+    }
+}

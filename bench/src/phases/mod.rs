@@ -1,0 +1,24 @@
+//! The phases of a run. Each puts one target under one kind of load and says what it took.
+
+pub(crate) mod drain;
+pub(crate) mod idle;
+pub(crate) mod limits;
+pub(crate) mod live;
+pub(crate) mod store;
+
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+/// No phase may take longer: a server that hangs is found out.
+const PHASE_LIMIT: Duration = Duration::from_secs(180);
+
+/// Runs a phase within its time.
+pub(crate) async fn within<T>(
+    phase: &'static str,
+    run: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(PHASE_LIMIT, run)
+        .await
+        .unwrap_or(Err(Failure::TooSlow { phase, limit: PHASE_LIMIT }))
+}

@@ -1,0 +1,91 @@
+//! Store: closed-loop senders, each posting its next message when the last is acknowledged.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::latency::Latencies;
+use crate::people::Sealed;
+use crate::process::Usage;
+use crate::target::Target;
+
+/// What storing took; rounds add up.
+#[derive(Default)]
+pub(crate) struct Stored {
+    /// Acknowledged messages.
+    pub(crate) messages: usize,
+    /// Seconds of CPU of the target.
+    pub(crate) cpu_seconds: f64,
+    /// Bytes that the target wrote to storage.
+    pub(crate) written_bytes: f64,
+    /// From the first request to the last answer.
+    pub(crate) elapsed: Duration,
+    /// From a request to its acknowledgement.
+    pub(crate) acks: Latencies,
+}
+
+impl Stored {
+    /// Adds a round in which each sender posts its messages, `first` to `first + each`.
+    pub(crate) async fn round(
+        &mut self,
+        target: &Arc<Target>,
+        messages: &Arc<Vec<Vec<Sealed>>>,
+        first: usize,
+        each: usize,
+    ) -> Result<(), Failure> {
+        let mut connections = Vec::with_capacity(messages.len());
+        for _ in messages.iter() {
+            connections.push(Connection::open(target.address).await?);
+        }
+        let (before, start) = (Usage::of(target.pid)?, Instant::now());
+        let mut senders = JoinSet::new();
+        for (sender, connection) in connections.into_iter().enumerate() {
+            let (target, messages) = (Arc::clone(target), Arc::clone(messages));
+            senders.spawn(async move {
+                post_each(connection, &target, &messages[sender][first..first + each]).await
+            });
+        }
+        while let Some(acks) = senders.join_next().await {
+            self.acks.append(acks??);
+        }
+        self.elapsed += start.elapsed();
+        let used = Usage::of(target.pid)? - before;
+        self.cpu_seconds += used.cpu_seconds;
+        self.written_bytes += used.written_bytes;
+        self.messages += messages.len() * each;
+        Ok(())
+    }
+
+    /// Seconds of CPU for a thousand messages.
+    pub(crate) fn cpu_per_thousand(&self) -> f64 {
+        self.cpu_seconds / self.messages as f64 * 1e3
+    }
+
+    /// Acknowledged messages a second.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.messages as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// KiB written to storage for each message.
+    pub(crate) fn written_kib_each(&self) -> f64 {
+        self.written_bytes / 1024.0 / self.messages as f64
+    }
+}
+
+async fn post_each(
+    mut connection: Connection,
+    target: &Target,
+    messages: &[Sealed],
+) -> Result<Latencies, Failure> {
+    let mut acks = Latencies::with_capacity(messages.len());
+    for message in messages {
+        let path = target.message_path(message);
+        let start = Instant::now();
+        connection.post(&path, message.body.clone()).await?;
+        acks.push(start.elapsed());
+    }
+    Ok(acks)
+}

@@ -1,0 +1,105 @@
+//! What a process has used, as Linux counts it (proc(5)).
+
+use std::fs;
+use std::io;
+use std::ops::Sub;
+
+use crate::failure::Failure;
+
+/// Clock ticks a second in `/proc/<pid>/stat`: `USER_HZ`, 100 on every architecture that Linux offers today.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What a process has used since it started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// Seconds of CPU, user and system, of all its threads.
+    pub(crate) cpu_seconds: f64,
+    /// Bytes that it caused to be written to storage.
+    pub(crate) written_bytes: f64,
+}
+
+impl Usage {
+    /// Reads the counters of a process.
+    pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
+        Ok(Self { cpu_seconds: cpu_seconds(&stat)?, written_bytes: labelled(&io, "write_bytes:")? })
+    }
+}
+
+impl Sub for Usage {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            cpu_seconds: self.cpu_seconds - earlier.cpu_seconds,
+            written_bytes: self.written_bytes - earlier.written_bytes,
+        }
+    }
+}
+
+/// The memory of a process that is resident now, in KiB.
+pub(crate) fn resident_kib(pid: u32) -> Result<f64, Failure> {
+    labelled(&fs::read_to_string(format!("/proc/{pid}/status"))?, "VmRSS:")
+}
+
+/// How many files this process may have open.
+pub(crate) fn open_files_allowed() -> Result<usize, Failure> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let soft = labelled(&limits, "Max open files");
+    // A number too large to print is written as a word.
+    Ok(soft.map_or(usize::MAX, |files| files as usize))
+}
+
+/// The machine's load averages over 1, 5 and 15 minutes, as text: says how quiet it was.
+pub(crate) fn load_average() -> Result<String, Failure> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+}
+
+/// Fields 14 and 15; counted from the end of field 2, the name, which may hold anything.
+fn cpu_seconds(stat: &str) -> Result<f64, Failure> {
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: Option<Vec<f64>> =
+        after_name.split_whitespace().skip(11).take(2).map(|field| field.parse().ok()).collect();
+    match ticks.as_deref() {
+        Some([user, system]) => Ok((user + system) / TICKS_PER_SECOND),
+        _ => Err(unreadable("utime")),
+    }
+}
+
+fn labelled(text: &str, label: &str) -> Result<f64, Failure> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).ok_or_else(|| unreadable(label))
+}
+
+fn unreadable(field: &str) -> Failure {
+    io::Error::new(io::ErrorKind::InvalidData, format!("/proc has no readable {field}")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_and_spaces_does_not_shift_the_fields() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 3 0 99";
+        assert_eq!(cpu_seconds(stat).unwrap(), 3.0);
+        assert!(cpu_seconds("7 (a) S 1").is_err());
+    }
+
+    #[test]
+    fn labels_are_found_whole() {
+        assert_eq!(labelled("VmHWM:\t 9 kB\nVmRSS:\t  1234 kB\n", "VmRSS:").unwrap(), 1234.0);
+        assert!(labelled("VmRSS:\tmuch\n", "VmRSS:").is_err());
+    }
+
+    #[test]
+    fn this_process_has_used_something() {
+        let pid = std::process::id();
+        assert!(Usage::of(pid).unwrap().cpu_seconds >= 0.0);
+        assert!(resident_kib(pid).unwrap() > 100.0);
+        assert!(open_files_allowed().unwrap() > 10);
+    }
+}
