@@ -1,1 +1,29 @@
-//! app
+//! The pages of KEZ Chat. They show a [`View`](kez_client::view::View) and report what people do as
+//! [`UiEvent`](kez_client::event::UiEvent)s; they know nothing of the network, the storage or the keys.
+//!
+//! The same [`App`] is rendered on the server (feature `ssr`, see `document`) and hydrated in the browser (feature
+//! `hydrate`). Both start from an idle [`Session`](session::Session), so both render the same first screen.
+
+// Views are types that nest as deep as the markup.
+#![recursion_limit = "256"]
+// The component macro makes the properties of every component `pub`, whatever the component itself is.
+#![allow(unreachable_pub)]
+
+mod app;
+mod browser;
+mod components;
+#[cfg(feature = "ssr")]
+mod document;
+mod keyed;
+mod page;
+mod pages;
+mod profile;
+pub mod session;
+mod theme;
+mod ulid;
+
+pub use app::{App, mark_hydrated};
+#[cfg(feature = "ssr")]
+pub use document::{Assets, render};
+pub use page::Page;
+pub use profile::Profile;

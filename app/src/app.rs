@@ -1,0 +1,50 @@
+//! The root: what every page shares, and which page stands under which path.
+
+use leptos::prelude::*;
+use leptos_router::components::{FlatRoutes, Route, Router};
+use leptos_router::path;
+
+use crate::components::presence::Presence;
+use crate::components::toast::Toast;
+use crate::pages::home::Home;
+use crate::pages::join::Join;
+use crate::pages::messages::Messages;
+use crate::pages::not_found::NotFound;
+use crate::pages::profile::ProfilePage;
+use crate::pages::restore::Restore;
+use crate::pages::security::Security;
+use crate::pages::settings::Settings;
+use crate::session::Session;
+
+/// The whole app. Takes its [`Session`] from the context; without one (on the server) it shows an idle one.
+#[component]
+pub fn App() -> impl IntoView {
+    if use_context::<Session>().is_none() {
+        provide_context(Session::idle());
+    }
+    Effect::new(|_| mark_hydrated());
+    view! {
+        <Router>
+            <FlatRoutes fallback=NotFound>
+                <Route path=path!("/") view=Home/>
+                <Route path=path!("/join") view=Join/>
+                <Route path=path!("/restore") view=Restore/>
+                <Route path=path!("/messages/:who?") view=Messages/>
+                <Route path=path!("/u/:handle") view=ProfilePage/>
+                <Route path=path!("/settings") view=Settings/>
+                <Route path=path!("/security") view=Security/>
+            </FlatRoutes>
+            <Presence/>
+            <Toast/>
+        </Router>
+    }
+}
+
+/// Says on `<body>` that the page reacts to input now: `data-hydrated="true"`. [`App`] does this by itself once its
+/// effects run, which is after hydration.
+pub fn mark_hydrated() {
+    if let Some(body) = document().body() {
+        // Setting an attribute with a constant, valid name cannot fail.
+        let _ = body.set_attribute("data-hydrated", "true");
+    }
+}

@@ -1,0 +1,51 @@
+//! Times in the browser's own language and zone.
+
+use js_sys::{Array, Date, Function, Intl, Object, Reflect};
+use wasm_bindgen::JsValue;
+
+/// Unix seconds.
+pub(crate) fn now() -> u64 {
+    (Date::now() / 1000.0) as u64
+}
+
+/// The number of the local day that holds a moment, for comparing days.
+pub(crate) fn day_of(unix: u64) -> i64 {
+    let offset_minutes = date(unix).get_timezone_offset();
+    ((unix as f64 - offset_minutes * 60.0) / 86_400.0).floor() as i64
+}
+
+/// "14:03", or "2:03 PM".
+pub(crate) fn time_label(unix: u64) -> String {
+    thread_local!(static FORMAT: Function = formatter(&[("timeStyle", "short")]));
+    FORMAT.with(|format| label(format, unix))
+}
+
+/// "3 November 2026".
+pub(crate) fn date_label(unix: u64) -> String {
+    thread_local!(static FORMAT: Function = formatter(&[("dateStyle", "long")]));
+    FORMAT.with(|format| label(format, unix))
+}
+
+/// "Monday".
+pub(crate) fn weekday_label(unix: u64) -> String {
+    thread_local!(static FORMAT: Function = formatter(&[("weekday", "long")]));
+    FORMAT.with(|format| label(format, unix))
+}
+
+/// Making a formatter costs much more than using one, so each is made once.
+fn formatter(options: &[(&str, &str)]) -> Function {
+    let object = Object::new();
+    for (name, value) in options {
+        // A plain object takes every property.
+        let _ = Reflect::set(&object, &JsValue::from(*name), &JsValue::from(*value));
+    }
+    Intl::DateTimeFormat::new(&Array::new(), &object).format()
+}
+
+fn label(format: &Function, unix: u64) -> String {
+    format.call1(&JsValue::UNDEFINED, &date(unix)).ok().and_then(|text| text.as_string()).unwrap_or_default()
+}
+
+fn date(unix: u64) -> Date {
+    Date::new(&JsValue::from_f64(unix as f64 * 1000.0))
+}

@@ -1,0 +1,107 @@
+//! Shows what an open account shows, or why there is none.
+
+use kez_client::view::AccountView;
+use leptos::prelude::*;
+
+use crate::components::lock_screen::LockScreen;
+use crate::session::{Session, use_session};
+
+/// How far the account is, without the details that change while it stays there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Loading,
+    None,
+    Locked,
+    Open,
+    Unusable,
+}
+
+/// The stage of this browser's account.
+pub(crate) fn stage_of(session: Session) -> Memo<Stage> {
+    Memo::new(move |_| {
+        session.account.with(|account| match account {
+            AccountView::Loading => Stage::Loading,
+            AccountView::None { .. } => Stage::None,
+            AccountView::Locked { .. } => Stage::Locked,
+            AccountView::Open(_) => Stage::Open,
+            AccountView::Unusable { .. } => Stage::Unusable,
+        })
+    })
+}
+
+/// The children when the account is open; else what to do about it.
+#[component]
+pub(crate) fn AccountGate(
+    /// What stands there until the storage has answered.
+    #[prop(into)]
+    loading: ViewFn,
+    children: ChildrenFn,
+) -> impl IntoView {
+    let stage = stage_of(use_session());
+    move || match stage.get() {
+        Stage::Loading => loading.run(),
+        Stage::None => NoAccount().into_any(),
+        Stage::Locked => LockScreen().into_any(),
+        Stage::Unusable => Unusable().into_any(),
+        Stage::Open => children(),
+    }
+}
+
+#[component]
+fn NoAccount() -> impl IntoView {
+    let session = use_session();
+    let lost = move || {
+        session.account.with(|account| match account {
+            AccountView::None { lost, .. } => lost.clone(),
+            _ => None,
+        })
+    };
+    view! {
+        <main class="centre">
+            <section class="card">
+                {move || match lost() {
+                    Some(handle) => view! {
+                        <h2>"Your account is not in this browser any more"</h2>
+                        <p>
+                            {format!(
+                                "@{handle} was used here, but the browser has deleted its storage. Your recovery phrase \
+                                 brings the account back, with the messages that the server still keeps for you.",
+                            )}
+                        </p>
+                    }.into_any(),
+                    None => view! {
+                        <h2>"No account in this browser"</h2>
+                        <p>"Create one in a minute, or bring back the one you have with its recovery phrase."</p>
+                    }.into_any(),
+                }}
+                <p class="actions">
+                    <a class="button button-primary" href="/join">"Create account"</a>
+                    <a class="button" href="/restore">"Restore account"</a>
+                </p>
+            </section>
+        </main>
+    }
+}
+
+#[component]
+fn Unusable() -> impl IntoView {
+    let session = use_session();
+    let fault = move || {
+        session.account.with(|account| match account {
+            AccountView::Unusable { fault } => fault.to_string(),
+            _ => String::new(),
+        })
+    };
+    view! {
+        <main class="centre">
+            <section class="card" role="alert">
+                <h2>"KEZ Chat cannot start here"</h2>
+                <p>{move || format!("The reason: {}.", fault())}</p>
+                <p>
+                    "Close the other tabs of KEZ Chat and reload this one. Private windows and some privacy settings keep \
+                     pages from storing anything; KEZ Chat needs storage for your keys."
+                </p>
+            </section>
+        </main>
+    }
+}

@@ -1,0 +1,203 @@
+//! The composer: where a message is written, and the draft is kept.
+
+use std::time::Duration;
+
+use kez_client::event::UiEvent;
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::{ev, html, prelude::*};
+
+use crate::browser::has_real_keyboard;
+use crate::components::field::ErrorText;
+use crate::components::icon::{Glyph, Icon};
+use crate::components::keyboard::COMPOSER_ID;
+use crate::session::{Session, use_session};
+use crate::ulid::new_ulid;
+
+/// How long after the last key the draft is reported.
+const DRAFT_PAUSE: Duration = Duration::from_millis(400);
+/// How many lines the field grows to.
+const MAX_LINES: usize = 8;
+
+/// Writes to `handle`. Enter sends, Shift+Enter starts a new line, nothing is sent while an input method composes.
+#[component]
+pub(crate) fn Composer(handle: String) -> impl IntoView {
+    let draft = Draft::new(handle.clone());
+    draft.keep();
+    let key_changed = draft.session.thread_part(|thread| thread.key_changed);
+    let refused = draft.session.thread_part(|thread| thread.refused.clone());
+    Effect::new(move |_| {
+        if refused.with(Option::is_some) {
+            draft.restore();
+        }
+    });
+    let on_keydown = move |event: ev::KeyboardEvent| {
+        if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
+            event.prevent_default();
+            draft.send();
+        }
+    };
+    let on_submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        draft.send();
+    };
+    view! {
+        <form class="composer" on:submit=on_submit>
+            <ErrorText text=refused/>
+            <div class="composer-line">
+                <textarea
+                    node_ref=draft.node
+                    id=COMPOSER_ID
+                    aria-label="Message"
+                    placeholder=format!("Message @{handle}")
+                    rows=move || draft.lines.get().to_string()
+                    dir="auto"
+                    enterkeyhint="send"
+                    disabled=move || key_changed.get()
+                    on:input=move |_| draft.on_input()
+                    on:blur=move |_| draft.report()
+                    on:keydown=on_keydown
+                ></textarea>
+                <button type="submit" class="button-primary button-icon send" aria-label="Send" disabled=move || key_changed.get()>
+                    <Icon of=Glyph::Send/>
+                </button>
+            </div>
+        </form>
+    }
+}
+
+/// The composer before the page reacts to input.
+#[component]
+pub(crate) fn ComposerSkeleton() -> impl IntoView {
+    view! {
+        <div class="composer">
+            <div class="composer-line">
+                <textarea aria-label="Message" aria-busy="true" rows="1" disabled=true></textarea>
+                <button type="button" class="button-primary button-icon send" aria-label="Send" disabled=true>
+                    <Icon of=Glyph::Send/>
+                </button>
+            </div>
+        </div>
+    }
+}
+
+/// The text in the composer. The field itself holds it; this reports it and empties it.
+#[derive(Clone, Copy)]
+struct Draft {
+    session: Session,
+    handle: StoredValue<String>,
+    node: NodeRef<html::Textarea>,
+    /// What was typed and not reported yet.
+    unreported: StoredValue<Option<String>>,
+    /// What was sent last: it comes back when it is refused.
+    sent: StoredValue<String>,
+    timer: StoredValue<Option<TimeoutHandle>>,
+    lines: RwSignal<usize>,
+}
+
+impl Draft {
+    fn new(handle: String) -> Self {
+        Self {
+            session: use_session(),
+            handle: StoredValue::new(handle),
+            node: NodeRef::new(),
+            unreported: StoredValue::new(None),
+            sent: StoredValue::new(String::new()),
+            timer: StoredValue::new(None),
+            lines: RwSignal::new(1),
+        }
+    }
+
+    /// Takes the kept draft in when the field appears, and reports the last word when it or the page goes.
+    fn keep(self) {
+        Effect::new(move |_| {
+            if let Some(field) = self.node.get() {
+                let kept = self
+                    .session
+                    .thread
+                    .with_untracked(|thread| thread.as_ref().map(|thread| thread.draft.clone()));
+                self.write(&kept.unwrap_or_default());
+                if has_real_keyboard() {
+                    let _ = field.focus();
+                }
+            }
+        });
+        Effect::new(move |_| {
+            let listener = window_event_listener(ev::pagehide, move |_| self.report());
+            on_cleanup(move || listener.remove());
+        });
+        on_cleanup(move || self.report());
+    }
+
+    fn text(&self) -> String {
+        self.node.get_untracked().map(|field| field.value()).unwrap_or_default()
+    }
+
+    fn write(&self, text: &str) {
+        if let Some(field) = self.node.get_untracked() {
+            field.set_value(text);
+        }
+        self.lines.set(lines(text));
+    }
+
+    fn on_input(self) {
+        let text = self.text();
+        let lines = lines(&text);
+        if lines != self.lines.get_untracked() {
+            self.lines.set(lines);
+        }
+        self.unreported.set_value(Some(text));
+        self.stop_timer();
+        self.timer.set_value(set_timeout_with_handle(move || self.report(), DRAFT_PAUSE).ok());
+    }
+
+    /// Reports what was typed since the last time, if anything.
+    fn report(&self) {
+        self.stop_timer();
+        if let (Some(Some(text)), Some(handle)) =
+            (self.unreported.try_update_value(Option::take), self.handle.try_get_value())
+        {
+            self.session.send(UiEvent::DraftChanged { handle, text });
+        }
+    }
+
+    fn stop_timer(&self) {
+        if let Some(Some(timer)) = self.timer.try_update_value(Option::take) {
+            timer.clear();
+        }
+    }
+
+    /// Sends what stands in the field. The client empties the draft when it takes the message.
+    fn send(&self) {
+        let text = self.text();
+        let Some(id) = new_ulid().filter(|_| !text.trim().is_empty()) else { return };
+        self.stop_timer();
+        self.unreported.set_value(None);
+        self.write("");
+        self.sent.set_value(text.clone());
+        self.session.send(UiEvent::SendPressed { handle: self.handle.get_value(), id, text });
+    }
+
+    /// The message was refused: its text comes back, unless something else was begun.
+    fn restore(self) {
+        let sent = self.sent.try_update_value(std::mem::take).unwrap_or_default();
+        if !sent.is_empty() && self.text().is_empty() {
+            self.write(&sent);
+        }
+    }
+}
+
+fn lines(text: &str) -> usize {
+    (text.matches('\n').count() + 1).min(MAX_LINES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines;
+
+    #[test]
+    fn the_field_grows_to_eight_lines() {
+        assert_eq!(lines(""), 1);
+        assert_eq!(lines("a\nb"), 2);
+        assert_eq!(lines(&"\n".repeat(20)), 8);
+    }
+}

@@ -1,0 +1,45 @@
+//! How the server is reached.
+
+use kez_client::view::Connection;
+use leptos::prelude::*;
+
+use crate::components::icon::{Glyph, Icon};
+use crate::session::use_session;
+
+/// The status "Connection": one word, with a dot in its colour.
+#[component]
+pub(crate) fn ConnectionStatus() -> impl IntoView {
+    let connection = use_session().connection;
+    view! {
+        <div class="connection" role="status" aria-label="Connection" data-state=move || name(connection.get())>
+            {move || word(connection.get())}
+        </div>
+    }
+}
+
+/// What being offline means, above the composer. Empty otherwise.
+#[component]
+pub(crate) fn OfflineBanner() -> impl IntoView {
+    let connection = use_session().connection;
+    move || {
+        (connection.get() == Connection::Offline).then(|| {
+            view! { <p class="banner"><Icon of=Glyph::WifiOff/>"Messages are kept and sent once you're back."</p> }
+        })
+    }
+}
+
+fn name(connection: Connection) -> &'static str {
+    match connection {
+        Connection::Connecting => "connecting",
+        Connection::Online => "online",
+        Connection::Offline => "offline",
+    }
+}
+
+fn word(connection: Connection) -> &'static str {
+    match connection {
+        Connection::Connecting => "Connecting",
+        Connection::Online => "Online",
+        Connection::Offline => "Offline",
+    }
+}

@@ -1,0 +1,75 @@
+//! A modal dialog on the browser's own `<dialog>`: Esc closes the topmost one only, and focus returns where it was.
+
+use leptos::{ev, html, prelude::*};
+use wasm_bindgen::JsCast;
+
+use crate::components::icon::{Glyph, Icon};
+
+/// A dialog that exists while `open` is true. `on_close` must make it false.
+#[component]
+pub(crate) fn Dialog(
+    /// The id of the heading that names the dialog.
+    id: &'static str,
+    #[prop(into)] title: Signal<String>,
+    #[prop(into)] open: Signal<bool>,
+    on_close: Callback<()>,
+    children: ChildrenFn,
+) -> impl IntoView {
+    let children = StoredValue::new(children);
+    view! {
+        <Show when=move || open.get()>
+            <OpenDialog id title on_close>
+                {children.read_value()()}
+            </OpenDialog>
+        </Show>
+    }
+}
+
+#[component]
+fn OpenDialog(
+    id: &'static str,
+    title: Signal<String>,
+    on_close: Callback<()>,
+    children: Children,
+) -> impl IntoView {
+    let node = NodeRef::<html::Dialog>::new();
+    Effect::new(move |_| {
+        if let Some(dialog) = node.get().filter(|dialog| !dialog.open()) {
+            // It is in the document and closed, so it opens.
+            let _ = dialog.show_modal();
+        }
+    });
+    let close = move || {
+        if let Some(dialog) = node.get_untracked() {
+            dialog.close();
+        }
+    };
+    view! {
+        <dialog
+            node_ref=node
+            class="dialog"
+            aria-labelledby=id
+            on:close=move |_| on_close.run(())
+            on:click=move |event| {
+                if is_backdrop(&event) {
+                    close();
+                }
+            }
+        >
+            <div class="dialog-body">
+                <header class="dialog-header">
+                    <h2 id=id>{move || title.get()}</h2>
+                    <button type="button" class="button-quiet button-icon" aria-label="Close" on:click=move |_| close()>
+                        <Icon of=Glyph::Close/>
+                    </button>
+                </header>
+                {children()}
+            </div>
+        </dialog>
+    }
+}
+
+/// A click whose target is the dialog itself missed everything in it: it hit the backdrop.
+fn is_backdrop(event: &ev::MouseEvent) -> bool {
+    event.target().is_some_and(|target| target.dyn_ref::<web_sys::HtmlDialogElement>().is_some())
+}

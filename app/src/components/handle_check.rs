@@ -1,0 +1,33 @@
+//! What stands below "Handle" on /join.
+
+use kez_client::view::Availability;
+use leptos::prelude::*;
+
+/// Whether the handle can be had, in words.
+#[component]
+pub(crate) fn HandleCheck(
+    /// The id that the field refers to.
+    id: &'static str,
+    #[prop(into)] availability: Signal<Availability>,
+) -> impl IntoView {
+    let words = move || match availability.get() {
+        Availability::Empty => "3 to 32 characters: a-z, 0-9, _ and -".to_owned(),
+        Availability::Checking => "Checking…".to_owned(),
+        Availability::Available => "Available".to_owned(),
+        Availability::Taken => "Taken".to_owned(),
+        Availability::Refused { reason } => sentence(&reason),
+        Availability::Unknown => "The server does not answer. It is asked again when you type.".to_owned(),
+    };
+    let tone = move || match availability.get() {
+        Availability::Available => "good",
+        Availability::Taken | Availability::Refused { .. } | Availability::Unknown => "bad",
+        Availability::Empty | Availability::Checking => "plain",
+    };
+    view! { <p id=id class="hint" role="status" data-tone=tone>{words}</p> }
+}
+
+/// A reason that begins in lower case, as a sentence of its own.
+fn sentence(reason: &str) -> String {
+    let mut chars = reason.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,151 @@
+//! The shortcuts of the chat.
+
+use kez_client::view::ConversationRow;
+use leptos::{ev, prelude::*};
+use leptos_router::hooks::use_navigate;
+use wasm_bindgen::JsCast;
+
+use crate::components::presence::use_who;
+use crate::session::use_session;
+
+/// The id of the composer's text field, which takes keys that nothing else wants.
+pub(crate) const COMPOSER_ID: &str = "composer-text";
+
+/// What a key press asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Command {
+    Switch,
+    ListShortcuts,
+    Go { down: bool, unread_only: bool },
+    FocusComposer,
+}
+
+/// Listens for the shortcuts while the calling component is on the page.
+pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
+    let session = use_session();
+    let who = use_who();
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        let navigate = navigate.clone();
+        let listener = window_event_listener(ev::keydown, move |event| {
+            let Some(command) = command_of(&event) else { return };
+            match command {
+                Command::Switch => switcher.set(true),
+                Command::ListShortcuts => sheet.set(true),
+                Command::FocusComposer => return focus_composer(),
+                Command::Go { down, unread_only } => {
+                    let target = session.conversations.with_untracked(|rows| {
+                        neighbour(rows, who.get_untracked().as_deref(), down, unread_only)
+                    });
+                    if let Some(handle) = target {
+                        navigate(&format!("/messages/{handle}"), Default::default());
+                    }
+                }
+            }
+            event.prevent_default();
+        });
+        on_cleanup(move || listener.remove());
+    });
+}
+
+/// Puts the focus into the composer, where there is one.
+pub(crate) fn focus_composer() {
+    let element = document().get_element_by_id(COMPOSER_ID);
+    if let Some(field) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let _ = field.focus();
+    }
+}
+
+fn command_of(event: &ev::KeyboardEvent) -> Option<Command> {
+    if event.default_prevented() || event.is_composing() || a_dialog_is_open() {
+        return None;
+    }
+    let key = event.key();
+    let is_k = key.eq_ignore_ascii_case("k");
+    match key.as_str() {
+        _ if is_k && (event.ctrl_key() || event.meta_key()) && !event.alt_key() => Some(Command::Switch),
+        "ArrowUp" | "ArrowDown" if event.alt_key() && !event.ctrl_key() && !event.meta_key() => {
+            Some(Command::Go { down: key == "ArrowDown", unread_only: event.shift_key() })
+        }
+        _ if event.ctrl_key() || event.meta_key() || event.alt_key() => None,
+        "?" if !typing() => Some(Command::ListShortcuts),
+        _ if is_printable(&key) && nothing_is_focused() => Some(Command::FocusComposer),
+        _ => None,
+    }
+}
+
+/// The conversation above or below the open one, or the nearest unread one in that direction.
+fn neighbour(rows: &[ConversationRow], open: Option<&str>, down: bool, unread_only: bool) -> Option<String> {
+    let at = open.and_then(|open| rows.iter().position(|row| row.handle == open));
+    let wanted = |row: &&ConversationRow| !unread_only || row.unread > 0;
+    let row = match (at, down) {
+        (Some(at), true) => rows.iter().skip(at + 1).find(wanted),
+        (Some(at), false) => rows[..at].iter().rev().find(wanted),
+        (None, true) => rows.iter().find(wanted),
+        (None, false) => rows.iter().rev().find(wanted),
+    };
+    row.map(|row| row.handle.clone())
+}
+
+/// A key that writes a character. The space bar is left out: it scrolls.
+fn is_printable(key: &str) -> bool {
+    key != " " && key.chars().count() == 1
+}
+
+fn a_dialog_is_open() -> bool {
+    document().query_selector("dialog[open]").is_ok_and(|dialog| dialog.is_some())
+}
+
+fn typing() -> bool {
+    focused_matches("input, textarea, select, [contenteditable]")
+}
+
+fn nothing_is_focused() -> bool {
+    focused_matches("body, [role=log]")
+}
+
+fn focused_matches(selector: &str) -> bool {
+    document().active_element().is_some_and(|element| element.matches(selector).unwrap_or(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use kez_client::view::{ConversationRow, Preview};
+
+    use super::{is_printable, neighbour};
+
+    fn rows() -> Vec<ConversationRow> {
+        [("a", 0), ("b", 0), ("c", 2), ("d", 1)]
+            .map(|(handle, unread)| ConversationRow {
+                handle: handle.to_owned(),
+                preview: Preview::Nothing,
+                at: None,
+                unread,
+                verified: false,
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn the_neighbours_of_the_open_conversation() {
+        let rows = rows();
+        assert_eq!(neighbour(&rows, Some("b"), true, false).as_deref(), Some("c"));
+        assert_eq!(neighbour(&rows, Some("b"), false, false).as_deref(), Some("a"));
+        assert_eq!(neighbour(&rows, Some("a"), false, false), None);
+        assert_eq!(neighbour(&rows, None, true, false).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn with_shift_only_unread_ones_count() {
+        let rows = rows();
+        assert_eq!(neighbour(&rows, Some("a"), true, true).as_deref(), Some("c"));
+        assert_eq!(neighbour(&rows, Some("d"), false, true).as_deref(), Some("c"));
+        assert_eq!(neighbour(&rows, Some("c"), false, true), None);
+    }
+
+    #[test]
+    fn printable_keys_are_single_characters() {
+        assert!(is_printable("x") && is_printable("é") && is_printable("漢"));
+        assert!(!is_printable("Enter") && !is_printable("F5") && !is_printable(" "));
+    }
+}

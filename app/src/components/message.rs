@@ -1,0 +1,149 @@
+//! One message.
+
+use kez_client::event::UiEvent;
+use kez_client::view::{DeliveryState, MessageBody, MessageRow};
+use leptos::prelude::*;
+
+use crate::browser::{iso, time_label};
+use crate::components::delivery_mark::{DeliveryMark, state_name};
+use crate::components::message_text::MessageText;
+use crate::session::use_session;
+
+/// A row of the thread. Its words never change; its mark does.
+#[component]
+pub(crate) fn Message(
+    /// Whom the conversation is with.
+    handle: String,
+    /// The message as it first appeared.
+    first: MessageRow,
+    /// The message as it is now.
+    row: Memo<Option<MessageRow>>,
+    /// Whether it stands close under another one of the same sender.
+    continues: Memo<bool>,
+) -> impl IntoView {
+    let MessageRow { id, mine, body, state: first_state, at, .. } = first;
+    let state = Memo::new(move |_| row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
+    let error = Memo::new(move |_| row.with(|row| row.as_ref().and_then(|row| row.error.clone())));
+    let author = if mine { "You: ".to_owned() } else { format!("@{handle}: ") };
+    let element_id = format!("m-{id}");
+    let side = if mine { "message message-mine" } else { "message" };
+    view! {
+        <article
+            id=element_id
+            class=side
+            class:message-continues=move || continues.get()
+            data-state=move || state_name(state.get())
+        >
+            <span class="sr-only">{author}</span>
+            {body_view(body)}
+            <p class="message-meta">
+                <time datetime=iso(at)>{time_label(at)}</time>
+                <DeliveryMark state/>
+            </p>
+            {move || {
+                let (handle, id) = (handle.clone(), id.clone());
+                (state.get() == DeliveryState::Failed).then(|| view! { <FailedActions handle id error/> })
+            }}
+        </article>
+    }
+}
+
+fn body_view(body: MessageBody) -> AnyView {
+    let note = |text: String| view! { <p class="message-note">{text}</p> }.into_any();
+    match body {
+        MessageBody::Text { text } => view! { <MessageText text/> }.into_any(),
+        MessageBody::Unsupported => {
+            note("Unsupported message: a newer version of the app may show it.".to_owned())
+        }
+        MessageBody::Undecryptable { why } => note(format!("This message could not be read: {why}.")),
+        MessageBody::Malformed => {
+            note("This message could not be read: its contents make no sense.".to_owned())
+        }
+    }
+}
+
+/// What to do about a message that was not sent.
+#[component]
+fn FailedActions(handle: String, id: String, error: Memo<Option<String>>) -> impl IntoView {
+    let session = use_session();
+    let retry = {
+        let (handle, id) = (handle.clone(), id.clone());
+        move |_| session.send(UiEvent::RetryPressed { handle: handle.clone(), id: id.clone() })
+    };
+    let delete = move |_| session.send(UiEvent::DeletePressed { handle: handle.clone(), id: id.clone() });
+    view! {
+        <div class="message-failed">
+            <p>{move || error.get().unwrap_or_else(|| "Not sent".to_owned())}</p>
+            <button type="button" class="button-small" on:click=retry>"Retry"</button>
+            <button type="button" class="button-small" on:click=delete>"Delete"</button>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kez_client::view::{DeliveryState, MessageBody, MessageRow};
+    use kez_core::envelope::OpenError;
+    use leptos::prelude::*;
+
+    use super::{Message, MessageProps};
+
+    fn html(body: MessageBody, mine: bool, state: DeliveryState) -> String {
+        let owner = Owner::new();
+        owner.set();
+        let first = MessageRow {
+            id: "01".to_owned(),
+            mine,
+            body,
+            state,
+            at: 0,
+            missing_before: 0,
+            error: Some("The server did not answer".to_owned()).filter(|_| state == DeliveryState::Failed),
+        };
+        let held = first.clone();
+        let row = Memo::new(move |_| Some(held.clone()));
+        let continues = Memo::new(|_| false);
+        Message(MessageProps { handle: "bob".to_owned(), first, row, continues }).to_html()
+    }
+
+    #[test]
+    fn a_message_is_an_article_that_tells_its_state_and_time() {
+        let html = html(MessageBody::Text { text: "hello".to_owned() }, true, DeliveryState::Sent);
+        assert!(html.starts_with("<article") && html.contains("data-state=\"sent\""), "{html}");
+        assert!(
+            html.contains("<p class=\"message-text\" dir=\"auto\">hello</p>"),
+            "the words stand alone: {html}"
+        );
+        assert!(html.contains("datetime=\"1970-01-01T00:00:00Z\""), "{html}");
+        assert!(html.contains("<span class=\"sr-only\">Sent</span>"), "{html}");
+        assert!(!html.contains("Retry"), "{html}");
+    }
+
+    #[test]
+    fn a_failed_message_says_why_and_can_be_retried_or_deleted() {
+        let html = html(MessageBody::Text { text: "hello".to_owned() }, true, DeliveryState::Failed);
+        assert!(
+            html.contains("data-state=\"failed\"") && html.contains("The server did not answer"),
+            "{html}"
+        );
+        assert!(html.contains(">Retry</button>") && html.contains(">Delete</button>"), "{html}");
+    }
+
+    #[test]
+    fn an_unreadable_message_says_why() {
+        let why = OpenError::NotDecryptable;
+        let html = html(MessageBody::Undecryptable { why }, false, DeliveryState::Undecryptable);
+        assert!(html.contains("data-state=\"undecryptable\""), "{html}");
+        assert!(html.contains("This message could not be read: it could not be decrypted."), "{html}");
+    }
+
+    #[test]
+    fn nothing_in_a_row_is_inline_style_or_script() {
+        let html = html(
+            MessageBody::Text { text: "<script>1</script> style=".to_owned() },
+            false,
+            DeliveryState::Received,
+        );
+        assert!(!html.contains("<script") && !html.contains(" style=\""), "{html}");
+    }
+}

@@ -1,0 +1,58 @@
+//! Tells the client what this tab shows, so that what is on screen counts as read.
+
+use kez_client::event::UiEvent;
+use leptos::{ev, prelude::*};
+use leptos_router::hooks::use_location;
+
+use crate::browser::is_looked_at;
+use crate::session::use_session;
+
+/// Reports the conversation on screen and whether anybody looks at it, now and on every change.
+#[component]
+pub(crate) fn Presence() -> impl IntoView {
+    let session = use_session();
+    let who = use_who();
+    let looked_at = RwSignal::new(false);
+    Effect::new(move |_| {
+        looked_at.set(is_looked_at());
+        let update = move || looked_at.set(is_looked_at());
+        let listeners = [
+            window_event_listener(ev::focus, move |_| update()),
+            window_event_listener(ev::blur, move |_| update()),
+            window_event_listener(ev::visibilitychange, move |_| update()),
+            window_event_listener(ev::pageshow, move |_| update()),
+        ];
+        on_cleanup(move || listeners.into_iter().for_each(|listener| listener.remove()));
+    });
+    let looking = Memo::new(move |_| (who.get(), looked_at.get()));
+    Effect::new(move |_| {
+        let (at, visible) = looking.get();
+        session.send(UiEvent::Looking { at, visible });
+    });
+}
+
+/// The conversation in the address: what follows `/messages/`.
+pub(crate) fn use_who() -> Memo<Option<String>> {
+    let path = use_location().pathname;
+    Memo::new(move |_| path.with(|path| who_in(path)))
+}
+
+fn who_in(path: &str) -> Option<String> {
+    let who = path.strip_prefix("/messages/")?.trim_end_matches('/');
+    // A handle holds nothing that needs escaping but the `@` before a server's name, which some senders of links escape.
+    (!who.is_empty()).then(|| who.replace("%40", "@"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::who_in;
+
+    #[test]
+    fn the_address_names_the_conversation() {
+        assert_eq!(who_in("/messages/bob").as_deref(), Some("bob"));
+        assert_eq!(who_in("/messages/bob%40kez.lat").as_deref(), Some("bob@kez.lat"));
+        assert_eq!(who_in("/messages/"), None);
+        assert_eq!(who_in("/messages"), None);
+        assert_eq!(who_in("/settings"), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! The dialog that lists the shortcuts.
+
+use leptos::prelude::*;
+
+use crate::components::dialog::Dialog;
+
+const SHORTCUTS: [(&str, &str); 8] = [
+    ("Enter", "Send the message"),
+    ("Shift + Enter", "New line"),
+    ("Ctrl + K or ⌘ K", "Switch conversation"),
+    ("Alt + ↓", "Next conversation"),
+    ("Alt + ↑", "Previous conversation"),
+    ("Alt + Shift + ↓ or ↑", "Next or previous unread conversation"),
+    ("Esc", "Close what is on top"),
+    ("?", "Show this list"),
+];
+
+/// The list of shortcuts.
+#[component]
+pub(crate) fn ShortcutSheet(open: RwSignal<bool>) -> impl IntoView {
+    let on_close = Callback::new(move |()| open.set(false));
+    view! {
+        <Dialog id="shortcuts-title" title="Keyboard shortcuts" open on_close>
+            <dl class="shortcuts">
+                {SHORTCUTS
+                    .map(|(keys, what)| view! { <div><dt><kbd>{keys}</kbd></dt><dd>{what}</dd></div> })
+                    .into_iter()
+                    .collect_view()}
+            </dl>
+        </Dialog>
+    }
+}

@@ -1,0 +1,131 @@
+//! The open conversation: its heading, its messages, the composer.
+
+use kez_client::view::ThreadState;
+use leptos::prelude::*;
+
+use crate::components::composer::{Composer, ComposerSkeleton};
+use crate::components::connection_status::OfflineBanner;
+use crate::components::icon::{Glyph, Icon};
+use crate::components::verify_dialog::VerifyDialog;
+use crate::session::{Session, use_session};
+use key_changed::KeyChangedBanner;
+use log::MessageLog;
+
+mod items;
+mod key_changed;
+mod log;
+mod scroll;
+
+/// The conversation with `handle`, as it stands in the address.
+#[component]
+pub(crate) fn Thread(handle: String) -> impl IntoView {
+    let state = state_of(use_session(), handle.clone());
+    let body_of = handle.clone();
+    view! {
+        <main class="thread">
+            <ThreadHeader handle/>
+            {move || body(state.get(), &body_of)}
+        </main>
+    }
+}
+
+/// The state of the thread, or `Resolving` while the view still shows another one.
+fn state_of(session: Session, handle: String) -> Memo<ThreadState> {
+    Memo::new(move |_| {
+        session.thread.with(|thread| {
+            let thread = thread.as_ref().filter(|thread| thread.handle == handle);
+            thread.map_or(ThreadState::Resolving, |thread| thread.state)
+        })
+    })
+}
+
+fn body(state: ThreadState, handle: &str) -> AnyView {
+    let handle = handle.to_owned();
+    match state {
+        ThreadState::Resolving => view! { <ThreadBodySkeleton/> }.into_any(),
+        ThreadState::Ready => view! {
+            <MessageLog handle=handle.clone()/>
+            <KeyChangedBanner handle=handle.clone()/>
+            <OfflineBanner/>
+            <Composer handle/>
+        }
+        .into_any(),
+        ThreadState::NotFound => view! {
+            <p class="empty" role="alert">{format!("Nobody here has the handle @{handle}.")}</p>
+        }
+        .into_any(),
+        ThreadState::Unavailable => view! {
+            <p class="empty" role="alert">
+                {format!("@{handle} could not be looked up, or the server's answer does not prove who it is. It is tried again.")}
+            </p>
+        }
+        .into_any(),
+    }
+}
+
+#[component]
+fn ThreadHeader(handle: String) -> impl IntoView {
+    let session = use_session();
+    let verifying = RwSignal::new(false);
+    let verified = session.thread_part(|thread| thread.verified);
+    let ready = session.thread_part(|thread| thread.state == ThreadState::Ready);
+    view! {
+        <header class="thread-header">
+            <a class="button-quiet button-icon back" href="/messages" aria-label="Back">
+                <Icon of=Glyph::Back/>
+            </a>
+            <h2>{format!("@{handle}")}</h2>
+            {move || verified.get().then(|| view! {
+                <span class="verified"><Icon of=Glyph::ShieldCheck/>"Verified"</span>
+            })}
+            <button
+                type="button"
+                class="button-quiet verify"
+                aria-haspopup="dialog"
+                disabled=move || !ready.get()
+                on:click=move |_| verifying.set(true)
+            >
+                <Icon of=Glyph::Shield/>
+                "Verify"
+            </button>
+        </header>
+        <VerifyDialog handle open=verifying/>
+    }
+}
+
+/// What stands beside the list while no conversation is open.
+#[component]
+pub(crate) fn NoThread() -> impl IntoView {
+    view! {
+        <main class="thread thread-none">
+            <p class="empty">
+                "Choose a conversation, or start a new one. Press " <kbd>"?"</kbd> " for the keyboard shortcuts."
+            </p>
+        </main>
+    }
+}
+
+/// The shape of a conversation until the storage has answered: the same for everybody.
+#[component]
+pub(crate) fn ThreadSkeleton() -> impl IntoView {
+    view! {
+        <main class="thread" aria-busy="true">
+            <header class="thread-header">
+                <span class="skeleton skeleton-name"></span>
+            </header>
+            <ThreadBodySkeleton/>
+        </main>
+    }
+}
+
+#[component]
+fn ThreadBodySkeleton() -> impl IntoView {
+    view! {
+        <div class="log log-skeleton" aria-hidden="true">
+            <span class="skeleton skeleton-message"></span>
+            <span class="skeleton skeleton-message skeleton-mine"></span>
+            <span class="skeleton skeleton-message"></span>
+        </div>
+        <ComposerSkeleton/>
+    }
+}

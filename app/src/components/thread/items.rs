@@ -1,0 +1,124 @@
+//! What a thread consists of, from top to bottom: messages and the lines between them. Pure, so that it can be tested
+//! without a browser.
+
+use kez_client::view::MessageRow;
+
+/// Messages of one sender that are at most this far apart stand together, in seconds.
+const GROUP_SECONDS: u64 = 120;
+
+/// One piece of the thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// A new day begins; a moment of that day, Unix seconds.
+    Day(u64),
+    /// What follows had not been read when the thread was opened.
+    New,
+    /// So many messages of the sender never came.
+    Missing(u64),
+    /// A message. `continues` says that it stands close under one of the same sender.
+    Message { row: MessageRow, continues: bool },
+}
+
+/// The pieces with their names, which stay the same while older and newer messages come.
+///
+/// A message's time is its sender's word: a day line stands only where the time goes on to a later day, so that a wrong
+/// clock cannot fill the thread with lines.
+pub(super) fn items(
+    messages: &[MessageRow],
+    first_unread: Option<&str>,
+    day_of: impl Fn(u64) -> i64,
+) -> Vec<(String, Item)> {
+    let mut items = Vec::with_capacity(messages.len() + 8);
+    let mut day = i64::MIN;
+    let mut previous: Option<&MessageRow> = None;
+    for row in messages {
+        let before = items.len();
+        if day_of(row.at) > day {
+            day = day_of(row.at);
+            items.push((format!("day-{}", row.id), Item::Day(row.at)));
+        }
+        if first_unread == Some(&row.id) {
+            items.push(("new".to_owned(), Item::New));
+        }
+        if row.missing_before > 0 {
+            items.push((format!("missing-{}", row.id), Item::Missing(row.missing_before)));
+        }
+        let alone = items.len() > before;
+        let continues = !alone && previous.is_some_and(|previous| belong_together(previous, row));
+        items.push((row.id.clone(), Item::Message { row: row.clone(), continues }));
+        previous = Some(row);
+    }
+    items
+}
+
+fn belong_together(earlier: &MessageRow, later: &MessageRow) -> bool {
+    earlier.mine == later.mine && earlier.at.abs_diff(later.at) <= GROUP_SECONDS
+}
+
+#[cfg(test)]
+mod tests {
+    use kez_client::view::{DeliveryState, MessageBody, MessageRow};
+
+    use super::{Item, items};
+
+    const DAY: u64 = 86_400;
+
+    fn row(id: &str, mine: bool, at: u64) -> MessageRow {
+        MessageRow {
+            id: id.to_owned(),
+            mine,
+            body: MessageBody::Text { text: id.to_owned() },
+            state: if mine { DeliveryState::Sent } else { DeliveryState::Received },
+            at,
+            missing_before: 0,
+            error: None,
+        }
+    }
+
+    /// One letter a piece: D, N, X for lines, M for a message, m for one that continues a group.
+    fn shape(messages: &[MessageRow], first_unread: Option<&str>) -> String {
+        let letter = |(_, item): (String, Item)| match item {
+            Item::Day(_) => 'D',
+            Item::New => 'N',
+            Item::Missing(_) => 'X',
+            Item::Message { continues: false, .. } => 'M',
+            Item::Message { continues: true, .. } => 'm',
+        };
+        items(messages, first_unread, |at| (at / DAY) as i64).into_iter().map(letter).collect()
+    }
+
+    #[test]
+    fn one_sender_within_two_minutes_is_one_group() {
+        let messages = [row("a", true, 0), row("b", true, 120), row("c", true, 241), row("d", false, 242)];
+        assert_eq!(shape(&messages, None), "DMmMM");
+    }
+
+    #[test]
+    fn a_line_parts_a_group() {
+        let mut messages = [row("a", false, 0), row("b", false, 1), row("c", false, 2)];
+        messages[2].missing_before = 2;
+        assert_eq!(shape(&messages, Some("b")), "DMNMXM");
+    }
+
+    #[test]
+    fn a_day_line_stands_only_where_time_goes_on() {
+        let messages =
+            [row("a", true, DAY), row("b", false, 5), row("c", true, DAY + 1), row("d", true, 2 * DAY)];
+        assert_eq!(shape(&messages, None), "DMMMDM");
+    }
+
+    #[test]
+    fn older_messages_leave_the_names_of_the_others_alone() {
+        let all = [row("a", true, 0), row("b", true, DAY), row("c", true, 2 * DAY)];
+        let names = |messages: &[MessageRow]| -> Vec<String> {
+            items(messages, Some("b"), |at| (at / DAY) as i64).into_iter().map(|(name, _)| name).collect()
+        };
+        let newer = names(&all[1..]);
+        assert!(names(&all).ends_with(&newer));
+    }
+
+    #[test]
+    fn nothing_makes_nothing() {
+        assert_eq!(shape(&[], Some("a")), "");
+    }
+}

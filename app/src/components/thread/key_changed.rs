@@ -1,0 +1,31 @@
+//! The banner that stands between a changed key and the next message.
+
+use kez_client::event::UiEvent;
+use leptos::prelude::*;
+
+use crate::components::icon::{Glyph, Icon};
+use crate::session::use_session;
+
+/// Says that the key behind the handle has changed, and asks.
+#[component]
+pub(super) fn KeyChangedBanner(handle: String) -> impl IntoView {
+    let session = use_session();
+    let key_changed = session.thread_part(|thread| thread.key_changed);
+    move || {
+        let handle = handle.clone();
+        key_changed.get().then(move || {
+            let text = format!(
+                "The key of @{handle} has changed. That happens with a new account under the same handle, and also when \
+                 somebody tries to read along. Ask @{handle} in another way before you go on."
+            );
+            let accept = move |_| session.send(UiEvent::NewKeyAccepted { handle: handle.clone() });
+            view! {
+                <div class="banner banner-bad" role="alert">
+                    <Icon of=Glyph::Alert/>
+                    <p>{text}</p>
+                    <button type="button" class="button" on:click=accept>"Accept new key"</button>
+                </div>
+            }
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! The messages of a thread.
+
+use leptos::{html, prelude::*};
+
+use super::items::{Item, items};
+use super::scroll::use_scroll;
+use crate::browser::{day_label, day_of, iso};
+use crate::components::icon::{Glyph, Icon};
+use crate::components::message::Message;
+use crate::keyed::{Keyed, keyed};
+use crate::session::use_session;
+
+/// The id of the line above what was unread when the thread was opened.
+pub(super) const NEW_LINE_ID: &str = "new-messages";
+
+/// The log "Messages with @handle", and the way down when one has scrolled up.
+#[component]
+pub(super) fn MessageLog(handle: String) -> impl IntoView {
+    let session = use_session();
+    let node = NodeRef::<html::Div>::new();
+    let scroll = use_scroll(node, handle.clone());
+    let first_unread = session.thread_part(|thread| thread.first_unread.clone());
+    let has_older = session.thread_part(|thread| thread.has_older);
+    let list = keyed(move || {
+        session.messages.with(|messages| first_unread.with(|first| items(messages, first.as_deref(), day_of)))
+    });
+    let is_empty = Memo::new(move |_| session.messages.with(Vec::is_empty));
+    let label = format!("Messages with @{handle}");
+    let row_handle = StoredValue::new(handle);
+    view! {
+        <div class="log-frame">
+            <div node_ref=node class="log" role="log" aria-label=label tabindex="0" on:scroll=move |_| scroll.on_scroll()>
+                {move || has_older.get().then(|| view! { <p class="line">"Loading earlier messages…"</p> })}
+                {move || is_empty.get().then(|| view! {
+                    <p class="empty">"No messages yet. What you write here only the two of you can read."</p>
+                })}
+                <For each=move || list.get() key=|item| item.key.clone() let:item>
+                    {piece(item, row_handle)}
+                </For>
+            </div>
+            <Show when=move || !scroll.at_bottom.get()>
+                <button type="button" class="jump" on:click=move |_| scroll.to_bottom()>
+                    <Icon of=Glyph::Down/>
+                    "Jump to latest"
+                    {move || match scroll.behind.get() {
+                        0 => None,
+                        count => Some(view! { <span class="badge">{count}<span class="sr-only">" new"</span></span> }),
+                    }}
+                </button>
+            </Show>
+        </div>
+    }
+}
+
+/// A piece never changes its kind, only what it says.
+fn piece(item: Keyed<Item>, handle: StoredValue<String>) -> AnyView {
+    let value = RwSignal::from(item.value);
+    match value.get_untracked() {
+        Item::Day(at) => {
+            view! { <p class="line line-day"><time datetime=iso(at)>{day_label(at)}</time></p> }.into_any()
+        }
+        Item::New => view! { <p class="line line-new" id=NEW_LINE_ID>"New messages"</p> }.into_any(),
+        Item::Missing(_) => {
+            view! { <p class="line line-missing">{move || missing(&value.get())}</p> }.into_any()
+        }
+        Item::Message { .. } => {
+            let row = Memo::new(move |old| match value.get() {
+                Item::Message { row, .. } => Some(row),
+                _ => old.cloned().flatten(),
+            });
+            let continues = Memo::new(move |_| matches!(value.get(), Item::Message { continues: true, .. }));
+            row.get_untracked()
+                .map(|first| view! { <Message handle=handle.get_value() first row continues/> })
+                .into_any()
+        }
+    }
+}
+
+fn missing(item: &Item) -> String {
+    match item {
+        Item::Missing(1) => "1 message missing".to_owned(),
+        Item::Missing(count) => format!("{count} messages missing"),
+        _ => String::new(),
+    }
+}

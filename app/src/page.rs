@@ -1,0 +1,116 @@
+//! The pages by name: path, title and description. Shared by the server, which renders them, and by the browser.
+
+/// A page whose HTML is the same for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Page {
+    /// `/`
+    Home,
+    /// `/join`
+    Join,
+    /// `/restore`
+    Restore,
+    /// `/messages`, without a conversation.
+    Messages,
+    /// `/messages/{who}`, whoever that is.
+    Thread,
+    /// `/settings`
+    Settings,
+    /// `/security`
+    Security,
+    /// Any other path.
+    NotFound,
+}
+
+impl Page {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Home,
+        Self::Join,
+        Self::Restore,
+        Self::Messages,
+        Self::Thread,
+        Self::Settings,
+        Self::Security,
+        Self::NotFound,
+    ];
+
+    /// The page under a path; [`Page::NotFound`] when there is none. Profiles (`/u/{handle}`) are not among them.
+    pub fn at(path: &str) -> Self {
+        match path.trim_end_matches('/') {
+            "" => Self::Home,
+            "/join" => Self::Join,
+            "/restore" => Self::Restore,
+            "/messages" => Self::Messages,
+            "/settings" => Self::Settings,
+            "/security" => Self::Security,
+            other => match other.strip_prefix("/messages/") {
+                Some(who) if !who.contains('/') => Self::Thread,
+                _ => Self::NotFound,
+            },
+        }
+    }
+
+    /// A path under which the page stands.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Home => "/",
+            Self::Join => "/join",
+            Self::Restore => "/restore",
+            Self::Messages => "/messages",
+            Self::Thread => "/messages/-",
+            Self::Settings => "/settings",
+            Self::Security => "/security",
+            Self::NotFound => "/-",
+        }
+    }
+
+    /// The document's title.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Home => "KEZ Chat: messages only the two of you can read",
+            Self::Join => "Create account · KEZ Chat",
+            Self::Restore => "Restore account · KEZ Chat",
+            Self::Messages | Self::Thread => "KEZ Chat",
+            Self::Settings => "Settings · KEZ Chat",
+            Self::Security => "Security · KEZ Chat",
+            Self::NotFound => "Not found · KEZ Chat",
+        }
+    }
+
+    /// One sentence for search engines and link previews.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Home => {
+                "An end-to-end encrypted messenger. Your keys stay in your browser; the server stores only what it \
+                 cannot read."
+            }
+            Self::Join => "Choose a handle and create an account. No phone number, no e-mail address.",
+            Self::Restore => "Bring your account back with its 24-word recovery phrase.",
+            Self::Messages | Self::Thread => "Your conversations, readable only in this browser.",
+            Self::Settings => "Your keys, the appearance and the storage of KEZ Chat in this browser.",
+            Self::Security => "What the server sees, what it does not, and what KEZ Chat verifies.",
+            Self::NotFound => "There is no page at this address.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Page;
+
+    #[test]
+    fn every_page_is_found_under_its_own_path() {
+        for page in Page::ALL {
+            assert_eq!(Page::at(page.path()), page);
+        }
+    }
+
+    #[test]
+    fn all_conversations_share_one_page() {
+        assert_eq!(Page::at("/messages/bob"), Page::Thread);
+        assert_eq!(Page::at("/messages/bob@kez.lat"), Page::Thread);
+        assert_eq!(Page::at("/messages/"), Page::Messages);
+        assert_eq!(Page::at("/messages/a/b"), Page::NotFound);
+        assert_eq!(Page::at("/elsewhere"), Page::NotFound);
+    }
+}

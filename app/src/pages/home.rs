@@ -1,0 +1,65 @@
+//! `/`: what KEZ Chat is, on one screen.
+
+use leptos::prelude::*;
+
+use crate::browser::use_title;
+use crate::components::account_gate::{Stage, stage_of};
+use crate::components::site_header::SiteHeader;
+use crate::page::Page;
+use crate::session::use_session;
+
+/// The landing page. Reads well without JavaScript; with an account in this browser it leads to the messages.
+#[component]
+pub(crate) fn Home() -> impl IntoView {
+    use_title(Page::Home.title());
+    view! {
+        <div class="page">
+            <SiteHeader/>
+            <main class="home">
+                <h1>"Messages only the two of you can read"</h1>
+                <p class="lead">
+                    "KEZ Chat encrypts every message in your browser before it leaves. The server passes on what it cannot \
+                     open, and it never holds your keys."
+                </p>
+                <Ways/>
+                <ul class="points">
+                    <li>
+                        <h2>"Your key is your account"</h2>
+                        <p>"No phone number, no e-mail address. A key made in your browser, and 24 words that bring it back."</p>
+                    </li>
+                    <li>
+                        <h2>"What the server cannot do"</h2>
+                        <p>"Read your messages, write in your name, or swap a key without your seeing it."</p>
+                    </li>
+                    <li>
+                        <h2>"What it does see"</h2>
+                        <p>
+                            "Who writes to whom, when, and roughly how much. "
+                            <a href="/security">"All of it in plain words"</a>
+                            "."
+                        </p>
+                    </li>
+                </ul>
+            </main>
+        </div>
+    }
+}
+
+/// The ways in: to the messages when there is an account here, else to getting one.
+#[component]
+fn Ways() -> impl IntoView {
+    let stage = stage_of(use_session());
+    let has_account = Memo::new(move |_| matches!(stage.get(), Stage::Open | Stage::Locked));
+    view! {
+        <p class="actions">
+            {move || if has_account.get() {
+                view! { <a class="button button-primary" href="/messages">"Open messages"</a> }.into_any()
+            } else {
+                view! {
+                    <a class="button button-primary" href="/join">"Create account"</a>
+                    <a class="button" href="/restore">"Restore account"</a>
+                }.into_any()
+            }}
+        </p>
+    }
+}

@@ -1,0 +1,89 @@
+//! `/join`: a handle, the recovery phrase, three of its words, a passphrase or none.
+
+use kez_client::event::UiEvent;
+use kez_client::view::{AccountView, JoinStep, JoinView};
+use leptos::prelude::*;
+use leptos_router::hooks::use_navigate;
+
+use crate::browser::use_title;
+use crate::components::account_gate::{Stage, stage_of};
+use crate::components::site_header::SiteHeader;
+use crate::page::Page;
+use crate::session::{Session, use_session};
+use confirm_step::ConfirmStep;
+use handle_step::HandleStep;
+use passphrase_step::PassphraseStep;
+use phrase_step::PhraseStep;
+
+mod confirm_step;
+mod handle_step;
+mod passphrase_step;
+mod phrase_step;
+
+/// The steps to an account.
+#[component]
+pub(crate) fn Join() -> impl IntoView {
+    use_title(Page::Join.title());
+    use_leave_when_open();
+    let session = use_session();
+    let step = Memo::new(move |_| join_view(session, |join| join.step.clone()).unwrap_or_default());
+    view! {
+        <div class="page">
+            <SiteHeader/>
+            <main class="prose narrow">
+                <h1>"Create account"</h1>
+                <p class="hint">{move || format!("Step {} of 4", number(&step.get()))}</p>
+                {move || match step.get() {
+                    JoinStep::Handle => view! { <HandleStep/> }.into_any(),
+                    JoinStep::Phrase { words } => view! { <PhraseStep words/> }.into_any(),
+                    JoinStep::Confirm { positions } => view! { <ConfirmStep positions/> }.into_any(),
+                    JoinStep::Passphrase => view! { <PassphraseStep/> }.into_any(),
+                }}
+            </main>
+        </div>
+    }
+}
+
+/// Goes to the messages once an account is here.
+pub(crate) fn use_leave_when_open() {
+    let stage = stage_of(use_session());
+    let navigate = use_navigate();
+    Effect::new(move |_| {
+        if matches!(stage.get(), Stage::Open | Stage::Locked) {
+            navigate("/messages", leptos_router::NavigateOptions { replace: true, ..Default::default() });
+        }
+    });
+}
+
+/// A part of what is known of joining; `None` while the storage has not answered or an account is here.
+fn join_view<T>(session: Session, part: impl Fn(&JoinView) -> T) -> Option<T> {
+    session.account.with(|account| match account {
+        AccountView::None { join, .. } => Some(part(join)),
+        _ => None,
+    })
+}
+
+fn error_of(session: Session) -> Signal<Option<String>> {
+    Signal::derive(move || join_view(session, |join| join.error.clone()).flatten())
+}
+
+fn busy_of(session: Session) -> Signal<bool> {
+    Signal::derive(move || join_view(session, |join| join.busy).unwrap_or(true))
+}
+
+fn number(step: &JoinStep) -> u8 {
+    match step {
+        JoinStep::Handle => 1,
+        JoinStep::Phrase { .. } => 2,
+        JoinStep::Confirm { .. } => 3,
+        JoinStep::Passphrase => 4,
+    }
+}
+
+#[component]
+fn BackButton() -> impl IntoView {
+    let session = use_session();
+    view! {
+        <button type="button" class="button" on:click=move |_| session.send(UiEvent::JoinBack)>"Back"</button>
+    }
+}

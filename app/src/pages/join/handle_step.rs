@@ -1,0 +1,65 @@
+//! Step 1: the handle.
+
+use std::time::Duration;
+
+use kez_client::event::UiEvent;
+use kez_client::view::Availability;
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::{ev, html, prelude::*};
+
+use super::{busy_of, error_of, join_view};
+use crate::components::field::{ErrorText, Field};
+use crate::components::handle_check::HandleCheck;
+use crate::session::use_session;
+
+/// How long after the last key the server is asked.
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[component]
+pub(super) fn HandleStep() -> impl IntoView {
+    let session = use_session();
+    let node = NodeRef::<html::Input>::new();
+    let typed = RwSignal::new(join_view(session, |join| join.handle.clone()).unwrap_or_default());
+    let known = Memo::new(move |_| {
+        join_view(session, |join| (join.handle.clone(), join.availability.clone())).unwrap_or_default()
+    });
+    let availability = Signal::derive(move || {
+        let (handle, availability) = known.get();
+        if typed.with(|typed| *typed == handle) { availability } else { Availability::Checking }
+    });
+    let busy = busy_of(session);
+    let cannot_go = move || busy.get() || availability.get() != Availability::Available;
+    Effect::new(move |_| {
+        // The step came back: the field shows what was chosen.
+        if let Some(field) = node.get() {
+            field.set_value(&typed.get_untracked());
+        }
+    });
+    let timer = StoredValue::new(None::<TimeoutHandle>);
+    let on_input = Callback::new(move |text: String| {
+        typed.set(text.clone());
+        if let Some(Some(earlier)) = timer.try_update_value(Option::take) {
+            earlier.clear();
+        }
+        let report = move || session.send(UiEvent::HandleTyped { text });
+        timer.set_value(set_timeout_with_handle(report, PAUSE).ok());
+    });
+    let go_on = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        if !cannot_go() {
+            session.send(UiEvent::HandleChosen);
+        }
+    };
+    view! {
+        <form class="stack" on:submit=go_on>
+            <p>"Your handle is how people find you. It is public, and it stays yours."</p>
+            <Field label="Handle" id="join-handle" node disabled=busy described_by="join-handle-check" on_input/>
+            <HandleCheck id="join-handle-check" availability/>
+            <ErrorText text=error_of(session)/>
+            <p class="actions">
+                <button type="submit" class="button button-primary" disabled=cannot_go>"Continue"</button>
+            </p>
+            <p class="hint">"Have an account? " <a href="/restore">"Restore account"</a></p>
+        </form>
+    }
+}

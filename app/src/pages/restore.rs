@@ -1,0 +1,93 @@
+//! `/restore`: the 24 words bring an account back.
+
+use kez_client::event::UiEvent;
+use kez_client::secret::Secret;
+use kez_client::view::{AccountView, RestoreView};
+use leptos::{ev, html, prelude::*};
+
+use crate::browser::use_title;
+use crate::components::field::{ErrorText, Field, text_of};
+use crate::components::site_header::SiteHeader;
+use crate::page::Page;
+use crate::pages::join::use_leave_when_open;
+use crate::session::{Session, use_session};
+
+/// The form for the recovery phrase.
+#[component]
+pub(crate) fn Restore() -> impl IntoView {
+    use_title(Page::Restore.title());
+    use_leave_when_open();
+    view! {
+        <div class="page">
+            <SiteHeader/>
+            <main class="prose narrow">
+                <h1>"Restore account"</h1>
+                <p>
+                    "Type the 24 words of your recovery phrase. Your handle, and the messages that the server still keeps for \
+                     you, come back with it."
+                </p>
+                <RestoreForm/>
+                <p class="hint">"No account yet? " <a href="/join">"Create account"</a></p>
+            </main>
+        </div>
+    }
+}
+
+#[component]
+fn RestoreForm() -> impl IntoView {
+    let session = use_session();
+    let phrase = NodeRef::<html::Textarea>::new();
+    let passphrase = NodeRef::<html::Input>::new();
+    let busy = Signal::derive(move || restore_view(session, |restore| restore.busy).unwrap_or(true));
+    let error = Signal::derive(move || restore_view(session, |restore| restore.error.clone()).flatten());
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        let words = phrase.get_untracked().map(|field| field.value()).unwrap_or_default();
+        if !busy.get_untracked() {
+            session.send(UiEvent::RestoreSubmitted {
+                phrase: Secret::new(words),
+                passphrase: Secret::new(text_of(passphrase)),
+            });
+        }
+    };
+    view! {
+        <form class="stack" on:submit=submit>
+            <div class="field">
+                <label for="restore-phrase">"Recovery phrase"</label>
+                <textarea
+                    node_ref=phrase
+                    id="restore-phrase"
+                    rows="4"
+                    autocomplete="off"
+                    autocapitalize="none"
+                    spellcheck="false"
+                    disabled=move || busy.get()
+                ></textarea>
+            </div>
+            <Field
+                label="Passphrase"
+                id="restore-passphrase"
+                node=passphrase
+                secret=true
+                autocomplete="new-password"
+                disabled=busy
+                described_by="restore-passphrase-hint"
+            />
+            <p id="restore-passphrase-hint" class="hint">
+                "A new one for this browser, or leave it empty. It encrypts what is stored here."
+            </p>
+            <ErrorText text=error/>
+            <p class="actions">
+                <button type="submit" class="button button-primary" disabled=move || busy.get()>"Restore account"</button>
+            </p>
+        </form>
+    }
+}
+
+/// A part of what is known of restoring; `None` while the storage has not answered or an account is here.
+fn restore_view<T>(session: Session, part: impl Fn(&RestoreView) -> T) -> Option<T> {
+    session.account.with(|account| match account {
+        AccountView::None { restore, .. } => Some(part(restore)),
+        _ => None,
+    })
+}

@@ -1,0 +1,102 @@
+//! `/security`: what the server sees and what it does not, in plain words.
+
+use leptos::prelude::*;
+
+use crate::browser::use_title;
+use crate::components::site_header::SiteHeader;
+use crate::page::Page;
+
+/// The page that says what KEZ Chat protects, and what it does not.
+#[component]
+pub(crate) fn Security() -> impl IntoView {
+    use_title(Page::Security.title());
+    view! {
+        <div class="page">
+            <SiteHeader/>
+            <main class="prose">
+                <h1>"Security, in plain words"</h1>
+                <p class="lead">"What this server can see, what it cannot, and where the limits are."</p>
+                <CannotSee/>
+                <CanSee/>
+                <Verified/>
+                <Limits/>
+            </main>
+        </div>
+    }
+}
+
+#[component]
+fn CannotSee() -> impl IntoView {
+    view! {
+        <section>
+            <h2>"What the server cannot see"</h2>
+            <ul>
+                <li>"The text of your messages. It is encrypted in your browser for the one person you write to."</li>
+                <li>"Your secret key and your recovery phrase. They never leave your browser."</li>
+                <li>"Your drafts, and how you named or verified your contacts."</li>
+                <li>"The exact length of a message: messages are padded to a few sizes."</li>
+            </ul>
+        </section>
+    }
+}
+
+#[component]
+fn CanSee() -> impl IntoView {
+    view! {
+        <section>
+            <h2>"What the server can see"</h2>
+            <ul>
+                <li>"Your handle, your public key, and when you registered. These are public."</li>
+                <li>"Which key wrote to which, when, and roughly how much."</li>
+                <li>"When you are connected, and the network address that you connect from."</li>
+            </ul>
+            <p>"It keeps the encrypted messages, so that they wait for you and come back when you restore your account."</p>
+        </section>
+    }
+}
+
+#[component]
+fn Verified() -> impl IntoView {
+    view! {
+        <section>
+            <h2>"What is verified"</h2>
+            <ul>
+                <li>"Every message carries its sender's signature. A changed or forged one is shown as unreadable, with the reason."</li>
+                <li>
+                    "A handle belongs to a key because that key signed for it. Your browser checks this before the first \
+                     message and then remembers the key."
+                </li>
+                <li>"If the key behind a handle changes, the conversation stops and asks you."</li>
+                <li>"Messages are counted. If the server drops one, the next one shows the gap."</li>
+            </ul>
+            <p>
+                "At the first contact your browser has to take the server's word for which key is whose. Compare the safety \
+                 number, under Verify in a conversation, and you no longer have to."
+            </p>
+        </section>
+    }
+}
+
+#[component]
+fn Limits() -> impl IntoView {
+    view! {
+        <section>
+            <h2>"Limits"</h2>
+            <ul>
+                <li>
+                    "No forward secrecy yet. Whoever gets your recovery phrase or secret key can read your past messages too, \
+                     if they also have the encrypted copies."
+                </li>
+                <li>
+                    "A web app comes from its server each time. A server that turns bad could send you a changed app. If that \
+                     is a danger for you, run your own server or a copy of the app that you checked."
+                </li>
+                <li>
+                    "Without a passphrase, whoever can open this browser profile can open your messages. With one, they need \
+                     the passphrase as well."
+                </li>
+                <li>"Nothing protects messages on a device that somebody else controls."</li>
+            </ul>
+        </section>
+    }
+}

@@ -1,0 +1,103 @@
+//! The one context of the app: the parts of the view as signals, and the way to say what a person did.
+
+use kez_client::event::UiEvent;
+use kez_client::view::{
+    AccountView, Connection, ConversationRow, MessageRow, NewConversation, Notice, StorageView, ThreadView,
+    View,
+};
+use leptos::prelude::*;
+
+type Sender = Box<dyn Fn(UiEvent)>;
+
+/// What the components share. Each part of the view is a signal of its own, which changes only when that part does.
+#[derive(Clone, Copy)]
+pub struct Session {
+    pub(crate) account: RwSignal<AccountView>,
+    pub(crate) connection: RwSignal<Connection>,
+    pub(crate) conversations: RwSignal<Vec<ConversationRow>>,
+    pub(crate) unread: RwSignal<u64>,
+    /// The open conversation without its messages.
+    pub(crate) thread: RwSignal<Option<ThreadView>>,
+    /// The messages of the open conversation.
+    pub(crate) messages: RwSignal<Vec<MessageRow>>,
+    pub(crate) new_conversation: RwSignal<NewConversation>,
+    pub(crate) notice: RwSignal<Option<Notice>>,
+    pub(crate) storage: RwSignal<StorageView>,
+    sender: Option<StoredValue<Sender, LocalStorage>>,
+}
+
+impl Session {
+    /// A session whose events go to `send`. Browser only: `send` stays on the thread that made it.
+    pub fn new(send: impl Fn(UiEvent) + 'static) -> Self {
+        let sender: Sender = Box::new(send);
+        Self { sender: Some(StoredValue::new_local(sender)), ..Self::idle() }
+    }
+
+    /// A session that shows the default view, whose events go nowhere: what the server renders.
+    pub fn idle() -> Self {
+        Self {
+            account: RwSignal::default(),
+            connection: RwSignal::default(),
+            conversations: RwSignal::default(),
+            unread: RwSignal::default(),
+            thread: RwSignal::default(),
+            messages: RwSignal::default(),
+            new_conversation: RwSignal::default(),
+            notice: RwSignal::default(),
+            storage: RwSignal::default(),
+            sender: None,
+        }
+    }
+
+    /// Shows a new view. Parts that did not change are not touched.
+    pub fn set_view(&self, view: View) {
+        let View {
+            account,
+            connection,
+            conversations,
+            unread,
+            mut thread,
+            new_conversation,
+            notice,
+            storage,
+        } = view;
+        let messages = thread.as_mut().map(|thread| std::mem::take(&mut thread.messages)).unwrap_or_default();
+        set_if_changed(self.account, account);
+        set_if_changed(self.connection, connection);
+        set_if_changed(self.conversations, conversations);
+        set_if_changed(self.unread, unread);
+        // Rows first: whoever mounts for another thread must find the messages that belong to it.
+        set_if_changed(self.messages, messages);
+        set_if_changed(self.thread, thread);
+        set_if_changed(self.new_conversation, new_conversation);
+        set_if_changed(self.notice, notice);
+        set_if_changed(self.storage, storage);
+    }
+
+    /// Reports what a person did.
+    pub(crate) fn send(&self, event: UiEvent) {
+        if let Some(sender) = self.sender {
+            sender.with_value(|send| send(event));
+        }
+    }
+
+    /// A value derived from the open conversation, or the default without one.
+    pub(crate) fn thread_part<T>(&self, part: impl Fn(&ThreadView) -> T + Send + Sync + 'static) -> Memo<T>
+    where
+        T: Default + PartialEq + Send + Sync + 'static,
+    {
+        let thread = self.thread;
+        Memo::new(move |_| thread.with(|thread| thread.as_ref().map(&part).unwrap_or_default()))
+    }
+}
+
+/// The session of this app.
+pub(crate) fn use_session() -> Session {
+    use_context().unwrap_or_else(Session::idle)
+}
+
+fn set_if_changed<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
+    if signal.with_untracked(|old| *old != value) {
+        signal.set(value);
+    }
+}

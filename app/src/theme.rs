@@ -1,0 +1,49 @@
+//! Light or dark. `public/theme.js` applies the choice before the first paint; here it is read and changed.
+
+use leptos::prelude::*;
+
+/// The key in the browser's local storage, shared with `public/theme.js`.
+const KEY: &str = "kez-theme";
+
+/// What a person chose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Theme {
+    /// As the system says.
+    #[default]
+    Auto,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
+
+    /// The stored name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    /// The choice of this browser. Browser only.
+    pub(crate) fn load() -> Self {
+        let stored = storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
+        Self::ALL.into_iter().find(|theme| Some(theme.name()) == stored.as_deref()).unwrap_or_default()
+    }
+
+    /// Applies the choice at once and for the next visits. A browser that refuses storage forgets it.
+    pub(crate) fn choose(self) {
+        if let Some(root) = document().document_element() {
+            let _ = root.set_attribute("data-theme", self.name());
+        }
+        if let Some(storage) = storage() {
+            let _ = storage.set_item(KEY, self.name());
+        }
+    }
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
