@@ -7,10 +7,13 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::process::load_average;
+use crate::server::Options;
 
 /// All that one run measured.
 #[derive(Serialize)]
 pub(crate) struct Report {
+    /// What was sent, and how much.
+    settings: Options,
     /// How many cores the machine has.
     cores: usize,
     /// Load averages of the machine before the run.
@@ -88,12 +91,13 @@ impl Figure {
 
 impl Report {
     /// A report without figures; reads the load of the machine.
-    pub(crate) fn start() -> Result<Self, Failure> {
+    pub(crate) fn start(settings: &Options) -> Result<Self, Failure> {
         let cores = std::thread::available_parallelism()?.get();
         let (load_before, load_after) = (load_average()?, String::new());
         println!("{cores} cores, load {load_before}\n");
         println!("{:<42} {:>9} {:>9} {:>9} {:>9}", "1 KiB messages", "server", "writer", "echo", "goal");
-        Ok(Self { cores, load_before, load_after, figures: Vec::new() })
+        let settings = settings.clone();
+        Ok(Self { settings, cores, load_before, load_after, figures: Vec::new() })
     }
 
     /// Prints the figures and keeps them.

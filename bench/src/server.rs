@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::people::{self, Person, Sealed};
@@ -22,17 +23,20 @@ const LIVE_RATE: u32 = 500;
 const ONLINE_FROM: usize = 10_000;
 const IDLE_FROM: usize = 20_000;
 
-/// Settings of the run.
-#[derive(Debug, Args)]
+/// Settings of the run; the report repeats those that the figures depend on.
+#[derive(Clone, Debug, Args, Serialize)]
 pub(crate) struct Options {
     /// The server's release binary [default: beside this program]
     #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
     server_bin: Option<PathBuf>,
     /// Where the databases go: a directory on the disk to measure [default: beside this program]
     #[arg(long, value_name = "DIRECTORY")]
+    #[serde(skip)]
     dir: Option<PathBuf>,
     /// Writes the figures to this file too.
     #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
     json: Option<PathBuf>,
     /// How many people send at once, to as many recipients.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -58,7 +62,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
         return Err(Failure::OpenFiles { wanted, allowed });
     }
     let load = Load::prepare(options)?;
-    let mut report = Report::start()?;
+    let mut report = Report::start(options)?;
     let limits = Limits::start(&binary, &directory).await?;
     load.store(&limits, &mut report).await?;
     load.drain(&limits, &mut report).await?;

@@ -95,7 +95,8 @@ async fn live(
     Path(inbox): Path<i64>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    upgrade.on_upgrade(move |socket| forward(writer, inbox, socket))
+    // The default, 128 KiB for each connection, would be no limit of the machine.
+    upgrade.read_buffer_size(4096).on_upgrade(move |socket| forward(writer, inbox, socket))
 }
 
 /// Sends every frame of the inbox until one side ends.
