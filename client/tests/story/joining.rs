@@ -1,0 +1,138 @@
+//! Joining.
+
+use kez_client::event::UiEvent;
+use kez_client::secret::Secret;
+use kez_client::view::{AccountView, Availability, JoinStep, JoinView};
+
+use crate::sim::World;
+
+fn join(world: &World, who: &'static str) -> JoinView {
+    let AccountView::None { join, .. } = world.view(who).account else { panic!("not joining") };
+    join
+}
+
+fn open_handle(world: &World, who: &'static str) -> String {
+    let AccountView::Open(me) = world.view(who).account else { panic!("not open: {:?}", world.view(who).account) };
+    me.handle
+}
+
+fn type_handle(world: &mut World, who: &'static str, text: &str) -> Availability {
+    world.ui(who, UiEvent::HandleTyped { text: text.into() });
+    world.run(500);
+    join(world, who).availability
+}
+
+#[test]
+fn a_handle_is_checked_while_it_is_typed() {
+    let mut world = World::new(1);
+    world.join("alice", "");
+    world.open("bob");
+    world.run(500);
+    assert_eq!(type_handle(&mut world, "bob", ""), Availability::Empty);
+    assert!(matches!(type_handle(&mut world, "bob", "b"), Availability::Refused { reason } if reason.contains('3')));
+    assert!(matches!(type_handle(&mut world, "bob", "admin"), Availability::Refused { .. }));
+    assert_eq!(type_handle(&mut world, "bob", "alice"), Availability::Taken);
+    world.ui("bob", UiEvent::HandleChosen);
+    assert_eq!(join(&world, "bob").step, JoinStep::Handle, "a taken handle goes no further");
+    assert_eq!(type_handle(&mut world, "bob", "bob"), Availability::Available);
+}
+
+#[test]
+fn wrong_words_are_named() {
+    let mut world = World::new(1);
+    world.open("bob");
+    world.run(500);
+    type_handle(&mut world, "bob", "bob");
+    world.ui("bob", UiEvent::HandleChosen);
+    world.ui("bob", UiEvent::PhraseSeen);
+    let JoinStep::Confirm { positions } = world.join_step("bob") else { panic!("not asked back") };
+    world.ui("bob", UiEvent::PhraseConfirmed { words: vec![Secret::new("wrong"); 3] });
+    assert!(join(&world, "bob").error.unwrap().contains(&positions[0].to_string()));
+    assert_eq!(world.join_step("bob"), JoinStep::Confirm { positions });
+    world.ui("bob", UiEvent::JoinBack);
+    assert!(matches!(world.join_step("bob"), JoinStep::Phrase { .. }));
+}
+
+#[test]
+fn a_lost_answer_and_a_reload_make_one_account() {
+    for lost in ["request", "answer"] {
+        let mut world = World::new(1);
+        world.open("alice");
+        world.run(500);
+        type_handle(&mut world, "alice", "alice");
+        match lost {
+            "request" => world.weather.request_lost = 100,
+            _ => world.weather.answer_lost = 100,
+        }
+        world.create_account("alice", "");
+        world.run(10 * 60_000);
+        assert!(join(&world, "alice").busy, "{lost}");
+        world.reload("alice");
+        world.run(5_000);
+        (world.weather.request_lost, world.weather.answer_lost) = (0, 0);
+        world.run(60_000);
+        assert_eq!(open_handle(&world, "alice"), "alice", "{lost}");
+        world.reload("alice");
+        assert_eq!(open_handle(&world, "alice"), "alice", "{lost}");
+    }
+}
+
+#[test]
+fn a_handle_that_is_taken_meanwhile_lets_one_choose_another() {
+    let mut world = World::new(1);
+    world.open("bob");
+    world.run(500);
+    assert_eq!(type_handle(&mut world, "bob", "alice"), Availability::Available);
+    world.join("alice", "");
+    world.create_account("bob", "");
+    world.run(1_000);
+    let view = join(&world, "bob");
+    assert_eq!((view.step, view.busy), (JoinStep::Handle, false));
+    assert!(view.error.unwrap().contains("@alice is taken"));
+    assert_eq!(type_handle(&mut world, "bob", "bob"), Availability::Available);
+    world.ui("bob", UiEvent::HandleChosen);
+    world.run(1_000);
+    assert_eq!(open_handle(&world, "bob"), "bob");
+    world.reload("bob");
+    assert_eq!(open_handle(&world, "bob"), "bob");
+}
+
+#[test]
+fn a_passphrase_locks() {
+    let mut world = World::new(1);
+    world.join("alice", "open sesame");
+    assert_eq!(open_handle(&world, "alice"), "alice");
+    for lock in [UiEvent::LockPressed, UiEvent::NoticeDismissed] {
+        if lock == UiEvent::NoticeDismissed {
+            world.reload("alice");
+        }
+        world.ui("alice", lock);
+        assert_eq!(world.view("alice").account, AccountView::Locked { busy: false, error: None });
+        world.ui("alice", UiEvent::UnlockSubmitted { passphrase: Secret::new("wrong") });
+        world.run(10);
+        assert!(matches!(world.view("alice").account, AccountView::Locked { busy: false, error: Some(_) }));
+        world.ui("alice", UiEvent::UnlockSubmitted { passphrase: Secret::new("open sesame") });
+        world.run(10);
+        assert_eq!(open_handle(&world, "alice"), "alice");
+    }
+}
+
+#[test]
+fn without_a_passphrase_there_is_nothing_to_lock_with() {
+    let mut world = World::new(1);
+    world.join("alice", "");
+    world.ui("alice", UiEvent::LockPressed);
+    assert_eq!(open_handle(&world, "alice"), "alice");
+}
+
+#[test]
+fn lost_storage_is_noticed() {
+    let mut world = World::new(1);
+    world.join("alice", "");
+    let browser = world.browser("alice");
+    browser.disk.clear();
+    browser.vault = None;
+    world.reload("alice");
+    let AccountView::None { lost, .. } = world.view("alice").account else { panic!("there is an account") };
+    assert_eq!(lost.as_deref(), Some("alice"));
+}

@@ -1,0 +1,10 @@
+//! Stories of people, browsers and a relay, told in memory with a clock that only moves when it is told to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod joining;
+mod malice;
+mod outbox;
+mod reading;
+mod restore;
+mod sim;
+mod two_people;

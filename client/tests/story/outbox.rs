@@ -1,0 +1,215 @@
+//! Sending when the network or the relay does not want to.
+
+use kez_client::event::UiEvent;
+use kez_client::view::{Connection, DeliveryState};
+use kez_core::problem::ProblemCode;
+use rstest::rstest;
+
+use crate::sim::{World, json, problem};
+use crate::two_people::alice_and_bob;
+
+const SENDING: DeliveryState = DeliveryState::Sending;
+const SENT: DeliveryState = DeliveryState::Sent;
+const FAILED: DeliveryState = DeliveryState::Failed;
+
+fn retry(world: &mut World, id: &str) {
+    world.ui("alice", UiEvent::RetryPressed { handle: "bob".into(), id: id.into() });
+}
+
+fn delete(world: &mut World, id: &str) {
+    world.ui("alice", UiEvent::DeletePressed { handle: "bob".into(), id: id.into() });
+}
+
+#[test]
+fn offline_messages_wait_and_go_in_order() {
+    let mut world = alice_and_bob(1);
+    world.network("alice", false);
+    assert_eq!(world.view("alice").connection, Connection::Offline);
+    for text in ["one", "two", "three"] {
+        world.send("alice", "bob", text);
+    }
+    world.run(60_000);
+    assert_eq!(world.states("alice"), [SENDING; 3]);
+    world.reload("alice");
+    world.network("alice", false);
+    world.run(60_000);
+    world.network("alice", true);
+    world.run(2_000);
+    assert_eq!(world.states("alice"), [SENT; 3]);
+    assert_eq!(world.texts("bob"), ["them: one", "them: two", "them: three"]);
+}
+
+#[test]
+fn a_failed_send_survives_a_reload_and_a_retry_makes_no_second_one() {
+    let mut world = alice_and_bob(2);
+    world.weather.answer_lost = 100;
+    let id = world.send("alice", "bob", "Hello");
+    world.send("alice", "bob", "Again");
+    world.run(10_000);
+    assert_eq!(world.states("alice"), [FAILED; 2], "the queue fails as one");
+    assert!(world.rows("alice")[0].error.is_some());
+    world.weather.answer_lost = 0;
+    world.reload("alice");
+    world.run(3_000);
+    assert_eq!(world.states("alice"), [FAILED; 2], "a reload alone is no reason to try");
+    retry(&mut world, &id);
+    assert_eq!(world.states("alice"), [SENDING; 2]);
+    world.run(3_000);
+    assert_eq!(world.states("alice"), [SENT; 2]);
+    assert_eq!(world.texts("bob"), ["them: Hello", "them: Again"]);
+    assert!(world.rows("bob").iter().all(|row| row.missing_before == 0));
+}
+
+#[test]
+fn what_was_sealed_is_posted_byte_for_byte() {
+    let mut world = alice_and_bob(3);
+    world.weather.answer_lost = 100;
+    let id = world.send("alice", "bob", "Hello");
+    world.run(10_000);
+    world.reload("alice");
+    retry(&mut world, &id);
+    world.run(10_000);
+    assert!(world.relay.posted.len() >= 6);
+    assert!(world.relay.posted.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn a_new_message_takes_the_failed_ones_along_in_order() {
+    let mut world = alice_and_bob(4);
+    world.weather.request_lost = 100;
+    world.send("alice", "bob", "one");
+    world.run(10_000);
+    world.weather.request_lost = 0;
+    world.send("alice", "bob", "two");
+    world.run(3_000);
+    assert_eq!(world.texts("bob"), ["them: one", "them: two"]);
+}
+
+#[test]
+fn the_connection_coming_back_is_enough() {
+    let mut world = alice_and_bob(5);
+    world.relay_up(false);
+    world.send("alice", "bob", "one");
+    world.send("alice", "bob", "two");
+    world.run(20_000);
+    assert_eq!(world.states("alice"), [FAILED; 2]);
+    assert_eq!(world.view("alice").connection, Connection::Offline);
+    world.relay_up(true);
+    world.run(60_000);
+    assert_eq!(world.states("alice"), [SENT; 2]);
+    assert_eq!(world.view("alice").connection, Connection::Online);
+    assert_eq!(world.texts("bob"), ["them: one", "them: two"]);
+}
+
+#[test]
+fn a_deleted_message_never_goes() {
+    let mut world = alice_and_bob(6);
+    world.weather.request_lost = 100;
+    let first = world.send("alice", "bob", "one");
+    delete(&mut world, &first);
+    assert_eq!(world.rows("alice").len(), 1, "not while it is on its way");
+    world.run(10_000);
+    let second = world.send("alice", "bob", "two");
+    world.run(10_000);
+    delete(&mut world, &first);
+    assert_eq!(world.texts("alice"), ["me: two"]);
+    world.reload("alice");
+    world.weather.request_lost = 0;
+    retry(&mut world, &second);
+    world.run(3_000);
+    assert_eq!(world.texts("alice"), ["me: two"]);
+    assert_eq!(world.texts("bob"), ["them: two"]);
+    assert!(!world.browser("alice").disk.keys().any(|(kind, _)| kind.as_str() == "outbox"));
+}
+
+#[test]
+fn a_refused_message_fails_alone() {
+    let mut world = alice_and_bob(7);
+    let mut refused = 0;
+    world.relay.script = Some(Box::new(move |request, response| {
+        refused += u32::from(request.target == "/v1/messages");
+        if request.target == "/v1/messages" && refused == 1 { problem(ProblemCode::Malformed) } else { response }
+    }));
+    world.send("alice", "bob", "one");
+    world.send("alice", "bob", "two");
+    world.run(5_000);
+    assert_eq!(world.states("alice"), [FAILED, SENT]);
+    assert_eq!(world.rows("alice")[0].error.as_deref(), Some("The request could not be read."));
+}
+
+#[rstest]
+#[case::busy(503, SENT)]
+#[case::rate_limit(429, SENT)]
+#[case::gone(410, FAILED)]
+fn a_busy_server_is_asked_again(#[case] status: u16, #[case] expected: DeliveryState) {
+    let mut world = alice_and_bob(8);
+    let mut answers = 0;
+    world.relay.script = Some(Box::new(move |request, response| {
+        answers += u32::from(request.target == "/v1/messages");
+        if request.target != "/v1/messages" || answers > 2 {
+            return response;
+        }
+        let mut busy = json(status, &());
+        busy.retry_after = Some(1);
+        busy
+    }));
+    world.send("alice", "bob", "one");
+    world.run(1_000);
+    assert_eq!(world.states("alice"), [if expected == SENT { SENDING } else { FAILED }], "Retry-After is kept");
+    world.run(4_000);
+    assert_eq!(world.states("alice"), [expected]);
+}
+
+#[test]
+fn the_same_press_twice_is_one_message() {
+    let mut world = alice_and_bob(9);
+    let id = world.ulid();
+    for text in ["Hello", "Hello", "Hello?"] {
+        world.ui("alice", UiEvent::SendPressed { handle: "bob".into(), id: id.clone(), text: text.into() });
+        world.run(300);
+    }
+    assert_eq!(world.texts("alice"), ["me: Hello"]);
+    assert_eq!(world.texts("bob"), ["them: Hello"]);
+}
+
+#[test]
+fn odd_presses_store_nothing() {
+    let mut world = alice_and_bob(10);
+    let before = world.browser("alice").disk.clone();
+    world.ui("alice", UiEvent::SendPressed { handle: "bob".into(), id: "../x".into(), text: "x".into() });
+    assert!(world.view("alice").notice.unwrap().error);
+    world.send("alice", "bob", " \n\t ");
+    world.send("alice", "nobody-here", "x");
+    assert!(world.thread("alice").refused.is_some());
+    world.send("alice", "alice", "x");
+    assert!(world.thread("alice").refused.unwrap().contains("own handle"));
+    world.send("alice", "bob@elsewhere.example", "x");
+    assert_eq!(world.browser("alice").disk, before);
+}
+
+#[test]
+fn too_long_a_text_is_refused_with_the_limit_named() {
+    let mut world = alice_and_bob(11);
+    world.send("alice", "bob", &"x".repeat(187 * 1024));
+    assert_eq!(world.thread("alice").refused, None);
+    for long in ["x".repeat(192 * 1024), "\u{1}".repeat(33 * 1024)] {
+        world.send("alice", "bob", &long);
+        assert!(world.thread("alice").refused.unwrap().contains("at most 187 KB"));
+    }
+    world.run(2_000);
+    assert_eq!(world.states("alice"), [SENT]);
+    assert_eq!(world.rows("bob").len(), 1);
+    assert_eq!(world.relay.inbox("alice").len(), 1, "the copy fits too");
+}
+
+#[test]
+fn drafts_survive_a_reload_and_go_when_they_are_sent() {
+    let mut world = alice_and_bob(12);
+    world.ui("alice", UiEvent::DraftChanged { handle: "bob".into(), text: "Dear".into() });
+    world.reload("alice");
+    assert_eq!(world.thread("alice").draft, "Dear");
+    world.send("alice", "bob", "Dear Bob");
+    assert_eq!(world.thread("alice").draft, "");
+    world.reload("alice");
+    assert_eq!(world.thread("alice").draft, "");
+}

@@ -1,0 +1,207 @@
+//! What counts as read, in one tab and in several; poison; a relay that begins anew.
+
+use kez_client::event::UiEvent;
+use kez_client::view::{AccountView, DeliveryState, Preview, ThreadState};
+use kez_core::envelope::OpenError;
+
+use crate::sim::World;
+use crate::two_people::alice_and_bob;
+
+fn looking(at: Option<&str>, visible: bool) -> UiEvent {
+    UiEvent::Looking { at: at.map(str::to_owned), visible }
+}
+
+fn unreadable(world: &World, who: &'static str) -> u64 {
+    let AccountView::Open(me) = world.view(who).account else { panic!("not open") };
+    me.unreadable
+}
+
+#[test]
+fn unread_until_a_visible_tab_shows_it() {
+    let mut world = alice_and_bob(1);
+    world.ui("bob", looking(None, true));
+    for text in ["one", "two"] {
+        world.send("alice", "bob", text);
+        world.run(500);
+    }
+    assert_eq!((world.view("bob").unread, world.view("bob").conversations[0].unread), (2, 2));
+    world.reload("bob");
+    world.run(500);
+    assert_eq!(world.view("bob").unread, 2);
+    world.ui("bob", looking(Some("alice"), false));
+    assert_eq!(world.view("bob").unread, 2, "a hidden tab reads nothing");
+    let first = world.rows("bob")[0].id.clone();
+    assert_eq!(world.thread("bob").first_unread.as_ref(), Some(&first));
+    world.ui("bob", looking(Some("alice"), true));
+    assert_eq!(world.view("bob").unread, 0);
+    assert_eq!(world.thread("bob").first_unread, Some(first), "the line stays while the thread is open");
+    world.send("alice", "bob", "three");
+    world.run(500);
+    assert_eq!(world.view("bob").unread, 0);
+    world.reload("bob");
+    assert_eq!(world.view("bob").unread, 0);
+    assert_eq!(world.thread("bob").first_unread, None);
+}
+
+#[test]
+fn two_tabs_both_work_and_both_send() {
+    let mut world = alice_and_bob(2);
+    world.tab_ui("bob", "second", looking(Some("@alice@kez.lat"), false));
+    world.ui("bob", looking(None, true));
+    world.send("alice", "bob", "Hello");
+    world.run(500);
+    assert_eq!((world.tab_view("bob", "second").unread, world.view("bob").unread), (1, 1));
+    world.tab_ui("bob", "second", looking(Some("@alice@kez.lat"), true));
+    assert_eq!((world.tab_view("bob", "second").unread, world.view("bob").unread), (0, 0));
+    let id = world.ulid();
+    let send = UiEvent::SendPressed { handle: "alice".into(), id, text: "from the second".into() };
+    world.tab_ui("bob", "second", send);
+    world.look("bob", "alice");
+    world.send("bob", "alice", "from the first");
+    world.run(1_000);
+    assert_eq!(world.texts("alice"), ["me: Hello", "them: from the second", "them: from the first"]);
+    assert_eq!(world.tab_view("bob", "second").thread.unwrap().messages, world.rows("bob"));
+    world.tab_ui("bob", "second", UiEvent::PhraseShown);
+    let phrase = |world: &World, tab| match world.tab_view("bob", tab).account {
+        AccountView::Open(me) => me.phrase,
+        _ => None,
+    };
+    assert!(phrase(&world, "second").is_some() && phrase(&world, "tab").is_none());
+    world.event("bob", kez_client::event::Event::TabClosed(kez_client::event::TabId("second".into())));
+    assert!(world.tab_view("bob", "second").thread.is_none());
+}
+
+#[test]
+fn poison_never_blocks() {
+    let mut world = alice_and_bob(3);
+    world.send("alice", "bob", "one");
+    world.run(1_000);
+    let good = world.relay.inbox("bob")[0].clone();
+    let foreign = kez_core::identity::SecretIdentity::from_seed(kez_core::identity::Seed::from_bytes([9; 32]));
+    let stranger = good.replace(&sender(&good), &foreign.public().to_string());
+    let no_point = good.replace(&sender(&good), &format!("ed25519:{}", "02".repeat(32)));
+    let tampered = good.replace("\"nonce\":\"", "\"more\":1,\"nonce\":\"");
+    let mut poison = vec!["{}".to_owned(), r#"{"v":2}"#.into(), r#"{"a":1,"a":2}"#.into(), stranger, no_point];
+    poison.extend([tampered, good.clone(), "{}".into(), format!("{{\"x\":\"{}\"}}", "y".repeat(200_000))]);
+    for envelope in &poison {
+        world.relay.append("bob", envelope, world.now);
+    }
+    world.send("alice", "bob", "two");
+    world.run(3_000);
+    let expected = ["them: one".to_owned(), format!("them: <{:?}>", OpenError::BadSignature), "them: two".into()];
+    assert_eq!(world.texts("bob"), expected);
+    assert_eq!(world.states("bob")[1], DeliveryState::Undecryptable);
+    assert_eq!(unreadable(&world, "bob"), 6, "the good one and {{}} came twice");
+    world.reload("bob");
+    world.relay.restore_from_backup();
+    world.cut_streams();
+    world.run(30_000);
+    assert_eq!(world.texts("bob"), expected);
+    assert_eq!(unreadable(&world, "bob"), 6);
+}
+
+fn sender(envelope: &str) -> String {
+    let value: serde_json::Value = serde_json::from_str(envelope).unwrap();
+    value["from"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_relay_that_begins_anew_loses_and_doubles_nothing() {
+    let mut world = alice_and_bob(4);
+    for n in 0..5 {
+        world.send("alice", "bob", &format!("before {n}"));
+        world.run(500);
+    }
+    world.relay.append("bob", "{}", world.now);
+    world.network("bob", false);
+    world.send("alice", "bob", "meanwhile");
+    world.run(1_000);
+    world.relay.restore_from_backup();
+    world.cut_streams();
+    world.network("bob", true);
+    world.run(30_000);
+    world.send("alice", "bob", "after");
+    world.run(1_000);
+    let mut expected: Vec<String> = (0..5).map(|n| format!("them: before {n}")).collect();
+    expected.extend(["them: meanwhile".to_owned(), "them: after".to_owned()]);
+    assert_eq!(world.texts("bob"), expected);
+}
+
+#[test]
+fn polling_does_when_the_live_stream_does_not() {
+    let mut world = alice_and_bob(5);
+    world.weather.stream_cut = 100;
+    world.cut_streams();
+    world.send("alice", "bob", "Hello");
+    world.run(10_000);
+    assert_eq!(world.texts("bob"), ["them: Hello"]);
+}
+
+#[test]
+fn a_wrong_clock_is_said() {
+    let mut world = alice_and_bob(6);
+    world.relay.script = Some(Box::new(|request, response| match request.auth {
+        Some(_) => crate::sim::problem(kez_core::problem::ProblemCode::Unauthorized),
+        None => response,
+    }));
+    world.weather.stream_cut = 100;
+    world.cut_streams();
+    world.run(10_000);
+    assert!(world.view("alice").notice.unwrap().text.contains("clock"));
+}
+
+#[test]
+fn strangers_become_contacts_and_lookers_do_not() {
+    let mut world = World::new(7);
+    world.join("alice", "");
+    world.join("bob", "");
+    world.look("alice", "bob");
+    assert_eq!(world.thread("alice").state, ThreadState::Resolving);
+    world.run(500);
+    assert_eq!(world.thread("alice").state, ThreadState::Ready);
+    assert!(world.view("alice").conversations.is_empty(), "looking makes no contact");
+    world.look("alice", "nobody");
+    world.run(500);
+    assert_eq!(world.thread("alice").state, ThreadState::NotFound);
+    world.look("alice", "bob@elsewhere.example");
+    assert_eq!(world.thread("alice").state, ThreadState::NotFound);
+
+    world.look("alice", "bob");
+    world.send("alice", "bob", "Hello\nsecond line");
+    world.run(1_000);
+    let row = world.view("bob").conversations.remove(0);
+    assert_eq!((row.handle.as_str(), row.unread, row.preview), ("alice", 1, Preview::Theirs("Hello".into())));
+}
+
+#[test]
+fn conversations_are_started_by_handle() {
+    let mut world = World::new(8);
+    world.join("alice", "");
+    world.join("bob", "");
+    let mut start = |to: &str| {
+        world.ui("alice", UiEvent::ConversationStarted { to: to.into() });
+        world.run(500);
+        world.view("alice").new_conversation
+    };
+    for (to, says) in [("x", "at least 3"), ("alice", "your own"), ("carol", "nobody called @carol"), ("bob@b.c", "kez.lat")]
+    {
+        let dialog = start(to);
+        assert!(dialog.error.unwrap().contains(says), "{to}");
+        assert!(!dialog.busy && dialog.started.is_none());
+    }
+    let dialog = start("@bob@kez.lat");
+    assert_eq!((dialog.started.as_deref(), dialog.error), (Some("bob"), None));
+    assert_eq!(world.view("alice").conversations[0].preview, Preview::Nothing);
+}
+
+#[test]
+fn older_messages_come_when_they_are_wanted() {
+    let mut world = alice_and_bob(9);
+    for n in 0..120 {
+        world.send("alice", "bob", &format!("{n}"));
+    }
+    world.run(20_000);
+    assert_eq!((world.rows("bob").len(), world.thread("bob").has_older), (100, true));
+    world.ui("bob", UiEvent::OlderWanted { handle: "alice".into() });
+    assert_eq!((world.rows("bob").len(), world.thread("bob").has_older), (120, false));
+}

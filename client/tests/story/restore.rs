@@ -1,0 +1,95 @@
+//! The same person in another browser.
+
+use kez_client::event::UiEvent;
+use kez_client::secret::Secret;
+use kez_client::view::{AccountView, DeliveryState};
+use rstest::rstest;
+
+use crate::sim::World;
+use crate::two_people::alice_and_bob;
+
+/// Restores bob in a browser of another name.
+pub(crate) fn restore(world: &mut World, who: &'static str, words: &str) {
+    world.open(who);
+    world.run(1_000);
+    world.ui(who, UiEvent::RestoreSubmitted { phrase: Secret::new(words), passphrase: Secret::default() });
+    world.run(5_000);
+}
+
+fn error(world: &World, who: &'static str) -> String {
+    let AccountView::None { restore, .. } = world.view(who).account else { panic!("restored") };
+    assert!(!restore.busy);
+    restore.error.unwrap()
+}
+
+#[test]
+fn the_history_comes_back_both_ways() {
+    let mut world = alice_and_bob(1);
+    for turn in 0..5 {
+        world.send("alice", "bob", &format!("question {turn}"));
+        world.run(1_000);
+        world.send("bob", "alice", &format!("answer {turn}"));
+        world.run(1_000);
+    }
+    let words = world.words("bob");
+    restore(&mut world, "bob on the phone", &words);
+    world.look("bob on the phone", "alice");
+    assert_eq!(world.texts("bob on the phone"), world.texts("bob"));
+    let last = world.rows("bob on the phone").pop().unwrap();
+    assert_eq!((last.state, last.missing_before), (DeliveryState::Sent, 0));
+
+    // Both browsers go on, and see what the other sends.
+    world.send("bob on the phone", "alice", "from the phone");
+    world.run(1_000);
+    world.send("bob", "alice", "from the desk");
+    world.run(1_000);
+    let end = ["me: from the phone", "me: from the desk"];
+    assert!(world.texts("bob").ends_with(&end.map(str::to_owned)));
+    assert!(world.texts("bob on the phone").ends_with(&end.map(str::to_owned)));
+    assert!(world.rows("alice").iter().all(|row| row.missing_before == 0), "each installation has a chain");
+}
+
+#[test]
+fn a_history_of_thousands_comes_back_whole() {
+    let mut world = alice_and_bob(2);
+    world.look("alice", "nobody");
+    for n in 0..1_300 {
+        world.send("alice", "bob", &format!("{n}"));
+        world.run(60);
+    }
+    world.run(5_000);
+    let words = world.words("bob");
+    // Every look-up takes its time: more comes in than may wait for it.
+    world.weather.delay = 300;
+    restore(&mut world, "restored", &words);
+    world.run(30_000);
+    world.look("restored", "alice");
+    for _ in 0..13 {
+        world.ui("restored", UiEvent::OlderWanted { handle: "alice".into() });
+    }
+    let expected: Vec<String> = (0..1_300).map(|n| format!("them: {n}")).collect();
+    assert_eq!(world.texts("restored"), expected);
+    let AccountView::Open(me) = world.view("restored").account else { panic!("not open") };
+    assert_eq!(me.unreadable, 0);
+}
+
+#[rstest]
+#[case("", "24 words")]
+#[case("zoo zoo zoo", "24 words")]
+fn words_that_are_no_phrase(#[case] words: &str, #[case] says: &str) {
+    let mut world = World::new(1);
+    restore(&mut world, "bob", words);
+    assert!(error(&world, "bob").contains(says));
+}
+
+#[test]
+fn words_of_nobody() {
+    let mut world = World::new(1);
+    let phrase = kez_core::recovery_phrase::words(&kez_core::identity::Seed::from_bytes([9; 32])).join(" ");
+    restore(&mut world, "bob", &phrase);
+    assert_eq!(error(&world, "bob"), "No account with these words on this server.");
+    world.relay_up(false);
+    world.ui("bob", UiEvent::RestoreSubmitted { phrase: Secret::new(phrase), passphrase: Secret::default() });
+    world.run(1_000);
+    assert!(error(&world, "bob").contains("could not be reached"));
+}

@@ -1,0 +1,123 @@
+//! A browser: the client, its storage, and the driver between the two.
+
+use std::collections::BTreeMap;
+
+use kez_client::Client;
+use kez_client::effect::{Effect, HttpRequest, RequestId};
+use kez_client::event::{Event, Startup, StorageFault, TabId, VaultEvent};
+use kez_client::record::{Kind, Record};
+
+/// What the driver hands on to the network.
+pub(crate) enum Out {
+    Http(RequestId, HttpRequest),
+    OpenLive { path: String, hello: String },
+    CloseLive,
+    /// The storage answers at once.
+    Event(Event),
+}
+
+pub(crate) struct Browser {
+    pub(crate) client: Client,
+    /// What is on the disk. Not sealed here: that is the vault's job.
+    pub(crate) disk: BTreeMap<(Kind, String), Vec<u8>>,
+    /// There is a vault; with this passphrase.
+    pub(crate) vault: Option<Option<String>>,
+    pub(crate) remembered: Option<String>,
+    /// How many effects are still performed before the browser dies.
+    pub(crate) dies_after: Option<usize>,
+    /// Writes fail like this.
+    pub(crate) full: Option<StorageFault>,
+    /// Grows when the browser starts again: what belongs to an earlier life never arrives.
+    pub(crate) life: u64,
+    /// Grows when the live stream is opened or closed.
+    pub(crate) stream: u64,
+    pub(crate) tabs: BTreeMap<TabId, Event>,
+}
+
+impl Browser {
+    pub(crate) fn new() -> Self {
+        Self {
+            client: Client::new(),
+            disk: BTreeMap::new(),
+            vault: None,
+            remembered: None,
+            dies_after: None,
+            full: None,
+            life: 0,
+            stream: 0,
+            tabs: BTreeMap::new(),
+        }
+    }
+
+    /// The first event of a life.
+    pub(crate) fn startup(&self) -> Startup {
+        match &self.vault {
+            None => Startup::Empty { remembered: self.remembered.clone() },
+            Some(None) => Startup::Open(self.records()),
+            Some(Some(_)) => Startup::Locked,
+        }
+    }
+
+    /// Performs effects in order, as the driver does. `None`: the browser died in between.
+    pub(crate) fn perform(&mut self, effects: Vec<Effect>, out: &mut Vec<Out>) -> Option<()> {
+        for effect in effects {
+            if let Some(left) = &mut self.dies_after {
+                *left = left.checked_sub(1)?;
+            }
+            match effect {
+                Effect::Save(records) => {
+                    if let Some(fault) = self.full {
+                        out.push(Out::Event(Event::SaveFailed(fault)));
+                        return Some(());
+                    }
+                    self.write(records);
+                }
+                Effect::CreateVault { passphrase, records } => {
+                    let event = match self.full {
+                        Some(fault) => VaultEvent::Failed(fault),
+                        None => {
+                            assert!(self.vault.is_none(), "a vault is created once");
+                            self.vault = Some(passphrase.map(|passphrase| passphrase.expose().to_owned()));
+                            self.write(records);
+                            VaultEvent::Created
+                        }
+                    };
+                    out.push(Out::Event(Event::Vault(event)));
+                }
+                Effect::UnlockVault { passphrase } => {
+                    let right = self.vault == Some(Some(passphrase.expose().to_owned()));
+                    let event =
+                        if right { VaultEvent::Opened(self.records()) } else { VaultEvent::WrongPassphrase };
+                    out.push(Out::Event(Event::Vault(event)));
+                }
+                Effect::Http(id, request) => out.push(Out::Http(id, request)),
+                Effect::OpenLive { path, hello } => out.push(Out::OpenLive { path, hello }),
+                Effect::CloseLive => out.push(Out::CloseLive),
+                Effect::Remember { handle } => self.remembered = handle,
+                Effect::LockVault => {}
+                Effect::PersistStorage => {
+                    out.push(Out::Event(Event::Storage { persisted: true, used: Some(1) }));
+                }
+            }
+        }
+        Some(())
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let record = |((kind, id), value): (&(Kind, String), &Vec<u8>)| Record {
+            kind: *kind,
+            id: id.clone(),
+            value: Some(value.clone().into()),
+        };
+        self.disk.iter().map(record).collect()
+    }
+
+    fn write(&mut self, records: Vec<Record>) {
+        for Record { kind, id, value } in records {
+            match value {
+                Some(value) => self.disk.insert((kind, id), value.to_vec()),
+                None => self.disk.remove(&(kind, id)),
+            };
+        }
+    }
+}

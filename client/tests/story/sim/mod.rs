@@ -1,0 +1,12 @@
+//! A world in memory: browsers with their storage, a relay, a network with weather, and one clock. No time passes but
+//! what [`World::run`] lets pass, and all chance comes from one number.
+
+mod browser;
+mod relay;
+mod world;
+
+#[path = "../../../src/chance.rs"]
+mod chance;
+
+pub(crate) use relay::{json, problem};
+pub(crate) use world::{Weather, World};

@@ -1,0 +1,235 @@
+//! The home server as far as a client sees it. It checks what the real one checks.
+
+use std::collections::BTreeMap;
+
+use kez_client::effect::{HttpRequest, Method};
+use kez_client::event::HttpResponse;
+use kez_core::api::{Limits, LiveFrame, LiveHello, MessageStored, RegistrationMode, SendMessage, ServerConfig};
+use kez_core::api::{InboxItem, InboxPage, Lookup, live_target};
+use kez_core::caller_auth::{CallerAuth, CallerRequest};
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::PublicIdentity;
+use kez_core::inbox_auth;
+use kez_core::problem::{Problem, ProblemCode};
+use kez_core::registration::HandleRegistration;
+use kez_core::signed::Signed;
+use kez_core::time::Timestamp;
+use serde_json::value::RawValue;
+
+/// Changes answers on their way out, as a malicious server would.
+pub(crate) type Script = Box<dyn FnMut(&HttpRequest, HttpResponse) -> HttpResponse>;
+
+pub(crate) struct Relay {
+    pub(crate) server: ServerName,
+    pub(crate) epoch: String,
+    pub(crate) up: bool,
+    pub(crate) script: Option<Script>,
+    /// Every body that was posted.
+    pub(crate) posted: Vec<String>,
+    accounts: BTreeMap<Handle, Registered>,
+    inboxes: BTreeMap<Handle, Vec<InboxItem>>,
+    seq: u64,
+}
+
+struct Registered {
+    key: PublicIdentity,
+    registration: String,
+    at: Timestamp,
+}
+
+impl Relay {
+    pub(crate) fn new() -> Self {
+        Self {
+            server: "kez.lat".parse().unwrap(),
+            epoch: "00000000000000aa".into(),
+            up: true,
+            script: None,
+            posted: Vec::new(),
+            accounts: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            seq: 0,
+        }
+    }
+
+    pub(crate) fn answer(&mut self, request: &HttpRequest, now: u64) -> HttpResponse {
+        let now = Timestamp::from_unix(now / 1000);
+        let response = match (request.method, request.body.as_deref(), request.target.as_str()) {
+            (Method::Get, _, "/v1/config") => self.config(),
+            (Method::Post, Some(body), "/v1/register") => self.register(body, now),
+            (Method::Post, Some(body), "/v1/messages") => self.send(body, now),
+            (Method::Get, _, target) => self.get(target, request.auth.as_deref(), now),
+            _ => problem(ProblemCode::NotFound),
+        };
+        match &mut self.script {
+            Some(script) => script(request, response),
+            None => response,
+        }
+    }
+
+    /// Checks the first frame of a live stream and gives the handle.
+    pub(crate) fn open_live(&self, path: &str, hello: &str, now: u64) -> Option<(Handle, u64)> {
+        let handle: Handle = path.strip_prefix("/v1/inbox/")?.strip_suffix("/live")?.parse().ok()?;
+        let hello: LiveHello = serde_json::from_str(hello).ok()?;
+        let auth = CallerAuth::parse(&hello.auth).ok()?;
+        let target = live_target(&handle, hello.since);
+        let request = CallerRequest { server: &self.server, method: "GET", target: &target, body: &[] };
+        let key = self.accounts.get(&handle)?.key;
+        auth.verify(&request, &key, Timestamp::from_unix(now / 1000)).ok()?;
+        (auth.handle() == &handle).then_some((handle, hello.since))
+    }
+
+    /// What a stream sends after this cursor.
+    pub(crate) fn frame_after(&self, handle: &Handle, since: u64) -> Option<(String, u64)> {
+        let items = self.after(handle, since, 1000);
+        let last = items.last()?.seq;
+        let frame = LiveFrame::Items { epoch: self.epoch.clone(), items };
+        Some((serde_json::to_string(&frame).unwrap(), last))
+    }
+
+    pub(crate) fn caught_up(&self, cursor: u64) -> String {
+        let frame = LiveFrame::CaughtUp { epoch: self.epoch.clone(), caught_up: cursor };
+        serde_json::to_string(&frame).unwrap()
+    }
+
+    /// Puts any bytes into an inbox, as anybody may.
+    pub(crate) fn append(&mut self, handle: &str, envelope: &str, now: u64) -> u64 {
+        self.seq += 1;
+        let item = InboxItem {
+            seq: self.seq,
+            envelope: RawValue::from_string(envelope.to_owned()).unwrap(),
+            created_at: Timestamp::from_unix(now / 1000),
+        };
+        self.inboxes.entry(handle.parse().unwrap()).or_default().push(item);
+        self.seq
+    }
+
+    /// The database comes back from a backup that has everything: new epoch, new numbers.
+    pub(crate) fn restore_from_backup(&mut self) {
+        let number = u64::from_str_radix(&self.epoch, 16).unwrap() + 1;
+        self.epoch = format!("{number:016x}");
+        for inbox in self.inboxes.values_mut() {
+            for (seq, item) in inbox.iter_mut().enumerate() {
+                item.seq = seq as u64 + 1;
+            }
+        }
+        self.seq = self.inboxes.values().map(|inbox| inbox.len() as u64).max().unwrap_or(0);
+    }
+
+    pub(crate) fn inbox(&self, handle: &str) -> Vec<String> {
+        let inbox = self.inboxes.get(&handle.parse::<Handle>().unwrap());
+        inbox.into_iter().flatten().map(|item| item.envelope.get().to_owned()).collect()
+    }
+
+    /// Gives a handle to whoever signed this, whoever holds it.
+    pub(crate) fn force_registration(&mut self, registration: &str, now: u64) {
+        let claim = Signed::<HandleRegistration>::parse(registration.as_bytes()).unwrap().verify().unwrap();
+        let registered = Registered {
+            key: *claim.primary(),
+            registration: registration.to_owned(),
+            at: Timestamp::from_unix(now / 1000),
+        };
+        self.accounts.insert(claim.handle().parse().unwrap(), registered);
+    }
+
+    pub(crate) fn lookup(&self, handle: &str) -> Option<Lookup> {
+        let handle: Handle = handle.parse().ok()?;
+        let Registered { key, registration, at } = self.accounts.get(&handle)?;
+        Some(Lookup {
+            fqhn: format!("{handle}@{}", self.server),
+            primary: key.primary(),
+            sigchain_url: String::new(),
+            registered_at: *at,
+            registration: RawValue::from_string(registration.clone()).unwrap(),
+            handle,
+        })
+    }
+
+    fn config(&self) -> HttpResponse {
+        let config = ServerConfig {
+            server: self.server.clone(),
+            version: "0".into(),
+            limits: Limits::PROTOCOL,
+            registration: RegistrationMode::Open,
+            live_url: None,
+            nats_ws_url: None,
+        };
+        json(200, &config)
+    }
+
+    fn register(&mut self, body: &str, now: Timestamp) -> HttpResponse {
+        let Ok(signed) = Signed::<HandleRegistration>::parse(body.as_bytes()) else {
+            return problem(ProblemCode::Malformed);
+        };
+        let Ok(claim) = signed.verify() else { return problem(ProblemCode::BadSignature) };
+        if self.accounts.values().any(|other| other.registration == body) {
+            return json(201, &self.lookup(claim.handle()));
+        }
+        let handle = match claim.check(&self.server, now) {
+            Ok(handle) => handle,
+            Err(refused) => return problem(refused.code()),
+        };
+        if self.accounts.contains_key(&handle) {
+            return problem(ProblemCode::HandleTaken);
+        }
+        if self.accounts.values().any(|other| other.key == *claim.primary()) {
+            return problem(ProblemCode::PrimaryTaken);
+        }
+        self.force_registration(body, now.unix() * 1000);
+        json(201, &self.lookup(claim.handle()))
+    }
+
+    fn send(&mut self, body: &str, now: Timestamp) -> HttpResponse {
+        self.posted.push(body.to_owned());
+        let Ok(SendMessage { to, envelope }) = serde_json::from_str(body) else {
+            return problem(ProblemCode::Malformed);
+        };
+        if envelope.get().len() > kez_core::envelope::MAX_BYTES {
+            return problem(ProblemCode::EnvelopeTooLarge);
+        }
+        let Some(handle) = to.parse().ok().filter(|to| self.accounts.contains_key(to)) else {
+            return problem(ProblemCode::UnknownHandle);
+        };
+        let inbox = self.inboxes.entry(handle).or_default();
+        if let Some(item) = inbox.iter().find(|item| item.envelope.get() == envelope.get()) {
+            return json(200, &MessageStored { seq: item.seq, created_at: item.created_at });
+        }
+        let seq = self.append(&to, envelope.get(), now.unix() * 1000);
+        json(201, &MessageStored { seq, created_at: now })
+    }
+
+    fn get(&self, target: &str, auth: Option<&str>, now: Timestamp) -> HttpResponse {
+        if let Some(handle) = target.strip_prefix("/v1/u/") {
+            return self.lookup(handle).map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
+        }
+        if let Some(key) = target.strip_prefix("/v1/by-primary/") {
+            let found = self.accounts.iter().find(|(_, account)| account.key.to_string() == key);
+            let found = found.and_then(|(handle, _)| self.lookup(handle.as_str()));
+            return found.map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
+        }
+        self.page(target, auth, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
+    }
+
+    fn page(&self, target: &str, auth: Option<&str>, now: Timestamp) -> Option<HttpResponse> {
+        let (handle, query) = target.strip_prefix("/v1/inbox/")?.split_once('?')?;
+        let (since, limit) = query.strip_prefix("since=")?.split_once("&limit=")?;
+        let (handle, since): (Handle, u64) = (handle.parse().ok()?, since.parse().ok()?);
+        let key = self.accounts.get(&handle)?.key;
+        inbox_auth::verify(auth?, &handle, since, &key, now).ok()?;
+        let items = self.after(&handle, since, limit.parse().ok()?);
+        let next = items.last().map_or(since, |item| item.seq);
+        Some(json(200, &InboxPage { items, next, epoch: self.epoch.clone() }))
+    }
+
+    fn after(&self, handle: &Handle, since: u64, limit: usize) -> Vec<InboxItem> {
+        let inbox = self.inboxes.get(handle).into_iter().flatten();
+        inbox.filter(|item| item.seq > since).take(limit).cloned().collect()
+    }
+}
+
+pub(crate) fn json(status: u16, body: &impl serde::Serialize) -> HttpResponse {
+    HttpResponse { status, retry_after: None, body: serde_json::to_vec(body).unwrap() }
+}
+
+pub(crate) fn problem(code: ProblemCode) -> HttpResponse {
+    json(code.status(), &Problem::new(code, code.title()))
+}

@@ -1,0 +1,388 @@
+//! The clock, the network, and what people do.
+
+use std::collections::BTreeMap;
+
+use kez_client::Client;
+use kez_client::effect::{HttpRequest, RequestId};
+use kez_client::event::{Event, HttpResponse, LiveEvent, NetworkFault, TabId, UiEvent};
+use kez_client::secret::Secret;
+use kez_client::view::{AccountView, DeliveryState, JoinStep, MessageBody, MessageRow, ThreadView, View};
+use kez_core::handle::Handle;
+use rand_core::Rng;
+
+use super::browser::{Browser, Out};
+use super::chance::Chance;
+use super::relay::Relay;
+
+/// What the network does to requests and answers, in per cent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weather {
+    pub(crate) request_lost: u64,
+    pub(crate) answer_lost: u64,
+    pub(crate) request_doubled: u64,
+    pub(crate) answer_doubled: u64,
+    pub(crate) stream_cut: u64,
+    /// The longest way, in milliseconds; ways differ, so that things overtake each other.
+    pub(crate) delay: u64,
+}
+
+enum Happening {
+    /// Reaches a browser, if it still lives the same life.
+    Event { who: &'static str, life: u64, event: Event },
+    /// Reaches a browser, if it still has the same stream.
+    Live { who: &'static str, stream: u64, event: LiveEvent },
+    /// Reaches the relay.
+    Request { who: &'static str, life: u64, id: RequestId, request: HttpRequest, lost: bool },
+    OpenLive { who: &'static str, stream: u64, path: String, hello: String },
+}
+
+struct Stream {
+    number: u64,
+    handle: Handle,
+    cursor: u64,
+    /// Frames of one stream do not overtake each other.
+    last_due: u64,
+}
+
+pub(crate) struct World {
+    pub(crate) now: u64,
+    pub(crate) relay: Relay,
+    pub(crate) weather: Weather,
+    pub(crate) rng: Chance,
+    browsers: BTreeMap<&'static str, Browser>,
+    streams: BTreeMap<&'static str, Stream>,
+    queue: BTreeMap<(u64, u64), Happening>,
+    count: u64,
+}
+
+impl World {
+    pub(crate) fn new(chance: u64) -> Self {
+        Self {
+            now: 1_795_374_000_000,
+            relay: Relay::new(),
+            weather: Weather { delay: 20, ..Weather::default() },
+            rng: Chance::new(chance),
+            browsers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    /// Opens a browser that has never been here.
+    pub(crate) fn open(&mut self, who: &'static str) {
+        self.browsers.insert(who, Browser::new());
+        self.start(who);
+    }
+
+    /// The browser dies and is opened again: memory is gone, the disk is there.
+    pub(crate) fn reload(&mut self, who: &'static str) {
+        let browser = self.browser(who);
+        browser.life += 1;
+        browser.stream += 1;
+        browser.dies_after = None;
+        browser.client = Client::new();
+        self.streams.remove(who);
+        self.start(who);
+        let tabs: Vec<(TabId, Event)> = self.browser(who).tabs.clone().into_iter().collect();
+        for (_, event) in tabs {
+            self.event(who, event);
+        }
+    }
+
+    /// Opens a browser and joins with it, by the words on the screen.
+    pub(crate) fn join(&mut self, who: &'static str, passphrase: &str) {
+        self.open(who);
+        self.run(1_000);
+        self.ui(who, UiEvent::HandleTyped { text: who.to_owned() });
+        self.run(1_000);
+        self.create_account(who, passphrase);
+        self.run(3_000);
+    }
+
+    /// From "Continue" with a handle to "Create account".
+    pub(crate) fn create_account(&mut self, who: &'static str, passphrase: &str) {
+        self.ui(who, UiEvent::HandleChosen);
+        let words = match self.join_step(who) {
+            JoinStep::Phrase { words } => words,
+            other => panic!("not the phrase: {other:?}"),
+        };
+        self.ui(who, UiEvent::PhraseSeen);
+        let JoinStep::Confirm { positions } = self.join_step(who) else { panic!("not asked back") };
+        let words = positions.iter().map(|at| Secret::new(words[usize::from(*at) - 1].clone())).collect();
+        self.ui(who, UiEvent::PhraseConfirmed { words });
+        assert_eq!(self.join_step(who), JoinStep::Passphrase);
+        self.ui(who, UiEvent::AccountCreated { passphrase: Secret::new(passphrase) });
+    }
+
+    pub(crate) fn join_step(&self, who: &'static str) -> JoinStep {
+        match self.view(who).account {
+            AccountView::None { join, .. } => join.step,
+            other => panic!("not joining: {other:?}"),
+        }
+    }
+
+    /// The 24 words as /settings shows them.
+    pub(crate) fn words(&mut self, who: &'static str) -> String {
+        self.ui(who, UiEvent::PhraseShown);
+        let AccountView::Open(me) = self.view(who).account else { panic!("not open") };
+        self.ui(who, UiEvent::PhraseHidden);
+        me.phrase.unwrap().join(" ")
+    }
+
+    pub(crate) fn look(&mut self, who: &'static str, at: &str) {
+        self.tab_ui(who, "tab", UiEvent::Looking { at: Some(at.to_owned()), visible: true });
+    }
+
+    /// Presses "Send"; gives the message's id.
+    pub(crate) fn send(&mut self, who: &'static str, to: &str, text: &str) -> String {
+        let id = self.ulid();
+        self.ui(who, UiEvent::SendPressed { handle: to.into(), id: id.clone(), text: text.into() });
+        id
+    }
+
+    pub(crate) fn ulid(&mut self) -> String {
+        self.count += 1;
+        format!("01JDABCDEFGHJKMN{:010}", self.count)
+    }
+
+    pub(crate) fn ui(&mut self, who: &'static str, event: UiEvent) {
+        self.tab_ui(who, "tab", event);
+    }
+
+    pub(crate) fn tab_ui(&mut self, who: &'static str, tab: &str, event: UiEvent) {
+        let tab = TabId(tab.to_owned());
+        let event = Event::Ui(tab.clone(), event);
+        if matches!(event, Event::Ui(_, UiEvent::Looking { .. })) {
+            self.browser(who).tabs.insert(tab, event.clone());
+        }
+        self.event(who, event);
+    }
+
+    pub(crate) fn network(&mut self, who: &'static str, online: bool) {
+        self.event(who, Event::Network { online });
+    }
+
+    /// The relay goes down or comes up; streams end.
+    pub(crate) fn relay_up(&mut self, up: bool) {
+        self.relay.up = up;
+        self.cut_streams();
+    }
+
+    pub(crate) fn cut_streams(&mut self) {
+        for (who, stream) in std::mem::take(&mut self.streams) {
+            let event = LiveEvent::Closed { code: 1001 };
+            self.after(0, Happening::Live { who, stream: stream.number, event });
+        }
+    }
+
+    pub(crate) fn view(&self, who: &'static str) -> View {
+        self.tab_view(who, "tab")
+    }
+
+    pub(crate) fn tab_view(&self, who: &'static str, tab: &str) -> View {
+        self.browsers[who].client.view(&TabId(tab.to_owned()))
+    }
+
+    pub(crate) fn thread(&self, who: &'static str) -> ThreadView {
+        self.view(who).thread.expect("looks at a conversation")
+    }
+
+    pub(crate) fn rows(&self, who: &'static str) -> Vec<MessageRow> {
+        self.thread(who).messages
+    }
+
+    /// The words on the screen: `me: ...` or `them: ...`.
+    pub(crate) fn texts(&self, who: &'static str) -> Vec<String> {
+        let rows = self.rows(who);
+        rows.iter().map(|row| format!("{}: {}", if row.mine { "me" } else { "them" }, text(row))).collect()
+    }
+
+    pub(crate) fn states(&self, who: &'static str) -> Vec<DeliveryState> {
+        self.rows(who).iter().map(|row| row.state).collect()
+    }
+
+    pub(crate) fn browser(&mut self, who: &'static str) -> &mut Browser {
+        self.browsers.get_mut(who).expect("a browser")
+    }
+
+    /// Takes an event to a browser at once.
+    pub(crate) fn event(&mut self, who: &'static str, event: Event) {
+        let now = self.now;
+        let browser = self.browsers.get_mut(who).expect("a browser");
+        let effects = browser.client.handle(event, now, &mut self.rng);
+        let (mut out, life) = (Vec::new(), browser.life);
+        let alive = browser.perform(effects, &mut out);
+        for out in out {
+            self.out(who, life, out);
+        }
+        if alive.is_none() {
+            self.reload(who);
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, ms: u64) {
+        let end = self.now + ms;
+        for _ in 0..1_000_000 {
+            let queued = self.queue.keys().next().map(|(due, _)| *due);
+            let woken = self.browsers.iter().filter_map(|(who, b)| Some((b.client.next_wake()?, *who))).min();
+            match (queued, woken) {
+                (Some(due), wake) if due <= end && wake.is_none_or(|(at, _)| due <= at) => {
+                    self.now = self.now.max(due);
+                    if let Some((_, happening)) = self.queue.pop_first() {
+                        self.happen(happening);
+                    }
+                }
+                (_, Some((at, who))) if at <= end => {
+                    // A wake in the past that the tick does not settle would stop the clock.
+                    self.now = self.now.max(at);
+                    self.event(who, Event::Tick);
+                }
+                _ => {
+                    self.now = end;
+                    return;
+                }
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    fn start(&mut self, who: &'static str) {
+        let startup = self.browser(who).startup();
+        self.event(who, Event::Started(startup));
+    }
+
+    fn out(&mut self, who: &'static str, life: u64, out: Out) {
+        match out {
+            Out::Event(event) => self.after(0, Happening::Event { who, life, event }),
+            Out::Http(id, request) => self.request(who, life, id, request),
+            Out::OpenLive { path, hello } => {
+                let browser = self.browser(who);
+                browser.stream += 1;
+                let stream = browser.stream;
+                self.streams.remove(who);
+                let delay = self.delay();
+                self.after(delay, Happening::OpenLive { who, stream, path, hello });
+            }
+            Out::CloseLive => {
+                self.browser(who).stream += 1;
+                self.streams.remove(who);
+            }
+        }
+    }
+
+    fn request(&mut self, who: &'static str, life: u64, id: RequestId, request: HttpRequest) {
+        let lost = self.happens(self.weather.request_lost);
+        let copies = 1 + u64::from(self.happens(self.weather.request_doubled));
+        for _ in 0..copies {
+            let (delay, request) = (self.delay(), request.clone());
+            self.after(delay, Happening::Request { who, life, id, request, lost });
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Event { who, life, event } => {
+                if self.browser(who).life == life {
+                    self.event(who, event);
+                }
+            }
+            Happening::Live { who, stream, event } => {
+                if self.browser(who).stream == stream {
+                    self.event(who, Event::Live(event));
+                }
+            }
+            Happening::Request { who, life, id, request, lost } => {
+                let answer = if lost || !self.relay.up {
+                    Err(NetworkFault)
+                } else {
+                    let answer = self.relay.answer(&request, self.now);
+                    self.push_to_streams();
+                    if self.happens(self.weather.answer_lost) { Err(NetworkFault) } else { Ok(answer) }
+                };
+                self.answer(who, life, id, answer);
+            }
+            Happening::OpenLive { who, stream, path, hello } => self.open_live(who, stream, &path, &hello),
+        }
+    }
+
+    fn answer(&mut self, who: &'static str, life: u64, id: RequestId, answer: Result<HttpResponse, NetworkFault>) {
+        let copies = 1 + u64::from(self.happens(self.weather.answer_doubled));
+        for _ in 0..copies {
+            let event = Event::Http(id, answer.clone());
+            let delay = self.delay();
+            self.after(delay, Happening::Event { who, life, event });
+        }
+    }
+
+    fn open_live(&mut self, who: &'static str, number: u64, path: &str, hello: &str) {
+        if self.browser(who).stream != number {
+            return;
+        }
+        if !self.relay.up {
+            return self.after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 1006 } });
+        }
+        let Some((handle, since)) = self.relay.open_live(path, hello, self.now) else {
+            return self.after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 4401 } });
+        };
+        self.streams.insert(who, Stream { number, handle, cursor: since, last_due: self.now });
+        self.push_to_streams();
+        if let Some(stream) = self.streams.get(who) {
+            let frame = self.relay.caught_up(stream.cursor);
+            self.frame(who, frame);
+        }
+    }
+
+    pub(crate) fn push_to_streams(&mut self) {
+        let all: Vec<&'static str> = self.streams.keys().copied().collect();
+        for who in all {
+            if self.happens(self.weather.stream_cut) {
+                if let Some(Stream { number: stream, .. }) = self.streams.remove(who) {
+                    self.after(0, Happening::Live { who, stream, event: LiveEvent::Closed { code: 1006 } });
+                }
+                continue;
+            }
+            let stream = &self.streams[who];
+            if let Some((frame, last)) = self.relay.frame_after(&stream.handle, stream.cursor) {
+                if let Some(stream) = self.streams.get_mut(who) {
+                    stream.cursor = last;
+                }
+                self.frame(who, frame);
+            }
+        }
+    }
+
+    fn frame(&mut self, who: &'static str, frame: String) {
+        let due = self.now + self.delay();
+        let Some(stream) = self.streams.get_mut(who) else { return };
+        stream.last_due = stream.last_due.max(due);
+        let (due, stream) = (stream.last_due, stream.number);
+        self.at(due, Happening::Live { who, stream, event: LiveEvent::Frame(frame) });
+    }
+
+    fn after(&mut self, delay: u64, happening: Happening) {
+        self.at(self.now + delay, happening);
+    }
+
+    fn at(&mut self, due: u64, happening: Happening) {
+        self.count += 1;
+        self.queue.insert((due, self.count), happening);
+    }
+
+    fn delay(&mut self) -> u64 {
+        1 + self.rng.next_u64() % (self.weather.delay + 1)
+    }
+
+    fn happens(&mut self, per_cent: u64) -> bool {
+        self.rng.next_u64() % 100 < per_cent
+    }
+}
+
+pub(crate) fn text(row: &MessageRow) -> String {
+    match &row.body {
+        MessageBody::Text { text } => text.clone(),
+        MessageBody::Undecryptable { why } => format!("<{why:?}>"),
+        other => format!("<{other:?}>"),
+    }
+}
