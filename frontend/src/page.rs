@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use kez_app::{App, Session};
+use kez_app::App;
+use kez_app::session::Session;
 use kez_client::event::TabId;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
