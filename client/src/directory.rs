@@ -47,6 +47,7 @@ impl Session {
     pub(crate) fn look_at(&mut self, handle: &Handle, cx: &mut Context<'_>) {
         match self.contacts.by_handle(handle).and_then(|id| self.contacts.get(id)) {
             Some(contact) if contact.checked_at.saturating_add(CHECK_INTERVAL) > cx.now => {}
+            None if matches!(self.directory.handles.get(handle), Some(HandleState::Found(_))) => {}
             _ if *handle == self.handle => {}
             _ => self.ask_about(handle, cx),
         }
@@ -58,7 +59,8 @@ impl Session {
         if cx.shared.requests.awaits(&purpose) {
             return;
         }
-        if self.contacts.by_handle(handle).is_none() {
+        let found = matches!(self.directory.handles.get(handle), Some(HandleState::Found(_)));
+        if self.contacts.by_handle(handle).is_none() && !found {
             self.directory.handles.insert(handle.clone(), HandleState::Asked);
         }
         cx.get(format!("/v1/u/{handle}"), purpose);
@@ -116,7 +118,7 @@ impl Session {
             self.quarantine.keys().into_iter().filter(|key| !self.contacts.awaits_acceptance(key)).collect();
         self.directory.senders.retain(|key, _| wanted.contains(key));
         for key in wanted {
-            let question = || SenderQuestion { backoff: Backoff::new(1_000, 60_000), ask_at: Some(0) };
+            let question = || SenderQuestion { backoff: Backoff::new(500, 30_000), ask_at: Some(0) };
             self.directory.senders.entry(key).or_insert_with(question);
         }
         if cx.shared.offline {

@@ -12,7 +12,9 @@ fn join(world: &World, who: &'static str) -> JoinView {
 }
 
 fn open_handle(world: &World, who: &'static str) -> String {
-    let AccountView::Open(me) = world.view(who).account else { panic!("not open: {:?}", world.view(who).account) };
+    let AccountView::Open(me) = world.view(who).account else {
+        panic!("not open: {:?}", world.view(who).account)
+    };
     me.handle
 }
 
@@ -29,7 +31,9 @@ fn a_handle_is_checked_while_it_is_typed() {
     world.open("bob");
     world.run(500);
     assert_eq!(type_handle(&mut world, "bob", ""), Availability::Empty);
-    assert!(matches!(type_handle(&mut world, "bob", "b"), Availability::Refused { reason } if reason.contains('3')));
+    assert!(
+        matches!(type_handle(&mut world, "bob", "b"), Availability::Refused { reason } if reason.contains('3'))
+    );
     assert!(matches!(type_handle(&mut world, "bob", "admin"), Availability::Refused { .. }));
     assert_eq!(type_handle(&mut world, "bob", "alice"), Availability::Taken);
     world.ui("bob", UiEvent::HandleChosen);

@@ -6,5 +6,6 @@ mod malice;
 mod outbox;
 mod reading;
 mod restore;
+mod schedules;
 mod sim;
 mod two_people;

@@ -137,9 +137,12 @@ fn a_lookup_that_proves_nothing_pins_nothing(#[case] lie: Lie) {
     world.join("alice", "");
     world.join("bob", "");
     let other = claim(&world, &stranger(9), "carol");
-    world.relay.script = Some(Box::new(move |request, response| {
-        if request.target == "/v1/u/bob" { lie(response, &other) } else { response }
-    }));
+    world.relay.script =
+        Some(Box::new(
+            move |request, response| {
+                if request.target == "/v1/u/bob" { lie(response, &other) } else { response }
+            },
+        ));
     start(&mut world, "bob");
     let dialog = world.view("alice").new_conversation;
     assert!(dialog.error.unwrap().contains("could not prove") && dialog.started.is_none());
@@ -205,9 +208,11 @@ fn a_wrong_by_primary_gives_nobodys_mail_a_name() {
 fn replays_and_other_peoples_mail_say_nothing_new() {
     let mut world = alice_and_bob(7);
     world.send("alice", "bob", "one");
+    world.run(1_000);
     world.send("bob", "alice", "to alice");
     world.run(1_000);
-    for envelope in [world.relay.inbox("bob"), world.relay.inbox("alice"), world.relay.inbox("bob")].concat() {
+    for envelope in [world.relay.inbox("bob"), world.relay.inbox("alice"), world.relay.inbox("bob")].concat()
+    {
         world.relay.append("bob", &envelope, world.now);
     }
     world.send("alice", "bob", "two");

@@ -56,6 +56,7 @@ fn a_failed_send_survives_a_reload_and_a_retry_makes_no_second_one() {
     assert_eq!(world.states("alice"), [SENDING; 2]);
     world.run(3_000);
     assert_eq!(world.states("alice"), [SENT; 2]);
+    world.run(30_000);
     assert_eq!(world.texts("bob"), ["them: Hello", "them: Again"]);
     assert!(world.rows("bob").iter().all(|row| row.missing_before == 0));
 }
@@ -128,7 +129,11 @@ fn a_refused_message_fails_alone() {
     let mut refused = 0;
     world.relay.script = Some(Box::new(move |request, response| {
         refused += u32::from(request.target == "/v1/messages");
-        if request.target == "/v1/messages" && refused == 1 { problem(ProblemCode::Malformed) } else { response }
+        if request.target == "/v1/messages" && refused == 1 {
+            problem(ProblemCode::Malformed)
+        } else {
+            response
+        }
     }));
     world.send("alice", "bob", "one");
     world.send("alice", "bob", "two");
@@ -155,7 +160,11 @@ fn a_busy_server_is_asked_again(#[case] status: u16, #[case] expected: DeliveryS
     }));
     world.send("alice", "bob", "one");
     world.run(1_000);
-    assert_eq!(world.states("alice"), [if expected == SENT { SENDING } else { FAILED }], "Retry-After is kept");
+    assert_eq!(
+        world.states("alice"),
+        [if expected == SENT { SENDING } else { FAILED }],
+        "Retry-After is kept"
+    );
     world.run(4_000);
     assert_eq!(world.states("alice"), [expected]);
 }

@@ -77,18 +77,21 @@ fn poison_never_blocks() {
     world.send("alice", "bob", "one");
     world.run(1_000);
     let good = world.relay.inbox("bob")[0].clone();
-    let foreign = kez_core::identity::SecretIdentity::from_seed(kez_core::identity::Seed::from_bytes([9; 32]));
+    let foreign =
+        kez_core::identity::SecretIdentity::from_seed(kez_core::identity::Seed::from_bytes([9; 32]));
     let stranger = good.replace(&sender(&good), &foreign.public().to_string());
     let no_point = good.replace(&sender(&good), &format!("ed25519:{}", "02".repeat(32)));
     let tampered = good.replace("\"nonce\":\"", "\"more\":1,\"nonce\":\"");
-    let mut poison = vec!["{}".to_owned(), r#"{"v":2}"#.into(), r#"{"a":1,"a":2}"#.into(), stranger, no_point];
+    let mut poison =
+        vec!["{}".to_owned(), r#"{"v":2}"#.into(), r#"{"a":1,"a":2}"#.into(), stranger, no_point];
     poison.extend([tampered, good.clone(), "{}".into(), format!("{{\"x\":\"{}\"}}", "y".repeat(200_000))]);
     for envelope in &poison {
         world.relay.append("bob", envelope, world.now);
     }
     world.send("alice", "bob", "two");
     world.run(3_000);
-    let expected = ["them: one".to_owned(), format!("them: <{:?}>", OpenError::BadSignature), "them: two".into()];
+    let expected =
+        ["them: one".to_owned(), format!("them: <{:?}>", OpenError::BadSignature), "them: two".into()];
     assert_eq!(world.texts("bob"), expected);
     assert_eq!(world.states("bob")[1], DeliveryState::Undecryptable);
     assert_eq!(unreadable(&world, "bob"), 6, "the good one and {{}} came twice");
@@ -183,8 +186,12 @@ fn conversations_are_started_by_handle() {
         world.run(500);
         world.view("alice").new_conversation
     };
-    for (to, says) in [("x", "at least 3"), ("alice", "your own"), ("carol", "nobody called @carol"), ("bob@b.c", "kez.lat")]
-    {
+    for (to, says) in [
+        ("x", "at least 3"),
+        ("alice", "your own"),
+        ("carol", "nobody called @carol"),
+        ("bob@b.c", "kez.lat"),
+    ] {
         let dialog = start(to);
         assert!(dialog.error.unwrap().contains(says), "{to}");
         assert!(!dialog.busy && dialog.started.is_none());

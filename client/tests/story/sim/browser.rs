@@ -10,7 +10,10 @@ use kez_client::record::{Kind, Record};
 /// What the driver hands on to the network.
 pub(crate) enum Out {
     Http(RequestId, HttpRequest),
-    OpenLive { path: String, hello: String },
+    OpenLive {
+        path: String,
+        hello: String,
+    },
     CloseLive,
     /// The storage answers at once.
     Event(Event),

@@ -9,4 +9,4 @@ mod world;
 mod chance;
 
 pub(crate) use relay::{json, problem};
-pub(crate) use world::{Weather, World};
+pub(crate) use world::{Weather, World, text};

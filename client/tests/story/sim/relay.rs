@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::HttpResponse;
-use kez_core::api::{Limits, LiveFrame, LiveHello, MessageStored, RegistrationMode, SendMessage, ServerConfig};
 use kez_core::api::{InboxItem, InboxPage, Lookup, live_target};
+use kez_core::api::{
+    Limits, LiveFrame, LiveHello, MessageStored, RegistrationMode, SendMessage, ServerConfig,
+};
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::PublicIdentity;
@@ -199,7 +201,9 @@ impl Relay {
 
     fn get(&self, target: &str, auth: Option<&str>, now: Timestamp) -> HttpResponse {
         if let Some(handle) = target.strip_prefix("/v1/u/") {
-            return self.lookup(handle).map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
+            return self
+                .lookup(handle)
+                .map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
         }
         if let Some(key) = target.strip_prefix("/v1/by-primary/") {
             let found = self.accounts.iter().find(|(_, account)| account.key.to_string() == key);

@@ -28,12 +28,31 @@ pub(crate) struct Weather {
 
 enum Happening {
     /// Reaches a browser, if it still lives the same life.
-    Event { who: &'static str, life: u64, event: Event },
+    Event {
+        who: &'static str,
+        life: u64,
+        event: Event,
+    },
     /// Reaches a browser, if it still has the same stream.
-    Live { who: &'static str, stream: u64, event: LiveEvent },
+    Live {
+        who: &'static str,
+        stream: u64,
+        event: LiveEvent,
+    },
     /// Reaches the relay.
-    Request { who: &'static str, life: u64, id: RequestId, request: HttpRequest, lost: bool },
-    OpenLive { who: &'static str, stream: u64, path: String, hello: String },
+    Request {
+        who: &'static str,
+        life: u64,
+        id: RequestId,
+        request: HttpRequest,
+        lost: bool,
+    },
+    OpenLive {
+        who: &'static str,
+        stream: u64,
+        path: String,
+        hello: String,
+    },
 }
 
 struct Stream {
@@ -307,7 +326,13 @@ impl World {
         }
     }
 
-    fn answer(&mut self, who: &'static str, life: u64, id: RequestId, answer: Result<HttpResponse, NetworkFault>) {
+    fn answer(
+        &mut self,
+        who: &'static str,
+        life: u64,
+        id: RequestId,
+        answer: Result<HttpResponse, NetworkFault>,
+    ) {
         let copies = 1 + u64::from(self.happens(self.weather.answer_doubled));
         for _ in 0..copies {
             let event = Event::Http(id, answer.clone());
@@ -321,10 +346,12 @@ impl World {
             return;
         }
         if !self.relay.up {
-            return self.after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 1006 } });
+            return self
+                .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 1006 } });
         }
         let Some((handle, since)) = self.relay.open_live(path, hello, self.now) else {
-            return self.after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 4401 } });
+            return self
+                .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 4401 } });
         };
         self.streams.insert(who, Stream { number, handle, cursor: since, last_due: self.now });
         self.push_to_streams();
