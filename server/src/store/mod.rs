@@ -1,5 +1,5 @@
 //! What the server keeps, in the words of the product. Each database implements [`Store`] in a folder of its own and
-//! keeps its SQL there; one story (`tests/store.rs`) runs against all of them.
+//! keeps its SQL there; one story (`tests/server/store.rs`) runs against all of them.
 
 pub mod sqlite;
 

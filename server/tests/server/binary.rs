@@ -1,0 +1,189 @@
+//! The binary itself: its flags, its exit codes, and the process as the other tests run it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use kez_chat_server::clock::{Clock, SystemClock};
+use kez_core::inbox_auth;
+use sqlx::{Connection, Executor};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::support::{Person, Reply, second_connection};
+
+/// The server as a process. It is killed when dropped.
+pub(crate) struct Binary {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl Binary {
+    pub(crate) async fn start(db: &Path, flags: &[&str]) -> Self {
+        let mut child = command(&["--bind", "127.0.0.1:0", "--log-format", "json", "--db", db.to_str().unwrap()])
+            .args(flags)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if line["message"] == "listening" {
+                break line["address"].as_str().unwrap().parse().unwrap();
+            }
+        };
+        // The pipe must not fill up.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, address, http: reqwest::Client::new() }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: String) -> reqwest::Result<Reply> {
+        let request = self.http.post(self.url(path)).header("content-type", "application/json");
+        Reply::try_of(request.body(body).timeout(Duration::from_secs(20))).await
+    }
+
+    pub(crate) async fn register(&self, person: &Person) -> u16 {
+        self.post("/v1/register", person.registration(SystemClock.now())).await.unwrap().status
+    }
+
+    /// Everything in an inbox: sequence numbers and envelopes.
+    pub(crate) async fn inbox(&self, person: &Person) -> Vec<(u64, String)> {
+        let (mut items, mut since) = (Vec::new(), 0);
+        loop {
+            let url = self.url(&format!("/v1/inbox/{}?since={since}&limit=1000", person.handle));
+            let header = person.inbox_header(since, SystemClock.now());
+            let page = Reply::of(self.http.get(url).header(inbox_auth::HEADER, header)).await.json();
+            let next = page["next"].as_u64().unwrap();
+            if next == since {
+                return items;
+            }
+            since = next;
+            let page = page["items"].as_array().unwrap().iter();
+            items.extend(page.map(|item| (item["seq"].as_u64().unwrap(), item["envelope"].to_string())));
+        }
+    }
+
+    /// Pulls the plug.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    pub(crate) async fn signal(pid: u32, signal: &str) {
+        assert!(Command::new("kill").args([signal, &pid.to_string()]).status().await.unwrap().success());
+    }
+
+    /// How the process ended.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await.unwrap().unwrap()
+    }
+
+    /// Asks the process to stop, as a service manager does.
+    pub(crate) async fn terminate(self) -> ExitStatus {
+        Self::signal(self.pid(), "-TERM").await;
+        self.ended().await
+    }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kez-chat-server"));
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+async fn run(command: &mut Command) -> Output {
+    tokio::time::timeout(Duration::from_secs(20), command.output()).await.unwrap().unwrap()
+}
+
+/// Runs a command that must refuse its settings, and returns the sentence.
+async fn refusal(command: &mut Command) -> String {
+    let output = run(command).await;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text.lines().count(), 1, "one sentence: {text}");
+    text
+}
+
+#[tokio::test]
+async fn bad_values_are_refused_with_one_sentence() {
+    for (flag, value) in [
+        ("--bind", "nowhere"),
+        ("--bind", "127.0.0.1:99999"),
+        ("--server", "Kez Lat"),
+        ("--server", ""),
+        ("--sig-server-url", "ftp://sig"),
+        ("--public-url", "kez.lat"),
+        ("--public-url", "https://kez.lat/?x=1"),
+        ("--log-format", "xml"),
+        ("--trusted-proxies", "10.0.0.0/33"),
+        ("--limits", "maybe"),
+    ] {
+        let sentence = refusal(&mut command(&[flag, value])).await;
+        assert!(sentence.contains(flag) && sentence.starts_with("kez-chat-server: "), "{sentence}");
+    }
+    let sentence = refusal(&mut command(&["--unknown"])).await;
+    assert!(sentence.contains("--unknown"), "{sentence}");
+    let sentence = refusal(command(&[]).env("KEZ_CHAT_SERVER", "Kez Lat")).await;
+    assert!(sentence.contains("--server"), "{sentence}");
+    let sentence = refusal(command(&[]).env("RUST_LOG", "kez=nonsense")).await;
+    assert!(sentence.contains("RUST_LOG"), "{sentence}");
+}
+
+#[tokio::test]
+async fn limits_are_not_lifted_in_public() {
+    let sentence = refusal(&mut command(&["--limits", "off"])).await;
+    assert!(sentence.contains("--limits off") && sentence.contains("loopback"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = directory.path().join("kez-chat.db");
+    let mut connection = {
+        std::fs::File::create(&db).unwrap();
+        second_connection(&db).await
+    };
+    connection.execute("PRAGMA user_version = 1000").await.unwrap();
+    connection.close().await.unwrap();
+    let before = std::fs::read(&db).unwrap();
+    let sentence = refusal(&mut command(&["--bind", "127.0.0.1:0", "--db", db.to_str().unwrap()])).await;
+    let sentence = sentence.as_str();
+    assert!(sentence.contains("newer version") && sentence.contains("1000"), "{sentence}");
+    // Nothing of the newer version's data was touched.
+    assert_eq!(std::fs::read(&db).unwrap().len(), before.len());
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_running_is_said_too() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&mut command(&["--bind", &address])).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot listen on"));
+    let output = run(&mut command(&["--bind", "127.0.0.1:0", "--db", "/nowhere/kez-chat.db"])).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("database"));
+}
+
+#[tokio::test]
+async fn help_names_every_flag_and_its_variable() {
+    let help = String::from_utf8(run(&mut command(&["--help"])).await.stdout).unwrap();
+    for name in [
+        "--bind", "KEZ_CHAT_BIND", "0.0.0.0:6969", "--db", "KEZ_CHAT_DB", "kez-chat.db", "--server", "KEZ_CHAT_SERVER",
+        "kez.lat", "--sig-server-url", "KEZ_CHAT_SIG_SERVER_URL", "http://localhost:7878", "--web-dir",
+        "KEZ_CHAT_WEB_DIR", "--log-format", "--trusted-proxies", "--public-url", "--limits",
+    ] {
+        assert!(help.contains(name), "{name} in {help}");
+    }
+}

@@ -1,0 +1,79 @@
+//! What every answer has in common.
+
+use crate::support::{Reply, TestServer};
+
+#[tokio::test]
+async fn what_the_api_does_not_have_is_a_problem_too() {
+    let server = TestServer::start().await;
+    for path in ["/v1/", "/v1/nothing", "/v1/u/alice/more", "/v1/inbox/alice/live/more", "/.well-known/other"] {
+        server.get(path).await.refused(404, "not_found");
+    }
+    for path in ["/v1/register", "/v1/messages"] {
+        let reply = server.get(path).await;
+        reply.refused(405, "method_not_allowed");
+        assert_eq!(reply.header("allow"), "POST");
+    }
+    server.post("/v1/healthz", "{}").await.refused(405, "method_not_allowed");
+    let delete = Reply::of(server.http.delete(server.url("/v1/u/alice"))).await;
+    delete.refused(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    let server = TestServer::start().await;
+    server.people(["alice"]).await;
+    for path in ["/", "/v1/healthz", "/v1/u/alice", "/v1/u/nobody2", "/v1/nothing", "/.well-known/webfinger"] {
+        let reply = server.get(path).await;
+        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(reply.header("referrer-policy"), "no-referrer", "{path}");
+        assert!(reply.header("content-security-policy").contains("default-src 'none'"), "{path}");
+        assert!(reply.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(reply.header("strict-transport-security"), "max-age=63072000", "{path}");
+        assert_eq!(reply.header("x-request-id").len(), 16, "{path}");
+        assert_eq!(reply.header("set-cookie"), "", "{path}");
+        if path.starts_with("/v1") {
+            assert_eq!(reply.header("cache-control"), "no-store", "{path}");
+            assert_eq!(reply.header("cross-origin-resource-policy"), "same-origin", "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_reached_over_http_does_not_ask_for_https() {
+    let server = TestServer::start_with(&["--public-url", "http://localhost:6969"]).await;
+    assert_eq!(server.get("/v1/healthz").await.header("strict-transport-security"), "");
+}
+
+#[tokio::test]
+async fn a_request_id_comes_from_trusted_proxies_only() {
+    let direct = TestServer::start().await;
+    let proxied = TestServer::start_with(&["--trusted-proxies", "127.0.0.1"]).await;
+    let id = async |server: &TestServer, given: &str| {
+        let request = server.http.get(server.url("/v1/healthz")).header("x-request-id", given);
+        Reply::of(request).await.header("x-request-id").to_owned()
+    };
+    assert_ne!(id(&direct, "from-the-proxy").await, "from-the-proxy");
+    assert_eq!(id(&proxied, "from-the-proxy").await, "from-the-proxy");
+    assert_ne!(id(&proxied, "two words").await, "two words");
+    assert_ne!(id(&proxied, &"x".repeat(65)).await, "x".repeat(65));
+}
+
+#[tokio::test]
+async fn rates_are_counted_by_the_client_behind_the_proxy() {
+    let server = TestServer::start_with(&["--trusted-proxies", "127.0.0.1"]).await;
+    let look = async |client: &str| {
+        let request = server.http.get(server.url("/v1/u/nobody2")).header("x-forwarded-for", client);
+        Reply::of(request).await
+    };
+    for _ in 0..120 {
+        look("192.0.2.1").await.refused(404, "unknown_handle");
+    }
+    let mut limited = look("192.0.2.1").await;
+    if limited.status == 404 {
+        // A token may have come back meanwhile.
+        limited = look("192.0.2.1").await;
+    }
+    limited.refused(429, "rate_limited");
+    look("192.0.2.2").await.refused(404, "unknown_handle");
+    look("evil, 192.0.2.1").await.refused(429, "rate_limited");
+}

@@ -1,0 +1,18 @@
+//! The server from outside: every test speaks HTTP to a real listener, or runs the real binary.
+
+mod attacks;
+mod binary;
+mod crash;
+mod errors;
+mod inbox;
+mod live;
+mod lookup;
+mod messages;
+mod openapi;
+mod register;
+mod server;
+mod stalled;
+mod storage;
+mod store;
+mod support;
+mod webfinger;

@@ -1,0 +1,69 @@
+//! `GET /v1/openapi.json`
+
+use serde_json::Value;
+
+use crate::support::{Reply, TestServer};
+
+/// The routes as people know them. The document is made from the router's own list, so this is what both must say.
+const ROUTES: [(&str, &str); 10] = [
+    ("get", "/.well-known/webfinger"),
+    ("get", "/v1/by-primary/{primary}"),
+    ("get", "/v1/config"),
+    ("get", "/v1/healthz"),
+    ("get", "/v1/inbox/{handle}"),
+    ("get", "/v1/inbox/{handle}/live"),
+    ("get", "/v1/readyz"),
+    ("get", "/v1/u/{handle}"),
+    ("post", "/v1/messages"),
+    ("post", "/v1/register"),
+];
+
+#[tokio::test]
+async fn describes_every_route_and_no_other() {
+    let server = TestServer::start().await;
+    let document = server.get("/v1/openapi.json").await.json();
+    let mut described: Vec<(String, String)> = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        described.extend(methods.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())));
+    }
+    described.sort();
+    assert_eq!(described, ROUTES.map(|(method, path)| (method.to_owned(), path.to_owned())));
+}
+
+#[tokio::test]
+async fn every_described_route_is_there_and_answers_as_described() {
+    let server = TestServer::start().await;
+    let document = server.get("/v1/openapi.json").await.json();
+    for (method, path) in ROUTES {
+        let url = server.url(&path.replace("{handle}", "nobody2").replace("{primary}", "nothing"));
+        let reply = Reply::of(server.http.request(method.to_uppercase().parse().unwrap(), url)).await;
+        let responses = &document["paths"][path][method]["responses"];
+        assert!(responses[reply.status.to_string()].is_object(), "{method} {path} answered {}", reply.status);
+        if reply.status >= 400 {
+            assert_ne!(reply.refusal().1, "not_found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_reference_leads_somewhere() {
+    let server = TestServer::start().await;
+    let document = server.get("/v1/openapi.json").await.json();
+    let mut references = Vec::new();
+    collect(&document, &mut references);
+    assert!(references.len() > 10);
+    for reference in references {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+}
+
+fn collect(value: &Value, references: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            references.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            object.values().for_each(|value| collect(value, references));
+        }
+        Value::Array(array) => array.iter().for_each(|value| collect(value, references)),
+        _ => {}
+    }
+}

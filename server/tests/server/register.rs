@@ -1,0 +1,140 @@
+//! `POST /v1/register`
+
+use include_dir::{Dir, include_dir};
+use kez_core::registration::HandleRegistration;
+use kez_core::time::Timestamp;
+use serde_json::Value;
+
+use crate::support::{NOW, Person, TestServer, server_name};
+
+static VECTORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../core/vectors/registration");
+
+#[tokio::test]
+async fn every_vector_is_answered_as_it_says() {
+    let server = TestServer::start().await;
+    assert!(VECTORS.files().count() >= 20);
+    for file in VECTORS.files() {
+        let vector: Value = serde_json::from_slice(file.contents()).unwrap();
+        let now: Timestamp = vector["now"].as_str().unwrap().parse().unwrap();
+        // The accepted ones share a key, so each gets a server of its own.
+        let fresh = TestServer::start().await;
+        let expect = vector["expect"].as_str().unwrap();
+        let server = if expect == "ok" { &fresh } else { &server };
+        server.clock.set(now.unix());
+        let reply = server.post("/v1/register", vector["request"].to_string()).await;
+        match expect {
+            "ok" => assert_eq!(reply.status, 201, "{file:?} {reply:?}"),
+            code => assert_eq!(reply.refusal().1, code, "{file:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_answer_is_the_record_with_its_proof() {
+    let server = TestServer::start().await;
+    let alice = Person::new("alice");
+    let reply = server.register(&alice).await;
+    assert_eq!(reply.status, 201);
+    let lookup = reply.lookup();
+    let (handle, key) = lookup.verify(&server_name()).unwrap();
+    assert_eq!((handle, key), (alice.handle.clone(), alice.keys.public()));
+    assert_eq!(lookup.fqhn, "alice@kez.lat");
+    assert_eq!(lookup.registered_at, Timestamp::from_unix(NOW));
+    let hex = alice.keys.public().primary().hex();
+    assert_eq!(lookup.sigchain_url, format!("http://localhost:7878/v1/sigchains/ed25519/{hex}"));
+}
+
+#[tokio::test]
+async fn a_repeat_is_accepted_again_also_when_it_has_grown_old() {
+    let server = TestServer::start().await;
+    let alice = Person::new("alice");
+    let registration = alice.registration(Timestamp::from_unix(NOW));
+    let first = server.post("/v1/register", registration.clone()).await;
+    server.clock.set(NOW + 10_000);
+    let again = server.post("/v1/register", registration).await;
+    assert_eq!((first.status, again.status), (201, 201));
+    assert_eq!(first.json(), again.json());
+    // The same claim signed anew is another claim.
+    server.register(&alice).await.refused(409, "handle_taken");
+}
+
+#[tokio::test]
+async fn handle_and_key_are_each_given_once() {
+    let server = TestServer::start().await;
+    let [alice] = server.people(["alice"]).await;
+    server.register(&Person::new("alice")).await.refused(409, "handle_taken");
+    let other_name = Person { handle: "alice2".parse().unwrap(), keys: alice.keys };
+    server.register(&other_name).await.refused(409, "primary_taken");
+    let [bob] = server.people(["bob"]).await;
+    let both = Person { handle: "alice".parse().unwrap(), keys: bob.keys };
+    server.register(&both).await.refused(409, "handle_taken");
+}
+
+#[tokio::test]
+async fn of_many_at_once_one_gets_the_handle() {
+    let server = TestServer::start().await;
+    let claims = (0..20).map(|_| async { server.register(&Person::new("alice")).await.status });
+    let mut statuses = futures::future::join_all(claims).await;
+    statuses.sort_unstable();
+    assert_eq!(statuses[0], 201);
+    assert_eq!(statuses[1..], [409; 19]);
+}
+
+/// Each registration breaks one rule and all that come after it; the answer names the first.
+#[tokio::test]
+async fn the_checks_come_in_the_order_of_the_protocol() {
+    let server = TestServer::start().await;
+    let [alice] = server.people(["alice"]).await;
+    let sign = |handle: &str, name: &str, at: u64| {
+        let mut person = Person::new("placeholder");
+        person.keys = Person::new("other").keys;
+        let text = HandleRegistration::sign(
+            &person.keys,
+            &handle.parse().unwrap(),
+            &name.parse().unwrap(),
+            Timestamp::from_unix(at),
+        );
+        text.unwrap().to_json().unwrap()
+    };
+    let stale = NOW - 301;
+    // The shape comes before the signature, the signature before the server.
+    let broken = sign("admin", "other.example", stale).replace("other.example", "third.example");
+    server.post("/v1/register", broken.replace("\"version\":1", "\"version\":2")).await.refused(400, "malformed");
+    server.post("/v1/register", broken).await.refused(401, "bad_signature");
+    server.post("/v1/register", sign("admin", "other.example", stale)).await.refused(400, "wrong_server");
+    server.post("/v1/register", sign("admin", "kez.lat", stale)).await.refused(400, "reserved_handle");
+    server.post("/v1/register", sign("alice", "kez.lat", stale)).await.refused(400, "stale");
+    server.post("/v1/register", sign("alice", "kez.lat", NOW)).await.refused(409, "handle_taken");
+    assert_eq!(server.register(&Person::new("carol")).await.status, 201);
+    drop(alice);
+}
+
+#[tokio::test]
+async fn five_minutes_either_way_and_no_second_more() {
+    let server = TestServer::start().await;
+    for (handle, at, status) in
+        [("early", NOW + 300, 201), ("late", NOW - 300, 201), ("too-early", NOW + 301, 400), ("too-late", NOW - 301, 400)]
+    {
+        let registration = Person::new(handle).registration(Timestamp::from_unix(at));
+        assert_eq!(server.post("/v1/register", registration).await.status, status, "{handle}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_registration_is_malformed() {
+    let server = TestServer::start().await;
+    let good = Person::new("alice").registration(server.now());
+    for body in [
+        String::new(),
+        "{}".to_owned(),
+        "[]".to_owned(),
+        "null".to_owned(),
+        "\u{feff}{}".to_owned(),
+        format!("{good}{good}"),
+        good.replacen('{', r#"{"extra":1,"#, 1),
+        good.replacen('{', r#"{"kez":"handle_registration","#, 1),
+        "[".repeat(100_000),
+    ] {
+        server.post("/v1/register", body).await.refused(400, "malformed");
+    }
+}

@@ -1,0 +1,99 @@
+//! Storage that does not do what it should: a locked database, a full disk.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, Executor};
+
+use crate::binary::Binary;
+use crate::support::{Person, TestServer, message, second_connection};
+
+#[tokio::test]
+async fn a_locked_database_is_503_and_heals() {
+    let server = TestServer::start().await;
+    let [bob] = server.people(["bob"]).await;
+    assert_eq!(server.send(&bob, r#"{"n":0}"#).await.seq(), 1);
+    let mut other = second_connection(&server.db()).await;
+    other.execute("BEGIN EXCLUSIVE").await.unwrap();
+
+    let start = Instant::now();
+    let sends = futures::future::join_all((1..20).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await));
+    let (replies, page) = tokio::join!(sends, server.inbox(&bob, 0));
+    assert_eq!(page.seqs(), [1], "reading goes on meanwhile");
+    for reply in replies {
+        reply.refused(503, "unavailable");
+        assert!(reply.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+    assert!(start.elapsed() < Duration::from_millis(7500), "{:?}", start.elapsed());
+
+    other.execute("ROLLBACK").await.unwrap();
+    other.close().await.unwrap();
+    for n in 1..20 {
+        assert_eq!(server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await.seq(), n + 1);
+    }
+    assert_eq!(server.inbox(&bob, 0).await.seqs(), (1..=20).collect::<Vec<_>>());
+}
+
+/// A file system in memory, unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(directory.path())
+            .status()
+            .unwrap();
+        assert!(mounted.success(), "this test mounts a tmpfs, so it runs as root");
+        Self(directory)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_507_loses_nothing_and_heals() {
+    let disk = SmallDisk::mount("8m");
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![0; 4 * 1024 * 1024]).unwrap();
+    let server = Binary::start(&disk.path().join("kez-chat.db"), &["--limits", "off"]).await;
+    let bob = Person::new("bob");
+    assert_eq!(server.register(&bob).await, 201);
+
+    let send = async |n: u32| {
+        let envelope = format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(50_000));
+        server.post("/v1/messages", message(&bob.handle, &envelope)).await.unwrap()
+    };
+    let mut acknowledged = Vec::new();
+    let full = loop {
+        let reply = send(acknowledged.len() as u32).await;
+        if reply.status != 201 {
+            break reply;
+        }
+        acknowledged.push(reply.seq());
+        assert!(acknowledged.len() < 1000, "the disk has room for a hundred");
+    };
+    full.refused(507, "storage_full");
+    send(5000).await.refused(507, "storage_full");
+    assert_eq!(server.inbox(&bob).await.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), acknowledged);
+
+    std::fs::remove_file(&ballast).unwrap();
+    let mut after = send(6000).await;
+    while after.status == 507 {
+        after = send(6000).await;
+    }
+    assert_eq!(after.status, 201);
+    acknowledged.push(after.seq());
+    assert_eq!(server.inbox(&bob).await.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), acknowledged);
+    assert!(server.terminate().await.success());
+}

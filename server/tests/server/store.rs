@@ -1,0 +1,242 @@
+//! The story that every store tells alike, and a search for schedules in which a reader would miss a message.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use futures::future::join_all;
+use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::{
+    Account, AccountId, Claim, ClaimOutcome, NewMessage, PageLimit, Store, StoreError, StoredMessage,
+};
+use kez_core::caller_auth::{self, CallerAuth, CallerRequest, Nonce};
+use kez_core::time::Timestamp;
+use proptest::prelude::*;
+use sqlx::Connection;
+
+use crate::support::{NOW, Person, rng, second_connection, server_name};
+
+const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
+const PAGE: PageLimit = PageLimit { items: 100, bytes: 1024 * 1024 };
+
+fn claim(person: &Person) -> Claim {
+    Claim {
+        handle: person.handle.clone(),
+        primary: person.keys.public().primary(),
+        registration: person.registration(NOW_TIME),
+        now: NOW_TIME,
+    }
+}
+
+async fn account(store: &impl Store, person: &Person) -> Account {
+    match store.claim_handle(claim(person)).await.unwrap() {
+        ClaimOutcome::Stands(account) => account,
+        taken => panic!("{taken:?}"),
+    }
+}
+
+fn new_message(inbox: AccountId, envelope: &str) -> NewMessage {
+    NewMessage { inbox, envelope: envelope.to_owned().into(), now: NOW_TIME }
+}
+
+async fn texts(store: &impl Store, inbox: AccountId, since: u64, limit: PageLimit) -> Vec<(u64, String)> {
+    let page = store.page_after(inbox, since, limit).await.unwrap();
+    let text = |item: StoredMessage| (item.seq, String::from_utf8(item.envelope).unwrap());
+    page.into_iter().map(text).collect()
+}
+
+/// What every store does. `open` opens the same database each time.
+async fn story<S: Store>(open: impl AsyncFn() -> S) {
+    let store = open().await;
+    let (alice, bob) = (Person::new("alice"), Person::new("bob"));
+
+    // Handles and keys are each given once.
+    let first = account(&store, &alice).await;
+    assert_eq!(account(&store, &alice).await, first, "the same claim stands");
+    assert_eq!(store.lookup(&alice.handle).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(store.lookup_primary(&first.primary).await.unwrap().as_ref(), Some(&first));
+    assert_eq!(store.lookup(&bob.handle).await.unwrap(), None);
+    let other_key = Claim { primary: bob.keys.public().primary(), ..claim(&alice) };
+    let other_key = Claim { registration: "{}".to_owned(), ..other_key };
+    assert_eq!(store.claim_handle(other_key).await.unwrap(), ClaimOutcome::HandleTaken);
+    let other_handle = Claim { handle: bob.handle.clone(), registration: "{}".to_owned(), ..claim(&alice) };
+    assert_eq!(store.claim_handle(other_handle).await.unwrap(), ClaimOutcome::PrimaryTaken);
+    let (alice, bob) = (first.id, account(&store, &bob).await.id);
+
+    // Each inbox counts for itself; the same bytes stand once, also within one batch.
+    let sent = ["a", "b", "a", "c", "b"].map(|text| store.append(new_message(alice, text)));
+    let seqs: Vec<_> = join_all(sent).await.into_iter().map(|sent| sent.unwrap().seq).collect();
+    assert_eq!(seqs, [1, 2, 1, 3, 2]);
+    let again = store.append(new_message(alice, "c")).await.unwrap();
+    assert!((again.seq, again.fresh) == (3, false));
+    let other = store.append(new_message(bob, "a")).await.unwrap();
+    assert!((other.seq, other.fresh) == (1, true));
+
+    // Pages start behind the cursor and end at the sooner of their limits.
+    let all: Vec<_> = [(1, "a"), (2, "b"), (3, "c")].map(|(seq, text)| (seq, text.to_owned())).into();
+    assert_eq!(texts(&store, alice, 0, PAGE).await, all);
+    assert_eq!(texts(&store, alice, 1, PageLimit { items: 1, ..PAGE }).await, all[1..2]);
+    assert_eq!(texts(&store, alice, 0, PageLimit { bytes: 2, ..PAGE }).await, all[..2]);
+    assert_eq!(texts(&store, alice, 0, PageLimit { bytes: 0, ..PAGE }).await, all[..1], "one always fits");
+    assert!(texts(&store, alice, 3, PAGE).await.is_empty());
+    assert!(texts(&store, alice, u64::MAX, PAGE).await.is_empty());
+
+    // An account that is not there takes nothing, and takes nobody down with it.
+    let nobody = AccountId(4711);
+    let (refused, stored) = tokio::join!(store.append(new_message(nobody, "x")), store.append(new_message(bob, "y")));
+    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert_eq!(stored.unwrap().seq, 2);
+    assert_eq!(store.append(new_message(bob, "z")).await.unwrap().seq, 3, "no number was used up");
+
+    // A nonce works once for each caller, until it is forgotten.
+    let nonces = [fresh_nonce(), fresh_nonce()];
+    assert!(store.use_nonce(alice, nonces[0], NOW_TIME).await.unwrap());
+    assert!(!store.use_nonce(alice, nonces[0], Timestamp::from_unix(NOW + 120)).await.unwrap());
+    assert!(store.use_nonce(bob, nonces[0], NOW_TIME).await.unwrap());
+    assert!(store.use_nonce(alice, nonces[1], NOW_TIME).await.unwrap());
+    assert!(store.use_nonce(alice, nonces[0], Timestamp::from_unix(NOW + 121)).await.unwrap());
+
+    // All of it outlives the process.
+    let last = fresh_nonce();
+    assert!(store.use_nonce(bob, last, NOW_TIME).await.unwrap());
+    let epoch = store.epoch().to_owned();
+    assert!(store.check().await.is_ok());
+    store.close().await;
+    assert!(matches!(store.append(new_message(alice, "late")).await, Err(StoreError::Closed)));
+    assert!(matches!(store.page_after(alice, 0, PAGE).await, Err(StoreError::Closed)));
+    let store = open().await;
+    assert_eq!(store.epoch(), epoch);
+    assert_eq!(texts(&store, alice, 0, PAGE).await, all);
+    assert_eq!(store.append(new_message(alice, "a")).await.unwrap().seq, 1);
+    assert_eq!(store.append(new_message(alice, "d")).await.unwrap().seq, 4);
+    assert!(!store.use_nonce(bob, last, NOW_TIME).await.unwrap());
+    store.close().await;
+}
+
+fn fresh_nonce() -> Nonce {
+    let (person, server) = (Person::new("anybody"), server_name());
+    let request = CallerRequest { server: &server, method: "GET", target: "/", body: b"" };
+    let header = caller_auth::header(&person.keys, &person.handle, &request, NOW_TIME, &mut rng());
+    CallerAuth::parse(&header).unwrap().verify(&request, &person.keys.public(), NOW_TIME).unwrap()
+}
+
+#[tokio::test]
+async fn the_story_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    story(async || SqliteStore::open(&file).await.unwrap()).await;
+}
+
+/// What can happen to an inbox, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Several messages at once, to one of two inboxes each; some of them the same.
+    Append(Vec<(usize, u8)>),
+    /// A reader of an inbox reads a page while messages arrive.
+    Read { inbox: usize, items: u64, meanwhile: Vec<(usize, u8)> },
+    /// The oldest or all messages of an inbox are deleted.
+    Delete { inbox: usize, all: bool },
+    /// The server restarts.
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let messages = |most| proptest::collection::vec((0..2_usize, any::<u8>()), 1..most);
+    let step = prop_oneof![
+        4 => messages(8).prop_map(Step::Append),
+        4 => (0..2_usize, 1..6_u64, messages(4))
+            .prop_map(|(inbox, items, meanwhile)| Step::Read { inbox, items, meanwhile }),
+        1 => (0..2_usize, any::<bool>()).prop_map(|(inbox, all)| Step::Delete { inbox, all }),
+        1 => Just(Step::Restart),
+    ];
+    proptest::collection::vec(step, 1..24)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_reader_that_pages_by_cursor_misses_nothing(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(play(steps));
+    }
+}
+
+/// An inbox as it should be, and what its reader has seen of it.
+#[derive(Default)]
+struct Model {
+    standing: BTreeMap<u64, u8>,
+    last_seq: u64,
+    cursor: u64,
+    unread: BTreeMap<u64, u8>,
+}
+
+async fn play(steps: Vec<Step>) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let mut store = SqliteStore::open(&file).await.unwrap();
+    let inboxes = [account(&store, &Person::new("alice")).await.id, account(&store, &Person::new("bob")).await.id];
+    let mut models = [Model::default(), Model::default()];
+    for step in steps {
+        match step {
+            Step::Append(messages) => append(&store, inboxes, &mut models, &messages).await,
+            Step::Read { inbox, items, meanwhile } => {
+                let limit = PageLimit { items, ..PAGE };
+                let page = store.page_after(inboxes[inbox], models[inbox].cursor, limit);
+                let (page, ()) = tokio::join!(page, async {
+                    append(&store, inboxes, &mut models, &meanwhile).await;
+                });
+                read(&mut models[inbox], page.unwrap());
+            }
+            Step::Delete { inbox, all } => delete(&file, inboxes[inbox], &mut models[inbox], all).await,
+            Step::Restart => {
+                store.close().await;
+                store = SqliteStore::open(&file).await.unwrap();
+            }
+        }
+    }
+    for (model, inbox) in models.iter_mut().zip(inboxes) {
+        while !model.unread.is_empty() {
+            read(model, store.page_after(inbox, model.cursor, PAGE).await.unwrap());
+        }
+    }
+    store.close().await;
+}
+
+async fn append(store: &SqliteStore, inboxes: [AccountId; 2], models: &mut [Model; 2], messages: &[(usize, u8)]) {
+    let sent = messages.iter().map(|(inbox, text)| store.append(new_message(inboxes[*inbox], &text.to_string())));
+    for (answer, (inbox, text)) in join_all(sent).await.into_iter().zip(messages) {
+        let (answer, model) = (answer.unwrap(), &mut models[*inbox]);
+        let stood = model.standing.iter().find(|(_, standing)| *standing == text).map(|(seq, _)| *seq);
+        if let Some(seq) = stood {
+            assert_eq!((answer.seq, answer.fresh), (seq, false), "a retry");
+        } else {
+            assert!(answer.fresh && answer.seq > model.last_seq, "no number is used twice");
+            model.last_seq = answer.seq;
+            model.standing.insert(answer.seq, *text);
+            model.unread.insert(answer.seq, *text);
+        }
+    }
+}
+
+/// A page holds the oldest unread messages, in order and without a gap.
+fn read(model: &mut Model, page: Vec<StoredMessage>) {
+    for item in page {
+        let (seq, text) = model.unread.pop_first().unwrap();
+        assert_eq!((item.seq, String::from_utf8(item.envelope).unwrap()), (seq, text.to_string()));
+        model.cursor = seq;
+    }
+}
+
+async fn delete(file: &Path, inbox: AccountId, model: &mut Model, all: bool) {
+    let up_to = if all { model.last_seq } else { model.standing.keys().next().copied().unwrap_or(0) };
+    let mut connection = second_connection(file).await;
+    sqlx::query("DELETE FROM messages WHERE inbox = ?1 AND seq <= ?2")
+        .bind(inbox.0)
+        .bind(up_to.cast_signed())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+    model.standing.retain(|seq, _| *seq > up_to);
+    model.unread.retain(|seq, _| *seq > up_to);
+}

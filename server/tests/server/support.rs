@@ -1,0 +1,318 @@
+//! A server on a real listener with a clock of the test's own, and people with real keys.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clap::Parser;
+use futures::{SinkExt, StreamExt};
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use kez_chat_server::clock::Clock;
+use kez_chat_server::config::Config;
+use kez_core::api::{LiveHello, Lookup, live_target};
+use kez_core::caller_auth::{self, CallerRequest};
+use kez_core::envelope;
+use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::{Peer, SecretIdentity, Seed};
+use kez_core::inbox_auth;
+use kez_core::registration::HandleRegistration;
+use kez_core::time::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+/// The time of the vectors, and of every test that does not say otherwise.
+pub(crate) const NOW: u64 = 1_795_374_000;
+
+/// A clock that stands until it is set.
+pub(crate) struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub(crate) fn set(&self, seconds: u64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) http: reqwest::Client,
+    directory: Arc<TempDir>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&["--limits", "off"]).await
+    }
+
+    pub(crate) async fn start_with(flags: &[&str]) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), flags).await
+    }
+
+    async fn start_in(directory: Arc<TempDir>, flags: &[&str]) -> Self {
+        let db = directory.path().join("kez-chat.db");
+        let own = ["kez-chat-server", "--bind", "127.0.0.1:0", "--db", db.to_str().unwrap()];
+        let config = Config::try_parse_from(own.iter().chain(flags)).unwrap();
+        let listener = TcpListener::bind(config.bind).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn({
+            let clock = Arc::clone(&clock);
+            async move {
+                let stopped = async { drop(stopped.await) };
+                kez_chat_server::run_with_clock(listener, config, clock, stopped).await.unwrap();
+            }
+        });
+        Self { address, clock, http: reqwest::Client::new(), directory, stop, task }
+    }
+
+    /// Stops gracefully and returns once everything is stored.
+    pub(crate) async fn stop(self) -> Arc<TempDir> {
+        drop(self.stop);
+        self.task.await.unwrap();
+        self.directory
+    }
+
+    pub(crate) async fn restart(self) -> Self {
+        let directory = self.stop().await;
+        Self::start_in(directory, &["--limits", "off"]).await
+    }
+
+    pub(crate) fn db(&self) -> std::path::PathBuf {
+        self.directory.path().join("kez-chat.db")
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        Reply::of(self.http.get(self.url(path))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Reply {
+        Reply::of(self.http.post(self.url(path)).header("content-type", "application/json").body(body)).await
+    }
+
+    pub(crate) async fn register(&self, person: &Person) -> Reply {
+        self.post("/v1/register", person.registration(self.now())).await
+    }
+
+    /// Alice, Bob and whoever else, registered.
+    pub(crate) async fn people<const N: usize>(&self, names: [&str; N]) -> [Person; N] {
+        let people = names.map(Person::new);
+        for person in &people {
+            assert_eq!(self.register(person).await.status, 201);
+        }
+        people
+    }
+
+    pub(crate) async fn send(&self, to: &Person, envelope: &str) -> Reply {
+        self.post("/v1/messages", message(&to.handle, envelope)).await
+    }
+
+    /// Reads a page the way its owner does.
+    pub(crate) async fn inbox(&self, person: &Person, since: u64) -> Reply {
+        let header = person.inbox_header(since, self.now());
+        self.inbox_with(&person.handle, &format!("?since={since}"), &header).await
+    }
+
+    pub(crate) async fn inbox_with(&self, handle: &Handle, query: &str, header: &str) -> Reply {
+        let url = self.url(&format!("/v1/inbox/{handle}{query}"));
+        Reply::of(self.http.get(url).header(inbox_auth::HEADER, header)).await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Writes raw bytes and reads until the server closes the connection.
+    pub(crate) async fn raw(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset after the answer is the server's right.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    pub(crate) async fn live(&self, handle: &Handle) -> Live {
+        let url = format!("ws://{}/v1/inbox/{handle}/live", self.address);
+        Live(tokio_tungstenite::connect_async(url).await.unwrap().0)
+    }
+
+    /// A live stream of its owner.
+    pub(crate) async fn live_as(&self, person: &Person, since: u64) -> Live {
+        let mut live = self.live(&person.handle).await;
+        live.send(&person.hello(since, self.now())).await;
+        live
+    }
+}
+
+pub(crate) fn message(to: &Handle, envelope: &str) -> String {
+    format!(r#"{{"to":"{to}","envelope":{envelope}}}"#)
+}
+
+pub(crate) struct Live(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Live {
+    pub(crate) async fn send(&mut self, frame: &str) {
+        self.0.send(Message::text(frame)).await.unwrap();
+    }
+
+    /// The next frame from the server.
+    pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            match self.0.next().await.unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Whether the stream comes to an end, one way or another, without sending anything more.
+    pub(crate) async fn ended(&mut self) -> bool {
+        matches!(self.0.next().await, None | Some(Err(_) | Ok(Message::Close(_))))
+    }
+
+    /// The close code that the stream ends with, skipping frames before it.
+    pub(crate) async fn closed(&mut self) -> u16 {
+        loop {
+            if let Message::Close(frame) = self.0.next().await.unwrap().unwrap() {
+                return frame.unwrap().code.into();
+            }
+        }
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
+        Self::try_of(request).await.unwrap()
+    }
+
+    pub(crate) async fn try_of(request: reqwest::RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Self { status, headers, body: response.text().await? })
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(crate) fn seq(&self) -> u64 {
+        self.json()["seq"].as_u64().unwrap()
+    }
+
+    /// The sequence numbers of a page.
+    pub(crate) fn seqs(&self) -> Vec<u64> {
+        self.json()["items"].as_array().unwrap().iter().map(|item| item["seq"].as_u64().unwrap()).collect()
+    }
+
+    pub(crate) fn lookup(&self) -> Lookup {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status and code of a refusal, which must be a whole problem.
+    #[track_caller]
+    pub(crate) fn refusal(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert!(!problem["detail"].as_str().unwrap().is_empty());
+        (self.status, problem["code"].as_str().unwrap().to_owned())
+    }
+
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str) {
+        assert_eq!(self.refusal(), (status, code.to_owned()), "{self:?}");
+    }
+}
+
+pub(crate) fn server_name() -> ServerName {
+    "kez.lat".parse().unwrap()
+}
+
+pub(crate) fn rng() -> UnwrapErr<SysRng> {
+    UnwrapErr(SysRng)
+}
+
+/// Somebody with a key and the handle that they want.
+pub(crate) struct Person {
+    pub(crate) handle: Handle,
+    pub(crate) keys: SecretIdentity,
+}
+
+impl Person {
+    pub(crate) fn new(handle: &str) -> Self {
+        let keys = SecretIdentity::from_seed(Seed::random(&mut rng()));
+        Self { handle: handle.parse().unwrap(), keys }
+    }
+
+    pub(crate) fn primary(&self) -> String {
+        self.keys.public().to_string()
+    }
+
+    pub(crate) fn registration(&self, now: Timestamp) -> String {
+        let signed = HandleRegistration::sign(&self.keys, &self.handle, &server_name(), now).unwrap();
+        signed.to_json().unwrap()
+    }
+
+    /// A sealed envelope to somebody.
+    pub(crate) fn seal(&self, to: &Self, text: &str) -> String {
+        let peer = Peer::new(&self.keys, to.keys.public()).unwrap();
+        let plaintext = format!(r#"{{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","kind":"text","text":"{text}"}}"#);
+        let now = Timestamp::from_unix(NOW);
+        envelope::seal(&self.keys, &peer, plaintext.as_bytes(), now, &mut rng()).unwrap().json
+    }
+
+    pub(crate) fn inbox_header(&self, since: u64, now: Timestamp) -> String {
+        inbox_auth::header(&self.keys, &self.handle, since, now)
+    }
+
+    /// The first frame of a live stream.
+    pub(crate) fn hello(&self, since: u64, now: Timestamp) -> String {
+        self.hello_for(&server_name(), &live_target(&self.handle, since), since, now)
+    }
+
+    pub(crate) fn hello_for(&self, server: &ServerName, target: &str, since: u64, now: Timestamp) -> String {
+        let request = CallerRequest { server, method: "GET", target, body: b"" };
+        let auth = caller_auth::header(&self.keys, &self.handle, &request, now, &mut rng());
+        serde_json::to_string(&LiveHello { since, auth }).unwrap()
+    }
+}
+
+/// A connection of somebody else to the same database.
+pub(crate) async fn second_connection(file: &Path) -> sqlx::SqliteConnection {
+    use sqlx::ConnectOptions;
+    sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap()
+}

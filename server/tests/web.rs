@@ -1,0 +1,312 @@
+//! Pages and files, asked for as a browser does: the same bytes for everybody, nothing inline, nothing off the table.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use futures::future::BoxFuture;
+use kez_chat_server::web::{ProfileLookup, ProfileUnavailable, WebSettings, router};
+use kez_core::api::Lookup;
+use kez_core::handle::Handle;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// A registry with one person, and one handle whose lookup fails.
+struct OnlyAlice;
+
+impl ProfileLookup for OnlyAlice {
+    fn profile<'a>(
+        &'a self,
+        handle: &'a Handle,
+    ) -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>> {
+        Box::pin(async move {
+            match handle.as_str() {
+                "alice" => Ok(Some(alice())),
+                "broken" => Err(ProfileUnavailable),
+                _ => Ok(None),
+            }
+        })
+    }
+}
+
+fn alice() -> Lookup {
+    let primary = "ab".repeat(32);
+    serde_json::from_str(&format!(
+        r#"{{"handle":"alice","fqhn":"alice@kez.lat","primary":"ed25519:{primary}","sigchain_url":"http://localhost",
+            "registered_at":"2026-01-01T00:00:00Z","registration":{{}}}}"#
+    ))
+    .unwrap()
+}
+
+/// A built site in miniature, beside a file that must stay out of reach.
+fn site() -> TempDir {
+    let outside = tempfile::tempdir().unwrap();
+    let dir = outside.path().join("site");
+    fs::create_dir_all(dir.join("pkg/snippets/x")).unwrap();
+    for (path, contents) in [
+        ("pkg/kez-chat.js", "export default 1;"),
+        ("pkg/kez-chat.css", "body{}"),
+        ("pkg/kez-chat.wasm", "\0asm"),
+        ("pkg/kez-chat.wasm.br", "compressed by br"),
+        ("pkg/kez-chat.wasm.gz", "compressed by gz"),
+        ("pkg/snippets/x/inline0.js", "export const x = 1;"),
+        ("boot.js", "boot();"),
+        ("favicon.svg", "<svg/>"),
+        ("../secret.txt", "secret"),
+    ] {
+        fs::write(dir.join(path), contents).unwrap();
+    }
+    outside
+}
+
+fn pages(web_dir: Option<&Path>) -> Router {
+    router(WebSettings {
+        web_dir: web_dir.map(Path::to_owned),
+        server: "kez.lat".parse().unwrap(),
+        public_url: "https://kez.lat".to_owned(),
+        profiles: Arc::new(OnlyAlice),
+    })
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+async fn ask(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request =
+        headers.iter().fold(Request::builder().method(method).uri(path), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    Answer { status: parts.status, headers: parts.headers, body: to_bytes(body, usize::MAX).await.unwrap() }
+}
+
+async fn get(path: &str) -> Answer {
+    let outside = site();
+    ask(&pages(Some(&outside.path().join("site"))), "GET", path, &[]).await
+}
+
+const PAGES: [&str; 7] = ["/", "/join", "/restore", "/messages", "/messages/bob", "/settings", "/security"];
+
+#[tokio::test]
+async fn every_page_is_the_same_for_everybody() {
+    let outside = site();
+    let router = pages(Some(&outside.path().join("site")));
+    for path in PAGES {
+        let one = ask(&router, "GET", path, &[]).await;
+        let other = [("cookie", "session=1"), ("user-agent", "Other"), ("authorization", "Bearer x")];
+        let other = ask(&router, "GET", path, &other).await;
+        assert_eq!(one.status, StatusCode::OK, "{path}");
+        assert_eq!(one.body, other.body, "{path}");
+        assert_eq!(one.headers, other.headers, "{path}");
+        assert!(!one.headers.contains_key(header::SET_COOKIE), "{path}");
+    }
+    let (bob, carol) = (
+        ask(&router, "GET", "/messages/bob", &[]).await,
+        ask(&router, "GET", "/messages/carol@x.org", &[]).await,
+    );
+    assert_eq!(bob.body, carol.body, "a conversation's page does not say whose it is");
+}
+
+#[tokio::test]
+async fn pages_hold_nothing_inline_and_name_the_hashed_files() {
+    for path in PAGES {
+        let page = get(path).await;
+        let html = page.text();
+        assert!(html.starts_with("<!DOCTYPE html>"), "{path}");
+        assert!(!html.contains("<style") && !html.contains(" style="), "{path}: {html}");
+        for script in html.split("<script").skip(1) {
+            let (tag, rest) = script.split_once('>').unwrap();
+            assert!(tag.contains("src=\"/") && rest.starts_with("</script>"), "{path}: {script}");
+        }
+        for name in ["/pkg/kez-chat.", "/boot.js", "/theme.js"] {
+            assert!(html.contains(name), "{path} names {name}");
+        }
+        assert!(!html.contains("/pkg/kez-chat.js\""), "{path}: the name holds the hash");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers() {
+    for path in ["/", "/messages", "/boot.js", "/u/alice", "/nowhere"] {
+        let answer = get(path).await;
+        let policy = answer.header("content-security-policy");
+        for part in [
+            "default-src 'none'",
+            "script-src 'self' 'wasm-unsafe-eval'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{path}: {policy}");
+        assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        assert!(answer.header("permissions-policy").contains("camera=()"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_held_already_is_not_sent_again() {
+    let outside = site();
+    let router = pages(Some(&outside.path().join("site")));
+    let first = ask(&router, "GET", "/messages", &[("accept-encoding", "br")]).await;
+    assert_eq!(first.header("cache-control"), "no-cache");
+    let again = ask(&router, "GET", "/messages", &[("if-none-match", first.header("etag"))]).await;
+    assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    let changed = ask(&router, "GET", "/messages", &[("if-none-match", "\"0000000000000000\"")]).await;
+    assert_eq!(changed.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn pages_are_compressed_as_the_browser_asks() {
+    let outside = site();
+    let router = pages(Some(&outside.path().join("site")));
+    let plain = ask(&router, "GET", "/security", &[]).await;
+    assert_eq!(plain.header("vary"), "Accept-Encoding");
+    assert_eq!(plain.header("content-encoding"), "");
+
+    let brotli = ask(&router, "GET", "/security", &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!(brotli.header("content-encoding"), "br");
+    let mut unpacked = Vec::new();
+    brotli::BrotliDecompress(&mut brotli.body.as_ref(), &mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
+
+    let gzip = ask(&router, "GET", "/security", &[("accept-encoding", "gzip")]).await;
+    assert_eq!(gzip.header("content-encoding"), "gzip");
+    assert_ne!(gzip.header("etag"), brotli.header("etag"));
+}
+
+#[tokio::test]
+async fn head_answers_like_get_without_the_body() {
+    let outside = site();
+    let router = pages(Some(&outside.path().join("site")));
+    for path in ["/messages", "/boot.js", "/u/alice", "/nowhere"] {
+        let (get, head) = (ask(&router, "GET", path, &[]).await, ask(&router, "HEAD", path, &[]).await);
+        assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
+        assert_eq!(head.header("content-length"), get.body.len().to_string(), "{path}");
+        assert_eq!(head.header("etag"), get.header("etag"), "{path}");
+    }
+    assert_eq!(ask(&router, "POST", "/messages", &[]).await.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn the_files_of_the_app_are_kept_for_ever_under_the_name_of_their_hash() {
+    let outside = site();
+    let router = pages(Some(&outside.path().join("site")));
+    let html = ask(&router, "GET", "/", &[]).await;
+    let name = html.text().split("data-wasm=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+
+    let wasm = ask(&router, "GET", name, &[]).await;
+    assert_eq!(wasm.header("content-type"), "application/wasm");
+    assert_eq!(wasm.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(wasm.text(), "\0asm");
+
+    let plain = ask(&router, "GET", "/pkg/kez-chat.wasm", &[]).await;
+    assert_eq!(plain.header("cache-control"), "no-cache");
+    assert_eq!(plain.body, wasm.body);
+
+    let brotli = ask(&router, "GET", name, &[("accept-encoding", "br, gzip")]).await;
+    assert_eq!((brotli.header("content-encoding"), brotli.text()), ("br", "compressed by br"));
+    let gzip = ask(&router, "GET", name, &[("accept-encoding", "gzip")]).await;
+    assert_eq!((gzip.header("content-encoding"), gzip.text()), ("gzip", "compressed by gz"));
+}
+
+#[tokio::test]
+async fn other_files_have_their_plain_names_and_are_asked_for_again() {
+    for (path, media_type) in [
+        ("/boot.js", "text/javascript; charset=utf-8"),
+        ("/pkg/snippets/x/inline0.js", "text/javascript; charset=utf-8"),
+        ("/favicon.svg", "image/svg+xml"),
+    ] {
+        let answer = get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.header("content-type"), media_type, "{path}");
+        assert_eq!(answer.header("cache-control"), "no-cache", "{path}");
+    }
+    assert_eq!(get("/pkg/kez-chat.wasm.br").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_the_site() {
+    for path in [
+        "/../secret.txt",
+        "/pkg/../../secret.txt",
+        "/..%2fsecret.txt",
+        "/%2e%2e/secret.txt",
+        "//secret.txt",
+        "/pkg/",
+    ] {
+        let answer = get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(!answer.text().contains("secret"), "{path}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_out_of_the_site_are_not_followed() {
+    let outside = site();
+    let dir = outside.path().join("site");
+    std::os::unix::fs::symlink(outside.path().join("secret.txt"), dir.join("link.txt")).unwrap();
+    assert_eq!(ask(&pages(Some(&dir)), "GET", "/link.txt", &[]).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_profile_is_rendered_with_its_title_and_description() {
+    let page = get("/u/alice").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for part in [
+        "<title>@alice · KEZ Chat</title>",
+        "alice@kez.lat",
+        "name=\"description\"",
+        "href=\"/messages/alice\"",
+        "ed25519:abab",
+    ] {
+        assert!(page.text().contains(part), "{part} is not in {}", page.text());
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_not_here_has_no_page() {
+    for path in ["/u/nobody", "/u/Not%20a%20handle", "/u/%3Cscript%3E", "/nowhere", "/u/", "/u/a/b"] {
+        let answer = get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.text().contains("Nothing here"), "{path}: {}", answer.text());
+    }
+    assert_eq!(get("/u/broken").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn without_the_app_a_plain_page_says_how_to_get_it() {
+    let empty = tempfile::tempdir().unwrap();
+    for dir in [None, Some(empty.path()), Some(Path::new("/nonexistent"))] {
+        let page = ask(&pages(dir), "GET", "/", &[]).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert!(
+            page.text().contains("The API works") && page.text().contains("--web-dir"),
+            "{}",
+            page.text()
+        );
+        assert!(!page.text().contains("<script"), "{}", page.text());
+    }
+}
