@@ -56,8 +56,14 @@ fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Ass
         if let Some(profile) = profile {
             provide_context(profile);
         }
-        shell(head, assets).to_html()
+        well_formed(&shell(head, assets).to_html())
     })
+}
+
+/// Leptos marks places with `<!>`, which browsers read as an empty comment and validators refuse: this writes it out.
+/// What people wrote cannot hold these characters, it is escaped.
+fn well_formed(html: &str) -> String {
+    html.replace("<!>", "<!---->")
 }
 
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
@@ -85,5 +91,63 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                 <App/>
             </body>
         </html>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Assets, render};
+    use crate::page::Page;
+    use crate::profile::Profile;
+
+    fn assets() -> Assets {
+        Assets { css: "/pkg/a.css".to_owned(), js: "/pkg/a.js".to_owned(), wasm: "/pkg/a.wasm".to_owned() }
+    }
+
+    #[test]
+    fn every_page_is_a_document_of_its_own_without_anything_inline() {
+        for page in Page::ALL {
+            let html = render(page, &assets());
+            assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
+            assert!(html.contains(&format!("<title>{}</title>", page.title())), "{html}");
+            assert!(
+                html.contains("data-module=\"/pkg/a.js\"") && html.contains("data-wasm=\"/pkg/a.wasm\""),
+                "{html}"
+            );
+            assert_eq!(html.matches("<h1").count(), 1, "one first heading: {html}");
+            let scripts = html.split("<script").skip(1);
+            assert!(
+                scripts.clone().count() == 2 && scripts.clone().all(|script| script.contains("src=\"/")),
+                "{html}"
+            );
+            assert!(!html.contains("<style") && !html.contains(" style="), "{html}");
+        }
+    }
+
+    #[test]
+    fn the_composer_waits_for_the_app() {
+        let html = render(Page::Thread, &assets());
+        let composer = html.split("<textarea").nth(1).unwrap().split('>').next().unwrap();
+        assert!(composer.contains("disabled") && composer.contains("aria-busy=\"true\""), "{composer}");
+        assert!(composer.contains("aria-label=\"Message\""), "{composer}");
+    }
+
+    #[test]
+    fn a_profile_carries_itself_to_the_browser() {
+        let profile = Profile {
+            handle: "alice".to_owned(),
+            fqhn: "alice@kez.lat".to_owned(),
+            primary: format!("ed25519:{}", "ab".repeat(32)),
+        };
+        let html = Profile::render(Some(profile), &assets());
+        assert!(html.contains("<title>@alice · KEZ Chat</title>"), "{html}");
+        assert!(html.contains("name=\"kez-profile\"") && html.contains("alice@kez.lat"), "{html}");
+        assert!(html.contains("href=\"/messages/alice\""), "{html}");
+    }
+
+    #[test]
+    fn a_handle_that_nobody_has_is_the_page_not_found() {
+        let html = Profile::render(None, &assets());
+        assert!(html.contains("content=\"null\"") && html.contains("Nothing here"), "{html}");
     }
 }

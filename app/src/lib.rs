@@ -19,6 +19,8 @@ mod page;
 mod pages;
 mod profile;
 pub mod session;
+#[cfg(all(test, feature = "ssr"))]
+mod tests;
 mod theme;
 mod ulid;
 

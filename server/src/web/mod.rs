@@ -1,13 +1,30 @@
 //! Pages and assets: everything that is not the API.
+//!
+//! All pages but the profiles are the same for everybody. They are rendered once, when the server starts, and served
+//! from memory; so are the files of the built site. Paths are only ever looked up in a table, never on the disk.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::response::Html;
 use futures::future::BoxFuture;
 use kez_core::api::Lookup;
 use kez_core::handle::{Handle, ServerName};
+
+mod document;
+mod encoding;
+mod mime;
+mod pages;
+mod placeholder;
+mod profile;
+mod security_headers;
+mod site;
+
+use pages::Pages;
+use site::Site;
+
+/// Set by `cargo leptos watch`: files are read from the disk for every request, under their plain names.
+const WATCH_ENV: &str = "LEPTOS_WATCH";
 
 /// What the pages need to know of the server that they stand on.
 #[derive(Clone)]
@@ -28,7 +45,8 @@ pub trait ProfileLookup: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ProfileUnavailable`] when the storage does not answer; the cause is logged already.
-    fn profile<'a>(&'a self, handle: &'a Handle) -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>>;
+    fn profile<'a>(&'a self, handle: &'a Handle)
+    -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>>;
 }
 
 /// The storage does not answer at the moment.
@@ -38,11 +56,30 @@ pub struct ProfileUnavailable;
 
 /// The routes of pages and assets, to stand behind those of the API as their fallback.
 ///
-/// Every answer of the server gets strict default headers (`crate::headers`); what is set here stays as it is.
+/// Every answer of the server gets strict default headers (`crate::headers`); what is set here stays as it is. Reads the
+/// whole site into memory; when that fails, the log says why and a placeholder page stands in.
 pub fn router(web: WebSettings) -> Router {
-    let page = format!(
-        "<!DOCTYPE html><html lang=en><meta charset=utf-8><title>KEZ Chat</title><p>KEZ Chat relay of {}.",
-        web.server
-    );
-    Router::new().route("/", axum::routing::get(|| async { Html(page) }))
+    let router = match site_of(&web) {
+        Some((site, assets)) => pages::router(Pages::new(site, &assets, web.profiles)),
+        None => placeholder::router(&web.server),
+    };
+    router.layer(axum::middleware::map_response(security_headers::add))
+}
+
+fn site_of(web: &WebSettings) -> Option<(Site, kez_app::Assets)> {
+    let dir = web.web_dir.as_deref()?;
+    let loaded = match std::env::var_os(WATCH_ENV) {
+        Some(_) => Site::watched(dir),
+        None => Site::loaded(dir),
+    };
+    let site = loaded
+        .inspect_err(
+            |error| tracing::error!(%error, dir = %dir.display(), "the web directory cannot be read"),
+        )
+        .ok()?;
+    let assets = site.assets();
+    if assets.is_none() {
+        tracing::error!(dir = %dir.display(), "the web directory holds no pkg/kez-chat.js, .css and .wasm");
+    }
+    Some((site, assets?))
 }

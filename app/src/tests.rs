@@ -1,0 +1,228 @@
+//! Whole pages from hand-made views: the roles and names that people, screen readers and tests go by.
+
+use kez_client::view::{
+    AccountView, Availability, Connection, ConversationRow, DeliveryState, JoinStep, JoinView, Me,
+    MessageBody, MessageRow, Notice, Preview, RestoreView, ThreadState, ThreadView, View,
+};
+use leptos::prelude::*;
+use leptos_router::location::RequestUrl;
+
+use crate::app::App;
+use crate::session::Session;
+
+/// The app at a path, with a view.
+fn show(path: &str, view: View) -> String {
+    let owner = Owner::new_root(None);
+    owner.with(|| {
+        let session = Session::idle();
+        session.set_view(view);
+        provide_context(RequestUrl::new(path));
+        provide_context(session);
+        App().to_html().replace("<!>", "")
+    })
+}
+
+fn me() -> Me {
+    Me {
+        handle: "alice".to_owned(),
+        server: "kez.lat".to_owned(),
+        primary: format!("ed25519:{}", "0b".repeat(32)),
+        has_passphrase: true,
+        phrase: None,
+        unreadable: 0,
+    }
+}
+
+fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
+    MessageRow {
+        id: id.to_owned(),
+        mine,
+        body: MessageBody::Text { text: format!("text of {id}") },
+        state,
+        at,
+        missing_before: 0,
+        error: None,
+    }
+}
+
+fn thread() -> ThreadView {
+    ThreadView {
+        handle: "bob".to_owned(),
+        state: ThreadState::Ready,
+        messages: vec![
+            row("a", true, 60, DeliveryState::Sent),
+            row("b", false, 70, DeliveryState::Received),
+            MessageRow { missing_before: 2, ..row("c", false, 80, DeliveryState::Received) },
+        ],
+        has_older: false,
+        first_unread: Some("b".to_owned()),
+        draft: String::new(),
+        primary: None,
+        safety_number: Some("01234 56789".to_owned()),
+        verified: true,
+        key_changed: false,
+        refused: None,
+    }
+}
+
+fn open(thread: Option<ThreadView>) -> View {
+    View {
+        account: AccountView::Open(me()),
+        connection: Connection::Online,
+        conversations: vec![ConversationRow {
+            handle: "bob".to_owned(),
+            preview: Preview::Theirs("hello".to_owned()),
+            at: Some(80),
+            unread: 2,
+            verified: true,
+        }],
+        thread,
+        ..View::default()
+    }
+}
+
+fn joining(join: JoinView) -> View {
+    let account = AccountView::None { join, restore: RestoreView::default(), lost: None };
+    View { account, ..View::default() }
+}
+
+#[track_caller]
+fn assert_holds(html: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(html.contains(part), "{part} is not in {html}");
+    }
+}
+
+#[test]
+fn the_chat_has_a_list_a_thread_and_a_composer() {
+    let html = show("/messages/bob", open(Some(thread())));
+    assert_holds(
+        &html,
+        &[
+            "<nav aria-label=\"Conversations\"",
+            "New conversation</button>",
+            "href=\"/messages/bob\"",
+            ">2 unread</span>",
+            "<h2>@bob</h2>",
+            "role=\"log\"",
+            "aria-label=\"Messages with @bob\"",
+            "aria-label=\"Message\"",
+            "aria-label=\"Send\"",
+            "Verify</button>",
+            "role=\"status\" aria-label=\"Connection\"",
+            ">Online</div>",
+        ],
+    );
+    assert_eq!(html.matches("aria-label=\"Message\"").count(), 1);
+    assert_eq!(html.matches("<article").count(), 3);
+}
+
+#[test]
+fn the_thread_has_its_lines_in_place() {
+    let html = show("/messages/bob", open(Some(thread())));
+    let places: Vec<_> = ["text of a", "New messages", "text of b", "2 messages missing", "text of c"]
+        .map(|text| html.find(text).unwrap_or_else(|| panic!("{text} is not in {html}")))
+        .to_vec();
+    assert!(places.is_sorted(), "{html}");
+}
+
+#[test]
+fn a_changed_key_stands_before_the_next_message() {
+    let html = show("/messages/bob", open(Some(ThreadView { key_changed: true, ..thread() })));
+    assert_holds(&html, &["role=\"alert\"", "The key of @bob has changed", "Accept new key</button>"]);
+    let composer = html.split("<textarea").nth(1).and_then(|rest| rest.split('>').next()).unwrap();
+    assert!(composer.contains("disabled"), "{composer}");
+}
+
+#[test]
+fn a_refused_text_says_why() {
+    let refused = Some("This message is longer than 190 KB.".to_owned());
+    let html = show("/messages/bob", open(Some(ThreadView { refused, ..thread() })));
+    assert_holds(&html, &["role=\"alert\"", "This message is longer than 190 KB."]);
+}
+
+#[test]
+fn the_view_of_another_thread_is_never_shown_under_this_name() {
+    let html = show("/messages/carol", open(Some(thread())));
+    assert!(html.contains("<h2>@carol</h2>") && !html.contains("text of a"), "{html}");
+}
+
+#[test]
+fn being_offline_is_told_with_what_it_means() {
+    let html = show("/messages/bob", View { connection: Connection::Offline, ..open(Some(thread())) });
+    assert_holds(&html, &[">Offline</div>", "Messages are kept and sent once you're back."]);
+}
+
+#[test]
+fn a_locked_account_asks_for_its_passphrase() {
+    let account = AccountView::Locked { busy: false, error: Some("The passphrase is wrong.".to_owned()) };
+    for path in ["/messages", "/settings"] {
+        let html = show(path, View { account: account.clone(), ..View::default() });
+        assert_holds(&html, &[">Passphrase</label>", "Unlock</button>", "The passphrase is wrong."]);
+    }
+}
+
+#[test]
+fn without_an_account_the_chat_leads_to_one() {
+    let html = show("/messages", joining(JoinView::default()));
+    assert_holds(&html, &["href=\"/join\"", "href=\"/restore\""]);
+}
+
+#[test]
+fn the_start_leads_to_an_account_or_to_the_messages() {
+    assert_holds(&show("/", View::default()), &[">Create account</a>", ">Restore account</a>"]);
+    let html = show("/", open(None));
+    assert!(html.contains(">Open messages</a>") && !html.contains(">Create account</a>"), "{html}");
+}
+
+#[test]
+fn joining_goes_through_four_steps() {
+    let taken = JoinView { availability: Availability::Taken, ..JoinView::default() };
+    assert_holds(&show("/join", joining(taken)), &[">Handle</label>", ">Taken</p>", ">Continue</button>"]);
+
+    let words = (1..=24).map(|n| format!("word{n}")).collect();
+    let html = show("/join", joining(JoinView { step: JoinStep::Phrase { words }, ..JoinView::default() }));
+    assert_holds(&html, &["aria-label=\"Recovery phrase\""]);
+    assert_eq!(html.matches("<li>word").count(), 24);
+
+    let step = JoinStep::Confirm { positions: vec![2, 11, 24] };
+    let html = show("/join", joining(JoinView { step, ..JoinView::default() }));
+    assert_holds(
+        &html,
+        &[">Word 2</label>", ">Word 11</label>", ">Word 24</label>", ">Confirm phrase</button>"],
+    );
+
+    let html = show("/join", joining(JoinView { step: JoinStep::Passphrase, ..JoinView::default() }));
+    assert_holds(&html, &[">Passphrase</label>", ">Repeat passphrase</label>", "Create account</button>"]);
+}
+
+#[test]
+fn restoring_asks_for_the_words() {
+    let html = show("/restore", joining(JoinView::default()));
+    assert_holds(&html, &[">Recovery phrase</label>", ">Passphrase</label>", ">Restore account</button>"]);
+}
+
+#[test]
+fn the_settings_have_their_sections() {
+    let html = show("/settings", open(None));
+    assert_holds(
+        &html,
+        &[
+            "<h2>Profile and keys</h2>",
+            "<h2>Appearance</h2>",
+            "<h2>Storage</h2>",
+            "<h2>About</h2>",
+            "Show recovery phrase</button>",
+            "Lock now</button>",
+        ],
+    );
+}
+
+#[test]
+fn a_notice_is_a_status_and_an_error_an_alert() {
+    let notice = |error| Some(Notice { text: "Something happened.".to_owned(), error });
+    let html = show("/", View { notice: notice(false), ..View::default() });
+    assert!(html.contains("<p role=\"status\">Something happened."), "{html}");
+    let html = show("/", View { notice: notice(true), ..View::default() });
+    assert!(html.contains("<p role=\"alert\">Something happened."), "{html}");
+}

@@ -1,0 +1,65 @@
+//! The pages of the app, rendered when the server starts, and the files beside them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use kez_app::{Assets, Page, Profile};
+
+use super::document::{Document, REVALIDATE};
+use super::site::Site;
+use super::{ProfileLookup, profile};
+
+/// What the routes share.
+pub(super) struct Pages {
+    site: Site,
+    rendered: HashMap<Page, Document>,
+    /// The page of a handle that nobody has.
+    pub(super) nobody: Document,
+    pub(super) assets: Assets,
+    pub(super) profiles: Arc<dyn ProfileLookup>,
+}
+
+impl Pages {
+    /// Renders every page that is the same for everybody.
+    pub(super) fn new(site: Site, assets: &Assets, profiles: Arc<dyn ProfileLookup>) -> Self {
+        let rendered =
+            Page::ALL.into_iter().map(|page| (page, Document::page(kez_app::render(page, assets)))).collect();
+        let nobody = Document::page(Profile::render(None, assets));
+        Self { site, rendered, nobody, assets: assets.clone(), profiles }
+    }
+}
+
+/// The routes.
+pub(super) fn router(pages: Pages) -> Router {
+    Router::new()
+        .route("/u/{handle}", get(profile::profile))
+        .fallback(page_or_file)
+        .with_state(Arc::new(pages))
+}
+
+/// Nothing of the request but its path and the encodings it accepts goes into the answer: it is the same for everybody.
+async fn page_or_file(
+    State(pages): State<Arc<Pages>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        let allow = [(header::ALLOW, HeaderValue::from_static("GET,HEAD"))];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
+    }
+    if let Some(file) = pages.site.file(uri.path()) {
+        return file.document.answer(&method, &headers, StatusCode::OK, file.cache);
+    }
+    let page = Page::at(uri.path());
+    let status = if page == Page::NotFound { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    match pages.rendered.get(&page) {
+        Some(document) => document.answer(&method, &headers, status, REVALIDATE),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
