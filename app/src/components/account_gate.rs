@@ -57,7 +57,7 @@ fn NoAccount() -> impl IntoView {
         })
     };
     view! {
-        <main class="centre">
+        <div class="centre">
             <section class="card">
                 {move || match lost() {
                     Some(handle) => view! {
@@ -79,7 +79,7 @@ fn NoAccount() -> impl IntoView {
                     <a class="button" href="/restore">"Restore account"</a>
                 </p>
             </section>
-        </main>
+        </div>
     }
 }
 
@@ -93,7 +93,7 @@ fn Unusable() -> impl IntoView {
         })
     };
     view! {
-        <main class="centre">
+        <div class="centre">
             <section class="card" role="alert">
                 <h2>"KEZ Chat cannot start here"</h2>
                 <p>{move || format!("The reason: {}.", fault())}</p>
@@ -102,6 +102,6 @@ fn Unusable() -> impl IntoView {
                      pages from storing anything; KEZ Chat needs storage for your keys."
                 </p>
             </section>
-        </main>
+        </div>
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn LockScreen() -> impl IntoView {
         }
     };
     view! {
-        <main class="centre">
+        <div class="centre">
             <form class="card card-narrow" on:submit=unlock>
                 <Logo/>
                 <h2>"Locked"</h2>
@@ -42,6 +42,6 @@ pub(crate) fn LockScreen() -> impl IntoView {
                     {move || if busy.get() { "Unlocking…" } else { "Unlock" }}
                 </button>
             </form>
-        </main>
+        </div>
     }
 }

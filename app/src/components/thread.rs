@@ -22,10 +22,10 @@ pub(crate) fn Thread(handle: String) -> impl IntoView {
     let state = state_of(use_session(), handle.clone());
     let body_of = handle.clone();
     view! {
-        <main class="thread">
+        <section class="thread">
             <ThreadHeader handle/>
             {move || body(state.get(), &body_of)}
-        </main>
+        </section>
     }
 }
 
@@ -71,7 +71,7 @@ fn ThreadHeader(handle: String) -> impl IntoView {
     let ready = session.thread_part(|thread| thread.state == ThreadState::Ready);
     view! {
         <header class="thread-header">
-            <a class="button-quiet button-icon back" href="/messages" aria-label="Back">
+            <a class="button button-quiet button-icon back" href="/messages" aria-label="Back">
                 <Icon of=Glyph::Back/>
             </a>
             <h2>{format!("@{handle}")}</h2>
@@ -97,11 +97,11 @@ fn ThreadHeader(handle: String) -> impl IntoView {
 #[component]
 pub(crate) fn NoThread() -> impl IntoView {
     view! {
-        <main class="thread thread-none">
+        <section class="thread thread-none">
             <p class="empty">
                 "Choose a conversation, or start a new one. Press " <kbd>"?"</kbd> " for the keyboard shortcuts."
             </p>
-        </main>
+        </section>
     }
 }
 
@@ -109,12 +109,12 @@ pub(crate) fn NoThread() -> impl IntoView {
 #[component]
 pub(crate) fn ThreadSkeleton() -> impl IntoView {
     view! {
-        <main class="thread" aria-busy="true">
+        <section class="thread" aria-busy="true">
             <header class="thread-header">
                 <span class="skeleton skeleton-name"></span>
             </header>
             <ThreadBodySkeleton/>
-        </main>
+        </section>
     }
 }
 

@@ -13,8 +13,12 @@ pub(crate) fn Toast() -> impl IntoView {
     move || {
         session.notice.get().map(|notice| {
             view! {
-                <div class="toast" data-tone=if notice.error { "bad" } else { "plain" }>
-                    <p role=if notice.error { "alert" } else { "status" }>{notice.text}</p>
+                <div
+                    class="toast"
+                    role=if notice.error { "alert" } else { "status" }
+                    data-tone=if notice.error { "bad" } else { "plain" }
+                >
+                    <p>{notice.text}</p>
                     <button
                         type="button"
                         class="button-quiet button-icon"

@@ -19,7 +19,7 @@ pub(crate) fn Home() -> impl IntoView {
                 <h1>"Messages only the two of you can read"</h1>
                 <p class="lead">
                     "KEZ Chat encrypts every message in your browser before it leaves. The server passes on what it cannot \
-                     open, and it never holds your keys."
+                     open, and it never holds your secret keys."
                 </p>
                 <Ways/>
                 <ul class="points">
@@ -29,7 +29,7 @@ pub(crate) fn Home() -> impl IntoView {
                     </li>
                     <li>
                         <h2>"What the server cannot do"</h2>
-                        <p>"Read your messages, write in your name, or swap a key without your seeing it."</p>
+                        <p>"Read your messages, write in your name, or quietly replace the key of somebody you already talk to."</p>
                     </li>
                     <li>
                         <h2>"What it does see"</h2>

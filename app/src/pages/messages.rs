@@ -28,9 +28,11 @@ pub(crate) fn Messages() -> impl IntoView {
                 <ConnectionStatus/>
                 <a class="chat-settings" href="/settings">"Settings"</a>
             </header>
-            <AccountGate loading=Skeleton>
-                <Panes/>
-            </AccountGate>
+            <main class="panes">
+                <AccountGate loading=Skeleton>
+                    <Panes/>
+                </AccountGate>
+            </main>
         </div>
     }
 }

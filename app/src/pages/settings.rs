@@ -23,15 +23,15 @@ pub(crate) fn Settings() -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <h1 class="page-title">"Settings"</h1>
-            <AccountGate loading=Loading>
-                <main class="prose settings">
+            <main class="prose settings">
+                <h1>"Settings"</h1>
+                <AccountGate loading=Loading>
                     <Keys/>
                     <Appearance/>
                     <Storage/>
                     <About/>
-                </main>
-            </AccountGate>
+                </AccountGate>
+            </main>
         </div>
     }
 }
@@ -39,10 +39,10 @@ pub(crate) fn Settings() -> impl IntoView {
 #[component]
 fn Loading() -> impl IntoView {
     view! {
-        <main class="prose settings" aria-busy="true">
+        <section aria-busy="true">
             <span class="skeleton skeleton-name"></span>
             <span class="skeleton skeleton-preview"></span>
             <span class="skeleton skeleton-preview"></span>
-        </main>
+        </section>
     }
 }
