@@ -78,6 +78,10 @@ pub async fn run_with_clock(
     let state: AppState = Arc::new(Shared::new(config, store, clock));
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 
+    // From here on connections are answered; before, they wait in the listener's queue.
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, server = %state.config.server, version = env!("CARGO_PKG_VERSION"), "listening");
+    }
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let config = Arc::new(state.config.clone());
     let serving = tokio::spawn(listener::serve(listener, router, config, stop.clone(), connections.clone()));

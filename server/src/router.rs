@@ -48,6 +48,7 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
     Ok(api
         .route(openapi::PATH, openapi::route(&document)?)
         .method_not_allowed_fallback(not_found::method_not_allowed)
+        .route("/v1/", any(not_found::not_found))
         .route("/v1/{*rest}", any(not_found::not_found))
         .route("/.well-known/{*rest}", any(not_found::not_found))
         .with_state(state.clone())

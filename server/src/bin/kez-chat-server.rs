@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use kez_chat_server::config::Config;
 use kez_chat_server::store::sqlite::OpenError;
-use kez_chat_server::{StartError, log, run};
-use tokio::net::TcpListener;
+use kez_chat_server::{StartError, listener, log, run};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The exit code for settings that cannot be.
@@ -29,12 +28,9 @@ fn main() -> ExitCode {
 async fn serve(config: Config) -> Result<(), (u8, String)> {
     let bind = config.bind;
     let failure = |what: String| (FAILURE, what);
-    let listener = TcpListener::bind(bind)
-        .await
-        .map_err(|error| failure(format!("cannot listen on {bind}: {error}")))?;
-    let address = listener.local_addr().map_err(|error| failure(error.to_string()))?;
+    let listener =
+        listener::bind(bind).map_err(|error| failure(format!("cannot listen on {bind}: {error}")))?;
     let shutdown = told_to_stop().map_err(|error| failure(format!("cannot listen to signals: {error}")))?;
-    tracing::info!(%address, server = %config.server, version = env!("CARGO_PKG_VERSION"), "listening");
     run(listener, config, shutdown).await.map_err(|error| match error {
         StartError::Database(OpenError::NewerSchema { .. }) => (USAGE, error.to_string()),
         _ => failure(error.to_string()),

@@ -41,7 +41,8 @@ async fn registering_a_small_order_key() {
 #[tokio::test]
 async fn registering_a_mixed_order_key() {
     let vector: serde_json::Value =
-        serde_json::from_str(include_str!("../../../core/vectors/identity/refused_mixed_order.json")).unwrap();
+        serde_json::from_str(include_str!("../../../core/vectors/identity/refused_mixed_order.json"))
+            .unwrap();
     let text = vector.to_string();
     let start = text.find("ed25519:").unwrap() + "ed25519:".len();
     let server = TestServer::start().await;
@@ -57,8 +58,12 @@ async fn a_second_name_for_one_key_by_other_spelling() {
     let other_name = Person { handle: "alice2".parse().unwrap(), keys: alice.keys };
     let upper = with_key(&other_name, &hex.to_uppercase());
     server.post("/v1/register", upper).await.refused(400, "malformed");
-    for spelling in [format!("ed25519:{}", hex.to_uppercase()), format!("ED25519:{hex}"), hex.clone(), format!("ed25519:{hex}%0A")]
-    {
+    for spelling in [
+        format!("ed25519:{}", hex.to_uppercase()),
+        format!("ED25519:{hex}"),
+        hex.clone(),
+        format!("ed25519:{hex}%0A"),
+    ] {
         server.get(&format!("/v1/by-primary/{spelling}")).await.refused(400, "malformed");
     }
 }
@@ -100,7 +105,10 @@ async fn paging_on_with_a_captured_header() {
     }
     let header = alice.inbox_header(0, server.now());
     for since in 1..5 {
-        server.inbox_with(&alice.handle, &format!("?since={since}"), &header).await.refused(401, "unauthorized");
+        server
+            .inbox_with(&alice.handle, &format!("?since={since}"), &header)
+            .await
+            .refused(401, "unauthorized");
     }
 }
 
@@ -119,7 +127,9 @@ async fn a_query_with_two_meanings() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
     let header = alice.inbox_header(5, server.now());
-    for query in ["?since=5&since=0", "?since=0&since=5", "?since=005", "?since=%2B5", "?Since=5", "?since=5&x=1"] {
+    for query in
+        ["?since=5&since=0", "?since=0&since=5", "?since=005", "?since=%2B5", "?Since=5", "?since=5&x=1"]
+    {
         server.inbox_with(&alice.handle, query, &header).await.refused(400, "malformed");
     }
 }
@@ -144,7 +154,15 @@ async fn times_at_the_edge_of_their_type() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
     let signature = "00".repeat(64);
-    for ts in ["0", "9007199254740991", "9223372036854775807", "9223372036854775808", "18446744073709551615", "-1", "1e9"] {
+    for ts in [
+        "0",
+        "9007199254740991",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551615",
+        "-1",
+        "1e9",
+    ] {
         server.inbox_with(&alice.handle, "", &format!("{ts}:{signature}")).await.refused(401, "unauthorized");
     }
 }

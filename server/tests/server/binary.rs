@@ -22,12 +22,13 @@ pub(crate) struct Binary {
 
 impl Binary {
     pub(crate) async fn start(db: &Path, flags: &[&str]) -> Self {
-        let mut child = command(&["--bind", "127.0.0.1:0", "--log-format", "json", "--db", db.to_str().unwrap()])
-            .args(flags)
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child =
+            command(&["--bind", "127.0.0.1:0", "--log-format", "json", "--db", db.to_str().unwrap()])
+                .args(flags)
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+                .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next_line().await.unwrap().unwrap();
@@ -180,9 +181,24 @@ async fn what_keeps_it_from_running_is_said_too() {
 async fn help_names_every_flag_and_its_variable() {
     let help = String::from_utf8(run(&mut command(&["--help"])).await.stdout).unwrap();
     for name in [
-        "--bind", "KEZ_CHAT_BIND", "0.0.0.0:6969", "--db", "KEZ_CHAT_DB", "kez-chat.db", "--server", "KEZ_CHAT_SERVER",
-        "kez.lat", "--sig-server-url", "KEZ_CHAT_SIG_SERVER_URL", "http://localhost:7878", "--web-dir",
-        "KEZ_CHAT_WEB_DIR", "--log-format", "--trusted-proxies", "--public-url", "--limits",
+        "--bind",
+        "KEZ_CHAT_BIND",
+        "0.0.0.0:6969",
+        "--db",
+        "KEZ_CHAT_DB",
+        "kez-chat.db",
+        "--server",
+        "KEZ_CHAT_SERVER",
+        "kez.lat",
+        "--sig-server-url",
+        "KEZ_CHAT_SIG_SERVER_URL",
+        "http://localhost:7878",
+        "--web-dir",
+        "KEZ_CHAT_WEB_DIR",
+        "--log-format",
+        "--trusted-proxies",
+        "--public-url",
+        "--limits",
     ] {
         assert!(help.contains(name), "{name} in {help}");
     }

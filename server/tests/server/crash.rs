@@ -61,7 +61,10 @@ impl Ledger {
                 assert!(seq > last, "sequence numbers rise");
                 last = seq;
                 let (sender, number) = parse(&envelope);
-                assert!(latest.insert(sender, number).is_none_or(|before| before < number), "in order of sending");
+                assert!(
+                    latest.insert(sender, number).is_none_or(|before| before < number),
+                    "in order of sending"
+                );
                 assert!(stored.insert((sender, number), seq).is_none(), "{envelope} stands twice");
             }
         }

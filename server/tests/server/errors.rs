@@ -5,7 +5,8 @@ use crate::support::{Reply, TestServer};
 #[tokio::test]
 async fn what_the_api_does_not_have_is_a_problem_too() {
     let server = TestServer::start().await;
-    for path in ["/v1/", "/v1/nothing", "/v1/u/alice/more", "/v1/inbox/alice/live/more", "/.well-known/other"] {
+    for path in ["/v1/", "/v1/nothing", "/v1/u/alice/more", "/v1/inbox/alice/live/more", "/.well-known/other"]
+    {
         server.get(path).await.refused(404, "not_found");
     }
     for path in ["/v1/register", "/v1/messages"] {
@@ -22,7 +23,8 @@ async fn what_the_api_does_not_have_is_a_problem_too() {
 async fn every_answer_carries_the_security_headers() {
     let server = TestServer::start().await;
     server.people(["alice"]).await;
-    for path in ["/", "/v1/healthz", "/v1/u/alice", "/v1/u/nobody2", "/v1/nothing", "/.well-known/webfinger"] {
+    for path in ["/", "/v1/healthz", "/v1/u/alice", "/v1/u/nobody2", "/v1/nothing", "/.well-known/webfinger"]
+    {
         let reply = server.get(path).await;
         assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(reply.header("referrer-policy"), "no-referrer", "{path}");

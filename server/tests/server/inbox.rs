@@ -30,7 +30,8 @@ async fn pages_follow_each_other_without_gap_or_repeat() {
 async fn a_page_has_a_hundred_items_unless_asked_otherwise() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
-    futures::future::join_all((0..130).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await)).await;
+    futures::future::join_all((0..130).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await))
+        .await;
     let header = bob.inbox_header(0, server.now());
     let count = async |query: &str| server.inbox_with(&bob.handle, query, &header).await.seqs().len();
     assert_eq!(count("").await, 100);
@@ -56,11 +57,15 @@ async fn sixty_seconds_either_way_and_no_second_more() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let at = |seconds| bob.inbox_header(0, Timestamp::from_unix(seconds));
-    for (seconds, status) in [(NOW, 200), (NOW + 60, 200), (NOW - 60, 200), (NOW + 61, 401), (NOW - 61, 401), (0, 401)] {
+    for (seconds, status) in
+        [(NOW, 200), (NOW + 60, 200), (NOW - 60, 200), (NOW + 61, 401), (NOW - 61, 401), (0, 401)]
+    {
         assert_eq!(server.inbox_with(&bob.handle, "", &at(seconds)).await.status, status, "{seconds}");
     }
     // The server's own clock may jump; the window goes with it.
-    for (now, status) in [(NOW - 3600, 401), (NOW + 3600, 401), (2_147_483_648, 401), (NOW + 60, 200), (NOW - 60, 200)] {
+    for (now, status) in
+        [(NOW - 3600, 401), (NOW + 3600, 401), (2_147_483_648, 401), (NOW + 60, 200), (NOW - 60, 200)]
+    {
         server.clock.set(now);
         assert_eq!(server.inbox_with(&bob.handle, "", &at(NOW)).await.status, status, "{now}");
     }
@@ -115,13 +120,33 @@ async fn the_query_is_checked_before_the_header() {
     let server = TestServer::start().await;
     server.people(["bob"]).await;
     for query in [
-        "?since=0&since=1", "?since=01", "?since=%2B5", "?since=-1", "?since=", "?since", "?Since=1", "?unknown=1",
-        "?limit=0", "?limit=1001", "?limit=1000000000", "?limit=10&limit=10", "?since=9007199254740992", "?since=1&",
-        "?since=1.0", "?since=0x1", "?since=%31",
+        "?since=0&since=1",
+        "?since=01",
+        "?since=%2B5",
+        "?since=-1",
+        "?since=",
+        "?since",
+        "?Since=1",
+        "?unknown=1",
+        "?limit=0",
+        "?limit=1001",
+        "?limit=1000000000",
+        "?limit=10&limit=10",
+        "?since=9007199254740992",
+        "?since=1&",
+        "?since=1.0",
+        "?since=0x1",
+        "?since=%31",
     ] {
         server.get(&format!("/v1/inbox/bob{query}")).await.refused(400, "malformed");
     }
-    for path in ["/v1/inbox/alice%0A", "/v1/inbox/alice%2Fbob", "/v1/inbox/..%2Fbob", "/v1/inbox/Bob", "/v1/inbox/%62ob%00"] {
+    for path in [
+        "/v1/inbox/alice%0A",
+        "/v1/inbox/alice%2Fbob",
+        "/v1/inbox/..%2Fbob",
+        "/v1/inbox/Bob",
+        "/v1/inbox/%62ob%00",
+    ] {
         server.get(path).await.refused(400, "malformed");
     }
     server.get("/v1/inbox/bob?since=9007199254740991&limit=1000").await.refused(401, "unauthorized");
@@ -132,7 +157,9 @@ async fn the_epoch_stays_with_the_database() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let epoch = server.inbox(&bob, 0).await.json()["epoch"].clone();
-    assert!(epoch.as_str().unwrap().len() == 16 && epoch.as_str().unwrap().bytes().all(|b| b.is_ascii_hexdigit()));
+    assert!(
+        epoch.as_str().unwrap().len() == 16 && epoch.as_str().unwrap().bytes().all(|b| b.is_ascii_hexdigit())
+    );
     let server = server.restart().await;
     assert_eq!(server.inbox(&bob, 0).await.json()["epoch"], epoch);
     let other = TestServer::start().await;

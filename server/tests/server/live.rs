@@ -30,7 +30,10 @@ async fn backlog_then_caught_up_then_what_arrives() {
     }
     let mut live = server.live_as(&bob, 2).await;
     let backlog = items_up_to(&mut live, 250).await;
-    assert_eq!(backlog.iter().map(|item| item["seq"].as_u64().unwrap()).collect::<Vec<_>>(), (3..=250).collect::<Vec<_>>());
+    assert_eq!(
+        backlog.iter().map(|item| item["seq"].as_u64().unwrap()).collect::<Vec<_>>(),
+        (3..=250).collect::<Vec<_>>()
+    );
     assert_eq!(backlog[0]["envelope"], json!({"n": 3}));
     let caught_up = live.next().await;
     assert_eq!(caught_up["caught_up"], 250);
@@ -55,7 +58,10 @@ async fn an_empty_inbox_is_caught_up_at_once_and_every_stream_hears() {
     let sealed = carol.seal(&bob, "hello");
     server.send(&bob, &sealed).await;
     for live in &mut streams {
-        assert_eq!(live.next().await["items"][0]["envelope"], serde_json::from_str::<Value>(&sealed).unwrap());
+        assert_eq!(
+            live.next().await["items"][0]["envelope"],
+            serde_json::from_str::<Value>(&sealed).unwrap()
+        );
     }
     server.send(&carol, "{}").await;
     assert_eq!(other.next().await["items"][0]["envelope"], json!({}), "nobody hears of another's messages");

@@ -26,8 +26,15 @@ async fn nobody_is_404() {
 async fn what_is_no_handle_or_key_is_400() {
     let server = TestServer::start().await;
     for path in [
-        "/v1/u/ab", "/v1/u/Alice", "/v1/u/alice%0A", "/v1/u/alice%2Fbob", "/v1/u/alice%00", "/v1/u/%FF", "/v1/u/-alice",
-        "/v1/by-primary/alice", "/v1/by-primary/ed25519:00",
+        "/v1/u/ab",
+        "/v1/u/Alice",
+        "/v1/u/alice%0A",
+        "/v1/u/alice%2Fbob",
+        "/v1/u/alice%00",
+        "/v1/u/%FF",
+        "/v1/u/-alice",
+        "/v1/by-primary/alice",
+        "/v1/by-primary/ed25519:00",
     ] {
         server.get(path).await.refused(400, "malformed");
     }

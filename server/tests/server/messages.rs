@@ -38,7 +38,10 @@ async fn what_the_relay_cannot_read_comes_back_unchanged() {
         assert_eq!(server.send(&bob, envelope).await.status, 201, "{envelope}");
     }
     let page = server.inbox(&bob, 0).await.body;
-    assert!(odd.iter().all(|envelope| page.contains(&format!(r#""envelope":{envelope},"created_at""#))), "{page}");
+    assert!(
+        odd.iter().all(|envelope| page.contains(&format!(r#""envelope":{envelope},"created_at""#))),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +65,7 @@ async fn refuses_what_is_no_message() {
         message(&bob.handle, "null"),
         message(&bob.handle, "{\"a\":}"),
         message(&bob.handle, &deep),
-        message(&bob.handle, &format!("{}1{}", r#"{"a":"#.repeat(50_000), "}".repeat(50_000))),
+        message(&bob.handle, &format!("{}1{}", r#"{"a":"#.repeat(20_000), "}".repeat(20_000))),
     ] {
         server.post("/v1/messages", body).await.refused(400, "malformed");
     }
@@ -82,7 +85,9 @@ async fn only_json_by_its_content_type() {
             None => request,
         })
     };
-    for other in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")] {
+    for other in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")]
+    {
         assert_eq!(post(other).await.refusal().0, 400);
     }
     for json in ["application/json; charset=utf-8", "Application/JSON"] {

@@ -99,7 +99,10 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
     let stale = NOW - 301;
     // The shape comes before the signature, the signature before the server.
     let broken = sign("admin", "other.example", stale).replace("other.example", "third.example");
-    server.post("/v1/register", broken.replace("\"version\":1", "\"version\":2")).await.refused(400, "malformed");
+    server
+        .post("/v1/register", broken.replace("\"version\":1", "\"version\":2"))
+        .await
+        .refused(400, "malformed");
     server.post("/v1/register", broken).await.refused(401, "bad_signature");
     server.post("/v1/register", sign("admin", "other.example", stale)).await.refused(400, "wrong_server");
     server.post("/v1/register", sign("admin", "kez.lat", stale)).await.refused(400, "reserved_handle");
@@ -112,9 +115,12 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
 #[tokio::test]
 async fn five_minutes_either_way_and_no_second_more() {
     let server = TestServer::start().await;
-    for (handle, at, status) in
-        [("early", NOW + 300, 201), ("late", NOW - 300, 201), ("too-early", NOW + 301, 400), ("too-late", NOW - 301, 400)]
-    {
+    for (handle, at, status) in [
+        ("early", NOW + 300, 201),
+        ("late", NOW - 300, 201),
+        ("too-early", NOW + 301, 400),
+        ("too-late", NOW - 301, 400),
+    ] {
         let registration = Person::new(handle).registration(Timestamp::from_unix(at));
         assert_eq!(server.post("/v1/register", registration).await.status, status, "{handle}");
     }

@@ -22,7 +22,8 @@ async fn drip(server: &TestServer, opening: &str) -> f64 {
     let start = Instant::now();
     let (mut reader, mut writer) = TcpStream::connect(server.address).await.unwrap().into_split();
     writer.write_all(opening.as_bytes()).await.unwrap();
-    let mut end = Box::pin(async move { while reader.read(&mut [0; 512]).await.is_ok_and(|read| read > 0) {} });
+    let mut end =
+        Box::pin(async move { while reader.read(&mut [0; 512]).await.is_ok_and(|read| read > 0) {} });
     let mut pace = tokio::time::interval(Duration::from_millis(500));
     loop {
         tokio::select! {
@@ -41,7 +42,8 @@ async fn all_of_them_end_and_nobody_else_notices() {
     let half_body = format!("{HEAD}content-length: 1000\r\n\r\n{{\"to\":");
     let dripping_head = format!("{HEAD}x-slow: ");
     let dripping_body = format!("{HEAD}content-length: 100000\r\n\r\n");
-    let heads = join_all(["", half_line, half_head].iter().cycle().take(300).map(|opening| stall(&server, opening)));
+    let heads =
+        join_all(["", half_line, half_head].iter().cycle().take(300).map(|opening| stall(&server, opening)));
     let bodies = join_all((0..50).map(|_| stall(&server, &half_body)));
     let drips = join_all((0..20).map(|_| drip(&server, &dripping_head)));
     let dripped_bodies = join_all((0..20).map(|_| drip(&server, &dripping_body)));
@@ -56,12 +58,16 @@ async fn all_of_them_end_and_nobody_else_notices() {
         }
         slowest
     };
-    let (heads, bodies, drips, dripped_bodies, slowest) = tokio::join!(heads, bodies, drips, dripped_bodies, others);
+    let (heads, bodies, drips, dripped_bodies, slowest) =
+        tokio::join!(heads, bodies, drips, dripped_bodies, others);
     for (answer, seconds) in heads {
         assert!(answer.is_empty() && (4.0..8.0).contains(&seconds), "{seconds} {answer}");
     }
     for (answer, seconds) in bodies {
-        assert!(answer.contains(r#""code":"body_timeout""#) && answer.starts_with("HTTP/1.1 408"), "{answer}");
+        assert!(
+            answer.contains(r#""code":"body_timeout""#) && answer.starts_with("HTTP/1.1 408"),
+            "{answer}"
+        );
         assert!((9.0..14.0).contains(&seconds), "{seconds}");
     }
     assert!(drips.iter().all(|seconds| (4.0..8.0).contains(seconds)), "{drips:?}");
@@ -77,14 +83,20 @@ async fn an_idle_connection_is_closed_and_a_proxys_is_not() {
     let (answer, seconds) = stall(&direct, request).await;
     assert!(answer.starts_with("HTTP/1.1 200") && (4.0..8.0).contains(&seconds), "{seconds} {answer}");
     let patience = Duration::from_secs(7);
-    assert!(tokio::time::timeout(patience, stall(&proxied, request)).await.is_err(), "kept for the next client");
+    assert!(
+        tokio::time::timeout(patience, stall(&proxied, request)).await.is_err(),
+        "kept for the next client"
+    );
 }
 
 #[tokio::test]
 async fn a_head_over_16_kib_is_431() {
     let server = TestServer::start().await;
     for padding in [20_000, 500_000] {
-        let head = format!("GET /v1/healthz HTTP/1.1\r\nhost: kez.lat\r\nx-padding: {}\r\n\r\n", "x".repeat(padding));
+        let head = format!(
+            "GET /v1/healthz HTTP/1.1\r\nhost: kez.lat\r\nx-padding: {}\r\n\r\n",
+            "x".repeat(padding)
+        );
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         // The server may have closed before everything was written.
         drop(stream.write_all(head.as_bytes()).await);
@@ -92,7 +104,10 @@ async fn a_head_over_16_kib_is_431() {
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(answer, b"HTTP/1.1 431");
     }
-    let fits = format!("GET /v1/healthz HTTP/1.1\r\nhost: kez.lat\r\nconnection: close\r\nx-padding: {}\r\n\r\n", "x".repeat(15_000));
+    let fits = format!(
+        "GET /v1/healthz HTTP/1.1\r\nhost: kez.lat\r\nconnection: close\r\nx-padding: {}\r\n\r\n",
+        "x".repeat(15_000)
+    );
     assert!(server.raw(fits.as_bytes()).await.starts_with("HTTP/1.1 200"));
 }
 

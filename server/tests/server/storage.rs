@@ -18,7 +18,8 @@ async fn a_locked_database_is_503_and_heals() {
     other.execute("BEGIN EXCLUSIVE").await.unwrap();
 
     let start = Instant::now();
-    let sends = futures::future::join_all((1..20).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await));
+    let sends =
+        futures::future::join_all((1..20).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await));
     let (replies, page) = tokio::join!(sends, server.inbox(&bob, 0));
     assert_eq!(page.seqs(), [1], "reading goes on meanwhile");
     for reply in replies {

@@ -82,7 +82,8 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
 
     // An account that is not there takes nothing, and takes nobody down with it.
     let nobody = AccountId(4711);
-    let (refused, stored) = tokio::join!(store.append(new_message(nobody, "x")), store.append(new_message(bob, "y")));
+    let (refused, stored) =
+        tokio::join!(store.append(new_message(nobody, "x")), store.append(new_message(bob, "y")));
     assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
     assert_eq!(stored.unwrap().seq, 2);
     assert_eq!(store.append(new_message(bob, "z")).await.unwrap().seq, 3, "no number was used up");
@@ -174,7 +175,8 @@ async fn play(steps: Vec<Step>) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
     let mut store = SqliteStore::open(&file).await.unwrap();
-    let inboxes = [account(&store, &Person::new("alice")).await.id, account(&store, &Person::new("bob")).await.id];
+    let inboxes =
+        [account(&store, &Person::new("alice")).await.id, account(&store, &Person::new("bob")).await.id];
     let mut models = [Model::default(), Model::default()];
     for step in steps {
         match step {
@@ -202,8 +204,14 @@ async fn play(steps: Vec<Step>) {
     store.close().await;
 }
 
-async fn append(store: &SqliteStore, inboxes: [AccountId; 2], models: &mut [Model; 2], messages: &[(usize, u8)]) {
-    let sent = messages.iter().map(|(inbox, text)| store.append(new_message(inboxes[*inbox], &text.to_string())));
+async fn append(
+    store: &SqliteStore,
+    inboxes: [AccountId; 2],
+    models: &mut [Model; 2],
+    messages: &[(usize, u8)],
+) {
+    let sent =
+        messages.iter().map(|(inbox, text)| store.append(new_message(inboxes[*inbox], &text.to_string())));
     for (answer, (inbox, text)) in join_all(sent).await.into_iter().zip(messages) {
         let (answer, model) = (answer.unwrap(), &mut models[*inbox]);
         let stood = model.standing.iter().find(|(_, standing)| *standing == text).map(|(seq, _)| *seq);

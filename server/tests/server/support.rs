@@ -22,7 +22,7 @@ use kez_core::time::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
@@ -68,7 +68,7 @@ impl TestServer {
         let db = directory.path().join("kez-chat.db");
         let own = ["kez-chat-server", "--bind", "127.0.0.1:0", "--db", db.to_str().unwrap()];
         let config = Config::try_parse_from(own.iter().chain(flags)).unwrap();
-        let listener = TcpListener::bind(config.bind).await.unwrap();
+        let listener = kez_chat_server::listener::bind(config.bind).unwrap();
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
         let (stop, stopped) = oneshot::channel::<()>();

@@ -42,9 +42,13 @@ async fn rel_keeps_only_the_links_asked_for() {
 async fn refuses_what_it_cannot_answer() {
     let server = TestServer::start().await;
     server.people(["alice"]).await;
-    for query in
-        ["", "?resource=", "?resource=alice@kez.lat", "?resource=acct:alice@kez.lat&resource=acct:alice@kez.lat", "?resource=%FF"]
-    {
+    for query in [
+        "",
+        "?resource=",
+        "?resource=alice@kez.lat",
+        "?resource=acct:alice@kez.lat&resource=acct:alice@kez.lat",
+        "?resource=%FF",
+    ] {
         server.get(&format!("{PATH}{query}")).await.refused(400, "malformed");
     }
     for resource in ["acct:nobody2@kez.lat", "acct:alice@other.example"] {
