@@ -15,13 +15,14 @@ pub(crate) fn pages(project: &Project) -> Result<(), Failure> {
     playwright(project, "pages")?.run()
 }
 
-/// The app, driven by people with separate browsers.
+/// The app, driven by people with separate browsers, and then the search for leaks in what that run left behind (the
+/// project `leaks` depends on the project `chromium`).
 ///
 /// # Errors
 /// When a test fails, or Chromium is missing and cannot be installed.
 pub(crate) fn app(project: &Project) -> Result<(), Failure> {
     let chromium = tools::chromium()?;
-    playwright(project, "chromium")?.env("CHROMIUM", chromium).run()
+    playwright(project, "leaks")?.env("CHROMIUM", chromium).run()
 }
 
 /// Playwright starts the release server itself, on a fresh database.
