@@ -24,12 +24,7 @@ pub(crate) fn Composer(handle: String) -> impl IntoView {
     let draft = Draft::new(handle.clone());
     draft.keep();
     let key_changed = draft.session.thread_part(|thread| thread.key_changed);
-    let refused = draft.session.thread_part(|thread| thread.refused.clone());
-    Effect::new(move |_| {
-        if refused.with(Option::is_some) {
-            draft.restore();
-        }
-    });
+    let refused = draft.refused;
     let on_keydown = move |event: ev::KeyboardEvent| {
         if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
             event.prevent_default();
@@ -90,14 +85,18 @@ struct Draft {
     unreported: StoredValue<Option<String>>,
     /// What was sent last: it comes back when it is refused.
     sent: StoredValue<String>,
+    /// Why the last message was refused; gone once one is taken.
+    refused: Memo<Option<String>>,
     timer: StoredValue<Option<TimeoutHandle>>,
     lines: RwSignal<usize>,
 }
 
 impl Draft {
     fn new(handle: String) -> Self {
+        let session = use_session();
         Self {
-            session: use_session(),
+            session,
+            refused: session.thread_part(|thread| thread.refused.clone()),
             handle: StoredValue::new(handle),
             node: NodeRef::new(),
             unreported: StoredValue::new(None),
@@ -124,6 +123,10 @@ impl Draft {
         Effect::new(move |_| {
             let listener = window_event_listener(ev::pagehide, move |_| self.report());
             on_cleanup(move || listener.remove());
+        });
+        Effect::new(move |_| match self.refused.with(Option::is_some) {
+            true => self.restore(),
+            false => self.empty_if_sent(),
         });
         on_cleanup(move || self.report());
     }
@@ -166,13 +169,16 @@ impl Draft {
         }
     }
 
-    /// Sends what stands in the field. The client empties the draft when it takes the message.
+    /// Sends what stands in the field, and empties it at once. Where the last message was refused this one may be too:
+    /// then the text stays until it is taken. The client empties the kept draft itself.
     fn send(&self) {
         let text = self.text();
         let Some(id) = new_ulid().filter(|_| !text.trim().is_empty()) else { return };
         self.stop_timer();
         self.unreported.set_value(None);
-        self.write("");
+        if self.refused.with_untracked(Option::is_none) {
+            self.write("");
+        }
         self.sent.set_value(text.clone());
         self.session.send(UiEvent::SendPressed { handle: self.handle.get_value(), id, text });
     }
@@ -182,6 +188,15 @@ impl Draft {
         let sent = self.sent.try_update_value(std::mem::take).unwrap_or_default();
         if !sent.is_empty() && self.text().is_empty() {
             self.write(&sent);
+            self.unreported.set_value(Some(sent));
+        }
+    }
+
+    /// The message was taken after an earlier one had been refused.
+    fn empty_if_sent(self) {
+        let sent = self.sent.try_update_value(std::mem::take).unwrap_or_default();
+        if !sent.is_empty() && self.text() == sent {
+            self.write("");
         }
     }
 }
