@@ -80,28 +80,32 @@ impl IntoResponse for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match &error {
+        log_failure(&error);
+        match error {
             StoreError::Busy => {
                 Self::unavailable("the server has more to store than it can at the moment", 1)
             }
-            StoreError::Locked => {
-                tracing::warn!("the database is locked by another process");
-                Self::unavailable("the server's storage does not answer at the moment", 2)
-            }
-            StoreError::Full => {
-                tracing::error!("the disk of the database is full");
-                Self::new(ProblemCode::StorageFull, "the server has no room left to store anything")
-                    .retry_after(60)
-            }
+            StoreError::Locked => Self::unavailable("the server's storage does not answer at the moment", 2),
             StoreError::Closed => Self::unavailable("the server is shutting down", 2),
+            StoreError::Full => {
+                let detail = "the server has no room left to store anything";
+                Self::new(ProblemCode::StorageFull, detail).retry_after(60)
+            }
             StoreError::Database(_) | StoreError::Corrupt(_) => {
-                tracing::error!(%error, "the database failed");
-                Self::new(
-                    ProblemCode::Internal,
-                    "the server failed; the request id names the entry in its log",
-                )
+                let detail = "the server failed; the request id names the entry in its log";
+                Self::new(ProblemCode::Internal, detail)
             }
         }
+    }
+}
+
+/// Tells the operator what a store could not do, where that is more than a busy moment.
+pub fn log_failure(error: &StoreError) {
+    match error {
+        StoreError::Busy | StoreError::Closed => {}
+        StoreError::Locked => tracing::warn!("the database is locked by another process"),
+        StoreError::Full => tracing::error!("the disk of the database is full"),
+        StoreError::Database(_) | StoreError::Corrupt(_) => tracing::error!(%error, "the database failed"),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::{Config, Switch};
 use crate::directory::Directory;
-use crate::error::ApiError;
+use crate::error::log_failure;
 use crate::limits::Limits;
 use crate::push::Push;
 use crate::store::{Account, Store, StoreError};
@@ -109,8 +109,7 @@ impl ProfileLookup for Profiles {
             let account = self.0.store.lookup(handle).await;
             account.and_then(|account| account.map(|account| self.0.describe(account)).transpose()).map_err(
                 |error| {
-                    // Made for its log entry: a page has its own way to say that something failed.
-                    drop(ApiError::from(error));
+                    log_failure(&error);
                     ProfileUnavailable
                 },
             )

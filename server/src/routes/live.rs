@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 use super::items;
 use super::path::HandleInPath;
 use crate::directory::Holder;
-use crate::error::ApiError;
+use crate::error::{ApiError, log_failure};
 use crate::push::Waiting;
 use crate::state::AppState;
 use crate::store::{PageLimit, StoreError, StoredMessage};
@@ -86,8 +86,7 @@ impl From<Unauthorized> for End {
 
 impl From<StoreError> for End {
     fn from(error: StoreError) -> Self {
-        // Made for its log entry.
-        drop(ApiError::from(error));
+        log_failure(&error);
         Self::Close(close_code::AGAIN, "the server's storage does not answer at the moment")
     }
 }

@@ -42,7 +42,8 @@ impl Checkpoints {
     /// A transaction with so many bytes of envelopes was committed.
     pub(super) fn written(&self, bytes: usize) {
         // Every commit writes a page at least.
-        let before = self.0.bytes.fetch_add(bytes.max(4096), Ordering::Relaxed);
+        let bytes = bytes.max(4096);
+        let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before < DUE_BYTES && before + bytes >= DUE_BYTES {
             self.0.due.notify_one();
         }
