@@ -235,10 +235,11 @@ impl Session {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {
+        // Whatever comes of the page, its answer says when the next is due.
+        self.link.poll_at = None;
         if self.link.paused || cx.shared.requests.awaits_page() {
             return;
         }
-        self.link.poll_at = None;
         let since = self.sync.cursor;
         let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", self.handle);
         let auth = inbox_auth::header(&self.me, &self.handle, since, cx.timestamp());

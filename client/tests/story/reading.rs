@@ -141,6 +141,17 @@ fn polling_does_when_the_live_stream_does_not() {
 }
 
 #[test]
+fn slow_answers_are_waited_for_and_nothing_spins() {
+    let mut world = alice_and_bob(11);
+    world.weather.stream_cut = 100;
+    world.weather.delay = 90_000;
+    world.cut_streams();
+    world.send("alice", "bob", "Hello");
+    world.run(30 * 60_000);
+    assert_eq!(world.texts("bob"), ["them: Hello"]);
+}
+
+#[test]
 fn a_wrong_clock_is_said() {
     let mut world = alice_and_bob(6);
     world.relay.script = Some(Box::new(|request, response| match request.auth {

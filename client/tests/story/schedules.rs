@@ -139,7 +139,7 @@ fn written(world: &World, who: &'static str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_lost_nothing_doubled_in_order(chance: u64, steps in prop::collection::vec(step(), 1..40)) {

@@ -243,7 +243,7 @@ impl World {
     /// Lets time pass.
     pub(crate) fn run(&mut self, ms: u64) {
         let end = self.now + ms;
-        for _ in 0..1_000_000 {
+        for _ in 0..100_000 {
             let queued = self.queue.keys().next().map(|(due, _)| *due);
             let woken = self.browsers.iter().filter_map(|(who, b)| Some((b.client.next_wake()?, *who))).min();
             match (queued, woken) {
