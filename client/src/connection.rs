@@ -123,7 +123,7 @@ impl Session {
     }
 
     /// A page has come, or not.
-    pub(crate) fn page_answered(&mut self, since: u64, answer: &Answer, cx: &mut Context<'_>) {
+    pub(crate) fn page_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let page: Option<InboxPage> = match answer {
             Ok(response) if response.status == 200 => serde_json::from_slice(&response.body).ok(),
             _ => None,
@@ -131,10 +131,6 @@ impl Session {
         let Some(page) = page else { return self.poll_failed(answer, cx) };
         self.poll_later(cx);
         self.reached(cx);
-        // A page that follows another cursor than the present one could leave a hole.
-        if since > self.sync.cursor {
-            return;
-        }
         match self.receive(&page.epoch, &page.items, cx) {
             Received::All { advanced: true } if !matches!(self.link.live, Live::Up(_)) => self.poll(cx),
             Received::All { .. } => {}
@@ -210,15 +206,16 @@ impl Session {
         self.down(cx);
     }
 
-    /// The relay's database changed under the stream: what is on its way follows the old cursor.
+    /// The relay's database changed under the stream: what is on its way follows the old cursor and
+    /// would leave a hole.
     fn read_again(&mut self, cx: &mut Context<'_>) {
-        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Page(_)));
+        cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         self.reopen_later(cx);
         self.poll_later(cx);
     }
 
     fn pause(&mut self, cx: &mut Context<'_>) {
-        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Page(_)));
+        cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         cx.push(Effect::CloseLive);
         self.link.live = Live::Down(cx.now);
         self.link.paused = true;
@@ -237,14 +234,14 @@ impl Session {
     fn poll(&mut self, cx: &mut Context<'_>) {
         // Whatever comes of the page, its answer says when the next is due.
         self.link.poll_at = None;
-        if self.link.paused || cx.shared.requests.awaits_page() {
+        if self.link.paused || cx.shared.requests.awaits(&Purpose::Page) {
             return;
         }
         let since = self.sync.cursor;
         let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", self.handle);
         let auth = inbox_auth::header(&self.me, &self.handle, since, cx.timestamp());
         let request = HttpRequest { method: Method::Get, target, auth: Some(auth), body: None };
-        cx.request(request, Purpose::Page(since));
+        cx.request(request, Purpose::Page);
     }
 
     /// The next poll, unless the live stream is up.

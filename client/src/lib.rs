@@ -30,6 +30,7 @@ mod onboarding;
 mod open;
 mod outbox;
 mod quarantine;
+mod queue;
 mod registering;
 mod requests;
 mod restore;

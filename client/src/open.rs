@@ -52,7 +52,7 @@ impl Session {
             Purpose::Handle(handle) => self.handle_answered(&handle, answer, cx),
             Purpose::Sender(key) => self.sender_answered(&key, answer, cx),
             Purpose::Send(key) => self.send_answered(key, answer, cx),
-            Purpose::Page(since) => self.page_answered(since, answer, cx),
+            Purpose::Page => self.page_answered(answer, cx),
             // What was asked before the account was open.
             Purpose::Config
             | Purpose::Availability(_)

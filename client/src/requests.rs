@@ -8,7 +8,7 @@ use kez_core::problem::Problem;
 
 use crate::effect::RequestId;
 use crate::event::{HttpResponse, NetworkFault};
-use crate::outbox::Key;
+use crate::queue::Key;
 
 /// An answer, or none.
 pub(crate) type Answer = Result<HttpResponse, NetworkFault>;
@@ -32,8 +32,8 @@ pub(crate) enum Purpose {
     Sender(Primary),
     /// A message on its way.
     Send(Key),
-    /// A page of the inbox after this cursor.
-    Page(u64),
+    /// A page of the inbox.
+    Page,
 }
 
 /// The table of open requests. An id is never used twice, so a late or doubled answer finds nothing.
@@ -59,11 +59,6 @@ impl Requests {
     /// Whether an answer for this purpose is awaited.
     pub(crate) fn awaits(&self, purpose: &Purpose) -> bool {
         self.open.values().any(|other| other == purpose)
-    }
-
-    /// Whether a page of the inbox is awaited.
-    pub(crate) fn awaits_page(&self) -> bool {
-        self.open.values().any(|purpose| matches!(purpose, Purpose::Page(_)))
     }
 
     /// Stops waiting for answers of which `unwanted` holds.

@@ -14,8 +14,8 @@ use crate::conversation::{Conversation, StoredMessage, parse_message_key};
 use crate::directory::Directory;
 use crate::effect::Effect;
 use crate::event::StorageFault;
-use crate::outbox::Outbox;
 use crate::quarantine::Quarantine;
+use crate::queue::Outbox;
 use crate::record::{Kind, Record};
 use crate::sync::StoredSync;
 
