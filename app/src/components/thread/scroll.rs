@@ -81,7 +81,7 @@ impl Scroll {
     }
 
     /// "Jump to latest".
-    pub(super) fn to_bottom(&self) {
+    pub(super) fn to_bottom(self) {
         if let Some(log) = self.node.get_untracked() {
             log.set_scroll_top(log.scroll_height());
         }

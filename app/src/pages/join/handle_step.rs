@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(super) fn HandleStep() -> impl IntoView {
     let session = use_session();
     let node = NodeRef::<html::Input>::new();
-    let typed = RwSignal::new(join_view(session, |join| join.handle.clone()).unwrap_or_default());
+    let typed = RwSignal::new(untrack(|| join_view(session, |join| join.handle.clone())).unwrap_or_default());
     let known = Memo::new(move |_| {
         join_view(session, |join| (join.handle.clone(), join.availability.clone())).unwrap_or_default()
     });
@@ -46,7 +46,7 @@ pub(super) fn HandleStep() -> impl IntoView {
     });
     let go_on = move |event: ev::SubmitEvent| {
         event.prevent_default();
-        if !cannot_go() {
+        if !untrack(cannot_go) {
             session.send(UiEvent::HandleChosen);
         }
     };

@@ -39,7 +39,8 @@ fn Phrase() -> impl IntoView {
     let session = use_session();
     let words = Memo::new(move |_| me(session, |me| me.phrase.clone()).flatten());
     let shown = move || words.with(Option::is_some);
-    let toggle = move |_| session.send(if shown() { UiEvent::PhraseHidden } else { UiEvent::PhraseShown });
+    let toggle =
+        move |_| session.send(if untrack(shown) { UiEvent::PhraseHidden } else { UiEvent::PhraseShown });
     // Leaving the page hides the words again.
     on_cleanup(move || {
         if words.try_with_untracked(Option::is_some) == Some(true) {
