@@ -69,5 +69,5 @@ fn carried_by_document() -> Option<Option<Profile>> {
         return None;
     }
     let meta = document().query_selector(&format!("meta[name={META_NAME}]")).ok().flatten()?;
-    serde_json::from_str(&meta.get_attribute("content")?).ok()
+    serde_json::from_slice(meta.get_attribute("content")?.as_bytes()).ok()
 }

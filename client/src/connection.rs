@@ -113,7 +113,7 @@ impl Session {
     /// Something happened on the live stream.
     pub(crate) fn live(&mut self, event: &LiveEvent, cx: &mut Context<'_>) {
         match event {
-            LiveEvent::Frame(text) => match serde_json::from_str(text) {
+            LiveEvent::Frame(text) => match serde_json::from_slice(text.as_bytes()) {
                 Ok(frame) => self.frame(&frame, cx),
                 // A stream that makes no sense is as good as none.
                 Err(_) => self.reopen_later(cx),

@@ -116,9 +116,9 @@ pub enum LiveEvent {
     },
 }
 
-/// What a person does, as the page reports it. Crosses from the page to the worker, and from tab to tab, as JSON.
+/// What a person does, as the page reports it. Crosses from the page to the worker, and from tab to tab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum UiEvent {
     /// The tab shows another screen, or became visible or hidden. Also the first thing that a tab says.
     Looking {

@@ -1,4 +1,4 @@
-//! What the screen shows: plain data, derived from the state for one tab, never stored. Crosses to the page as JSON.
+//! What the screen shows: plain data, derived from the state for one tab, never stored.
 
 mod account;
 mod list;
@@ -36,7 +36,7 @@ pub struct View {
 
 /// Whether there is an account here, and how far it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum AccountView {
     /// Not known yet: what the server renders, and what shows until the storage has answered.
     #[default]
@@ -83,7 +83,7 @@ pub struct JoinView {
 
 /// Where somebody is on /join.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum JoinStep {
     /// Choosing a handle.
     #[default]
@@ -104,7 +104,7 @@ pub enum JoinStep {
 
 /// What stands below "Handle".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Availability {
     /// Nothing typed yet.
     #[default]
@@ -180,7 +180,7 @@ pub struct ConversationRow {
 
 /// The second line of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "of", content = "text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Preview {
     /// No message yet.
     Nothing,
@@ -256,7 +256,7 @@ pub struct MessageRow {
 
 /// What a row shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum MessageBody {
     /// Words.
     Text {

@@ -12,7 +12,7 @@ use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{MessageEvent, MessagePort};
 
 use crate::js;
-use crate::messages::{ToPage, ToWorker};
+use crate::messages::{ToPage, ToWorker, decode, encode};
 
 /// Where the page notes, outside the database, which account this browser has.
 const REMEMBERED: &str = "kez-chat-account";
@@ -37,22 +37,18 @@ struct Worker(MessagePort);
 
 impl Worker {
     fn tell(&self, message: &ToWorker) {
-        if let Ok(json) = serde_json::to_string(message) {
-            let _ = self.0.post_message(&json.into());
-        }
+        let _ = self.0.post_message(&encode(message));
     }
 
     fn listen(self: &Rc<Self>, session: Session) {
         let worker = Rc::clone(self);
-        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            let message = event.data().as_string().and_then(|json| serde_json::from_str(&json).ok());
-            match message {
+        let on_message =
+            Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| match decode(&event.data()) {
                 Some(ToPage::View(view)) => session.set_view(*view),
                 Some(ToPage::Remember { handle }) => remember(handle.as_deref()),
                 Some(ToPage::PersistStorage) => spawn_local(Rc::clone(&worker).persist_storage()),
                 None => {}
-            }
-        });
+            });
         self.0.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         on_message.forget();
     }

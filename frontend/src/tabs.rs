@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::Closure;
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use crate::js;
-use crate::messages::Between;
+use crate::messages::{Between, decode, encode};
 use crate::worker::{Input, Inputs};
 
 /// The lock that the leading worker holds for as long as it lives, and the name of the channel.
@@ -23,8 +23,7 @@ impl Tabs {
     pub(crate) fn join(inputs: Inputs) -> Option<Self> {
         let channel = BroadcastChannel::new(LEADER).ok()?;
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(message) = event.data().as_string().and_then(|json| serde_json::from_str(&json).ok())
-            {
+            if let Some(message) = decode(&event.data()) {
                 inputs.send(Input::Tab(message));
             }
         });
@@ -34,9 +33,7 @@ impl Tabs {
 
     /// Tells all other workers.
     pub(crate) fn tell(&self, message: &Between) {
-        if let Ok(json) = serde_json::to_string(message) {
-            let _ = self.channel.post_message(&json.into());
-        }
+        let _ = self.channel.post_message(&encode(message));
     }
 }
 

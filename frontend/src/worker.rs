@@ -9,7 +9,7 @@ use web_sys::{MessageEvent, MessagePort};
 
 use crate::driver::Driver;
 use crate::follow::Follower;
-use crate::messages::{Between, ToPage, ToWorker};
+use crate::messages::{Between, ToPage, ToWorker, decode, encode};
 use crate::{js, tabs};
 
 /// Everything that reaches a worker, in the order in which it arrives.
@@ -47,8 +47,7 @@ pub(crate) struct Page {
 impl Page {
     fn meet(port: MessagePort, inputs: Inputs) -> Self {
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(message) = event.data().as_string().and_then(|json| serde_json::from_str(&json).ok())
-            {
+            if let Some(message) = decode(&event.data()) {
                 inputs.send(Input::Page(message));
             }
         });
@@ -58,9 +57,7 @@ impl Page {
 
     /// Tells the page.
     pub(crate) fn tell(&self, message: &ToPage) {
-        if let Ok(json) = serde_json::to_string(message) {
-            let _ = self.port.post_message(&json.into());
-        }
+        let _ = self.port.post_message(&encode(message));
     }
 }
 

@@ -159,7 +159,8 @@ fn wrap_by_passphrase(key: &DataKey, passphrase: &Secret) -> Result<JsValue, Sto
 }
 
 fn unwrap_by_passphrase(header: &JsValue, passphrase: &Secret) -> Option<DataKey> {
-    let params: PassphraseParams = serde_json::from_str(&get(header, "params").as_string()?).ok()?;
+    let params: PassphraseParams =
+        serde_json::from_slice(get(header, "params").as_string()?.as_bytes()).ok()?;
     let wrapping = vault::passphrase_key(passphrase.expose(), &params).ok()?;
     vault::unwrap(&wrapping, &rust_bytes(&get(header, "wrapped"))).ok()
 }
