@@ -47,12 +47,13 @@ test('dark and light follow the system, and differ', async ({ people }) => {
   const dark = await people.visitor({ colorScheme: 'dark' });
   const background = async (person: Person) => {
     await person.open('/');
-    return person.page.evaluate(() => {
+    const corner = await person.page.screenshot({ clip: { x: 0, y: 0, width: 1, height: 1 } });
+    return person.page.evaluate(async (png) => {
+      const image = await createImageBitmap(new Blob([Uint8Array.from(png)], { type: 'image/png' }));
       const canvas = document.createElement('canvas').getContext('2d')!;
-      canvas.fillStyle = getComputedStyle(document.body).backgroundColor;
-      canvas.fillRect(0, 0, 1, 1);
+      canvas.drawImage(image, 0, 0);
       return canvas.getImageData(0, 0, 1, 1).data[1]!;
-    });
+    }, [...corner]);
   };
   expect(await background(light)).toBeGreaterThan(200);
   expect(await background(dark)).toBeLessThan(60);
