@@ -55,8 +55,13 @@ pub enum Startup {
     },
     /// An account whose key is wrapped by a passphrase.
     Locked,
-    /// An account that is open: all its records.
-    Open(Vec<Record>),
+    /// An account that is open.
+    Open {
+        /// All its records.
+        records: Vec<Record>,
+        /// Whether a passphrase wraps its key all the same: another tab had unlocked it.
+        has_passphrase: bool,
+    },
     /// The storage cannot be used.
     Unusable(StorageFault),
 }

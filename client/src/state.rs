@@ -127,7 +127,7 @@ impl State {
                 self.config.ask(cx);
             }
             Startup::Locked => self.account = Account::Locked { busy: false, error: None },
-            Startup::Open(records) => self.opened(records, false, cx),
+            Startup::Open { records, has_passphrase } => self.opened(records, has_passphrase, cx),
             Startup::Unusable(fault) => self.account = Account::Unusable(fault),
         }
     }

@@ -1,11 +1,11 @@
 // What a test starts from: people with browsers of their own, and a check afterwards that their consoles stayed empty.
 
 import { randomBytes } from 'node:crypto';
-import { test as base, type BrowserContextOptions } from '@playwright/test';
+import { expect, test as base, type BrowserContextOptions } from '@playwright/test';
 import { Person, type JoinOptions } from './person.ts';
 import { Peer } from './peer.ts';
 
-export { expect } from '@playwright/test';
+export { expect };
 export { unique } from './evidence.ts';
 export { BROKEN_ON_PURPOSE } from './console_guard.ts';
 
@@ -37,6 +37,13 @@ export const test = base.extend<{ people: People }>({
     for (const person of here) person.console.check();
   },
 });
+
+/** The list of conversations is ordered by whole seconds: what shall be newer must come in a later one. */
+export async function nextSecond(): Promise<void> {
+  const second = () => Math.floor(Date.now() / 1000);
+  const now = second();
+  await expect.poll(second).toBeGreaterThan(now);
+}
 
 /** A handle that no other test has. */
 export function handleFrom(name: string): string {

@@ -58,7 +58,7 @@ impl Driver {
             shown: BTreeMap::new(),
         };
         driver.others.tell(&Between::Leader);
-        let opened = matches!(startup, Startup::Open(_));
+        let opened = matches!(startup, Startup::Open { .. });
         driver.step(Event::Started(startup)).await;
         if opened {
             driver.share_key();

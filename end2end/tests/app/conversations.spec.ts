@@ -1,4 +1,4 @@
-import { expect, test } from '../../support/fixtures.ts';
+import { expect, nextSecond, test } from '../../support/fixtures.ts';
 
 test('unread messages are counted in the list and in the title, until they are read', async ({ people }) => {
   const alice = await people.join('alice');
@@ -27,8 +27,10 @@ test('the newest activity is on top', async ({ people }) => {
   const links = alice.conversations().getByRole('link', { name: /^@/ });
   await first.say(alice.handle, 'first');
   await expect(alice.row(first.handle)).toBeVisible();
+  await nextSecond();
   await second.say(alice.handle, 'second');
   await expect(links.first()).toHaveAccessibleName(new RegExp(`^@${second.handle}`));
+  await nextSecond();
   await first.say(alice.handle, 'first again');
   await expect(links.first()).toHaveAccessibleName(new RegExp(`^@${first.handle}`));
   await alice.reload();

@@ -1,4 +1,4 @@
-import { expect, test, unique } from '../../support/fixtures.ts';
+import { expect, nextSecond, test, unique } from '../../support/fixtures.ts';
 
 test('goes from conversation to conversation without a mouse', async ({ people }) => {
   const alice = await people.join('alice');
@@ -6,6 +6,7 @@ test('goes from conversation to conversation without a mouse', async ({ people }
   for (const peer of [one, two, three]) {
     await peer.say(alice.handle, 'hello');
     await expect(alice.row(peer.handle)).toBeVisible();
+    await nextSecond();
   }
   // From the top: three, two, one.
   const { keyboard } = alice.page;

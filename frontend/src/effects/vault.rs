@@ -55,7 +55,8 @@ impl Vault {
         if self.key.is_none() {
             return Ok(Startup::Locked);
         }
-        self.records().await.map(Startup::Open)
+        let records = self.records().await?;
+        Ok(Startup::Open { records, has_passphrase: self.by_passphrase })
     }
 
     /// Makes a data key, wraps it, and writes the first records under it.

@@ -56,7 +56,7 @@ impl Browser {
     pub(crate) fn startup(&self) -> Startup {
         match &self.vault {
             None => Startup::Empty { remembered: self.remembered.clone() },
-            Some(None) => Startup::Open(self.records()),
+            Some(None) => Startup::Open { records: self.records(), has_passphrase: false },
             Some(Some(_)) => Startup::Locked,
         }
     }
