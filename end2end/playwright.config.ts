@@ -1,5 +1,4 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { defineConfig } from '@playwright/test';
 
@@ -9,9 +8,14 @@ const target = path.resolve(import.meta.dirname, '..', process.env.CARGO_TARGET_
 const binary = process.env.KEZ_CHAT_SERVER_BINARY ?? path.join(target, 'release', 'kez-chat-server');
 const site = process.env.KEZ_CHAT_WEB_DIR ?? path.join(target, 'site');
 
-// One folder a run, known to every worker: the database, the server's log, and all that `leaks` searches.
-process.env.KEZ_CHAT_RUN_DIR ??= mkdtempSync(path.join(tmpdir(), 'kez-chat-'));
-const run = process.env.KEZ_CHAT_RUN_DIR;
+// One folder for the latest run, known to every worker, which read this file too: the database, the server's log, and
+// all that `leaks` searches.
+const run = process.env.KEZ_CHAT_RUN_DIR ?? path.resolve(import.meta.dirname, '.run');
+if (!process.env.KEZ_CHAT_RUN_DIR) {
+  rmSync(run, { recursive: true, force: true });
+  mkdirSync(run);
+  process.env.KEZ_CHAT_RUN_DIR = run;
+}
 
 export default defineConfig({
   testDir: 'tests',

@@ -23,6 +23,7 @@ test('the search finds what is there to be found', () => {
   const everything = evidence('sent').map(({ bytes }) => bytes).join('\n');
   expect(everything).toContain('"ciphertext"');
   expect(everything).toContain('/v1/register');
+  expect(everything, 'frames of the live stream').toContain('"caught_up"');
   expect(evidence('server').map(({ name }) => name)).toContain('kez-chat.db');
   expect(evidence('server').some(({ bytes }) => bytes.includes('kez.chat.message'))).toBe(true);
   expect(evidence('stored').some(({ bytes }) => bytes.includes('CryptoKey extractable=false'))).toBe(true);
