@@ -1,41 +1,50 @@
 // The pictures of the README, made from the running app: `SCREENSHOTS=1 npx playwright test screenshots`.
 
 import path from 'node:path';
-import { expect, test } from '../../support/fixtures.ts';
+import { expect, nextSecond, test } from '../../support/fixtures.ts';
 import { mustStaySecret } from '../../support/evidence.ts';
+import { Peer } from '../../support/peer.ts';
 
 const images = path.resolve(import.meta.dirname, '../../../docs/images');
-const SIZES = [
-  { name: 'wide', viewport: { width: 1280, height: 800 } },
-  { name: 'phone', viewport: { width: 390, height: 844 } },
-];
-const TALK: [from: 'alice' | 'ben', text: string][] = [
-  ['ben', 'Did you get home all right?'],
-  ['alice', 'Yes, just in time for the rain.'],
-  ['alice', 'The walk along the river was lovely, by the way. Let us do that again before the leaves are gone.'],
-  ['ben', 'Gladly. Saturday, ten o’clock at the old bridge?'],
-  ['alice', 'Saturday it is. I bring the coffee.'],
+const PICTURES = [
+  { width: 1280, height: 800, colorScheme: 'light', people: ['alice', 'ben', 'carla', 'deniz'] },
+  { width: 1280, height: 800, colorScheme: 'dark', people: ['amira', 'boris', 'chloe', 'david'] },
+  { width: 390, height: 844, colorScheme: 'light', people: ['anna', 'basil', 'cora', 'dora'] },
+  { width: 390, height: 844, colorScheme: 'dark', people: ['ayla', 'bruno', 'cleo', 'dario'] },
+] as const;
+const TALK: [mine: boolean, text: string][] = [
+  [false, 'Did you get home all right?'],
+  [true, 'Yes, just in time for the rain.'],
+  [true, 'The walk along the river was lovely, by the way. Let us do that again before the leaves are gone.'],
+  [false, 'Gladly. Saturday, ten o’clock at the old bridge?'],
+  [true, 'Saturday it is. I bring the coffee.'],
 ];
 
 test.skip(!process.env.SCREENSHOTS, 'pictures are made on request');
 
-for (const { name, viewport } of SIZES) {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`${name}, ${colorScheme}`, async ({ people }) => {
-      const alice = await people.join('alice', {}, { viewport, colorScheme, deviceScaleFactor: 2 });
-      const ben = await people.peer('ben');
-      const primary = await ben.primaryOf(alice.handle);
-      const thread = await alice.chatWith(ben.handle);
-      for (const [place, [from, text]] of TALK.entries()) {
-        mustStaySecret(text);
-        if (from === 'alice') await thread.send(text);
-        else await ben.deliver(alice.handle, ben.seal(primary, text));
-        await expect(thread.messages).toHaveCount(place + 1);
-      }
-      await expect(thread.messages.last()).toHaveAttribute('data-state', 'sent');
-      await alice.page.screenshot({ path: path.join(images, `messages-${name}-${colorScheme}.png`) });
-      await alice.open('/');
-      await alice.page.screenshot({ path: path.join(images, `landing-${name}-${colorScheme}.png`) });
-    });
-  }
+for (const { width, height, colorScheme, people: names } of PICTURES) {
+  test(`${width} pixels, ${colorScheme}`, async ({ people, baseURL }) => {
+    const me = await people.visitor({ viewport: { width, height }, colorScheme, deviceScaleFactor: 2 });
+    await me.join(names[0]);
+    const [friend, ...others] = await Promise.all(names.slice(1).map((name) => Peer.register(baseURL!, name)));
+    const primary = await friend!.primaryOf(me.handle);
+    for (const [place, other] of others.entries()) {
+      const text = ['The parcel has arrived, thank you!', 'Can you send me the recipe again?'][place]!;
+      mustStaySecret(text);
+      await other.deliver(me.handle, other.seal(primary, text));
+      await expect(me.row(other.handle)).toBeVisible();
+    }
+    await nextSecond();
+
+    const thread = await me.chatWith(friend!.handle);
+    for (const [place, [mine, text]] of TALK.entries()) {
+      mustStaySecret(text);
+      if (mine) await thread.send(text);
+      else await friend!.deliver(me.handle, friend!.seal(primary, text));
+      await expect(thread.messages).toHaveCount(place + 1);
+    }
+    await expect(thread.messages.last()).toHaveAttribute('data-state', 'sent');
+    const picture = path.join(images, `messages-${width}-${colorScheme}.png`);
+    await me.page.screenshot({ path: picture, animations: 'disabled' });
+  });
 }
