@@ -118,7 +118,7 @@ impl Join {
         let words = recovery_phrase::words(seed);
         let matches = |(index, position): (usize, &u8)| {
             let expected = words.get(usize::from(*position).wrapping_sub(1));
-            let given = typed.get(index).map(|word| word.expose().trim().to_lowercase());
+            let given = typed.get(index).map(|word| word.expose().trim().to_ascii_lowercase());
             expected.is_some_and(|expected| given.as_deref() == Some(*expected))
         };
         let wrong = positions.iter().enumerate().find(|pair| !matches(*pair)).map(|(_, position)| *position);

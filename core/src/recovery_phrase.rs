@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<Seed, InvalidPhrase> {
         if !normalized.is_empty() {
             normalized.push(' ');
         }
-        let lower = Zeroizing::new(word.to_lowercase());
+        let lower = Zeroizing::new(word.to_ascii_lowercase());
         normalized.push_str(&lower);
     }
     let mnemonic =

@@ -13,12 +13,9 @@ pub(crate) fn Field(
     #[prop(into)]
     id: String,
     #[prop(optional)] node: NodeRef<html::Input>,
-    /// Whether the characters are hidden.
+    /// Whether the characters are hidden. By style: a password input is no textbox to assistive technology.
     #[prop(optional)]
     secret: bool,
-    /// `autocomplete` of HTML.
-    #[prop(default = "off")]
-    autocomplete: &'static str,
     #[prop(optional, into)] disabled: Signal<bool>,
     /// Whether the field takes the focus when it appears.
     #[prop(optional)]
@@ -46,8 +43,9 @@ pub(crate) fn Field(
             <input
                 node_ref=node
                 id=id
-                type=if secret { "password" } else { "text" }
-                autocomplete=autocomplete
+                type="text"
+                class:masked=secret
+                autocomplete="off"
                 autocapitalize="none"
                 spellcheck="false"
                 aria-describedby=described_by

@@ -85,7 +85,7 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
 
 /// The handles that hold the query, those that begin with it first, else in the order of the list.
 fn matching(mut handles: Vec<String>, query: &str) -> Vec<String> {
-    let query = query.trim().trim_start_matches('@').to_lowercase();
+    let query = query.trim().trim_start_matches('@').to_ascii_lowercase();
     handles.retain(|handle| handle.contains(&query));
     handles.sort_by_key(|handle| !handle.starts_with(&query));
     handles

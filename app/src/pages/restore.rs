@@ -69,7 +69,6 @@ fn RestoreForm() -> impl IntoView {
                 id="restore-passphrase"
                 node=passphrase
                 secret=true
-                autocomplete="new-password"
                 disabled=busy
                 described_by="restore-passphrase-hint"
             />

@@ -14,6 +14,9 @@ use super::document::{Document, REVALIDATE};
 use super::site::Site;
 use super::{ProfileLookup, profile};
 
+/// The route of profiles, the only pages that are not the same for everybody.
+const PROFILE: &str = "/u/{handle}";
+
 /// What the routes share.
 pub(super) struct Pages {
     site: Site,
@@ -32,18 +35,32 @@ impl Pages {
         let nobody = Document::page(Profile::render(None, assets));
         Self { site, rendered, nobody, assets: assets.clone(), profiles }
     }
+
+    fn answer(&self, page: Page, method: &Method, headers: &HeaderMap) -> Response {
+        let status = if page == Page::NotFound { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        match self.rendered.get(&page) {
+            Some(document) => document.answer(method, headers, status, REVALIDATE),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    }
 }
 
-/// The routes.
+/// The routes: those of the app's own router, and the files beside them.
 pub(super) fn router(pages: Pages) -> Router {
-    Router::new()
-        .route("/u/{handle}", get(profile::profile))
-        .fallback(page_or_file)
-        .with_state(Arc::new(pages))
+    let mut router = Router::new();
+    for listing in leptos_axum::generate_route_list(kez_app::App) {
+        let handler = if listing.path() == PROFILE { get(profile::profile) } else { get(page) };
+        router = router.route(listing.path(), handler);
+    }
+    router.fallback(file_or_not_found).with_state(Arc::new(pages))
 }
 
 /// Nothing of the request but its path and the encodings it accepts goes into the answer: it is the same for everybody.
-async fn page_or_file(
+async fn page(State(pages): State<Arc<Pages>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    pages.answer(Page::at(uri.path()), &method, &headers)
+}
+
+async fn file_or_not_found(
     State(pages): State<Arc<Pages>>,
     method: Method,
     uri: Uri,
@@ -53,13 +70,8 @@ async fn page_or_file(
         let allow = [(header::ALLOW, HeaderValue::from_static("GET,HEAD"))];
         return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
     }
-    if let Some(file) = pages.site.file(uri.path()) {
-        return file.document.answer(&method, &headers, StatusCode::OK, file.cache);
-    }
-    let page = Page::at(uri.path());
-    let status = if page == Page::NotFound { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    match pages.rendered.get(&page) {
-        Some(document) => document.answer(&method, &headers, status, REVALIDATE),
-        None => StatusCode::NOT_FOUND.into_response(),
+    match pages.site.file(uri.path()) {
+        Some(file) => file.document.answer(&method, &headers, StatusCode::OK, file.cache),
+        None => pages.answer(Page::at(uri.path()), &method, &headers),
     }
 }
