@@ -22,6 +22,7 @@ pub(crate) fn Home() -> impl IntoView {
                      open, and it never holds your secret keys."
                 </p>
                 <Ways/>
+                <Screenshot/>
                 <ul class="points">
                     <li>
                         <h2>"Your key is your account"</h2>
@@ -42,6 +43,22 @@ pub(crate) fn Home() -> impl IntoView {
                 </ul>
             </main>
         </div>
+    }
+}
+
+/// What it looks like.
+#[component]
+fn Screenshot() -> impl IntoView {
+    view! {
+        <picture class="screenshot">
+            <source srcset="/screenshot-dark.webp" media="(prefers-color-scheme: dark)"/>
+            <img
+                src="/screenshot-light.webp"
+                width="1280"
+                height="800"
+                alt="A conversation in KEZ Chat: the list of people on the left, messages on the right."
+            />
+        </picture>
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) fn ConfirmStep(positions: Vec<u8>) -> impl IntoView {
         .collect();
     let confirm = move |event: ev::SubmitEvent| {
         event.prevent_default();
-        let words = nodes.iter().map(|node| Secret::new(text_of(*node).trim().to_ascii_lowercase())).collect();
+        let words =
+            nodes.iter().map(|node| Secret::new(text_of(*node).trim().to_ascii_lowercase())).collect();
         session.send(UiEvent::PhraseConfirmed { words });
     };
     view! {
