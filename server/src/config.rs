@@ -47,8 +47,8 @@ pub struct Config {
     #[arg(long, env = "KEZ_CHAT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
 
-    /// The proxies in front, as comma-separated networks (10.0.0.0/8,::1): only from these are X-Forwarded-For,
-    /// X-Forwarded-Proto and X-Request-Id believed.
+    /// The proxies in front, as comma-separated networks (10.0.0.0/8,::1): only from these are X-Forwarded-For
+    /// and X-Request-Id believed.
     #[arg(long, env = "KEZ_CHAT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
     pub trusted_proxies: Vec<Network>,
 
