@@ -21,6 +21,8 @@ pub(super) struct Scroll {
     pub(super) at_bottom: RwSignal<bool>,
     /// How many messages came in below while one was further up.
     pub(super) behind: RwSignal<usize>,
+    /// Where the log stood when it was last scrolled, in CSS pixels.
+    top: StoredValue<i32>,
     /// Older messages were asked for: the first row then, and where it stood.
     anchor: StoredValue<Option<Anchor>>,
     node: NodeRef<html::Div>,
@@ -46,6 +48,7 @@ pub(super) fn use_scroll(node: NodeRef<html::Div>, handle: String) -> Scroll {
     let scroll = Scroll {
         at_bottom: RwSignal::new(true),
         behind: RwSignal::new(0),
+        top: StoredValue::new(0),
         anchor: StoredValue::new(None),
         node,
         handle: StoredValue::new(handle),
@@ -67,11 +70,15 @@ pub(super) fn use_scroll(node: NodeRef<html::Div>, handle: String) -> Scroll {
 }
 
 impl Scroll {
-    /// The log was scrolled, by a person or by us.
+    /// The log was scrolled, by a person or by us. Only upwards leads away from the bottom: by the time that the event
+    /// of our own way down comes, further rows may have moved the bottom on.
     pub(super) fn on_scroll(&self) {
         let Some(log) = self.node.get_untracked() else { return };
-        let at_bottom = log.scroll_height() - log.scroll_top() - log.client_height() <= BOTTOM_MARGIN;
-        if at_bottom != self.at_bottom.get_untracked() {
+        let (was_at_bottom, top) = (self.at_bottom.get_untracked(), log.scroll_top());
+        let upwards = top < self.top.get_value();
+        self.top.set_value(top);
+        let at_bottom = near_bottom(&log) || (was_at_bottom && !upwards);
+        if at_bottom != was_at_bottom {
             self.at_bottom.set(at_bottom);
         }
         if at_bottom && self.behind.get_untracked() > 0 {
@@ -100,6 +107,8 @@ impl Scroll {
         let Some(before) = before else {
             return request_animation_frame(move || {
                 place_first(&log);
+                let _ = self.top.try_set_value(log.scroll_top());
+                let _ = self.at_bottom.try_set(near_bottom(&log));
                 self.want_older(&log);
             });
         };
@@ -163,6 +172,10 @@ impl Ends {
 /// How many messages stand below the one that was last.
 fn arrived(messages: &[MessageRow], last: Option<&str>) -> usize {
     messages.iter().rev().take_while(|row| Some(row.id.as_str()) != last).count()
+}
+
+fn near_bottom(log: &HtmlElement) -> bool {
+    log.scroll_height() - log.scroll_top() - log.client_height() <= BOTTOM_MARGIN
 }
 
 /// A thread opens at its end, or with the line "New messages" near the top.
