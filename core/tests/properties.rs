@@ -1,7 +1,14 @@
 //! What holds for all inputs: canonical JSON is stable and agrees with another implementation, a changed bit is
 //! refused, a header is good for one request only, and no two kinds of signed text can be confused.
 
-#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::convert::Infallible;

@@ -1,6 +1,13 @@
 //! The test vectors of the standards this protocol is built on, natively and in WASM.
 
-#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use hkdf::Hkdf;
 use kez_core::canonical_json::{self, Numbers};

@@ -1,7 +1,14 @@
 //! Project Wycheproof's vectors for every primitive in use, natively and in WASM: published attacks on ed25519,
 //! X25519, HKDF-SHA256 and AES-256-GCM.
 
-#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};

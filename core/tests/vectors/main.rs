@@ -1,7 +1,14 @@
 //! The vectors of an independent implementation, natively and in WASM: one scenario a file under `core/vectors`,
 //! with the outcome or the kind of failure under `expect`.
 
-#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 use std::convert::Infallible;
 
