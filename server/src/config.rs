@@ -52,7 +52,7 @@ pub struct Config {
     #[arg(long, env = "KEZ_CHAT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
     pub trusted_proxies: Vec<Network>,
 
-    /// The address that people reach this server under [default: https://<server>]
+    /// The address that people reach this server under; unset, https:// and the name of the server.
     #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<HttpUrl>,
 
