@@ -60,10 +60,12 @@ fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Ass
     })
 }
 
-/// Leptos marks places with `<!>`, which browsers read as an empty comment and validators refuse: this writes it out.
-/// What people wrote cannot hold these characters, it is escaped.
+/// Leptos marks places with `<!>`, which browsers read as an empty comment and validators refuse: this writes it out. The
+/// head is never hydrated and needs no marks; in the title they would be text. What people wrote cannot hold these
+/// characters, it is escaped.
 fn well_formed(html: &str) -> String {
-    html.replace("<!>", "<!---->")
+    let (head, body) = html.split_at(html.find("<body").unwrap_or(0));
+    head.replace("<!>", "") + &body.replace("<!>", "<!---->")
 }
 
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
