@@ -71,6 +71,7 @@ impl Session {
             body: MessageBody::Text { text: message.text },
             sent_at: message.sent_at.unix(),
             kept_at: message.sent_at.unix(),
+            arrival: 0,
             envelope: None,
             chain: None,
         };

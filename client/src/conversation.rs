@@ -23,6 +23,8 @@ pub(crate) struct StoredMessage {
     pub(crate) sent_at: u64,
     /// When it came to the relay or, for one's own, when it was written, Unix seconds.
     pub(crate) kept_at: u64,
+    /// How many messages were here before it, in all conversations: puts those of one second in order.
+    pub(crate) arrival: u64,
     /// The envelope that brought it; none for what was written here.
     pub(crate) envelope: Option<EnvelopeHash>,
     /// The sender's installation, and the message's number there.
@@ -186,6 +188,7 @@ mod tests {
             body: MessageBody::Text { text: format!("{n}") },
             sent_at: 0,
             kept_at: 0,
+            arrival: 0,
             envelope: None,
             chain: Some(Link { id: "00".into(), n }),
         }

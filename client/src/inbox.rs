@@ -203,7 +203,7 @@ impl Session {
 impl Incoming {
     fn message(&self, id: Option<String>, mine: bool, body: MessageBody, sent_at: u64) -> StoredMessage {
         let (kept_at, envelope) = (self.kept_at, Some(self.hash));
-        StoredMessage { id, mine, body, sent_at, kept_at, envelope, chain: None }
+        StoredMessage { id, mine, body, sent_at, kept_at, arrival: 0, envelope, chain: None }
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) sync: StoredSync,
     pub(crate) contacts: Contacts,
     pub(crate) conversations: BTreeMap<ContactId, Conversation>,
+    /// How many messages have come to be here so far.
+    arrivals: u64,
     pub(crate) outbox: Outbox,
     pub(crate) quarantine: Quarantine,
     /// Every envelope that was taken in, by name.
@@ -60,6 +62,7 @@ impl Session {
             sync: sync.read()?,
             contacts: Contacts::default(),
             conversations: BTreeMap::new(),
+            arrivals: 0,
             outbox: Outbox::default(),
             quarantine: Quarantine::default(),
             seen: HashSet::new(),
@@ -108,13 +111,20 @@ impl Session {
     }
 
     /// Adds a message at the end of its conversation.
-    pub(crate) fn add_message(&mut self, contact: ContactId, message: StoredMessage, cx: &mut Context<'_>) {
+    pub(crate) fn add_message(
+        &mut self,
+        contact: ContactId,
+        mut message: StoredMessage,
+        cx: &mut Context<'_>,
+    ) {
+        message.arrival = self.arrivals;
         let order = self.conversation_mut(contact).next_order();
         cx.save(message.record(contact, order));
         self.insert_message(contact, order, message);
     }
 
     fn insert_message(&mut self, contact: ContactId, order: u64, message: StoredMessage) {
+        self.arrivals = self.arrivals.max(message.arrival + 1);
         let read_up_to = self.contacts.get(contact).map_or(0, |contact| contact.stored.read_up_to);
         self.conversation_mut(contact).insert(order, message, read_up_to);
     }

@@ -12,13 +12,13 @@ const PREVIEW_CHARS: usize = 120;
 
 /// One row for each contact, newest activity first.
 pub(crate) fn conversations(session: &Session) -> Vec<ConversationRow> {
-    let mut rows: Vec<(u64, ConversationRow)> = session
+    let mut rows: Vec<((u64, u64), ConversationRow)> = session
         .contacts
         .iter()
         .map(|(id, contact)| {
             let conversation = session.conversations.get(&id);
             let last = conversation.and_then(Conversation::last);
-            let active = last.map_or(contact.stored.since, |message| message.kept_at);
+            let active = last.map_or((contact.stored.since, 0), |message| (message.kept_at, message.arrival));
             (active, row(contact, conversation, last))
         })
         .collect();

@@ -223,3 +223,20 @@ fn older_messages_come_when_they_are_wanted() {
     world.ui("bob", UiEvent::OlderWanted { handle: "alice".into() });
     assert_eq!((world.rows("bob").len(), world.thread("bob").has_older), (120, false));
 }
+
+#[test]
+fn the_list_begins_with_whoever_wrote_last_also_within_one_second() {
+    let mut world = alice_and_bob(3);
+    world.join("zoe", "");
+    world.look("zoe", "alice");
+    world.look("alice", "bob");
+    world.run(1_000);
+    for writer in ["bob", "zoe", "bob", "zoe"] {
+        world.send(writer, "alice", "and another thing");
+        world.run(100);
+        let first = |world: &World| world.view("alice").conversations[0].handle.clone();
+        assert_eq!(first(&world), writer);
+        world.reload("alice");
+        assert_eq!(first(&world), writer, "after a reload");
+    }
+}
