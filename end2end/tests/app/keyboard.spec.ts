@@ -15,6 +15,8 @@ test('goes from conversation to conversation without a mouse', async ({ people }
   await alice.page.waitForURL(`**/messages/${two.handle}`);
   await keyboard.press('Alt+ArrowUp');
   await alice.page.waitForURL(`**/messages/${three.handle}`);
+  // What was opened is read once the worker has said so; only then does the next unread one lie beyond it.
+  await expect(alice.row(two.handle).getByText('unread')).toHaveCount(0);
   await keyboard.press('Alt+Shift+ArrowDown');
   await alice.page.waitForURL(`**/messages/${one.handle}`);
 });
