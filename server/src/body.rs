@@ -1,4 +1,4 @@
-//! Reading a request's JSON body within its size and its time.
+//! Reading a request's body within its size and its time.
 
 use std::time::Duration;
 
@@ -29,14 +29,18 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             let detail = "send this body with content-type: application/json";
             return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
         }
-        match tokio::time::timeout(BODY_TIMEOUT, read(request.into_body())).await {
-            Ok(body) => body.map(Self),
-            Err(_) => {
-                Err(ApiError::new(ProblemCode::BodyTimeout, "the body did not arrive within 10 s")
-                    .and_close())
-            }
-        }
+        within_limits(request.into_body()).await.map(Self)
     }
+}
+
+/// All bytes of a body, whatever they are.
+///
+/// # Errors
+/// `body_timeout` after [`BODY_TIMEOUT`], `body_too_large` over [`MAX_BODY_BYTES`], `malformed` when it breaks off.
+pub async fn within_limits(body: Body) -> Result<Bytes, ApiError> {
+    tokio::time::timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| {
+        Err(ApiError::new(ProblemCode::BodyTimeout, "the body did not arrive within 10 s").and_close())
+    })
 }
 
 /// Whether the media type is `application/json`, whatever its parameters (RFC 9110, section 8.3.1).

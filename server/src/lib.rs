@@ -4,6 +4,7 @@
 //! answered by one file of [`routes`]; what has to last is asked of a [`store::Store`].
 
 pub mod body;
+pub mod caller;
 pub mod client_address;
 pub mod clock;
 pub mod config;

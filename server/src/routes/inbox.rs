@@ -12,6 +12,7 @@ use kez_core::problem::Problem;
 
 use super::items;
 use super::path::HandleInPath;
+use crate::caller;
 use crate::error::ApiError;
 use crate::query;
 use crate::state::AppState;
@@ -67,9 +68,7 @@ async fn authenticate(
     since: u64,
     headers: &HeaderMap,
 ) -> Result<AccountId, ApiError> {
-    let mut values = headers.get_all(inbox_auth::HEADER).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Unauthorized.into()) };
-    let value = value.to_str().map_err(|_| Unauthorized)?;
+    let value = caller::header(headers).ok_or(Unauthorized)?;
     let holder = state.directory.holder(handle).await?.ok_or(Unauthorized)?;
     inbox_auth::verify(value, handle, since, &holder.key, state.now())?;
     Ok(holder.id)

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::items;
 use super::path::HandleInPath;
+use crate::caller;
 use crate::directory::Holder;
 use crate::error::{ApiError, log_failure};
 use crate::push::Waiting;
@@ -91,6 +92,15 @@ impl From<StoreError> for End {
     }
 }
 
+impl From<caller::Refused> for End {
+    fn from(refused: caller::Refused) -> Self {
+        match refused {
+            caller::Refused::Unauthorized(unauthorized) => unauthorized.into(),
+            caller::Refused::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<axum::Error> for End {
     fn from(_: axum::Error) -> Self {
         Self::Gone
@@ -137,12 +147,9 @@ async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> R
     if auth.handle() != handle || hello.since > MAX_INTEGER {
         return Err(Unauthorized.into());
     }
-    let holder = state.directory.holder(handle).await?.ok_or(Unauthorized)?;
     let target = live_target(handle, hello.since);
     let request = CallerRequest { server: &state.config.server, method: "GET", target: &target, body: b"" };
-    let now = state.now();
-    let nonce = auth.verify(&request, &holder.key, now)?;
-    if state.store.use_nonce(holder.id, nonce, now).await? { Ok(holder) } else { Err(Unauthorized.into()) }
+    Ok(caller::authenticate(state, &auth, &request).await?)
 }
 
 fn going_away() -> End {
