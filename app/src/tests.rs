@@ -41,6 +41,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
         state,
         at,
         missing_before: 0,
+        contradicts_chain: false,
         error: None,
     }
 }

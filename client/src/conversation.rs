@@ -1,6 +1,6 @@
 //! A conversation: its messages in the order in which they came to be here, and what follows from them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use kez_core::envelope::EnvelopeHash;
 use kez_core::message::Chain;
@@ -36,11 +36,12 @@ pub(crate) struct StoredMessage {
 pub(crate) struct Link {
     id: String,
     n: u64,
+    prev: Option<EnvelopeHash>,
 }
 
 impl From<Chain> for Link {
     fn from(chain: Chain) -> Self {
-        Self { id: chain.id, n: chain.n }
+        Self { id: chain.id, n: chain.n, prev: chain.prev }
     }
 }
 
@@ -50,7 +51,8 @@ pub(crate) struct Conversation {
     messages: BTreeMap<u64, StoredMessage>,
     own: HashMap<String, u64>,
     theirs: HashSet<String>,
-    chains: HashMap<String, BTreeSet<u64>>,
+    /// What came of each chain of theirs: the envelope at each number, the first where there were several.
+    chains: HashMap<String, BTreeMap<u64, Option<EnvelopeHash>>>,
     /// What stands unsent in the composer.
     pub(crate) draft: String,
     unread: u64,
@@ -67,7 +69,7 @@ impl Conversation {
             }
         }
         if let Some(link) = message.chain.as_ref().filter(|_| !message.mine) {
-            self.chains.entry(link.id.clone()).or_default().insert(link.n);
+            self.chains.entry(link.id.clone()).or_default().entry(link.n).or_insert(message.envelope);
         }
         if order > read_up_to && message.can_be_unread() {
             self.unread += 1;
@@ -140,7 +142,21 @@ impl Conversation {
     pub(crate) fn missing_before(&self, message: &StoredMessage) -> u64 {
         let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return 0 };
         let before = self.chains.get(&link.id).and_then(|seen| seen.range(..link.n).next_back());
-        link.n.saturating_sub(before.copied().unwrap_or(0)).saturating_sub(1)
+        link.n.saturating_sub(before.map_or(0, |(n, _)| *n)).saturating_sub(1)
+    }
+
+    /// Whether the message contradicts what came of its sender's chain: it names another envelope before it than the one
+    /// that is here, or its number is taken. Then something was replaced, or the sender's storage was copied.
+    pub(crate) fn contradicts_chain(&self, message: &StoredMessage) -> bool {
+        let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return false };
+        let Some(seen) = self.chains.get(&link.id) else { return false };
+        let before = link.n.checked_sub(1).and_then(|n| seen.get(&n));
+        let other_before = match (link.prev, before) {
+            (Some(_), _) if link.n <= 1 => true,
+            (Some(named), Some(Some(here))) => named != *here,
+            _ => false,
+        };
+        other_before || seen.get(&link.n).is_some_and(|first| *first != message.envelope)
     }
 }
 
@@ -190,8 +206,36 @@ mod tests {
             kept_at: 0,
             arrival: 0,
             envelope: None,
-            chain: Some(Link { id: "00".into(), n }),
+            chain: Some(Link { id: "00".into(), n, prev: None }),
         }
+    }
+
+    fn chained(n: u64, envelope: u8, prev: Option<u8>) -> StoredMessage {
+        let hash = |byte: u8| format!("{byte:02x}").repeat(32).parse::<EnvelopeHash>().ok();
+        let chain = Some(Link { id: "00".into(), n, prev: prev.and_then(hash) });
+        StoredMessage { envelope: hash(envelope), chain, ..theirs(n) }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_chain_is_noticed() {
+        let contradictions = |messages: &[StoredMessage]| -> Vec<bool> {
+            let mut conversation = Conversation::default();
+            for message in messages {
+                conversation.insert(conversation.next_order(), message.clone(), 0);
+            }
+            conversation.newest(9).map(|(_, message)| conversation.contradicts_chain(message)).collect()
+        };
+        let good = [chained(1, 1, None), chained(2, 2, Some(1)), chained(3, 3, Some(2))];
+        assert_eq!(contradictions(&good), [false; 3]);
+        assert_eq!(
+            contradictions(&[chained(3, 3, Some(2)), chained(1, 1, None)]),
+            [false; 2],
+            "2 is missing"
+        );
+        assert_eq!(contradictions(&[chained(1, 1, None), chained(2, 2, Some(9))]), [false, true]);
+        assert_eq!(contradictions(&[chained(2, 2, Some(9)), chained(1, 1, None)]), [true, false]);
+        assert_eq!(contradictions(&[chained(1, 1, None), chained(1, 2, None)]), [false, true]);
+        assert_eq!(contradictions(&[chained(1, 1, Some(9))]), [true], "nothing comes before the first");
     }
 
     #[test]

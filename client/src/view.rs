@@ -250,6 +250,8 @@ pub struct MessageRow {
     pub at: u64,
     /// How many of the sender's messages are missing right before this one.
     pub missing_before: u64,
+    /// Whether it does not fit what came from the sender before: something was replaced, or sent from a copied storage.
+    pub contradicts_chain: bool,
     /// Why the send failed, where it did.
     pub error: Option<String>,
 }

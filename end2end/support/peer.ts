@@ -122,6 +122,11 @@ export class Peer {
   }
 }
 
+/** What names an envelope in `prev`: the SHA-256 of its canonical form. */
+export function hashOf(envelope: Envelope): string {
+  return createHash('sha256').update(canonical(envelope)).digest('hex');
+}
+
 /** RFC 8785 for what the protocol signs: objects with ASCII names, ASCII texts and integers. */
 export function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;

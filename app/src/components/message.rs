@@ -98,6 +98,7 @@ mod tests {
             state,
             at: 0,
             missing_before: 0,
+            contradicts_chain: false,
             error: Some("The server did not answer".to_owned()).filter(|_| state == DeliveryState::Failed),
         };
         let held = first.clone();

@@ -68,6 +68,7 @@ fn row(
         state,
         at: message.sent_at,
         missing_before: conversation.missing_before(message),
+        contradicts_chain: conversation.contradicts_chain(message),
         error,
     }
 }

@@ -1,4 +1,5 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
+import { hashOf } from '../../support/peer.ts';
 
 test('days are separated', async ({ people }) => {
   const alice = await people.join('alice');
@@ -89,13 +90,20 @@ test('a gap in what somebody sent is named', async ({ people }) => {
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
   const primary = await peer.primaryOf(alice.handle);
-  const chain = (n: number) => ({ id: '00112233aabbccdd', n, prev: n === 1 ? null : 'ab'.repeat(32) });
-  const [one, two, three] = [1, 2, 3].map((n) => peer.seal(primary, unique(`chained ${n}`), chain(n)));
-  await peer.deliver(alice.handle, one!);
-  await peer.deliver(alice.handle, three!);
+  const id = '00112233aabbccdd';
+  const one = peer.seal(primary, unique('chained 1'), { id, n: 1, prev: null });
+  const two = peer.seal(primary, unique('chained 2'), { id, n: 2, prev: hashOf(one) });
+  const three = peer.seal(primary, unique('chained 3'), { id, n: 3, prev: hashOf(two) });
+  await peer.deliver(alice.handle, one);
+  await peer.deliver(alice.handle, three);
   await expect(thread.messages).toHaveCount(2);
   await expect(thread.log.getByText('1 message missing')).toBeVisible();
-  await peer.deliver(alice.handle, two!);
+  await peer.deliver(alice.handle, two);
   await expect(thread.messages).toHaveCount(3);
   await expect(thread.log.getByText(/message missing/)).toHaveCount(0);
+  await expect(thread.log.getByText(/does not fit/)).toHaveCount(0);
+
+  // The third once more with other words: one of the two is not what the sender's chain says.
+  await peer.deliver(alice.handle, peer.seal(primary, unique('instead of 3'), { id, n: 3, prev: hashOf(two) }));
+  await expect(thread.log.getByText(/does not fit/)).toHaveCount(1);
 });

@@ -15,6 +15,8 @@ pub(super) enum Item {
     New,
     /// So many messages of the sender never came.
     Missing(u64),
+    /// What follows does not fit what the sender sent before.
+    Contradiction,
     /// A message. `continues` says that it stands close under one of the same sender.
     Message { row: MessageRow, continues: bool },
 }
@@ -42,6 +44,9 @@ pub(super) fn items(
         }
         if row.missing_before > 0 {
             items.push((format!("missing-{}", row.id), Item::Missing(row.missing_before)));
+        }
+        if row.contradicts_chain {
+            items.push((format!("contradiction-{}", row.id), Item::Contradiction));
         }
         let alone = items.len() > before;
         let continues = !alone && previous.is_some_and(|previous| belong_together(previous, row));
@@ -71,16 +76,18 @@ mod tests {
             state: if mine { DeliveryState::Sent } else { DeliveryState::Received },
             at,
             missing_before: 0,
+            contradicts_chain: false,
             error: None,
         }
     }
 
-    /// One letter a piece: D, N, X for lines, M for a message, m for one that continues a group.
+    /// One sign a piece: D, N, X, ! for lines, M for a message, m for one that continues a group.
     fn shape(messages: &[MessageRow], first_unread: Option<&str>) -> String {
         let letter = |(_, item): (String, Item)| match item {
             Item::Day(_) => 'D',
             Item::New => 'N',
             Item::Missing(_) => 'X',
+            Item::Contradiction => '!',
             Item::Message { continues: false, .. } => 'M',
             Item::Message { continues: true, .. } => 'm',
         };
@@ -98,6 +105,8 @@ mod tests {
         let mut messages = [row("a", false, 0), row("b", false, 1), row("c", false, 2)];
         messages[2].missing_before = 2;
         assert_eq!(shape(&messages, Some("b")), "DMNMXM");
+        messages[1].contradicts_chain = true;
+        assert_eq!(shape(&messages, None), "DM!MXM");
     }
 
     #[test]

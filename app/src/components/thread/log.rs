@@ -10,6 +10,8 @@ use crate::components::message::Message;
 use crate::keyed::{Keyed, keyed};
 use crate::session::use_session;
 
+/// What a person is told when the sender's own count of messages and what arrived here contradict each other.
+const CONTRADICTION: &str = "This does not fit the messages before it: one may have been replaced on the way";
 /// The id of the line above what was unread when the thread was opened.
 pub(super) const NEW_LINE_ID: &str = "new-messages";
 
@@ -63,6 +65,7 @@ fn piece(item: Keyed<Item>, handle: StoredValue<String>) -> AnyView {
         Item::Missing(_) => {
             view! { <p class="line line-missing">{move || missing(&value.get())}</p> }.into_any()
         }
+        Item::Contradiction => view! { <p class="line line-missing">{CONTRADICTION}</p> }.into_any(),
         Item::Message { .. } => {
             let row = Memo::new(move |old| match value.get() {
                 Item::Message { row, .. } => Some(row),

@@ -208,6 +208,7 @@ mod tests {
             state: DeliveryState::Received,
             at: 0,
             missing_before: 0,
+            contradicts_chain: false,
             error: None,
         };
         ids.iter().map(row).collect()
