@@ -52,6 +52,14 @@ pub struct Primary([u8; 32]);
 pub struct InvalidKey;
 
 impl Primary {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The 64 hexadecimal digits after `ed25519:`.
     pub fn hex(&self) -> String {
         hex::encode(&self.0)

@@ -37,6 +37,8 @@ pub mod handle;
 pub mod identity;
 pub mod inbox_auth;
 pub mod message;
+pub mod nats_binding;
+pub mod nkey;
 pub mod problem;
 pub mod recovery_phrase;
 pub mod registration;

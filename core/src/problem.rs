@@ -23,6 +23,14 @@ pub enum ProblemCode {
     HandleTaken,
     /// This key already holds a handle.
     PrimaryTaken,
+    /// This nkey was removed once, and a removed nkey never returns.
+    NkeyRemoved,
+    /// This nkey is bound to another account.
+    NkeyTaken,
+    /// The account has as many nkeys as one may have.
+    TooManyNkeys,
+    /// The account has no such nkey.
+    UnknownNkey,
     /// Nobody holds this handle or key.
     UnknownHandle,
     /// The authentication is missing, malformed, stale or wrong.
@@ -65,10 +73,14 @@ impl ProblemCode {
             | Self::Stale
             | Self::UnsupportedMediaType => 400,
             Self::BadSignature | Self::Unauthorized => 401,
-            Self::UnknownHandle | Self::NotFound => 404,
+            Self::UnknownHandle | Self::UnknownNkey | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
-            Self::HandleTaken | Self::PrimaryTaken => 409,
+            Self::HandleTaken
+            | Self::PrimaryTaken
+            | Self::NkeyRemoved
+            | Self::NkeyTaken
+            | Self::TooManyNkeys => 409,
             Self::EnvelopeTooLarge | Self::BodyTooLarge => 413,
             Self::RateLimited => 429,
             Self::Internal | Self::Unknown => 500,
@@ -89,6 +101,10 @@ impl ProblemCode {
             Self::Stale => "Made too long ago or in the future",
             Self::HandleTaken => "This handle is taken",
             Self::PrimaryTaken => "This key already holds a handle",
+            Self::NkeyRemoved => "This nkey was removed",
+            Self::NkeyTaken => "This nkey is bound to another account",
+            Self::TooManyNkeys => "This account has too many nkeys",
+            Self::UnknownNkey => "This account has no such nkey",
             Self::UnknownHandle => "Nobody holds this handle or key",
             Self::Unauthorized => "Not authorized",
             Self::EnvelopeTooLarge => "The envelope is too large",

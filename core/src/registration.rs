@@ -6,7 +6,7 @@ use crate::canonical_json::NotCanonical;
 use crate::handle::{Handle, ServerName};
 use crate::identity::{Primary, PublicIdentity, SecretIdentity};
 use crate::problem::ProblemCode;
-use crate::signed::{Payload, Signed, Verified};
+use crate::signed::{Payload, Signed, Verified, VersionOne};
 use crate::time::Timestamp;
 
 /// How far `created_at` may lie from the server's time, either way.
@@ -18,7 +18,7 @@ pub const MAX_AGE_SECONDS: u64 = 300;
 #[serde(deny_unknown_fields)]
 pub struct HandleRegistration {
     r#type: Type,
-    version: Version,
+    version: VersionOne,
     handle: String,
     primary: PublicIdentity,
     server: String,
@@ -29,25 +29,6 @@ pub struct HandleRegistration {
 enum Type {
     #[serde(rename = "kez.chat.handle_registration")]
     HandleRegistration,
-}
-
-/// The number 1, and no other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u64", into = "u64")]
-struct Version;
-
-impl TryFrom<u64> for Version {
-    type Error = &'static str;
-
-    fn try_from(number: u64) -> Result<Self, &'static str> {
-        if number == 1 { Ok(Self) } else { Err("an unknown version") }
-    }
-}
-
-impl From<Version> for u64 {
-    fn from(_: Version) -> Self {
-        1
-    }
 }
 
 /// Why a well-signed registration is refused.
@@ -100,7 +81,7 @@ impl HandleRegistration {
     ) -> Result<Signed<Self>, NotCanonical> {
         let payload = Self {
             r#type: Type::HandleRegistration,
-            version: Version,
+            version: VersionOne,
             handle: handle.to_string(),
             primary: me.public(),
             server: server.to_string(),

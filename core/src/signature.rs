@@ -27,6 +27,10 @@ impl Signature {
         Self(bytes)
     }
 
+    pub(crate) const fn to_bytes(self) -> [u8; 64] {
+        self.0
+    }
+
     pub(crate) fn to_dalek(self) -> ed25519_dalek::Signature {
         ed25519_dalek::Signature::from_bytes(&self.0)
     }

@@ -119,3 +119,22 @@ impl<P> Deref for Verified<P> {
         &self.0
     }
 }
+
+/// The number 1, and no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub(crate) struct VersionOne;
+
+impl TryFrom<u64> for VersionOne {
+    type Error = &'static str;
+
+    fn try_from(number: u64) -> Result<Self, &'static str> {
+        if number == 1 { Ok(Self) } else { Err("an unknown version") }
+    }
+}
+
+impl From<VersionOne> for u64 {
+    fn from(_: VersionOne) -> Self {
+        1
+    }
+}

@@ -20,6 +20,8 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
 use kez_core::inbox_auth;
 use kez_core::message::{Message, padme};
+use kez_core::nats_binding::NatsBinding;
+use kez_core::nkey::{PublicNkey, Role, SecretNkey};
 use kez_core::recovery_phrase;
 use kez_core::registration::HandleRegistration;
 use kez_core::safety_number::safety_number;
@@ -198,6 +200,29 @@ proptest! {
     }
 
     #[test]
+    fn an_nkey_has_one_spelling(random in any::<[u8; 32]>(), place in 0_usize..58, other in "[A-Z2-7a-z=018]") {
+        for (role, letter) in [(Role::User, 'U'), (Role::Account, 'A'), (Role::Server, 'N')] {
+            let ours = SecretNkey::random(role, &mut Drawn(random));
+            let (public, seed) = (ours.public().to_string(), ours.seed_text());
+            prop_assert!(public.starts_with(letter) && seed.strip_prefix('S').is_some_and(|rest| rest.starts_with(letter)));
+            // As the library of NATS itself spells them.
+            let theirs = nkeys::KeyPair::from_seed(&seed).unwrap();
+            prop_assert_eq!(&theirs.public_key(), &public);
+            prop_assert_eq!(&theirs.seed().unwrap(), &*seed);
+            prop_assert_eq!(theirs.sign(b"text").unwrap(), ours.sign(b"text"));
+            prop_assert_eq!(SecretNkey::from_seed_text(&seed).unwrap().public(), ours.public());
+            prop_assert_eq!(public.parse::<PublicNkey>().unwrap(), ours.public());
+            // Any other letter anywhere, and it is no nkey.
+            let mut changed = seed.to_string();
+            changed.replace_range(place..=place, &other);
+            prop_assert_eq!(SecretNkey::from_seed_text(&changed).is_ok(), changed == *seed);
+            let (place, mut changed) = (place % 56, public.clone());
+            changed.replace_range(place..=place, &other);
+            prop_assert_eq!(changed.parse::<PublicNkey>().is_ok(), changed == public);
+        }
+    }
+
+    #[test]
     fn padme_costs_at_most_an_eighth(length in 0_usize..1 << 20) {
         let padded = padme(length);
         prop_assert!(padded >= length && padded <= length + length / 8 + 1);
@@ -210,7 +235,11 @@ proptest! {
 fn no_two_kinds_of_signed_text_can_be_confused() {
     // Messages and signed objects are JSON, told apart by the `type` inside what is signed; requests are lines.
     let lines = ["GET\n/v1/inbox/", "kez-chat-auth-v1\n"];
-    let types = [r#""type":"kez.chat.message""#, r#""type":"kez.chat.handle_registration""#];
+    let types = [
+        r#""type":"kez.chat.message""#,
+        r#""type":"kez.chat.handle_registration""#,
+        r#""type":"kez.chat.nats_binding""#,
+    ];
     for (i, one) in lines.iter().enumerate() {
         assert!(!one.starts_with('{'), "{one:?} could be JSON");
         for other in &lines[i + 1..] {
@@ -225,7 +254,11 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
     let to_self = Peer::new(&me, me.public()).unwrap();
     let sealed = envelope::seal(&me, &to_self, b"{}", now, &mut Drawn([9; 32])).unwrap().json;
     let registration: Value = serde_json::from_str(&registration.to_json().unwrap()).unwrap();
-    let texts = [sealed, registration["payload"].to_string()];
+    let nkey = SecretNkey::random(Role::User, &mut Drawn([3; 32])).public();
+    let later = Timestamp::from_unix(now.unix() + 60);
+    let binding = NatsBinding::sign(&me, nkey, &"kez.lat".parse().unwrap(), now, later).unwrap();
+    let binding: Value = serde_json::from_str(&binding.to_json().unwrap()).unwrap();
+    let texts = [sealed, registration["payload"].to_string(), binding["payload"].to_string()];
     for (text, expected) in texts.iter().zip(types) {
         assert_eq!(text.matches(r#""type":"#).count(), 1, "{text}");
         assert!(text.contains(expected), "{text}");
@@ -233,6 +266,13 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
     // A registration's payload with a message's signature in it is no envelope, and an envelope no registration.
     assert!(Envelope::parse(texts[1].as_bytes()).is_err());
     assert!(Signed::<HandleRegistration>::parse(texts[0].as_bytes()).is_err());
+    // Nor is one signed object another under the other's tag.
+    for (object, tag) in [(&registration, "nats_binding"), (&binding, "handle_registration")] {
+        let mut object = object.clone();
+        object["kez"] = tag.into();
+        assert!(Signed::<HandleRegistration>::parse(object.to_string().as_bytes()).is_err());
+        assert!(Signed::<NatsBinding>::parse(object.to_string().as_bytes()).is_err());
+    }
 }
 
 /// The eight points of small order, in every encoding, are no keys.

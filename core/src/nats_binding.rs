@@ -1,0 +1,151 @@
+//! The binding of an nkey: a person says, with their identity, which key may fetch the hints for their inbox from NATS.
+//! So the identity itself never signs a broker's nonce (docs/SPEC.md, section 11).
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::canonical_json::NotCanonical;
+use crate::handle::{Handle, ServerName};
+use crate::identity::{Primary, PublicIdentity, SecretIdentity};
+use crate::nkey::{PublicNkey, Role};
+use crate::problem::ProblemCode;
+use crate::registration::MAX_AGE_SECONDS;
+use crate::signed::{Payload, Signed, Verified, VersionOne};
+use crate::time::Timestamp;
+
+/// The longest that a binding may last: 90 days.
+pub const MAX_LIFETIME_SECONDS: u64 = 90 * 24 * 60 * 60;
+
+/// The payload `kez.chat.nats_binding`. The server is any text until [`Verified::<NatsBinding>::check`] has looked at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NatsBinding {
+    r#type: Type,
+    version: VersionOne,
+    primary: PublicIdentity,
+    #[serde(deserialize_with = "user_nkey")]
+    nkey: PublicNkey,
+    server: String,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Type {
+    #[serde(rename = "kez.chat.nats_binding")]
+    NatsBinding,
+}
+
+/// Why a well-signed binding is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindingRefused {
+    /// It was signed for another server.
+    #[error("the binding names another server")]
+    WrongServer,
+    /// It binds to another key than the caller's.
+    #[error("the binding names another key than the caller's")]
+    WrongKey,
+    /// `created_at` is more than five minutes from now, or `expires_at` is past.
+    #[error("the binding was not made within five minutes of the server's time, or has expired")]
+    Stale,
+    /// It would last longer than 90 days.
+    #[error("a binding lasts 90 days at most")]
+    LastsTooLong,
+}
+
+impl BindingRefused {
+    /// The code for the wire.
+    pub const fn code(self) -> ProblemCode {
+        match self {
+            Self::WrongServer => ProblemCode::WrongServer,
+            Self::WrongKey | Self::LastsTooLong => ProblemCode::Malformed,
+            Self::Stale => ProblemCode::Stale,
+        }
+    }
+}
+
+impl Payload for NatsBinding {
+    const TAG: &'static str = "nats_binding";
+
+    fn signer(&self) -> Primary {
+        self.primary.primary()
+    }
+}
+
+impl NatsBinding {
+    /// Signs that `nkey` may fetch hints for the inbox of `me` from now until `expires_at`.
+    ///
+    /// # Errors
+    /// [`NotCanonical`] never occurs for these fields; it is passed on so that nothing panics.
+    pub fn sign(
+        me: &SecretIdentity,
+        nkey: PublicNkey,
+        server: &ServerName,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Signed<Self>, NotCanonical> {
+        let payload = Self {
+            r#type: Type::NatsBinding,
+            version: VersionOne,
+            primary: me.public(),
+            nkey,
+            server: server.to_string(),
+            created_at: now,
+            expires_at,
+        };
+        Signed::sign(payload, me)
+    }
+
+    /// The key that is bound.
+    pub const fn nkey(&self) -> PublicNkey {
+        self.nkey
+    }
+
+    /// From when on it is bound no more.
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+}
+
+impl Verified<NatsBinding> {
+    /// The server's checks after the signature, in this order: server, the caller's key, times.
+    ///
+    /// # Errors
+    /// [`BindingRefused`] names the first that fails.
+    pub fn check(&self, server: &ServerName, caller: Primary, now: Timestamp) -> Result<(), BindingRefused> {
+        if self.server != server.as_str() {
+            return Err(BindingRefused::WrongServer);
+        }
+        if self.signer() != caller {
+            return Err(BindingRefused::WrongKey);
+        }
+        if self.created_at.abs_diff(now) > MAX_AGE_SECONDS || self.expires_at <= now {
+            return Err(BindingRefused::Stale);
+        }
+        if self.expires_at.unix().saturating_sub(self.created_at.unix()) > MAX_LIFETIME_SECONDS {
+            return Err(BindingRefused::LastsTooLong);
+        }
+        Ok(())
+    }
+}
+
+/// The path of `PUT` and `DELETE` for a person's nkeys; a `DELETE` names the nkey behind it.
+pub fn target(handle: &Handle) -> String {
+    format!("/v1/u/{handle}/nats-keys")
+}
+
+/// The subject on which a server says that an inbox has something new: `kez.inbox.<64 hex>.new`.
+///
+/// Hexadecimal digits alone come from outside, so nobody can widen it with a wildcard.
+pub fn subject(primary: &Primary) -> String {
+    format!("kez.inbox.{}.new", primary.hex())
+}
+
+/// The pattern of subjects that a person may subscribe to: `kez.inbox.<64 hex>.>`.
+pub fn subscription(primary: &Primary) -> String {
+    format!("kez.inbox.{}.>", primary.hex())
+}
+
+fn user_nkey<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublicNkey, D::Error> {
+    let nkey = PublicNkey::deserialize(deserializer)?;
+    if nkey.role() == Role::User { Ok(nkey) } else { Err(de::Error::custom("not a user's nkey")) }
+}
