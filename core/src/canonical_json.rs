@@ -39,6 +39,14 @@ pub fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
     serde_jcs::to_vec(value).map_err(|_| NotCanonical)
 }
 
+/// Canonical text of what came out of [`parse`] or was put together from text and small integers, and so always has
+/// one.
+pub(crate) fn text(value: &impl Serialize) -> String {
+    let bytes = to_bytes(value);
+    debug_assert!(bytes.is_ok(), "integers and text have a canonical form");
+    String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+}
+
 /// Reads one JSON value strictly: nothing after it, no duplicate key at any depth, at most [`MAX_DEPTH`] levels.
 ///
 /// # Errors

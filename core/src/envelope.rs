@@ -127,9 +127,9 @@ pub fn seal(
     fields.insert("nonce".into(), hex::encode(&nonce).into());
     fields.insert("ciphertext".into(), Base64UrlUnpadded::encode_string(&ciphertext).into());
     fields.insert("created_at".into(), now.to_string().into());
-    let signature = me.sign(canonical(&fields).as_bytes());
+    let signature = me.sign(canonical_json::text(&fields).as_bytes());
     fields.insert("sig".into(), signature.to_string().into());
-    let json = canonical(&fields);
+    let json = canonical_json::text(&fields);
     if json.len() > MAX_BYTES {
         return Err(SealError::TooLarge);
     }
@@ -160,7 +160,7 @@ impl Envelope {
     }
 
     fn from_fields(mut fields: Map<String, Value>) -> Option<Self> {
-        let hash = EnvelopeHash::of(canonical(&fields).as_bytes());
+        let hash = EnvelopeHash::of(canonical_json::text(&fields).as_bytes());
         let signature = fields.remove("sig")?.as_str()?.parse().ok()?;
         let text = |name: &str| fields.get(name)?.as_str();
         if text("type")? != TYPE {
@@ -173,7 +173,7 @@ impl Envelope {
             ciphertext: Base64UrlUnpadded::decode_vec(text("ciphertext")?).ok()?,
             created_at: text("created_at")?.parse().ok()?,
             signature,
-            signed_bytes: canonical(&fields).into_bytes(),
+            signed_bytes: canonical_json::text(&fields).into_bytes(),
             hash,
         })
     }
@@ -233,14 +233,6 @@ pub fn message_key(shared: &SharedSecret, nonce: &[u8; 12]) -> Zeroizing<[u8; 32
     let expanded = Hkdf::<Sha256>::new(Some(nonce), shared.as_bytes()).expand(KEY_INFO, key.as_mut());
     debug_assert!(expanded.is_ok(), "HKDF-SHA256 gives up to 8,160 bytes");
     key
-}
-
-/// Canonical text of an object that came out of [`canonical_json::parse`] or was put together from text and small
-/// numbers here, and so always has one.
-fn canonical(fields: &Map<String, Value>) -> String {
-    let bytes = canonical_json::to_bytes(fields);
-    debug_assert!(bytes.is_ok(), "integers and text have a canonical form");
-    String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
 }
 
 impl EnvelopeHash {

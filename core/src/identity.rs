@@ -64,6 +64,11 @@ impl Primary {
     pub fn hex(&self) -> String {
         hex::encode(&self.0)
     }
+
+    /// The 32 raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl FromStr for Primary {

@@ -43,6 +43,7 @@ pub mod problem;
 pub mod recovery_phrase;
 pub mod registration;
 pub mod safety_number;
+pub mod sigchain;
 pub mod signature;
 pub mod signed;
 pub mod time;

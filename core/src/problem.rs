@@ -31,6 +31,10 @@ pub enum ProblemCode {
     TooManyNkeys,
     /// The account has no such nkey.
     UnknownNkey,
+    /// Something else stands there already; the answer says what.
+    Conflict,
+    /// The signature is whose it says, but that key may not say this.
+    NotAuthorised,
     /// Nobody holds this handle or key.
     UnknownHandle,
     /// The authentication is missing, malformed, stale or wrong.
@@ -73,6 +77,7 @@ impl ProblemCode {
             | Self::Stale
             | Self::UnsupportedMediaType => 400,
             Self::BadSignature | Self::Unauthorized => 401,
+            Self::NotAuthorised => 403,
             Self::UnknownHandle | Self::UnknownNkey | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
@@ -80,7 +85,8 @@ impl ProblemCode {
             | Self::PrimaryTaken
             | Self::NkeyRemoved
             | Self::NkeyTaken
-            | Self::TooManyNkeys => 409,
+            | Self::TooManyNkeys
+            | Self::Conflict => 409,
             Self::EnvelopeTooLarge | Self::BodyTooLarge => 413,
             Self::RateLimited => 429,
             Self::Internal | Self::Unknown => 500,
@@ -105,6 +111,8 @@ impl ProblemCode {
             Self::NkeyTaken => "This nkey is bound to another account",
             Self::TooManyNkeys => "This account has too many nkeys",
             Self::UnknownNkey => "This account has no such nkey",
+            Self::Conflict => "Something else stands there already",
+            Self::NotAuthorised => "This key may not say this",
             Self::UnknownHandle => "Nobody holds this handle or key",
             Self::Unauthorized => "Not authorized",
             Self::EnvelopeTooLarge => "The envelope is too large",

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::canonical_json::{self, MalformedJson, NotCanonical, Numbers};
 use crate::identity::{Primary, PublicIdentity, SecretIdentity};
+use crate::sigchain::Hash;
 use crate::signature::{BadSignature, Signature};
 
 /// A kind of statement that an identity key signs. The `type` inside the signed bytes keeps one kind from being
@@ -109,6 +110,14 @@ impl<P: Payload> Signed<P> {
     /// [`NotCanonical`] when the payload has no canonical form.
     pub fn to_json(&self) -> Result<String, NotCanonical> {
         String::from_utf8(canonical_json::to_bytes(self)?).map_err(|_| NotCanonical)
+    }
+
+    /// The SHA-256 of [`Signed::to_json`]: the object's name.
+    ///
+    /// # Errors
+    /// [`NotCanonical`] when the payload has no canonical form.
+    pub fn hash(&self) -> Result<Hash, NotCanonical> {
+        Ok(Hash::of_json(&self.to_json()?))
     }
 }
 

@@ -25,6 +25,7 @@ use kez_core::nkey::{PublicNkey, Role, SecretNkey};
 use kez_core::recovery_phrase;
 use kez_core::registration::HandleRegistration;
 use kez_core::safety_number::safety_number;
+use kez_core::sigchain::{Body, Chain, Hash, Link};
 use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
 use proptest::prelude::*;
@@ -60,6 +61,26 @@ fn person() -> impl Strategy<Value = SecretIdentity> {
 
 fn handle() -> impl Strategy<Value = Handle> {
     "[a-z0-9][a-z0-9_-]{2,31}".prop_map(|text| text.parse().expect("a handle"))
+}
+
+/// A chain that each key hands on to the next, with a claim by each.
+fn rotated_through(keys: &[SecretIdentity]) -> Result<Vec<Link>, TestCaseError> {
+    let now = Timestamp::from_unix(1_790_000_000);
+    let mut chain = Chain::new(keys[0].public().primary());
+    let mut links = Vec::new();
+    for (i, me) in keys.iter().enumerate() {
+        let (primary, next) = (me.public(), keys.get(i + 1).unwrap_or(me).public());
+        let next = Hash::of_key(&next);
+        let begin = if i == 0 { Body::Init { primary, next } } else { Body::RotatePrimary { primary, next } };
+        let (handle, server) = ("alice".parse().unwrap(), "kez.lat".parse().unwrap());
+        for body in [begin, Body::ClaimHandle { handle, server, registration: next }] {
+            let link =
+                chain.draft(body, now).sign(me).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            chain.append(&link).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            links.push(link);
+        }
+    }
+    Ok(links)
 }
 
 /// JSON without floats, as signed objects are.
@@ -102,6 +123,7 @@ proptest! {
         let _ = Envelope::parse(&bytes);
         let _ = Message::parse(&bytes);
         let _ = Signed::<HandleRegistration>::parse(&bytes);
+        let _ = Link::parse(&bytes);
         let _ = CallerAuth::parse(&text);
         let _ = text.parse::<Timestamp>();
         let _ = text.parse::<Handle>();
@@ -146,6 +168,35 @@ proptest! {
         json[index] ^= 1 << flip;
         let outcome = Signed::<HandleRegistration>::parse(&json).map(Signed::verify);
         prop_assert!(!matches!(outcome, Ok(Ok(_))));
+    }
+
+    #[test]
+    fn every_prefix_of_a_chain_is_one_and_a_changed_byte_makes_none(
+        seeds in prop::collection::vec(any::<[u8; 32]>(), 2..6),
+        (link, place, flip) in (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..8),
+    ) {
+        let keys: Vec<_> = seeds.iter().map(|seed| SecretIdentity::from_seed(Seed::from_bytes(*seed))).collect();
+        let links = rotated_through(&keys)?;
+        let root = keys[0].public().primary();
+        let replay = |links: &[Link]| {
+            let mut chain = Chain::new(root);
+            links.iter().try_for_each(|link| chain.append(link)).map(|()| chain)
+        };
+        for length in 0..=links.len() {
+            prop_assert_eq!(replay(&links[..length]).unwrap().length(), length as u64);
+        }
+        let index = link.index(links.len());
+        let mut without = links.clone();
+        without.remove(index);
+        prop_assert!(index + 1 == links.len() || replay(&without).is_err());
+        let mut changed = links[index].json().as_bytes().to_vec();
+        let place = place.index(changed.len());
+        changed[place] ^= 1 << flip;
+        if let Ok(link) = Link::parse(&changed) {
+            let mut links = links.clone();
+            links[index] = link;
+            prop_assert!(replay(&links).is_err());
+        }
     }
 
     #[test]
@@ -239,6 +290,7 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
         r#""type":"kez.chat.message""#,
         r#""type":"kez.chat.handle_registration""#,
         r#""type":"kez.chat.nats_binding""#,
+        r#""type":"kez.sigchain.link""#,
     ];
     for (i, one) in lines.iter().enumerate() {
         assert!(!one.starts_with('{'), "{one:?} could be JSON");
@@ -258,7 +310,11 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
     let later = Timestamp::from_unix(now.unix() + 60);
     let binding = NatsBinding::sign(&me, nkey, &"kez.lat".parse().unwrap(), now, later).unwrap();
     let binding: Value = serde_json::from_str(&binding.to_json().unwrap()).unwrap();
-    let texts = [sealed, registration["payload"].to_string(), binding["payload"].to_string()];
+    let init = Body::Init { primary: me.public(), next: Hash::of_key(&me.public()) };
+    let link = Chain::new(me.public().primary()).draft(init, now).sign(&me).unwrap();
+    let link: Value = serde_json::from_str(link.json()).unwrap();
+    let payload = |object: &Value| object["payload"].to_string();
+    let texts = [sealed, payload(&registration), payload(&binding), payload(&link)];
     for (text, expected) in texts.iter().zip(types) {
         assert_eq!(text.matches(r#""type":"#).count(), 1, "{text}");
         assert!(text.contains(expected), "{text}");
@@ -273,6 +329,7 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
         assert!(Signed::<HandleRegistration>::parse(object.to_string().as_bytes()).is_err());
         assert!(Signed::<NatsBinding>::parse(object.to_string().as_bytes()).is_err());
     }
+    assert!(Link::parse(texts[0].as_bytes()).is_err());
 }
 
 /// The eight points of small order, in every encoding, are no keys.

@@ -17,6 +17,7 @@ use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::envelope::{self, Envelope, OpenError};
 use kez_core::identity::{Peer, PublicIdentity, SecretIdentity, Seed};
 use kez_core::registration::HandleRegistration;
+use kez_core::sigchain::{Chain, Link, LinkRefused};
 use kez_core::signature::verify_ed25519_hex;
 use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
@@ -169,6 +170,38 @@ fn safety_numbers() {
         assert_eq!(safety_number::safety_number(&b, &a), text(vector, "digits"), "{name}");
         "ok"
     });
+}
+
+#[test]
+fn sigchains() {
+    each("sigchain", 5, |name, vector| {
+        let mut chain = Chain::new(text(vector, "root").parse().expect("a key"));
+        let mut last = None;
+        for link in vector["links"].as_array().expect("a list") {
+            let link = match Link::parse(link.to_string().as_bytes()) {
+                Ok(link) => link,
+                Err(refused) => return replay_name(&refused),
+            };
+            last = Some(link.hash().to_string());
+            if let Err(refused) = chain.append(&link) {
+                assert_eq!(last.as_deref(), Some(text(vector, "head")), "{name}: refused too early");
+                return replay_name(&refused);
+            }
+        }
+        assert_eq!(last.as_deref(), Some(text(vector, "head")), "{name}");
+        assert_eq!(chain.head().map(|head| head.to_string()), last, "{name}");
+        "ok"
+    });
+}
+
+/// What does not fit is a conflict where a link is appended, and a broken chain where one is read.
+const fn replay_name(refused: &LinkRefused) -> &'static str {
+    match refused {
+        LinkRefused::Malformed(_) | LinkRefused::UnknownKind(_) => "malformed",
+        LinkRefused::Conflict => "broken_chain",
+        LinkRefused::NotAuthorised(_) => "not_authorised",
+        LinkRefused::BadSignature => "bad_signature",
+    }
 }
 
 #[test]

@@ -1,0 +1,253 @@
+//! What a chain says, link by link: the rules of who may say what where.
+
+use serde::{Deserialize, Serialize};
+
+use super::MAX_LIVE_DEVICES;
+use super::body::Body;
+use super::device::{Device, DeviceId};
+use super::draft::Draft;
+use super::hash::Hash;
+use super::link::{Link, Payload};
+use super::refused::LinkRefused;
+use crate::handle::{Handle, ServerName};
+use crate::identity::{Primary, PublicIdentity};
+use crate::time::Timestamp;
+
+/// The state that the links of a chain add up to. Every link in it was checked; there is no other way to make one.
+///
+/// It can be kept as a snapshot and be read again, but only from where nobody else writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    root: Primary,
+    hashes: Vec<Hash>,
+    /// Every primary so far; the last is the one that holds. The root alone when there is no link yet.
+    primaries: Vec<Primary>,
+    next: Option<Hash>,
+    devices: Vec<Certified>,
+    claims: Vec<Claim>,
+    min_version: u64,
+    closed: bool,
+    /// The latest time that a link names: an expired device gains nothing by dating a link back.
+    latest: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Certified {
+    device: Device,
+    revoked: bool,
+}
+
+/// A handle that the chain claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The handle.
+    pub handle: Handle,
+    /// The server.
+    pub server: ServerName,
+    /// The hash of the signed registration.
+    pub registration: Hash,
+    /// The primary that claimed it.
+    pub primary: Primary,
+}
+
+impl Chain {
+    /// The chain of this first primary before its first link.
+    pub const fn new(root: Primary) -> Self {
+        Self {
+            root,
+            hashes: Vec::new(),
+            primaries: Vec::new(),
+            next: None,
+            devices: Vec::new(),
+            claims: Vec::new(),
+            min_version: 1,
+            closed: false,
+            latest: Timestamp::from_unix(0),
+        }
+    }
+
+    /// Takes one more link, after every check, in the protocol's order: place, authority, signature (the shape was
+    /// checked when it was read).
+    ///
+    /// # Errors
+    /// [`LinkRefused`] names the first check that fails; the chain stays as it was.
+    pub fn append(&mut self, link: &Link) -> Result<(), LinkRefused> {
+        self.follows(link)?;
+        self.authorises(link, link.created_at())?;
+        link.verify().map_err(|_| LinkRefused::BadSignature)?;
+        self.apply(link);
+        Ok(())
+    }
+
+    /// The second check: the link is for this chain and comes right after its last one.
+    ///
+    /// # Errors
+    /// [`LinkRefused::Malformed`] for another chain's link, [`LinkRefused::Conflict`] for another place.
+    pub fn follows(&self, link: &Link) -> Result<(), LinkRefused> {
+        if link.root() != self.root {
+            return Err(LinkRefused::malformed("it is for the chain of another root"));
+        }
+        if link.seqno() != self.length() + 1 || link.prev() != self.head() {
+            return Err(LinkRefused::Conflict);
+        }
+        Ok(())
+    }
+
+    /// The third check: the signer may say this at the end of the chain. `now` is the time against which devices
+    /// expire beside the times that the links name: a server's clock, or the link's own time in a replay.
+    ///
+    /// # Errors
+    /// [`LinkRefused::NotAuthorised`] with a sentence.
+    pub fn authorises(&self, link: &Link, now: Timestamp) -> Result<(), LinkRefused> {
+        if self.closed {
+            return Err(LinkRefused::NotAuthorised("the chain is closed"));
+        }
+        let now = now.max(self.latest).max(link.created_at());
+        let signer = link.signer();
+        let by_primary = signer.primary() == self.primary();
+        let (allowed, or_else) = match link.body() {
+            Body::RotatePrimary { primary, .. } | Body::Close { primary } => {
+                (signer == primary && self.announced(primary), "only the announced next key may say this")
+            }
+            Body::AddDevice(_) | Body::RevokeDevice { .. } => (
+                by_primary || self.live(now).any(|device| device.key == *signer),
+                "only the primary or a live device may say this",
+            ),
+            Body::Init { .. }
+            | Body::ClaimHandle { .. }
+            | Body::ReleaseHandle { .. }
+            | Body::SetCapabilities { .. } => (by_primary, "only the primary may say this"),
+        };
+        if !allowed {
+            return Err(LinkRefused::NotAuthorised(or_else));
+        }
+        self.devices_allow(link.body(), now)
+    }
+
+    fn announced(&self, primary: &PublicIdentity) -> bool {
+        self.next == Some(Hash::of_key(primary)) && !self.primaries.contains(&primary.primary())
+    }
+
+    fn devices_allow(&self, body: &Body, now: Timestamp) -> Result<(), LinkRefused> {
+        let known = |id: &DeviceId| self.devices.iter().find(|known| known.device.device == *id);
+        let refused = match body {
+            Body::AddDevice(device) if known(&device.device).is_some() => "a device has this id already",
+            Body::AddDevice(_) if self.live(now).count() >= MAX_LIVE_DEVICES => "20 devices are live already",
+            Body::RevokeDevice { device, .. } if known(device).is_none_or(|known| known.revoked) => {
+                "there is no such device to revoke"
+            }
+            _ => return Ok(()),
+        };
+        Err(LinkRefused::NotAuthorised(refused))
+    }
+
+    fn apply(&mut self, link: &Link) {
+        self.hashes.push(link.hash());
+        self.latest = self.latest.max(link.created_at());
+        match link.body().clone() {
+            Body::Init { primary, next } | Body::RotatePrimary { primary, next } => {
+                self.primaries.push(primary.primary());
+                self.next = Some(next);
+            }
+            Body::AddDevice(device) => self.devices.push(Certified { device, revoked: false }),
+            Body::RevokeDevice { device, .. } => {
+                for known in self.devices.iter_mut().filter(|known| known.device.device == device) {
+                    known.revoked = true;
+                }
+            }
+            Body::ClaimHandle { handle, server, registration } => {
+                self.forget_claim(&handle, &server);
+                self.claims.push(Claim { handle, server, registration, primary: self.primary() });
+            }
+            Body::ReleaseHandle { handle, server } => self.forget_claim(&handle, &server),
+            Body::SetCapabilities { min_version } => self.min_version = min_version,
+            Body::Close { primary } => {
+                self.primaries.push(primary.primary());
+                self.next = None;
+                self.closed = true;
+            }
+        }
+    }
+
+    fn forget_claim(&mut self, handle: &Handle, server: &ServerName) {
+        self.claims.retain(|claim| claim.handle != *handle || claim.server != *server);
+    }
+
+    /// The next link, to be signed. Its time is `now`, or that of the latest link when this clock is behind.
+    pub fn draft(&self, body: Body, now: Timestamp) -> Draft {
+        Draft(Payload {
+            root: self.root,
+            seqno: self.length() + 1,
+            prev: self.head(),
+            created_at: now.max(self.latest),
+            body,
+        })
+    }
+
+    /// The first primary: the chain's name for life.
+    pub const fn root(&self) -> Primary {
+        self.root
+    }
+
+    /// How many links there are.
+    pub const fn length(&self) -> u64 {
+        self.hashes.len() as u64
+    }
+
+    /// The hash of the last link.
+    pub fn head(&self) -> Option<Hash> {
+        self.hashes.last().copied()
+    }
+
+    /// The hash of the link at a seqno, counted from 1: two chains that agree there agree on everything before.
+    pub fn hash_at(&self, seqno: u64) -> Option<Hash> {
+        let index = usize::try_from(seqno.checked_sub(1)?).ok()?;
+        self.hashes.get(index).copied()
+    }
+
+    /// The primary that holds now: the root until there is a link.
+    pub fn primary(&self) -> Primary {
+        self.primaries.last().copied().unwrap_or(self.root)
+    }
+
+    /// Whether this key was the primary once and no longer is.
+    pub fn is_former(&self, primary: &Primary) -> bool {
+        *primary != self.primary() && self.primaries.contains(primary)
+    }
+
+    /// Every primary so far, the first first.
+    pub fn primaries(&self) -> &[Primary] {
+        &self.primaries
+    }
+
+    /// What announces the next primary.
+    pub const fn next(&self) -> Option<Hash> {
+        self.next
+    }
+
+    /// The handles claimed and not released.
+    pub fn claims(&self) -> &[Claim] {
+        &self.claims
+    }
+
+    /// The claim of one handle.
+    pub fn claim(&self, handle: &Handle, server: &ServerName) -> Option<&Claim> {
+        self.claims.iter().find(|claim| claim.handle == *handle && claim.server == *server)
+    }
+
+    /// The devices that are neither revoked nor expired at a time.
+    pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &Device> {
+        let live = move |known: &&Certified| !known.revoked && known.device.expires_at > now;
+        self.devices.iter().filter(live).map(|known| &known.device)
+    }
+
+    /// The lowest message version that this person still accepts.
+    pub const fn min_version(&self) -> u64 {
+        self.min_version
+    }
+
+    /// Whether nothing can follow.
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+}

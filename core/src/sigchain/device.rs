@@ -1,0 +1,109 @@
+//! Devices: keys that a chain certifies beside the primary.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::hex;
+use crate::identity::PublicIdentity;
+use crate::time::Timestamp;
+
+/// What `add_device` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Names the device within its chain, also after it is gone.
+    pub device: DeviceId,
+    /// The key that it signs with.
+    pub key: PublicIdentity,
+    /// For people.
+    pub name: DeviceName,
+    /// From this second on it is no longer live.
+    pub expires_at: Timestamp,
+}
+
+/// 16 random bytes, written as 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeviceId([u8; 16]);
+
+/// What a person calls a device: 1 to 64 characters, none of them a control character.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DeviceName(String);
+
+/// The text is no id of a device, or no name of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a device has an id of 32 lower-case hexadecimal digits and a name of 1 to 64 printable characters")]
+pub struct InvalidDevice;
+
+impl DeviceId {
+    /// An id from its bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl DeviceName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DeviceId {
+    type Err = InvalidDevice;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDevice> {
+        hex::decode(text).map(Self).ok_or(InvalidDevice)
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = InvalidDevice;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDevice> {
+        let fits = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        if fits { Ok(Self(text.to_owned())) } else { Err(InvalidDevice) }
+    }
+}
+
+impl TryFrom<String> for DeviceId {
+    type Error = InvalidDevice;
+
+    fn try_from(text: String) -> Result<Self, InvalidDevice> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for DeviceName {
+    type Error = InvalidDevice;
+
+    fn try_from(text: String) -> Result<Self, InvalidDevice> {
+        text.parse()
+    }
+}
+
+impl From<DeviceId> for String {
+    fn from(id: DeviceId) -> Self {
+        id.to_string()
+    }
+}
+
+impl From<DeviceName> for String {
+    fn from(name: DeviceName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
