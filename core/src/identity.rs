@@ -56,10 +56,6 @@ impl Primary {
         Self(bytes)
     }
 
-    pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     /// The 64 hexadecimal digits after `ed25519:`.
     pub fn hex(&self) -> String {
         hex::encode(&self.0)
