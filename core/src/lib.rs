@@ -36,6 +36,7 @@ pub mod envelope;
 pub mod handle;
 pub mod identity;
 pub mod inbox_auth;
+pub mod log;
 pub mod message;
 pub mod nats_binding;
 pub mod nkey;

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use crate::hex;
 use crate::identity::PublicIdentity;
 
-/// A SHA-256, written as 64 lower-case hexadecimal digits: of a link's or a registration's canonical JSON, or of the
-/// raw bytes of a key that is announced before it is shown.
+/// A SHA-256, written as 64 lower-case hexadecimal digits: of a link's or a registration's canonical JSON, of the raw
+/// bytes of a key that is announced before it is shown, or of a node in the log of chain heads.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash([u8; 32]);
 
@@ -20,6 +20,16 @@ pub struct Hash([u8; 32]);
 pub struct InvalidHash;
 
 impl Hash {
+    /// The hash of some bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// A hash that was made elsewhere.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The hash of a signed object's canonical JSON, signature included.
     pub fn of_json(canonical: &str) -> Self {
         Self(Sha256::digest(canonical).into())

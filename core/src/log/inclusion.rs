@@ -1,0 +1,62 @@
+//! The proof that the head of somebody's chain stands in the log, as it travels with a lookup.
+
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Checkpoint, CheckpointError, LogKey};
+use super::entry::LogEntry;
+use super::merkle::root_of_inclusion;
+use crate::identity::Primary;
+use crate::sigchain::Hash;
+
+/// An entry of the log, its place, and the way from there to a signed root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Inclusion {
+    /// The length of the chain.
+    pub seqno: u64,
+    /// The hash of its last link.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub head: Hash,
+    /// The place of the entry in the log; the first is 0.
+    pub index: u64,
+    /// The size of the tree that the proof is for.
+    pub size: u64,
+    /// The hashes beside the way from the leaf to the root, the leaf's neighbour first (RFC 6962, section 2.1.1).
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub proof: Vec<Hash>,
+    /// The signed checkpoint of that size.
+    pub checkpoint: String,
+}
+
+/// Why a proof proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotIncluded {
+    /// The checkpoint is not one of the log.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The checkpoint is of another size than the proof.
+    #[error("proof and checkpoint are of different sizes")]
+    OtherSize,
+    /// The proof does not lead to the root of the checkpoint.
+    #[error("the proof does not lead to the signed root")]
+    OtherRoot,
+}
+
+impl Inclusion {
+    /// Checks that the log of this key holds the head of the chain of `root`.
+    ///
+    /// # Errors
+    /// [`NotIncluded`] says why not.
+    pub fn verify(&self, root: &Primary, key: &LogKey) -> Result<Checkpoint, NotIncluded> {
+        let checkpoint = key.verify(&self.checkpoint)?;
+        if checkpoint.size != self.size {
+            return Err(NotIncluded::OtherSize);
+        }
+        let entry = LogEntry { head: self.head, root: *root, seqno: self.seqno };
+        let leaf = entry.leaf_hash().map_err(|_| NotIncluded::OtherRoot)?;
+        match root_of_inclusion(self.index, self.size, leaf, &self.proof) {
+            Some(root) if root == checkpoint.root => Ok(checkpoint),
+            _ => Err(NotIncluded::OtherRoot),
+        }
+    }
+}
