@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, header::HeaderName};
 
-use crate::config::Config;
+use crate::edge::Edge;
 
 /// A proxy adds the address that it was called from at the right end.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -31,11 +31,11 @@ impl ClientNetwork {
 
     /// The network that a request comes from. Forwarding headers count from trusted proxies only, and of those the
     /// right-most address that is no trusted proxy itself: what stands further left is whatever the caller wrote.
-    pub fn of_request(config: &Config, peer: SocketAddr, headers: &HeaderMap) -> Self {
+    pub fn of_request(edge: &Edge, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let mut address = peer.ip().to_canonical();
         let forwarded = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
         let mut hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
-        while config.trusts(address) {
+        while edge.trusts(address) {
             let Some(hop) = hops.pop().and_then(|hop| hop.parse::<IpAddr>().ok()) else { break };
             address = hop.to_canonical();
         }
@@ -45,17 +45,15 @@ impl ClientNetwork {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
 
     fn network(peer: &str, forwarded: &[&str]) -> ClientNetwork {
-        let config = Config::parse_from(["kez-chat-server", "--trusted-proxies", "10.0.0.0/8"]);
+        let edge = Edge { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Edge::default() };
         let mut headers = HeaderMap::new();
         for value in forwarded {
             headers.append(X_FORWARDED_FOR, value.parse().unwrap());
         }
-        ClientNetwork::of_request(&config, SocketAddr::new(peer.parse().unwrap(), 1), &headers)
+        ClientNetwork::of_request(&edge, SocketAddr::new(peer.parse().unwrap(), 1), &headers)
     }
 
     fn of(address: &str) -> ClientNetwork {

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 use kez_core::handle::ServerName;
 use kez_core::identity::Primary;
 
+use crate::edge::Edge;
+
 /// The KEZ Chat home server: registers handles, answers WebFinger, relays envelopes it cannot read.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kez-chat-server", version)]
@@ -152,9 +154,9 @@ impl Config {
         format!("{base}/v1/sigchains/ed25519/{}", primary.hex())
     }
 
-    /// Whether connections from this address may speak for others.
-    pub fn trusts(&self, peer: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|Network(network)| network.contains(&peer))
+    /// What stands between this server and its callers.
+    pub fn edge(&self) -> Edge {
+        Edge { trusted_proxies: self.trusted_proxies.clone(), https: self.is_https() }
     }
 }
 
@@ -237,7 +239,8 @@ mod tests {
     #[test]
     fn proxies_are_networks_or_addresses() {
         let config = config(&["--trusted-proxies", "10.0.0.0/8,::1"]);
-        assert!(config.trusts("10.9.8.7".parse().unwrap()) && config.trusts("::1".parse().unwrap()));
-        assert!(!config.trusts("11.0.0.1".parse().unwrap()));
+        let edge = config.edge();
+        assert!(edge.trusts("10.9.8.7".parse().unwrap()) && edge.trusts("::1".parse().unwrap()));
+        assert!(!edge.trusts("11.0.0.1".parse().unwrap()));
     }
 }

@@ -1,11 +1,13 @@
 //! Security headers on every answer. What a route sets itself stays; everything else gets the strictest value.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::state::AppState;
+use crate::edge::Edge;
 
 /// Strict enough for an API: nothing is cached, framed, guessed or run.
 const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
@@ -21,13 +23,13 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Adds what is missing.
-pub async fn add_defaults(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn add_defaults(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(value);
     }
-    if state.config.is_https() {
+    if edge.https {
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
     }
     response

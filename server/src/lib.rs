@@ -3,12 +3,14 @@
 //! [`run`] is the whole server. A request comes in through [`listener`], finds its route in [`router`], and is
 //! answered by one file of [`routes`]; what has to last is asked of a [`store::Store`].
 
+pub mod around;
 pub mod body;
 pub mod caller;
 pub mod client_address;
 pub mod clock;
 pub mod config;
 pub mod directory;
+pub mod edge;
 pub mod error;
 pub mod headers;
 pub mod impatient;
@@ -84,8 +86,13 @@ pub async fn run_with_clock(
         tracing::info!(%address, server = %state.config.server, version = env!("CARGO_PKG_VERSION"), "listening");
     }
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
-    let config = Arc::new(state.config.clone());
-    let serving = tokio::spawn(listener::serve(listener, router, config, stop.clone(), connections.clone()));
+    let serving = tokio::spawn(listener::serve(
+        listener,
+        router,
+        state.edge.clone(),
+        stop.clone(),
+        connections.clone(),
+    ));
     let housekeeping = tokio::spawn(forget_quiet_clients(state.clone()));
     shutdown.await;
     stop_gracefully(&state, &stop, &connections).await;

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::client_address::Peer;
-use crate::config::Config;
+use crate::edge::Edge;
 use crate::impatient::Impatient;
 
 /// How long the head of a request may take, and how long a connection may be silent between two requests.
@@ -56,7 +56,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    config: Arc<Config>,
+    edge: Arc<Edge>,
     stop: CancellationToken,
     connections: TaskTracker,
 ) {
@@ -68,7 +68,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                let connection = Connection { router: router.clone(), peer, idle: idle_time(&config, peer) };
+                let connection = Connection { router: router.clone(), peer, idle: idle_time(&edge, peer) };
                 let stop = stop.clone();
                 connections.spawn(async move {
                     connection.serve(stream, stop).await;
@@ -94,8 +94,8 @@ async fn accept(
     Ok((stream, peer, permit))
 }
 
-fn idle_time(config: &Config, peer: SocketAddr) -> Duration {
-    if config.trusts(peer.ip().to_canonical()) { PROXY_TIMEOUT } else { HEAD_TIMEOUT }
+fn idle_time(edge: &Edge, peer: SocketAddr) -> Duration {
+    if edge.trusts(peer.ip().to_canonical()) { PROXY_TIMEOUT } else { HEAD_TIMEOUT }
 }
 
 struct Connection {

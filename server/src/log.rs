@@ -2,6 +2,7 @@
 //! authentication, a handle or an address.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -12,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::client_address::Peer;
 use crate::config::LogFormat;
-use crate::state::AppState;
+use crate::edge::Edge;
 
 /// Names one request in its answer and in the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,9 +41,9 @@ pub fn start(format: LogFormat) -> Result<(), String> {
 }
 
 /// Writes the line, and gives request and answer their id.
-pub async fn each_request(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn each_request(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let id = request_id(&state, &request);
+    let id = request_id(&edge, &request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
@@ -60,8 +61,8 @@ pub async fn each_request(State(state): State<AppState>, mut request: Request, n
 }
 
 /// The id that a trusted proxy gave, or a new one.
-fn request_id(state: &AppState, request: &Request) -> HeaderValue {
-    let trusted = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| state.config.trusts(peer.ip()));
+fn request_id(edge: &Edge, request: &Request) -> HeaderValue {
+    let trusted = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| edge.trusts(peer.ip()));
     given_id(request.headers()).filter(|_| trusted).unwrap_or_else(|| {
         let random = getrandom::u64().unwrap_or_default();
         HeaderValue::from_str(&format!("{random:016x}")).unwrap_or(HeaderValue::from_static("-"))

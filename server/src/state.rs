@@ -12,9 +12,11 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::around::Gate;
 use crate::clock::Clock;
 use crate::config::{Config, Switch};
 use crate::directory::Directory;
+use crate::edge::Edge;
 use crate::error::log_failure;
 use crate::limits::Limits;
 use crate::push::Push;
@@ -35,7 +37,9 @@ pub struct Shared {
     /// Who waits for which inbox.
     pub push: Push,
     /// How often one client network may call; none under `--limits off`.
-    pub limits: Option<Limits>,
+    pub limits: Option<Arc<Limits>>,
+    /// Who stands in front.
+    pub edge: Arc<Edge>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the live streams have to end.
@@ -49,7 +53,8 @@ impl Shared {
     /// The state at the start.
     pub fn new(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let directory = Directory::new(Arc::clone(&store));
-        let limits = (config.limits == Switch::On).then(Limits::default);
+        let limits = (config.limits == Switch::On).then(Arc::default);
+        let edge = Arc::new(config.edge());
         let (push, shutdown, streams) = (Push::default(), CancellationToken::new(), TaskTracker::new());
         Self {
             config,
@@ -57,6 +62,7 @@ impl Shared {
             directory,
             push,
             limits,
+            edge,
             clock,
             shutdown,
             streams,
@@ -67,6 +73,11 @@ impl Shared {
     /// The server's time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Counts requests at the door.
+    pub fn gate(&self) -> Gate {
+        Gate { limits: self.limits.clone(), edge: Arc::clone(&self.edge) }
     }
 
     /// Whether new requests are welcome: not while the server shuts down.
