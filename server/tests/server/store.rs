@@ -88,6 +88,16 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(stored.unwrap().seq, 2);
     assert_eq!(store.append(new_message(bob, "z")).await.unwrap().seq, 3, "no number was used up");
 
+    // A write that the database refuses leaves those of the same moment alone.
+    let nonce = fresh_nonce();
+    let (stored, refused, recorded) = tokio::join!(
+        store.append(new_message(bob, "w")),
+        store.use_nonce(nobody, nonce, NOW_TIME),
+        store.use_nonce(bob, nonce, NOW_TIME),
+    );
+    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert!(recorded.unwrap() && stored.unwrap().seq == 4);
+
     // A nonce works once for each caller, until it is forgotten.
     let nonces = [fresh_nonce(), fresh_nonce()];
     assert!(store.use_nonce(alice, nonces[0], NOW_TIME).await.unwrap());

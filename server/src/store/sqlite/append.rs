@@ -70,11 +70,8 @@ impl Counters {
 pub(super) async fn append_all(
     connection: &mut SqliteConnection,
     counters: &mut Counters,
-    messages: &[&HashedMessage],
+    messages: &[HashedMessage],
 ) -> Result<Vec<Appended>, StoreError> {
-    if messages.is_empty() {
-        return Ok(Vec::new());
-    }
     if counters.0.len() > COUNTERS {
         counters.forget();
     }
@@ -100,7 +97,7 @@ pub(super) async fn append_all(
 /// Which of the messages stand in their inboxes already.
 async fn find_standing(
     connection: &mut SqliteConnection,
-    messages: &[&HashedMessage],
+    messages: &[HashedMessage],
 ) -> Result<HashMap<(AccountId, Hash), Appended>, StoreError> {
     const SQL: &str = "SELECT wanted.key, seq, created_at \
         FROM json_each(?1) AS wanted CROSS JOIN messages \

@@ -3,7 +3,10 @@
 
 mod append;
 mod checkpoint;
+mod claim;
 mod failure;
+mod job;
+mod nonces;
 mod reader;
 mod schema;
 mod writer;
@@ -69,7 +72,7 @@ async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
 
 impl Store for SqliteStore {
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome> {
-        self.writer.claim_handle(claim).boxed()
+        self.writer.write(|connection| claim::claim_handle(connection, claim).boxed()).boxed()
     }
 
     fn lookup<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Account>> {
@@ -89,7 +92,7 @@ impl Store for SqliteStore {
     }
 
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
-        self.writer.use_nonce(caller, nonce, now).boxed()
+        self.writer.write(move |connection| nonces::use_nonce(connection, caller, nonce, now).boxed()).boxed()
     }
 
     fn epoch(&self) -> &str {

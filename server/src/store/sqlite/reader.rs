@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::BUSY_TIMEOUT;
-use crate::store::{Account, AccountId, PageLimit, StoreError, StoredMessage};
+use crate::store::{Account, AccountId, Answer, PageLimit, StoreError, StoredMessage};
 
 /// More readers than processors only wait for each other.
 const CONNECTIONS: u32 = 4;
@@ -37,6 +37,16 @@ impl Readers {
         Ok(Self(pool))
     }
 
+    /// Runs a feature's queries on one connection. Each sees what was committed before it; between
+    /// `BEGIN` and `COMMIT` they see the same.
+    pub(super) async fn read<F, T>(&self, read: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T>,
+    {
+        let mut connection = self.0.acquire().await?;
+        read(&mut connection).await
+    }
+
     pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Account>, StoreError> {
         const SQL: &str =
             "SELECT id, handle, primary_key, registration, registered_at FROM accounts WHERE handle = ?1";
@@ -49,8 +59,7 @@ impl Readers {
     }
 
     async fn account(&self, sql: &'static str, wanted: String) -> Result<Option<Account>, StoreError> {
-        let row: Option<AccountRow> = sqlx::query_as(sql).bind(wanted).fetch_optional(&self.0).await?;
-        row.map(Account::try_from).transpose()
+        self.read(|connection| find_account(connection, sql, wanted).boxed()).await
     }
 
     pub(super) async fn page_after(
@@ -85,6 +94,15 @@ impl Readers {
     pub(super) async fn close(&self) {
         self.0.close().await;
     }
+}
+
+async fn find_account(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    wanted: String,
+) -> Result<Option<Account>, StoreError> {
+    let row: Option<AccountRow> = sqlx::query_as(sql).bind(wanted).fetch_optional(connection).await?;
+    row.map(Account::try_from).transpose()
 }
 
 /// The columns of an account in the order of [`Account`].

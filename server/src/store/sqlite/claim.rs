@@ -1,0 +1,54 @@
+//! Giving a handle to a key.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::reader::AccountRow;
+use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
+
+pub(super) async fn claim_handle(
+    connection: &mut SqliteConnection,
+    claim: Claim,
+) -> Result<ClaimOutcome, StoreError> {
+    const HOLDERS: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
+                           WHERE handle = ?1 OR primary_key = ?2 ORDER BY handle = ?1 DESC LIMIT 1";
+    let holder: Option<AccountRow> = sqlx::query_as(HOLDERS)
+        .bind(claim.handle.as_str())
+        .bind(claim.primary.to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+    match holder {
+        Some(holder) => compare(holder.try_into()?, &claim),
+        None => insert(connection, claim).await.map(ClaimOutcome::Stands),
+    }
+}
+
+fn compare(holder: Account, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+    Ok(if holder.registration == claim.registration {
+        ClaimOutcome::Stands(holder)
+    } else if holder.handle == claim.handle {
+        ClaimOutcome::HandleTaken
+    } else {
+        ClaimOutcome::PrimaryTaken
+    })
+}
+
+async fn insert(connection: &mut SqliteConnection, claim: Claim) -> Result<Account, StoreError> {
+    const ACCOUNT: &str = "INSERT INTO accounts (handle, primary_key, registration, registered_at) \
+                           VALUES (?1, ?2, ?3, ?4) RETURNING id";
+    const INBOX: &str = "INSERT INTO inboxes (account, last_seq) VALUES (?1, 0)";
+    let id: i64 = sqlx::query_scalar(ACCOUNT)
+        .bind(claim.handle.as_str())
+        .bind(claim.primary.to_string())
+        .bind(&claim.registration)
+        .bind(claim.now.unix().cast_signed())
+        .fetch_one(&mut *connection)
+        .await?;
+    sqlx::query(INBOX).bind(id).execute(connection).await?;
+    Ok(Account {
+        id: AccountId(id),
+        handle: claim.handle,
+        primary: claim.primary,
+        registration: claim.registration,
+        registered_at: claim.now,
+    })
+}
