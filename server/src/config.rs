@@ -12,7 +12,7 @@ use kez_core::identity::Primary;
 
 use crate::edge::Edge;
 
-/// The KEZ Chat home server: registers handles, answers WebFinger, relays envelopes it cannot read.
+/// The flags of serving.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kez-chat-server", version)]
 pub struct Config {
@@ -107,18 +107,6 @@ pub enum InvalidConfig {
 }
 
 impl Config {
-    /// Reads the process's arguments and environment.
-    ///
-    /// # Errors
-    /// A sentence for the person at the terminal. `--help` and `--version` print what they promise and end the
-    /// process.
-    pub fn from_process() -> Result<Self, String> {
-        let config = Self::try_parse()
-            .map_err(|error| if error.use_stderr() { one_sentence(&error) } else { error.exit() })?;
-        config.check().map_err(|error| error.to_string())?;
-        Ok(config)
-    }
-
     /// Checks what no single value can tell.
     ///
     /// # Errors
@@ -158,13 +146,6 @@ impl Config {
     pub fn edge(&self) -> Edge {
         Edge { trusted_proxies: self.trusted_proxies.clone(), https: self.is_https() }
     }
-}
-
-/// The first line of clap's message says what is wrong with which flag; the rest is advice.
-fn one_sentence(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
 impl FromStr for HttpUrl {

@@ -8,6 +8,7 @@ pub mod body;
 pub mod caller;
 pub mod client_address;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod directory;
 pub mod edge;

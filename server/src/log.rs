@@ -26,7 +26,19 @@ const HUSHED: [&str; 4] = ["hyper=info", "hyper_util=info", "tungstenite=info", 
 /// # Errors
 /// A sentence when `RUST_LOG` cannot be read.
 pub fn start(format: LogFormat) -> Result<(), String> {
-    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| "info".to_owned());
+    start_at("info", format)
+}
+
+/// The same for a command that is run by a person: only what is wrong, unless `RUST_LOG` says otherwise.
+///
+/// # Errors
+/// A sentence when `RUST_LOG` cannot be read.
+pub fn start_for_command() -> Result<(), String> {
+    start_at("warn", LogFormat::Text)
+}
+
+fn start_at(level: &str, format: LogFormat) -> Result<(), String> {
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| level.to_owned());
     let mut filter =
         EnvFilter::try_new(wanted).map_err(|error| format!("RUST_LOG cannot be read: {error}"))?;
     for directive in HUSHED {

@@ -97,13 +97,13 @@ impl Binary {
     }
 }
 
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kez-chat-server"));
     command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
 
-async fn run(command: &mut Command) -> Output {
+pub(crate) async fn run(command: &mut Command) -> Output {
     tokio::time::timeout(Duration::from_secs(20), command.output()).await.unwrap().unwrap()
 }
 

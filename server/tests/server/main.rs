@@ -2,6 +2,7 @@
 
 mod attacks;
 mod binary;
+mod commands;
 mod crash;
 mod errors;
 mod inbox;
@@ -15,4 +16,5 @@ mod stalled;
 mod storage;
 mod store;
 mod support;
+mod upgrade;
 mod webfinger;

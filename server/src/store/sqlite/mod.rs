@@ -2,11 +2,13 @@
 //! readers on connections of their own, checkpoints off the commit path.
 
 mod append;
+mod backup;
 mod checkpoint;
 mod claim;
 mod failure;
 mod job;
 mod nonces;
+mod operations;
 mod reader;
 mod schema;
 mod writer;
@@ -29,7 +31,8 @@ use super::{
 use reader::Readers;
 use writer::Writer;
 
-pub use schema::OpenError;
+pub use backup::{BackedUp, BackupError, back_up, renew_epoch, restore};
+pub use schema::{OpenError, pending_migrations};
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,10 +1,24 @@
 //! The schema of the file and its versions. `PRAGMA user_version` says how many migrations a file has seen.
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, Row};
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Row};
+
+macro_rules! migration {
+    ($name:literal) => {
+        Migration { name: $name, sql: include_str!(concat!("../../../migrations/sqlite/", $name, ".sql")) }
+    };
+}
 
 /// The migrations in order; a landed one is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_accounts_and_messages.sql")];
+const MIGRATIONS: &[Migration] = &[migration!("0001_accounts_and_messages")];
+
+/// A step from one version of the schema to the next.
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+}
 
 /// From this version on, SQLite resets a WAL file without a race that can corrupt the database.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
@@ -37,15 +51,36 @@ pub enum OpenError {
 /// [`OpenError`] says which.
 pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     refuse_old_sqlite(connection).await?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let found = user_version(connection).await?;
-    if found > known {
-        return Err(OpenError::NewerSchema { found, known });
-    }
+    let found = refuse_newer(connection).await?;
     for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
-        run(connection, version, migration).await?;
+        run(connection, version, migration.sql).await?;
     }
     Ok(())
+}
+
+/// The names of the migrations that the file has not seen: all, where there is no file.
+///
+/// # Errors
+/// [`OpenError`] when the file cannot be used, or was written by a newer version of this server.
+pub async fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenError> {
+    let mut found = 0;
+    if file.exists() {
+        let mut connection = SqliteConnectOptions::new().filename(file).read_only(true).connect().await?;
+        found = refuse_newer(&mut connection).await?;
+        connection.close().await?;
+    }
+    let pending = (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found);
+    Ok(pending.map(|(_, migration)| migration.name).collect())
+}
+
+/// The version of the schema.
+///
+/// # Errors
+/// [`OpenError::NewerSchema`] when this server does not know it.
+pub(super) async fn refuse_newer(connection: &mut SqliteConnection) -> Result<i64, OpenError> {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let found = user_version(connection).await?;
+    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(found) }
 }
 
 /// The epoch of the database.

@@ -1,0 +1,36 @@
+//! `kez-chat-server migrate`: brings the schema up to date, as starting the server does.
+
+use clap::Args;
+use serde_json::json;
+
+use super::database::Database;
+use super::report::{Failure, Output, Report};
+use crate::store::Store as _;
+use crate::store::sqlite::{SqliteStore, pending_migrations};
+
+/// See the module.
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    database: Database,
+    /// Only say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl Migrate {
+    pub(super) async fn run(self) -> Result<Report, Failure> {
+        let pending = pending_migrations(&self.database.db).await?;
+        if !self.dry_run {
+            SqliteStore::open(&self.database.db).await?.close().await;
+        }
+        let text = match (pending.as_slice(), self.dry_run) {
+            ([], _) => "the schema is up to date".to_owned(),
+            (names, true) => format!("would run: {}", names.join(", ")),
+            (names, false) => format!("ran: {}", names.join(", ")),
+        };
+        Ok(Report::new(text, json!({ "migrations": pending, "dry_run": self.dry_run })))
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line: `kez-chat-server [COMMAND] [FLAGS]`, one file a command. Without a command it serves.
+//!
+//! A command is a struct of its flags with a method that does the work and returns a [`Report`], or a [`Failure`]
+//! with the exit code that goes with it. To add one: a file, a variant of [`Command`], a line in [`CommandLine::run`].
+
+mod admin;
+mod backup;
+mod check_config;
+mod database;
+mod environment;
+mod healthcheck;
+mod migrate;
+mod report;
+mod restore;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+pub use database::Database;
+pub use report::{Code, Failure, Output, Report};
+
+const EXIT_CODES: &str = "Exit codes:\n  \
+    0  done\n  \
+    1  it could not be done: the database, the disk or the network refused\n  \
+    2  the command line, the environment or a setting is wrong; nothing was touched\n  \
+    3  the answer is no: nothing of that name, or what was checked does not hold";
+
+/// The KEZ Chat home server: registers handles, answers WebFinger, relays envelopes it cannot read.
+///
+/// Without a command it serves, with the flags below.
+#[derive(Debug, Parser)]
+#[command(name = "kez-chat-server", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Config,
+}
+
+/// What the program can be asked to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until told to stop; what happens without a command.
+    Serve(Box<Config>),
+    /// Bring the database's schema up to date; serving does so too.
+    Migrate(migrate::Migrate),
+    /// Copy the database while the server runs, and check the copy.
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database, with a new epoch. The server must not run.
+    Restore(restore::Restore),
+    /// Check the settings and what they name, and show them without secrets.
+    CheckConfig(check_config::CheckConfig),
+    /// Ask a running server whether it is ready.
+    Healthcheck(healthcheck::Healthcheck),
+    /// Look after the accounts of a server, which may be running.
+    #[command(subcommand)]
+    Admin(admin::Admin),
+}
+
+impl CommandLine {
+    /// Reads the process's arguments and environment. `--help` and `--version` print what they promise and end the
+    /// process.
+    ///
+    /// # Errors
+    /// A sentence for the person at the terminal.
+    pub fn from_process() -> Result<Self, Failure> {
+        Self::try_parse().map_err(|error| {
+            if error.use_stderr() { Failure::usage(one_sentence(&error)) } else { error.exit() }
+        })
+    }
+
+    /// Does what was asked and says how it went.
+    pub fn run(self) -> ExitCode {
+        match self.command.unwrap_or_else(|| Command::Serve(Box::new(self.serve))) {
+            Command::Serve(config) => serve::serve(*config),
+            Command::Migrate(command) => report::perform(command.output, command.run()),
+            Command::Backup(command) => report::perform(command.output, command.run()),
+            Command::Restore(command) => report::perform(command.output, command.run()),
+            Command::CheckConfig(command) => report::perform(command.output, command.run()),
+            Command::Healthcheck(command) => report::perform(command.output, command.run()),
+            Command::Admin(command) => command.run(),
+        }
+    }
+}
+
+/// The first paragraph of clap's message says what is wrong with which flag; the rest is advice.
+fn one_sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}

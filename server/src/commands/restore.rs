@@ -1,0 +1,47 @@
+//! `kez-chat-server restore`: puts a backup in the place of the database.
+//!
+//! Sequence numbers then run a second time over the same ground. The new epoch tells clients, so that they read from
+//! the start and lose nothing to a cursor of the time before.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::database::Database;
+use super::report::{Failure, Output, Report};
+use crate::store::sqlite::{renew_epoch, restore};
+
+/// See the module.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, args = ["from", "in_place"])]
+pub(super) struct Restore {
+    #[command(flatten)]
+    database: Database,
+    /// The backup. When FILE.sha256 lies beside it, it has to match.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// The database was brought back by other means (litestream, a snapshot): only give it a new epoch.
+    #[arg(long)]
+    in_place: bool,
+    /// Move a database that stands in the place aside, to <DB>.replaced.
+    #[arg(long, requires = "from")]
+    replace: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl Restore {
+    pub(super) async fn run(self) -> Result<Report, Failure> {
+        let db = &self.database.db;
+        let epoch = match &self.from {
+            Some(backup) => restore(backup, db, self.replace).await?,
+            None => {
+                self.database.must_exist()?;
+                renew_epoch(db).await?
+            }
+        };
+        let text = format!("{} is in place with the new epoch {epoch}", db.display());
+        Ok(Report::new(text, json!({ "db": db.display().to_string(), "epoch": epoch })))
+    }
+}

@@ -1,0 +1,53 @@
+//! `kez-chat-server [serve]`: serves until it is told to stop.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::environment;
+use super::report::{Failure, Output};
+use crate::config::Config;
+use crate::store::sqlite::OpenError;
+use crate::{StartError, listener, log, run};
+
+/// Runs the server. Nothing it says goes to standard output.
+pub(super) fn serve(config: Config) -> ExitCode {
+    let started = config
+        .check()
+        .map_err(Failure::usage)
+        .and_then(|()| log::start(config.log_format).map_err(Failure::usage))
+        .and_then(|()| tokio::runtime::Runtime::new().map_err(Failure::failed));
+    match started.and_then(|runtime| runtime.block_on(until_told_to_stop(config))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(Output { json: false }),
+    }
+}
+
+async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
+    for name in environment::unknown_variables() {
+        tracing::warn!(name, "a variable is set, but there is no such setting");
+    }
+    let bind = config.bind;
+    let listener =
+        listener::bind(bind).map_err(|error| Failure::failed(format!("cannot listen on {bind}: {error}")))?;
+    let shutdown =
+        told_to_stop().map_err(|error| Failure::failed(format!("cannot listen to signals: {error}")))?;
+    run(listener, config, shutdown).await.map_err(|error| match error {
+        StartError::Database(OpenError::NewerSchema { .. }) => Failure::usage(error),
+        _ => Failure::failed(error),
+    })?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Returns on SIGTERM (the service manager) or SIGINT (the person at the terminal).
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}

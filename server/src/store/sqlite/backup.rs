@@ -1,0 +1,235 @@
+//! Copies of a database file, and how one takes the place of the other.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use tokio::fs;
+use tokio::io::AsyncReadExt;
+
+use super::schema::{self, OpenError};
+
+/// How long a running server may keep its database from being looked at.
+const LIVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A backup that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackedUp {
+    /// The size of the file.
+    pub bytes: u64,
+    /// The hash of the file, in hex.
+    pub sha256: String,
+}
+
+/// Why a backup was not made or not put in place.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Nothing is ever overwritten.
+    #[error("{file} is there already; move it away first (restore: or use --replace)", file = .0.display())]
+    Exists(PathBuf),
+    /// There is no such file.
+    #[error("there is no file {file}", file = .0.display())]
+    Missing(PathBuf),
+    /// Somebody has the database open.
+    #[error("a server is running on this database; stop it first")]
+    Live,
+    /// SQLite's own check found something.
+    #[error("{file} is damaged: {what}", file = .file.display())]
+    Damaged {
+        /// The copy.
+        file: PathBuf,
+        /// What SQLite says.
+        what: String,
+    },
+    /// The file is not the one that was made.
+    #[error("{file} does not have the SHA-256 that stands in {file}.sha256", file = .file.display())]
+    OtherHash {
+        /// The backup.
+        file: PathBuf,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The file system refused.
+    #[error("{file}: {source}", file = .file.display())]
+    Io {
+        /// Which file it is about.
+        file: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl From<sqlx::Error> for BackupError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Open(error.into())
+    }
+}
+
+/// Copies the database as it stands at one moment (`VACUUM INTO`), whoever uses it meanwhile; checks the copy and
+/// writes its hash beside it. Under its name there is a whole and checked file, or none.
+///
+/// # Errors
+/// [`BackupError`] says which; nothing is left behind then.
+pub async fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
+    must_be_free(to)?;
+    let part = beside(to, ".part");
+    let made = make_copy(db, &part).await;
+    if made.is_err() {
+        let _ = fs::remove_file(&part).await;
+    }
+    let made = made?;
+    put(&part, to).await?;
+    let sums = beside(to, ".sha256");
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    fs::write(&sums, format!("{}  {name}\n", made.sha256)).await.map_err(at(&sums))?;
+    Ok(made)
+}
+
+async fn make_copy(db: &Path, part: &Path) -> Result<BackedUp, BackupError> {
+    must_be_free(part)?;
+    let mut connection = SqliteConnectOptions::new().filename(db).read_only(true).connect().await?;
+    schema::refuse_newer(&mut connection).await?;
+    let name = part.to_str().ok_or_else(|| BackupError::Missing(part.to_owned()))?;
+    sqlx::query("VACUUM INTO ?1").bind(name).execute(&mut connection).await?;
+    connection.close().await?;
+    only_for_its_owner(part).await?;
+    check(part).await?;
+    let bytes = fs::metadata(part).await.map_err(at(part))?.len();
+    Ok(BackedUp { bytes, sha256: hash(part).await? })
+}
+
+/// Puts a backup in the place of `db`, brings its schema up to date and gives it a new epoch, which is returned. A
+/// database that stands there is moved aside when `replace` says so.
+///
+/// # Errors
+/// [`BackupError`] says which; what stood at `db` still does, there or aside.
+pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, BackupError> {
+    if !backup.exists() {
+        return Err(BackupError::Missing(backup.to_owned()));
+    }
+    must_match_its_hash(backup).await?;
+    let aside = beside(db, ".replaced");
+    if db.exists() {
+        exclusive(db).await?.close().await?;
+        must_be_free(if replace { &aside } else { db })?;
+    }
+    // A log without its database would be taken for the log of the restored one.
+    must_be_free(&beside(db, "-wal"))?;
+    let part = beside(db, ".restoring");
+    must_be_free(&part)?;
+    fs::copy(backup, &part).await.map_err(at(&part))?;
+    let prepared = prepare(&part).await;
+    if prepared.is_err() {
+        let _ = fs::remove_file(&part).await;
+    }
+    let epoch = prepared?;
+    if db.exists() {
+        fs::rename(db, &aside).await.map_err(at(&aside))?;
+    }
+    put(&part, db).await?;
+    Ok(epoch)
+}
+
+async fn prepare(part: &Path) -> Result<String, BackupError> {
+    only_for_its_owner(part).await?;
+    check(part).await?;
+    let mut connection = super::connect(part).await?;
+    schema::bring_up_to_date(&mut connection).await?;
+    connection.close().await?;
+    renew_epoch(part).await
+}
+
+/// Gives a database that nobody uses a new epoch, and returns it.
+///
+/// # Errors
+/// [`BackupError`] says which.
+pub async fn renew_epoch(db: &Path) -> Result<String, BackupError> {
+    let mut connection = exclusive(db).await?;
+    schema::refuse_newer(&mut connection).await?;
+    let epoch = sqlx::query_scalar("UPDATE meta SET epoch = lower(hex(randomblob(8))) RETURNING epoch")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(epoch)
+}
+
+/// A connection that is the only one. Leaving WAL mode takes an exclusive lock, and folds the log into the file; the
+/// server goes back to WAL by itself.
+async fn exclusive(db: &Path) -> Result<SqliteConnection, BackupError> {
+    let mut connection =
+        SqliteConnectOptions::new().filename(db).busy_timeout(LIVE_TIMEOUT).connect().await?;
+    match sqlx::query("PRAGMA journal_mode = DELETE").execute(&mut connection).await {
+        Ok(_) => Ok(connection),
+        Err(error) if is_busy(&error) => Err(BackupError::Live),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "5")
+}
+
+async fn check(file: &Path) -> Result<(), BackupError> {
+    let mut connection = SqliteConnectOptions::new().filename(file).read_only(true).connect().await?;
+    let found: Vec<String> =
+        sqlx::query_scalar("PRAGMA integrity_check(5)").fetch_all(&mut connection).await?;
+    connection.close().await?;
+    let what = found.join("; ");
+    if what == "ok" { Ok(()) } else { Err(BackupError::Damaged { file: file.to_owned(), what }) }
+}
+
+async fn must_match_its_hash(backup: &Path) -> Result<(), BackupError> {
+    let sums = beside(backup, ".sha256");
+    if !sums.exists() {
+        return Ok(());
+    }
+    let expected = fs::read_to_string(&sums).await.map_err(at(&sums))?;
+    let matches = expected.split_whitespace().next() == Some(&hash(backup).await?);
+    if matches { Ok(()) } else { Err(BackupError::OtherHash { file: backup.to_owned() }) }
+}
+
+async fn hash(file: &Path) -> Result<String, BackupError> {
+    let mut reader = fs::File::open(file).await.map_err(at(file))?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
+    loop {
+        match reader.read(&mut buffer).await.map_err(at(file))? {
+            0 => return Ok(base16ct::lower::encode_string(&hasher.finalize())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+/// Gives a finished file its name, durably.
+async fn put(part: &Path, name: &Path) -> Result<(), BackupError> {
+    let file = fs::File::open(part).await.map_err(at(part))?;
+    file.sync_all().await.map_err(at(part))?;
+    fs::rename(part, name).await.map_err(at(name))?;
+    let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory_file = fs::File::open(directory).await.map_err(at(directory))?;
+    directory_file.sync_all().await.map_err(at(directory))
+}
+
+async fn only_for_its_owner(file: &Path) -> Result<(), BackupError> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).await.map_err(at(file))
+}
+
+fn must_be_free(file: &Path) -> Result<(), BackupError> {
+    if file.exists() { Err(BackupError::Exists(file.to_owned())) } else { Ok(()) }
+}
+
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(file);
+    name.push(ending);
+    name.into()
+}
+
+fn at(file: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let file = file.to_owned();
+    |source| BackupError::Io { file, source }
+}
