@@ -1,5 +1,7 @@
 //! Flags and environment variables: one struct, read once at the start.
 
+mod database;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use kez_core::identity::Primary;
 
 use crate::edge::Edge;
 
+pub use database::{Database, DatabaseConfig, PostgresUrl};
+
 /// The flags of serving.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kez-chat-server", version)]
@@ -20,9 +24,9 @@ pub struct Config {
     #[arg(long, env = "KEZ_CHAT_BIND", default_value = "0.0.0.0:6969", value_name = "ADDRESS:PORT")]
     pub bind: SocketAddr,
 
-    /// The SQLite file; created when it is missing.
-    #[arg(long, env = "KEZ_CHAT_DB", default_value = "kez-chat.db", value_name = "FILE")]
-    pub db: PathBuf,
+    /// Where everything is kept.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
 
     /// The server's name: what stands behind the @ of its handles.
     #[arg(long, env = "KEZ_CHAT_SERVER", default_value = "kez.lat", value_name = "NAME")]
@@ -99,11 +103,14 @@ pub struct HttpUrl(String);
 pub struct Network(pub IpNet);
 
 /// A combination of settings that must not be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConfig {
     /// Without rates, anybody on the net could fill the disk.
     #[error("--limits off is for load tests and needs a loopback address in --bind, such as 127.0.0.1:6969")]
     LimitsOffInPublic,
+    /// What the address of the database says makes no sense.
+    #[error("--db is no PostgreSQL address: {0}")]
+    BadDatabaseAddress(String),
 }
 
 impl Config {
@@ -114,6 +121,9 @@ impl Config {
     pub fn check(&self) -> Result<(), InvalidConfig> {
         if self.limits == Switch::Off && !self.bind.ip().is_loopback() {
             return Err(InvalidConfig::LimitsOffInPublic);
+        }
+        if let Database::Postgres(url) = &self.database.db {
+            url.options().map_err(|error| InvalidConfig::BadDatabaseAddress(error.to_string()))?;
         }
         Ok(())
     }

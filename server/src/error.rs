@@ -86,6 +86,9 @@ impl From<StoreError> for ApiError {
                 Self::unavailable("the server has more to store than it can at the moment", 1)
             }
             StoreError::Locked => Self::unavailable("the server's storage does not answer at the moment", 2),
+            StoreError::Unreachable(_) => {
+                Self::unavailable("the server's storage cannot be reached at the moment", 2)
+            }
             StoreError::Closed => Self::unavailable("the server is shutting down", 2),
             StoreError::Full => {
                 let detail = "the server has no room left to store anything";
@@ -104,6 +107,7 @@ pub fn log_failure(error: &StoreError) {
     match error {
         StoreError::Busy | StoreError::Closed => {}
         StoreError::Locked => tracing::warn!("the database is locked by another process"),
+        StoreError::Unreachable(_) => tracing::warn!(%error, "the database does not answer"),
         StoreError::Full => tracing::error!("the disk of the database is full"),
         StoreError::Database(_) | StoreError::Corrupt(_) => tracing::error!(%error, "the database failed"),
     }

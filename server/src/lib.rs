@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 use clock::{Clock, SystemClock};
 use config::Config;
 use state::{AppState, Profiles, Shared};
-use store::sqlite::{OpenError, SqliteStore};
+use store::OpenError;
 use web::WebSettings;
 
 /// How long requests and live streams have to come to their end when the server stops.
@@ -78,7 +78,7 @@ pub async fn run_with_clock(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let store = Arc::new(SqliteStore::open(&config.db).await?);
+    let store = store::open(&config.database).await?;
     let state: AppState = Arc::new(Shared::new(config, store, clock));
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 

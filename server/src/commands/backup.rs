@@ -24,7 +24,7 @@ pub(super) struct Backup {
 impl Backup {
     pub(super) async fn run(self) -> Result<Report, Failure> {
         self.database.must_exist()?;
-        let made = back_up(&self.database.db, &self.to).await?;
+        let made = back_up(self.database.file()?, &self.to).await?;
         let file = self.to.display().to_string();
         let text = format!("{file}: {} bytes, checked, SHA-256 {}", made.bytes, made.sha256);
         Ok(Report::new(text, json!({ "file": file, "bytes": made.bytes, "sha256": made.sha256 })))

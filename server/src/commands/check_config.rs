@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::report::{Code, Failure, Output, Report};
 use super::{CommandLine, environment};
-use crate::config::Config;
-use crate::store::sqlite::pending_migrations;
+use crate::config::{Config, Database};
+use crate::store;
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -41,11 +41,11 @@ impl CheckConfig {
     }
 
     async fn database_problem(&self) -> Result<Option<String>, Failure> {
-        let db = &self.config.db;
-        if db.exists() {
-            return Ok(pending_migrations(db).await.map(|_| None)?);
-        }
-        let folder = db.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+        let file = match &self.config.database.db {
+            Database::Sqlite(file) if !file.exists() => file,
+            _ => return Ok(store::pending_migrations(&self.config.database).await.map(|_| None)?),
+        };
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
         Ok(folder.map(|folder| format!("--db: there is no directory {}", folder.display())))
     }
 }

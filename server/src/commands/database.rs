@@ -1,20 +1,20 @@
 //! The database that a command works on.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::report::Failure;
-use crate::store::Store;
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::config::{self, DatabaseConfig};
+use crate::store::{self, OpenError, Store};
 
 /// Which database, as the server itself is told.
 #[derive(Clone, Debug, Args)]
 pub struct Database {
-    /// The SQLite file.
-    #[arg(long, env = "KEZ_CHAT_DB", default_value = "kez-chat.db", value_name = "FILE")]
-    pub db: PathBuf,
+    /// Where it is.
+    #[command(flatten)]
+    pub at: DatabaseConfig,
 }
 
 impl Database {
@@ -24,25 +24,42 @@ impl Database {
     /// A [`Failure`] that says why it cannot be used.
     pub async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
         self.must_exist()?;
-        Ok(Arc::new(SqliteStore::open(&self.db).await?))
+        Ok(store::open(&self.at).await?)
     }
 
-    /// A command that makes an empty database because of a mistyped name helps nobody.
+    /// A command that makes an empty database because of a mistyped name helps nobody. A database server says so by
+    /// itself.
     ///
     /// # Errors
     /// A [`Failure`] that names the file.
     pub fn must_exist(&self) -> Result<(), Failure> {
-        if self.db.exists() {
-            return Ok(());
+        match &self.at.db {
+            config::Database::Sqlite(file) if !file.exists() => {
+                Err(Failure::usage(format!("there is no database at {}; name it with --db", file.display())))
+            }
+            _ => Ok(()),
         }
-        Err(Failure::usage(format!("there is no database at {}; name it with --db", self.db.display())))
+    }
+
+    /// The file of the database, for what works on files.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says what to use with PostgreSQL.
+    pub fn file(&self) -> Result<&Path, Failure> {
+        match &self.at.db {
+            config::Database::Sqlite(file) => Ok(file),
+            config::Database::Postgres(_) => Err(Failure::usage(
+                "this works on SQLite files; PostgreSQL has pg_dump and pg_restore, after which \
+                 `restore --in-place` gives the database its new epoch",
+            )),
+        }
     }
 }
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::NewerSchema { .. } => Self::usage(error),
+            OpenError::NewerSchema { .. } | OpenError::InUse => Self::usage(error),
             _ => Self::failed(error),
         }
     }

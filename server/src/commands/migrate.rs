@@ -5,8 +5,7 @@ use serde_json::json;
 
 use super::database::Database;
 use super::report::{Failure, Output, Report};
-use crate::store::Store as _;
-use crate::store::sqlite::{SqliteStore, pending_migrations};
+use crate::store;
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -22,9 +21,9 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<Report, Failure> {
-        let pending = pending_migrations(&self.database.db).await?;
+        let pending = store::pending_migrations(&self.database.at).await?;
         if !self.dry_run {
-            SqliteStore::open(&self.database.db).await?.close().await;
+            store::open(&self.database.at).await?.close().await;
         }
         let text = match (pending.as_slice(), self.dry_run) {
             ([], _) => "the schema is up to date".to_owned(),

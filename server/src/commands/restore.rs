@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::database::Database;
 use super::report::{Failure, Output, Report};
-use crate::store::sqlite::{renew_epoch, restore};
+use crate::config;
+use crate::store::{postgres, sqlite};
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -33,15 +34,19 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) async fn run(self) -> Result<Report, Failure> {
-        let db = &self.database.db;
-        let epoch = match &self.from {
-            Some(backup) => restore(backup, db, self.replace).await?,
-            None => {
+        let epoch = match (&self.from, &self.database.at.db) {
+            (Some(backup), _) => sqlite::restore(backup, self.database.file()?, self.replace).await?,
+            (None, config::Database::Sqlite(file)) => {
                 self.database.must_exist()?;
-                renew_epoch(db).await?
+                sqlite::renew_epoch(file).await?
             }
+            (None, config::Database::Postgres(url)) => postgres::renew_epoch(url).await?,
         };
-        let text = format!("{} is in place with the new epoch {epoch}", db.display());
-        Ok(Report::new(text, json!({ "db": db.display().to_string(), "epoch": epoch })))
+        let db = match &self.database.at.db {
+            config::Database::Sqlite(file) => file.display().to_string(),
+            config::Database::Postgres(_) => "the PostgreSQL database".to_owned(),
+        };
+        let text = format!("{db} is in place with the new epoch {epoch}");
+        Ok(Report::new(text, json!({ "db": db, "epoch": epoch })))
     }
 }

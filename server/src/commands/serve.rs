@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::environment;
 use super::report::{Failure, Output};
 use crate::config::Config;
-use crate::store::sqlite::OpenError;
+use crate::store::OpenError;
 use crate::{StartError, listener, log, run};
 
 /// Runs the server. Nothing it says goes to standard output.

@@ -1,7 +1,12 @@
 //! What the server keeps, in the words of the product. Each database implements [`Store`] in a folder of its own and
 //! keeps its SQL there; one story (`tests/server/store.rs`) runs against all of them.
 
+mod failure;
+mod migrations;
+mod open;
 pub mod operations;
+pub mod postgres;
+mod row;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -13,6 +18,8 @@ use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 use operations::Operations;
+
+pub use open::{OpenError, open, pending_migrations};
 
 /// The answer of a store, which may take a while.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -134,7 +141,7 @@ pub struct StoredMessage {
     pub envelope: Vec<u8>,
 }
 
-/// Why a store did not do what it was asked. Nothing was stored then.
+/// Why a store did not do what it was asked. Nothing was stored then, unless it says otherwise.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The queue of writes is full.
@@ -143,6 +150,10 @@ pub enum StoreError {
     /// Another process holds the database.
     #[error("the database is locked")]
     Locked,
+    /// The database server cannot be reached, or has broken off. Whether a write that was under way took place is not
+    /// known; all of them may be repeated.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(Arc<str>),
     /// There is no room left.
     #[error("the disk is full")]
     Full,

@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
-use super::reader::{time, unsigned};
+use crate::store::row::{time, unsigned};
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
 /// How many inboxes' counters are kept in memory.

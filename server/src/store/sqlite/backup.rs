@@ -11,7 +11,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::fs;
 use tokio::io::AsyncReadExt;
 
-use super::schema::{self, OpenError};
+use super::schema;
+use crate::store::OpenError;
 
 /// How long a running server may keep its database from being looked at.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::reader::AccountRow;
+use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
 
 pub(super) async fn claim_handle(

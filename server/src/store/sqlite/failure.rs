@@ -8,19 +8,14 @@ const FULL: i32 = 13;
 const IOERR_WRITE: i32 = 778;
 const IOERR_SHMSIZE: i32 = 4874;
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::PoolTimedOut => return Self::Busy,
-            sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => return Self::Closed,
-            _ => {}
-        }
-        let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok()).unwrap_or(0);
-        match (code & 0xff, code) {
-            (BUSY | LOCKED, _) => Self::Locked,
-            // A write beyond a quota and a shared-memory file that cannot grow are a full disk under other names.
-            (FULL, _) | (_, IOERR_WRITE | IOERR_SHMSIZE) => Self::Full,
-            _ => Self::Database(error.to_string().into()),
-        }
+/// The kind of failure that an extended result code, in decimal, stands for; none for all that only say that the
+/// database failed.
+pub(in crate::store) fn meaning(code: &str) -> Option<StoreError> {
+    let code = code.parse::<i32>().ok()?;
+    match (code & 0xff, code) {
+        (BUSY | LOCKED, _) => Some(StoreError::Locked),
+        // A write beyond a quota and a shared-memory file that cannot grow are a full disk under other names.
+        (FULL, _) | (_, IOERR_WRITE | IOERR_SHMSIZE) => Some(StoreError::Full),
+        _ => None,
     }
 }

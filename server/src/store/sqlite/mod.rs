@@ -26,13 +26,15 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 
 use super::{
-    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, PageLimit, Store, StoredMessage,
+    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
+    StoredMessage,
 };
 use reader::Readers;
 use writer::Writer;
 
 pub use backup::{BackedUp, BackupError, back_up, renew_epoch, restore};
-pub use schema::{OpenError, pending_migrations};
+pub(super) use failure::meaning;
+pub use schema::pending_migrations;
 
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

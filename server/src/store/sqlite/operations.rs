@@ -4,8 +4,8 @@ use futures::FutureExt;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
-use super::reader::unsigned;
 use crate::store::operations::{Operations, Stats};
+use crate::store::row::unsigned;
 use crate::store::{Answer, StoreError};
 
 impl Operations for SqliteStore {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures::{FutureExt, TryStreamExt};
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
-use kez_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::BUSY_TIMEOUT;
+use crate::store::row::{AccountRow, signed, time, unsigned};
 use crate::store::{Account, AccountId, Answer, PageLimit, StoreError, StoredMessage};
 
 /// More readers than processors only wait for each other.
@@ -103,34 +103,4 @@ async fn find_account(
 ) -> Result<Option<Account>, StoreError> {
     let row: Option<AccountRow> = sqlx::query_as(sql).bind(wanted).fetch_optional(connection).await?;
     row.map(Account::try_from).transpose()
-}
-
-/// The columns of an account in the order of [`Account`].
-pub(super) type AccountRow = (i64, String, String, String, i64);
-
-impl TryFrom<AccountRow> for Account {
-    type Error = StoreError;
-
-    fn try_from((id, handle, primary, registration, registered_at): AccountRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: AccountId(id),
-            handle: handle.parse().map_err(|_| StoreError::Corrupt("handle"))?,
-            primary: primary.parse().map_err(|_| StoreError::Corrupt("key"))?,
-            registration,
-            registered_at: time(registered_at)?,
-        })
-    }
-}
-
-pub(super) fn time(seconds: i64) -> Result<Timestamp, StoreError> {
-    seconds.try_into().map(Timestamp::from_unix).map_err(|_| StoreError::Corrupt("time"))
-}
-
-/// What lies beyond the range of SQLite's integers lies beyond every row.
-fn signed(number: u64) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
-}
-
-pub(super) fn unsigned(seq: i64) -> Result<u64, StoreError> {
-    seq.try_into().map_err(|_| StoreError::Corrupt("sequence number"))
 }

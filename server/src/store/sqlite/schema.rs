@@ -5,45 +5,11 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection, Row};
 
-macro_rules! migration {
-    ($name:literal) => {
-        Migration { name: $name, sql: include_str!(concat!("../../../migrations/sqlite/", $name, ".sql")) }
-    };
-}
-
-/// The migrations in order; a landed one is never edited.
-const MIGRATIONS: &[Migration] = &[migration!("0001_accounts_and_messages")];
-
-/// A step from one version of the schema to the next.
-struct Migration {
-    name: &'static str,
-    sql: &'static str,
-}
+use crate::store::OpenError;
+use crate::store::migrations::{self, MIGRATIONS};
 
 /// From this version on, SQLite resets a WAL file without a race that can corrupt the database.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
-
-/// The file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A newer version of the server wrote it.
-    #[error(
-        "the database was written by a newer version of this server (its schema is {found}, this version knows {known}); \
-         start that version, or give another file with --db"
-    )]
-    NewerSchema {
-        /// The schema of the file.
-        found: i64,
-        /// The newest schema that this server knows.
-        known: i64,
-    },
-    /// The library that this server was linked with is too old.
-    #[error("SQLite {0} is too old: this server needs 3.51.3 or newer")]
-    OldSqlite(String),
-    /// SQLite refused.
-    #[error("the database cannot be opened: {0}")]
-    Database(#[from] sqlx::Error),
-}
 
 /// Checks the library and runs the migrations that the file has not seen, each in a transaction of its own.
 ///
@@ -53,7 +19,7 @@ pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Resul
     refuse_old_sqlite(connection).await?;
     let found = refuse_newer(connection).await?;
     for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
-        run(connection, version, migration.sql).await?;
+        run(connection, version, migration.sqlite).await?;
     }
     Ok(())
 }
@@ -69,8 +35,7 @@ pub async fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenEr
         found = refuse_newer(&mut connection).await?;
         connection.close().await?;
     }
-    let pending = (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found);
-    Ok(pending.map(|(_, migration)| migration.name).collect())
+    Ok(migrations::pending(found))
 }
 
 /// The version of the schema.
@@ -78,7 +43,7 @@ pub async fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenEr
 /// # Errors
 /// [`OpenError::NewerSchema`] when this server does not know it.
 pub(super) async fn refuse_newer(connection: &mut SqliteConnection) -> Result<i64, OpenError> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = migrations::newest();
     let found = user_version(connection).await?;
     if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(found) }
 }

@@ -1,0 +1,107 @@
+//! Where everything is kept.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use sqlx::postgres::PgConnectOptions;
+
+/// The flags of the database.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseConfig {
+    /// The database: an SQLite file, created when it is missing, or a PostgreSQL address such as
+    /// postgres://kez:secret@db.example/kez.
+    #[arg(
+        long,
+        env = "KEZ_CHAT_DB",
+        hide_env_values = true,
+        default_value = "kez-chat.db",
+        value_name = "FILE|URL"
+    )]
+    pub db: Database,
+
+    /// How many connections this node opens to PostgreSQL at most.
+    #[arg(
+        long,
+        env = "KEZ_CHAT_DB_CONNECTIONS",
+        default_value_t = 16,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(4..=256)
+    )]
+    pub db_connections: u32,
+}
+
+/// Where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// In a file of this machine.
+    Sqlite(PathBuf),
+    /// On a database server, which several nodes share.
+    Postgres(PostgresUrl),
+}
+
+/// The address of a PostgreSQL database, which may hold a password: it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(String);
+
+impl PostgresUrl {
+    /// What the address says; what it leaves open comes from `PGPASSWORD`, `~/.pgpass` and their like
+    /// (<https://www.postgresql.org/docs/current/libpq-envars.html>).
+    ///
+    /// # Errors
+    /// When it is no address; the error says nothing of its secrets.
+    pub fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
+        self.0.parse()
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresUrl(..)")
+    }
+}
+
+impl FromStr for Database {
+    type Err = &'static str;
+
+    /// Whether an address of PostgreSQL is well-formed is checked later: the message about a bad value repeats the
+    /// value, with the password in it.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Ok(Self::Postgres(PostgresUrl(text.to_owned())))
+        } else if text.is_empty() || text.contains("://") {
+            Err("the database is a file, or an address that begins with postgres://")
+        } else {
+            Ok(Self::Sqlite(text.into()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_or_an_address() {
+        assert_eq!("kez.db".parse(), Ok(Database::Sqlite("kez.db".into())));
+        let Ok(Database::Postgres(url)) = "postgres://kez:hunter2@db.example:5433/chat".parse() else {
+            panic!("an address")
+        };
+        let options = url.options().unwrap();
+        assert_eq!((options.get_host(), options.get_port()), ("db.example", 5433));
+        assert_eq!(options.get_database(), Some("chat"));
+        assert!(!format!("{url:?}").contains("hunter2"));
+        for neither in ["", "mysql://db.example/chat"] {
+            assert!(neither.parse::<Database>().is_err(), "{neither}");
+        }
+    }
+
+    #[test]
+    fn a_bad_address_is_refused_without_its_secrets() {
+        let Ok(Database::Postgres(url)) = "postgres://kez:hunter2@db.example:port/chat".parse() else {
+            panic!("an address")
+        };
+        assert!(!url.options().unwrap_err().to_string().contains("hunter2"));
+    }
+}

@@ -1,0 +1,35 @@
+//! The migrations of both engines in order: the same names, so that both tell the same history.
+
+/// One step of the schema, in the SQL of each engine.
+pub(super) struct Migration {
+    /// The name of its two files.
+    pub(super) name: &'static str,
+    /// For SQLite.
+    pub(super) sqlite: &'static str,
+    /// For PostgreSQL.
+    pub(super) postgres: &'static str,
+}
+
+macro_rules! migrations {
+    ($($name:literal),+ $(,)?) => {
+        /// A database at version n has seen the first n. A landed migration is never edited.
+        pub(super) const MIGRATIONS: &[Migration] = &[$(Migration {
+            name: $name,
+            sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+        }),+];
+    };
+}
+
+migrations!["0001_accounts_and_messages"];
+
+/// The names of those that a database has not seen which has seen so many.
+pub(super) fn pending(found: i64) -> Vec<&'static str> {
+    let seen = usize::try_from(found).unwrap_or(usize::MAX);
+    MIGRATIONS.iter().skip(seen).map(|migration| migration.name).collect()
+}
+
+/// The newest schema that this server knows.
+pub(super) fn newest() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,62 @@
+//! Opening the store that the configuration names.
+
+use std::sync::Arc;
+
+use super::Store;
+use super::postgres::{self, PostgresStore};
+use super::sqlite::{self, SqliteStore};
+use crate::config::Database;
+use crate::config::DatabaseConfig;
+
+/// Opens the database, creating what is missing, and brings its schema up to date.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
+pub async fn open(config: &DatabaseConfig) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(match &config.db {
+        Database::Sqlite(file) => Arc::new(SqliteStore::open(file).await?),
+        Database::Postgres(url) => Arc::new(PostgresStore::open(url, config.db_connections).await?),
+    })
+}
+
+/// The names of the migrations that the database has not seen: all, where there is none yet.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
+pub async fn pending_migrations(config: &DatabaseConfig) -> Result<Vec<&'static str>, OpenError> {
+    match &config.db {
+        Database::Sqlite(file) => sqlite::pending_migrations(file).await,
+        Database::Postgres(url) => postgres::pending_migrations(url).await,
+    }
+}
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer version of the server wrote it.
+    #[error(
+        "the database was written by a newer version of this server (its schema is {found}, this version knows {known}); \
+         start that version, or give another database with --db"
+    )]
+    NewerSchema {
+        /// The schema of the database.
+        found: i64,
+        /// The newest schema that this server knows.
+        known: i64,
+    },
+    /// The library that this server was linked with is too old.
+    #[error("SQLite {0} is too old: this server needs 3.51.3 or newer")]
+    OldSqlite(String),
+    /// The database server is too old.
+    #[error("PostgreSQL {0} is too old: this server needs 13 or newer")]
+    OldPostgres(String),
+    /// The database server does not promise what this server promises in turn.
+    #[error("PostgreSQL runs with fsync = off, so what it acknowledges may be lost; switch it on")]
+    NotDurable,
+    /// Somebody uses what has to be left alone for the moment.
+    #[error("a server is running on this database; stop every node first")]
+    InUse,
+    /// The database refused.
+    #[error("the database cannot be opened: {0}")]
+    Database(#[from] sqlx::Error),
+}

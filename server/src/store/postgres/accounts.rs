@@ -1,0 +1,88 @@
+//! Who holds which handle.
+
+use futures::FutureExt;
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use sqlx::postgres::PgConnection;
+
+use super::pool::Pool;
+use crate::store::row::AccountRow;
+use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
+
+pub(super) async fn lookup(pool: &Pool, handle: &Handle) -> Result<Option<Account>, StoreError> {
+    const SQL: &str =
+        "SELECT id, handle, primary_key, registration, registered_at FROM accounts WHERE handle = $1";
+    account(pool, SQL, handle.as_str().to_owned()).await
+}
+
+pub(super) async fn lookup_primary(pool: &Pool, primary: &Primary) -> Result<Option<Account>, StoreError> {
+    const SQL: &str =
+        "SELECT id, handle, primary_key, registration, registered_at FROM accounts WHERE primary_key = $1";
+    account(pool, SQL, primary.to_string()).await
+}
+
+async fn account(pool: &Pool, sql: &'static str, wanted: String) -> Result<Option<Account>, StoreError> {
+    pool.read(|connection| {
+        async move {
+            let row: Option<AccountRow> = sqlx::query_as(sql).bind(wanted).fetch_optional(connection).await?;
+            row.map(Account::try_from).transpose()
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// Gives the handle to the key unless somebody holds either. Two nodes that try at once take turns at the unique
+/// indexes: the second waits for the first and then finds what it did.
+pub(super) async fn claim(pool: &Pool, claim: Claim) -> Result<ClaimOutcome, StoreError> {
+    pool.write(|connection| {
+        async move {
+            match insert(connection, &claim).await? {
+                Some(account) => Ok(ClaimOutcome::Stands(account)),
+                None => compare(connection, &claim).await,
+            }
+        }
+        .boxed()
+    })
+    .await
+}
+
+async fn insert(connection: &mut PgConnection, claim: &Claim) -> Result<Option<Account>, StoreError> {
+    const SQL: &str = "WITH account AS ( \
+            INSERT INTO accounts (handle, primary_key, registration, registered_at) \
+            VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id) \
+        INSERT INTO inboxes (account, last_seq) SELECT id, 0 FROM account RETURNING account";
+    let id: Option<i64> = sqlx::query_scalar(SQL)
+        .bind(claim.handle.as_str())
+        .bind(claim.primary.to_string())
+        .bind(&claim.registration)
+        .bind(claim.now.unix().cast_signed())
+        .fetch_optional(connection)
+        .await?;
+    Ok(id.map(|id| Account {
+        id: AccountId(id),
+        handle: claim.handle.clone(),
+        primary: claim.primary,
+        registration: claim.registration.clone(),
+        registered_at: claim.now,
+    }))
+}
+
+async fn compare(connection: &mut PgConnection, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+    const HOLDERS: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
+                           WHERE handle = $1 OR primary_key = $2 ORDER BY handle = $1 DESC LIMIT 1";
+    let holder: Option<AccountRow> = sqlx::query_as(HOLDERS)
+        .bind(claim.handle.as_str())
+        .bind(claim.primary.to_string())
+        .fetch_optional(connection)
+        .await?;
+    // The holder may have gone since: whoever tries again finds both free.
+    let holder = Account::try_from(holder.ok_or(StoreError::Busy)?)?;
+    Ok(if holder.registration == claim.registration {
+        ClaimOutcome::Stands(holder)
+    } else if holder.handle == claim.handle {
+        ClaimOutcome::HandleTaken
+    } else {
+        ClaimOutcome::PrimaryTaken
+    })
+}

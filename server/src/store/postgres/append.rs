@@ -1,0 +1,161 @@
+//! Appending a batch of envelopes with one statement of each kind, however many there are.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest, Sha256};
+use sqlx::postgres::PgConnection;
+
+use crate::store::row::{time, unsigned};
+use crate::store::{AccountId, Appended, NewMessage, StoreError};
+
+type Hash = [u8; 32];
+
+/// An envelope and the SHA-256 of its bytes.
+pub(super) struct HashedMessage {
+    message: NewMessage,
+    hash: Hash,
+}
+
+impl HashedMessage {
+    pub(super) fn new(message: NewMessage) -> Self {
+        let hash = Sha256::digest(&message.envelope).into();
+        Self { message, hash }
+    }
+
+    /// The length of the envelope in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.message.envelope.len()
+    }
+
+    /// The first eight bytes of the hash as a number: short enough for an index, long enough to find one row.
+    fn hash_start(&self) -> i64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.hash;
+        i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// Stores the messages that do not stand in their inboxes yet, inside the transaction that the caller has begun, and
+/// says for each where it stands, in order.
+///
+/// The inboxes' counters stay locked until the commit. So whoever sees a number sees every lower one of the same inbox,
+/// and a retry on another node finds what the first try stored.
+pub(super) async fn append_all(
+    connection: &mut PgConnection,
+    messages: &[&HashedMessage],
+) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut counters = lock_counters(connection, messages).await?;
+    let mut standing = find_standing(connection, messages).await?;
+    let mut outcomes = Vec::with_capacity(messages.len());
+    let mut rows = Rows::default();
+    for message in messages {
+        let NewMessage { inbox, now, .. } = message.message;
+        if let Some(&stands) = standing.get(&(inbox, message.hash)) {
+            outcomes.push(Ok(stands));
+            continue;
+        }
+        let Some(last_seq) = counters.get_mut(&inbox) else {
+            outcomes.push(Err(StoreError::Database("there is no such inbox".into())));
+            continue;
+        };
+        *last_seq += 1;
+        let stored = Appended { seq: *last_seq, created_at: now, fresh: true };
+        rows.push(message, stored.seq);
+        // The same bytes once more in this batch are a retry like any other.
+        standing.insert((inbox, message.hash), Appended { fresh: false, ..stored });
+        outcomes.push(Ok(stored));
+    }
+    rows.insert(connection).await?;
+    Ok(outcomes)
+}
+
+/// Locks the counters of all inboxes concerned, in one order on every node, so that no two wait for each other.
+async fn lock_counters(
+    connection: &mut PgConnection,
+    messages: &[&HashedMessage],
+) -> Result<HashMap<AccountId, u64>, StoreError> {
+    const SQL: &str = "SELECT account, last_seq FROM inboxes WHERE account = ANY($1) \
+                       ORDER BY account FOR NO KEY UPDATE";
+    let inboxes: Vec<i64> = messages.iter().map(|message| message.message.inbox.0).collect();
+    let rows: Vec<(i64, i64)> = sqlx::query_as(SQL).bind(inboxes).fetch_all(connection).await?;
+    rows.into_iter().map(|(account, last_seq)| Ok((AccountId(account), unsigned(last_seq)?))).collect()
+}
+
+/// Which of the messages stand in their inboxes already.
+async fn find_standing(
+    connection: &mut PgConnection,
+    messages: &[&HashedMessage],
+) -> Result<HashMap<(AccountId, Hash), Appended>, StoreError> {
+    // LATERAL with LIMIT keeps it a look-up of each row, whatever the statistics say.
+    const SQL: &str = "SELECT wanted.place, standing.seq, standing.created_at \
+        FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[]) WITH ORDINALITY \
+            AS wanted (inbox, hash_start, hash, place) \
+        CROSS JOIN LATERAL (SELECT seq, created_at FROM messages WHERE inbox = wanted.inbox \
+            AND hash_start = wanted.hash_start AND hash = wanted.hash LIMIT 1) AS standing";
+    let inboxes: Vec<i64> = messages.iter().map(|message| message.message.inbox.0).collect();
+    let starts: Vec<i64> = messages.iter().map(|message| message.hash_start()).collect();
+    let hashes: Vec<&[u8]> = messages.iter().map(|message| message.hash.as_slice()).collect();
+    let rows: Vec<(i64, i64, i64)> =
+        sqlx::query_as(SQL).bind(inboxes).bind(starts).bind(hashes).fetch_all(connection).await?;
+    let mut standing = HashMap::new();
+    for (place, seq, created_at) in rows {
+        // Ordinality counts from one.
+        let message = usize::try_from(place - 1).ok().and_then(|place| messages.get(place));
+        let message = message.ok_or(StoreError::Corrupt("place in a batch"))?;
+        let stands = Appended { seq: unsigned(seq)?, created_at: time(created_at)?, fresh: false };
+        standing.insert((message.message.inbox, message.hash), stands);
+    }
+    Ok(standing)
+}
+
+/// The rows of one `INSERT`, column by column.
+#[derive(Default)]
+struct Rows<'a> {
+    inboxes: Vec<i64>,
+    seqs: Vec<i64>,
+    times: Vec<i64>,
+    hash_starts: Vec<i64>,
+    hashes: Vec<&'a [u8]>,
+    envelopes: Vec<&'a [u8]>,
+    last_seqs: BTreeMap<i64, i64>,
+}
+
+impl<'a> Rows<'a> {
+    fn push(&mut self, message: &'a HashedMessage, seq: u64) {
+        let NewMessage { inbox, envelope, now } = &message.message;
+        self.inboxes.push(inbox.0);
+        self.seqs.push(seq.cast_signed());
+        self.times.push(now.unix().cast_signed());
+        self.hash_starts.push(message.hash_start());
+        self.hashes.push(&message.hash);
+        self.envelopes.push(envelope);
+        self.last_seqs.insert(inbox.0, seq.cast_signed());
+    }
+
+    async fn insert(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        const SQL: &str = "WITH counted AS ( \
+                UPDATE inboxes SET last_seq = new.last_seq \
+                FROM UNNEST($7::bigint[], $8::bigint[]) AS new (account, last_seq) \
+                WHERE inboxes.account = new.account) \
+            INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
+            SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[])";
+        if self.last_seqs.is_empty() {
+            return Ok(());
+        }
+        let (accounts, last_seqs): (Vec<i64>, Vec<i64>) = self.last_seqs.into_iter().unzip();
+        sqlx::query(SQL)
+            .bind(self.inboxes)
+            .bind(self.seqs)
+            .bind(self.times)
+            .bind(self.hash_starts)
+            .bind(self.hashes)
+            .bind(self.envelopes)
+            .bind(accounts)
+            .bind(last_seqs)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! The writers of messages and nonces. An account belongs to one of them, which gathers what waits, commits it as one
+//! transaction on a connection that it keeps, and answers only then: so messages for one inbox are stored in the order
+//! in which they came, and several commits are under way at once.
+
+use kez_core::caller_auth::Nonce;
+use kez_core::time::Timestamp;
+use sqlx::Connection;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, Postgres};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::append::{HashedMessage, append_all};
+use super::batch::{Batch, Job, Outcomes, Pending};
+use super::nonces::{UsedNonce, forget_old, use_all};
+use super::pool::{Pool, within_patience};
+use crate::store::{AccountId, Appended, NewMessage, StoreError};
+
+/// How many writes may wait in each lane. Beyond that callers are told to come back.
+const QUEUE: usize = 256;
+/// How often each lane deletes old nonces, in seconds.
+const FORGET_EVERY: u64 = 60;
+
+/// Hands writes to the lanes and waits for their answers.
+pub(super) struct Lanes {
+    queues: Vec<mpsc::Sender<Job>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Lanes {
+    pub(super) fn start(pool: &Pool, number: usize) -> Self {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let start = |_| {
+            let (queue, jobs) = mpsc::channel(QUEUE);
+            let lane = Lane { pool: pool.clone(), connection: None, forgotten: Timestamp::from_unix(0) };
+            tasks.spawn(lane.run(jobs, stop.clone()));
+            queue
+        };
+        let queues = (0..number.max(1)).map(start).collect();
+        tasks.close();
+        Self { queues, stop, tasks }
+    }
+
+    pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
+        let inbox = message.inbox;
+        let write = HashedMessage::new(message);
+        self.send(inbox, |reply| Job::Append(Pending { write, reply })).await
+    }
+
+    pub(super) async fn use_nonce(
+        &self,
+        caller: AccountId,
+        nonce: Nonce,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let write = UsedNonce { caller, nonce, now };
+        self.send(caller, |reply| Job::UseNonce(Pending { write, reply })).await
+    }
+
+    /// Whether there is room in every queue.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        self.queues.iter().try_for_each(|queue| queue.try_reserve().map(drop).map_err(refused))
+    }
+
+    /// Lets the lanes finish what is queued.
+    pub(super) async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+
+    async fn send<A>(
+        &self,
+        account: AccountId,
+        job: impl FnOnce(oneshot::Sender<Result<A, StoreError>>) -> Job,
+    ) -> Result<A, StoreError> {
+        let lane = account.0.unsigned_abs() % self.queues.len() as u64;
+        let queue = usize::try_from(lane).ok().and_then(|lane| self.queues.get(lane));
+        let (reply, answer) = oneshot::channel();
+        queue.ok_or(StoreError::Closed)?.try_reserve().map_err(refused)?.send(job(reply));
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
+    match error {
+        mpsc::error::TrySendError::Full(()) => StoreError::Busy,
+        mpsc::error::TrySendError::Closed(()) => StoreError::Closed,
+    }
+}
+
+/// One writer.
+struct Lane {
+    pool: Pool,
+    connection: Option<PoolConnection<Postgres>>,
+    forgotten: Timestamp,
+}
+
+/// A transaction that failed.
+struct Failed {
+    error: StoreError,
+    /// Whether it may have been committed all the same.
+    in_doubt: bool,
+}
+
+impl Lane {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, stop: CancellationToken) {
+        loop {
+            let first = tokio::select! {
+                job = jobs.recv() => job,
+                // Nothing new is taken then, and what is queued still comes out.
+                () = stop.cancelled(), if !jobs.is_closed() => { jobs.close(); continue }
+            };
+            let Some(first) = first else { break };
+            let batch = Batch::gather(first, &mut jobs);
+            if let Err(error @ (StoreError::Unreachable(_) | StoreError::Locked)) = self.store(batch).await {
+                // What waited behind has waited as long, and would only wait once more.
+                Batch::gather_all(&mut jobs).fail(&error);
+            }
+        }
+    }
+
+    /// Stores a batch. One whose connection broke off, as they all do when the database restarts, is tried once more:
+    /// messages that were stored after all are then found. A nonce would be found too, and its caller be refused, so
+    /// that caller is asked to come back instead.
+    async fn store(&mut self, mut batch: Batch) -> Result<(), StoreError> {
+        let mut result = self.transaction(&batch).await;
+        if let Err(Failed { error: error @ StoreError::Unreachable(_), in_doubt }) = &result {
+            if *in_doubt {
+                batch.fail_nonces(error);
+            }
+            result = self.transaction(&batch).await;
+        }
+        match result {
+            Ok(outcomes) => {
+                batch.succeed(outcomes);
+                Ok(())
+            }
+            // One row that the database refuses must not take the others with it.
+            Err(Failed { error: StoreError::Database(_), .. }) if batch.len() > 1 => {
+                let mut last = Ok(());
+                for single in batch.into_singles() {
+                    last = Box::pin(self.store(single)).await;
+                }
+                last
+            }
+            Err(Failed { error, .. }) => {
+                batch.fail(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn transaction(&mut self, batch: &Batch) -> Result<Outcomes, Failed> {
+        let mut in_doubt = false;
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.pool.acquire().await.map_err(|error| Failed { error, in_doubt })?,
+        };
+        let forget = self.forgets(batch);
+        let result = within_patience(write_all(&mut connection, batch, forget, &mut in_doubt)).await;
+        if matches!(result, Err(StoreError::Unreachable(_))) {
+            connection.close_on_drop();
+        } else {
+            self.connection = Some(connection);
+        }
+        result.map_err(|error| Failed { error, in_doubt })
+    }
+
+    /// The time of the batch, when it is time to delete old nonces.
+    fn forgets(&mut self, batch: &Batch) -> Option<Timestamp> {
+        let now = batch.nonces.last()?.write.now;
+        let due = now.unix() >= self.forgotten.unix() + FORGET_EVERY;
+        due.then(|| self.forgotten = now).map(|()| now)
+    }
+}
+
+async fn write_all(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    forget: Option<Timestamp>,
+    in_doubt: &mut bool,
+) -> Result<Outcomes, StoreError> {
+    let mut transaction = connection.begin().await?;
+    let messages: Vec<_> = batch.appends.iter().map(|pending| &pending.write).collect();
+    let appends = append_all(&mut transaction, &messages).await?;
+    let nonces: Vec<_> = batch.nonces.iter().map(|pending| &pending.write).collect();
+    let nonces = use_all(&mut transaction, &nonces).await?;
+    if let Some(now) = forget {
+        forget_old(&mut transaction, now).await?;
+    }
+    *in_doubt = true;
+    transaction.commit().await?;
+    Ok(Outcomes { appends, nonces })
+}

@@ -1,0 +1,114 @@
+//! [`Store`] on PostgreSQL, for several nodes at once: messages and nonces in group commits, everything else in
+//! transactions of its own, all on a bounded number of connections that come back by themselves.
+
+mod accounts;
+mod append;
+mod batch;
+mod failure;
+mod lanes;
+mod nonces;
+mod operations;
+mod page;
+mod pool;
+mod schema;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kez_core::caller_auth::Nonce;
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::time::Timestamp;
+
+use super::{
+    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
+    StoredMessage,
+};
+use crate::config::PostgresUrl;
+use lanes::Lanes;
+use pool::Pool;
+
+pub(super) use failure::meaning;
+pub use schema::{pending_migrations, renew_epoch};
+
+/// What connections of a server are called in `pg_stat_activity`.
+const APPLICATION: &str = "kez-chat-server";
+/// The most lanes that pay: commits under way at once share the database's `fsync` anyway.
+const LANES: u32 = 8;
+
+/// A store in one PostgreSQL database.
+pub struct PostgresStore {
+    epoch: String,
+    pool: Pool,
+    lanes: Lanes,
+}
+
+impl PostgresStore {
+    /// Connects and brings the schema up to date. At most `connections` are open at any time, a quarter of them for the
+    /// lanes.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the database cannot be used, or was written by a newer version of this server.
+    pub async fn open(url: &PostgresUrl, connections: u32) -> Result<Self, OpenError> {
+        let options = url.options()?.application_name(APPLICATION);
+        let epoch = schema::bring_up_to_date(&options).await?;
+        let pool = Pool::open(options, connections).await?;
+        let lanes = Lanes::start(&pool, (connections / 4).clamp(1, LANES) as usize);
+        Ok(Self { epoch, pool, lanes })
+    }
+}
+
+impl Store for PostgresStore {
+    fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome> {
+        accounts::claim(&self.pool, claim).boxed()
+    }
+
+    fn lookup<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Account>> {
+        accounts::lookup(&self.pool, handle).boxed()
+    }
+
+    fn lookup_primary<'a>(&'a self, primary: &'a Primary) -> Answer<'a, Option<Account>> {
+        accounts::lookup_primary(&self.pool, primary).boxed()
+    }
+
+    fn append(&self, message: NewMessage) -> Answer<'_, Appended> {
+        self.lanes.append(message).boxed()
+    }
+
+    fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>> {
+        page::page_after(&self.pool, inbox, since, limit).boxed()
+    }
+
+    fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+        self.lanes.use_nonce(caller, nonce, now).boxed()
+    }
+
+    fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        async {
+            self.lanes.check()?;
+            self.pool
+                .read(|connection| {
+                    async move {
+                        sqlx::query("SELECT epoch FROM meta WHERE only_row = 1")
+                            .fetch_one(connection)
+                            .await?;
+                        Ok(())
+                    }
+                    .boxed()
+                })
+                .await
+        }
+        .boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        async {
+            self.lanes.close().await;
+            self.pool.close().await;
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,22 @@
+//! [`Operations`] on PostgreSQL.
+
+use futures::FutureExt;
+use sqlx::postgres::PgConnection;
+
+use super::PostgresStore;
+use crate::store::operations::{Operations, Stats};
+use crate::store::row::unsigned;
+use crate::store::{Answer, StoreError};
+
+impl Operations for PostgresStore {
+    fn stats(&self) -> Answer<'_, Stats> {
+        self.pool.read(|connection| stats(connection).boxed()).boxed()
+    }
+}
+
+async fn stats(connection: &mut PgConnection) -> Result<Stats, StoreError> {
+    const SQL: &str = "SELECT (SELECT count(*) FROM accounts), count(*), \
+                       coalesce(sum(octet_length(envelope)), 0)::bigint FROM messages";
+    let (handles, messages, bytes) = sqlx::query_as(SQL).fetch_one(connection).await?;
+    Ok(Stats { handles: unsigned(handles)?, messages: unsigned(messages)?, bytes: unsigned(bytes)? })
+}

@@ -1,0 +1,127 @@
+//! The schema of the database and its versions. The table `migrations` says what a database has seen.
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::config::PostgresUrl;
+use crate::store::OpenError;
+use crate::store::migrations::{self, MIGRATIONS, Migration};
+
+/// `gen_random_uuid` came with 13.
+const OLDEST_POSTGRES: i32 = 130_000;
+/// Nodes that start together take turns under this number: "kez" in ASCII.
+const TURN: i64 = 0x6b_65_7a;
+
+/// Checks the database server and runs the migrations that the database has not seen, all of them or none, whichever of
+/// several nodes comes first. Returns the epoch.
+///
+/// # Errors
+/// [`OpenError`] says which.
+pub(super) async fn bring_up_to_date(options: &PgConnectOptions) -> Result<String, OpenError> {
+    // A connection of its own, without the time-outs of the others: a migration may take its time.
+    let mut connection = options.connect().await?;
+    refuse_unfit(&mut connection).await?;
+    migrate(&mut connection).await?;
+    let epoch =
+        sqlx::query_scalar("SELECT epoch FROM meta WHERE only_row = 1").fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(epoch)
+}
+
+/// The names of the migrations that the database has not seen.
+///
+/// # Errors
+/// [`OpenError`] when the database cannot be used, or was written by a newer version of this server.
+pub async fn pending_migrations(url: &PostgresUrl) -> Result<Vec<&'static str>, OpenError> {
+    let mut connection = url.options()?.connect().await?;
+    refuse_unfit(&mut connection).await?;
+    let found = if has_migrations(&mut connection).await? { newest_run(&mut connection).await? } else { 0 };
+    connection.close().await?;
+    refuse_newer(found)?;
+    Ok(migrations::pending(found))
+}
+
+/// Gives a database that no server uses a new epoch, and returns it: after it was restored from a backup.
+///
+/// # Errors
+/// [`OpenError`] says which.
+pub async fn renew_epoch(url: &PostgresUrl) -> Result<String, OpenError> {
+    const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity \
+                           WHERE datname = current_database() AND application_name = $1";
+    const RENEW: &str =
+        "UPDATE meta SET epoch = left(md5(gen_random_uuid()::text), 16) WHERE only_row = 1 RETURNING epoch";
+    let mut connection = url.options()?.connect().await?;
+    let servers: i64 =
+        sqlx::query_scalar(SERVERS).bind(super::APPLICATION).fetch_one(&mut connection).await?;
+    if servers > 0 {
+        return Err(OpenError::InUse);
+    }
+    refuse_newer(newest_run(&mut connection).await?)?;
+    let epoch = sqlx::query_scalar(RENEW).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(epoch)
+}
+
+async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(TURN).execute(&mut *transaction).await?;
+    let found = version(&mut transaction).await?;
+    refuse_newer(found)?;
+    for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
+        run(&mut transaction, version, migration).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// How many migrations the database has seen.
+async fn version(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    // Asked for first, so that a role that may create nothing can serve a database that needs nothing.
+    if !has_migrations(connection).await? {
+        const CREATE: &str = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, \
+                              run_at TIMESTAMPTZ NOT NULL DEFAULT now())";
+        sqlx::query(CREATE).execute(connection).await?;
+        return Ok(0);
+    }
+    newest_run(connection).await
+}
+
+async fn has_migrations(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass('migrations') IS NOT NULL").fetch_one(connection).await
+}
+
+async fn newest_run(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM migrations").fetch_one(connection).await
+}
+
+fn refuse_newer(found: i64) -> Result<(), OpenError> {
+    let known = migrations::newest();
+    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(()) }
+}
+
+async fn run(
+    connection: &mut PgConnection,
+    version: i64,
+    migration: &'static Migration,
+) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(migration.postgres).execute(&mut *connection).await?;
+    sqlx::query("INSERT INTO migrations (version, name) VALUES ($1, $2)")
+        .bind(version)
+        .bind(migration.name)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn refuse_unfit(connection: &mut PgConnection) -> Result<(), OpenError> {
+    const FACTS: &str = "SELECT current_setting('server_version_num')::integer, \
+                         current_setting('server_version'), current_setting('fsync')";
+    let (number, version, fsync): (i32, String, String) = sqlx::query_as(FACTS).fetch_one(connection).await?;
+    if number < OLDEST_POSTGRES {
+        return Err(OpenError::OldPostgres(version));
+    }
+    if fsync == "off" {
+        return Err(OpenError::NotDurable);
+    }
+    Ok(())
+}
