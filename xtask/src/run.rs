@@ -1,8 +1,8 @@
 //! `cargo xtask run` and `cargo xtask build`: from a clone to a page.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::command::{line, not_started};
@@ -16,9 +16,9 @@ pub(crate) struct Options {
     /// Where to listen.
     #[arg(long, env = "KEZ_CHAT_BIND", default_value = "127.0.0.1:6969", value_name = "ADDRESS:PORT")]
     bind: SocketAddr,
-    /// The SQLite file; made when it is missing [default: kez-chat.db at the root of the work tree].
-    #[arg(long, env = "KEZ_CHAT_DB", value_name = "FILE")]
-    db: Option<PathBuf>,
+    /// An SQLite file, made when it is missing, or postgres://... [default: kez-chat.db at the root of the work tree].
+    #[arg(long, env = "KEZ_CHAT_DB", hide_env_values = true, value_name = "FILE|URL")]
+    db: Option<OsString>,
     /// The name that handles end with, as in alice@localhost.
     #[arg(long, env = "KEZ_CHAT_SERVER", default_value = "localhost", value_name = "NAME")]
     server: String,
@@ -49,13 +49,13 @@ pub(crate) fn build(project: &Project) -> Result<(), Failure> {
 }
 
 fn server_command(project: &Project, options: &Options) -> Command {
-    let db = options.db.clone().unwrap_or_else(|| project.root().join("kez-chat.db"));
+    let db = options.db.clone().unwrap_or_else(|| project.root().join("kez-chat.db").into());
     let mut command = Command::new(project.server());
     command
         .arg("--bind")
         .arg(options.bind.to_string())
-        .arg("--db")
-        .arg(db)
+        // Not as a flag: an address may hold a password, and flags are shown here and by `ps`.
+        .env("KEZ_CHAT_DB", db)
         .arg("--web-dir")
         .arg(project.site())
         .args(["--server", &options.server, "--sig-server-url", "embedded", "--public-url"])

@@ -1,7 +1,7 @@
 //! The binary itself: its flags, its exit codes, and the process as the other tests run it.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ pub(crate) struct Binary {
 }
 
 impl Binary {
-    pub(crate) async fn start(db: &Path, flags: &[&str]) -> Self {
-        let mut child =
-            command(&["--bind", "127.0.0.1:0", "--log-format", "json", "--db", db.to_str().unwrap()])
-                .args(flags)
-                .stderr(Stdio::piped())
-                .kill_on_drop(true)
-                .spawn()
-                .unwrap();
+    pub(crate) async fn start(db: impl AsRef<OsStr>, flags: &[&str]) -> Self {
+        let mut child = command(&["--bind", "127.0.0.1:0", "--log-format", "json", "--db"])
+            .arg(db)
+            .args(flags)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next_line().await.unwrap().unwrap();
@@ -129,6 +129,9 @@ async fn bad_values_are_refused_with_one_sentence() {
         ("--log-format", "xml"),
         ("--trusted-proxies", "10.0.0.0/33"),
         ("--limits", "maybe"),
+        ("--db", "mysql://db.example/chat"),
+        ("--db", "postgres://db.example:port/chat"),
+        ("--db-connections", "3"),
     ] {
         let sentence = refusal(&mut command(&[flag, value])).await;
         assert!(sentence.contains(flag) && sentence.starts_with("kez-chat-server: "), "{sentence}");
@@ -139,6 +142,9 @@ async fn bad_values_are_refused_with_one_sentence() {
     assert!(sentence.contains("--server"), "{sentence}");
     let sentence = refusal(command(&[]).env("RUST_LOG", "kez=nonsense")).await;
     assert!(sentence.contains("RUST_LOG"), "{sentence}");
+    let secret =
+        refusal(command(&[]).env("KEZ_CHAT_DB", "postgres://kez:hunter2@db.example:port/chat")).await;
+    assert!(secret.contains("--db") && !secret.contains("hunter2"), "{secret}");
 }
 
 #[tokio::test]

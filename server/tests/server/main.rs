@@ -10,6 +10,7 @@ mod live;
 mod lookup;
 mod messages;
 mod openapi;
+mod postgres;
 mod register;
 mod server;
 mod stalled;

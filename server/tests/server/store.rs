@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::future::join_all;
+use kez_chat_server::store::postgres::PostgresStore;
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::{
     Account, AccountId, Claim, ClaimOutcome, NewMessage, PageLimit, Store, StoreError, StoredMessage,
@@ -13,6 +14,8 @@ use kez_core::time::Timestamp;
 use proptest::prelude::*;
 use sqlx::Connection;
 
+use crate::postgres::cluster::Cluster;
+use crate::postgres::open::url;
 use crate::support::{NOW, Person, rng, second_connection, server_name};
 
 const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
@@ -135,6 +138,12 @@ async fn the_story_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
     story(async || SqliteStore::open(&file).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_story_on_postgres() {
+    let database = url(&Cluster::shared().await.database().await);
+    story(async || PostgresStore::open(&database, 8).await.unwrap()).await;
 }
 
 /// What can happen to an inbox, in any order.

@@ -1,5 +1,6 @@
 //! Tests in Rust, natively and in WASM.
 
+use super::tools;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{Project, WASM_TARGET};
@@ -8,9 +9,13 @@ use crate::project::{Project, WASM_TARGET};
 /// cargo would build wasm-bindgen a second time for the features that the server adds to what they share.
 ///
 /// # Errors
-/// When a test fails.
+/// When a test fails, or PostgreSQL is missing and cannot be installed.
 pub(crate) fn native(project: &Project) -> Result<(), Failure> {
-    project.cargo(&["test", "--workspace", "--exclude", "kez-frontend", "--exclude", "xtask"]).run()?;
+    let postgres = tools::postgres()?;
+    project
+        .cargo(&["test", "--workspace", "--exclude", "kez-frontend", "--exclude", "xtask"])
+        .env("POSTGRES_BIN", postgres)
+        .run()?;
     project.cargo(&["test", "-p", "xtask"]).run()
 }
 

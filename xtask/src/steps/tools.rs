@@ -60,11 +60,39 @@ pub(crate) fn chromium() -> Result<PathBuf, Failure> {
     if let Some(path) = find_chromium() {
         return Ok(path);
     }
+    apt_install(&["chromium", "fonts-liberation"])?;
+    find_chromium().ok_or_else(|| Failure::Unexpected("apt-get installed no Chromium".to_owned()))
+}
+
+/// The folder of PostgreSQL's programs; installed from the distribution when it is missing.
+///
+/// # Errors
+/// When it is missing and the distribution's installer is too, or may not be used.
+pub(crate) fn postgres() -> Result<PathBuf, Failure> {
+    if let Some(path) = env::var_os("POSTGRES_BIN") {
+        return Ok(path.into());
+    }
+    if let Some(path) = find_postgres() {
+        return Ok(path);
+    }
+    apt_install(&["postgresql"])?;
+    find_postgres().ok_or_else(|| Failure::Unexpected("apt-get installed no PostgreSQL".to_owned()))
+}
+
+/// Where Debian and its kin put it; the newest, where there are several.
+fn find_postgres() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    let number = |name: &std::ffi::OsStr| name.to_str()?.parse::<u32>().ok();
+    let newest = versions.max_by_key(|version| number(&version.file_name()))?;
+    Some(newest.path().join("bin")).filter(|folder| folder.join("initdb").is_file())
+}
+
+fn apt_install(packages: &[&str]) -> Result<(), Failure> {
     let apt_get =
         |args: &[&str]| Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).run();
     apt_get(&["update", "--quiet"])?;
-    apt_get(&["install", "--yes", "--quiet", "--no-install-recommends", "chromium", "fonts-liberation"])?;
-    find_chromium().ok_or_else(|| Failure::Unexpected("apt-get installed no Chromium".to_owned()))
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    apt_get(&[&install, packages].concat())
 }
 
 fn find_chromium() -> Option<PathBuf> {

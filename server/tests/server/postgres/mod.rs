@@ -1,0 +1,4 @@
+//! What is true of PostgreSQL alone: several nodes on one database, and a database that comes and goes.
+
+pub(crate) mod cluster;
+pub(crate) mod open;
