@@ -1,5 +1,8 @@
 //! Who holds which handle, with the key parsed and ready: checking a key costs more than checking a signature, and
 //! every message and every poll asks.
+//!
+//! Where other nodes share the database, only the check of a key is remembered. A handle that moved to another key, or
+//! to nobody, on any node is so on every node at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,8 +24,8 @@ pub struct Holder {
     pub key: PublicIdentity,
 }
 
-/// Finds the holder of a handle, in memory first. Only holders are remembered: a handle that nobody holds today may
-/// be somebody's tomorrow.
+/// Finds the holder of a handle, in memory first where nobody else changes the database. Only holders are remembered: a
+/// handle that nobody holds today may be somebody's tomorrow.
 pub struct Directory {
     store: Arc<dyn Store>,
     remembered: RwLock<HashMap<Handle, Holder>>,
@@ -39,11 +42,10 @@ impl Directory {
     /// # Errors
     /// When the store does not answer.
     pub async fn holder(&self, handle: &Handle) -> Result<Option<Holder>, StoreError> {
-        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(handle).copied();
-        if remembered.is_some() {
-            return Ok(remembered);
+        match self.remembered(handle) {
+            Some(remembered) if !self.store.is_shared() => Ok(Some(remembered)),
+            _ => self.holder_now(handle).await,
         }
-        self.holder_now(handle).await
     }
 
     /// Who holds the handle as the store says at this moment, whatever is remembered.
@@ -52,6 +54,10 @@ impl Directory {
     /// When the store does not answer.
     pub async fn holder_now(&self, handle: &Handle) -> Result<Option<Holder>, StoreError> {
         let Some(account) = self.store.lookup(handle).await? else { return Ok(None) };
+        let unchanged = |holder: &Holder| holder.id == account.id && holder.key.primary() == account.primary;
+        if let Some(remembered) = self.remembered(handle).filter(unchanged) {
+            return Ok(Some(remembered));
+        }
         let key = PublicIdentity::try_from(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
         let holder = Holder { id: account.id, key };
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
@@ -60,5 +66,9 @@ impl Directory {
         }
         remembered.insert(handle.clone(), holder);
         Ok(Some(holder))
+    }
+
+    fn remembered(&self, handle: &Handle) -> Option<Holder> {
+        self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(handle).copied()
     }
 }

@@ -46,6 +46,9 @@ pub trait Store: Operations + Send + Sync + 'static {
     /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later.
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool>;
 
+    /// Whether other servers change the same database, so that what one of them remembers may be out of date.
+    fn is_shared(&self) -> bool;
+
     /// 16 hexadecimal digits, chosen when the database was created.
     fn epoch(&self) -> &str;
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -16,13 +17,32 @@ use crate::support::{Person, Reply, second_connection};
 /// The server as a process. It is killed when dropped.
 pub(crate) struct Binary {
     child: Child,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// Where a server listens, whether it runs at the moment or not.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     http: reqwest::Client,
 }
 
+impl Deref for Binary {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
 impl Binary {
     pub(crate) async fn start(db: impl AsRef<OsStr>, flags: &[&str]) -> Self {
-        let mut child = command(&["--bind", "127.0.0.1:0", "--log-format", "json", "--db"])
+        Self::start_at("127.0.0.1:0".parse().unwrap(), db, flags).await
+    }
+
+    /// Starts where another one listened.
+    pub(crate) async fn start_at(bind: SocketAddr, db: impl AsRef<OsStr>, flags: &[&str]) -> Self {
+        let mut child = command(&["--bind", &bind.to_string(), "--log-format", "json", "--db"])
             .arg(db)
             .args(flags)
             .stderr(Stdio::piped())
@@ -39,9 +59,35 @@ impl Binary {
         };
         // The pipe must not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, address, http: reqwest::Client::new() }
+        Self { child, endpoint: Endpoint { address, http: reqwest::Client::new() } }
     }
 
+    /// Pulls the plug.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    pub(crate) async fn signal(pid: u32, signal: &str) {
+        assert!(Command::new("kill").args([signal, &pid.to_string()]).status().await.unwrap().success());
+    }
+
+    /// How the process ended.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await.unwrap().unwrap()
+    }
+
+    /// Asks the process to stop, as a service manager does.
+    pub(crate) async fn terminate(self) -> ExitStatus {
+        Self::signal(self.pid(), "-TERM").await;
+        self.ended().await
+    }
+}
+
+impl Endpoint {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -70,30 +116,6 @@ impl Binary {
             let page = page["items"].as_array().unwrap().iter();
             items.extend(page.map(|item| (item["seq"].as_u64().unwrap(), item["envelope"].to_string())));
         }
-    }
-
-    /// Pulls the plug.
-    pub(crate) async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id().unwrap()
-    }
-
-    pub(crate) async fn signal(pid: u32, signal: &str) {
-        assert!(Command::new("kill").args([signal, &pid.to_string()]).status().await.unwrap().success());
-    }
-
-    /// How the process ended.
-    pub(crate) async fn ended(mut self) -> ExitStatus {
-        tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await.unwrap().unwrap()
-    }
-
-    /// Asks the process to stop, as a service manager does.
-    pub(crate) async fn terminate(self) -> ExitStatus {
-        Self::signal(self.pid(), "-TERM").await;
-        self.ended().await
     }
 }
 

@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod errors;
 mod inbox;
+mod ledger;
 mod live;
 mod lookup;
 mod messages;

@@ -21,7 +21,7 @@ use crate::support::{NOW, Person, rng, second_connection, server_name};
 const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
 const PAGE: PageLimit = PageLimit { items: 100, bytes: 1024 * 1024 };
 
-fn claim(person: &Person) -> Claim {
+pub(crate) fn claim(person: &Person) -> Claim {
     Claim {
         handle: person.handle.clone(),
         primary: person.keys.public().primary(),

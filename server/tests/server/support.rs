@@ -64,9 +64,18 @@ impl TestServer {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), flags).await
     }
 
+    /// A node on a database that others use too.
+    pub(crate) async fn start_on(database: &str) -> Self {
+        Self::start_at(Arc::new(tempfile::tempdir().unwrap()), database, &["--limits", "off"]).await
+    }
+
     async fn start_in(directory: Arc<TempDir>, flags: &[&str]) -> Self {
         let db = directory.path().join("kez-chat.db");
-        let own = ["kez-chat-server", "--bind", "127.0.0.1:0", "--db", db.to_str().unwrap()];
+        Self::start_at(directory, db.to_str().unwrap(), flags).await
+    }
+
+    async fn start_at(directory: Arc<TempDir>, db: &str, flags: &[&str]) -> Self {
+        let own = ["kez-chat-server", "--bind", "127.0.0.1:0", "--db", db];
         let config = Config::try_parse_from(own.iter().chain(flags)).unwrap();
         let listener = kez_chat_server::listener::bind(config.bind).unwrap();
         let address = listener.local_addr().unwrap();

@@ -82,6 +82,10 @@ impl Store for PostgresStore {
         self.lanes.use_nonce(caller, nonce, now).boxed()
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn epoch(&self) -> &str {
         &self.epoch
     }

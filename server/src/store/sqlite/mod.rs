@@ -100,6 +100,10 @@ impl Store for SqliteStore {
         self.writer.write(move |connection| nonces::use_nonce(connection, caller, nonce, now).boxed()).boxed()
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn epoch(&self) -> &str {
         &self.epoch
     }

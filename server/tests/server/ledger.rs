@@ -1,0 +1,123 @@
+//! What many senders sent and what was acknowledged, to compare with what is stored in the end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::binary::Endpoint;
+use crate::support::{Person, message};
+
+pub(crate) const SENDERS: usize = 32;
+pub(crate) const RECIPIENTS: usize = 8;
+
+/// What the senders know: for each sender the number of its next message, and what was acknowledged as which seq.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    next: [AtomicUsize; SENDERS],
+    acknowledged: Mutex<HashMap<(usize, usize), u64>>,
+    progress: Notify,
+}
+
+impl Ledger {
+    pub(crate) fn count(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// One sender posts one message after the other, until the server has gone.
+    pub(crate) async fn send(&self, server: &Endpoint, people: &[Person], sender: usize) {
+        while self.post(server, people, sender).await {}
+    }
+
+    /// One sender posts one message after the other, to another node whenever one does not take it, and stops with
+    /// the last message acknowledged.
+    pub(crate) async fn send_through(
+        &self,
+        nodes: &[Endpoint],
+        people: &[Person],
+        sender: usize,
+        stop: &CancellationToken,
+    ) {
+        let mut node = sender;
+        while !stop.is_cancelled() {
+            while !self.post(&nodes[node % nodes.len()], people, sender).await {
+                node += 1;
+                // As a client does: it comes back after a moment.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    /// Posts a sender's next message, or the same as before when that was not acknowledged. Says whether it is now.
+    async fn post(&self, server: &Endpoint, people: &[Person], sender: usize) -> bool {
+        let number = self.next[sender].load(Ordering::SeqCst);
+        let body = message(&people[sender % RECIPIENTS].handle, &envelope(sender, number));
+        let Ok(reply) = server.post("/v1/messages", body).await else { return false };
+        if reply.status >= 300 {
+            assert!([503, 429].contains(&reply.status), "{reply:?}");
+            return false;
+        }
+        self.acknowledged.lock().unwrap().insert((sender, number), reply.seq());
+        self.next[sender].store(number + 1, Ordering::SeqCst);
+        self.progress.notify_waiters();
+        true
+    }
+
+    pub(crate) async fn reaches(&self, count: usize) {
+        loop {
+            let progress = self.progress.notified();
+            if self.count() >= count {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    /// Every acknowledged message stands where it was said to stand, none stands twice, and those of one sender stand
+    /// in the order in which they were sent.
+    pub(crate) async fn audit(&self, server: &Endpoint, people: &[Person]) {
+        let mut stored = BTreeMap::new();
+        for person in people {
+            let mut last = 0;
+            let mut latest = HashMap::new();
+            for (seq, envelope) in server.inbox(person).await {
+                assert!(seq > last, "sequence numbers rise");
+                last = seq;
+                let (sender, number) = parse(&envelope);
+                assert!(
+                    latest.insert(sender, number).is_none_or(|before| before < number),
+                    "in order of sending"
+                );
+                assert!(stored.insert((sender, number), seq).is_none(), "{envelope} stands twice");
+            }
+        }
+        let acknowledged = self.acknowledged.lock().unwrap();
+        for (message, seq) in acknowledged.iter() {
+            assert_eq!(stored.get(message), Some(seq), "{message:?} was acknowledged");
+        }
+        // At most one message of each sender was stored without its sender hearing of it.
+        assert!(stored.len() <= acknowledged.len() + SENDERS);
+    }
+}
+
+fn envelope(sender: usize, number: usize) -> String {
+    format!(r#"{{"sender":{sender},"number":{number},"padding":"{}"}}"#, "x".repeat(900))
+}
+
+fn parse(envelope: &str) -> (usize, usize) {
+    let envelope: serde_json::Value = serde_json::from_str(envelope).unwrap();
+    let number = |name: &str| usize::try_from(envelope[name].as_u64().unwrap()).unwrap();
+    (number("sender"), number("number"))
+}
+
+/// Those who are written to, registered.
+pub(crate) async fn people(server: &Endpoint) -> Vec<Person> {
+    let people: Vec<Person> = (0..RECIPIENTS).map(|n| Person::new(&format!("person{n}"))).collect();
+    for person in &people {
+        assert_eq!(server.register(person).await, 201);
+    }
+    people
+}

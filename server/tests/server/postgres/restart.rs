@@ -1,0 +1,64 @@
+//! A database server that crashes, or is away for a while (`R9`).
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Cluster;
+use crate::binary::Binary;
+use crate::ledger::{Ledger, SENDERS, people};
+use crate::support::TestServer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_crashes_three_times_under_load() {
+    let cluster = Cluster::start().await;
+    let database = cluster.database().await;
+    let nodes = [
+        Binary::start(&database, &["--limits", "off"]).await,
+        Binary::start(&database, &["--limits", "off"]).await,
+    ];
+    let endpoints = nodes.each_ref().map(|node| node.endpoint.clone());
+    let (ledger, people, stop) = (Ledger::default(), people(&nodes[0]).await, CancellationToken::new());
+    let senders =
+        join_all((0..SENDERS).map(|sender| ledger.send_through(&endpoints, &people, sender, &stop)));
+    let crashes = async {
+        for _ in 0..3 {
+            ledger.reaches(ledger.count() + 500).await;
+            cluster.crash_and_restart().await;
+        }
+        ledger.reaches(ledger.count() + 500).await;
+        stop.cancel();
+    };
+    tokio::join!(senders, crashes);
+    for node in &endpoints {
+        ledger.audit(node, &people).await;
+    }
+    for node in nodes {
+        assert!(node.terminate().await.success());
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_503_and_heals() {
+    let cluster = Cluster::start().await;
+    let server = TestServer::start_on(&cluster.database().await).await;
+    let [bob] = server.people(["bob"]).await;
+    assert_eq!(server.send(&bob, r#"{"n":0}"#).await.seq(), 1);
+    cluster.stop().await;
+
+    let start = Instant::now();
+    let (send, page, ready) =
+        tokio::join!(server.send(&bob, r#"{"n":1}"#), server.inbox(&bob, 0), server.get("/v1/readyz"));
+    for reply in [send, page, ready] {
+        reply.refused(503, "unavailable");
+        assert!(reply.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+    assert_eq!(server.get("/v1/healthz").await.status, 200);
+    assert!(start.elapsed() < Duration::from_secs(14), "{:?}", start.elapsed());
+
+    cluster.start_again().await;
+    assert_eq!(server.send(&bob, r#"{"n":1}"#).await.seq(), 2);
+    assert_eq!(server.inbox(&bob, 0).await.seqs(), [1, 2]);
+    assert_eq!(server.get("/v1/readyz").await.status, 200);
+}
