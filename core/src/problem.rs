@@ -35,6 +35,10 @@ pub enum ProblemCode {
     Conflict,
     /// The signature is whose it says, but that key may not say this.
     NotAuthorised,
+    /// The chain has as many links as a chain may have.
+    ChainFull,
+    /// There is no chain that begins with this key.
+    UnknownChain,
     /// Nobody holds this handle or key.
     UnknownHandle,
     /// The authentication is missing, malformed, stale or wrong.
@@ -77,8 +81,8 @@ impl ProblemCode {
             | Self::Stale
             | Self::UnsupportedMediaType => 400,
             Self::BadSignature | Self::Unauthorized => 401,
-            Self::NotAuthorised => 403,
-            Self::UnknownHandle | Self::UnknownNkey | Self::NotFound => 404,
+            Self::NotAuthorised | Self::ChainFull => 403,
+            Self::UnknownHandle | Self::UnknownChain | Self::UnknownNkey | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
             Self::HandleTaken
@@ -113,6 +117,8 @@ impl ProblemCode {
             Self::UnknownNkey => "This account has no such nkey",
             Self::Conflict => "Something else stands there already",
             Self::NotAuthorised => "This key may not say this",
+            Self::ChainFull => "The chain is full",
+            Self::UnknownChain => "No such chain",
             Self::UnknownHandle => "Nobody holds this handle or key",
             Self::Unauthorized => "Not authorized",
             Self::EnvelopeTooLarge => "The envelope is too large",

@@ -1,6 +1,8 @@
 //! Flags and environment variables: one struct, read once at the start.
 
 mod database;
+pub mod sig_server;
+mod sigchains;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +15,7 @@ use kez_core::handle::ServerName;
 use kez_core::identity::Primary;
 
 use crate::edge::Edge;
+pub use sigchains::SigchainFlags;
 
 pub use database::{Database, DatabaseConfig, PostgresUrl};
 
@@ -40,6 +43,10 @@ pub struct Config {
         value_name = "URL|embedded"
     )]
     pub sig_server_url: SigServer,
+
+    /// The sigchains that this server keeps itself.
+    #[command(flatten)]
+    pub sigchains: SigchainFlags,
 
     /// The directory of the built web app; without it there is a plain placeholder page, and the API works.
     #[arg(long, env = "KEZ_CHAT_WEB_DIR", value_name = "DIRECTORY")]
@@ -141,6 +148,11 @@ impl Config {
     /// The directory of the built web app, where there is one.
     pub fn site(&self) -> Option<PathBuf> {
         self.web_dir.clone().or_else(|| self.leptos_site_root.clone())
+    }
+
+    /// The name of the log of chain heads that this server keeps itself.
+    pub fn log_name(&self) -> String {
+        format!("{}/v1/log", self.server)
     }
 
     /// Where the signed history of a key is.

@@ -11,6 +11,7 @@ use kez_core::canonical_json::MalformedJson;
 use kez_core::inbox_auth::Unauthorized;
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::registration::RegistrationRefused;
+use kez_core::sigchain::LinkRefused;
 use kez_core::signature::BadSignature;
 
 use crate::store::StoreError;
@@ -122,6 +123,12 @@ impl From<MalformedJson> for ApiError {
 impl From<BadSignature> for ApiError {
     fn from(error: BadSignature) -> Self {
         Self::new(ProblemCode::BadSignature, error.to_string())
+    }
+}
+
+impl From<LinkRefused> for ApiError {
+    fn from(refused: LinkRefused) -> Self {
+        Self::new(refused.code(), refused.to_string())
     }
 }
 

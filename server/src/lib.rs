@@ -10,6 +10,7 @@ pub mod client_address;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod cors;
 pub mod directory;
 pub mod edge;
 pub mod error;
@@ -22,8 +23,12 @@ pub mod push;
 pub mod query;
 pub mod router;
 pub mod routes;
+pub mod sig_server;
+pub mod sigchains;
 pub mod state;
+pub mod stop;
 pub mod store;
+pub mod transparency;
 pub mod web;
 
 use std::future::Future;
@@ -35,9 +40,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use clock::{Clock, SystemClock};
-use config::Config;
+use config::{Config, SigServer, Switch};
+use limits::Limits;
+use sigchains::Sigchains;
 use state::{AppState, Profiles, Shared};
-use store::OpenError;
+use store::{OpenError, Store};
+use transparency::{OpenLogError, TransparencyLog};
 use web::WebSettings;
 
 /// How long requests and live streams have to come to their end when the server stops.
@@ -51,6 +59,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The log of chain heads cannot be kept.
+    #[error(transparent)]
+    Log(#[from] OpenLogError),
     /// The API's own description cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -79,7 +90,8 @@ pub async fn run_with_clock(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let store = store::open(&config.database).await?;
-    let state: AppState = Arc::new(Shared::new(config, store, clock));
+    let sigchains = embedded_sigchains(&config, store.clone(), clock.clone()).await?;
+    let state: AppState = Arc::new(Shared::new(config, store, clock, sigchains));
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 
     // From here on connections are answered; before, they wait in the listener's queue.
@@ -94,7 +106,7 @@ pub async fn run_with_clock(
         stop.clone(),
         connections.clone(),
     ));
-    let housekeeping = tokio::spawn(forget_quiet_clients(state.clone()));
+    let housekeeping = tokio::spawn(forget_quiet_clients(state.limits.clone()));
     shutdown.await;
     stop_gracefully(&state, &stop, &connections).await;
     housekeeping.abort();
@@ -103,6 +115,20 @@ pub async fn run_with_clock(
     }
     state.store.close().await;
     Ok(())
+}
+
+/// The sigchains, where this server is the one that keeps them.
+async fn embedded_sigchains(
+    config: &Config,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+) -> Result<Option<Arc<Sigchains>>, OpenLogError> {
+    if config.sig_server_url != SigServer::Embedded {
+        return Ok(None);
+    }
+    let seed_file = config.sigchains.log_seed_file.as_deref();
+    let log = TransparencyLog::open(store.clone(), &config.log_name(), seed_file).await?;
+    Ok(Some(Arc::new(Sigchains::new(store, log, clock, config.limits == Switch::On))))
 }
 
 fn web_settings(state: &AppState) -> WebSettings {
@@ -128,11 +154,11 @@ async fn stop_gracefully(state: &AppState, stop: &CancellationToken, connections
     }
 }
 
-async fn forget_quiet_clients(state: AppState) {
+async fn forget_quiet_clients(limits: Option<Arc<Limits>>) {
     let mut interval = tokio::time::interval(FORGET_EVERY);
     loop {
         interval.tick().await;
-        if let Some(limits) = &state.limits {
+        if let Some(limits) = &limits {
             limits.forget_the_quiet();
         }
     }

@@ -20,6 +20,10 @@ pub enum Kind {
     Send,
     /// Reads an inbox. One household polls from one address, several clients every five seconds.
     Read,
+    /// Appends to a sigchain.
+    Link,
+    /// Reads sigchains or their log. Auditors read all of them.
+    Audit,
 }
 
 /// The buckets of every network that called lately.
@@ -28,6 +32,8 @@ pub struct Limits {
     lookup: DefaultKeyedRateLimiter<ClientNetwork>,
     send: DefaultKeyedRateLimiter<ClientNetwork>,
     read: DefaultKeyedRateLimiter<ClientNetwork>,
+    link: DefaultKeyedRateLimiter<ClientNetwork>,
+    audit: DefaultKeyedRateLimiter<ClientNetwork>,
 }
 
 impl Default for Limits {
@@ -37,6 +43,8 @@ impl Default for Limits {
             lookup: bucket(120, 60),
             send: bucket(300, 300),
             read: bucket(300, 600),
+            link: bucket(60, 30),
+            audit: bucket(1200, 600),
         }
     }
 }
@@ -62,7 +70,7 @@ impl Limits {
 
     /// Forgets networks whose buckets are full again.
     pub fn forget_the_quiet(&self) {
-        for kind in [Kind::Register, Kind::Lookup, Kind::Send, Kind::Read] {
+        for kind in [Kind::Register, Kind::Lookup, Kind::Send, Kind::Read, Kind::Link, Kind::Audit] {
             self.bucket(kind).retain_recent();
             self.bucket(kind).shrink_to_fit();
         }
@@ -74,6 +82,8 @@ impl Limits {
             Kind::Lookup => &self.lookup,
             Kind::Send => &self.send,
             Kind::Read => &self.read,
+            Kind::Link => &self.link,
+            Kind::Audit => &self.audit,
         }
     }
 }

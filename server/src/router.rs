@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use crate::around::{around, within_rate};
 use crate::limits::Kind;
 use crate::routes::{
-    by_primary, config, healthz, inbox, live, lookup, not_found, openapi, readyz, register, send_message,
-    webfinger,
+    by_primary, config, healthz, inbox, live, log, lookup, not_found, openapi, readyz, register,
+    send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -22,7 +22,7 @@ use crate::state::AppState;
 pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Error> {
     let gate = state.gate();
     let rate = |kind: Kind| from_fn_with_state((gate.clone(), kind), within_rate);
-    let (api, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let mut routes = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(register::register).layer(rate(Kind::Register)))
         .routes(routes!(lookup::lookup).layer(rate(Kind::Lookup)))
         .routes(routes!(by_primary::by_primary).layer(rate(Kind::Lookup)))
@@ -32,8 +32,12 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(live::live).layer(rate(Kind::Read)))
         .routes(routes!(config::config))
         .routes(routes!(healthz::healthz))
-        .routes(routes!(readyz::readyz))
-        .split_for_parts();
+        .routes(routes!(readyz::readyz));
+    if let Some(chains) = &state.sigchains {
+        routes =
+            routes.merge(sigchains::router(chains.clone(), &gate)).merge(log::router(chains.clone(), &gate));
+    }
+    let (api, document) = routes.split_for_parts();
     let router = api
         .route(openapi::PATH, openapi::route(&document)?)
         .method_not_allowed_fallback(not_found::method_not_allowed)

@@ -20,6 +20,7 @@ use crate::edge::Edge;
 use crate::error::log_failure;
 use crate::limits::Limits;
 use crate::push::Push;
+use crate::sigchains::Sigchains;
 use crate::store::{Account, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
 
@@ -40,6 +41,8 @@ pub struct Shared {
     pub limits: Option<Arc<Limits>>,
     /// Who stands in front.
     pub edge: Arc<Edge>,
+    /// The sigchains, where this server keeps them itself.
+    pub sigchains: Option<Arc<Sigchains>>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the live streams have to end.
@@ -51,7 +54,12 @@ pub struct Shared {
 
 impl Shared {
     /// The state at the start.
-    pub fn new(config: Config, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        sigchains: Option<Arc<Sigchains>>,
+    ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
         let limits = (config.limits == Switch::On).then(Arc::default);
         let edge = Arc::new(config.edge());
@@ -63,6 +71,7 @@ impl Shared {
             push,
             limits,
             edge,
+            sigchains,
             clock,
             shutdown,
             streams,

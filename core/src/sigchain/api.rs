@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::chain::Chain;
 use super::hash::Hash;
 use crate::identity::Primary;
+use crate::problem::Problem;
 
 /// `GET /v1/sigchains/ed25519/{hex}?since=<seqno>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +36,20 @@ pub struct Appended {
     /// Its hash.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub head: Hash,
+}
+
+/// `POST /v1/sigchains/ed25519/{hex}` answered 409: where the chain ends, beside the problem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ConflictProblem {
+    /// Code `conflict`.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// How many links the chain has; 0 when there is no chain yet.
+    pub length: u64,
+    /// The hash of its last link.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub head: Option<Hash>,
 }
 
 /// `heads` inside every message: what its sender last saw of the sender's own chain and of the recipient's, by root.

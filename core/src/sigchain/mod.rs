@@ -38,7 +38,7 @@ mod hash;
 mod link;
 mod refused;
 
-pub use api::{Appended, Heads, Links, SeenHead};
+pub use api::{Appended, ConflictProblem, Heads, Links, SeenHead};
 pub use body::Body;
 pub use chain::{Chain, Claim};
 pub use device::{Device, DeviceId, DeviceName};

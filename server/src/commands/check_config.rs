@@ -23,7 +23,7 @@ pub(super) struct CheckConfig {
 impl CheckConfig {
     pub(super) async fn run(self) -> Result<Report, Failure> {
         self.config.check().map_err(Failure::usage)?;
-        let unknown = environment::unknown_variables().into_iter();
+        let unknown = environment::unknown_variables("KEZ_CHAT_", &CommandLine::command()).into_iter();
         let mut problems: Vec<_> =
             unknown.map(|name| format!("{name} is set, but there is no such setting")).collect();
         problems.extend(self.web_dir_problem());

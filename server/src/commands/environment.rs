@@ -2,19 +2,13 @@
 
 use std::collections::HashSet;
 
-use clap::CommandFactory;
-
-use super::CommandLine;
-
-/// What the names of all settings begin with.
-const PREFIX: &str = "KEZ_CHAT_";
-
-/// The variables that look like settings and are none: mistyped, or of another version.
-pub(super) fn unknown_variables() -> Vec<String> {
+/// The variables that look like settings of a program, by the beginning of their names, and are none: mistyped, or of
+/// another version.
+pub(crate) fn unknown_variables(prefix: &str, command: &clap::Command) -> Vec<String> {
     let mut known = HashSet::new();
-    collect(&CommandLine::command(), &mut known);
+    collect(command, &mut known);
     let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let mut unknown: Vec<_> = set.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect();
+    let mut unknown: Vec<_> = set.filter(|name| name.starts_with(prefix) && !known.contains(name)).collect();
     unknown.sort();
     unknown
 }

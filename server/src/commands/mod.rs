@@ -7,7 +7,7 @@ mod admin;
 mod backup;
 mod check_config;
 mod database;
-mod environment;
+pub(crate) mod environment;
 mod healthcheck;
 mod migrate;
 mod report;
@@ -87,7 +87,7 @@ impl CommandLine {
 }
 
 /// The first paragraph of clap's message says what is wrong with which flag; the rest is advice.
-fn one_sentence(error: &clap::Error) -> String {
+pub(crate) fn one_sentence(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
+use clap::CommandFactory;
 
-use super::environment;
 use super::report::{Failure, Output};
+use super::{CommandLine, environment};
 use crate::config::Config;
+use crate::stop::told_to_stop;
 use crate::store::OpenError;
 use crate::{StartError, listener, log, run};
 
@@ -24,7 +25,7 @@ pub(super) fn serve(config: Config) -> ExitCode {
 }
 
 async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
-    for name in environment::unknown_variables() {
+    for name in environment::unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
         tracing::warn!(name, "a variable is set, but there is no such setting");
     }
     let bind = config.bind;
@@ -38,16 +39,4 @@ async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
     })?;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Returns on SIGTERM (the service manager) or SIGINT (the person at the terminal).
-fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-    })
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod healthz;
 pub mod inbox;
 pub mod live;
+pub mod log;
 pub mod lookup;
 pub mod not_found;
 pub mod openapi;
@@ -12,6 +13,7 @@ pub mod path;
 pub mod readyz;
 pub mod register;
 pub mod send_message;
+pub mod sigchains;
 pub mod webfinger;
 
 mod items;

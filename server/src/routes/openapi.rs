@@ -14,6 +14,8 @@ use utoipa::OpenApi;
     info(title = "KEZ Chat", description = "A home server of end-to-end encrypted chat. docs/SPEC.md is the text."),
     tags(
         (name = "Registry", description = "Who holds which handle"),
+        (name = "Sigchains", description = "What keys have said about themselves, where this server keeps it"),
+        (name = "Log", description = "The log that proves that no chain was changed"),
         (name = "Relay", description = "Envelopes, which the server cannot read"),
         (name = "Server", description = "The server itself"),
     )

@@ -1,6 +1,7 @@
 //! What the server keeps, in the words of the product. Each database implements [`Store`] in a folder of its own and
 //! keeps its SQL there; one story (`tests/server/store.rs`) runs against all of them.
 
+pub mod chains;
 mod failure;
 mod migrations;
 mod open;
@@ -19,13 +20,14 @@ use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 use operations::Operations;
 
+pub use chains::Chains;
 pub use open::{OpenError, open, pending_migrations};
 
 /// The answer of a store, which may take a while.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The one source of truth of a server. Whatever a method acknowledges is durable.
-pub trait Store: Operations + Send + Sync + 'static {
+pub trait Store: Chains + Operations + Send + Sync + 'static {
     /// Gives a handle to a key, when both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
 

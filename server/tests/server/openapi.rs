@@ -5,22 +5,28 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The routes as people know them. The document is made from the router's own list, so this is what both must say.
-const ROUTES: [(&str, &str); 10] = [
+const ROUTES: [(&str, &str); 16] = [
     ("get", "/.well-known/webfinger"),
     ("get", "/v1/by-primary/{primary}"),
     ("get", "/v1/config"),
     ("get", "/v1/healthz"),
     ("get", "/v1/inbox/{handle}"),
     ("get", "/v1/inbox/{handle}/live"),
+    ("get", "/v1/log/checkpoint"),
+    ("get", "/v1/log/key"),
+    ("get", "/v1/log/tile/entries/{index}"),
+    ("get", "/v1/log/tile/{level}/{index}"),
     ("get", "/v1/readyz"),
+    ("get", "/v1/sigchains/ed25519/{hex}"),
     ("get", "/v1/u/{handle}"),
     ("post", "/v1/messages"),
     ("post", "/v1/register"),
+    ("post", "/v1/sigchains/ed25519/{hex}"),
 ];
 
 #[tokio::test]
 async fn describes_every_route_and_no_other() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "embedded"]).await;
     let document = server.get("/v1/openapi.json").await.json();
     let mut described: Vec<(String, String)> = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -32,22 +38,34 @@ async fn describes_every_route_and_no_other() {
 
 #[tokio::test]
 async fn every_described_route_is_there_and_answers_as_described() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "embedded"]).await;
     let document = server.get("/v1/openapi.json").await.json();
     for (method, path) in ROUTES {
-        let url = server.url(&path.replace("{handle}", "nobody2").replace("{primary}", "nothing"));
+        let url = server.url(&filled(path));
         let reply = Reply::of(server.http.request(method.to_uppercase().parse().unwrap(), url)).await;
         let responses = &document["paths"][path][method]["responses"];
         assert!(responses[reply.status.to_string()].is_object(), "{method} {path} answered {}", reply.status);
         if reply.status >= 400 {
-            assert_ne!(reply.refusal().1, "not_found");
+            assert!(reply.refusal().1 != "not_found" || path.contains("/tile/"), "{method} {path}");
         }
     }
 }
 
+/// The path with something in the place of each parameter that is in none of the databases.
+fn filled(path: &str) -> String {
+    const VALUES: [(&str, &str); 5] = [
+        ("{handle}", "nobody2"),
+        ("{primary}", "nothing"),
+        ("{hex}", "nothing"),
+        ("{level}", "0"),
+        ("{index}", "000"),
+    ];
+    VALUES.iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, value))
+}
+
 #[tokio::test]
 async fn every_reference_leads_somewhere() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "embedded"]).await;
     let document = server.get("/v1/openapi.json").await.json();
     let mut references = Vec::new();
     collect(&document, &mut references);

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures::future::join_all;
+use kez_chat_server::store::chains::{ChainHead, LinkOutcome, NewLink};
 use kez_chat_server::store::postgres::PostgresStore;
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::{
     Account, AccountId, Claim, ClaimOutcome, NewMessage, PageLimit, Store, StoreError, StoredMessage,
 };
+use kez_chat_server::transparency::tree;
 use kez_core::caller_auth::{self, CallerAuth, CallerRequest, Nonce};
+use kez_core::identity::{Primary, SecretIdentity, Seed};
+use kez_core::log::merkle::GrowingTree;
+use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
 use proptest::prelude::*;
 use sqlx::Connection;
@@ -109,6 +114,9 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert!(store.use_nonce(alice, nonces[1], NOW_TIME).await.unwrap());
     assert!(store.use_nonce(alice, nonces[0], Timestamp::from_unix(NOW + 121)).await.unwrap());
 
+    // A chain grows by compare-and-swap, and the log of heads with it, leaf by leaf.
+    let root = chain_story(&store).await;
+
     // All of it outlives the process.
     let last = fresh_nonce();
     assert!(store.use_nonce(bob, last, NOW_TIME).await.unwrap());
@@ -123,7 +131,64 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(store.append(new_message(alice, "a")).await.unwrap().seq, 1);
     assert_eq!(store.append(new_message(alice, "d")).await.unwrap().seq, 4);
     assert!(!store.use_nonce(bob, last, NOW_TIME).await.unwrap());
+    assert_eq!(store.chain_head(&root).await.unwrap().unwrap().log_index, 2);
+    assert_eq!(store.log_size().await.unwrap(), 3);
+    assert_eq!(store.log_seed(seed(9)).await.unwrap().as_bytes(), seed(1).as_bytes());
     store.close().await;
+}
+
+/// Two links of one chain with one of another between them. Returns the root of the first.
+async fn chain_story(store: &impl Store) -> Primary {
+    let root = |byte| SecretIdentity::from_seed(seed(byte)).public().primary();
+    let link = |root, seqno, prev: Option<Hash>, text: &str| NewLink {
+        root,
+        seqno,
+        prev,
+        hash: Hash::of(text.as_bytes()),
+        json: format!(r#"{{"link":"{text}"}}"#),
+        now: NOW_TIME,
+        per_day: Some(2),
+    };
+    let (one, two) = (root(1), root(2));
+    let (a, b, c) =
+        (link(one, 1, None, "a"), link(two, 1, None, "b"), link(one, 2, Some(Hash::of(b"a")), "c"));
+    assert_eq!(store.chain_head(&one).await.unwrap(), None);
+    assert_eq!(store.links_after(&one, 0, 1).await.unwrap(), None);
+    assert_eq!(store.append_link(c.clone()).await.unwrap(), LinkOutcome::Conflict(None));
+    for new in [&a, &b, &c] {
+        assert_eq!(store.append_link(new.clone()).await.unwrap(), LinkOutcome::Appended);
+        assert_eq!(store.append_link(new.clone()).await.unwrap(), LinkOutcome::Stands);
+    }
+    let head = ChainHead { seqno: 2, hash: Hash::of(b"c"), log_index: 2 };
+    let other = link(one, 2, Some(Hash::of(b"a")), "d");
+    assert_eq!(store.append_link(other).await.unwrap(), LinkOutcome::Conflict(Some(head)));
+    let third = link(one, 3, Some(Hash::of(b"c")), "e");
+    assert_eq!(store.append_link(third).await.unwrap(), LinkOutcome::TooMany(86_400));
+
+    let all = store.links_after(&one, 0, 1024).await.unwrap().unwrap();
+    assert_eq!((all.head, all.links), (head, vec![a.json.clone(), c.json.clone()]));
+    assert_eq!(store.links_after(&one, 0, 1).await.unwrap().unwrap().links, [a.json], "one always fits");
+    assert_eq!(store.links_after(&one, 1, 1).await.unwrap().unwrap().links, [c.json]);
+    assert!(store.links_after(&one, u64::MAX, 1).await.unwrap().unwrap().links.is_empty());
+
+    let mut tree = GrowingTree::default();
+    let entries = store.log_entries(0, 256).await.unwrap();
+    assert_eq!(
+        entries.iter().map(|entry| (entry.root, entry.seqno)).collect::<Vec<_>>(),
+        [(one, 1), (two, 1), (one, 2)]
+    );
+    entries.iter().for_each(|entry| tree.push(entry.leaf_hash().unwrap()));
+    assert_eq!(store.log_entries(1, 1).await.unwrap(), entries[1..2]);
+    let question = tree::root(3);
+    let hashes = store.log_hashes(question.positions().to_vec()).await.unwrap();
+    assert_eq!(question.answer(&hashes).unwrap(), tree.root());
+    assert!(matches!(store.log_hashes(vec![0, 99]).await, Err(StoreError::Corrupt(_))));
+    assert_eq!(store.log_seed(seed(1)).await.unwrap().as_bytes(), seed(1).as_bytes());
+    one
+}
+
+fn seed(byte: u8) -> Seed {
+    Seed::from_bytes([byte; 32])
 }
 
 fn fresh_nonce() -> Nonce {

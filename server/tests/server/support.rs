@@ -32,7 +32,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 pub(crate) const NOW: u64 = 1_795_374_000;
 
 /// A clock that stands until it is set.
-pub(crate) struct TestClock(AtomicU64);
+pub(crate) struct TestClock(pub(crate) AtomicU64);
 
 impl TestClock {
     pub(crate) fn set(&self, seconds: u64) {

@@ -4,6 +4,10 @@
 mod accounts;
 mod append;
 mod batch;
+#[path = "../chains/sql.rs"]
+#[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
+mod chains;
+mod dialect;
 mod failure;
 mod lanes;
 mod nonces;
@@ -16,9 +20,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kez_core::caller_auth::Nonce;
 use kez_core::handle::Handle;
-use kez_core::identity::Primary;
+use kez_core::identity::{Primary, Seed};
+use kez_core::log::entry::LogEntry;
+use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
 
+use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
     StoredMessage,
@@ -114,5 +121,35 @@ impl Store for PostgresStore {
             self.pool.close().await;
         }
         .boxed()
+    }
+}
+
+impl Chains for PostgresStore {
+    fn append_link(&self, link: NewLink) -> Answer<'_, LinkOutcome> {
+        self.pool.write(|connection| chains::append_link(connection, link).boxed()).boxed()
+    }
+
+    fn links_after<'a>(&'a self, root: &'a Primary, since: u64, bytes: usize) -> Answer<'a, Option<Links>> {
+        self.pool.read(move |connection| chains::links_after(connection, *root, since, bytes).boxed()).boxed()
+    }
+
+    fn chain_head<'a>(&'a self, root: &'a Primary) -> Answer<'a, Option<ChainHead>> {
+        self.pool.read(|connection| chains::chain_head(connection, *root).boxed()).boxed()
+    }
+
+    fn log_size(&self) -> Answer<'_, u64> {
+        self.pool.read(|connection| chains::log_size(connection).boxed()).boxed()
+    }
+
+    fn log_hashes(&self, positions: Vec<u64>) -> Answer<'_, Vec<Hash>> {
+        self.pool.read(|connection| chains::log_hashes(connection, positions).boxed()).boxed()
+    }
+
+    fn log_entries(&self, first: u64, count: u64) -> Answer<'_, Vec<LogEntry>> {
+        self.pool.read(move |connection| chains::log_entries(connection, first, count).boxed()).boxed()
+    }
+
+    fn log_seed(&self, fresh: Seed) -> Answer<'_, Seed> {
+        self.pool.write(|connection| chains::log_seed(connection, fresh).boxed()).boxed()
     }
 }

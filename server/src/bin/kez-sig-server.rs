@@ -1,0 +1,40 @@
+//! The sigchain server's binary: reads its flags, serves until it is told to stop.
+
+use std::process::ExitCode;
+
+use kez_chat_server::config::sig_server::SigConfig;
+use kez_chat_server::{listener, log, sig_server, stop};
+
+/// The exit code for settings that cannot be.
+const USAGE: u8 = 2;
+/// The exit code for everything else that keeps the server from running.
+const FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    let config =
+        match SigConfig::from_process().and_then(|config| log::start(config.log_format).map(|()| config)) {
+            Ok(config) => config,
+            Err(sentence) => return fail(USAGE, &sentence),
+        };
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => fail(FAILURE, &sentence),
+    }
+}
+
+#[tokio::main]
+async fn serve(config: SigConfig) -> Result<(), String> {
+    let bind = config.bind;
+    let listener = listener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    let shutdown = stop::told_to_stop().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    sig_server::run(listener, config, shutdown).await.map_err(|error| error.to_string())?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The log may not have started, and the person at the terminal reads standard error.
+#[expect(clippy::print_stderr, reason = "the last words of a program that cannot run")]
+fn fail(code: u8, sentence: &str) -> ExitCode {
+    eprintln!("kez-sig-server: {sentence}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,134 @@
+//! Flags and environment variables of `kez-sig-server`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::{Database, DatabaseConfig, HttpUrl, InvalidConfig, LogFormat, Network, Switch};
+use crate::commands::one_sentence;
+use crate::edge::Edge;
+
+/// The KEZ sigchain server: keeps the signed histories of keys, and the log that proves that it changes none of them.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kez-sig-server", version)]
+pub struct SigConfig {
+    /// The address and port to listen on.
+    #[arg(long, env = "KEZ_SIG_BIND", default_value = "127.0.0.1:7878", value_name = "ADDRESS:PORT")]
+    pub bind: SocketAddr,
+
+    /// The database: an SQLite file, created when it is missing, or a PostgreSQL address such as
+    /// postgres://kez:secret@db.example/kez_sig.
+    #[arg(
+        long,
+        env = "KEZ_SIG_DB",
+        hide_env_values = true,
+        default_value = "kez-sig.db",
+        value_name = "FILE|URL"
+    )]
+    pub db: Database,
+
+    /// How many connections this node opens to PostgreSQL at most.
+    #[arg(
+        long,
+        env = "KEZ_SIG_DB_CONNECTIONS",
+        default_value_t = 8,
+        value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(4..=256)
+    )]
+    pub db_connections: u32,
+
+    /// The address that people reach this server under; unset, http:// and the address of --bind. The log of chain
+    /// heads is named after it.
+    #[arg(long, env = "KEZ_SIG_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<HttpUrl>,
+
+    /// The proxies in front, as comma-separated networks (10.0.0.0/8,::1): only from these are X-Forwarded-For
+    /// and X-Request-Id believed.
+    #[arg(long, env = "KEZ_SIG_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
+    pub trusted_proxies: Vec<Network>,
+
+    /// Rates and quotas; "off" is for load tests and only with a loopback --bind.
+    #[arg(long, env = "KEZ_SIG_LIMITS", default_value = "on", value_name = "on|off")]
+    pub limits: Switch,
+
+    /// A file with the seed of the key that signs the log of chain heads, 64 hexadecimal digits; without it the key is
+    /// made at the first start and kept in the database.
+    #[arg(long, env = "KEZ_SIG_LOG_SEED_FILE", value_name = "FILE")]
+    pub log_seed_file: Option<PathBuf>,
+
+    /// How log lines are written.
+    #[arg(long, env = "KEZ_SIG_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+}
+
+impl SigConfig {
+    /// Reads the process's arguments and environment.
+    ///
+    /// # Errors
+    /// A sentence for the person at the terminal. `--help` and `--version` print what they promise and end the
+    /// process.
+    pub fn from_process() -> Result<Self, String> {
+        let config = Self::try_parse()
+            .map_err(|error| if error.use_stderr() { one_sentence(&error) } else { error.exit() })?;
+        config.check().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    /// Checks what no single value can tell.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] names the combination.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        if self.limits == Switch::Off && !self.bind.ip().is_loopback() {
+            return Err(InvalidConfig::LimitsOffInPublic);
+        }
+        if let Database::Postgres(url) = &self.db {
+            url.options().map_err(|error| InvalidConfig::BadDatabaseAddress(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Where everything is kept.
+    pub fn database(&self) -> DatabaseConfig {
+        DatabaseConfig { db: self.db.clone(), db_connections: self.db_connections }
+    }
+
+    /// What stands between this server and its callers.
+    pub fn edge(&self) -> Edge {
+        let https = self.public_url.as_ref().is_some_and(|url| url.0.starts_with("https:"));
+        Edge { trusted_proxies: self.trusted_proxies.clone(), https }
+    }
+
+    /// The name of the log: where it is served, without the scheme.
+    pub fn log_name(&self) -> String {
+        let url = self.public_url.as_ref().map(ToString::to_string).unwrap_or_default();
+        let place = url.split_once("://").map_or_else(|| self.bind.to_string(), |(_, rest)| rest.to_owned());
+        format!("{place}/v1/log")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(arguments: &[&str]) -> SigConfig {
+        SigConfig::try_parse_from(["kez-sig-server"].iter().chain(arguments)).unwrap()
+    }
+
+    #[test]
+    fn the_log_is_named_after_its_address() {
+        assert_eq!(config(&[]).log_name(), "127.0.0.1:7878/v1/log");
+        let public = config(&["--public-url", "https://sig.kez.lat/"]);
+        assert_eq!((public.log_name().as_str(), public.edge().https), ("sig.kez.lat/v1/log", true));
+    }
+
+    #[test]
+    fn limits_are_lifted_on_loopback_only() {
+        assert_eq!(
+            config(&["--limits", "off", "--bind", "0.0.0.0:0"]).check(),
+            Err(InvalidConfig::LimitsOffInPublic)
+        );
+        assert_eq!(config(&["--limits", "off"]).check(), Ok(()));
+    }
+}

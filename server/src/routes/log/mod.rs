@@ -1,0 +1,106 @@
+//! `/v1/log`: the log of chain heads in the layout of <https://c2sp.org/tlog-tiles>, so that auditors and witnesses of
+//! other logs can read it too.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use kez_core::problem::{Problem, ProblemCode};
+use utoipa::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use crate::around::{Gate, within_rate};
+use crate::cors;
+use crate::error::ApiError;
+use crate::limits::Kind;
+use crate::sigchains::Sigchains;
+use crate::transparency::tile::TileId;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const BYTES: &str = "application/octet-stream";
+/// A piece of the log never changes.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// The routes, which know nothing of the server that they are part of.
+pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &Gate) -> OpenApiRouter<S> {
+    let rate = || from_fn_with_state((gate.clone(), Kind::Audit), within_rate);
+    OpenApiRouter::with_openapi(Tiles::openapi())
+        .routes(routes!(checkpoint).layer(rate()))
+        .routes(routes!(key).layer(rate()))
+        .route("/v1/log/tile/entries/{*index}", get(entries).layer(rate()))
+        .route("/v1/log/tile/{level}/{*index}", get(tile).layer(rate()))
+        .layer(from_fn(cors::open))
+        .with_state(chains)
+}
+
+/// Paths of several segments, which the macro of the other routes does not know.
+#[derive(OpenApi)]
+#[openapi(paths(tile, entries))]
+struct Tiles;
+
+/// The head of the log, signed: a C2SP checkpoint.
+#[utoipa::path(get, path = "/v1/log/checkpoint", tag = "Log", responses(
+    (status = 200, description = "A signed note", body = String, content_type = "text/plain"),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+async fn checkpoint(State(chains): State<Arc<Sigchains>>) -> Result<Response, ApiError> {
+    let note = chains.log.checkpoint().await?.to_string();
+    Ok(([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-cache")], note).into_response())
+}
+
+/// The key that signs the checkpoints, as a C2SP verifier key. Learn it elsewhere, or keep what you saw first: who can
+/// change the log can change this answer.
+#[utoipa::path(get, path = "/v1/log/key", tag = "Log", responses(
+    (status = 200, description = "`<name>+<key id>+<key>`", body = String, content_type = "text/plain"),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+async fn key(State(chains): State<Arc<Sigchains>>) -> Response {
+    let key = format!("{}\n", chains.log.key());
+    ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-cache")], key).into_response()
+}
+
+/// A tile of hashes.
+#[utoipa::path(get, path = "/v1/log/tile/{level}/{index}", tag = "Log", params(
+    ("level" = String, Path, description = "`<L>`, from 0 to 7"),
+    ("index" = String, Path, description = "`<N>[.p/<W>]`, which may hold slashes"),
+), responses(
+    (status = 200, description = "Up to 256 hashes of 32 bytes", content_type = "application/octet-stream"),
+    (status = 404, description = "not_found: the log has no such tile", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+async fn tile(
+    State(chains): State<Arc<Sigchains>>,
+    Path((level, index)): Path<(String, String)>,
+) -> Result<Response, ApiError> {
+    let id = TileId::parse(&level, &index, chains.log.size().await?).ok_or_else(no_such_tile)?;
+    Ok(piece(chains.log.tile(id).await?))
+}
+
+/// A bundle of entries.
+#[utoipa::path(get, path = "/v1/log/tile/entries/{index}", tag = "Log", params(
+    ("index" = String, Path, description = "`<N>[.p/<W>]`, which may hold slashes"),
+), responses(
+    (status = 200, description = "Up to 256 entries, each behind its length in two bytes, big-endian",
+        content_type = "application/octet-stream"),
+    (status = 404, description = "not_found: the log has no such bundle", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+async fn entries(
+    State(chains): State<Arc<Sigchains>>,
+    Path(index): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = TileId::parse_entries(&index, chains.log.size().await?).ok_or_else(no_such_tile)?;
+    Ok(piece(chains.log.entries(id).await?))
+}
+
+fn piece(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, BYTES), (header::CACHE_CONTROL, FOR_EVER)], bytes).into_response()
+}
+
+fn no_such_tile() -> ApiError {
+    ApiError::new(ProblemCode::NotFound, "the log has no such tile, or not at this size yet")
+}

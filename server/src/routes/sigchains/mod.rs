@@ -1,0 +1,46 @@
+//! `/v1/sigchains/ed25519/{hex}`: the signed histories of keys, readable for every page.
+
+mod append;
+mod read;
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::options;
+use kez_core::identity::{Primary, PublicIdentity};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use crate::around::{Gate, within_rate};
+use crate::cors;
+use crate::error::ApiError;
+use crate::limits::Kind;
+use crate::sigchains::Sigchains;
+
+/// The routes, which know nothing of the server that they are part of.
+pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &Gate) -> OpenApiRouter<S> {
+    let rate = |kind: Kind| from_fn_with_state((gate.clone(), kind), within_rate);
+    OpenApiRouter::new()
+        .routes(routes!(read::read).layer(rate(Kind::Audit)))
+        .routes(routes!(append::append).layer(rate(Kind::Link)))
+        .route("/v1/sigchains/ed25519/{hex}", options(cors::preflight))
+        .layer(from_fn(cors::open))
+        .with_state(chains)
+}
+
+/// The root of a chain, in the path: the 64 hexadecimal digits of its first primary.
+struct Root(Primary);
+
+impl<S: Send + Sync> FromRequestParts<S> for Root {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let wrong =
+            || ApiError::malformed("the path ends with the 64 lower-case hexadecimal digits of a key");
+        let Path(hex): Path<String> = Path::from_request_parts(parts, state).await.map_err(|_| wrong())?;
+        let key = PublicIdentity::parse(&format!("ed25519:{hex}")).map_err(|_| wrong())?;
+        Ok(Self(key.primary()))
+    }
+}

@@ -1,0 +1,139 @@
+//! The sigchain server: `/v1/sigchains`, `/v1/log` and nothing else, with the chat server's accept loop, limits and
+//! database.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::any;
+use axum::{Json, Router};
+use clap::CommandFactory;
+use kez_core::problem::Problem;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::around::{Gate, around};
+use crate::clock::{Clock, SystemClock};
+use crate::commands::environment::unknown_variables;
+use crate::config::Switch;
+use crate::config::sig_server::SigConfig;
+use crate::error::ApiError;
+use crate::limits::Limits;
+use crate::routes::{log, not_found, openapi, sigchains};
+use crate::sigchains::Sigchains;
+use crate::transparency::TransparencyLog;
+use crate::{DRAIN, StartError, forget_quiet_clients, listener, store};
+
+/// Serves on `listener` until `shutdown`, then finishes what is under way and returns with everything stored.
+///
+/// # Errors
+/// [`StartError`] when it cannot start.
+pub async fn run(
+    listener: TcpListener,
+    config: SigConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    run_with_clock(listener, config, Arc::new(SystemClock), shutdown).await
+}
+
+/// [`run`] with a clock of the caller's.
+///
+/// # Errors
+/// [`StartError`] when it cannot start.
+pub async fn run_with_clock(
+    listener: TcpListener,
+    config: SigConfig,
+    clock: Arc<dyn Clock>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let store = store::open(&config.database()).await?;
+    let log =
+        TransparencyLog::open(store.clone(), &config.log_name(), config.log_seed_file.as_deref()).await?;
+    let limited = config.limits == Switch::On;
+    let chains = Arc::new(Sigchains::new(store.clone(), log, clock, limited));
+    let gate = Gate { limits: limited.then(|| Arc::new(Limits::default())), edge: Arc::new(config.edge()) };
+    let router = router(chains, &gate)?;
+
+    for name in unknown_variables("KEZ_SIG_", &SigConfig::command()) {
+        tracing::warn!(name, "a variable is set, but there is no such setting");
+    }
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    }
+    let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+    let serving =
+        tokio::spawn(listener::serve(listener, router, gate.edge.clone(), stop.clone(), connections.clone()));
+    let housekeeping = tokio::spawn(forget_quiet_clients(gate.limits));
+    shutdown.await;
+    stop.cancel();
+    if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
+        tracing::warn!("some connections did not end within {} s and are cut", DRAIN.as_secs());
+    }
+    housekeeping.abort();
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the listener failed");
+    }
+    store.close().await;
+    Ok(())
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "KEZ sigchains", description = "Signed histories of keys. docs/SPEC.md is the text."),
+    tags(
+        (name = "Sigchains", description = "What keys have said about themselves"),
+        (name = "Log", description = "The log that proves that no chain was changed"),
+        (name = "Server", description = "The server itself"),
+    )
+)]
+struct Document;
+
+fn router(chains: Arc<Sigchains>, gate: &Gate) -> Result<Router, serde_json::Error> {
+    let (api, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .with_state(chains.clone())
+        .merge(sigchains::router(chains.clone(), gate))
+        .merge(log::router(chains, gate))
+        .split_for_parts();
+    let router = api
+        .route(openapi::PATH, openapi::route(&document)?)
+        .method_not_allowed_fallback(not_found::method_not_allowed)
+        .fallback_service(any(not_found::not_found));
+    Ok(around(router, gate.edge.clone()))
+}
+
+/// Says that the server runs. Its name is that of its log.
+#[utoipa::path(get, path = "/v1/healthz", tag = "Server", responses((status = 200, description = "It runs", body = SigHealth)))]
+async fn healthz(State(chains): State<Arc<Sigchains>>) -> Json<SigHealth> {
+    Json(health(&chains))
+}
+
+/// Says whether the database answers, too.
+#[utoipa::path(get, path = "/v1/readyz", tag = "Server", responses(
+    (status = 200, description = "Ready", body = SigHealth),
+    (status = 503, description = "unavailable", body = Problem),
+))]
+async fn readyz(State(chains): State<Arc<Sigchains>>) -> Result<Json<SigHealth>, ApiError> {
+    chains.store.check().await?;
+    Ok(Json(health(&chains)))
+}
+
+/// `GET /v1/healthz` of a sigchain server.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct SigHealth {
+    /// `ok`.
+    status: &'static str,
+    /// The name of its log.
+    log: String,
+    /// The server's version.
+    version: &'static str,
+}
+
+fn health(chains: &Sigchains) -> SigHealth {
+    SigHealth { status: "ok", log: chains.log.key().name().to_owned(), version: env!("CARGO_PKG_VERSION") }
+}

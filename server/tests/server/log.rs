@@ -1,0 +1,79 @@
+//! `/v1/log`: the log of chain heads.
+
+use kez_core::log::entry::LogEntry;
+use kez_core::log::merkle::{GrowingTree, leaf_hash};
+use kez_core::sigchain::{Body, Hash};
+
+use crate::sig_server::{Owner, SigServer};
+
+#[tokio::test]
+async fn the_log_of_nothing_is_signed_too() {
+    let server = SigServer::start().await;
+    let note = server.host.get("/v1/log/checkpoint").await;
+    assert_eq!(note.header("content-type"), "text/plain; charset=utf-8");
+    let key = server.host.log_key().await;
+    assert_eq!(key.name(), "sig.kez.lat/v1/log");
+    let checkpoint = key.verify(&note.body).unwrap();
+    assert_eq!((checkpoint.size, checkpoint.root), (0, Hash::of(b"")));
+    server.host.get("/v1/log/tile/0/000.p/1").await.refused(404, "not_found");
+    server.host.get("/v1/log/tile/entries/000.p/1").await.refused(404, "not_found");
+}
+
+/// 300 links, so that one tile is full and a second level begins.
+#[tokio::test]
+async fn what_was_appended_is_what_the_tiles_hold() {
+    let server = SigServer::start().await;
+    let (mut tree, mut entries) = (GrowingTree::default(), Vec::new());
+    for _ in 0..3 {
+        let mut owner = Owner::new();
+        let mut link = owner.init();
+        for version in 1..=100 {
+            assert_eq!(server.host.append(&link).await.status, 201);
+            let entry = LogEntry { head: link.hash(), root: link.root(), seqno: link.seqno() };
+            tree.push(entry.leaf_hash().unwrap());
+            entries.push(entry.to_bytes().unwrap());
+            link = owner.say(Body::SetCapabilities { min_version: version });
+        }
+    }
+    let checkpoint = server.host.checkpoint().await;
+    assert_eq!((checkpoint.size, checkpoint.root), (300, tree.root()));
+
+    let bundled = |entries: &[Vec<u8>]| -> Vec<u8> {
+        let bundle = entries.iter().flat_map(|entry| {
+            u16::try_from(entry.len()).unwrap().to_be_bytes().into_iter().chain(entry.iter().copied())
+        });
+        bundle.collect()
+    };
+    let hashed = |entries: &[Vec<u8>]| -> Vec<u8> {
+        entries.iter().flat_map(|entry| *leaf_hash(entry).as_bytes()).collect()
+    };
+    let (full, rest) = entries.split_at(256);
+    assert_eq!(server.host.bytes("/v1/log/tile/entries/000").await, bundled(full));
+    assert_eq!(server.host.bytes("/v1/log/tile/entries/001.p/44").await, bundled(rest));
+    assert_eq!(server.host.bytes("/v1/log/tile/0/000").await, hashed(full));
+    assert_eq!(server.host.bytes("/v1/log/tile/0/001.p/44").await, hashed(rest));
+    let mut subtree = GrowingTree::default();
+    full.iter().for_each(|entry| subtree.push(leaf_hash(entry)));
+    assert_eq!(server.host.bytes("/v1/log/tile/1/000.p/1").await, subtree.root().as_bytes());
+
+    // Partial tiles of earlier sizes stay; what is not there, or spelled in another way, is not found.
+    assert_eq!(server.host.bytes("/v1/log/tile/0/001.p/7").await, hashed(&rest[..7]));
+    for path in [
+        "0/001",
+        "0/001.p/45",
+        "1/000",
+        "2/000.p/1",
+        "0/1",
+        "00/000",
+        "64/000",
+        "999/000",
+        "0/000.p/0",
+        "x/000",
+        "entries/002.p/1",
+    ] {
+        server.host.get(&format!("/v1/log/tile/{path}")).await.refused(404, "not_found");
+    }
+    let reply = server.host.get("/v1/log/tile/0/000").await;
+    assert!(reply.header("cache-control").contains("immutable"), "{reply:?}");
+    assert_eq!(reply.header("access-control-allow-origin"), "*");
+}
