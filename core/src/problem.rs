@@ -100,6 +100,12 @@ impl ProblemCode {
         }
     }
 
+    /// The text form: snake case.
+    pub fn name(self) -> String {
+        let text = serde_json::to_string(&self).unwrap_or_default();
+        text.trim_matches('"').to_owned()
+    }
+
     /// A short summary of the code, the same for every occurrence.
     pub const fn title(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! Flags and environment variables: one struct, read once at the start.
 
 mod database;
+pub mod operations;
 pub mod sig_server;
 mod sigchains;
 
@@ -15,6 +16,7 @@ use kez_core::handle::ServerName;
 use kez_core::identity::Primary;
 
 use crate::edge::Edge;
+use operations::OperationsConfig;
 pub use sigchains::SigchainFlags;
 
 pub use database::{Database, DatabaseConfig, PostgresUrl};
@@ -72,6 +74,10 @@ pub struct Config {
     /// Rates and quotas; "off" is for load tests and only with a loopback --bind.
     #[arg(long, env = "KEZ_CHAT_LIMITS", default_value = "on", value_name = "on|off")]
     pub limits: Switch,
+
+    /// Metrics, retention, logs.
+    #[command(flatten)]
+    pub operations: OperationsConfig,
 }
 
 /// How log lines are written.

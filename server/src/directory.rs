@@ -5,6 +5,7 @@
 //! to nobody, on any node is so on every node at once.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kez_core::handle::Handle;
@@ -29,12 +30,13 @@ pub struct Holder {
 pub struct Directory {
     store: Arc<dyn Store>,
     remembered: RwLock<HashMap<Handle, Holder>>,
+    forgotten: AtomicU64,
 }
 
 impl Directory {
     /// An empty memory before a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, remembered: RwLock::default() }
+        Self { store, remembered: RwLock::default(), forgotten: AtomicU64::new(0) }
     }
 
     /// Who holds the handle.
@@ -46,6 +48,17 @@ impl Directory {
             Some(remembered) if !self.store.is_shared() => Ok(Some(remembered)),
             _ => self.holder_now(handle).await,
         }
+    }
+
+    /// How many holders changed so far: while this stays the same, so did whoever was looked up since.
+    pub fn changes(&self) -> u64 {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
+    /// Forgets a holder who changed.
+    pub fn forget(&self, handle: &Handle) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
+        self.remembered.write().unwrap_or_else(PoisonError::into_inner).remove(handle);
     }
 
     /// Who holds the handle as the store says at this moment, whatever is remembered.

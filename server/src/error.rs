@@ -75,6 +75,8 @@ impl IntoResponse for ApiError {
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        // For whoever counts refusals.
+        response.extensions_mut().insert(self.code);
         response
     }
 }

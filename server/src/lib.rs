@@ -14,13 +14,19 @@ pub mod cors;
 pub mod directory;
 pub mod edge;
 pub mod error;
+pub mod export;
 pub mod headers;
 pub mod impatient;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod log_filter;
+pub mod maintenance;
+pub mod metrics;
 pub mod push;
 pub mod query;
+pub mod reload;
+pub mod reserved;
 pub mod router;
 pub mod routes;
 pub mod sig_server;
@@ -36,12 +42,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use around::around;
 use clock::{Clock, SystemClock};
 use config::{Config, SigServer, Switch};
 use limits::Limits;
+use reserved::{ReservedHandles, ReservedHandlesError};
 use sigchains::Sigchains;
 use state::{AppState, Profiles, Shared};
 use store::{OpenError, Store};
@@ -62,6 +72,15 @@ pub enum StartError {
     /// The log of chain heads cannot be kept.
     #[error(transparent)]
     Log(#[from] OpenLogError),
+    /// The address for monitors is not free.
+    #[error("cannot listen on --metrics-bind: {0}")]
+    Metrics(#[source] std::io::Error),
+    /// The file of reserved handles cannot be used.
+    #[error(transparent)]
+    ReservedHandles(#[from] ReservedHandlesError),
+    /// The system does not tell of signals.
+    #[error("cannot listen to signals: {0}")]
+    Signals(#[from] std::io::Error),
     /// The API's own description cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -89,16 +108,32 @@ pub async fn run_with_clock(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
+    let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
     let store = store::open(&config.database).await?;
     let sigchains = embedded_sigchains(&config, store.clone(), clock.clone()).await?;
-    let state: AppState = Arc::new(Shared::new(config, store, clock, sigchains));
+    let state: AppState = Arc::new(Shared::new(config, store, reserved, clock, sigchains));
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 
+    let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+    let mut chores = JoinSet::new();
+    if let Some(address) = state.config.operations.metrics_bind {
+        let listener = listener::bind(address).map_err(StartError::Metrics)?;
+        let address = listener.local_addr().map_err(StartError::Metrics)?;
+        tracing::info!(%address, "listening for monitors");
+        let router = around(metrics::router(state.clone()), state.edge.clone());
+        chores.spawn(listener::serve(
+            listener,
+            router,
+            state.edge.clone(),
+            stop.clone(),
+            connections.clone(),
+        ));
+    }
+    let hangup = signal(SignalKind::hangup())?;
     // From here on connections are answered; before, they wait in the listener's queue.
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, server = %state.config.server, version = env!("CARGO_PKG_VERSION"), "listening");
     }
-    let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let serving = tokio::spawn(listener::serve(
         listener,
         router,
@@ -106,10 +141,13 @@ pub async fn run_with_clock(
         stop.clone(),
         connections.clone(),
     ));
-    let housekeeping = tokio::spawn(forget_quiet_clients(state.limits.clone()));
+    chores.spawn(forget_quiet_clients(state.limits.clone()));
+    chores.spawn(maintenance::notice_account_changes(state.clone()));
+    chores.spawn(maintenance::forget_old_messages(state.clone()));
+    chores.spawn(reload::on_hangup(state.clone(), hangup));
     shutdown.await;
     stop_gracefully(&state, &stop, &connections).await;
-    housekeeping.abort();
+    chores.shutdown().await;
     if let Err(error) = serving.await {
         tracing::error!(%error, "the listener failed");
     }

@@ -2,6 +2,7 @@
 //! authentication, a handle or an address.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,24 +10,21 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing_subscriber::EnvFilter;
 
 use crate::client_address::Peer;
 use crate::config::LogFormat;
 use crate::edge::Edge;
+use crate::log_filter;
 
 /// Names one request in its answer and in the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Libraries that write headers or frames at their lowest levels, whatever `RUST_LOG` says.
-const HUSHED: [&str; 4] = ["hyper=info", "hyper_util=info", "tungstenite=info", "sqlx=warn"];
 
 /// Starts logging to standard error, as `RUST_LOG` filters (default `info`).
 ///
 /// # Errors
 /// A sentence when `RUST_LOG` cannot be read.
 pub fn start(format: LogFormat) -> Result<(), String> {
-    start_at("info", format)
+    start_with(format, None, "info")
 }
 
 /// The same for a command that is run by a person: only what is wrong, unless `RUST_LOG` says otherwise.
@@ -34,22 +32,38 @@ pub fn start(format: LogFormat) -> Result<(), String> {
 /// # Errors
 /// A sentence when `RUST_LOG` cannot be read.
 pub fn start_for_command() -> Result<(), String> {
-    start_at("warn", LogFormat::Text)
+    start_with(LogFormat::Text, None, "warn")
 }
 
-fn start_at(level: &str, format: LogFormat) -> Result<(), String> {
-    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| level.to_owned());
-    let mut filter =
-        EnvFilter::try_new(wanted).map_err(|error| format!("RUST_LOG cannot be read: {error}"))?;
-    for directive in HUSHED {
-        filter = filter.add_directive(directive.parse().map_err(|error| format!("{directive}: {error}"))?);
-    }
+/// Starts logging as a file filters, where there is one.
+///
+/// # Errors
+/// A sentence when the filter cannot be read.
+pub fn start_with(format: LogFormat, filter_file: Option<&Path>, level: &str) -> Result<(), String> {
+    let filter = log_filter::initial(filter_file, level)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    let started = match format {
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
-    };
-    started.map_err(|error| error.to_string())
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| error.to_string();
+    match format {
+        LogFormat::Text => {
+            let ansi = io::IsTerminal::is_terminal(&io::stderr());
+            let lines = lines.with_ansi(ansi).with_filter_reloading();
+            let handle = lines.reload_handle();
+            log_filter::keep(
+                filter_file,
+                Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())),
+            );
+            lines.try_init().map_err(failed)
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            let handle = lines.reload_handle();
+            log_filter::keep(
+                filter_file,
+                Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())),
+            );
+            lines.try_init().map_err(failed)
+        }
+    }
 }
 
 /// Writes the line, and gives request and answer their id.

@@ -9,9 +9,10 @@ use utoipa_axum::routes;
 
 use crate::around::{around, within_rate};
 use crate::limits::Kind;
+use crate::metrics;
 use crate::routes::{
-    by_primary, config, healthz, inbox, live, log, lookup, not_found, openapi, readyz, register,
-    send_message, sigchains, webfinger,
+    by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, not_found, openapi,
+    readyz, register, send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -30,6 +31,8 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(send_message::send_message).layer(rate(Kind::Send)))
         .routes(routes!(inbox::inbox).layer(rate(Kind::Read)))
         .routes(routes!(live::live).layer(rate(Kind::Read)))
+        .routes(routes!(delete_account::delete_account).layer(rate(Kind::Read)))
+        .routes(routes!(export::export).layer(rate(Kind::Read)))
         .routes(routes!(config::config))
         .routes(routes!(healthz::healthz))
         .routes(routes!(readyz::readyz));
@@ -46,5 +49,9 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .route("/.well-known/{*rest}", any(not_found::not_found))
         .with_state(state.clone())
         .fallback_service(pages);
+    let router = match state.config.operations.metrics_bind {
+        Some(_) => router.layer(from_fn_with_state(state.clone(), metrics::count)),
+        None => router,
+    };
     Ok(around(router, state.edge.clone()))
 }

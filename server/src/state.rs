@@ -19,9 +19,11 @@ use crate::directory::Directory;
 use crate::edge::Edge;
 use crate::error::log_failure;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::push::Push;
+use crate::reserved::ReservedHandles;
 use crate::sigchains::Sigchains;
-use crate::store::{Account, Store, StoreError};
+use crate::store::{Account, AccountId, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
 
 /// The state of the server, shared by all requests.
@@ -33,6 +35,8 @@ pub struct Shared {
     pub config: Config,
     /// The source of truth.
     pub store: Arc<dyn Store>,
+    /// Handles that nobody may claim.
+    pub reserved: ReservedHandles,
     /// Who holds which handle, with keys parsed.
     pub directory: Directory,
     /// Who waits for which inbox.
@@ -49,6 +53,8 @@ pub struct Shared {
     pub shutdown: CancellationToken,
     /// The live streams.
     pub streams: TaskTracker,
+    /// What is counted.
+    pub metrics: Metrics,
     ready: AtomicBool,
 }
 
@@ -57,6 +63,7 @@ impl Shared {
     pub fn new(
         config: Config,
         store: Arc<dyn Store>,
+        reserved: ReservedHandles,
         clock: Arc<dyn Clock>,
         sigchains: Option<Arc<Sigchains>>,
     ) -> Self {
@@ -67,6 +74,7 @@ impl Shared {
         Self {
             config,
             store,
+            reserved,
             directory,
             push,
             limits,
@@ -75,6 +83,7 @@ impl Shared {
             clock,
             shutdown,
             streams,
+            metrics: Metrics::default(),
             ready: AtomicBool::new(true),
         }
     }
@@ -92,6 +101,12 @@ impl Shared {
     /// Whether new requests are welcome: not while the server shuts down.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
+    }
+
+    /// Takes notice that an account was banned or deleted, or that its handle went to another key. Its live streams end.
+    pub fn holder_changed(&self, account: AccountId, handle: &Handle) {
+        self.directory.forget(handle);
+        self.push.wake(account);
     }
 
     /// From now on `GET /v1/readyz` sends new requests elsewhere.

@@ -52,7 +52,7 @@ enum Command {
     /// Put a backup in the place of the database, with a new epoch. The server must not run.
     Restore(restore::Restore),
     /// Check the settings and what they name, and show them without secrets.
-    CheckConfig(check_config::CheckConfig),
+    CheckConfig(Box<check_config::CheckConfig>),
     /// Ask a running server whether it is ready.
     Healthcheck(healthcheck::Healthcheck),
     /// Look after the accounts of a server, which may be running.

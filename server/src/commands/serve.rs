@@ -16,7 +16,10 @@ pub(super) fn serve(config: Config) -> ExitCode {
     let started = config
         .check()
         .map_err(Failure::usage)
-        .and_then(|()| log::start(config.log_format).map_err(Failure::usage))
+        .and_then(|()| {
+            log::start_with(config.log_format, config.operations.log_filter_file.as_deref(), "info")
+                .map_err(Failure::usage)
+        })
         .and_then(|()| tokio::runtime::Runtime::new().map_err(Failure::failed));
     match started.and_then(|runtime| runtime.block_on(until_told_to_stop(config))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,7 +37,9 @@ async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
     let shutdown =
         told_to_stop().map_err(|error| Failure::failed(format!("cannot listen to signals: {error}")))?;
     run(listener, config, shutdown).await.map_err(|error| match error {
-        StartError::Database(OpenError::NewerSchema { .. }) => Failure::usage(error),
+        StartError::Database(OpenError::NewerSchema { .. }) | StartError::ReservedHandles(_) => {
+            Failure::usage(error)
+        }
         _ => Failure::failed(error),
     })?;
     tracing::info!("stopped");

@@ -44,6 +44,7 @@ pub async fn inbox(
     let limit = PageLimit { items: limit, bytes: MAX_PAGE_BYTES };
     let page = state.store.page_after(inbox, since, limit).await?;
 
+    state.metrics.delivered_by_page(page.len());
     let next = page.last().map_or(since, |item| item.seq);
     let mut body = br#"{"items":"#.to_vec();
     items::write(&mut body, &page);

@@ -10,8 +10,14 @@ const AROUND: usize = 80;
 
 /// Writes `[{"seq":..,"envelope":..,"created_at":".."},...]` behind what `json` holds.
 pub(super) fn write(json: &mut Vec<u8>, items: &[StoredMessage]) {
-    json.reserve(items.iter().map(|item| item.envelope.len() + AROUND).sum());
     json.push(b'[');
+    write_list(json, items);
+    json.push(b']');
+}
+
+/// The same without the brackets, as a part of a longer list.
+pub(crate) fn write_list(json: &mut Vec<u8>, items: &[StoredMessage]) {
+    json.reserve(items.iter().map(|item| item.envelope.len() + AROUND).sum());
     for (place, item) in items.iter().enumerate() {
         if place > 0 {
             json.push(b',');
@@ -21,5 +27,4 @@ pub(super) fn write(json: &mut Vec<u8>, items: &[StoredMessage]) {
         json.extend_from_slice(&item.envelope);
         let _ = write!(json, r#","created_at":"{}"}}"#, item.created_at);
     }
-    json.push(b']');
 }

@@ -125,10 +125,11 @@ async fn greet_and_follow(
         hello = timeout(HELLO_TIMEOUT, first_frame(socket)) => hello.map_err(|_| Unauthorized)??,
         () = state.shutdown.cancelled() => return Err(going_away()),
     };
+    let changes = state.directory.changes();
     let holder = authenticate(state, handle, &hello).await?;
     // Before the first page is read, so that nothing falls between page and wait.
     let waiting = state.push.wait_for(holder.id);
-    Stream { state, handle, holder, cursor: hello.since, socket, heard: true }.follow(waiting).await
+    Stream { state, handle, holder, changes, cursor: hello.since, socket, heard: true }.follow(waiting).await
 }
 
 async fn first_frame(socket: &mut WebSocket) -> Result<LiveHello, End> {
@@ -161,6 +162,8 @@ struct Stream<'a> {
     state: &'a AppState,
     handle: &'a Handle,
     holder: Holder,
+    /// How many holders had changed before this one was looked up.
+    changes: u64,
     cursor: u64,
     socket: &'a mut WebSocket,
     /// Whether the client was heard since the last ping.
@@ -175,10 +178,19 @@ impl Stream<'_> {
         let mut reread = Instant::now() + reread_after();
         loop {
             tokio::select! {
-                () = waiting.woken() => self.send_what_is_new().await?,
+                () = waiting.woken() => {
+                    // Whoever changes a holder tells the directory first, and then wakes the streams.
+                    let changes = self.state.directory.changes();
+                    if changes != std::mem::replace(&mut self.changes, changes) {
+                        let now = self.state.directory.holder_now(self.handle).await?;
+                        self.check_holder(now)?;
+                    }
+                    self.send_what_is_new().await?;
+                }
                 () = tokio::time::sleep_until(reread) => {
                     reread = Instant::now() + reread_after();
-                    self.check_holder().await?;
+                    let now = self.state.directory.holder_now(self.handle).await?;
+                    self.check_holder(now)?;
                     self.send_what_is_new().await?;
                 }
                 _ = ping.tick() => self.ping().await?,
@@ -198,6 +210,7 @@ impl Stream<'_> {
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
             let full = page.len() as u64 == FRAME.items || bytes > FRAME.bytes / 2;
             self.send_items(&page).await?;
+            self.state.metrics.delivered_live(page.len());
             self.cursor = last;
             // A page that had room to spare was the last.
             if !full {
@@ -222,8 +235,7 @@ impl Stream<'_> {
     }
 
     /// Ends the stream when the handle has gone or belongs to another key.
-    async fn check_holder(&mut self) -> Result<(), End> {
-        let now = self.state.directory.holder_now(self.handle).await?;
+    fn check_holder(&self, now: Option<Holder>) -> Result<(), End> {
         if now == Some(self.holder) { Ok(()) } else { Err(Unauthorized.into()) }
     }
 

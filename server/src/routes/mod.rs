@@ -2,8 +2,11 @@
 
 pub mod by_primary;
 pub mod config;
+pub mod delete_account;
+pub mod export;
 pub mod healthz;
 pub mod inbox;
+pub(crate) mod items;
 pub mod live;
 pub mod log;
 pub mod lookup;
@@ -15,5 +18,3 @@ pub mod register;
 pub mod send_message;
 pub mod sigchains;
 pub mod webfinger;
-
-mod items;

@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
 use kez_core::problem::{Problem, ProblemCode};
-use kez_core::registration::HandleRegistration;
+use kez_core::registration::{HandleRegistration, RegistrationRefused};
 use kez_core::signed::{Signed, Verified};
+use kez_core::time::Timestamp;
 
 use crate::body::JsonBody;
 use crate::error::ApiError;
@@ -60,12 +61,32 @@ async fn claim(
     text: String,
 ) -> Result<Account, ApiError> {
     let now = state.now();
-    let handle = registration.check(&state.config.server, now)?;
-    let primary = registration.primary().primary();
     let taken = |code: ProblemCode| Err(ApiError::new(code, code.title()));
+    let handle = match registration.check(&state.config.server, now) {
+        // What is kept back on this server is so whatever the age of the claim.
+        Err(RegistrationRefused::Stale) if is_kept_back(state, registration, now).await? => {
+            return taken(ProblemCode::ReservedHandle);
+        }
+        checked => checked?,
+    };
+    if state.reserved.contains(&handle) {
+        return taken(ProblemCode::ReservedHandle);
+    }
+    let primary = registration.primary().primary();
     match state.store.claim_handle(Claim { handle, primary, registration: text, now }).await? {
         ClaimOutcome::Stands(account) => Ok(account),
         ClaimOutcome::HandleTaken => taken(ProblemCode::HandleTaken),
         ClaimOutcome::PrimaryTaken => taken(ProblemCode::PrimaryTaken),
+        ClaimOutcome::HandleReserved => taken(ProblemCode::ReservedHandle),
     }
+}
+
+/// Whether the operator or a deletion keeps the handle back.
+async fn is_kept_back(
+    state: &AppState,
+    registration: &Verified<HandleRegistration>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let Ok(handle) = registration.handle().parse::<Handle>() else { return Ok(false) };
+    Ok(state.reserved.contains(&handle) || state.store.handle_state(handle).await?.is_reserved(now))
 }

@@ -4,6 +4,8 @@
 pub mod chains;
 mod failure;
 mod migrations;
+pub mod moderation;
+mod moderation_sql;
 mod open;
 pub mod operations;
 pub mod postgres;
@@ -18,6 +20,7 @@ use kez_core::caller_auth::Nonce;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
+use moderation::Moderation;
 use operations::Operations;
 
 pub use chains::Chains;
@@ -27,14 +30,14 @@ pub use open::{OpenError, open, pending_migrations};
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The one source of truth of a server. Whatever a method acknowledges is durable.
-pub trait Store: Chains + Operations + Send + Sync + 'static {
+pub trait Store: Chains + Moderation + Operations + Send + Sync + 'static {
     /// Gives a handle to a key, when both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
 
-    /// The account that holds the handle.
+    /// The account that holds the handle, unless it is banned.
     fn lookup<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Account>>;
 
-    /// The account that the key holds.
+    /// The account that the key holds, unless it is banned.
     fn lookup_primary<'a>(&'a self, primary: &'a Primary) -> Answer<'a, Option<Account>>;
 
     /// Puts an envelope at the end of an inbox, unless the same bytes stand there already. Sequence numbers of one
@@ -102,6 +105,8 @@ pub enum ClaimOutcome {
     HandleTaken,
     /// The key holds another handle.
     PrimaryTaken,
+    /// The handle is kept back.
+    HandleReserved,
 }
 
 /// An envelope for an inbox.

@@ -1,11 +1,37 @@
 //! What an operator asks of the store.
 
+use prometheus_client::metrics::histogram::Histogram;
+
 use super::Answer;
 
 /// Looking after a server.
 pub trait Operations {
     /// How much there is. Counts every row, so it takes a while on a large database.
     fn stats(&self) -> Answer<'_, Stats>;
+
+    /// How large it is, quickly.
+    fn extent(&self) -> Answer<'_, Extent>;
+
+    /// How the writers are doing.
+    fn vitals(&self) -> Vitals;
+}
+
+/// How large a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Accounts, each with its handle.
+    pub handles: u64,
+    /// Bytes of the database, with indexes and free pages.
+    pub database_bytes: u64,
+}
+
+/// How the writers of this process are doing.
+#[derive(Clone, Debug)]
+pub struct Vitals {
+    /// Writes that wait for their transaction.
+    pub queued: u64,
+    /// How long durable commits took, in seconds.
+    pub commits: Histogram,
 }
 
 /// How much there is.

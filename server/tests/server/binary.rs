@@ -18,6 +18,8 @@ use crate::support::{Person, Reply, second_connection};
 pub(crate) struct Binary {
     child: Child,
     pub(crate) endpoint: Endpoint,
+    /// Where monitors ask.
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// Where a server listens, whether it runs at the moment or not.
@@ -50,16 +52,20 @@ impl Binary {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut metrics = None;
         let address = loop {
             let line = lines.next_line().await.unwrap().unwrap();
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if line["message"] == "listening for monitors" {
+                metrics = Some(line["address"].as_str().unwrap().parse().unwrap());
+            }
             if line["message"] == "listening" {
                 break line["address"].as_str().unwrap().parse().unwrap();
             }
         };
         // The pipe must not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, endpoint: Endpoint { address, http: reqwest::Client::new() } }
+        Self { child, metrics, endpoint: Endpoint { address, http: reqwest::Client::new() } }
     }
 
     /// Pulls the plug.

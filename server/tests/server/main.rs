@@ -1,5 +1,6 @@
 //! The server from outside: every test speaks HTTP to a real listener, or runs the real binary.
 
+mod account;
 mod attacks;
 mod binary;
 mod commands;
@@ -11,6 +12,8 @@ mod live;
 mod log;
 mod lookup;
 mod messages;
+mod metrics;
+mod moderation;
 mod openapi;
 mod postgres;
 mod register;

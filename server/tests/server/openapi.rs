@@ -5,10 +5,12 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The routes as people know them. The document is made from the router's own list, so this is what both must say.
-const ROUTES: [(&str, &str); 16] = [
+const ROUTES: [(&str, &str); 18] = [
+    ("delete", "/v1/u/{handle}"),
     ("get", "/.well-known/webfinger"),
     ("get", "/v1/by-primary/{primary}"),
     ("get", "/v1/config"),
+    ("get", "/v1/export"),
     ("get", "/v1/healthz"),
     ("get", "/v1/inbox/{handle}"),
     ("get", "/v1/inbox/{handle}/live"),

@@ -99,8 +99,12 @@ impl TestServer {
     }
 
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(&["--limits", "off"]).await
+    }
+
+    pub(crate) async fn restart_with(self, flags: &[&str]) -> Self {
         let directory = self.stop().await;
-        Self::start_in(directory, &["--limits", "off"]).await
+        Self::start_in(directory, flags).await
     }
 
     pub(crate) fn db(&self) -> std::path::PathBuf {
@@ -134,6 +138,17 @@ impl TestServer {
 
     pub(crate) async fn send(&self, to: &Person, envelope: &str) -> Reply {
         self.post("/v1/messages", message(&to.handle, envelope)).await
+    }
+
+    /// A request that its caller signs.
+    pub(crate) async fn signed(&self, caller: &Person, method: &str, target: &str, body: String) -> Reply {
+        let header = caller.signs(method, target, body.as_bytes(), self.now());
+        self.with_header(method, target, body, &header).await
+    }
+
+    pub(crate) async fn with_header(&self, method: &str, target: &str, body: String, header: &str) -> Reply {
+        let request = self.http.request(method.parse().unwrap(), self.url(target));
+        Reply::of(request.header(inbox_auth::HEADER, header).body(body)).await
     }
 
     /// Reads a page the way its owner does.
@@ -311,6 +326,12 @@ impl Person {
     /// The first frame of a live stream.
     pub(crate) fn hello(&self, since: u64, now: Timestamp) -> String {
         self.hello_for(&server_name(), &live_target(&self.handle, since), since, now)
+    }
+
+    /// The header of section 8 for one request.
+    pub(crate) fn signs(&self, method: &str, target: &str, body: &[u8], now: Timestamp) -> String {
+        let request = CallerRequest { server: &server_name(), method, target, body };
+        caller_auth::header(&self.keys, &self.handle, &request, now, &mut rng())
     }
 
     pub(crate) fn hello_for(&self, server: &ServerName, target: &str, since: u64, now: Timestamp) -> String {

@@ -1,5 +1,6 @@
 //! `kez-chat-server admin ...`: looking after a server through its database, whether it runs or not.
 
+mod handle;
 mod stats;
 
 use std::process::ExitCode;
@@ -11,6 +12,9 @@ use super::report;
 /// What can be looked after.
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
+    /// Look after handles and who holds them.
+    #[command(subcommand)]
+    Handle(handle::AdminHandle),
     /// How much there is.
     Stats(stats::Stats),
 }
@@ -18,6 +22,7 @@ pub(super) enum Admin {
 impl Admin {
     pub(super) fn run(self) -> ExitCode {
         match self {
+            Self::Handle(command) => command.run(),
             Self::Stats(command) => report::perform(command.output, command.run()),
         }
     }

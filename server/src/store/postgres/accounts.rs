@@ -5,19 +5,20 @@ use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use sqlx::postgres::PgConnection;
 
+use super::moderation::first_seq;
 use super::pool::Pool;
 use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
 
 pub(super) async fn lookup(pool: &Pool, handle: &Handle) -> Result<Option<Account>, StoreError> {
-    const SQL: &str =
-        "SELECT id, handle, primary_key, registration, registered_at FROM accounts WHERE handle = $1";
+    const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
+         WHERE handle = $1 AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
     account(pool, SQL, handle.as_str().to_owned()).await
 }
 
 pub(super) async fn lookup_primary(pool: &Pool, primary: &Primary) -> Result<Option<Account>, StoreError> {
-    const SQL: &str =
-        "SELECT id, handle, primary_key, registration, registered_at FROM accounts WHERE primary_key = $1";
+    const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
+         WHERE primary_key = $1 AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
     account(pool, SQL, primary.to_string()).await
 }
 
@@ -37,8 +38,11 @@ async fn account(pool: &Pool, sql: &'static str, wanted: String) -> Result<Optio
 pub(super) async fn claim(pool: &Pool, claim: Claim) -> Result<ClaimOutcome, StoreError> {
     pool.write(|connection| {
         async move {
-            match insert(connection, &claim).await? {
-                Some(account) => Ok(ClaimOutcome::Stands(account)),
+            let Some(last_seq) = first_seq(connection, &claim.handle, claim.now).await? else {
+                return Ok(ClaimOutcome::HandleReserved);
+            };
+            match insert(connection, &claim, last_seq).await? {
+                Some(account) => release_reservation(connection, account).await.map(ClaimOutcome::Stands),
                 None => compare(connection, &claim).await,
             }
         }
@@ -47,16 +51,21 @@ pub(super) async fn claim(pool: &Pool, claim: Claim) -> Result<ClaimOutcome, Sto
     .await
 }
 
-async fn insert(connection: &mut PgConnection, claim: &Claim) -> Result<Option<Account>, StoreError> {
+async fn insert(
+    connection: &mut PgConnection,
+    claim: &Claim,
+    last_seq: i64,
+) -> Result<Option<Account>, StoreError> {
     const SQL: &str = "WITH account AS ( \
             INSERT INTO accounts (handle, primary_key, registration, registered_at) \
             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id) \
-        INSERT INTO inboxes (account, last_seq) SELECT id, 0 FROM account RETURNING account";
+        INSERT INTO inboxes (account, last_seq) SELECT id, $5 FROM account RETURNING account";
     let id: Option<i64> = sqlx::query_scalar(SQL)
         .bind(claim.handle.as_str())
         .bind(claim.primary.to_string())
         .bind(&claim.registration)
         .bind(claim.now.unix().cast_signed())
+        .bind(last_seq)
         .fetch_optional(connection)
         .await?;
     Ok(id.map(|id| Account {
@@ -66,6 +75,17 @@ async fn insert(connection: &mut PgConnection, claim: &Claim) -> Result<Option<A
         registration: claim.registration.clone(),
         registered_at: claim.now,
     }))
+}
+
+/// Lets go of what kept the handle back until lately. Somebody who was deleted while this claim waited for the unique
+/// index has only now left their reservation; then the claim comes to nothing.
+async fn release_reservation(connection: &mut PgConnection, account: Account) -> Result<Account, StoreError> {
+    const SQL: &str = "DELETE FROM reserved_handles WHERE handle = $1";
+    if first_seq(connection, &account.handle, account.registered_at).await?.is_none() {
+        return Err(StoreError::Busy);
+    }
+    sqlx::query(SQL).bind(account.handle.as_str()).execute(connection).await?;
+    Ok(account)
 }
 
 async fn compare(connection: &mut PgConnection, claim: &Claim) -> Result<ClaimOutcome, StoreError> {

@@ -2,8 +2,11 @@
 //! transaction on a connection that it keeps, and answers only then: so messages for one inbox are stored in the order
 //! in which they came, and several commits are under way at once.
 
+use std::time::Instant;
+
 use kez_core::caller_auth::Nonce;
 use kez_core::time::Timestamp;
+use prometheus_client::metrics::histogram::Histogram;
 use sqlx::Connection;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, Postgres};
@@ -15,6 +18,8 @@ use super::append::{HashedMessage, append_all};
 use super::batch::{Batch, Job, Outcomes, Pending};
 use super::nonces::{UsedNonce, forget_old, use_all};
 use super::pool::{Pool, within_patience};
+use crate::metrics;
+use crate::store::operations::Vitals;
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
 /// How many writes may wait in each lane. Beyond that callers are told to come back.
@@ -27,20 +32,27 @@ pub(super) struct Lanes {
     queues: Vec<mpsc::Sender<Job>>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    commits: Histogram,
 }
 
 impl Lanes {
     pub(super) fn start(pool: &Pool, number: usize) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let commits = metrics::seconds();
         let start = |_| {
             let (queue, jobs) = mpsc::channel(QUEUE);
-            let lane = Lane { pool: pool.clone(), connection: None, forgotten: Timestamp::from_unix(0) };
+            let lane = Lane {
+                pool: pool.clone(),
+                connection: None,
+                forgotten: Timestamp::from_unix(0),
+                commits: commits.clone(),
+            };
             tasks.spawn(lane.run(jobs, stop.clone()));
             queue
         };
         let queues = (0..number.max(1)).map(start).collect();
         tasks.close();
-        Self { queues, stop, tasks }
+        Self { queues, stop, tasks, commits }
     }
 
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
@@ -62,6 +74,12 @@ impl Lanes {
     /// Whether there is room in every queue.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.queues.iter().try_for_each(|queue| queue.try_reserve().map(drop).map_err(refused))
+    }
+
+    /// How they are doing.
+    pub(super) fn vitals(&self) -> Vitals {
+        let queued: usize = self.queues.iter().map(|queue| queue.max_capacity() - queue.capacity()).sum();
+        Vitals { queued: queued as u64, commits: self.commits.clone() }
     }
 
     /// Lets the lanes finish what is queued.
@@ -95,6 +113,7 @@ struct Lane {
     pool: Pool,
     connection: Option<PoolConnection<Postgres>>,
     forgotten: Timestamp,
+    commits: Histogram,
 }
 
 /// A transaction that failed.
@@ -125,6 +144,7 @@ impl Lane {
     /// messages that were stored after all are then found. A nonce would be found too, and its caller be refused, so
     /// that caller is asked to come back instead.
     async fn store(&mut self, mut batch: Batch) -> Result<(), StoreError> {
+        let start = Instant::now();
         let mut result = self.transaction(&batch).await;
         if let Err(Failed { error: error @ StoreError::Unreachable(_), in_doubt }) = &result {
             if *in_doubt {
@@ -134,6 +154,7 @@ impl Lane {
         }
         match result {
             Ok(outcomes) => {
+                self.commits.observe(start.elapsed().as_secs_f64());
                 batch.succeed(outcomes);
                 Ok(())
             }

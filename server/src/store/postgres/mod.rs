@@ -10,6 +10,7 @@ mod chains;
 mod dialect;
 mod failure;
 mod lanes;
+mod moderation;
 mod nonces;
 mod operations;
 mod page;

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
-use crate::store::operations::{Operations, Stats};
+use crate::store::operations::{Extent, Operations, Stats, Vitals};
 use crate::store::row::unsigned;
 use crate::store::{Answer, StoreError};
 
@@ -12,6 +12,20 @@ impl Operations for PostgresStore {
     fn stats(&self) -> Answer<'_, Stats> {
         self.pool.read(|connection| stats(connection).boxed()).boxed()
     }
+
+    fn extent(&self) -> Answer<'_, Extent> {
+        self.pool.read(|connection| extent(connection).boxed()).boxed()
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.lanes.vitals()
+    }
+}
+
+async fn extent(connection: &mut PgConnection) -> Result<Extent, StoreError> {
+    const SQL: &str = "SELECT (SELECT count(*) FROM accounts), pg_database_size(current_database())";
+    let (handles, bytes) = sqlx::query_as(SQL).fetch_one(connection).await?;
+    Ok(Extent { handles: unsigned(handles)?, database_bytes: unsigned(bytes)? })
 }
 
 async fn stats(connection: &mut PgConnection) -> Result<Stats, StoreError> {

@@ -2,6 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::moderation::first_seq;
 use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
 
@@ -18,7 +19,10 @@ pub(super) async fn claim_handle(
         .await?;
     match holder {
         Some(holder) => compare(holder.try_into()?, &claim),
-        None => insert(connection, claim).await.map(ClaimOutcome::Stands),
+        None => match first_seq(connection, &claim.handle, claim.now).await? {
+            Some(last_seq) => insert(connection, claim, last_seq).await.map(ClaimOutcome::Stands),
+            None => Ok(ClaimOutcome::HandleReserved),
+        },
     }
 }
 
@@ -32,10 +36,15 @@ fn compare(holder: Account, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
     })
 }
 
-async fn insert(connection: &mut SqliteConnection, claim: Claim) -> Result<Account, StoreError> {
+async fn insert(
+    connection: &mut SqliteConnection,
+    claim: Claim,
+    last_seq: i64,
+) -> Result<Account, StoreError> {
     const ACCOUNT: &str = "INSERT INTO accounts (handle, primary_key, registration, registered_at) \
                            VALUES (?1, ?2, ?3, ?4) RETURNING id";
-    const INBOX: &str = "INSERT INTO inboxes (account, last_seq) VALUES (?1, 0)";
+    const INBOX: &str = "INSERT INTO inboxes (account, last_seq) VALUES (?1, ?2)";
+    const REST: &str = "DELETE FROM reserved_handles WHERE handle = ?1";
     let id: i64 = sqlx::query_scalar(ACCOUNT)
         .bind(claim.handle.as_str())
         .bind(claim.primary.to_string())
@@ -43,7 +52,8 @@ async fn insert(connection: &mut SqliteConnection, claim: Claim) -> Result<Accou
         .bind(claim.now.unix().cast_signed())
         .fetch_one(&mut *connection)
         .await?;
-    sqlx::query(INBOX).bind(id).execute(connection).await?;
+    sqlx::query(INBOX).bind(id).bind(last_seq).execute(&mut *connection).await?;
+    sqlx::query(REST).bind(claim.handle.as_str()).execute(connection).await?;
     Ok(Account {
         id: AccountId(id),
         handle: claim.handle,

@@ -11,6 +11,7 @@ mod claim;
 mod dialect;
 mod failure;
 mod job;
+mod moderation;
 mod nonces;
 mod operations;
 mod reader;

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
-use crate::store::operations::{Operations, Stats};
+use crate::store::operations::{Extent, Operations, Stats, Vitals};
 use crate::store::row::unsigned;
 use crate::store::{Answer, StoreError};
 
@@ -12,6 +12,21 @@ impl Operations for SqliteStore {
     fn stats(&self) -> Answer<'_, Stats> {
         self.readers.read(|connection| stats(connection).boxed()).boxed()
     }
+
+    fn extent(&self) -> Answer<'_, Extent> {
+        self.readers.read(|connection| extent(connection).boxed()).boxed()
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.writer.vitals()
+    }
+}
+
+async fn extent(connection: &mut SqliteConnection) -> Result<Extent, StoreError> {
+    const SQL: &str = "SELECT (SELECT count(*) FROM accounts), page_count * page_size \
+                       FROM pragma_page_count(), pragma_page_size()";
+    let (handles, bytes) = sqlx::query_as(SQL).fetch_one(connection).await?;
+    Ok(Extent { handles: unsigned(handles)?, database_bytes: unsigned(bytes)? })
 }
 
 async fn stats(connection: &mut SqliteConnection) -> Result<Stats, StoreError> {

@@ -16,7 +16,9 @@
 //! What it returns reaches the caller when the transaction is durable.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use prometheus_client::metrics::histogram::Histogram;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,8 @@ use tokio_util::task::TaskTracker;
 use super::append::{Counters, HashedMessage, append_all};
 use super::checkpoint::Checkpoints;
 use super::job::{Batch, Job, Reply, WriteOnce};
+use crate::metrics;
+use crate::store::operations::Vitals;
 use crate::store::{Answer, Appended, NewMessage, StoreError};
 
 /// How many writes may wait. Beyond that callers are told to come back.
@@ -35,6 +39,7 @@ pub(super) struct Writer {
     queue: mpsc::Sender<Job>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    commits: Histogram,
 }
 
 impl Writer {
@@ -44,10 +49,12 @@ impl Writer {
         // Held while a transaction runs, so that a checkpoint that must not be overtaken can keep the writer out.
         let turn = Arc::new(Mutex::new(()));
         let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, stop.clone());
-        let task = Task { connection, counters: Counters::default(), turn, checkpoints };
+        let commits = metrics::seconds();
+        let task =
+            Task { connection, counters: Counters::default(), turn, checkpoints, commits: commits.clone() };
         tasks.spawn(task.run(jobs, stop.clone()));
         tasks.close();
-        Self { queue, stop, tasks }
+        Self { queue, stop, tasks, commits }
     }
 
     /// Puts an envelope at the end of its inbox.
@@ -68,6 +75,12 @@ impl Writer {
     /// Whether there is a writer, and room in its queue.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.queue.try_reserve().map(|_| ()).map_err(refused)
+    }
+
+    /// How it is doing.
+    pub(super) fn vitals(&self) -> Vitals {
+        let queued = self.queue.max_capacity() - self.queue.capacity();
+        Vitals { queued: queued as u64, commits: self.commits.clone() }
     }
 
     /// Lets the writer finish what is queued.
@@ -96,6 +109,7 @@ struct Task {
     counters: Counters,
     turn: Arc<Mutex<()>>,
     checkpoints: Checkpoints,
+    commits: Histogram,
 }
 
 impl Task {
@@ -117,8 +131,10 @@ impl Task {
     }
 
     async fn commit(&mut self, mut batch: Batch) -> Result<(), StoreError> {
+        let start = Instant::now();
         match self.transaction(&mut batch).await {
             Ok(appended) => {
+                self.commits.observe(start.elapsed().as_secs_f64());
                 self.checkpoints.written(batch.bytes);
                 batch.succeed(appended);
                 Ok(())

@@ -1,0 +1,49 @@
+//! `kez-chat-server admin handle ban HANDLE` and `unban HANDLE`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::OneHandle;
+use crate::commands::{Failure, Report};
+use crate::store::moderation;
+
+/// Puts an account out of use.
+#[derive(Debug, Args)]
+pub(in crate::commands) struct Ban {
+    #[command(flatten)]
+    pub(super) handle: OneHandle,
+    /// Why, for the next operator; nobody else is told.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    reason: String,
+}
+
+impl Ban {
+    pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
+        let Self { handle, reason } = self;
+        let banned =
+            handle.with_store(|store, name, at| store.ban(name, moderation::Ban { at, reason })).await?;
+        if !banned {
+            return Err(handle.nobody());
+        }
+        let name = &handle.handle;
+        Ok(Report::new(format!("{name} is banned"), json!({ "handle": name, "state": "banned" })))
+    }
+}
+
+/// Takes a ban back.
+#[derive(Debug, Args)]
+pub(in crate::commands) struct Unban {
+    #[command(flatten)]
+    pub(super) handle: OneHandle,
+}
+
+impl Unban {
+    pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
+        let unbanned = self.handle.with_store(|store, handle, now| store.unban(handle, now)).await?;
+        let name = &self.handle.handle;
+        if !unbanned {
+            return Err(Failure::no(format!("{name} is not banned")));
+        }
+        Ok(Report::new(format!("{name} is in use again"), json!({ "handle": name, "state": "held" })))
+    }
+}

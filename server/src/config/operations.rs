@@ -1,0 +1,81 @@
+//! What an operator decides about a server's running.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use kez_core::time::Timestamp;
+
+/// The flags of operation.
+#[derive(Args, Clone, Debug)]
+pub struct OperationsConfig {
+    /// How long messages are kept: "forever", or a time such as 30d or 12h, at least an hour.
+    #[arg(long, env = "KEZ_CHAT_RETENTION", default_value = "forever", value_name = "TIME|forever")]
+    pub retention: Retention,
+
+    /// The address and port of the metrics for Prometheus, at /metrics; unset, there are none. They tell how much goes
+    /// on here, so let only your monitor reach it.
+    #[arg(long, env = "KEZ_CHAT_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+
+    /// A file with what is logged, in the form of RUST_LOG, which it replaces. Read again on SIGHUP.
+    #[arg(long, env = "KEZ_CHAT_LOG_FILTER_FILE", value_name = "FILE")]
+    pub log_filter_file: Option<PathBuf>,
+
+    /// A file with further handles that nobody may claim, one a line; # begins a comment. Read again on SIGHUP.
+    #[arg(long, env = "KEZ_CHAT_RESERVED_HANDLES_FILE", value_name = "FILE")]
+    pub reserved_handles_file: Option<PathBuf>,
+}
+
+/// How long messages are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// Until their account is deleted.
+    Forever,
+    /// So long.
+    For(Duration),
+}
+
+impl Retention {
+    /// What was stored before this time is to be deleted.
+    pub fn cutoff(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Forever => None,
+            Self::For(time) => Some(Timestamp::from_unix(now.unix().saturating_sub(time.as_secs()))),
+        }
+    }
+}
+
+impl FromStr for Retention {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const SHORTEST: Duration = Duration::from_secs(60 * 60);
+        if text == "forever" {
+            return Ok(Self::Forever);
+        }
+        let time = humantime::parse_duration(text).ok().filter(|time| *time >= SHORTEST);
+        time.map(Self::For).ok_or("a retention is \"forever\", or a time from 1h up, such as 30d")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retention_is_a_time_or_forever() {
+        let now = Timestamp::from_unix(1_000_000);
+        let cutoff = |text: &str| {
+            text.parse::<Retention>().map(|retention| retention.cutoff(now).map(Timestamp::unix))
+        };
+        assert_eq!(cutoff("forever"), Ok(None));
+        assert_eq!(cutoff("1d"), Ok(Some(1_000_000 - 86_400)));
+        assert_eq!(cutoff("100y"), Ok(Some(0)));
+        for bad in ["", "0", "30", "10m", "-1d", "never"] {
+            assert!(cutoff(bad).is_err(), "{bad}");
+        }
+    }
+}

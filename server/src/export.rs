@@ -1,0 +1,75 @@
+//! Everything that is stored for an account, as one JSON object, written page by page.
+//!
+//! ```text
+//! {"type":"kez.chat.export","version":1,"server":"kez.lat","exported_at":"...",
+//!  "account":{"handle":"...","primary":"...","registered_at":"...","registration":{...}},
+//!  "inbox":{"epoch":"...","items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
+//! ```
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use futures::{Stream, stream};
+use kez_core::handle::ServerName;
+use kez_core::time::Timestamp;
+use serde_json::json;
+
+use crate::routes::items;
+use crate::store::{Account, AccountId, PageLimit, Store, StoreError};
+
+/// How much is read at once.
+const PAGE: PageLimit = PageLimit { items: 500, bytes: 1024 * 1024 };
+
+/// The parts of the object in order.
+pub fn stream(
+    store: Arc<dyn Store>,
+    server: &ServerName,
+    account: &Account,
+    now: Timestamp,
+) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + use<> {
+    let head = head(&*store, server, account, now);
+    let inbox = account.id;
+    stream::try_unfold(Next::Head(head), move |next| {
+        let store = Arc::clone(&store);
+        async move { next.part(&*store, inbox).await }
+    })
+}
+
+/// What comes next.
+enum Next {
+    Head(String),
+    Items { since: u64 },
+    Nothing,
+}
+
+impl Next {
+    async fn part(self, store: &dyn Store, inbox: AccountId) -> Result<Option<(Bytes, Self)>, StoreError> {
+        let since = match self {
+            Self::Head(head) => return Ok(Some((head.into(), Self::Items { since: 0 }))),
+            Self::Items { since } => since,
+            Self::Nothing => return Ok(None),
+        };
+        let page = store.page_after(inbox, since, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(Some((Bytes::from_static(b"]}}"), Self::Nothing))) };
+        let mut part = Vec::new();
+        if since > 0 {
+            part.push(b',');
+        }
+        items::write_list(&mut part, &page);
+        Ok(Some((part.into(), Self::Items { since: last.seq })))
+    }
+}
+
+/// Everything before the first item.
+fn head(store: &dyn Store, server: &ServerName, account: &Account, now: Timestamp) -> String {
+    let Account { handle, primary, registration, registered_at, .. } = account;
+    let [server, exported_at, epoch] =
+        [json!(server), json!(now), json!(store.epoch())].map(|value| value.to_string());
+    let [handle, primary, registered_at] =
+        [json!(handle), json!(primary), json!(registered_at)].map(|value| value.to_string());
+    format!(
+        "{{\"type\":\"kez.chat.export\",\"version\":1,\"server\":{server},\"exported_at\":{exported_at},\
+         \"account\":{{\"handle\":{handle},\"primary\":{primary},\"registered_at\":{registered_at},\
+         \"registration\":{registration}}},\"inbox\":{{\"epoch\":{epoch},\"items\":["
+    )
+}

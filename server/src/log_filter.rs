@@ -1,0 +1,80 @@
+//! What is logged: `RUST_LOG`, or a file in its form that can be read again while the server runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use tracing_subscriber::EnvFilter;
+
+/// Libraries that write headers or frames at their lowest levels, whatever anybody asks for.
+const HUSHED: [&str; 4] = ["hyper=info", "hyper_util=info", "tungstenite=info", "sqlx=warn"];
+
+/// Where the filter comes from, and how the log is given another one. There is one log in a process.
+static STARTED: OnceLock<Started> = OnceLock::new();
+
+type Replace = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+struct Started {
+    file: Option<PathBuf>,
+    replace: Replace,
+}
+
+/// The filter at the start: the file's where there is one, else `RUST_LOG`'s, else `level`.
+///
+/// # Errors
+/// A sentence that says what cannot be read.
+pub(crate) fn initial(file: Option<&Path>, level: &str) -> Result<EnvFilter, String> {
+    match file {
+        Some(file) => of_file(file),
+        None => {
+            let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| level.to_owned());
+            parse(EnvFilter::DEFAULT_ENV, &wanted)
+        }
+    }
+}
+
+/// Keeps what [`reload`] needs. Only the first log of a process counts.
+pub(crate) fn keep(file: Option<&Path>, replace: Replace) {
+    let _ = STARTED.set(Started { file: file.map(Path::to_owned), replace });
+}
+
+/// Reads the file again, where there is one. What is wrong with it changes nothing.
+///
+/// # Errors
+/// A sentence that says what cannot be read.
+pub fn reload() -> Result<(), String> {
+    match STARTED.get() {
+        Some(Started { file: Some(file), replace }) => replace(of_file(file)?),
+        _ => Ok(()),
+    }
+}
+
+fn of_file(file: &Path) -> Result<EnvFilter, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("--log-filter-file {}: {error}", file.display()))?;
+    parse("--log-filter-file", text.trim())
+}
+
+fn parse(source: &str, wanted: &str) -> Result<EnvFilter, String> {
+    let mut filter =
+        EnvFilter::try_new(wanted).map_err(|error| format!("{source} cannot be read: {error}"))?;
+    for directive in HUSHED {
+        filter = filter.add_directive(directive.parse().map_err(|error| format!("{directive}: {error}"))?);
+    }
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_and_its_mistakes_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("filter");
+        std::fs::write(&file, "warn\n").unwrap();
+        assert!(initial(Some(&file), "info").unwrap().to_string().contains("warn"));
+        std::fs::write(&file, "kez=nonsense").unwrap();
+        assert!(initial(Some(&file), "info").unwrap_err().contains("--log-filter-file"));
+        assert!(initial(Some(Path::new("/nowhere")), "info").unwrap_err().contains("/nowhere"));
+    }
+}

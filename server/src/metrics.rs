@@ -1,0 +1,180 @@
+//! What goes on, as numbers for Prometheus (the OpenMetrics text format). No label holds a handle, a key or an address.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use kez_core::problem::ProblemCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::error::ApiError;
+use crate::routes::not_found;
+use crate::state::AppState;
+
+/// The media type of the text format.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper ends of the buckets of a time, in seconds: from what a fast disk takes up to the time-out of an answer.
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0];
+
+/// A histogram of times.
+pub fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+/// What is counted while the server runs. Counting costs an atomic addition, also where nobody asks.
+pub struct Metrics {
+    requests: Family<Answered, Counter>,
+    request_seconds: Family<Route, Histogram, fn() -> Histogram>,
+    refusals: Family<Refusal, Counter>,
+    delivered: Family<Way, Counter>,
+    by_page: Counter,
+    live: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let delivered = Family::<Way, Counter>::default();
+        let by = |by| delivered.get_or_create_owned(&Way { by });
+        Self {
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(seconds),
+            refusals: Family::default(),
+            by_page: by("page"),
+            live: by("live"),
+            delivered,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refusal {
+    code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Way {
+    by: &'static str,
+}
+
+impl Metrics {
+    /// So many items went out in a page of an inbox.
+    pub fn delivered_by_page(&self, items: usize) {
+        self.by_page.inc_by(items as u64);
+    }
+
+    /// So many items went out on a live stream.
+    pub fn delivered_live(&self, items: usize) {
+        self.live.inc_by(items as u64);
+    }
+}
+
+/// Counts a request and what became of it.
+pub async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (start, method) = (Instant::now(), request.method().to_string());
+    let route = request.extensions().get::<MatchedPath>().map_or("page", MatchedPath::as_str).to_owned();
+    let response = next.run(request).await;
+    let metrics = &state.metrics;
+    if let Some(code) = response.extensions().get::<ProblemCode>() {
+        metrics.refusals.get_or_create(&Refusal { code: code.name() }).inc();
+    }
+    metrics
+        .request_seconds
+        .get_or_create(&Route { route: route.clone() })
+        .observe(start.elapsed().as_secs_f64());
+    let status = response.status().as_u16();
+    metrics.requests.get_or_create(&Answered { route, method, status }).inc();
+    response
+}
+
+/// The one route of the listener for monitors.
+pub fn router(state: AppState) -> Router {
+    let page = Arc::new(Page::new(&state));
+    Router::new()
+        .route("/metrics", get(metrics))
+        .method_not_allowed_fallback(not_found::method_not_allowed)
+        .fallback(not_found::not_found)
+        .with_state((state, page))
+}
+
+async fn metrics(State((state, page)): State<(AppState, Arc<Page>)>) -> Result<Response, ApiError> {
+    page.look(&state).await?;
+    let mut text = String::new();
+    encode(&mut text, &page.registry)
+        .map_err(|error| ApiError::new(ProblemCode::Internal, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
+}
+
+/// The names of everything, and what is looked at when somebody asks.
+struct Page {
+    registry: Registry,
+    handles: Gauge,
+    streams: Gauge,
+    queued: Gauge,
+    database_bytes: Gauge,
+    ready: Gauge,
+}
+
+impl Page {
+    fn new(state: &AppState) -> Self {
+        let metrics = &state.metrics;
+        let mut registry = Registry::with_prefix("kez_chat");
+        registry.register("requests", "Answered requests", metrics.requests.clone());
+        registry.register_with_unit(
+            "request",
+            "From a request's head to the head of its answer",
+            Unit::Seconds,
+            metrics.request_seconds.clone(),
+        );
+        registry.register("refusals", "Refused requests by their code", metrics.refusals.clone());
+        registry.register("delivered_items", "Inbox items that went out", metrics.delivered.clone());
+        let commits = state.store.vitals().commits;
+        registry.register_with_unit("commit", "Durable commits of writes", Unit::Seconds, commits);
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let handles = gauge("handles", "Registered handles");
+        let streams = gauge("live_streams", "Open live streams of this node");
+        let queued = gauge("queued_writes", "Writes that wait for their transaction");
+        let database_bytes = gauge("database_bytes", "Size of the database");
+        let ready = gauge("ready", "1 when the server takes work");
+        Self { registry, handles, streams, queued, database_bytes, ready }
+    }
+
+    async fn look(&self, state: &AppState) -> Result<(), ApiError> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let extent = state.store.extent().await?;
+        self.handles.set(number(extent.handles));
+        self.database_bytes.set(number(extent.database_bytes));
+        self.streams.set(number(state.streams.len() as u64));
+        self.queued.set(number(state.store.vitals().queued));
+        self.ready.set(i64::from(state.is_ready() && state.store.check().await.is_ok()));
+        Ok(())
+    }
+}

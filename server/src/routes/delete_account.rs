@@ -1,0 +1,36 @@
+//! `DELETE /v1/u/{handle}`: its owner deletes an account.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use kez_core::problem::Problem;
+
+use super::path::HandleInPath;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Deletes an account with everything that is stored for it.
+///
+/// The handle stays reserved for twelve months, so that nobody takes its holder's place unnoticed; live streams close
+/// with 4401. What the account has sent lies in the inboxes of others and stays there.
+#[utoipa::path(delete, path = "/v1/u/{handle}", tag = "Account", params(
+    ("handle" = String, Path),
+    ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
+), responses(
+    (status = 204, description = "Deleted, durably"),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 401, description = "unauthorized", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+))]
+pub async fn delete_account(
+    State(state): State<AppState>,
+    HandleInPath(handle): HandleInPath,
+    caller: Caller,
+) -> Result<StatusCode, ApiError> {
+    caller.must_be(&handle)?;
+    let account = caller.holder.id;
+    state.store.delete_account(account, state.now()).await?;
+    state.holder_changed(account, &handle);
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,33 @@
+//! `GET /v1/export`: everything that the server stores for its caller.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use kez_core::inbox_auth::Unauthorized;
+use kez_core::problem::Problem;
+
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::export;
+use crate::state::AppState;
+
+/// Exports an account.
+///
+/// The answer is one JSON object: the account with its signed registration, and every stored envelope as it came.
+#[utoipa::path(get, path = "/v1/export", tag = "Account", params(
+    ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
+), responses(
+    (status = 200, description = "Everything stored for the caller", body = Object),
+    (status = 401, description = "unauthorized", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+))]
+pub async fn export(State(state): State<AppState>, caller: Caller) -> Result<impl IntoResponse, ApiError> {
+    let account = state.store.lookup(&caller.handle).await?.ok_or(Unauthorized)?;
+    let name = format!("attachment; filename=\"kez-chat-{}.json\"", account.handle);
+    let parts = export::stream(state.store.clone(), &state.config.server, &account, state.now());
+    let headers =
+        [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(parts)))
+}

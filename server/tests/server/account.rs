@@ -1,0 +1,115 @@
+//! What the owner of an account may do about all of it: take a copy, and delete it.
+
+use crate::support::{NOW, Person, TestServer};
+
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
+async fn delete(server: &TestServer, caller: &Person, handle: &str) -> crate::support::Reply {
+    server.signed(caller, "DELETE", &format!("/v1/u/{handle}"), String::new()).await
+}
+
+#[tokio::test]
+async fn an_export_holds_everything_stored_for_its_caller() {
+    let server = TestServer::start().await;
+    let [alice, bob] = server.people(["alice", "bob"]).await;
+    let envelopes: Vec<_> = (0..600).map(|n| format!(r#"{{"n":{n} , "é":"\u00e9"}}"#)).collect();
+    for envelope in &envelopes {
+        assert_eq!(server.send(&bob, envelope).await.status, 201);
+    }
+    assert_eq!(server.send(&alice, r#"{"for":"alice"}"#).await.status, 201);
+
+    let export = server.signed(&bob, "GET", "/v1/export", String::new()).await;
+    assert_eq!((export.status, export.header("content-type")), (200, "application/json"));
+    assert!(export.header("content-disposition").contains("kez-chat-bob.json"));
+    let json = export.json();
+    assert_eq!((&json["type"], &json["version"]), (&"kez.chat.export".into(), &1.into()));
+    assert_eq!((&json["server"], &json["account"]["handle"]), (&"kez.lat".into(), &"bob".into()));
+    assert_eq!(json["account"]["primary"], bob.primary());
+    assert_eq!(json["account"]["registration"]["kez"], "handle_registration");
+    let items = json["inbox"]["items"].as_array().unwrap();
+    let seqs: Vec<_> = items.iter().map(|item| item["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (1..=600).collect::<Vec<_>>());
+    assert!(envelopes.iter().all(|envelope| export.body.contains(envelope)), "byte for byte");
+    assert_eq!(json["inbox"]["epoch"], server.inbox(&bob, 0).await.json()["epoch"]);
+    assert!(!export.body.contains("for\":\"alice"));
+
+    let nobody = server.signed(&bob, "GET", "/v1/export", String::new()).await;
+    assert_eq!(nobody.status, 200);
+    server.get("/v1/export").await.refused(401, "unauthorized");
+    let header = bob.signs("GET", "/v1/export", b"", server.now());
+    assert_eq!(server.with_header("GET", "/v1/export", String::new(), &header).await.status, 200);
+    server.with_header("GET", "/v1/export", String::new(), &header).await.refused(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn an_empty_account_has_an_export_too() {
+    let server = TestServer::start().await;
+    let [bob] = server.people(["bob"]).await;
+    let export = server.signed(&bob, "GET", "/v1/export", String::new()).await.json();
+    assert_eq!(export["inbox"]["items"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_deleted_account_leaves_its_tombstone_alone() {
+    let server = TestServer::start().await;
+    let [alice, bob] = server.people(["alice", "bob"]).await;
+    for n in 0..1200 {
+        assert_eq!(server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await.seq(), n + 1);
+    }
+    assert_eq!(server.send(&alice, r#"{"from":"bob"}"#).await.status, 201);
+    let mut live = server.live_as(&bob, 1200).await;
+    live.next().await;
+
+    delete(&server, &alice, "bob").await.refused(401, "unauthorized");
+    delete(&server, &bob, "alice").await.refused(401, "unauthorized");
+    assert_eq!(server.get("/v1/u/bob").await.status, 200);
+    assert_eq!(delete(&server, &bob, "bob").await.status, 204);
+
+    assert_eq!(live.closed().await, 4401);
+    server.get("/v1/u/bob").await.refused(404, "unknown_handle");
+    server.get(&format!("/v1/by-primary/{}", bob.primary())).await.refused(404, "unknown_handle");
+    server.get("/.well-known/webfinger?resource=acct:bob@kez.lat").await.refused(404, "unknown_handle");
+    server.send(&bob, "{}").await.refused(404, "unknown_handle");
+    server.inbox(&bob, 0).await.refused(401, "unauthorized");
+    server.signed(&bob, "GET", "/v1/export", String::new()).await.refused(401, "unauthorized");
+    delete(&server, &bob, "bob").await.refused(401, "unauthorized");
+    assert_eq!(server.inbox(&alice, 0).await.seqs(), [1], "what he sent is in the inboxes of others");
+
+    // Nobody takes his place for a year, not even he himself; his key is free.
+    let other = Person::new("bob");
+    server.register(&other).await.refused(400, "reserved_handle");
+    server.register(&bob).await.refused(400, "reserved_handle");
+    let old = other.registration(server.now());
+    server.clock.set(NOW + 1000);
+    server.post("/v1/register", old).await.refused(400, "reserved_handle");
+    assert_eq!(
+        server.register(&Person { handle: "bobby".parse().unwrap(), keys: bob.keys }).await.status,
+        201
+    );
+    server.clock.set(NOW + YEAR - 1);
+    server.register(&other).await.refused(400, "reserved_handle");
+    server.clock.set(NOW + YEAR);
+    assert_eq!(server.register(&other).await.status, 201);
+    assert_eq!(server.send(&other, "{}").await.seq(), 1201, "no number is used twice");
+    assert_eq!(server.inbox(&other, 0).await.seqs(), [1201]);
+}
+
+#[tokio::test]
+async fn old_messages_are_deleted_and_their_numbers_are_not_used_again() {
+    const DAY: u64 = 24 * 60 * 60;
+    let server = TestServer::start().await;
+    let [bob] = server.people(["bob"]).await;
+    server.clock.set(NOW - 31 * DAY);
+    for n in 0..700 {
+        assert_eq!(server.send(&bob, &format!(r#"{{"old":{n}}}"#)).await.status, 201);
+    }
+    server.clock.set(NOW - 29 * DAY);
+    assert_eq!(server.send(&bob, r#"{"new":1}"#).await.seq(), 701);
+    server.clock.set(NOW);
+
+    let server = server.restart_with(&["--limits", "off", "--retention", "30d"]).await;
+    while server.inbox(&bob, 0).await.seqs() != [701] {}
+    assert_eq!(server.send(&bob, r#"{"new":2}"#).await.seq(), 702);
+    let server = server.restart_with(&["--limits", "off", "--retention", "1d"]).await;
+    while server.inbox(&bob, 0).await.seqs() != [702] {}
+}
