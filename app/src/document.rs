@@ -140,11 +140,13 @@ mod tests {
             handle: "alice".to_owned(),
             fqhn: "alice@kez.lat".to_owned(),
             primary: format!("ed25519:{}", "ab".repeat(32)),
+            history: vec![(1_795_374_000, "Claimed the handle @alice on kez.lat.".to_owned())],
         };
         let html = Profile::render(Some(profile), &assets());
         assert!(html.contains("<title>@alice · KEZ Chat</title>"), "{html}");
         assert!(html.contains("name=\"kez-profile\"") && html.contains("alice@kez.lat"), "{html}");
         assert!(html.contains("href=\"/messages/alice\""), "{html}");
+        assert!(html.contains("Claimed the handle @alice on kez.lat.</li>"), "{html}");
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub struct Profile {
     pub fqhn: String,
     /// `ed25519:<hex>`.
     pub primary: String,
+    /// The history of the key: Unix seconds and one sentence each, the first first.
+    #[serde(default)]
+    pub history: Vec<(u64, String)>,
 }
 
 impl Profile {

@@ -1,8 +1,9 @@
 //! Whole pages from hand-made views: the roles and names that people, screen readers and tests go by.
 
 use kez_client::view::{
-    AccountView, Availability, Connection, ConversationRow, DeliveryState, JoinStep, JoinView, Me,
-    MessageBody, MessageRow, Notice, Preview, RestoreView, ThreadState, ThreadView, View,
+    AccountView, Availability, ChainAlarm, ChainView, Connection, ConversationRow, DeliveryState, HistoryRow,
+    JoinStep, JoinView, Me, MessageBody, MessageRow, Notice, Preview, RestoreView, ThreadState, ThreadView,
+    View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -30,6 +31,7 @@ fn me() -> Me {
         has_passphrase: true,
         phrase: None,
         unreadable: 0,
+        chain: ChainView::default(),
     }
 }
 
@@ -42,6 +44,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
         at,
         missing_before: 0,
         contradicts_chain: false,
+        former_key: None,
         error: None,
     }
 }
@@ -62,6 +65,8 @@ fn thread() -> ThreadView {
         safety_number: Some("01234 56789".to_owned()),
         verified: true,
         key_changed: false,
+        key_change_proven: false,
+        chain_alarm: None,
         refused: None,
     }
 }
@@ -216,6 +221,62 @@ fn the_settings_have_their_sections() {
             "Show recovery phrase</button>",
             "Lock now</button>",
         ],
+    );
+}
+
+#[test]
+fn the_settings_show_the_history_of_the_key_and_what_can_be_done() {
+    let phrase = (1..=24).map(|n| format!("word{n}")).collect();
+    let history = vec![HistoryRow { at: 1_795_374_000, text: "Claimed the handle @alice.".to_owned() }];
+    let chain = ChainView { history, phrase_waits: true, phrase: Some(phrase), ..ChainView::default() };
+    let with =
+        |chain: ChainView| View { account: AccountView::Open(Me { chain, ..me() }), ..View::default() };
+    let html = show("/settings", with(chain.clone()));
+    assert_holds(
+        &html,
+        &[
+            "aria-label=\"Key history\"",
+            "<time datetime=\"2026-11-22T19:00:00Z\">2026-11-22</time> Claimed the handle @alice.",
+            "aria-label=\"Rotation phrase\"",
+            "I have written it down</button>",
+            ">Rotation phrase</label>",
+            "Change key</button>",
+        ],
+    );
+    let html = show("/settings", with(ChainView { phrase_waits: false, phrase: None, ..chain.clone() }));
+    assert!(!html.contains("Show rotation phrase") && html.contains("not kept here any more"), "{html}");
+    let html = show("/settings", with(ChainView::default()));
+    assert!(!html.contains("Change key"), "without a chain there is nothing to change: {html}");
+}
+
+#[test]
+fn what_is_wrong_with_a_key_history_is_said_where_it_matters() {
+    let alarm = Some(ChainAlarm::Shorter);
+    let html = show("/messages/bob", open(Some(ThreadView { chain_alarm: alarm, ..thread() })));
+    assert_holds(
+        &html,
+        &["role=\"alert\"", "The key history of @bob has become shorter", "Dismiss</button>"],
+    );
+    for (chain, says) in [
+        (ChainView { alarm: Some(ChainAlarm::NotMine), ..ChainView::default() }, "It was me</button>"),
+        (ChainView { replaced: true, ..ChainView::default() }, "changed in another browser"),
+        (ChainView { phrase_waits: true, ..ChainView::default() }, "waits to be written down"),
+    ] {
+        let account = AccountView::Open(Me { chain, ..me() });
+        assert_holds(&show("/messages", View { account, ..View::default() }), &[says]);
+    }
+}
+
+#[test]
+fn a_key_change_that_is_proven_is_said_calmly() {
+    let row = MessageRow { body: MessageBody::KeyReplaced, ..row("k", false, 60, DeliveryState::Received) };
+    let html = show("/messages/bob", open(Some(ThreadView { messages: vec![row], ..thread() })));
+    assert_holds(&html, &["@bob has changed the key. The history of the key proves it."]);
+    assert!(!html.contains("<article"), "{html}");
+    let changed = ThreadView { key_changed: true, key_change_proven: true, ..thread() };
+    assert_holds(
+        &show("/messages/bob", open(Some(changed))),
+        &["proves that @bob did that", "Accept new key</button>"],
     );
 }
 

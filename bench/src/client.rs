@@ -7,6 +7,7 @@ use clap::Args;
 use kez_core::envelope::{self, Envelope};
 use kez_core::identity::Peer;
 use kez_core::message::Message;
+use kez_core::sigchain::Heads;
 
 use crate::failure::Failure;
 use crate::people::{chain, people, rng, text_message};
@@ -38,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mut times = Times::default();
     for n in 1..=u64::from(options.messages) {
         let text = text_message(TEXT_BYTES, n);
-        let plaintext = text.to_plaintext(&chain(n));
+        let plaintext = text.to_plaintext(&chain(n), &Heads::new());
         let sealed = envelope::seal(&alice.identity, &to_bob, &plaintext, text.sent_at, &mut rng());
         let json = sealed.map_err(Failure::protocol)?.json;
         let envelope = timed(&mut times.parse, || Envelope::parse(json.as_bytes()));

@@ -14,6 +14,7 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity, Seed};
 use kez_core::message::{Chain, TextMessage};
 use kez_core::registration::HandleRegistration;
+use kez_core::sigchain::Heads;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
 
@@ -72,8 +73,13 @@ impl Person {
 
     fn seal(&self, to: &Person, peer: &Peer, chain: &Chain) -> Result<Sealed, Failure> {
         let text = text_message(TEXT_BYTES, chain.n);
-        let sealed =
-            envelope::seal(&self.identity, peer, &text.to_plaintext(chain), text.sent_at, &mut rng());
+        let sealed = envelope::seal(
+            &self.identity,
+            peer,
+            &text.to_plaintext(chain, &Heads::new()),
+            text.sent_at,
+            &mut rng(),
+        );
         let envelope = RawValue::from_string(sealed.map_err(Failure::protocol)?.json)?;
         let body = serde_json::to_vec(&SendMessage { to: to.handle.to_string(), envelope })?;
         Ok(Sealed { inbox: to.inbox, body: body.into() })

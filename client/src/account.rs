@@ -53,6 +53,12 @@ pub(crate) struct StoredAccount {
     pub(crate) signed_at: u64,
     /// Whether the server has accepted it.
     pub(crate) registered: bool,
+    /// Whether the account came from its words: then others may know more of it than this browser.
+    #[serde(default)]
+    pub(crate) restored: bool,
+    /// The keys that this one has replaced: they only open what was sealed for them.
+    #[serde(default)]
+    pub(crate) former: Vec<StoredSeed>,
 }
 
 /// A seed that can be written to a record, which is sealed before it is stored.

@@ -2,7 +2,9 @@
 
 use kez_core::envelope;
 use kez_core::handle::Handle;
+use kez_core::identity::PublicIdentity;
 use kez_core::message::TextMessage;
+use kez_core::sigchain::{Hash, Heads, SeenHead};
 
 use crate::contacts::ContactId;
 use crate::context::Context;
@@ -74,6 +76,7 @@ impl Session {
             arrival: 0,
             envelope: None,
             chain: None,
+            former_key: None,
         };
         self.add_message(contact, stored, cx);
         self.set_draft(contact, String::new(), cx);
@@ -88,7 +91,7 @@ impl Session {
         }
         let contact = self.contact_for(&handle, cx).ok_or("This person was not found on the server yet.")?;
         match self.contacts.get(contact) {
-            Some(contact) if contact.stored.new_key.is_some() => {
+            Some(contact) if contact.stored.awaits_person() => {
                 Err("Their key has changed. Compare the safety number and accept the new key first.")
             }
             _ => Ok(contact),
@@ -102,7 +105,8 @@ impl Session {
         // As long as a place in a chain can get.
         chain.n = kez_core::canonical_json::MAX_INTEGER;
         chain.prev = chain.prev.or_else(|| "0".repeat(64).parse().ok());
-        let plaintext = message.to_own_copy(contact.stored.key.primary(), &chain);
+        let plaintext =
+            message.to_own_copy(contact.stored.key.primary(), &chain, &longest_heads(&contact.stored.key));
         // Base64 makes four characters of three bytes.
         const ALWAYS_FITS: usize = envelope::MAX_BYTES / 2;
         plaintext.len() < ALWAYS_FITS
@@ -126,6 +130,14 @@ impl Session {
     pub(crate) fn handle_at(&self, text: &str) -> Option<Handle> {
         parse_recipient(text, self.server.as_str()).ok()
     }
+}
+
+/// Heads of two chains, as long as they can get.
+fn longest_heads(key: &PublicIdentity) -> Heads {
+    let longest = SeenHead { length: kez_core::canonical_json::MAX_INTEGER, head: Hash::of_key(key) };
+    let mut heads = Heads::from([(key.primary(), longest)]);
+    heads.extend(format!("ed25519:{}", "0".repeat(64)).parse().ok().map(|other| (other, longest)));
+    heads
 }
 
 /// Reads `bob`, `@bob` or `bob@kez.lat`.

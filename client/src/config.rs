@@ -1,4 +1,5 @@
-//! What the server says of itself: its name, without which nothing can be signed or proven before there is an account.
+//! What the server says of itself: its name, without which nothing can be signed or proven before there is an account, and
+//! where key histories are.
 
 use kez_core::api::ServerConfig;
 use kez_core::handle::ServerName;
@@ -10,13 +11,15 @@ use crate::requests::{Answer, Purpose, retry_after};
 /// The server's name, or the attempts to learn it.
 pub(crate) struct Config {
     pub(crate) server: Option<ServerName>,
+    /// Where sigchains are.
+    pub(crate) sigchains: Option<String>,
     ask_at: Option<u64>,
     backoff: Backoff,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { server: None, ask_at: None, backoff: Backoff::new(500, 30_000) }
+        Self { server: None, sigchains: None, ask_at: None, backoff: Backoff::new(500, 30_000) }
     }
 }
 
@@ -36,7 +39,10 @@ impl Config {
             _ => None,
         };
         match config {
-            Some(config) => self.server = Some(config.server),
+            Some(config) => {
+                self.server = Some(config.server);
+                self.sigchains = config.sigchains_url;
+            }
             None => {
                 let wait = self.backoff.next_after(retry_after(answer), cx.rng);
                 self.ask_at = Some(cx.now.saturating_add(wait));

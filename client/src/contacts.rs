@@ -51,6 +51,18 @@ pub(crate) struct StoredContact {
     pub(crate) read_up_to: u64,
     /// When the contact came to be, Unix seconds.
     pub(crate) since: u64,
+    /// The root of their chain, where it is not the pinned key.
+    #[serde(default)]
+    pub(crate) root: Option<Primary>,
+    /// Keys that their chain has replaced: what these signed is shown with a mark.
+    #[serde(default)]
+    pub(crate) former: Vec<PublicIdentity>,
+    /// Whether the person had compared the number of the key that was replaced last.
+    #[serde(default)]
+    pub(crate) was_verified: bool,
+    /// Whether the person is asked before the next message, since their chain has changed a key that was verified.
+    #[serde(default)]
+    pub(crate) unconfirmed: bool,
 }
 
 /// A key that has to be accepted.
@@ -106,27 +118,59 @@ impl Contacts {
             chain: ChainHead::default(),
             read_up_to: 0,
             since,
+            root: found.root,
+            former: Vec::new(),
+            was_verified: false,
+            unconfirmed: false,
         };
         self.insert(id, stored, me)?;
         self.all.get(&id)
     }
 
-    /// Switches to the key that was waiting to be accepted. A new key begins a new chain.
-    pub(crate) fn accept_new_key(&mut self, id: ContactId, me: &SecretIdentity) -> Option<Primary> {
+    /// Switches to the key that was waiting to be accepted. A new key begins a new chain of messages.
+    pub(crate) fn accept_new_key(
+        &mut self,
+        id: ContactId,
+        me: &SecretIdentity,
+    ) -> Option<(Primary, PublicIdentity)> {
         let contact = self.all.get_mut(&id)?;
         let new = contact.stored.new_key.clone()?;
+        let old = contact.stored.key;
         if self.by_key.contains_key(&new.key.primary()) {
             return None;
         }
         contact.peer = Peer::new(me, new.key).ok()?;
-        self.by_key.remove(&contact.stored.key.primary());
+        self.by_key.remove(&old.primary());
         self.by_key.insert(new.key.primary(), id);
         contact.stored.key = new.key;
         contact.stored.registration = new.registration;
         contact.stored.new_key = None;
         contact.stored.verified = false;
+        contact.stored.was_verified = false;
         contact.stored.chain = ChainHead::default();
-        Some(new.key.primary())
+        Some((new.key.primary(), old))
+    }
+
+    /// A key of theirs that their chain has replaced.
+    pub(crate) fn add_former(&mut self, id: ContactId, key: PublicIdentity) {
+        let Some(contact) = self.all.get_mut(&id) else { return };
+        if contact.stored.key != key && !contact.stored.former.contains(&key) {
+            contact.stored.former.push(key);
+            self.by_key.entry(key.primary()).or_insert(id);
+        }
+    }
+
+    /// One's own key has changed: the secrets shared with everybody do too.
+    pub(crate) fn agree_anew(&mut self, me: &SecretIdentity) {
+        for contact in self.all.values_mut() {
+            if let Ok(peer) = Peer::new(me, contact.stored.key) {
+                contact.peer = peer;
+            }
+        }
+    }
+
+    pub(crate) fn ids(&self) -> Vec<ContactId> {
+        self.all.keys().copied().collect()
     }
 
     pub(crate) fn get(&self, id: ContactId) -> Option<&Contact> {
@@ -160,12 +204,20 @@ impl Contacts {
         let peer = Peer::new(me, stored.key).ok()?;
         self.by_handle.insert(stored.handle.clone(), id);
         self.by_key.insert(stored.key.primary(), id);
+        for former in &stored.former {
+            self.by_key.entry(former.primary()).or_insert(id);
+        }
         self.all.insert(id, Contact { stored, peer, checked_at: 0 });
         Some(())
     }
 }
 
 impl StoredContact {
+    /// Whether nothing is sent before the person has said something about a key.
+    pub(crate) const fn awaits_person(&self) -> bool {
+        self.new_key.is_some() || self.unconfirmed
+    }
+
     pub(crate) fn record(&self, id: ContactId) -> Record {
         Record::put(Kind::Contact, id.to_string(), self)
     }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use kez_core::envelope::EnvelopeHash;
+use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::message::Chain;
 use serde::{Deserialize, Serialize};
 
 use crate::contacts::ContactId;
 use crate::event::StorageFault;
 use crate::record::{Kind, Record};
-use crate::view::MessageBody;
+use crate::view::{FormerKey, MessageBody};
 
 /// The record of kind [`Kind::Message`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub(crate) struct StoredMessage {
     pub(crate) envelope: Option<EnvelopeHash>,
     /// The sender's installation, and the message's number there.
     pub(crate) chain: Option<Link>,
+    /// Which former key it was sealed with or for, where it was.
+    #[serde(default)]
+    pub(crate) former_key: Option<FormerKey>,
 }
 
 /// Where a received message stands in its sender's chain.
@@ -96,6 +99,26 @@ impl Conversation {
         self.theirs.contains(id)
     }
 
+    /// Takes away the rows of envelopes that were sealed for another key than was known then; gives their orders.
+    pub(crate) fn remove_sealed_for_others(&mut self) -> Vec<u64> {
+        let other = MessageBody::Undecryptable { why: OpenError::WrongRecipient };
+        let orders: Vec<u64> = self
+            .messages
+            .iter()
+            .filter(|(_, message)| message.body == other)
+            .map(|(order, _)| *order)
+            .collect();
+        for order in &orders {
+            self.messages.remove(order);
+        }
+        orders
+    }
+
+    /// The envelopes that brought the messages.
+    pub(crate) fn envelopes(&self) -> impl Iterator<Item = EnvelopeHash> {
+        self.messages.values().filter_map(|message| message.envelope)
+    }
+
     /// Takes away one of one's own messages.
     pub(crate) fn remove_own(&mut self, order: u64) {
         if let Some(id) = self.messages.remove(&order).and_then(|message| message.id) {
@@ -161,9 +184,15 @@ impl Conversation {
 }
 
 impl StoredMessage {
+    /// A row that nobody sent: something that happened at this time, Unix seconds.
+    pub(crate) const fn note(body: MessageBody, at: u64) -> Self {
+        let (id, envelope, chain, former_key) = (None, None, None, None);
+        Self { id, mine: false, body, sent_at: at, kept_at: at, arrival: 0, envelope, chain, former_key }
+    }
+
     /// What one has not written oneself and can read. Envelopes that do not open do not count: anybody can make them.
     fn can_be_unread(&self) -> bool {
-        !self.mine && !matches!(self.body, MessageBody::Undecryptable { .. })
+        !self.mine && !matches!(self.body, MessageBody::Undecryptable { .. } | MessageBody::KeyReplaced)
     }
 
     pub(crate) fn record(&self, contact: ContactId, order: u64) -> Record {
@@ -206,6 +235,7 @@ mod tests {
             kept_at: 0,
             arrival: 0,
             envelope: None,
+            former_key: None,
             chain: Some(Link { id: "00".into(), n, prev: None }),
         }
     }

@@ -72,6 +72,7 @@ impl Session {
         if let Some(contact) = self.contacts.by_handle(handle) {
             if let Proof::Proven(found) = proof {
                 self.check_key(contact, *found, cx);
+                self.ask_about_chain(contact, cx);
             }
         } else {
             let state = match proof {
@@ -81,7 +82,7 @@ impl Session {
                 Proof::Proven(found) if found.key == self.me.public() => HandleState::Unavailable,
                 Proof::Proven(found) => HandleState::Found(found),
                 Proof::Nobody => HandleState::Nobody,
-                Proof::Unavailable => HandleState::Unavailable,
+                Proof::Replaced(_) | Proof::Unavailable => HandleState::Unavailable,
             };
             self.directory.handles.insert(handle.clone(), state);
         }
@@ -99,10 +100,17 @@ impl Session {
 
     /// The person accepts the key that a handle belongs to now.
     pub(crate) fn accept_new_key(&mut self, contact: ContactId, cx: &mut Context<'_>) {
-        let Some(key) = self.contacts.accept_new_key(contact, &self.me) else { return };
+        if let Some(known) = self.contacts.get_mut(contact).filter(|known| known.stored.unconfirmed) {
+            known.stored.unconfirmed = false;
+            self.save_contact(contact, cx);
+            return self.send_queued(cx);
+        }
+        let Some((key, _)) = self.contacts.accept_new_key(contact, &self.me) else { return };
+        // The chain of the former key says nothing about this one.
+        self.forget_chain(contact, cx);
         self.save_contact(contact, cx);
         self.forget_sealed(contact, cx);
-        self.release(&key, cx);
+        self.release(&[key], cx);
         self.send_queued(cx);
     }
 
@@ -139,11 +147,21 @@ impl Session {
         match Proof::of_key(answer, &self.server, *key) {
             Proof::Unavailable => self.ask_about_sender_later(key, answer, cx),
             Proof::Nobody => self.settle_sender(key, cx),
+            Proof::Replaced(found) if found.handle == self.handle => self.settle_sender(key, cx),
+            Proof::Replaced(found) => {
+                self.ask_about_sender_later(key, answer, cx);
+                self.ask_about_former_key(key, *found, cx);
+            }
             Proof::Proven(found) => match self.contacts.by_handle(&found.handle) {
                 Some(contact) if self.awaits_another_key(contact, key) => {
                     self.ask_about_sender_later(key, answer, cx);
                 }
                 Some(contact) => self.check_key(contact, *found, cx),
+                None if found.root.is_some_and(|root| root != *key) && self.chains.are_reachable() => {
+                    // They have changed the key before: what they signed earlier comes first.
+                    self.ask_about_sender_later(key, answer, cx);
+                    self.ask_about_former_key(key, *found, cx);
+                }
                 None => {
                     // One's own handle with another key, say, is nobody.
                     let acceptable = found.handle != self.handle;
@@ -192,7 +210,7 @@ impl Session {
         new_key.is_some_and(|new| new.key.primary() != *key)
     }
 
-    fn ask_about_sender_later(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
+    pub(crate) fn ask_about_sender_later(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
         if let Some(question) = self.directory.senders.get_mut(key) {
             let wait = question.backoff.next_after(retry_after(answer), cx.rng);
             question.ask_at = Some(cx.now.saturating_add(wait.max(1)));
@@ -200,8 +218,14 @@ impl Session {
     }
 
     fn settle_sender(&mut self, key: &Primary, cx: &mut Context<'_>) {
-        self.directory.senders.remove(key);
-        self.release(key, cx);
+        self.settle_senders(&[*key], cx);
+    }
+
+    pub(crate) fn settle_senders(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
+        for key in keys {
+            self.directory.senders.remove(key);
+        }
+        self.release(keys, cx);
     }
 
     /// Compares what the registry says about a contact with what is pinned.
@@ -212,21 +236,39 @@ impl Session {
             return;
         };
         contact.checked_at = cx.now;
+        contact.stored.root = found.root.or(contact.stored.root);
         let new_key = (found.key != contact.stored.key)
             .then_some(NewKey { key: found.key, registration: found.registration });
         let changed = new_key.is_some();
         if new_key.as_ref().map(|new| new.key) == contact.stored.new_key.as_ref().map(|new| new.key) {
             return;
         }
-        contact.stored.new_key = new_key;
+        contact.stored.new_key = new_key.clone();
+        contact.stored.was_verified |= changed && contact.stored.verified;
         contact.stored.verified &= !changed;
         self.save_contact(id, cx);
         self.send_queued(cx);
+        if let Some(new) = new_key {
+            self.explain_new_key(id, &new, cx);
+        }
     }
 
+    /// Makes a contact of what was found, and lets in what waited for the key.
     fn pin(&mut self, found: Found, cx: &mut Context<'_>) -> Option<ContactId> {
+        let key = found.key.primary();
+        let id = self.add_contact(found, cx)?;
+        if self.quarantine.holds_for(&key) {
+            self.directory.senders.remove(&key);
+            self.release(&[key], cx);
+        }
+        self.ask_about_chain(id, cx);
+        Some(id)
+    }
+
+    /// Makes a contact of what was found.
+    pub(crate) fn add_contact(&mut self, found: Found, cx: &mut Context<'_>) -> Option<ContactId> {
         let id = ContactId(self.sync.last_contact + 1);
-        let (handle, key) = (found.handle.clone(), found.key.primary());
+        let handle = found.handle.clone();
         self.contacts.pin(id, found, cx.now / 1000, &self.me)?;
         self.sync.last_contact = id.0;
         self.directory.handles.remove(&handle);
@@ -235,10 +277,6 @@ impl Session {
         }
         self.save_contact(id, cx);
         cx.save(self.sync.record());
-        if self.quarantine.holds_for(&key) {
-            self.directory.senders.remove(&key);
-            self.release(&key, cx);
-        }
         Some(id)
     }
 

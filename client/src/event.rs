@@ -173,6 +173,19 @@ pub enum UiEvent {
     PhraseShown,
     /// /settings: the phrase is hidden again.
     PhraseHidden,
+    /// /settings: "Show rotation phrase".
+    RotationPhraseShown,
+    /// /settings: it is hidden again.
+    RotationPhraseHidden,
+    /// /settings: "I have written it down": the phrase is kept nowhere from here on.
+    RotationPhraseKept,
+    /// /settings: "Change key".
+    KeyChangeSubmitted {
+        /// The 24 words of the rotation phrase.
+        phrase: Secret,
+    },
+    /// The alarm about one's own key history was read.
+    OwnChainAlarmDismissed,
     /// Ask the browser to keep the storage.
     PersistPressed,
 
@@ -227,6 +240,11 @@ pub enum UiEvent {
     },
     /// The person accepts a contact's new key.
     NewKeyAccepted {
+        /// The conversation.
+        handle: String,
+    },
+    /// The alarm about a contact's key history was read.
+    ChainAlarmDismissed {
         /// The conversation.
         handle: String,
     },

@@ -3,19 +3,22 @@
 //! Every item ends in exactly one place: a message, a row that says why it cannot be read, the quarantine, or nowhere
 //! because it is here already. The cursor is written in the same transaction, so that none is lost and none comes twice.
 
+use std::collections::HashSet;
+
 use kez_core::api::InboxItem;
 use kez_core::envelope::{Envelope, EnvelopeHash, OpenError, OpenedMessage};
-use kez_core::identity::{Peer, Primary, PublicIdentity};
+use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
 use kez_core::message::{Content, Message};
+use kez_core::sigchain::Heads;
 use sha2::{Digest, Sha256};
 
 use crate::contacts::ContactId;
 use crate::context::Context;
-use crate::conversation::StoredMessage;
+use crate::conversation::{StoredMessage, message_key};
 use crate::quarantine::{self, Held, Quarantined};
 use crate::record::{Kind, Record};
 use crate::session::Session;
-use crate::view::MessageBody;
+use crate::view::{FormerKey, MessageBody};
 
 /// What became of a batch of items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub(crate) enum Received {
     Paused,
 }
 
+/// Whether a former key was found, with which more of the inbox can be read than before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ReadAgain(bool);
+
 /// An envelope on its way in.
 struct Incoming {
     json: String,
@@ -40,8 +47,10 @@ struct Incoming {
 
 /// Where an envelope belongs.
 enum Place {
-    /// In the conversation with this contact, unless it is there already.
-    Message(ContactId, StoredMessage),
+    /// In the conversation with this contact, unless it is there already. And what its sender has seen of chains.
+    Message(ContactId, StoredMessage, Heads),
+    /// With one's own keys: it opens what came before.
+    FormerKey(Seed),
     /// Behind the door until this key is known.
     Wait(Primary),
     /// Nowhere; it is counted.
@@ -70,7 +79,10 @@ impl Session {
                 received = Received::Paused;
                 break;
             }
-            self.receive_one(item, cx);
+            if self.receive_one(item, cx) == ReadAgain(true) {
+                self.after_receiving(cx);
+                return Received::NewEpoch;
+            }
             self.sync.cursor = self.sync.cursor.max(item.seq);
         }
         if self.sync.cursor != before {
@@ -83,14 +95,14 @@ impl Session {
         received
     }
 
-    /// The key is known now, or known to be nobody's: what waited for it goes its way, in order.
-    pub(crate) fn release(&mut self, key: &Primary, cx: &mut Context<'_>) {
-        for (number, held) in self.quarantine.release(key) {
+    /// The keys are known now, or known to be nobody's: what waited for them goes its way, in order.
+    pub(crate) fn release(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
+        for (number, held) in self.quarantine.release(keys) {
             cx.delete(Kind::Quarantine, quarantine::record_id(number));
             let incoming = Incoming { json: held.envelope, hash: held.hash, kept_at: held.kept_at };
             match self.place(&incoming) {
                 // It can only wait for the other key of a copy; then it keeps its number and so its turn.
-                Place::Wait(other) if other != *key => self.hold(number, other, incoming, cx),
+                Place::Wait(other) if !keys.contains(&other) => self.hold(number, other, incoming, cx),
                 Place::Wait(_) => self.count_unreadable(incoming.hash, cx),
                 place => self.put(place, &incoming, cx),
             }
@@ -98,11 +110,11 @@ impl Session {
         self.after_receiving(cx);
     }
 
-    fn receive_one(&mut self, item: &InboxItem, cx: &mut Context<'_>) {
+    fn receive_one(&mut self, item: &InboxItem, cx: &mut Context<'_>) -> ReadAgain {
         let json = item.envelope.get();
         let parsed = Envelope::parse(json.as_bytes());
         let hash = parsed.as_ref().map_or_else(|_| hash_of_bytes(json), |envelope| Some(envelope.hash()));
-        let Some(hash) = hash.filter(|hash| self.seen.insert(*hash)) else { return };
+        let Some(hash) = hash.filter(|hash| self.seen.insert(*hash)) else { return ReadAgain(false) };
         let incoming = Incoming { json: json.to_owned(), hash, kept_at: item.created_at.unix() };
         match self.place(&incoming) {
             Place::Wait(key) if self.quarantine.is_full() || PublicIdentity::try_from(key).is_err() => {
@@ -112,40 +124,70 @@ impl Session {
                 self.sync.last_quarantined += 1;
                 self.hold(self.sync.last_quarantined, key, incoming, cx);
             }
+            Place::FormerKey(seed) => return ReadAgain(self.learn_former_key(seed, hash, cx)),
             place => self.put(place, &incoming, cx),
         }
+        ReadAgain(false)
     }
 
     fn put(&mut self, place: Place, incoming: &Incoming, cx: &mut Context<'_>) {
         match place {
-            Place::Message(contact, message) => self.add_message(contact, message, cx),
+            Place::Message(contact, message, heads) => {
+                let mine = message.mine;
+                self.add_message(contact, message, cx);
+                if mine {
+                    self.compare_own_head(&heads, cx);
+                } else {
+                    self.compare_heads(contact, &heads, cx);
+                }
+            }
             Place::Unreadable => self.count_unreadable(incoming.hash, cx),
-            Place::Wait(_) | Place::Nowhere => {}
+            Place::FormerKey(_) | Place::Wait(_) | Place::Nowhere => {}
         }
     }
 
     fn place(&self, incoming: &Incoming) -> Place {
         let Ok(envelope) = Envelope::parse(incoming.json.as_bytes()) else { return Place::Unreadable };
         let sender = envelope.claimed_sender();
-        let from_myself = sender == self.me.public().primary();
+        let from_myself = self.own_key(&sender).is_some();
         let contact = self.contacts.by_key(&sender);
-        let opened = envelope.open(&self.me, |key| self.peer(key));
+        let former = self.former.iter().find(|key| key.public().primary() == envelope.recipient());
+        let known = from_myself || contact.is_some();
+        let peer = if known { self.peer_of_former(&sender, former) } else { None };
+        let opened =
+            envelope.open(former.unwrap_or(&self.me), |key| peer.as_ref().or_else(|| self.peer(key)));
         match (opened, contact) {
             (Ok(opened), _) if from_myself => self.place_own(&opened, incoming),
-            (Ok(opened), Some(contact)) => self.place_theirs(contact, &opened, incoming),
+            (Ok(opened), Some(contact)) => {
+                let replaced = self.contacts.get(contact).is_some_and(|c| c.stored.key.primary() != sender);
+                let former_key = match (replaced, former) {
+                    (true, _) => Some(FormerKey::Theirs),
+                    (false, Some(_)) => Some(FormerKey::Mine),
+                    (false, None) => None,
+                };
+                self.place_theirs(contact, &opened, former_key, incoming)
+            }
             (Err(OpenError::UnknownSender), None) => Place::Wait(sender),
             (Err(why), Some(contact)) => {
                 let body = MessageBody::Undecryptable { why };
-                Place::Message(contact, incoming.message(None, false, body, incoming.kept_at))
+                let message = incoming.message(None, false, body, incoming.kept_at);
+                Place::Message(contact, message, Heads::new())
             }
             _ => Place::Unreadable,
         }
     }
 
-    fn place_theirs(&self, contact: ContactId, opened: &OpenedMessage, incoming: &Incoming) -> Place {
+    fn place_theirs(
+        &self,
+        contact: ContactId,
+        opened: &OpenedMessage,
+        former_key: Option<FormerKey>,
+        incoming: &Incoming,
+    ) -> Place {
         let sealed_at = opened.created_at.unix();
         let Ok(message) = Message::parse(&opened.plaintext) else {
-            return Place::Message(contact, incoming.message(None, false, MessageBody::Malformed, sealed_at));
+            let message = incoming.message(None, false, MessageBody::Malformed, sealed_at);
+            return Place::Message(contact, message, Heads::new());
         };
         if self.conversations.get(&contact).is_some_and(|conversation| conversation.has_theirs(&message.id)) {
             return Place::Nowhere;
@@ -153,17 +195,22 @@ impl Session {
         let sent_at = message.sent_at.map_or(sealed_at, |at| at.unix());
         let mut stored = incoming.message(Some(message.id), false, body(message.content), sent_at);
         stored.chain = message.chain.map(Into::into);
-        Place::Message(contact, stored)
+        stored.former_key = former_key;
+        Place::Message(contact, stored, message.heads)
     }
 
     /// A copy of what one sent, from another browser or from the time before a restore.
     fn place_own(&self, opened: &OpenedMessage, incoming: &Incoming) -> Place {
-        let Ok(Message { content: Content::Sent { to, message }, sent_at, .. }) =
-            Message::parse(&opened.plaintext)
-        else {
-            return Place::Unreadable;
+        let (to, message, sent_at, heads) = match Message::parse(&opened.plaintext) {
+            Ok(Message { content: Content::Sent { to, message }, sent_at, heads, .. }) => {
+                (to, message, sent_at, heads)
+            }
+            Ok(Message { content: Content::FormerKey { seed }, .. }) => {
+                return Place::FormerKey(seed);
+            }
+            _ => return Place::Unreadable,
         };
-        if matches!(message.content, Content::Sent { .. }) {
+        if matches!(message.content, Content::Sent { .. } | Content::FormerKey { .. }) {
             return Place::Unreadable;
         }
         let Some(contact) = self.contacts.by_key(&to) else { return Place::Wait(to) };
@@ -172,14 +219,57 @@ impl Session {
             return Place::Nowhere;
         }
         let sent_at = message.sent_at.or(sent_at).unwrap_or(opened.created_at).unix();
-        Place::Message(contact, incoming.message(Some(message.id), true, body(message.content), sent_at))
+        let stored = incoming.message(Some(message.id), true, body(message.content), sent_at);
+        Place::Message(contact, stored, heads)
+    }
+
+    /// Which of one's own keys this is, former ones included.
+    fn own_key(&self, key: &Primary) -> Option<PublicIdentity> {
+        let own = std::iter::once(&self.me).chain(&self.former).map(SecretIdentity::public);
+        own.into_iter().find(|own| own.primary() == *key)
+    }
+
+    /// The secret between two keys of which one is a former one; agreed when it is needed, which is seldom.
+    fn peer_of_former(&self, sender: &Primary, former: Option<&SecretIdentity>) -> Option<Peer> {
+        if former.is_none() && self.peer(sender).is_some() {
+            return None;
+        }
+        Peer::new(former.unwrap_or(&self.me), PublicIdentity::try_from(*sender).ok()?).ok()
+    }
+
+    /// Keeps a key that one has replaced. What could not be read for the lack of it is read again: everything is, from the
+    /// start, so that it comes in order. Returns whether there is anything to read again.
+    fn learn_former_key(&mut self, seed: Seed, note: EnvelopeHash, cx: &mut Context<'_>) -> bool {
+        let key = SecretIdentity::from_seed(seed);
+        if self.own_key(&key.public().primary()).is_some() {
+            return false;
+        }
+        self.former.push(key);
+        self.save_account(cx);
+        let mut seen: HashSet<EnvelopeHash> = self.quarantine.hashes().collect();
+        for (contact, conversation) in &mut self.conversations {
+            for order in conversation.remove_sealed_for_others() {
+                cx.delete(Kind::Message, message_key(*contact, order));
+            }
+            seen.extend(conversation.envelopes());
+        }
+        seen.insert(note);
+        self.seen = seen;
+        for id in self.quarantine.forget_unreadable() {
+            cx.delete(Kind::Quarantine, id);
+        }
+        self.sync.unreadable = 0;
+        self.sync.cursor = 0;
+        cx.save(self.sync.record());
+        true
     }
 
     fn peer(&self, key: &Primary) -> Option<&Peer> {
         if *key == self.me.public().primary() {
             return Some(&self.myself);
         }
-        self.contacts.by_key(key).and_then(|id| self.contacts.get(id)).map(|contact| &contact.peer)
+        let contact = self.contacts.by_key(key).and_then(|id| self.contacts.get(id));
+        contact.map(|contact| &contact.peer).filter(|peer| peer.identity().primary() == *key)
     }
 
     fn hold(&mut self, number: u64, key: Primary, incoming: Incoming, cx: &mut Context<'_>) {
@@ -191,7 +281,7 @@ impl Session {
 
     fn count_unreadable(&mut self, hash: EnvelopeHash, cx: &mut Context<'_>) {
         self.sync.unreadable += 1;
-        if self.quarantine.remember_unreadable() {
+        if self.quarantine.remember_unreadable(self.sync.last_quarantined + 1, hash) {
             self.sync.last_quarantined += 1;
             let id = quarantine::record_id(self.sync.last_quarantined);
             cx.save(Record::put(Kind::Quarantine, id, &Quarantined::Unreadable { hash }));
@@ -203,14 +293,17 @@ impl Session {
 impl Incoming {
     fn message(&self, id: Option<String>, mine: bool, body: MessageBody, sent_at: u64) -> StoredMessage {
         let (kept_at, envelope) = (self.kept_at, Some(self.hash));
-        StoredMessage { id, mine, body, sent_at, kept_at, arrival: 0, envelope, chain: None }
+        let (chain, former_key) = (None, None);
+        StoredMessage { id, mine, body, sent_at, kept_at, arrival: 0, envelope, chain, former_key }
     }
 }
 
 fn body(content: Content) -> MessageBody {
     match content {
         Content::Text(text) => MessageBody::Text { text },
-        Content::Sent { .. } | Content::Unsupported { .. } => MessageBody::Unsupported,
+        Content::Sent { .. } | Content::FormerKey { .. } | Content::Unsupported { .. } => {
+            MessageBody::Unsupported
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! This file only says who gets which event. A message on its way out is in `compose`, then `outbox`; one on its way in
 //! in `connection`, then `inbox`; people are in `directory` and `contacts`; the ways to an account are `join`,
-//! `registering` and `restore`.
+//! `registering` and `restore`; key histories are in `sigchains`.
 
 pub mod effect;
 pub mod event;
@@ -36,6 +36,7 @@ mod requests;
 mod restore;
 mod screen;
 mod session;
+mod sigchains;
 mod state;
 mod sync;
 mod tabs;
@@ -92,7 +93,7 @@ impl Client {
         let unknown = Tab::default();
         let tab = self.shared.tabs.get(tab).unwrap_or(&unknown);
         let mut view = View {
-            account: view::account(&self.state.account, tab.phrase_shown),
+            account: view::account(&self.state.account, tab),
             notice: self.shared.notice.clone(),
             storage: self.shared.storage,
             ..View::default()

@@ -15,6 +15,8 @@ pub(crate) struct Found {
     pub(crate) key: PublicIdentity,
     /// The signed registration as it came.
     pub(crate) registration: String,
+    /// The root of the key's chain, as far as the server is to be believed.
+    pub(crate) root: Option<Primary>,
 }
 
 /// What an answer is worth.
@@ -22,6 +24,8 @@ pub(crate) struct Found {
 pub(crate) enum Proof {
     /// It proves what was asked.
     Proven(Box<Found>),
+    /// The key that was asked about is said to have been replaced: by this one. Only a chain can prove that.
+    Replaced(Box<Found>),
     /// The server says that there is nobody.
     Nobody,
     /// No answer, or one that proves nothing.
@@ -31,20 +35,27 @@ pub(crate) enum Proof {
 impl Proof {
     /// The answer to "who is `handle`?".
     pub(crate) fn of_handle(answer: &Answer, server: &ServerName, handle: &Handle) -> Self {
-        Self::of(answer, server, |found| found.handle == *handle)
+        Self::of(answer, server, |found| found.handle == *handle, |_| Self::Unavailable)
     }
 
     /// The answer to "whose is this key?".
     pub(crate) fn of_key(answer: &Answer, server: &ServerName, key: Primary) -> Self {
-        Self::of(answer, server, |found| found.key.primary() == key)
+        Self::of(answer, server, |found| found.key.primary() == key, Self::Replaced)
     }
 
-    fn of(answer: &Answer, server: &ServerName, asked: impl FnOnce(&Found) -> bool) -> Self {
+    fn of(
+        answer: &Answer,
+        server: &ServerName,
+        asked: impl FnOnce(&Found) -> bool,
+        or_else: impl FnOnce(Box<Found>) -> Self,
+    ) -> Self {
         match answer {
             Ok(response) if says_nobody(response) => Self::Nobody,
-            Ok(response) if response.status == 200 => prove(&response.body, server)
-                .filter(asked)
-                .map_or(Self::Unavailable, |found| Self::Proven(Box::new(found))),
+            Ok(response) if response.status == 200 => match prove(&response.body, server).map(Box::new) {
+                Some(found) if asked(&found) => Self::Proven(found),
+                Some(found) => or_else(found),
+                None => Self::Unavailable,
+            },
             _ => Self::Unavailable,
         }
     }
@@ -59,5 +70,6 @@ fn says_nobody(response: &HttpResponse) -> bool {
 fn prove(body: &[u8], server: &ServerName) -> Option<Found> {
     let lookup: Lookup = serde_json::from_slice(body).ok()?;
     let (handle, key) = lookup.verify(server).ok()?;
-    Some(Found { handle, key, registration: lookup.registration.get().to_owned() })
+    let root = lookup.sigchain_url.rsplit('/').next().and_then(|hex| format!("ed25519:{hex}").parse().ok());
+    Some(Found { handle, key, registration: lookup.registration.get().to_owned(), root })
 }

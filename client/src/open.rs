@@ -16,6 +16,16 @@ impl Session {
         match event {
             UiEvent::PhraseShown => cx.shared.tabs.entry(tab).phrase_shown = true,
             UiEvent::PhraseHidden => cx.shared.tabs.entry(tab).phrase_shown = false,
+            UiEvent::RotationPhraseShown => cx.shared.tabs.entry(tab).rotation_phrase_shown = true,
+            UiEvent::RotationPhraseHidden => cx.shared.tabs.entry(tab).rotation_phrase_shown = false,
+            UiEvent::RotationPhraseKept => self.forget_next_seed(cx),
+            UiEvent::KeyChangeSubmitted { phrase } => self.change_key(&phrase, cx),
+            UiEvent::OwnChainAlarmDismissed => self.dismiss_own_alarm(cx),
+            UiEvent::ChainAlarmDismissed { handle } => {
+                if let Some(contact) = self.contact_at(&handle) {
+                    self.dismiss_alarm(contact, cx);
+                }
+            }
             UiEvent::ConversationStarted { to } => self.start_conversation(tab, &to, cx),
             UiEvent::ConversationDialogClosed => {
                 let screen = cx.shared.tabs.entry(tab);
@@ -51,6 +61,16 @@ impl Session {
         match purpose {
             Purpose::Handle(handle) => self.handle_answered(&handle, answer, cx),
             Purpose::Sender(key) => self.sender_answered(&key, answer, cx),
+            Purpose::OwnRecord => self.own_record_answered(answer, cx),
+            Purpose::OwnChain => self.own_chain_answered(answer, cx),
+            Purpose::AppendLink => self.append_answered(answer, cx),
+            Purpose::RegisterChangedKey => self.changed_key_answered(answer, cx),
+            Purpose::ChangedRecord => self.changed_record_answered(answer, cx),
+            Purpose::KeepFormerKey => self.former_key_kept(answer, cx),
+            Purpose::Chain(contact) => self.chain_answered(contact, answer, cx),
+            Purpose::FormerKey { key, root, found } => {
+                self.former_key_answered(&key, root, *found, answer, cx)
+            }
             Purpose::Send(key) => self.send_answered(key, answer, cx),
             Purpose::Page => self.page_answered(answer, cx),
             // What was asked before the account was open.
@@ -66,7 +86,7 @@ impl Session {
         let Some(id) = self.contact_at(handle) else { return };
         let Some(contact) = self.contacts.get_mut(id) else { return };
         // What is on screen is the number of the new key: it has to be accepted before it can be verified.
-        if contact.stored.new_key.is_none() && contact.stored.verified != verified {
+        if !contact.stored.awaits_person() && contact.stored.verified != verified {
             contact.stored.verified = verified;
             self.save_contact(id, cx);
         }

@@ -100,6 +100,17 @@ impl Session {
         }
     }
 
+    /// Seals anew, with a new key of one's own, what has not been acknowledged.
+    pub(crate) fn forget_all_sealed(&mut self, cx: &mut Context<'_>) {
+        self.outbox.attempts.clear();
+        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(_)));
+        for (key, entry) in &mut self.outbox.entries {
+            if entry.sealed.take().is_some() {
+                cx.save(entry.record(*key));
+            }
+        }
+    }
+
     fn add_to_outbox(&mut self, key: Key, cx: &mut Context<'_>) {
         let entry = Entry::default();
         cx.save(entry.record(key));
@@ -125,7 +136,7 @@ impl Session {
     /// The entry to send now in this lane, if it is free and allowed to go on.
     fn next_in(&self, lane: Lane, cx: &Context<'_>) -> Option<Key> {
         let blocked = match lane {
-            Lane::Contact(contact) => self.contacts.get(contact)?.stored.new_key.is_some(),
+            Lane::Contact(contact) => self.contacts.get(contact)?.stored.awaits_person(),
             Lane::Own => false,
         };
         if blocked || cx.shared.offline || !self.outbox.is_free(lane, cx.now) {
@@ -147,11 +158,12 @@ impl Session {
             return Some(sealed.clone());
         }
         let message = self.text_message(key)?;
-        let now = cx.timestamp();
+        let (now, heads) = (cx.timestamp(), self.heads_for(key.contact));
         let contact = self.contacts.get_mut(key.contact)?;
         let sealed = match key.lane {
             Lane::Contact(_) => {
-                let plaintext = message.to_plaintext(&contact.stored.chain.next(&self.sync.installation));
+                let plaintext =
+                    message.to_plaintext(&contact.stored.chain.next(&self.sync.installation), &heads);
                 let sealed =
                     envelope::seal(&self.me, &contact.peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 contact.stored.chain.advance(sealed.hash);
@@ -160,7 +172,7 @@ impl Session {
             }
             Lane::Own => {
                 let chain = self.sync.own_chain.next(&self.sync.installation);
-                let plaintext = message.to_own_copy(contact.stored.key.primary(), &chain);
+                let plaintext = message.to_own_copy(contact.stored.key.primary(), &chain, &heads);
                 let sealed =
                     envelope::seal(&self.me, &self.myself, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 self.sync.own_chain.advance(sealed.hash);

@@ -45,7 +45,8 @@ pub(crate) struct Held {
 pub(crate) struct Quarantine {
     waiting: BTreeMap<u64, Held>,
     bytes: usize,
-    unreadable: usize,
+    /// Those that nobody could read, by the number of their record.
+    unreadable: BTreeMap<u64, EnvelopeHash>,
 }
 
 impl Quarantine {
@@ -62,7 +63,7 @@ impl Quarantine {
                 Ok(hash)
             }
             Quarantined::Unreadable { hash } => {
-                self.unreadable += 1;
+                self.unreadable.insert(number.ok_or(StorageFault::Damaged)?, hash);
                 Ok(hash)
             }
         }
@@ -73,10 +74,14 @@ impl Quarantine {
         self.waiting.insert(number, held);
     }
 
-    /// Takes out what waits for this key, in order.
-    pub(crate) fn release(&mut self, key: &Primary) -> Vec<(u64, Held)> {
-        let numbers: Vec<u64> =
-            self.waiting.iter().filter(|(_, held)| held.key == *key).map(|(number, _)| *number).collect();
+    /// Takes out what waits for these keys, in order.
+    pub(crate) fn release(&mut self, keys: &[Primary]) -> Vec<(u64, Held)> {
+        let numbers: Vec<u64> = self
+            .waiting
+            .iter()
+            .filter(|(_, held)| keys.contains(&held.key))
+            .map(|(number, _)| *number)
+            .collect();
         let released: Vec<(u64, Held)> =
             numbers.into_iter().filter_map(|number| Some((number, self.waiting.remove(&number)?))).collect();
         self.bytes -= released.iter().map(|(_, held)| held.envelope.len()).sum::<usize>();
@@ -101,10 +106,22 @@ impl Quarantine {
     }
 
     /// Whether one more unreadable envelope is remembered by name.
-    pub(crate) fn remember_unreadable(&mut self) -> bool {
-        let remembered = self.unreadable < MOST;
-        self.unreadable += usize::from(remembered);
+    pub(crate) fn remember_unreadable(&mut self, number: u64, hash: EnvelopeHash) -> bool {
+        let remembered = self.unreadable.len() < MOST;
+        if remembered {
+            self.unreadable.insert(number, hash);
+        }
         remembered
+    }
+
+    /// Forgets the unreadable ones, which can be read now; gives the ids of their records.
+    pub(crate) fn forget_unreadable(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unreadable).into_keys().map(record_id).collect()
+    }
+
+    /// The names of those that wait.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = EnvelopeHash> {
+        self.waiting.values().map(|held| held.hash)
     }
 }
 

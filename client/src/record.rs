@@ -24,6 +24,8 @@ pub enum Kind {
     Draft,
     /// An envelope that could not be opened or whose sender is not resolved yet.
     Quarantine,
+    /// What was verified of a sigchain: one's own, or a contact's.
+    Chain,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Self::Outbox => "outbox",
             Self::Draft => "draft",
             Self::Quarantine => "quarantine",
+            Self::Chain => "chain",
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::session::Session;
 use crate::sync::StoredSync;
 
 /// A claim older than this, in milliseconds, is signed anew: the server takes them for five minutes.
-const LONGEST_CLAIM_AGE: u64 = 4 * 60 * 1000;
+pub(crate) const LONGEST_CLAIM_AGE: u64 = 4 * 60 * 1000;
 
 /// An account that is being made.
 pub(crate) struct Registering {
@@ -70,6 +70,8 @@ impl Registering {
             registration: None,
             signed_at: 0,
             registered: false,
+            restored: false,
+            former: Vec::new(),
         };
         sign(&mut account, cx);
         let sync = StoredSync::new(cx.rng).record();
@@ -141,7 +143,7 @@ impl Registering {
                 self.phase = Phase::Refused;
                 Outcome::Refused(format!("@{} is taken. Choose another handle.", self.account.handle))
             }
-            Proof::Unavailable => self.wait(answer, cx),
+            Proof::Replaced(_) | Proof::Unavailable => self.wait(answer, cx),
         }
     }
 

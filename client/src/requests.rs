@@ -6,8 +6,10 @@ use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::problem::Problem;
 
+use crate::contacts::ContactId;
 use crate::effect::RequestId;
 use crate::event::{HttpResponse, NetworkFault};
+use crate::lookup::Found;
 use crate::queue::Key;
 
 /// An answer, or none.
@@ -30,10 +32,48 @@ pub(crate) enum Purpose {
     Handle(Handle),
     /// The handle behind the key of a sender.
     Sender(Primary),
+    /// What one's own registration is.
+    OwnRecord,
+    /// What one's own chain is.
+    OwnChain,
+    /// A link of one's own chain on its way.
+    AppendLink,
+    /// The claim of one's handle by the key that takes over.
+    RegisterChangedKey,
+    /// Whether the server already knows the key that takes over.
+    ChangedRecord,
+    /// The former key on its way to one's own inbox.
+    KeepFormerKey,
+    /// The chain of a contact.
+    Chain(ContactId),
+    /// The chain that proves that a sender's key was replaced.
+    FormerKey {
+        /// The sender's key.
+        key: Primary,
+        /// The chain.
+        root: Primary,
+        /// Who is said to have had it.
+        found: Box<Found>,
+    },
     /// A message on its way.
     Send(Key),
     /// A page of the inbox.
     Page,
+}
+
+impl Purpose {
+    /// One step at a time is made with one's own chain.
+    pub(crate) const fn is_about_own_chain(&self) -> bool {
+        matches!(
+            self,
+            Self::OwnRecord
+                | Self::OwnChain
+                | Self::AppendLink
+                | Self::RegisterChangedKey
+                | Self::ChangedRecord
+                | Self::KeepFormerKey
+        )
+    }
 }
 
 /// The table of open requests. An id is never used twice, so a late or doubled answer finds nothing.
@@ -59,6 +99,11 @@ impl Requests {
     /// Whether an answer for this purpose is awaited.
     pub(crate) fn awaits(&self, purpose: &Purpose) -> bool {
         self.open.values().any(|other| other == purpose)
+    }
+
+    /// Whether an answer for such a purpose is awaited.
+    pub(crate) fn any(&self, of: impl Fn(&Purpose) -> bool) -> bool {
+        self.open.values().any(of)
     }
 
     /// Stops waiting for answers of which `unwanted` holds.

@@ -63,6 +63,9 @@ impl Restore {
         let (Some(attempt), Some(server)) = (&mut self.attempt, server) else { return };
         match Proof::of_key(answer, server, attempt.me.public().primary()) {
             Proof::Proven(found) => attempt.create_vault(found.handle, server, cx),
+            Proof::Replaced(_) => {
+                self.fail("This key was replaced by a newer one. Use the words of the newer key.")
+            }
             Proof::Nobody => self.fail("No account with these words on this server."),
             Proof::Unavailable => self.fail(match answer {
                 Err(_) => "The server could not be reached. Try again.".to_owned(),
@@ -105,6 +108,8 @@ impl Attempt {
             registration: None,
             signed_at: 0,
             registered: true,
+            restored: true,
+            former: Vec::new(),
         };
         let records = vec![account.record(), StoredSync::new(cx.rng).record()];
         let passphrase = (!self.passphrase.is_empty()).then(|| self.passphrase.clone());

@@ -6,7 +6,7 @@ use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity};
 
-use crate::account::StoredAccount;
+use crate::account::{StoredAccount, StoredSeed};
 use crate::connection::Link;
 use crate::contacts::{ContactId, Contacts};
 use crate::context::Context;
@@ -17,6 +17,7 @@ use crate::event::StorageFault;
 use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
 use crate::record::{Kind, Record};
+use crate::sigchains::Sigchains;
 use crate::sync::StoredSync;
 
 /// An open account. What it does stands in the file of each idea: `compose`, `outbox`, `inbox`, `directory`, `connection`,
@@ -28,6 +29,13 @@ pub(crate) struct Session {
     pub(crate) handle: Handle,
     pub(crate) server: ServerName,
     pub(crate) has_passphrase: bool,
+    /// The signed claim of the handle, where it is known here.
+    pub(crate) registration: Option<String>,
+    /// Whether the account came from its words.
+    pub(crate) restored: bool,
+    /// One's own keys that were replaced: they only open what was sealed for them.
+    pub(crate) former: Vec<SecretIdentity>,
+    pub(crate) chains: Sigchains,
     pub(crate) sync: StoredSync,
     pub(crate) contacts: Contacts,
     pub(crate) conversations: BTreeMap<ContactId, Conversation>,
@@ -55,6 +63,10 @@ impl Session {
         let sync = records.iter().find(|record| record.kind == Kind::Sync).ok_or(StorageFault::Damaged)?;
         let mut session = Self {
             myself: Peer::new(&me, me.public()).map_err(|_| StorageFault::Damaged)?,
+            chains: Sigchains::new(me.public().primary()),
+            former: account.former.iter().map(|seed| SecretIdentity::from_seed(seed.0.clone())).collect(),
+            restored: account.restored || account.registration.is_none(),
+            registration: account.registration,
             me,
             handle: account.handle,
             server: account.server,
@@ -96,6 +108,9 @@ impl Session {
         self.retry_due(cx);
         self.ask_about_senders(cx);
         self.connection_due(cx);
+        if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
+            self.tend_own_chain(cx);
+        }
     }
 
     /// When [`Session::tick`] has something to do.
@@ -103,7 +118,23 @@ impl Session {
         if offline {
             return None;
         }
-        [self.outbox.wake(), self.next_question(), self.link.wake()].into_iter().flatten().min()
+        let wakes = [self.outbox.wake(), self.next_question(), self.link.wake(), self.chains.own.wake()];
+        wakes.into_iter().flatten().min()
+    }
+
+    /// Writes the account.
+    pub(crate) fn save_account(&self, cx: &mut Context<'_>) {
+        let account = StoredAccount {
+            seed: StoredSeed(self.me.seed().clone()),
+            handle: self.handle.clone(),
+            server: self.server.clone(),
+            registration: self.registration.clone(),
+            signed_at: 0,
+            registered: true,
+            restored: self.restored,
+            former: self.former.iter().map(|former| StoredSeed(former.seed().clone())).collect(),
+        };
+        cx.save(account.record());
     }
 
     pub(crate) fn conversation_mut(&mut self, contact: ContactId) -> &mut Conversation {
@@ -140,6 +171,7 @@ impl Session {
             }
             Kind::Outbox => self.outbox.load(record)?,
             Kind::Draft => self.conversation_mut(record.id.parse()?).draft = record.read()?,
+            Kind::Chain => self.chains.load(record)?,
             Kind::Quarantine => {
                 let hash = self.quarantine.load(record)?;
                 self.seen.insert(hash);

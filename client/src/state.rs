@@ -81,6 +81,8 @@ impl State {
         self.account = match session {
             Ok(mut session) => {
                 session.start(cx);
+                self.config.ask(cx);
+                session.sigchains_at(self.config.sigchains.clone(), cx);
                 Account::Open(Box::new(session))
             }
             Err(fault) => Account::Unusable(fault),
@@ -170,7 +172,12 @@ impl State {
 
     fn answered(&mut self, purpose: Purpose, answer: &Answer, cx: &mut Context<'_>) {
         match (purpose, &mut self.account) {
-            (Purpose::Config, _) => self.config.answered(answer, cx),
+            (Purpose::Config, account) => {
+                self.config.answered(answer, cx);
+                if let Account::Open(session) = account {
+                    session.sigchains_at(self.config.sigchains.clone(), cx);
+                }
+            }
             (purpose, Account::None(onboarding)) => {
                 let session = onboarding.answered(&purpose, answer, self.config.server.as_ref(), cx);
                 if let Some(session) = session {

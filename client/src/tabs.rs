@@ -27,6 +27,8 @@ pub(crate) struct Tab {
     pub(crate) wanted: Option<String>,
     /// Whether the recovery phrase is shown.
     pub(crate) phrase_shown: bool,
+    /// Whether the rotation phrase is shown.
+    pub(crate) rotation_phrase_shown: bool,
 }
 
 impl Default for Tab {
@@ -40,6 +42,7 @@ impl Default for Tab {
             dialog: NewConversation::default(),
             wanted: None,
             phrase_shown: false,
+            rotation_phrase_shown: false,
         }
     }
 }

@@ -148,6 +148,73 @@ pub struct Me {
     pub phrase: Option<Vec<String>>,
     /// Envelopes that could not be read and belong to no conversation.
     pub unreadable: u64,
+    /// The history of one's key.
+    pub chain: ChainView,
+}
+
+/// The history of one's own key, and what can be done with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainView {
+    /// What the chain says, the first link first; empty while there is no chain.
+    pub history: Vec<HistoryRow>,
+    /// Something is wrong with it.
+    pub alarm: Option<ChainAlarm>,
+    /// The rotation phrase is kept here until the person has written it down.
+    pub phrase_waits: bool,
+    /// The rotation phrase while it is shown.
+    pub phrase: Option<Vec<String>>,
+    /// Whether the key is being changed.
+    pub changing: bool,
+    /// Why the key was not changed, or not yet.
+    pub error: Option<String>,
+    /// Another browser has changed the key: this one has the former and can do nothing more with it.
+    pub replaced: bool,
+}
+
+/// One link of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// When its signer says that it was made, Unix seconds.
+    pub at: u64,
+    /// What it says.
+    pub text: String,
+}
+
+/// What is wrong with a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChainAlarm {
+    /// The server shows fewer links than it did before.
+    Shorter,
+    /// The server shows another chain than before.
+    Forked,
+    /// Somebody else was shown another chain.
+    Contradicted,
+    /// Somebody else was shown more links than the server shows here.
+    Withheld,
+    /// There is a link of a kind that this version does not know.
+    UnknownKind,
+    /// A link does not follow, is not authorised, or is not signed by whom it says.
+    Broken,
+    /// One's own chain has a link that this browser did not make.
+    NotMine,
+}
+
+impl ChainAlarm {
+    /// Whether it says that the chain as shown is not to be gone on with.
+    pub(crate) const fn is_about_server(self) -> bool {
+        !matches!(self, Self::NotMine)
+    }
+}
+
+/// Which replaced key a message was sealed with or for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormerKey {
+    /// It was signed with a key that its sender has replaced.
+    Theirs,
+    /// It was sealed for a key that one has replaced oneself.
+    Mine,
 }
 
 /// The status "Connection".
@@ -217,6 +284,10 @@ pub struct ThreadView {
     pub verified: bool,
     /// The key behind the handle has changed: say so, and ask before the next message.
     pub key_changed: bool,
+    /// Whether the history of their key proves that they changed it themselves.
+    pub key_change_proven: bool,
+    /// Something is wrong with the history of their key.
+    pub chain_alarm: Option<ChainAlarm>,
     /// Why the last "Send" was refused (too long, say).
     pub refused: Option<String>,
 }
@@ -252,6 +323,8 @@ pub struct MessageRow {
     pub missing_before: u64,
     /// Whether it does not fit what came from the sender before: something was replaced, or sent from a copied storage.
     pub contradicts_chain: bool,
+    /// Which replaced key it was sealed with or for, where it was.
+    pub former_key: Option<FormerKey>,
     /// Why the send failed, where it did.
     pub error: Option<String>,
 }
@@ -267,6 +340,8 @@ pub enum MessageBody {
     },
     /// A kind that this version does not know.
     Unsupported,
+    /// Nobody sent it: the other person has changed the key, and the history of their key proves it.
+    KeyReplaced,
     /// An envelope that could not be opened.
     Undecryptable {
         /// Why; its `Display` completes "This message could not be read: ...".

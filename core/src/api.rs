@@ -195,6 +195,10 @@ pub struct ServerConfig {
     pub live_url: Option<String>,
     /// Where browsers reach NATS, where they can.
     pub nats_ws_url: Option<String>,
+    /// Where browsers reach sigchains, to which `/ed25519/<hex>` is added: a path on this origin, or the address of a
+    /// sigchain server. Without it this server's people have none.
+    #[serde(default)]
+    pub sigchains_url: Option<String>,
 }
 
 /// The sizes that a client must keep to.

@@ -183,6 +183,11 @@ impl Envelope {
         self.from
     }
 
+    /// Whom it says it is for.
+    pub const fn recipient(&self) -> Primary {
+        self.to
+    }
+
     /// The envelope's name, for dedupe.
     pub const fn hash(&self) -> EnvelopeHash {
         self.hash

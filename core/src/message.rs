@@ -2,18 +2,23 @@
 //!
 //! ```json
 //! {"id": "<ULID>", "kind": "text", "text": "...", "sent_at": "...",
-//!  "chain": {"id": "<16 hex>", "n": 17, "prev": "<envelope hash>"}, "pad": "   "}
+//!  "chain": {"id": "<16 hex>", "n": 17, "prev": "<envelope hash>"},
+//!  "heads": {"ed25519:<hex>": {"length": 3, "head": "<hash>"}}, "pad": "   "}
 //! ```
 //!
 //! The copy that one keeps for one's own other browsers is sealed to oneself: kind `sent`, with the recipient under
-//! `to` and the message as it was sent under `message`.
+//! `to` and the message as it was sent under `message`. A key that one has replaced is kept there too: kind
+//! `former_key`, with its seed under `seed`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::canonical_json::{self, Numbers};
 use crate::envelope::EnvelopeHash;
-use crate::identity::Primary;
+use crate::hex;
+use crate::identity::{Primary, Seed};
+use crate::sigchain::Heads;
 use crate::time::Timestamp;
 
 /// Where a message stands in the row of everything one installation has sent to one recipient: lets the receiver
@@ -28,6 +33,12 @@ pub struct Chain {
     pub prev: Option<EnvelopeHash>,
 }
 
+/// The padded plaintext that keeps a former key for one's other browsers, and for a restored one: sealed to oneself.
+pub fn former_key_to_plaintext(id: &str, seed: &Seed, chain: &Chain) -> Zeroizing<Vec<u8>> {
+    let seed = Zeroizing::new(hex::encode(seed.as_bytes()));
+    Zeroizing::new(padded(|pad| to_json(&Outgoing::FormerKey { id, seed: &seed, chain, pad })))
+}
+
 /// A message that we send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextMessage {
@@ -40,7 +51,7 @@ pub struct TextMessage {
 }
 
 /// What a plaintext says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Content {
     /// Words from the sender.
     Text(String),
@@ -51,6 +62,11 @@ pub enum Content {
         /// What was sent.
         message: Box<Message>,
     },
+    /// A key of one's own that was replaced: it opens what was sealed for it. Means nothing from anybody else.
+    FormerKey {
+        /// Its seed.
+        seed: Seed,
+    },
     /// A kind that this version does not know. Kept, and shown as an unsupported message.
     Unsupported {
         /// The kind's name.
@@ -59,7 +75,7 @@ pub enum Content {
 }
 
 /// A plaintext as received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Message {
     /// The sender's name for it, unique per sender: any text up to 64 bytes.
     pub id: String,
@@ -67,6 +83,9 @@ pub struct Message {
     pub sent_at: Option<Timestamp>,
     /// Its place among the sender's messages, where given.
     pub chain: Option<Chain>,
+    /// The sigchains of sender and recipient as the sender last saw them. None where they are not spelled as they must
+    /// be: they are an aid to the reader, and no reason to hide a message.
+    pub heads: Heads,
     /// What it says.
     pub content: Content,
 }
@@ -83,14 +102,20 @@ enum Outgoing<'a> {
         #[serde(flatten)]
         message: &'a TextMessage,
         chain: &'a Chain,
+        #[serde(skip_serializing_if = "Heads::is_empty")]
+        heads: &'a Heads,
         pad: &'a str,
     },
+    #[serde(rename = "former_key")]
+    FormerKey { id: &'a str, seed: &'a str, chain: &'a Chain, pad: &'a str },
     Sent {
         id: &'a str,
         sent_at: Timestamp,
         to: Primary,
         message: Inner<'a>,
         chain: &'a Chain,
+        #[serde(skip_serializing_if = "Heads::is_empty")]
+        heads: &'a Heads,
         pad: &'a str,
     },
 }
@@ -104,12 +129,12 @@ struct Inner<'a> {
 
 impl TextMessage {
     /// The padded plaintext for the recipient.
-    pub fn to_plaintext(&self, chain: &Chain) -> Vec<u8> {
-        padded(|pad| to_json(&Outgoing::Text { message: self, chain, pad }))
+    pub fn to_plaintext(&self, chain: &Chain, heads: &Heads) -> Vec<u8> {
+        padded(|pad| to_json(&Outgoing::Text { message: self, chain, heads, pad }))
     }
 
     /// The padded plaintext of the copy to oneself, in one's own chain to oneself.
-    pub fn to_own_copy(&self, to: Primary, chain: &Chain) -> Vec<u8> {
+    pub fn to_own_copy(&self, to: Primary, chain: &Chain, heads: &Heads) -> Vec<u8> {
         let message = || Inner { kind: "text", message: self };
         padded(|pad| {
             to_json(&Outgoing::Sent {
@@ -118,6 +143,7 @@ impl TextMessage {
                 to,
                 message: message(),
                 chain,
+                heads,
                 pad,
             })
         })
@@ -144,10 +170,12 @@ impl Message {
             ("sent", _, Some(to), Some(message)) => {
                 Content::Sent { to, message: Box::new(Self::from_value(message)?) }
             }
+            ("former_key", ..) => Content::FormerKey { seed: former_seed(fields.seed)? },
             ("text" | "sent", ..) => return Err(MalformedMessage),
             _ => Content::Unsupported { kind: fields.kind },
         };
-        Ok(Self { id: fields.id, sent_at: fields.sent_at, chain: fields.chain, content })
+        let heads = fields.heads.and_then(|heads| serde_json::from_value(heads).ok()).unwrap_or_default();
+        Ok(Self { id: fields.id, sent_at: fields.sent_at, chain: fields.chain, heads, content })
     }
 }
 
@@ -160,6 +188,12 @@ struct Fields {
     message: Option<Value>,
     sent_at: Option<Timestamp>,
     chain: Option<Chain>,
+    heads: Option<Value>,
+    seed: Option<String>,
+}
+
+fn former_seed(hex: Option<String>) -> Result<Seed, MalformedMessage> {
+    hex.map(Zeroizing::new).and_then(|hex| hex::decode(&hex)).map(Seed::from_bytes).ok_or(MalformedMessage)
 }
 
 fn to_json(message: &Outgoing<'_>) -> Vec<u8> {
@@ -190,6 +224,7 @@ pub fn padme(length: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sigchain::{Hash, SeenHead};
 
     #[test]
     fn padme_sizes() {
@@ -207,25 +242,46 @@ mod tests {
             sent_at: Timestamp::from_unix(1_795_374_000),
         };
         let chain = Chain { id: "00112233aabbccdd".into(), n: 1, prev: None };
-        let plaintext = message.to_plaintext(&chain);
+        let head = Hash::of_json("{}");
+        let heads: Heads = [("ed25519:".to_owned() + &"0b".repeat(32), SeenHead { length: 3, head })]
+            .map(|(root, seen)| (root.parse().unwrap(), seen))
+            .into();
+        let plaintext = message.to_plaintext(&chain, &heads);
         assert_eq!(plaintext.len(), padme(plaintext.len()));
         let read = Message::parse(&plaintext).unwrap();
-        assert_eq!(read.content, Content::Text("Grüße 🦀".into()));
+        assert!(matches!(read.content, Content::Text(text) if text == "Grüße 🦀"));
         assert_eq!((read.chain, read.sent_at), (Some(chain.clone()), Some(message.sent_at)));
+        assert_eq!(read.heads, heads);
 
         let to = format!("ed25519:{}", "0a".repeat(32)).parse().unwrap();
-        let copy = message.to_own_copy(to, &chain);
+        let copy = message.to_own_copy(to, &chain, &heads);
         assert_eq!(copy.len(), padme(copy.len()));
         let Content::Sent { to: whom, message: inner } = Message::parse(&copy).unwrap().content else {
             panic!("not a copy");
         };
-        assert_eq!((whom, inner.content), (to, Content::Text("Grüße 🦀".into())));
+        assert!(whom == to && matches!(inner.content, Content::Text(text) if text == "Grüße 🦀"));
+
+        let seed = Seed::from_bytes([7; 32]);
+        let kept = former_key_to_plaintext("a", &seed, &chain);
+        let Content::FormerKey { seed: read } = Message::parse(&kept).unwrap().content else {
+            panic!("no key")
+        };
+        assert_eq!((read.as_bytes(), kept.len()), (seed.as_bytes(), padme(kept.len())));
+    }
+
+    #[test]
+    fn odd_heads_hide_no_message() {
+        for odd in ["7", r#"{"bob":1}"#, r#"{"ed25519:00":{"length":1,"head":""}}"#] {
+            let message = format!(r#"{{"id":"a","kind":"text","text":"x","heads":{odd}}}"#);
+            let message = Message::parse(message.as_bytes()).unwrap();
+            assert!(message.heads.is_empty() && matches!(message.content, Content::Text(_)), "{odd}");
+        }
     }
 
     #[test]
     fn unknown_kinds_are_kept_and_odd_ones_refused() {
         let unknown = Message::parse(br#"{"id":"a","kind":"poll","question":1.5}"#).unwrap();
-        assert_eq!(unknown.content, Content::Unsupported { kind: "poll".into() });
+        assert!(matches!(unknown.content, Content::Unsupported { kind } if kind == "poll"));
         for odd in [
             &br#"{"id":"a"}"#[..],
             br#"{"kind":"text","text":"x"}"#,
@@ -233,10 +289,11 @@ mod tests {
             br#"{"id":"","kind":"text","text":"x"}"#,
             br#"{"id":"a","kind":"text","text":"x","text":"y"}"#,
             br#"{"id":"a","kind":"sent"}"#,
+            br#"{"id":"a","kind":"former_key","seed":"00"}"#,
             b"hello",
             b"\xff",
         ] {
-            assert_eq!(Message::parse(odd), Err(MalformedMessage));
+            assert!(Message::parse(odd).is_err());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One message.
 
 use kez_client::event::UiEvent;
-use kez_client::view::{DeliveryState, MessageBody, MessageRow};
+use kez_client::view::{DeliveryState, FormerKey, MessageBody, MessageRow};
 use leptos::prelude::*;
 
 use crate::browser::{iso, time_label};
@@ -21,7 +21,7 @@ pub(crate) fn Message(
     /// Whether it stands close under another one of the same sender.
     continues: Memo<bool>,
 ) -> impl IntoView {
-    let MessageRow { id, mine, body, state: first_state, at, .. } = first;
+    let MessageRow { id, mine, body, state: first_state, at, former_key, .. } = first;
     let state = Memo::new(move |_| row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
     let error = Memo::new(move |_| row.with(|row| row.as_ref().and_then(|row| row.error.clone())));
     let author = if mine { "You: ".to_owned() } else { format!("@{handle}: ") };
@@ -36,6 +36,7 @@ pub(crate) fn Message(
         >
             <span class="sr-only">{author}</span>
             {body_view(body)}
+            {former_key.map(|key| view! { <p class="message-note">{former_key_note(key)}</p> })}
             <p class="message-meta">
                 <time datetime=iso(at)>{time_label(at)}</time>
                 <DeliveryMark state/>
@@ -55,10 +56,19 @@ fn body_view(body: MessageBody) -> AnyView {
         MessageBody::Unsupported => {
             note("Unsupported message: a newer version of the app may show it.".to_owned())
         }
+        // A line of the thread, and no message.
+        MessageBody::KeyReplaced => ().into_any(),
         MessageBody::Undecryptable { why } => note(format!("This message could not be read: {why}.")),
         MessageBody::Malformed => {
             note("This message could not be read: its contents make no sense.".to_owned())
         }
+    }
+}
+
+const fn former_key_note(key: FormerKey) -> &'static str {
+    match key {
+        FormerKey::Theirs => "Signed with a key that its sender has replaced: it may be from somebody else.",
+        FormerKey::Mine => "Sent to a key that you have replaced: somebody else may be able to read it.",
     }
 }
 
@@ -99,6 +109,7 @@ mod tests {
             at: 0,
             missing_before: 0,
             contradicts_chain: false,
+            former_key: None,
             error: Some("The server did not answer".to_owned()).filter(|_| state == DeliveryState::Failed),
         };
         let held = first.clone();

@@ -1,6 +1,7 @@
 //! Parts of the screen: each shows a piece of the view and reports what a person does with it.
 
 pub(crate) mod account_gate;
+pub(crate) mod chain_alarm;
 pub(crate) mod composer;
 pub(crate) mod connection_status;
 pub(crate) mod conversation_list;
@@ -10,6 +11,7 @@ pub(crate) mod dialog;
 pub(crate) mod field;
 pub(crate) mod handle_check;
 pub(crate) mod icon;
+pub(crate) mod key_history;
 pub(crate) mod key_text;
 pub(crate) mod keyboard;
 pub(crate) mod lock_screen;

@@ -3,6 +3,7 @@
 use kez_client::view::ThreadState;
 use leptos::prelude::*;
 
+use crate::components::chain_alarm::ChainAlarmBanner;
 use crate::components::composer::{Composer, ComposerSkeleton};
 use crate::components::connection_status::OfflineBanner;
 use crate::components::icon::{Glyph, Icon};
@@ -46,6 +47,7 @@ fn body(state: ThreadState, handle: &str) -> AnyView {
         ThreadState::Ready => view! {
             <MessageLog handle=handle.clone()/>
             <KeyChangedBanner handle=handle.clone()/>
+            <ChainAlarmBanner handle=handle.clone()/>
             <OfflineBanner/>
             <Composer handle/>
         }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::browser::use_title;
 use crate::components::account_gate::AccountGate;
+use crate::components::chain_alarm::OwnKeyBanner;
 use crate::components::connection_status::ConnectionStatus;
 use crate::components::conversation_list::{ConversationList, ConversationListSkeleton};
 use crate::components::keyboard::use_shortcuts;
@@ -28,6 +29,7 @@ pub(crate) fn Messages() -> impl IntoView {
                 <ConnectionStatus/>
                 <a class="chat-settings" href="/settings">"Settings"</a>
             </header>
+            <OwnKeyBanner/>
             <main class="panes">
                 <AccountGate loading=Skeleton>
                     <Panes/>

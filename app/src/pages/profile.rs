@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
 use crate::browser::use_title;
+use crate::components::key_history::KeyHistory;
 use crate::components::key_text::{DigitGroups, KeyText};
 use crate::components::site_header::SiteHeader;
 use crate::pages::not_found::NotFound;
@@ -31,7 +32,7 @@ pub(crate) fn ProfilePage() -> impl IntoView {
 #[component]
 fn Card(profile: Profile) -> impl IntoView {
     use_title(profile.title());
-    let Profile { handle, fqhn, primary } = profile;
+    let Profile { handle, fqhn, primary, history } = profile;
     view! {
         <div class="page">
             <SiteHeader/>
@@ -48,6 +49,11 @@ fn Card(profile: Profile) -> impl IntoView {
                 </p>
                 <h2>"Public key"</h2>
                 <KeyText key=primary/>
+                {(!history.is_empty()).then(|| view! {
+                    <h2>"Key history"</h2>
+                    <KeyHistory entries=history/>
+                    <p class="hint">"Signed by the key itself. The apps of friends replay it, and notice when it is changed."</p>
+                })}
             </main>
         </div>
     }

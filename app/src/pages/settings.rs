@@ -14,6 +14,7 @@ use storage::Storage;
 mod about;
 mod appearance;
 mod keys;
+mod rotation;
 mod storage;
 
 /// The settings of this browser and account.

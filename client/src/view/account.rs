@@ -1,21 +1,23 @@
 //! Who is here, as the screen shows it.
 
 use kez_core::recovery_phrase;
+use kez_core::sigchain::Link;
 
-use super::{AccountView, JoinView, Me, RestoreView};
-use crate::account::{Account, Onboarding};
+use super::{AccountView, ChainView, HistoryRow, JoinView, Me, RestoreView};
+use crate::account::{Account, Onboarding, StoredSeed};
 use crate::join::Join;
 use crate::restore::Restore;
 use crate::session::Session;
+use crate::tabs::Tab;
 
-/// The account; the recovery phrase only where this tab shows it.
-pub(crate) fn account(account: &Account, phrase_shown: bool) -> AccountView {
+/// The account; its phrases only where this tab shows them.
+pub(crate) fn account(account: &Account, tab: &Tab) -> AccountView {
     match account {
         Account::Loading => AccountView::Loading,
         Account::Unusable(fault) => AccountView::Unusable { fault: *fault },
         Account::None(onboarding) => none(onboarding),
         Account::Locked { busy, error } => AccountView::Locked { busy: *busy, error: error.clone() },
-        Account::Open(session) => AccountView::Open(me(session, phrase_shown)),
+        Account::Open(session) => AccountView::Open(me(session, tab)),
     }
 }
 
@@ -41,14 +43,35 @@ fn restore(restore: &Restore) -> RestoreView {
     RestoreView { busy: restore.busy(), error: restore.error.clone() }
 }
 
-fn me(session: &Session, phrase_shown: bool) -> Me {
+fn me(session: &Session, tab: &Tab) -> Me {
     let words = || recovery_phrase::words(session.me.seed()).into_iter().map(str::to_owned).collect();
     Me {
         handle: session.handle.to_string(),
         server: session.server.to_string(),
         primary: session.me.public().to_string(),
         has_passphrase: session.has_passphrase,
-        phrase: phrase_shown.then(words),
+        phrase: tab.phrase_shown.then(words),
         unreadable: session.sync.unreadable,
+        chain: chain(session, tab.rotation_phrase_shown),
     }
+}
+
+fn chain(session: &Session, phrase_shown: bool) -> ChainView {
+    let own = &session.chains.own;
+    let announced = own.stored.next_seed.as_ref().filter(|_| !own.stored.links.is_empty());
+    let words = |seed: &StoredSeed| recovery_phrase::words(&seed.0).into_iter().map(str::to_owned).collect();
+    ChainView {
+        history: own.stored.links.iter().filter_map(|link| history_row(link)).collect(),
+        alarm: own.stored.watched.alarm,
+        phrase_waits: announced.is_some(),
+        phrase: announced.filter(|_| phrase_shown).map(words),
+        changing: own.stored.change.is_some(),
+        error: own.error.clone(),
+        replaced: session.key_was_replaced(),
+    }
+}
+
+fn history_row(link: &str) -> Option<HistoryRow> {
+    let link = Link::parse(link.as_bytes()).ok()?;
+    Some(HistoryRow { at: link.created_at().unix(), text: link.body().in_words() })
 }

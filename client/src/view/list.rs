@@ -45,6 +45,7 @@ fn preview(last: Option<&StoredMessage>) -> Preview {
     match last.map(|message| (message.mine, &message.body)) {
         None => Preview::Nothing,
         Some((true, MessageBody::Text { text })) => Preview::Mine(one_line(text)),
+        Some((_, MessageBody::KeyReplaced)) => Preview::Theirs("Changed the key".to_owned()),
         Some((false, MessageBody::Text { text })) => Preview::Theirs(one_line(text)),
         Some(_) => Preview::Unreadable,
     }

@@ -37,7 +37,9 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         primary: key.map(|key| key.to_string()),
         safety_number: key.map(|key| safety_number(&session.me.public().primary(), &key)),
         verified: contact.is_some_and(|contact| contact.stored.verified),
-        key_changed: contact.is_some_and(|contact| contact.stored.new_key.is_some()),
+        key_changed: contact.is_some_and(|contact| contact.stored.awaits_person()),
+        key_change_proven: contact.is_some_and(|contact| contact.stored.new_key.is_none()),
+        chain_alarm: id.and_then(|id| session.chains.people.get(&id)).and_then(|watched| watched.alarm),
         refused: tab.refused.clone(),
     })
 }
@@ -69,6 +71,7 @@ fn row(
         at: message.sent_at,
         missing_before: conversation.missing_before(message),
         contradicts_chain: conversation.contradicts_chain(message),
+        former_key: message.former_key,
         error,
     }
 }

@@ -6,6 +6,8 @@ mod malice;
 mod outbox;
 mod reading;
 mod restore;
+mod rotation;
 mod schedules;
+mod sigchains;
 mod sim;
 mod two_people;

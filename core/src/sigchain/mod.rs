@@ -37,6 +37,7 @@ mod draft;
 mod hash;
 mod link;
 mod refused;
+mod words;
 
 pub use api::{Appended, ConflictProblem, Heads, Links, SeenHead};
 pub use body::Body;

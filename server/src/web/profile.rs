@@ -38,6 +38,7 @@ fn shown(lookup: &Lookup) -> Profile {
         handle: lookup.handle.to_string(),
         fqhn: lookup.fqhn.clone(),
         primary: lookup.primary.to_string(),
+        history: Vec::new(),
     }
 }
 

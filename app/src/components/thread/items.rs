@@ -1,7 +1,7 @@
 //! What a thread consists of, from top to bottom: messages and the lines between them. Pure, so that it can be tested
 //! without a browser.
 
-use kez_client::view::MessageRow;
+use kez_client::view::{MessageBody, MessageRow};
 
 /// Messages of one sender that are at most this far apart stand together, in seconds.
 const GROUP_SECONDS: u64 = 120;
@@ -17,6 +17,8 @@ pub(super) enum Item {
     Missing(u64),
     /// What follows does not fit what the sender sent before.
     Contradiction,
+    /// The other person has changed the key.
+    KeyReplaced,
     /// A message. `continues` says that it stands close under one of the same sender.
     Message { row: MessageRow, continues: bool },
 }
@@ -48,6 +50,11 @@ pub(super) fn items(
         if row.contradicts_chain {
             items.push((format!("contradiction-{}", row.id), Item::Contradiction));
         }
+        if row.body == MessageBody::KeyReplaced {
+            items.push((row.id.clone(), Item::KeyReplaced));
+            previous = None;
+            continue;
+        }
         let alone = items.len() > before;
         let continues = !alone && previous.is_some_and(|previous| belong_together(previous, row));
         items.push((row.id.clone(), Item::Message { row: row.clone(), continues }));
@@ -77,6 +84,7 @@ mod tests {
             at,
             missing_before: 0,
             contradicts_chain: false,
+            former_key: None,
             error: None,
         }
     }
@@ -88,6 +96,7 @@ mod tests {
             Item::New => 'N',
             Item::Missing(_) => 'X',
             Item::Contradiction => '!',
+            Item::KeyReplaced => 'K',
             Item::Message { continues: false, .. } => 'M',
             Item::Message { continues: true, .. } => 'm',
         };

@@ -11,13 +11,21 @@ use crate::session::use_session;
 pub(super) fn KeyChangedBanner(handle: String) -> impl IntoView {
     let session = use_session();
     let key_changed = session.thread_part(|thread| thread.key_changed);
+    let proven = session.thread_part(|thread| thread.key_change_proven);
     move || {
         let handle = handle.clone();
         key_changed.get().then(move || {
-            let text = format!(
-                "The key of @{handle} has changed. That happens with a new account under the same handle, and also when \
-                 somebody tries to read along. Ask @{handle} in another way before you go on."
-            );
+            let text = if proven.get() {
+                format!(
+                    "The key of @{handle} has changed. The history of the key proves that @{handle} did that. You had \
+                     compared the old safety number: compare the new one when you can."
+                )
+            } else {
+                format!(
+                    "The key of @{handle} has changed. That happens with a new account under the same handle, and also \
+                     when somebody tries to read along. Ask @{handle} in another way before you go on."
+                )
+            };
             let accept = move |_| session.send(UiEvent::NewKeyAccepted { handle: handle.clone() });
             view! {
                 <div class="banner banner-bad" role="alert">

@@ -65,6 +65,11 @@ fn piece(item: Keyed<Item>, handle: StoredValue<String>) -> AnyView {
         Item::Missing(_) => {
             view! { <p class="line line-missing">{move || missing(&value.get())}</p> }.into_any()
         }
+        Item::KeyReplaced => {
+            let text =
+                format!("@{} has changed the key. The history of the key proves it.", handle.get_value());
+            view! { <p class="line">{text}</p> }.into_any()
+        }
         Item::Contradiction => view! { <p class="line line-missing">{CONTRADICTION}</p> }.into_any(),
         Item::Message { .. } => {
             let row = Memo::new(move |old| match value.get() {

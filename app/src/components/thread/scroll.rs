@@ -209,6 +209,7 @@ mod tests {
             at: 0,
             missing_before: 0,
             contradicts_chain: false,
+            former_key: None,
             error: None,
         };
         ids.iter().map(row).collect()

@@ -4,6 +4,8 @@ use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, Me};
 use leptos::prelude::*;
 
+use super::rotation::Rotation;
+use crate::components::chain_alarm::OwnKeyBanner;
 use crate::components::key_text::{DigitGroups, KeyText};
 use crate::components::word_list::WordList;
 use crate::profile::fingerprint;
@@ -17,6 +19,7 @@ pub(super) fn Keys() -> impl IntoView {
     view! {
         <section>
             <h2>"Profile and keys"</h2>
+            <OwnKeyBanner/>
             {move || profile.get().map(|(handle, server, primary)| view! {
                 <p>
                     <strong>{format!("@{handle}")}</strong>
@@ -29,6 +32,7 @@ pub(super) fn Keys() -> impl IntoView {
                 <KeyText key=primary/>
             })}
             <Phrase/>
+            <Rotation/>
             <Lock/>
         </section>
     }
@@ -85,7 +89,7 @@ fn Lock() -> impl IntoView {
     }
 }
 
-fn me<T>(session: Session, part: impl Fn(&Me) -> T) -> Option<T> {
+pub(super) fn me<T>(session: Session, part: impl Fn(&Me) -> T) -> Option<T> {
     session.account.with(|account| match account {
         AccountView::Open(me) => Some(part(me)),
         _ => None,

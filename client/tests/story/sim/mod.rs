@@ -3,10 +3,12 @@
 
 mod browser;
 mod relay;
+mod sigchains;
 mod world;
 
 #[path = "../../../src/chance.rs"]
 mod chance;
 
 pub(crate) use relay::{json, problem};
+pub(crate) use sigchains::{BASE, shown};
 pub(crate) use world::{Weather, World, text};

@@ -18,6 +18,8 @@ use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
 
+use super::sigchains::{self, Sigchains};
+
 /// Changes answers on their way out, as a malicious server would.
 pub(crate) type Script = Box<dyn FnMut(&HttpRequest, HttpResponse) -> HttpResponse>;
 
@@ -28,6 +30,9 @@ pub(crate) struct Relay {
     pub(crate) script: Option<Script>,
     /// Every body that was posted.
     pub(crate) posted: Vec<String>,
+    pub(crate) sigchains: Sigchains,
+    /// Handles whose key was changed: their streams end.
+    pub(crate) changed: Vec<Handle>,
     accounts: BTreeMap<Handle, Registered>,
     inboxes: BTreeMap<Handle, Vec<InboxItem>>,
     seq: u64,
@@ -47,6 +52,8 @@ impl Relay {
             up: true,
             script: None,
             posted: Vec::new(),
+            sigchains: Sigchains::default(),
+            changed: Vec::new(),
             accounts: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             seq: 0,
@@ -59,6 +66,7 @@ impl Relay {
             (Method::Get, _, "/v1/config") => self.config(),
             (Method::Post, Some(body), "/v1/register") => self.register(body, now),
             (Method::Post, Some(body), "/v1/messages") => self.send(body, now),
+            (_, _, target) if target.starts_with(sigchains::BASE) => self.sigchains.answer(request),
             (Method::Get, _, target) => self.get(target, request.auth.as_deref(), now),
             _ => problem(ProblemCode::NotFound),
         };
@@ -139,7 +147,11 @@ impl Relay {
         Some(Lookup {
             fqhn: format!("{handle}@{}", self.server),
             primary: key.primary(),
-            sigchain_url: String::new(),
+            sigchain_url: format!(
+                "https://kez.lat{}/ed25519/{}",
+                sigchains::BASE,
+                self.sigchains.root_of(&key.primary()).hex()
+            ),
             registered_at: *at,
             registration: RawValue::from_string(registration.clone()).unwrap(),
             handle,
@@ -154,6 +166,7 @@ impl Relay {
             registration: RegistrationMode::Open,
             live_url: None,
             nats_ws_url: None,
+            sigchains_url: Some(sigchains::BASE.into()),
         };
         json(200, &config)
     }
@@ -170,8 +183,13 @@ impl Relay {
             Ok(handle) => handle,
             Err(refused) => return problem(refused.code()),
         };
-        if self.accounts.contains_key(&handle) {
-            return problem(ProblemCode::HandleTaken);
+        if let Some(holder) = self.accounts.get(&handle).map(|account| account.key.primary()) {
+            if !self.sigchains.leads_from(&holder, &claim.primary().primary()) {
+                return problem(ProblemCode::HandleTaken);
+            }
+            self.changed.push(handle);
+            self.force_registration(body, now.unix() * 1000);
+            return json(201, &self.lookup(claim.handle()));
         }
         if self.accounts.values().any(|other| other.key == *claim.primary()) {
             return problem(ProblemCode::PrimaryTaken);
@@ -206,6 +224,9 @@ impl Relay {
                 .map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
         }
         if let Some(key) = target.strip_prefix("/v1/by-primary/") {
+            // A former key answers the current record.
+            let current = key.parse().map(|key| self.sigchains.current(&key).to_string());
+            let key = current.as_deref().unwrap_or(key);
             let found = self.accounts.iter().find(|(_, account)| account.key.to_string() == key);
             let found = found.and_then(|(handle, _)| self.lookup(handle.as_str()));
             return found.map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));

@@ -6,8 +6,12 @@ use kez_client::Client;
 use kez_client::effect::{HttpRequest, RequestId};
 use kez_client::event::{Event, HttpResponse, LiveEvent, NetworkFault, TabId, UiEvent};
 use kez_client::secret::Secret;
-use kez_client::view::{AccountView, DeliveryState, JoinStep, MessageBody, MessageRow, ThreadView, View};
+use kez_client::view::{
+    AccountView, ChainView, DeliveryState, JoinStep, MessageBody, MessageRow, ThreadView, View,
+};
 use kez_core::handle::Handle;
+use kez_core::identity::SecretIdentity;
+use kez_core::recovery_phrase;
 use rand_core::Rng;
 
 use super::browser::{Browser, Out};
@@ -147,6 +151,28 @@ impl World {
         let AccountView::Open(me) = self.view(who).account else { panic!("not open") };
         self.ui(who, UiEvent::PhraseHidden);
         me.phrase.unwrap().join(" ")
+    }
+
+    /// The 24 words that the chain announces, as /settings shows them.
+    pub(crate) fn rotation_words(&mut self, who: &'static str) -> String {
+        self.ui(who, UiEvent::RotationPhraseShown);
+        let words = self.chain(who).phrase.expect("a phrase that waits");
+        self.ui(who, UiEvent::RotationPhraseHidden);
+        words.join(" ")
+    }
+
+    /// What /settings shows of one's own chain.
+    pub(crate) fn chain(&self, who: &'static str) -> ChainView {
+        match self.view(who).account {
+            AccountView::Open(me) => me.chain,
+            other => panic!("not open: {other:?}"),
+        }
+    }
+
+    /// One's present key.
+    pub(crate) fn key(&mut self, who: &'static str) -> SecretIdentity {
+        let words = self.words(who);
+        SecretIdentity::from_seed(recovery_phrase::parse(&words).unwrap())
     }
 
     pub(crate) fn look(&mut self, who: &'static str, at: &str) {
@@ -362,6 +388,13 @@ impl World {
     }
 
     pub(crate) fn push_to_streams(&mut self) {
+        for handle in std::mem::take(&mut self.relay.changed) {
+            let ended = self.streams.extract_if(.., |_, stream| stream.handle == handle).collect::<Vec<_>>();
+            for (who, stream) in ended {
+                let event = LiveEvent::Closed { code: 4401 };
+                self.after(0, Happening::Live { who, stream: stream.number, event });
+            }
+        }
         let all: Vec<&'static str> = self.streams.keys().copied().collect();
         for who in all {
             if self.happens(self.weather.stream_cut) {

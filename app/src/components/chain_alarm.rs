@@ -1,0 +1,108 @@
+//! What is wrong with the history of a key, in words.
+
+use kez_client::event::UiEvent;
+use kez_client::view::{AccountView, ChainAlarm};
+use leptos::prelude::*;
+
+use crate::components::icon::{Glyph, Icon};
+use crate::session::{Session, use_session};
+
+/// Above the composer: the history of the other person's key does not fit what was seen of it before.
+#[component]
+pub(crate) fn ChainAlarmBanner(handle: String) -> impl IntoView {
+    let session = use_session();
+    let alarm = session.thread_part(|thread| thread.chain_alarm);
+    move || {
+        let handle = handle.clone();
+        alarm.get().map(move |alarm| {
+            let text = format!(
+                "The key history of @{handle} {} Ask @{handle} in another way before you go on.",
+                words(alarm)
+            );
+            let dismiss = move |_| session.send(UiEvent::ChainAlarmDismissed { handle: handle.clone() });
+            view! { <Alarm text on_dismiss=Callback::new(dismiss) button="Dismiss"/> }
+        })
+    }
+}
+
+/// Above the panes and in the settings: something about one's own key that a person has to see.
+#[component]
+pub(crate) fn OwnKeyBanner() -> impl IntoView {
+    let session = use_session();
+    let notice = Memo::new(move |_| notice(session));
+    move || {
+        match notice.get() {
+        Notice::Nothing => ().into_any(),
+        Notice::Replaced => view! {
+            <p class="banner banner-bad" role="alert">
+                <Icon of=Glyph::Alert/>
+                "Your key was changed in another browser. This one can neither send nor receive until you type the new \
+                 phrase under "<a href="/settings">"Settings"</a>"."
+            </p>
+        }
+        .into_any(),
+        Notice::Alarm(alarm) => {
+            let text = format!("The history of your own key {}", words(alarm));
+            let button = if alarm == ChainAlarm::NotMine { "It was me" } else { "Dismiss" };
+            let dismiss = move |_| session.send(UiEvent::OwnChainAlarmDismissed);
+            view! { <Alarm text on_dismiss=Callback::new(dismiss) button/> }.into_any()
+        }
+        Notice::PhraseWaits => view! {
+            <p class="banner" role="status">
+                "Your rotation phrase waits to be written down: it is what replaces your key if somebody gets hold of it. "
+                <a href="/settings">"Settings"</a>
+            </p>
+        }
+        .into_any(),
+    }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Notice {
+    Nothing,
+    Replaced,
+    Alarm(ChainAlarm),
+    PhraseWaits,
+}
+
+fn notice(session: Session) -> Notice {
+    session.account.with(|account| match account {
+        AccountView::Open(me) if me.chain.replaced => Notice::Replaced,
+        AccountView::Open(me) => match me.chain.alarm {
+            Some(alarm) => Notice::Alarm(alarm),
+            None if me.chain.phrase_waits => Notice::PhraseWaits,
+            None => Notice::Nothing,
+        },
+        _ => Notice::Nothing,
+    })
+}
+
+#[component]
+fn Alarm(text: String, button: &'static str, on_dismiss: Callback<leptos::ev::MouseEvent>) -> impl IntoView {
+    view! {
+        <div class="banner banner-bad" role="alert">
+            <Icon of=Glyph::Alert/>
+            <p>{text}</p>
+            <button type="button" class="button" on:click=move |event| on_dismiss.run(event)>{button}</button>
+        </div>
+    }
+}
+
+/// Completes "The key history of ... ".
+const fn words(alarm: ChainAlarm) -> &'static str {
+    match alarm {
+        ChainAlarm::Shorter => "has become shorter on the server, which must never happen.",
+        ChainAlarm::Forked => "is another one on the server than before, which must never happen.",
+        ChainAlarm::Contradicted => {
+            "looks different to you and to a friend: the server shows you different ones, or one of you was told lies."
+        }
+        ChainAlarm::Withheld => "is longer than the server shows you: a friend has seen more of it.",
+        ChainAlarm::UnknownKind => "has an entry that this version of the app does not understand.",
+        ChainAlarm::Broken => "does not hold together: an entry in it is forged or out of place.",
+        ChainAlarm::NotMine => {
+            "has an entry that this browser did not make. If that was not you, somebody has your recovery phrase: change \
+             your key in the settings."
+        }
+    }
+}

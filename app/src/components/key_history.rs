@@ -1,0 +1,19 @@
+//! The history of a key in plain words.
+
+use kez_core::time::Timestamp;
+use leptos::prelude::*;
+
+/// The list "Key history": when, in UTC so that server and browser write the same, and what.
+#[component]
+pub(crate) fn KeyHistory(
+    /// Unix seconds and one sentence each, the first first.
+    entries: Vec<(u64, String)>,
+) -> impl IntoView {
+    let entry = |(at, text): (u64, String)| {
+        let at = Timestamp::from_unix(at).to_string();
+        let day = at.get(..10).unwrap_or_default().to_owned();
+        view! { <li><time datetime=at>{day}</time>" "{text}</li> }
+    };
+    let entries: Vec<_> = entries.into_iter().map(entry).collect();
+    view! { <ol class="history" aria-label="Key history">{entries}</ol> }
+}

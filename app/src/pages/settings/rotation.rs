@@ -1,0 +1,127 @@
+//! In the section "Profile and keys": the history of the key, the rotation phrase, and the change of the key.
+
+use kez_client::event::UiEvent;
+use kez_client::secret::Secret;
+use leptos::{ev, html, prelude::*};
+
+use super::keys::me;
+use crate::components::field::ErrorText;
+use crate::components::key_history::KeyHistory;
+use crate::components::word_list::WordList;
+use crate::session::use_session;
+
+/// What one's own chain says, and what can be done with it. Nothing where the server keeps no key histories.
+#[component]
+pub(super) fn Rotation() -> impl IntoView {
+    let session = use_session();
+    let history = Memo::new(move |_| me(session, |me| me.chain.history.clone()).unwrap_or_default());
+    let has_history = Memo::new(move |_| history.with(|history| !history.is_empty()));
+    view! {
+        <Show when=move || has_history.get()>
+            <h3>"Key history"</h3>
+            <p>"What your key has said about itself, signed and for everybody to see. Friends' apps check it."</p>
+            {move || {
+                let entries = history.get().into_iter().map(|row| (row.at, row.text)).collect();
+                view! { <KeyHistory entries/> }
+            }}
+            <Phrase/>
+            <ChangeKey/>
+        </Show>
+    }
+}
+
+#[component]
+fn Phrase() -> impl IntoView {
+    let session = use_session();
+    let words = Memo::new(move |_| me(session, |me| me.chain.phrase.clone()).flatten());
+    let waits = Memo::new(move |_| me(session, |me| me.chain.phrase_waits).unwrap_or_default());
+    let shown = Memo::new(move |_| words.with(Option::is_some));
+    let toggle = move |_| {
+        session.send(if shown.get_untracked() {
+            UiEvent::RotationPhraseHidden
+        } else {
+            UiEvent::RotationPhraseShown
+        });
+    };
+    // Leaving the page hides the words again.
+    on_cleanup(move || {
+        if shown.try_get_untracked() == Some(true) {
+            session.send(UiEvent::RotationPhraseHidden);
+        }
+    });
+    view! {
+        <h3>"Rotation phrase"</h3>
+        <Show
+            when=move || waits.get()
+            fallback=|| view! {
+                <p>"You have written it down: it is not kept here any more. It replaces your key if somebody gets hold of it."</p>
+            }
+        >
+            <p>
+                "A second phrase of 24 words. If somebody gets hold of your key, only this phrase can replace it, so keep it \
+                 apart from the first. It is shown until you have written it down, and kept nowhere after that."
+            </p>
+            {move || words.get().map(|words| view! { <WordList words label="Rotation phrase"/> })}
+            <p class="actions">
+                <button type="button" class="button" on:click=toggle>
+                    {move || if shown.get() { "Hide rotation phrase" } else { "Show rotation phrase" }}
+                </button>
+                <Show when=move || shown.get()>
+                    <button
+                        type="button"
+                        class="button button-primary"
+                        on:click=move |_| session.send(UiEvent::RotationPhraseKept)
+                    >
+                        "I have written it down"
+                    </button>
+                </Show>
+            </p>
+        </Show>
+    }
+}
+
+#[component]
+fn ChangeKey() -> impl IntoView {
+    let session = use_session();
+    let field = NodeRef::<html::Textarea>::new();
+    let replaced = Memo::new(move |_| me(session, |me| me.chain.replaced).unwrap_or_default());
+    let changing = Memo::new(move |_| me(session, |me| me.chain.changing).unwrap_or_default());
+    let error = Signal::derive(move || me(session, |me| me.chain.error.clone()).flatten());
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        let Some(field) = field.get_untracked() else { return };
+        session.send(UiEvent::KeyChangeSubmitted { phrase: Secret::new(field.value()) });
+        field.set_value("");
+    };
+    view! {
+        <h3>"Change key"</h3>
+        <p>
+            {move || if replaced.get() {
+                "Your key was changed in another browser. Type the phrase that it was changed with to go on here."
+            } else {
+                "If somebody may have your key: type your rotation phrase, and it becomes your key. Your handle and your \
+                 messages stay, friends are told, the old recovery phrase stops working, and you get a new rotation phrase."
+            }}
+        </p>
+        <form class="stack" on:submit=submit>
+            <div class="field">
+                <label for="change-key-phrase">"Rotation phrase"</label>
+                <textarea
+                    node_ref=field
+                    id="change-key-phrase"
+                    rows="4"
+                    autocomplete="off"
+                    autocapitalize="none"
+                    spellcheck="false"
+                    disabled=move || changing.get()
+                ></textarea>
+            </div>
+            <ErrorText text=error/>
+            <p class="actions">
+                <button type="submit" class="button" disabled=move || changing.get()>
+                    {move || if changing.get() { "Changing the key…" } else { "Change key" }}
+                </button>
+            </p>
+        </form>
+    }
+}

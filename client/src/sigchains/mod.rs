@@ -1,0 +1,91 @@
+//! Key histories: one's own, which this client begins and goes on with, and those of one's contacts, which it checks.
+//!
+//! What a server says about a chain is replayed from the first link on, or from what was verified here before. The longest
+//! chain that was ever seen of somebody is remembered: one that is shorter, different or unreadable is an alarm that a
+//! person sees. Messages carry what their sender has seen (`heads`), so friends notice what a server hides from one of
+//! them.
+
+mod heads;
+mod own;
+mod people;
+mod rotation;
+mod watched;
+
+use std::collections::BTreeMap;
+
+use kez_core::identity::Primary;
+
+use crate::contacts::ContactId;
+use crate::context::Context;
+use crate::event::StorageFault;
+use crate::record::{Kind, Record};
+use crate::session::Session;
+
+pub(crate) use own::OwnChain;
+pub(crate) use watched::Watched;
+
+const OWN: &str = "own";
+
+/// All chains that this client knows.
+pub(crate) struct Sigchains {
+    /// Where chains are, as the server's configuration says; nothing is asked before that is known.
+    base: Option<String>,
+    pub(crate) own: OwnChain,
+    pub(crate) people: BTreeMap<ContactId, Watched>,
+}
+
+impl Sigchains {
+    pub(crate) fn new(root: Primary) -> Self {
+        Self { base: None, own: OwnChain::new(root), people: BTreeMap::new() }
+    }
+
+    /// Takes in a record of kind [`Kind::Chain`].
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when it is none.
+    pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
+        if record.id == OWN {
+            self.own.stored = record.read()?;
+        } else {
+            self.people.insert(record.id.parse()?, record.read()?);
+        }
+        Ok(())
+    }
+
+    /// Whether there is somewhere to ask.
+    pub(crate) const fn are_reachable(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// The address of a chain.
+    fn target(&self, root: &Primary) -> Option<String> {
+        Some(format!("{}/ed25519/{}", self.base.as_ref()?, root.hex()))
+    }
+
+    fn target_since(&self, watched: &Watched) -> Option<String> {
+        Some(format!("{}?since={}", self.target(&watched.chain.root())?, watched.chain.length()))
+    }
+}
+
+impl Session {
+    /// The server has said where chains are.
+    pub(crate) fn sigchains_at(&mut self, base: Option<String>, cx: &mut Context<'_>) {
+        if base.is_some() && self.chains.base != base {
+            self.chains.base = base;
+            self.tend_own_chain(cx);
+            for contact in self.contacts.ids() {
+                self.ask_about_chain(contact, cx);
+            }
+        }
+    }
+
+    fn save_own_chain(&self, cx: &mut Context<'_>) {
+        cx.put(Kind::Chain, OWN, &self.chains.own.stored);
+    }
+
+    fn save_chain(&self, contact: ContactId, cx: &mut Context<'_>) {
+        if let Some(watched) = self.chains.people.get(&contact) {
+            cx.put(Kind::Chain, contact.to_string(), watched);
+        }
+    }
+}

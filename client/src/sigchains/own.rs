@@ -1,0 +1,306 @@
+//! One's own chain: begun once there is an account, checked when the account opens and every six hours, and gone on with
+//! where something is missing.
+
+use kez_core::identity::{Primary, Seed};
+use kez_core::sigchain::{Body, Hash, Link};
+use serde::{Deserialize, Serialize};
+
+use super::watched::{Fetched, Watched};
+use crate::account::StoredSeed;
+use crate::backoff::{Backoff, around};
+use crate::context::Context;
+use crate::lookup::Proof;
+use crate::requests::{Answer, Purpose, may_succeed_later, refusal, retry_after};
+use crate::session::Session;
+use crate::view::ChainAlarm;
+
+/// How often, in milliseconds, one's own chain is checked for links that one did not make.
+const CHECK_INTERVAL: u64 = 6 * 60 * 60 * 1000;
+
+/// One's own chain, and what is to be done about it.
+pub(crate) struct OwnChain {
+    pub(crate) stored: StoredOwn,
+    /// Whether the server was asked in this life, or since somebody said that there is more.
+    checked: bool,
+    pub(super) try_at: Option<u64>,
+    pub(super) backoff: Backoff,
+    /// What went wrong with the last change of the key.
+    pub(crate) error: Option<String>,
+}
+
+/// The record of kind [`crate::record::Kind::Chain`] that is one's own.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct StoredOwn {
+    pub(crate) watched: Watched,
+    /// Every link, as canonical JSON.
+    pub(crate) links: Vec<String>,
+    /// The seed that the chain announces, until the person has written it down: it is kept nowhere after that.
+    pub(crate) next_seed: Option<StoredSeed>,
+    /// A link on its way: the same bytes until it stands.
+    pub(super) pending: Option<String>,
+    /// A change of the key that is under way.
+    pub(crate) change: Option<KeyChange>,
+    /// The former key, sealed to oneself, on its way to one's own inbox: for a browser that is restored later.
+    pub(super) note: Option<String>,
+}
+
+/// A change of the key, from the moment on at which the person typed the announced phrase.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct KeyChange {
+    pub(crate) seed: StoredSeed,
+    /// The seed after it; none where another browser has changed the key, and showed it there.
+    pub(crate) next_seed: Option<StoredSeed>,
+    /// The claim of the handle by the new key, as it was or will be posted.
+    pub(crate) registration: Option<String>,
+    /// When that was signed, Unix milliseconds.
+    pub(crate) signed_at: u64,
+}
+
+/// What comes next.
+enum Step {
+    Append(String),
+    Fetch,
+    AskForRecord,
+    Register,
+    KeepFormerKey(String),
+    Nothing,
+}
+
+impl OwnChain {
+    pub(super) const fn new(root: Primary) -> Self {
+        let watched = Watched::new(root);
+        let links = Vec::new();
+        let stored = StoredOwn { watched, links, next_seed: None, pending: None, change: None, note: None };
+        Self { stored, checked: false, try_at: None, backoff: Backoff::new(1_000, 60_000), error: None }
+    }
+
+    /// When there is something to do.
+    pub(crate) const fn wake(&self) -> Option<u64> {
+        self.try_at
+    }
+
+    /// A link that is said to stand.
+    fn pending(&self) -> Option<Link> {
+        Link::parse(self.stored.pending.as_ref()?.as_bytes()).ok()
+    }
+}
+
+impl Session {
+    /// Does what comes next for one's own chain, unless an answer is awaited.
+    pub(crate) fn tend_own_chain(&mut self, cx: &mut Context<'_>) {
+        let waits = self.chains.own.try_at.is_some_and(|at| at > cx.now);
+        if waits || cx.shared.offline || cx.shared.requests.any(Purpose::is_about_own_chain) {
+            return;
+        }
+        let Some(target) = self.chains.target(&self.chains.own.stored.watched.chain.root()) else { return };
+        self.chains.own.try_at = None;
+        match self.next_step(cx) {
+            Step::Append(link) => cx.post(&target, link, Purpose::AppendLink),
+            Step::Fetch => {
+                if let Some(target) = self.chains.target_since(&self.chains.own.stored.watched) {
+                    cx.get(target, Purpose::OwnChain);
+                }
+            }
+            Step::AskForRecord => cx.get(format!("/v1/u/{}", self.handle), Purpose::OwnRecord),
+            Step::Register => self.register_changed_key(cx),
+            Step::KeepFormerKey(envelope) => self.send_former_key(envelope, cx),
+            Step::Nothing => {
+                self.chains.own.checked = false;
+                self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
+            }
+        }
+    }
+
+    /// Asks the server about one's own chain now.
+    pub(crate) fn check_own_chain(&mut self, cx: &mut Context<'_>) {
+        self.chains.own.checked = false;
+        self.chains.own.try_at = None;
+        self.tend_own_chain(cx);
+    }
+
+    /// Whether another browser has changed the key, so that this one can do nothing more with its own.
+    pub(crate) fn key_was_replaced(&self) -> bool {
+        self.chains.own.stored.watched.chain.is_former(&self.me.public().primary())
+            && self.chains.own.stored.change.is_none()
+    }
+
+    fn next_step(&mut self, cx: &mut Context<'_>) -> Step {
+        let (own, me) = (&self.chains.own, self.me.public().primary());
+        let chain = &own.stored.watched.chain;
+        if let Some(link) = &own.stored.pending {
+            return Step::Append(link.clone());
+        }
+        // A chain that one begins oneself is not asked for first: nobody else has the key.
+        if !own.checked && (chain.length() > 0 || self.restored) {
+            return Step::Fetch;
+        }
+        if own.stored.change.is_some() {
+            return Step::Register;
+        }
+        if let Some(envelope) = &own.stored.note {
+            return Step::KeepFormerKey(envelope.clone());
+        }
+        if chain.length() == 0 {
+            return self.begin_own_chain(cx).map_or(Step::Nothing, Step::Append);
+        }
+        if chain.primary() != me
+            || chain.is_closed()
+            || own.stored.watched.alarm.is_some_and(ChainAlarm::is_about_server)
+        {
+            return Step::Nothing;
+        }
+        if chain.claim(&self.handle, &self.server).is_some_and(|claim| claim.primary == me) {
+            return Step::Nothing;
+        }
+        match &self.registration {
+            None => Step::AskForRecord,
+            Some(registration) => {
+                let registration = Hash::of_json(registration);
+                let (handle, server) = (self.handle.clone(), self.server.clone());
+                let claim = Body::ClaimHandle { handle, server, registration };
+                self.draft(claim, cx).map_or(Step::Nothing, Step::Append)
+            }
+        }
+    }
+
+    fn begin_own_chain(&mut self, cx: &mut Context<'_>) -> Option<String> {
+        let next = Seed::random(&mut &mut *cx.rng);
+        let next_key = kez_core::identity::SecretIdentity::from_seed(next.clone()).public();
+        self.chains.own.stored.next_seed = Some(StoredSeed(next));
+        self.draft(Body::Init { primary: self.me.public(), next: Hash::of_key(&next_key) }, cx)
+    }
+
+    /// Signs the next link with the present key and keeps it until it stands.
+    fn draft(&mut self, body: Body, cx: &mut Context<'_>) -> Option<String> {
+        let draft = self.chains.own.stored.watched.chain.draft(body, cx.timestamp());
+        let link = draft.sign(&self.me).ok()?.json().to_owned();
+        self.chains.own.stored.pending = Some(link.clone());
+        self.save_own_chain(cx);
+        Some(link)
+    }
+
+    /// The server has taken a link, or not.
+    pub(crate) fn append_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        match answer {
+            Ok(response) if matches!(response.status, 200 | 201) => self.link_stands(cx),
+            // Another browser was faster, or somebody else is at work: the chain says who.
+            Ok(response) if response.status == 409 => {
+                self.give_up_pending(cx);
+                self.chains.own.checked = false;
+                // Whatever is there was not made here, and what is there is asked for next.
+                self.restored |= self.chains.own.stored.watched.chain.length() == 0;
+                self.chains.own.stored.watched.alarm.get_or_insert(ChainAlarm::NotMine);
+                self.save_own_chain(cx);
+            }
+            Ok(response) if !may_succeed_later(answer) => {
+                self.chains.own.error = Some(refusal(response));
+                if self.chains.own.stored.change.is_some() {
+                    self.give_up_pending(cx);
+                }
+                self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
+            }
+            _ => self.tend_later(answer, cx),
+        }
+        self.tend_own_chain(cx);
+    }
+
+    fn link_stands(&mut self, cx: &mut Context<'_>) {
+        self.chains.own.backoff.reset();
+        let Some(link) = self.chains.own.pending() else { return };
+        self.chains.own.stored.pending = None;
+        if self.chains.own.stored.watched.chain.append(&link).is_ok() {
+            self.chains.own.stored.links.push(link.json().to_owned());
+        } else {
+            self.chains.own.checked = false;
+        }
+        self.save_own_chain(cx);
+    }
+
+    fn give_up_pending(&mut self, cx: &mut Context<'_>) {
+        let own = &mut self.chains.own;
+        own.stored.pending = None;
+        if own.stored.change.take().is_some() {
+            own.error =
+                Some("The key was not changed: the key history has changed meanwhile. Try again.".to_owned());
+        }
+        if own.stored.watched.chain.length() == 0 {
+            // Announced by a link that never stood.
+            own.stored.next_seed = None;
+        }
+        self.save_own_chain(cx);
+    }
+
+    /// The server has said what one's own chain is.
+    pub(crate) fn own_chain_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        let own = &mut self.chains.own;
+        let first_sight = own.stored.watched.chain.length() == 0;
+        match own.stored.watched.take(answer) {
+            Fetched::New(links) => {
+                own.checked = true;
+                own.backoff.reset();
+                let pending = own.pending().map(|link| link.hash());
+                let mine = |link: &Link| Some(link.hash()) == pending;
+                let adopted = first_sight && self.restored;
+                if !adopted && !links.iter().all(mine) {
+                    own.stored.watched.alarm.get_or_insert(ChainAlarm::NotMine);
+                }
+                if links.iter().any(mine) {
+                    own.stored.pending = None;
+                } else if !links.is_empty() && pending.is_some() {
+                    self.give_up_pending(cx);
+                }
+                let own = &mut self.chains.own;
+                own.stored.links.extend(links.iter().map(|link| link.json().to_owned()));
+                if !links.is_empty() {
+                    self.save_own_chain(cx);
+                }
+            }
+            Fetched::None => own.checked = true,
+            Fetched::Alarm(alarm) => {
+                own.checked = true;
+                self.alarm_about_own(alarm, cx);
+            }
+            Fetched::Unavailable => self.tend_later(answer, cx),
+        }
+        self.tend_own_chain(cx);
+    }
+
+    /// The server has said what one's own registration is, which a restored browser does not know.
+    pub(crate) fn own_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        match Proof::of_handle(answer, &self.server, &self.handle) {
+            Proof::Proven(found) if found.key == self.me.public() => {
+                self.registration = Some(found.registration);
+                self.save_account(cx);
+            }
+            _ => self.tend_later(answer, cx),
+        }
+        self.tend_own_chain(cx);
+    }
+
+    pub(super) fn tend_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        let wait = self.chains.own.backoff.next_after(retry_after(answer), cx.rng);
+        self.chains.own.try_at = Some(cx.now.saturating_add(wait.max(500)));
+    }
+
+    pub(crate) fn alarm_about_own(&mut self, alarm: ChainAlarm, cx: &mut Context<'_>) {
+        self.chains.own.stored.watched.alarm = Some(alarm);
+        self.save_own_chain(cx);
+    }
+
+    /// The person has read the alarm.
+    pub(crate) fn dismiss_own_alarm(&mut self, cx: &mut Context<'_>) {
+        if self.chains.own.stored.watched.alarm.take().is_some() {
+            self.save_own_chain(cx);
+            self.tend_own_chain(cx);
+        }
+    }
+
+    /// The person has written the announced phrase down: from here on it is kept nowhere.
+    pub(crate) fn forget_next_seed(&mut self, cx: &mut Context<'_>) {
+        if self.chains.own.stored.watched.chain.length() > 0
+            && self.chains.own.stored.next_seed.take().is_some()
+        {
+            self.save_own_chain(cx);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The chains of contacts: checked when a contact comes to be, when somebody looks at them, and when they say that there
+//! is more. A change of key that the chain proves is taken over; one that it does not prove is asked about.
+
+use kez_core::identity::{Primary, PublicIdentity};
+
+use super::watched::{Fetched, Watched};
+use crate::contacts::{ContactId, NewKey};
+use crate::context::Context;
+use crate::conversation::StoredMessage;
+use crate::lookup::Found;
+use crate::record::Kind;
+use crate::requests::{Answer, Purpose};
+use crate::session::Session;
+use crate::view::{ChainAlarm, MessageBody};
+
+impl Session {
+    /// Asks what follows in this contact's chain.
+    pub(crate) fn ask_about_chain(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+        let Some(stored) = self.contacts.get(contact).map(|contact| &contact.stored) else { return };
+        let root = stored.root.unwrap_or(stored.key.primary());
+        let new = Watched::new(root);
+        let watched = self.chains.people.get(&contact).unwrap_or(&new);
+        let purpose = Purpose::Chain(contact);
+        if let Some(target) = self.chains.target_since(watched)
+            && !cx.shared.offline
+            && !cx.shared.requests.awaits(&purpose)
+        {
+            cx.get(target, purpose);
+        }
+    }
+
+    /// The server has said what a contact's chain is.
+    pub(crate) fn chain_answered(&mut self, contact: ContactId, answer: &Answer, cx: &mut Context<'_>) {
+        let Some(known) = self.contacts.get(contact) else { return };
+        let (pinned, root) = (known.stored.key.primary(), known.stored.root);
+        let before = self.chains.people.get(&contact).cloned();
+        let mut watched = before.unwrap_or_else(|| Watched::new(root.unwrap_or(pinned)));
+        match watched.take(answer) {
+            Fetched::New(links) => {
+                // A chain that has never named the pinned key is somebody else's, whatever the server says.
+                if watched.chain.primary() != pinned && !watched.chain.is_former(&pinned) {
+                    return;
+                }
+                self.chains.people.insert(contact, watched);
+                if !links.is_empty() {
+                    self.save_chain(contact, cx);
+                }
+                self.follow_chain(contact, cx);
+                if self.chains.people.get(&contact).is_some_and(|watched| watched.chain.primary() == pinned) {
+                    self.remember_former_keys(contact, cx);
+                }
+            }
+            Fetched::Alarm(alarm) => {
+                self.chains.people.insert(contact, watched);
+                self.alarm_about(contact, alarm, cx);
+            }
+            Fetched::None | Fetched::Unavailable => {}
+        }
+    }
+
+    /// Takes over the key that the contact's chain has changed to, once its registration is known.
+    pub(crate) fn follow_chain(&mut self, id: ContactId, cx: &mut Context<'_>) {
+        let (Some(watched), Some(contact)) = (self.chains.people.get(&id), self.contacts.get(id)) else {
+            return;
+        };
+        if !watched.chain.is_former(&contact.stored.key.primary()) {
+            return;
+        }
+        match &contact.stored.new_key {
+            Some(new) if new.key.primary() == watched.chain.primary() => self.take_over_key(id, cx),
+            _ => {
+                let handle = contact.stored.handle.clone();
+                self.ask_about(&handle, cx);
+            }
+        }
+    }
+
+    fn take_over_key(&mut self, id: ContactId, cx: &mut Context<'_>) {
+        let was_verified = self.contacts.get(id).is_some_and(|contact| contact.stored.was_verified);
+        let Some((key, former)) = self.contacts.accept_new_key(id, &self.me) else { return };
+        self.contacts.add_former(id, former);
+        if let Some(contact) = self.contacts.get_mut(id) {
+            // Who has compared the number is asked to do so again before the next message.
+            contact.stored.unconfirmed = was_verified;
+        }
+        self.save_contact(id, cx);
+        self.forget_sealed(id, cx);
+        let at = cx.now / 1000;
+        self.add_message(id, StoredMessage::note(MessageBody::KeyReplaced, at), cx);
+        self.release(&[key], cx);
+        self.send_queued(cx);
+    }
+
+    /// The registry says that a sender has changed the key, or that the sender's key was replaced: the chain tells all
+    /// keys of that person.
+    pub(crate) fn ask_about_former_key(&self, key: &Primary, found: Found, cx: &mut Context<'_>) {
+        let root = found.root.unwrap_or(found.key.primary());
+        if let Some(target) = self.chains.target(&root) {
+            cx.get(target, Purpose::FormerKey { key: *key, root, found: Box::new(found) });
+        }
+    }
+
+    /// The chain that is said to prove a sender's former key, or to name it as the present one.
+    pub(crate) fn former_key_answered(
+        &mut self,
+        key: &Primary,
+        root: Primary,
+        found: Found,
+        answer: &Answer,
+        cx: &mut Context<'_>,
+    ) {
+        let present = found.key.primary();
+        let mut watched = Watched::new(root);
+        let proven = matches!(watched.take(answer), Fetched::New(_))
+            && watched.chain.primary() == present
+            && watched.chain.primaries().contains(key);
+        if !proven && *key != present {
+            return self.ask_about_sender_later(key, answer, cx);
+        }
+        let id = match self.contacts.by_handle(&found.handle) {
+            None => self.add_contact(found, cx),
+            Some(id) => self.contacts.get(id).filter(|contact| contact.stored.key == found.key).map(|_| id),
+        };
+        let Some(id) = id else { return self.ask_about_sender_later(key, answer, cx) };
+        let mut keys = vec![*key];
+        if proven {
+            keys.extend(watched.chain.primaries());
+            self.chains.people.entry(id).or_insert(watched);
+            self.save_chain(id, cx);
+            self.remember_former_keys(id, cx);
+        }
+        self.settle_senders(&keys, cx);
+    }
+
+    /// Mail that was signed with a key which the chain has replaced is theirs, and is shown with a mark.
+    fn remember_former_keys(&mut self, id: ContactId, cx: &mut Context<'_>) {
+        let Some(watched) = self.chains.people.get(&id) else { return };
+        let former = watched.chain.primaries().iter().filter(|key| watched.chain.is_former(key));
+        let former: Vec<PublicIdentity> =
+            former.filter_map(|key| PublicIdentity::try_from(*key).ok()).collect();
+        for key in former {
+            self.contacts.add_former(id, key);
+        }
+        self.save_contact(id, cx);
+    }
+
+    /// A new key is said to belong to a contact: whether the chain proves it shows in [`Session::chain_answered`].
+    pub(crate) fn explain_new_key(&mut self, id: ContactId, new: &NewKey, cx: &mut Context<'_>) {
+        let proven =
+            self.chains.people.get(&id).is_some_and(|watched| watched.chain.primary() == new.key.primary());
+        if proven {
+            self.follow_chain(id, cx);
+        } else {
+            self.ask_about_chain(id, cx);
+        }
+    }
+
+    /// What was known of a contact's chain goes with their key.
+    pub(crate) fn forget_chain(&mut self, id: ContactId, cx: &mut Context<'_>) {
+        if self.chains.people.remove(&id).is_some() {
+            cx.delete(Kind::Chain, id.to_string());
+        }
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.stored.root = None;
+        }
+    }
+
+    pub(super) fn alarm_about(&mut self, contact: ContactId, alarm: ChainAlarm, cx: &mut Context<'_>) {
+        if let Some(watched) = self.chains.people.get_mut(&contact) {
+            watched.alarm = Some(alarm);
+            self.save_chain(contact, cx);
+        }
+    }
+
+    /// The person has read the alarm.
+    pub(crate) fn dismiss_alarm(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+        let watched = self.chains.people.get_mut(&contact);
+        if watched.is_some_and(|watched| watched.alarm.take().is_some()) {
+            self.save_chain(contact, cx);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Changing the key: the announced phrase takes over.
+//!
+//! In this order, each step stored before the next: `rotate_primary` stands in the chain; the server has the handle's new
+//! registration, which switches look-up, inbox and authentication at once; this client switches. A crash in between goes
+//! on where it was, and the old key works until the server has switched.
+
+use kez_core::api::SendMessage;
+use kez_core::envelope;
+use kez_core::identity::{Peer, SecretIdentity, Seed};
+use kez_core::message::former_key_to_plaintext;
+use kez_core::recovery_phrase;
+use kez_core::registration::HandleRegistration;
+use kez_core::sigchain::{Body, Hash};
+use serde_json::value::RawValue;
+
+use super::own::KeyChange;
+use crate::account::StoredSeed;
+use crate::connection::Link;
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::lookup::Proof;
+use crate::registering::LONGEST_CLAIM_AGE;
+use crate::requests::{Answer, Purpose, may_succeed_later, refusal, sentence};
+use crate::secret::Secret;
+use crate::session::Session;
+
+impl Session {
+    /// "Change key" with the announced phrase; or, after another browser has changed it, with the phrase of the key that
+    /// holds now.
+    pub(crate) fn change_key(&mut self, phrase: &Secret, cx: &mut Context<'_>) {
+        if self.chains.own.stored.change.is_some() {
+            return;
+        }
+        let outcome = self.begin_change(phrase, cx);
+        self.chains.own.error = outcome.err();
+    }
+
+    fn begin_change(&mut self, phrase: &Secret, cx: &mut Context<'_>) -> Result<(), String> {
+        let seed =
+            recovery_phrase::parse(phrase.expose()).map_err(|invalid| sentence(&invalid.to_string()))?;
+        let new = SecretIdentity::from_seed(seed);
+        let chain = &self.chains.own.stored.watched.chain;
+        if self.chains.own.stored.pending.is_some() || chain.length() == 0 {
+            return Err(
+                "Your key history is still on its way to the server. Try again in a moment.".to_owned()
+            );
+        }
+        let (seed, now) = (StoredSeed(new.seed().clone()), cx.timestamp());
+        let change = |next_seed| KeyChange { seed, next_seed, registration: None, signed_at: 0 };
+        if self.key_was_replaced() && chain.primary() == new.public().primary() {
+            self.chains.own.stored.change = Some(change(None));
+        } else if chain.next() == Some(Hash::of_key(&new.public())) && !self.key_was_replaced() {
+            let next = Seed::random(&mut &mut *cx.rng);
+            let next_key = SecretIdentity::from_seed(next.clone()).public();
+            let rotate = Body::RotatePrimary { primary: new.public(), next: Hash::of_key(&next_key) };
+            let link =
+                chain.draft(rotate, now).sign(&new).map_err(|refused| sentence(&refused.to_string()))?;
+            self.chains.own.stored.pending = Some(link.json().to_owned());
+            self.chains.own.stored.change = Some(change(Some(StoredSeed(next))));
+        } else {
+            return Err("This is not your rotation phrase.".to_owned());
+        }
+        self.chains.own.try_at = None;
+        self.save_own_chain(cx);
+        self.tend_own_chain(cx);
+        Ok(())
+    }
+
+    /// Claims the handle for the new key; the same bytes until the server answers, or until they are too old.
+    pub(super) fn register_changed_key(&mut self, cx: &mut Context<'_>) {
+        let now = cx.timestamp();
+        let (handle, server) = (self.handle.clone(), self.server.clone());
+        let Some(change) = &mut self.chains.own.stored.change else { return };
+        if change.registration.is_none() || cx.now.abs_diff(change.signed_at) > LONGEST_CLAIM_AGE {
+            let new = SecretIdentity::from_seed(change.seed.0.clone());
+            let signed = HandleRegistration::sign(&new, &handle, &server, now);
+            change.registration = signed.and_then(|signed| signed.to_json()).ok();
+            change.signed_at = cx.now;
+            self.save_own_chain(cx);
+        }
+        let change = self.chains.own.stored.change.as_ref();
+        if let Some(body) = change.and_then(|change| change.registration.clone()) {
+            cx.post("/v1/register", body, Purpose::RegisterChangedKey);
+        }
+    }
+
+    /// The server has taken the new key, or not.
+    pub(crate) fn changed_key_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        match answer {
+            Ok(response) if matches!(response.status, 200 | 201) => self.finish_change(None, cx),
+            // An earlier answer may have been lost, and this claim be another one than the server has.
+            Ok(response) if response.status == 409 => {
+                self.chains.own.error = Some(refusal(response));
+                if let Some(change) = &self.chains.own.stored.change {
+                    let key = SecretIdentity::from_seed(change.seed.0.clone()).public();
+                    cx.get(format!("/v1/by-primary/{key}"), Purpose::ChangedRecord);
+                }
+            }
+            Ok(response) if !may_succeed_later(answer) => {
+                self.chains.own.error = Some(refusal(response));
+                self.sign_anew_later(answer, cx);
+            }
+            _ => self.tend_later(answer, cx),
+        }
+        self.tend_own_chain(cx);
+    }
+
+    /// The server has said whose the new key is.
+    pub(crate) fn changed_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        let Some(change) = &self.chains.own.stored.change else { return };
+        let key = SecretIdentity::from_seed(change.seed.0.clone()).public().primary();
+        match Proof::of_key(answer, &self.server, key) {
+            Proof::Proven(found) if found.handle == self.handle => {
+                self.finish_change(Some(found.registration), cx);
+            }
+            _ => self.sign_anew_later(answer, cx),
+        }
+        self.tend_own_chain(cx);
+    }
+
+    fn sign_anew_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        if let Some(change) = &mut self.chains.own.stored.change {
+            change.registration = None;
+        }
+        self.tend_later(answer, cx);
+    }
+
+    /// The server has switched; so does this client. The former key is kept, to open what was sealed for it.
+    fn finish_change(&mut self, registration: Option<String>, cx: &mut Context<'_>) {
+        let Some(change) = self.chains.own.stored.change.take() else { return };
+        let me = SecretIdentity::from_seed(change.seed.0);
+        let Ok(myself) = Peer::new(&me, me.public()) else { return };
+        self.former.push(std::mem::replace(&mut self.me, me));
+        self.myself = myself;
+        self.registration = registration.or(change.registration);
+        self.contacts.agree_anew(&self.me);
+        self.chains.own.stored.next_seed = change.next_seed;
+        self.chains.own.stored.watched.alarm = None;
+        self.chains.own.error = None;
+        self.chains.own.backoff.reset();
+        self.save_account(cx);
+        self.seal_former_key(cx);
+        self.forget_all_sealed(cx);
+        cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
+        cx.push(Effect::CloseLive);
+        self.link = Link::default();
+        self.connect(cx);
+        self.send_queued(cx);
+    }
+
+    /// Seals the key that was replaced to oneself: a browser that is restored with the new phrase finds it in the inbox.
+    fn seal_former_key(&mut self, cx: &mut Context<'_>) {
+        let Some(former) = self.former.last() else { return };
+        let id = format!("former-key-{}", self.former.len());
+        let chain = self.sync.own_chain.next(&self.sync.installation);
+        let plaintext = former_key_to_plaintext(&id, former.seed(), &chain);
+        let sealed = envelope::seal(&self.me, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng);
+        if let Ok(sealed) = sealed {
+            self.sync.own_chain.advance(sealed.hash);
+            cx.save(self.sync.record());
+            self.chains.own.stored.note = Some(sealed.json);
+        }
+        self.save_own_chain(cx);
+    }
+
+    pub(super) fn send_former_key(&self, envelope: String, cx: &mut Context<'_>) {
+        let to = self.handle.to_string();
+        let body = RawValue::from_string(envelope)
+            .and_then(|envelope| serde_json::to_string(&SendMessage { to, envelope }));
+        if let Ok(body) = body {
+            cx.post("/v1/messages", body, Purpose::KeepFormerKey);
+        }
+    }
+
+    /// The relay has taken the former key, or not.
+    pub(crate) fn former_key_kept(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        if matches!(answer, Ok(response) if matches!(response.status, 200 | 201)) {
+            self.chains.own.stored.note = None;
+            self.save_own_chain(cx);
+        } else {
+            self.tend_later(answer, cx);
+        }
+        self.tend_own_chain(cx);
+    }
+}

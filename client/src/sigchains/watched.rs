@@ -1,0 +1,122 @@
+//! One person's chain as far as it was verified, and what a server says against it.
+
+use kez_core::identity::Primary;
+use kez_core::problem::ProblemCode;
+use kez_core::sigchain::{Chain, Link, LinkRefused, Links, SeenHead};
+use serde::{Deserialize, Serialize};
+
+use crate::requests::{Answer, problem};
+use crate::view::ChainAlarm;
+
+/// What was verified of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    /// The longest that was ever seen.
+    pub(crate) chain: Chain,
+    /// How far somebody else has seen it, where that is further.
+    claimed: Option<SeenHead>,
+    /// What is wrong, until a person has read it.
+    pub(crate) alarm: Option<ChainAlarm>,
+}
+
+/// What an answer is worth.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fetched {
+    /// Everything agrees; these links are new.
+    New(Vec<Link>),
+    /// The server has no such chain, and never had one.
+    None,
+    /// Something does not agree.
+    Alarm(ChainAlarm),
+    /// No answer, or none that makes sense.
+    Unavailable,
+}
+
+/// What somebody else's view of a chain is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// It is what was seen here.
+    Agrees,
+    /// It is ahead: the server is to be asked.
+    Ahead,
+    /// It is another chain.
+    Contradicts,
+}
+
+impl Watched {
+    pub(crate) const fn new(root: Primary) -> Self {
+        Self { chain: Chain::new(root), claimed: None, alarm: None }
+    }
+
+    /// Takes in what the server says follows the last link.
+    pub(crate) fn take(&mut self, answer: &Answer) -> Fetched {
+        let Ok(response) = answer else { return Fetched::Unavailable };
+        let nobody = response.status == 404
+            && problem(response).is_some_and(|problem| problem.code != ProblemCode::Unknown);
+        let links = match response.status {
+            200 => serde_json::from_slice::<Links>(&response.body).ok(),
+            _ if nobody && self.chain.length() == 0 => return Fetched::None,
+            _ if nobody => return Fetched::Alarm(ChainAlarm::Shorter),
+            _ => None,
+        };
+        match links.filter(|links| links.primary == self.chain.root()) {
+            None => Fetched::Unavailable,
+            Some(links) => match self.extend(&links) {
+                Ok(new) => self.check_claimed().map_or(Fetched::New(new), Fetched::Alarm),
+                Err(alarm) => Fetched::Alarm(alarm),
+            },
+        }
+    }
+
+    fn extend(&mut self, answer: &Links) -> Result<Vec<Link>, ChainAlarm> {
+        if answer.length < self.chain.length() {
+            return Err(ChainAlarm::Shorter);
+        }
+        let mut chain = self.chain.clone();
+        let mut new = Vec::with_capacity(answer.links.len());
+        for link in &answer.links {
+            let link = Link::parse(link.get().as_bytes()).map_err(|refused| alarm(&refused))?;
+            chain.append(&link).map_err(|refused| match refused {
+                LinkRefused::Conflict if new.is_empty() => ChainAlarm::Forked,
+                refused => alarm(&refused),
+            })?;
+            new.push(link);
+        }
+        if chain.length() != answer.length || chain.head() != Some(answer.head) {
+            return Err(if new.is_empty() { ChainAlarm::Forked } else { ChainAlarm::Broken });
+        }
+        self.chain = chain;
+        Ok(new)
+    }
+
+    fn check_claimed(&mut self) -> Option<ChainAlarm> {
+        let claimed = self.claimed.take()?;
+        match self.chain.hash_at(claimed.length) {
+            Some(hash) if hash == claimed.head => None,
+            Some(_) => Some(ChainAlarm::Contradicted),
+            None => Some(ChainAlarm::Withheld),
+        }
+    }
+
+    /// Compares with what somebody else has seen, and remembers it where that is further.
+    pub(crate) fn compare(&mut self, seen: &SeenHead) -> Compared {
+        match self.chain.hash_at(seen.length) {
+            Some(hash) if hash == seen.head => Compared::Agrees,
+            Some(_) => Compared::Contradicts,
+            None if seen.length == 0 => Compared::Contradicts,
+            None => {
+                if self.claimed.is_none_or(|claimed| claimed.length < seen.length) {
+                    self.claimed = Some(*seen);
+                }
+                Compared::Ahead
+            }
+        }
+    }
+}
+
+const fn alarm(refused: &LinkRefused) -> ChainAlarm {
+    match refused {
+        LinkRefused::UnknownKind(_) => ChainAlarm::UnknownKind,
+        _ => ChainAlarm::Broken,
+    }
+}

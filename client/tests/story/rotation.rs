@@ -1,0 +1,338 @@
+//! Changing the key: one's own, in one or two browsers, and seen by friends.
+
+use kez_client::event::UiEvent;
+use kez_client::secret::Secret;
+use kez_client::view::{AccountView, ChainAlarm, Connection, DeliveryState, FormerKey, MessageBody};
+use kez_core::envelope;
+use kez_core::identity::{Peer, SecretIdentity};
+use kez_core::message::{Chain, TextMessage};
+use kez_core::recovery_phrase;
+use kez_core::sigchain::Heads;
+use kez_core::time::Timestamp;
+use rstest::rstest;
+
+use crate::restore::restore;
+use crate::sigchains::kinds;
+use crate::sim::{Weather, World};
+use crate::two_people::alice_and_bob;
+
+/// Alice and Bob have chatted, and Bob has written his rotation phrase down.
+fn ready(chance: u64) -> (World, String) {
+    let mut world = alice_and_bob(chance);
+    world.send("alice", "bob", "one");
+    world.run(1_000);
+    world.send("bob", "alice", "two");
+    world.run(1_000);
+    let phrase = world.rotation_words("bob");
+    world.ui("bob", UiEvent::RotationPhraseKept);
+    (world, phrase)
+}
+
+fn change(world: &mut World, who: &'static str, phrase: &str) {
+    world.ui(who, UiEvent::KeyChangeSubmitted { phrase: Secret::new(phrase) });
+}
+
+fn identity(phrase: &str) -> SecretIdentity {
+    SecretIdentity::from_seed(recovery_phrase::parse(phrase).unwrap())
+}
+
+#[test]
+fn the_announced_phrase_takes_over_and_both_go_on() {
+    let (mut world, phrase) = ready(1);
+    let old = world.key("bob").public();
+    change(&mut world, "bob", &phrase);
+    assert!(world.chain("bob").changing);
+    world.run(5_000);
+
+    assert_eq!(world.words("bob"), phrase, "the second phrase is the first now");
+    let view = world.chain("bob");
+    assert!(!view.changing && view.phrase_waits && view.alarm.is_none() && view.error.is_none());
+    assert_ne!(world.rotation_words("bob"), phrase, "and there is a new second one");
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "rotate_primary", "claim_handle"]);
+    let lookup = world.relay.lookup("bob").unwrap();
+    assert_eq!(lookup.primary, identity(&phrase).public().primary());
+    assert!(lookup.sigchain_url.ends_with(&old.primary().hex()), "the first key names the chain for life");
+    assert_eq!(world.view("bob").connection, Connection::Online);
+
+    world.send("bob", "alice", "three");
+    world.run(2_000);
+    world.send("alice", "bob", "four");
+    world.run(2_000);
+    for _ in 0..2 {
+        assert_eq!(world.texts("bob"), ["them: one", "me: two", "me: three", "them: four"]);
+        let alice = world.texts("alice");
+        assert_eq!(alice, ["me: one", "them: two", "them: <KeyReplaced>", "them: three", "me: four"]);
+        let thread = world.thread("alice");
+        assert!(!thread.key_changed && thread.chain_alarm.is_none(), "nothing to be afraid of");
+        assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| row.former_key.is_none()));
+        assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| row.missing_before == 0));
+        world.reload("alice");
+        world.reload("bob");
+        world.run(2_000);
+    }
+    assert_eq!(world.thread("alice").safety_number, world.thread("bob").safety_number);
+}
+
+#[test]
+fn who_had_compared_the_number_is_asked_before_the_next_message() {
+    let (mut world, phrase) = ready(2);
+    world.ui("alice", UiEvent::VerifiedChanged { handle: "bob".into(), verified: true });
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    world.send("bob", "alice", "it is still me");
+    world.run(2_000);
+    for _ in 0..2 {
+        let thread = world.thread("alice");
+        assert!(thread.key_changed && thread.key_change_proven && !thread.verified);
+        assert!(
+            world.texts("alice").ends_with(&["them: it is still me".to_owned()]),
+            "mail is not held back"
+        );
+        world.send("alice", "bob", "is it?");
+        world.run(1_000);
+        assert!(world.thread("alice").refused.unwrap().contains("key has changed"));
+        world.reload("alice");
+        world.run(1_000);
+    }
+    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into() });
+    assert!(!world.thread("alice").key_changed);
+    world.send("alice", "bob", "it is");
+    world.run(1_000);
+    assert!(world.texts("bob").ends_with(&["them: it is".to_owned()]));
+}
+
+#[test]
+fn another_phrase_changes_nothing() {
+    let (mut world, _) = ready(3);
+    let posted = world.relay.posted.len();
+    let current = world.words("bob");
+    for (phrase, says) in [
+        (current.as_str(), "not your rotation phrase"),
+        ("zoo zoo zoo", "24 words"),
+        (
+            &recovery_phrase::words(&kez_core::identity::Seed::from_bytes([9; 32])).join(" "),
+            "not your rotation",
+        ),
+    ] {
+        change(&mut world, "bob", phrase);
+        world.run(1_000);
+        let view = world.chain("bob");
+        assert!(!view.changing && view.error.as_ref().is_some_and(|error| error.contains(says)), "{view:?}");
+    }
+    assert_eq!((kinds(&mut world, "bob").len(), world.relay.posted.len()), (2, posted));
+}
+
+#[rstest]
+fn a_crash_at_any_step_of_it_loses_nothing(
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)] effects: usize,
+) {
+    let (mut world, phrase) = ready(4);
+    world.browser("bob").dies_after = Some(effects);
+    change(&mut world, "bob", &phrase);
+    world.run(60_000);
+    if !world.chain("bob").changing && world.words("bob") != phrase {
+        // It died before anything was written: the person presses again.
+        change(&mut world, "bob", &phrase);
+        world.run(60_000);
+    }
+    assert_eq!(world.words("bob"), phrase);
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "rotate_primary", "claim_handle"]);
+    let announced = identity(&world.rotation_words("bob")).public();
+    let chain = world.relay.sigchains.of(&announced.primary());
+    assert_eq!(chain.length(), 0, "shown to nobody yet");
+    world.browser("bob").dies_after = None;
+    world.send("bob", "alice", "three");
+    world.send("alice", "bob", "four");
+    world.run(5_000);
+    assert!(world.texts("bob").contains(&"them: four".to_owned()));
+    assert!(world.texts("alice").contains(&"them: three".to_owned()));
+    assert_eq!(world.chain("bob").alarm, None);
+}
+
+#[rstest]
+fn a_bad_network_only_delays_it(#[values(5, 6, 7, 8)] chance: u64) {
+    let (mut world, phrase) = ready(chance);
+    let weather =
+        Weather { request_lost: 40, answer_lost: 40, request_doubled: 20, delay: 300, ..world.weather };
+    world.weather = weather;
+    change(&mut world, "bob", &phrase);
+    world.run(3_600_000);
+    world.weather = Weather { delay: 20, ..Weather::default() };
+    world.run(60_000);
+    assert_eq!(world.words("bob"), phrase);
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "rotate_primary", "claim_handle"]);
+    world.send("bob", "alice", "three");
+    world.run(60_000);
+    assert!(world.texts("alice").contains(&"them: three".to_owned()));
+}
+
+#[test]
+fn what_was_on_its_way_is_sealed_with_the_new_key_and_is_one_message() {
+    let (mut world, phrase) = ready(9);
+    // The relay has the message, and its answer is lost.
+    let lost = |request: &kez_client::effect::HttpRequest, answer| {
+        let busy = kez_core::problem::ProblemCode::Unavailable;
+        if request.target == "/v1/messages" { crate::sim::problem(busy) } else { answer }
+    };
+    world.relay.script = Some(Box::new(lost));
+    world.send("bob", "alice", "three");
+    world.run(300);
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    assert_eq!(world.words("bob"), phrase);
+    world.relay.posted.clear();
+    world.relay.script = None;
+    world.run(60_000);
+    let new = identity(&phrase).public().to_string();
+    assert!(!world.relay.posted.is_empty() && world.relay.posted.iter().all(|body| body.contains(&new)));
+    let texts = world.texts("alice");
+    assert_eq!(texts.iter().filter(|text| *text == "them: three").count(), 1, "{texts:?}");
+    assert_eq!(world.states("bob").last(), Some(&DeliveryState::Sent));
+}
+
+#[test]
+fn mail_to_a_former_key_opens_and_is_marked() {
+    let (mut world, phrase) = ready(10);
+    let (alice, old_bob) = (world.key("alice"), world.key("bob").public());
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    // From somebody who has not heard yet.
+    let late = seal(&alice, &old_bob, "late", &mut world);
+    world.relay.append("bob", &late, world.now);
+    world.push_to_streams();
+    world.run(1_000);
+    let row = world.rows("bob").pop().unwrap();
+    assert_eq!(row.body, MessageBody::Text { text: "late".into() });
+    assert_eq!(row.former_key, Some(FormerKey::Mine));
+    world.reload("bob");
+    assert_eq!(world.rows("bob").pop().unwrap().former_key, Some(FormerKey::Mine));
+}
+
+#[test]
+fn mail_with_a_former_key_is_marked() {
+    let (mut world, phrase) = ready(11);
+    let (thief, alice) = (world.key("bob"), world.key("alice").public());
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    world.send("bob", "alice", "three");
+    world.run(2_000);
+    let forged = seal(&thief, &alice, "send me money", &mut world);
+    world.relay.append("alice", &forged, world.now);
+    world.push_to_streams();
+    world.run(1_000);
+    let row = world.rows("alice").pop().unwrap();
+    assert_eq!(
+        (row.body, row.former_key),
+        (MessageBody::Text { text: "send me money".into() }, Some(FormerKey::Theirs))
+    );
+}
+
+fn seal(
+    from: &SecretIdentity,
+    to: &kez_core::identity::PublicIdentity,
+    text: &str,
+    world: &mut World,
+) -> String {
+    let now = Timestamp::from_unix(world.now / 1000);
+    let message = TextMessage { id: format!("id {text}"), text: text.into(), sent_at: now };
+    let chain = Chain { id: "00112233aabbccdd".into(), n: 1, prev: None };
+    let peer = Peer::new(from, *to).unwrap();
+    envelope::seal(from, &peer, &message.to_plaintext(&chain, &Heads::new()), now, &mut world.rng)
+        .unwrap()
+        .json
+}
+
+#[test]
+fn the_new_phrase_restores_everything_and_the_old_one_says_why_not() {
+    let (mut world, phrase) = ready(12);
+    let old = world.words("bob");
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    world.send("bob", "alice", "three");
+    world.run(2_000);
+    world.send("alice", "bob", "four");
+    world.run(2_000);
+
+    restore(&mut world, "with the new one", &phrase);
+    world.look("with the new one", "alice");
+    world.run(5_000);
+    let AccountView::Open(me) = world.view("with the new one").account else { panic!("not restored") };
+    assert_eq!((me.handle.as_str(), me.unreadable, me.chain.alarm), ("bob", 0, None));
+    assert_eq!(world.texts("with the new one"), ["them: one", "me: two", "me: three", "them: four"]);
+
+    restore(&mut world, "with the old one", &old);
+    let AccountView::None { restore, .. } = world.view("with the old one").account else {
+        panic!("restored")
+    };
+    assert!(restore.error.unwrap().contains("key was replaced"));
+}
+
+#[test]
+fn somebody_who_comes_back_reads_what_was_signed_before_a_friend_changed_the_key() {
+    let (mut world, phrase) = ready(13);
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    world.send("bob", "alice", "three");
+    world.run(2_000);
+    let words = world.words("alice");
+    restore(&mut world, "alice anew", &words);
+    world.look("alice anew", "bob");
+    world.run(20_000);
+    let texts = world.texts("alice anew");
+    assert_eq!(texts, ["me: one", "them: two", "them: three"]);
+    assert_eq!(world.rows("alice anew")[1].former_key, Some(FormerKey::Theirs));
+}
+
+#[test]
+fn another_browser_of_the_same_person_says_that_its_key_was_replaced() {
+    let (mut world, phrase) = ready(14);
+    let words = world.words("bob");
+    restore(&mut world, "bob on the phone", &words);
+    world.look("bob on the phone", "alice");
+    change(&mut world, "bob", &phrase);
+    world.run(120_000);
+    let view = world.chain("bob on the phone");
+    assert!(view.replaced, "{view:?}");
+    assert_eq!(view.alarm, Some(ChainAlarm::NotMine), "and asks whether that was oneself");
+    change(&mut world, "bob on the phone", &phrase);
+    world.run(10_000);
+    let view = world.chain("bob on the phone");
+    assert!(!view.replaced && !view.changing && view.error.is_none(), "{view:?}");
+    world.send("bob on the phone", "alice", "from the phone");
+    world.run(5_000);
+    assert!(world.texts("alice").ends_with(&["them: from the phone".to_owned()]));
+    assert!(world.texts("bob").ends_with(&["me: from the phone".to_owned()]));
+    assert_eq!(kinds(&mut world, "bob").len(), 4);
+}
+
+#[test]
+fn a_key_change_that_the_chain_does_not_prove_is_asked_about() {
+    let (mut world, _) = ready(15);
+    let stranger = SecretIdentity::from_seed(kez_core::identity::Seed::from_bytes([9; 32]));
+    let now = Timestamp::from_unix(world.now / 1000);
+    let (handle, server) = ("bob".parse().unwrap(), world.relay.server.clone());
+    let claim = kez_core::registration::HandleRegistration::sign(&stranger, &handle, &server, now).unwrap();
+    world.relay.force_registration(&claim.to_json().unwrap(), world.now);
+    world.ui("alice", UiEvent::ConversationStarted { to: "bob".into() });
+    world.run(5_000);
+    let thread = world.thread("alice");
+    assert!(thread.key_changed && !thread.key_change_proven);
+}
+
+#[test]
+fn the_key_changes_twice() {
+    let (mut world, phrase) = ready(16);
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    let second = world.rotation_words("bob");
+    change(&mut world, "bob", &second);
+    world.run(5_000);
+    assert_eq!(world.words("bob"), second);
+    world.send("bob", "alice", "three");
+    world.run(3_000);
+    assert!(world.texts("alice").ends_with(&["them: three".to_owned()]));
+    restore(&mut world, "restored", &second);
+    world.look("restored", "alice");
+    world.run(5_000);
+    assert_eq!(world.texts("restored"), ["them: one", "me: two", "me: three"]);
+}

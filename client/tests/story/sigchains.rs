@@ -1,0 +1,349 @@
+//! Key histories: begun with the account, told in every message, and watched against a server that lies.
+
+use kez_client::effect::HttpRequest;
+use kez_client::event::{HttpResponse, UiEvent};
+use kez_client::view::ChainAlarm;
+use kez_core::envelope::Envelope;
+use kez_core::identity::{Peer, Primary, SecretIdentity, Seed};
+use kez_core::message::Message;
+use kez_core::recovery_phrase;
+use kez_core::sigchain::{Body, Chain, Hash, Link, SeenHead};
+use kez_core::time::Timestamp;
+use rstest::rstest;
+use serde_json::Value;
+
+use crate::restore::restore;
+use crate::sim::{BASE, Weather, World, json, shown};
+use crate::two_people::alice_and_bob;
+
+pub(crate) fn kinds(world: &mut World, who: &'static str) -> Vec<&'static str> {
+    let key = world.key(who).public().primary();
+    let root = world.relay.sigchains.root_of(&key);
+    world.relay.sigchains.links(&root).iter().map(|link| link.body().kind()).collect()
+}
+
+fn chain_of(world: &mut World, who: &'static str) -> Chain {
+    let key = world.key(who).public().primary();
+    world.relay.sigchains.of(&key)
+}
+
+#[test]
+fn joining_begins_a_chain_that_claims_the_handle() {
+    let mut world = World::new(1);
+    world.join("alice", "");
+    let key = world.key("alice");
+    let chain = world.relay.sigchains.of(&key.public().primary());
+    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle"]);
+    let registration = world.relay.lookup("alice").unwrap().registration.get().to_owned();
+    let claim = chain.claim(&"alice".parse().unwrap(), &world.relay.server).unwrap();
+    assert_eq!(claim.registration, Hash::of_json(&registration));
+
+    let view = world.chain("alice");
+    assert!(view.history[0].text.starts_with("Began with the key ed25519:"), "{:?}", view.history);
+    assert_eq!(view.history[1].text, "Claimed the handle @alice on kez.lat.");
+    assert_eq!((view.alarm, view.phrase_waits, view.phrase), (None, true, None));
+}
+
+#[test]
+fn the_announced_seed_is_random_and_kept_nowhere_once_it_is_written_down() {
+    let mut world = World::new(2);
+    world.join("alice", "");
+    let (words, rotation) = (world.words("alice"), world.rotation_words("alice"));
+    assert_ne!(words, rotation);
+    let seed = recovery_phrase::parse(&rotation).unwrap();
+    let stored = serde_json::to_string(seed.as_bytes()).unwrap();
+    let on_disk = |world: &mut World| {
+        world.browser("alice").disk.values().any(|value| String::from_utf8_lossy(value).contains(&stored))
+    };
+    let chain = chain_of(&mut world, "alice");
+    assert_eq!(chain.next(), Some(Hash::of_key(&SecretIdentity::from_seed(seed.clone()).public())));
+    world.reload("alice");
+    assert!(on_disk(&mut world) && world.chain("alice").phrase_waits, "held until the person has it");
+    world.ui("alice", UiEvent::RotationPhraseKept);
+    for _ in 0..2 {
+        world.ui("alice", UiEvent::RotationPhraseShown);
+        let view = world.chain("alice");
+        assert!(!on_disk(&mut world) && !view.phrase_waits && view.phrase.is_none());
+        world.reload("alice");
+        world.run(1_000);
+    }
+}
+
+#[test]
+fn an_account_that_has_none_begins_one_when_it_is_next_unlocked() {
+    let mut world = World::new(3);
+    let no_chains = |request: &HttpRequest, mut answer: HttpResponse| {
+        if request.target == "/v1/config" {
+            let mut config: Value = serde_json::from_slice(&answer.body).unwrap();
+            config.as_object_mut().unwrap().remove("sigchains_url");
+            answer = json(200, &config);
+        }
+        answer
+    };
+    world.relay.script = Some(Box::new(no_chains));
+    world.join("alice", "secret");
+    assert_eq!(kinds(&mut world, "alice"), [""; 0]);
+    world.relay.script = None;
+    world.reload("alice");
+    world.run(1_000);
+    assert_eq!(world.relay.sigchains.links(&world.relay.lookup("alice").unwrap().primary).len(), 0, "locked");
+    world.ui("alice", UiEvent::UnlockSubmitted { passphrase: kez_client::secret::Secret::new("secret") });
+    world.run(2_000);
+    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle"]);
+}
+
+#[rstest]
+fn a_bad_network_makes_no_second_link(#[values(4, 5, 6, 7)] chance: u64) {
+    let mut world = World::new(chance);
+    world.join("alice", "");
+    world.weather = Weather {
+        request_lost: 30,
+        answer_lost: 30,
+        request_doubled: 30,
+        answer_doubled: 30,
+        delay: 300,
+        stream_cut: 0,
+    };
+    world.join("bob", "");
+    world.run(300_000);
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle"]);
+    assert_eq!(world.chain("bob").alarm, None);
+}
+
+#[rstest]
+fn a_crash_at_any_step_makes_no_second_link(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)] effects: usize) {
+    let mut world = World::new(8);
+    world.open("alice");
+    world.run(1_000);
+    world.ui("alice", UiEvent::HandleTyped { text: "alice".into() });
+    world.run(1_000);
+    world.create_account("alice", "");
+    world.browser("alice").dies_after = Some(effects);
+    world.run(10_000);
+    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle"]);
+    let announced = world.rotation_words("alice");
+    let announced = SecretIdentity::from_seed(recovery_phrase::parse(&announced).unwrap()).public();
+    let chain = chain_of(&mut world, "alice");
+    assert_eq!((chain.next(), world.chain("alice").alarm), (Some(Hash::of_key(&announced)), None));
+}
+
+#[test]
+fn every_message_tells_what_its_sender_has_seen_of_both_chains() {
+    let mut world = alice_and_bob(9);
+    for (from, to) in [("alice", "bob"), ("bob", "alice")] {
+        // With the first message to somebody their chain is asked for; from the second on, it was seen.
+        for text in ["hello", "hello again"] {
+            world.send(from, to, text);
+            world.run(1_000);
+        }
+        let (me, them) = (world.key(to), world.key(from).public());
+        let mut theirs = world.relay.inbox(to).into_iter().filter(|it| it.contains(&them.to_string()));
+        let envelope = theirs.next_back().unwrap();
+        let peer = Peer::new(&me, them).unwrap();
+        let opened = Envelope::parse(envelope.as_bytes()).unwrap().open(&me, |_| Some(&peer)).unwrap();
+        let heads = Message::parse(&opened.plaintext).unwrap().heads;
+        for key in [me.public().primary(), them.primary()] {
+            let seen = SeenHead::of(&world.relay.sigchains.of(&key));
+            assert_eq!(heads.get(&key), seen.as_ref(), "{from} to {to}");
+        }
+        assert_eq!(heads.len(), 2);
+    }
+}
+
+#[test]
+fn a_restored_browser_adopts_the_chain_and_adds_nothing() {
+    let mut world = alice_and_bob(10);
+    let words = world.words("bob");
+    restore(&mut world, "bob on the phone", &words);
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle"]);
+    let view = world.chain("bob on the phone");
+    assert_eq!((view.history.len(), view.alarm, view.phrase_waits), (2, None, false));
+}
+
+#[test]
+fn a_link_that_one_did_not_make_is_an_alarm_until_it_is_read() {
+    let mut world = alice_and_bob(11);
+    let thief = world.key("alice");
+    let chain = world.relay.sigchains.of(&thief.public().primary());
+    let gone = Body::ReleaseHandle { handle: "alice".parse().unwrap(), server: world.relay.server.clone() };
+    world.relay.sigchains.append(&chain.draft(gone, now(&world)).sign(&thief).unwrap());
+    // The next look at one's own chain is at most six hours away.
+    world.run(8 * 60 * 60 * 1000);
+    let view = world.chain("alice");
+    assert_eq!(view.alarm, Some(ChainAlarm::NotMine));
+    assert!(view.history[2].text.contains("Gave up the handle @alice"), "{:?}", view.history);
+    world.reload("alice");
+    assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::NotMine));
+    world.ui("alice", UiEvent::OwnChainAlarmDismissed);
+    world.reload("alice");
+    world.run(1_000);
+    assert_eq!(world.chain("alice").alarm, None);
+}
+
+/// What a server that lies shows instead of a chain.
+type Lie = fn(Primary, Vec<Link>) -> HttpResponse;
+
+fn lie_about(world: &mut World, who: &'static str, lie: Lie) {
+    let root = world.key(who).public().primary();
+    let links = world.relay.sigchains.links(&root);
+    let target = format!("{BASE}/ed25519/{}", root.hex());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.body.is_none() && request.target.starts_with(&target) {
+            lie(root, links.clone())
+        } else {
+            answer
+        }
+    }));
+}
+
+fn now(world: &World) -> Timestamp {
+    Timestamp::from_unix(world.now / 1000)
+}
+
+/// Another chain of the same root, by whoever has its seed: the thief of a key, say.
+fn forge(root: Primary, seed: [u8; 32], links: &[Link]) -> Vec<Link> {
+    let me = SecretIdentity::from_seed(Seed::from_bytes(seed));
+    assert_eq!(me.public().primary(), root);
+    let mut chain = Chain::new(root);
+    let mut forged = Vec::new();
+    for link in links {
+        let body = match link.body() {
+            Body::Init { primary, .. } => Body::Init { primary: *primary, next: Hash::of_json("thief") },
+            body => body.clone(),
+        };
+        let link = chain.draft(body, link.created_at()).sign(&me).unwrap();
+        chain.append(&link).unwrap();
+        forged.push(link);
+    }
+    forged
+}
+
+fn shorter(root: Primary, links: Vec<Link>) -> HttpResponse {
+    json(200, &shown(root, &links[..1], 1))
+}
+
+fn gone(_: Primary, _: Vec<Link>) -> HttpResponse {
+    crate::sim::problem(kez_core::problem::ProblemCode::NotFound)
+}
+
+fn other_head(root: Primary, links: Vec<Link>) -> HttpResponse {
+    let mut answer = shown(root, &links, links.len());
+    answer.head = Hash::of_json("{}");
+    json(200, &answer)
+}
+
+fn unknown_kind(root: Primary, links: Vec<Link>) -> HttpResponse {
+    let mut answer = serde_json::to_value(shown(root, &links, links.len())).unwrap();
+    let mut link: Value = serde_json::from_str(links[1].json()).unwrap();
+    link["payload"]["body"] = serde_json::json!({"kind": "follow"});
+    answer["links"] = Value::Array(vec![link]);
+    answer["length"] = 3.into();
+    json(200, &answer)
+}
+
+fn repeated(root: Primary, links: Vec<Link>) -> HttpResponse {
+    let mut answer = shown(root, &links, 1);
+    answer.length = 3;
+    json(200, &answer)
+}
+
+#[rstest]
+#[case(shorter, ChainAlarm::Shorter)]
+#[case(gone, ChainAlarm::Shorter)]
+#[case(other_head, ChainAlarm::Forked)]
+#[case(unknown_kind, ChainAlarm::UnknownKind)]
+#[case(repeated, ChainAlarm::Forked)]
+fn a_lie_about_a_friend_is_an_alarm_in_the_thread(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
+    let mut world = alice_and_bob(12);
+    world.send("alice", "bob", "hello");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, None);
+    lie_about(&mut world, "bob", lie);
+    world.run(2 * 60 * 60 * 1000);
+    world.look("alice", "bob");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(alarm));
+    world.reload("alice");
+    assert_eq!(world.thread("alice").chain_alarm, Some(alarm), "it stays until it is read");
+    world.relay.script = None;
+    world.ui("alice", UiEvent::ChainAlarmDismissed { handle: "bob".into() });
+    world.reload("alice");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, None);
+}
+
+#[rstest]
+#[case(shorter, ChainAlarm::Shorter)]
+#[case(gone, ChainAlarm::Shorter)]
+#[case(other_head, ChainAlarm::Forked)]
+#[case(unknown_kind, ChainAlarm::UnknownKind)]
+fn a_lie_about_oneself_is_an_alarm_in_the_settings(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
+    let mut world = alice_and_bob(13);
+    lie_about(&mut world, "alice", lie);
+    world.reload("alice");
+    world.run(1_000);
+    assert_eq!(world.chain("alice").alarm, Some(alarm));
+}
+
+#[test]
+fn friends_notice_that_they_are_shown_different_chains() {
+    let mut world = World::new(14);
+    world.join("alice", "");
+    world.join("bob", "");
+    // Bob's seed is stolen. The server shows Alice a chain that the thief has made, and Bob his own.
+    let bob = world.key("bob");
+    let root = bob.public().primary();
+    let forged = forge(root, *bob.seed().as_bytes(), &world.relay.sigchains.links(&root));
+    let target = format!("{BASE}/ed25519/{}", root.hex());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.body.is_none() && request.target == format!("{target}?since=0") {
+            json(200, &shown(root, &forged, 0))
+        } else {
+            answer
+        }
+    }));
+    world.look("alice", "bob");
+    world.look("bob", "alice");
+    world.run(1_000);
+    for text in ["hello", "hello again"] {
+        world.send("alice", "bob", text);
+        world.run(1_000);
+    }
+    assert_eq!(world.chain("bob").alarm, Some(ChainAlarm::Contradicted), "Alice says what she was shown");
+    world.send("bob", "alice", "hello");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Contradicted), "and so does Bob");
+}
+
+#[test]
+fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
+    let mut world = alice_and_bob(15);
+    world.send("alice", "bob", "hello");
+    world.run(1_000);
+    // Bob adds a link; the server shows Alice what she knows already.
+    let bob = world.key("bob");
+    let chain = world.relay.sigchains.of(&bob.public().primary());
+    lie_about(&mut world, "bob", |root, links| json(200, &shown(root, &links, links.len())));
+    let link = chain.draft(Body::SetCapabilities { min_version: 1 }, now(&world)).sign(&bob).unwrap();
+    world.relay.sigchains.append(&link);
+    world.relay.script.take();
+    world.reload("bob");
+    world.run(1_000);
+    assert_eq!(world.chain("bob").history.len(), 3);
+    let root = bob.public().primary();
+    let known: Vec<Link> = world.relay.sigchains.links(&root)[..2].to_vec();
+    let target = format!("{BASE}/ed25519/{}", root.hex());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.target.starts_with(&target) { json(200, &shown(root, &known, 2)) } else { answer }
+    }));
+    world.send("bob", "alice", "I have added something");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+
+    // A link that is only late is no alarm.
+    world.ui("alice", UiEvent::ChainAlarmDismissed { handle: "bob".into() });
+    world.relay.script = None;
+    world.send("bob", "alice", "once more");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, None);
+}
