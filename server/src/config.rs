@@ -161,6 +161,11 @@ impl Config {
         format!("{}/v1/log", self.server)
     }
 
+    /// Where browsers reach sigchains: on this origin, where this server keeps them.
+    pub fn sigchains_url(&self) -> Option<String> {
+        (self.sig_server_url == SigServer::Embedded).then(|| "/v1/sigchains".to_owned())
+    }
+
     /// Where the signed history of a key is.
     pub fn sigchain_url(&self, primary: &Primary) -> String {
         let base = match &self.sig_server_url {

@@ -52,7 +52,7 @@ impl Watched {
     pub(crate) fn take(&mut self, answer: &Answer) -> Fetched {
         let Ok(response) = answer else { return Fetched::Unavailable };
         let nobody = response.status == 404
-            && problem(response).is_some_and(|problem| problem.code != ProblemCode::Unknown);
+            && problem(response).is_some_and(|problem| problem.code == ProblemCode::UnknownChain);
         let links = match response.status {
             200 => serde_json::from_slice::<Links>(&response.body).ok(),
             _ if nobody && self.chain.length() == 0 => return Fetched::None,

@@ -223,7 +223,7 @@ fn shorter(root: Primary, links: Vec<Link>) -> HttpResponse {
 }
 
 fn gone(_: Primary, _: Vec<Link>) -> HttpResponse {
-    crate::sim::problem(kez_core::problem::ProblemCode::NotFound)
+    crate::sim::problem(kez_core::problem::ProblemCode::UnknownChain)
 }
 
 fn other_head(root: Primary, links: Vec<Link>) -> HttpResponse {

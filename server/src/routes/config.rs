@@ -18,6 +18,6 @@ pub async fn config(State(state): State<AppState>) -> Json<ServerConfig> {
         registration: RegistrationMode::Open,
         live_url: Some("/v1/inbox/{handle}/live".to_owned()),
         nats_ws_url: None,
-        sigchains_url: None,
+        sigchains_url: state.config.sigchains_url(),
     })
 }

@@ -62,7 +62,7 @@ impl Sigchains {
     fn get(&self, root: Primary, since: usize) -> HttpResponse {
         self.0
             .get(&root)
-            .map_or_else(|| problem(ProblemCode::NotFound), |links| json(200, &shown(root, links, since)))
+            .map_or_else(|| problem(ProblemCode::UnknownChain), |links| json(200, &shown(root, links, since)))
     }
 
     fn post(&mut self, root: Primary, body: &str) -> HttpResponse {
