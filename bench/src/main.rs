@@ -3,6 +3,7 @@
 
 mod client;
 mod connection;
+mod database;
 mod failure;
 mod latency;
 mod live_stream;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 
 use crate::failure::Failure;
 
@@ -23,7 +23,42 @@ impl Usage {
     pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         let io = fs::read_to_string(format!("/proc/{pid}/io"))?;
-        Ok(Self { cpu_seconds: cpu_seconds(&stat)?, written_bytes: labelled(&io, "write_bytes:")? })
+        Ok(Self { cpu_seconds: ticks(&stat, 11)?, written_bytes: labelled(&io, "write_bytes:")? })
+    }
+}
+
+impl Usage {
+    /// Reads the counters of a process and its children, and the CPU time of children that have ended.
+    pub(crate) fn of_family(parent_pid: u32) -> Result<Self, Failure> {
+        let stat = fs::read_to_string(format!("/proc/{parent_pid}/stat"))?;
+        let mut family = Self::of(parent_pid)?;
+        family.cpu_seconds += ticks(&stat, 13)?;
+        for entry in fs::read_dir("/proc")? {
+            let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            // A process may end while its files are read; what it used is then its parent's.
+            if let (Ok(true), Ok(child)) = (parent(pid).map(|of| of == parent_pid), Self::of(pid)) {
+                family.cpu_seconds += child.cpu_seconds;
+                family.written_bytes += child.written_bytes;
+            }
+        }
+        Ok(family)
+    }
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: u32) -> Result<u32, Failure> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    fields(&stat).nth(1).and_then(|field| field.parse().ok()).ok_or_else(|| unreadable("ppid"))
+}
+
+impl Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            cpu_seconds: self.cpu_seconds + other.cpu_seconds,
+            written_bytes: self.written_bytes + other.written_bytes,
+        }
     }
 }
 
@@ -57,11 +92,14 @@ pub(crate) fn load_average() -> Result<String, Failure> {
     Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// Fields 14 and 15; counted from the end of field 2, the name, which may hold anything.
-fn cpu_seconds(stat: &str) -> Result<f64, Failure> {
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: Option<Vec<f64>> =
-        after_name.split_whitespace().skip(11).take(2).map(|field| field.parse().ok()).collect();
+/// The fields behind field 2, the name, which may hold anything.
+fn fields(stat: &str) -> impl Iterator<Item = &str> {
+    stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
+}
+
+/// Two neighbouring fields, user and system, as seconds: 11 is the process itself, 13 its children that have ended.
+fn ticks(stat: &str, first: usize) -> Result<f64, Failure> {
+    let ticks: Option<Vec<f64>> = fields(stat).skip(first).take(2).map(|field| field.parse().ok()).collect();
     match ticks.as_deref() {
         Some([user, system]) => Ok((user + system) / TICKS_PER_SECOND),
         _ => Err(unreadable("utime")),
@@ -85,8 +123,8 @@ mod tests {
     #[test]
     fn a_name_with_brackets_and_spaces_does_not_shift_the_fields() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 3 0 99";
-        assert_eq!(cpu_seconds(stat).unwrap(), 3.0);
-        assert!(cpu_seconds("7 (a) S 1").is_err());
+        assert_eq!(ticks(stat, 11).unwrap(), 3.0);
+        assert!(ticks("7 (a) S 1", 11).is_err());
     }
 
     #[test]
@@ -99,6 +137,7 @@ mod tests {
     fn this_process_has_used_something() {
         let pid = std::process::id();
         assert!(Usage::of(pid).unwrap().cpu_seconds >= 0.0);
+        assert!(Usage::of_family(pid).unwrap().cpu_seconds >= 0.0);
         assert!(resident_kib(pid).unwrap() > 100.0);
         assert!(open_files_allowed().unwrap() > 10);
     }

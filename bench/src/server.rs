@@ -10,10 +10,11 @@ use crate::failure::Failure;
 use crate::people::{self, Person, Sealed};
 use crate::phases::limits::{Limits, ROUNDS, SideBySide};
 use crate::phases::live::{self, Pace};
+use crate::phases::store::Stored;
 use crate::phases::{drain, idle, within};
 use crate::process::{open_files_allowed, resident_kib};
 use crate::report::{Figure, Goal, Report};
-use crate::target::{Kind, Target};
+use crate::target::{Kind, Place, Target};
 
 /// How many messages each sender posts before anything counts.
 const WARM_UP: usize = 64;
@@ -34,6 +35,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     #[serde(skip)]
     dir: Option<PathBuf>,
+    /// A PostgreSQL server of this machine to use instead of SQLite: the address of a database on it, of a role that may
+    /// make others. A database kez_bench is made anew.
+    #[arg(long, value_name = "URL")]
+    #[serde(skip)]
+    postgres: Option<String>,
     /// Writes the figures to this file too.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -55,20 +61,23 @@ pub(crate) struct Options {
 /// Runs all phases.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
-    let binary = options.server_bin.clone().unwrap_or_else(|| beside.join("kez-chat-server"));
-    let directory = options.dir.clone().unwrap_or(beside);
+    let place = Place {
+        binary: options.server_bin.clone().unwrap_or_else(|| beside.join("kez-chat-server")),
+        directory: options.dir.clone().unwrap_or(beside),
+        postgres: options.postgres.clone(),
+    };
     let (wanted, allowed) = (options.idle as usize, open_files_allowed()?);
     if wanted + 200 > allowed {
         return Err(Failure::OpenFiles { wanted, allowed });
     }
     let load = Load::prepare(options)?;
     let mut report = Report::start(options)?;
-    let limits = Limits::start(&binary, &directory).await?;
+    let limits = Limits::start(&place).await?;
     load.store(&limits, &mut report).await?;
     load.drain(&limits, &mut report).await?;
     load.live(&limits, &mut report).await?;
     drop(limits);
-    idle(options.idle as usize, &binary, &directory, &mut report).await?;
+    idle(options.idle as usize, &place, &mut report).await?;
     report.end(options.json.as_deref())
 }
 
@@ -102,6 +111,7 @@ impl Load {
     async fn store(&self, limits: &Limits, report: &mut Report) -> Result<(), Failure> {
         limits.server.register(&self.recipients).await?;
         let stored = within("store", limits.store(&self.offline, WARM_UP, self.each)).await?;
+        report.add(database_figures(&stored.server));
         report.add(stored_figures(stored));
         let [server, writer] = [&limits.server, &limits.writer]
             .map(|target| Ok::<_, Failure>(resident_kib(target.pid)? / 1024.0));
@@ -142,6 +152,16 @@ impl Load {
     }
 }
 
+/// What the database server used beside the server.
+fn database_figures(stored: &Stored) -> Vec<Figure> {
+    let Some(used) = stored.database else { return Vec::new() };
+    let messages = stored.messages as f64;
+    vec![
+        Figure::new("PostgreSQL: CPU s per 1,000 stored", used.cpu_seconds / messages * 1e3),
+        Figure::new("PostgreSQL: KiB written per message", used.written_bytes / 1024.0 / messages),
+    ]
+}
+
 fn stored_figures(stored: SideBySide) -> [Figure; 7] {
     let SideBySide { server, writer, echo } = stored;
     let ratio = server.per_second() / writer.per_second();
@@ -171,11 +191,11 @@ fn stored_figures(stored: SideBySide) -> [Figure; 7] {
     ]
 }
 
-async fn idle(count: usize, binary: &Path, directory: &Path, report: &mut Report) -> Result<(), Failure> {
+async fn idle(count: usize, place: &Place, report: &mut Report) -> Result<(), Failure> {
     let people = people::people(IDLE_FROM, count)?;
-    let target = Target::yardstick(Kind::Writer, directory).await?.into();
+    let target = Target::yardstick(Kind::Writer, &place.directory).await?.into();
     let writer = within("idle", idle::run(&target, &people)).await?;
-    let target = Target::server(binary, directory).await?.into();
+    let target = Target::server(place).await?.into();
     let server = within("idle", idle::run(&target, &people)).await?;
     report.add([
         Figure::new("RSS KiB per idle live connection", server.kib_each)

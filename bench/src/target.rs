@@ -2,7 +2,7 @@
 //! so that what it uses is told apart from what the generator uses.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,10 +14,22 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::connection::Connection;
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::people::{Person, Sealed, now, rng};
 
 const START_LIMIT: Duration = Duration::from_secs(15);
+
+/// What the server is started from, and on.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Its binary.
+    pub(crate) binary: PathBuf,
+    /// Where files go.
+    pub(crate) directory: PathBuf,
+    /// A database server to use instead of a file.
+    pub(crate) postgres: Option<String>,
+}
 
 /// A program that runs, with a database of its own that goes when it goes.
 pub(crate) struct Target {
@@ -27,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) pid: u32,
     /// How to speak to it.
     pub(crate) kind: Kind,
+    /// What it keeps everything in, where that is a database server.
+    pub(crate) database: Option<Database>,
     _child: Child,
     _directory: TempDir,
 }
@@ -43,23 +57,34 @@ pub(crate) enum Kind {
 }
 
 impl Target {
-    /// Starts the server from its binary, with a new database under `directory`.
-    pub(crate) async fn server(binary: &Path, directory: &Path) -> Result<Self, Failure> {
-        Self::start(Kind::Server, binary, directory).await
+    /// Starts the server from its binary, with a new database.
+    pub(crate) async fn server(place: &Place) -> Result<Self, Failure> {
+        let database = match &place.postgres {
+            Some(server) => Some(Database::create(server).await?),
+            None => None,
+        };
+        Self::start(Kind::Server, &place.binary, &place.directory, database).await
     }
 
     /// Starts one of the bare handlers, which are in this program.
     pub(crate) async fn yardstick(kind: Kind, directory: &Path) -> Result<Self, Failure> {
-        Self::start(kind, &std::env::current_exe()?, directory).await
+        Self::start(kind, &std::env::current_exe()?, directory, None).await
     }
 
-    async fn start(kind: Kind, binary: &Path, directory: &Path) -> Result<Self, Failure> {
+    async fn start(
+        kind: Kind,
+        binary: &Path,
+        directory: &Path,
+        database: Option<Database>,
+    ) -> Result<Self, Failure> {
         let directory = tempfile::Builder::new().prefix("kez-bench-").tempdir_in(directory)?;
         let address = free_address()?;
         let mut command = Command::new(binary);
         // Settings of the shell would be settings of one run and not of the next.
         command.env_clear().env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
-        let (bind, db) = (address.to_string(), directory.path().join("bench.db"));
+        let bind = address.to_string();
+        let file = || directory.path().join("bench.db").into_os_string();
+        let db = database.as_ref().map_or_else(file, |database| database.url.clone().into());
         match kind {
             Kind::Server => command.args(["--limits", "off", "--server", server_name()?.as_str()]),
             Kind::Writer | Kind::Echo => command.arg("yardstick"),
@@ -69,7 +94,7 @@ impl Target {
             command.spawn().map_err(|source| Failure::NotStarted { program: binary.to_owned(), source })?;
         let pid = child.id().ok_or(Failure::NotReady(kind.name()))?;
         ready(kind, address, &mut child).await?;
-        Ok(Self { address, pid, kind, _child: child, _directory: directory })
+        Ok(Self { address, pid, kind, database, _child: child, _directory: directory })
     }
 
     /// Makes the inboxes of these people known, where that is needed.

@@ -1,13 +1,12 @@
 //! Limits: storing, on the server and on the bare handlers in turn, so that a machine that gets slower or faster does
 //! so for all of them.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::failure::Failure;
 use crate::people::Sealed;
 use crate::phases::store::Stored;
-use crate::target::{Kind, Target};
+use crate::target::{Kind, Place, Target};
 
 /// How many times each has its turn.
 pub(crate) const ROUNDS: usize = 8;
@@ -34,12 +33,12 @@ pub(crate) struct SideBySide {
 }
 
 impl Limits {
-    /// Starts all three, with databases under `directory`.
-    pub(crate) async fn start(binary: &Path, directory: &Path) -> Result<Self, Failure> {
+    /// Starts all three, each with a new database.
+    pub(crate) async fn start(place: &Place) -> Result<Self, Failure> {
         Ok(Self {
-            server: Target::server(binary, directory).await?.into(),
-            writer: Target::yardstick(Kind::Writer, directory).await?.into(),
-            echo: Target::yardstick(Kind::Echo, directory).await?.into(),
+            server: Target::server(place).await?.into(),
+            writer: Target::yardstick(Kind::Writer, &place.directory).await?.into(),
+            echo: Target::yardstick(Kind::Echo, &place.directory).await?.into(),
         })
     }
 

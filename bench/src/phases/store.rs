@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::latency::Latencies;
 use crate::people::Sealed;
@@ -21,6 +22,8 @@ pub(crate) struct Stored {
     pub(crate) cpu_seconds: f64,
     /// Bytes that the target wrote to storage.
     pub(crate) written_bytes: f64,
+    /// What the database server under it used, where there is one.
+    pub(crate) database: Option<Usage>,
     /// From the first request to the last answer.
     pub(crate) elapsed: Duration,
     /// From a request to its acknowledgement.
@@ -40,7 +43,8 @@ impl Stored {
         for _ in messages.iter() {
             connections.push(Connection::open(target.address).await?);
         }
-        let (before, start) = (Usage::of(target.pid)?, Instant::now());
+        let database = || target.database.as_ref().map(Database::usage).transpose();
+        let (before, database_before, start) = (Usage::of(target.pid)?, database()?, Instant::now());
         let mut senders = JoinSet::new();
         for (sender, connection) in connections.into_iter().enumerate() {
             let (target, messages) = (Arc::clone(target), Arc::clone(messages));
@@ -55,6 +59,10 @@ impl Stored {
         let used = Usage::of(target.pid)? - before;
         self.cpu_seconds += used.cpu_seconds;
         self.written_bytes += used.written_bytes;
+        self.database = database()?.zip(database_before).map(|(now, before)| {
+            let round = now - before;
+            self.database.map_or(round, |so_far| so_far + round)
+        });
         self.messages += messages.len() * each;
         Ok(())
     }
