@@ -9,6 +9,18 @@ use crate::store::moderation::Moderation;
 
 crate::store::moderation_sql::moderation_statements!(PgConnection);
 
+/// [`delete_account`] once no node stores anything for the account any more. Without the lock, a message that is
+/// committed meanwhile would stay behind, with a number that the tombstone does not know.
+async fn delete_alone(
+    connection: &mut PgConnection,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    const LOCK: &str = "SELECT account FROM inboxes WHERE account = $1 FOR UPDATE";
+    sqlx::query(LOCK).bind(account.0).execute(&mut *connection).await?;
+    delete_account(connection, account, now).await
+}
+
 impl Moderation for PostgresStore {
     fn accounts_after(&self, after: Option<Handle>, limit: u64) -> Answer<'_, Vec<ListedAccount>> {
         self.pool.read(move |connection| accounts_after(connection, after, limit).boxed()).boxed()
@@ -38,7 +50,7 @@ impl Moderation for PostgresStore {
         async move {
             // Others get their turn between two portions.
             while self.pool.write(move |connection| delete_portion(connection, account).boxed()).await? {}
-            self.pool.write(move |connection| delete_account(connection, account, now).boxed()).await
+            self.pool.write(move |connection| delete_alone(connection, account, now).boxed()).await
         }
         .boxed()
     }

@@ -1,10 +1,16 @@
 //! Two nodes on one database, without anything else between them: what one did counts on the other at once.
 
+use kez_chat_server::store::moderation::Moderation;
+use kez_chat_server::store::postgres::PostgresStore;
+use kez_chat_server::store::{ClaimOutcome, Store};
 use kez_core::api::CLOSE_UNAUTHORIZED;
+use kez_core::time::Timestamp;
 use sqlx::Executor;
 
 use super::cluster::{Cluster, connect};
-use crate::support::{Person, TestServer};
+use super::open::url;
+use crate::store::claim;
+use crate::support::{NOW, Person, TestServer};
 
 async fn two_nodes() -> (String, [TestServer; 2]) {
     let database = Cluster::shared().await.database().await;
@@ -54,4 +60,36 @@ async fn a_key_that_lost_its_handle_elsewhere_opens_nothing_here() {
         node.inbox(&before, 0).await.refused(401, "unauthorized");
         assert_eq!(node.inbox(&after, 0).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn what_another_node_is_storing_goes_with_the_account() {
+    let database = Cluster::shared().await.database().await;
+    let store = PostgresStore::open(&url(&database), 4).await.unwrap();
+    let bob = match store.claim_handle(claim(&Person::new("bob"))).await.unwrap() {
+        ClaimOutcome::Stands(account) => account.id,
+        taken => panic!("{taken:?}"),
+    };
+    let (mut other, mut observer) = (connect(&database).await, connect(&database).await);
+    let storing = format!(
+        "BEGIN; UPDATE inboxes SET last_seq = 7 WHERE account = {id}; \
+         INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) VALUES ({id}, 7, 0, 0, '', '{{}}')",
+        id = bob.0
+    );
+    other.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(storing))).await.unwrap();
+    let deletion = store.delete_account(bob, Timestamp::from_unix(NOW));
+    let commit = async {
+        const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+                               WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut observer).await.unwrap() == 0 {}
+        other.execute("COMMIT").await.unwrap();
+    };
+    assert!(tokio::join!(deletion, commit).0.unwrap());
+    let left: (i64, i64) =
+        sqlx::query_as("SELECT (SELECT count(*) FROM messages), (SELECT last_seq FROM reserved_handles)")
+            .fetch_one(&mut observer)
+            .await
+            .unwrap();
+    assert_eq!(left, (0, 7), "no message stays, and no number comes a second time");
+    store.close().await;
 }
