@@ -50,12 +50,12 @@ pub enum Effect {
     PersistStorage,
 }
 
-/// A request to the home server.
+/// A request to the home server, or to its sigchain server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
     /// GET or POST.
     pub method: Method,
-    /// Path and query.
+    /// Path and query on the home server; a whole address only for a sigchain server.
     pub target: String,
     /// The `X-KEZ-Auth` header, where there is one.
     pub auth: Option<String>,

@@ -106,6 +106,24 @@ export class Person {
     await this.page.waitForURL('**/messages');
   }
 
+  /** In the settings: reads the rotation phrase, and says that it is written down. */
+  async takeRotationPhrase(): Promise<string[]> {
+    await this.open('/settings');
+    await this.button('Show rotation phrase').click();
+    const items = this.page.getByRole('list', { name: 'Rotation phrase' }).getByRole('listitem');
+    await expect(items).toHaveCount(24);
+    const words = (await items.allInnerTexts()).map((text) => text.replace(/[^a-z]/g, ''));
+    phraseMustStaySecret(words);
+    await this.button('I have written it down').click();
+    await expect(this.button('Show rotation phrase')).toHaveCount(0);
+    return words;
+  }
+
+  /** The list "Key history" of the page that is open. */
+  keyHistory(): Locator {
+    return this.page.getByRole('list', { name: 'Key history' }).getByRole('listitem');
+  }
+
   async unlock(passphrase: string): Promise<void> {
     await this.textbox('Passphrase').fill(passphrase);
     await this.button('Unlock').click();

@@ -17,6 +17,7 @@ pub mod error;
 pub mod export;
 pub mod headers;
 pub mod impatient;
+pub mod key_history;
 pub mod limits;
 pub mod listener;
 pub mod log;

@@ -18,6 +18,7 @@ use crate::config::{Config, Switch};
 use crate::directory::Directory;
 use crate::edge::Edge;
 use crate::error::log_failure;
+use crate::key_history::key_history;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::push::Push;
@@ -142,13 +143,23 @@ impl ProfileLookup for Profiles {
     ) -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>> {
         async move {
             let account = self.0.store.lookup(handle).await;
-            account.and_then(|account| account.map(|account| self.0.describe(account)).transpose()).map_err(
-                |error| {
-                    log_failure(&error);
-                    ProfileUnavailable
-                },
-            )
+            account
+                .and_then(|account| account.map(|account| self.0.describe(account)).transpose())
+                .map_err(|error| unavailable(&error))
         }
         .boxed()
     }
+
+    fn history<'a>(
+        &'a self,
+        lookup: &'a Lookup,
+    ) -> BoxFuture<'a, Result<Vec<(u64, String)>, ProfileUnavailable>> {
+        async move { key_history(self.0.store.as_ref(), lookup).await.map_err(|error| unavailable(&error)) }
+            .boxed()
+    }
+}
+
+fn unavailable(error: &StoreError) -> ProfileUnavailable {
+    log_failure(error);
+    ProfileUnavailable
 }

@@ -30,6 +30,10 @@ impl ProfileLookup for OnlyAlice {
             }
         })
     }
+
+    fn history<'a>(&'a self, _: &'a Lookup) -> BoxFuture<'a, Result<Vec<(u64, String)>, ProfileUnavailable>> {
+        Box::pin(async { Ok(vec![(1_795_374_000, "Claimed the handle @alice on kez.lat.".to_owned())]) })
+    }
 }
 
 fn alice() -> Lookup {
@@ -280,6 +284,8 @@ async fn a_profile_is_rendered_with_its_title_and_description() {
         "name=\"description\"",
         "href=\"/messages/alice\"",
         "ed25519:abab",
+        "Key history",
+        "Claimed the handle @alice on kez.lat.",
     ] {
         assert!(page.text().contains(part), "{part} is not in {}", page.text());
     }

@@ -17,11 +17,18 @@ use crate::view::ChainAlarm;
 /// How often, in milliseconds, one's own chain is checked for links that one did not make.
 const CHECK_INTERVAL: u64 = 6 * 60 * 60 * 1000;
 
+/// How often it is asked, in milliseconds, whether a key that the server does not take was replaced.
+const SUSPICION_INTERVAL: u64 = 60 * 1000;
+
 /// One's own chain, and what is to be done about it.
 pub(crate) struct OwnChain {
     pub(crate) stored: StoredOwn,
     /// Whether the server was asked in this life, or since somebody said that there is more.
     checked: bool,
+    /// When it was asked last, Unix milliseconds.
+    asked_at: u64,
+    /// Whether the chain begins with the key that it is asked for under: a restored browser may have a later one.
+    root_known: bool,
     pub(super) try_at: Option<u64>,
     pub(super) backoff: Backoff,
     /// What went wrong with the last change of the key.
@@ -71,7 +78,8 @@ impl OwnChain {
         let watched = Watched::new(root);
         let links = Vec::new();
         let stored = StoredOwn { watched, links, next_seed: None, pending: None, change: None, note: None };
-        Self { stored, checked: false, try_at: None, backoff: Backoff::new(1_000, 60_000), error: None }
+        let backoff = Backoff::new(1_000, 60_000);
+        Self { stored, checked: false, asked_at: 0, root_known: false, try_at: None, backoff, error: None }
     }
 
     /// When there is something to do.
@@ -98,6 +106,7 @@ impl Session {
             Step::Append(link) => cx.post(&target, link, Purpose::AppendLink),
             Step::Fetch => {
                 if let Some(target) = self.chains.target_since(&self.chains.own.stored.watched) {
+                    self.chains.own.asked_at = cx.now;
                     cx.get(target, Purpose::OwnChain);
                 }
             }
@@ -118,6 +127,13 @@ impl Session {
         self.tend_own_chain(cx);
     }
 
+    /// The server does not take one's signature: perhaps because another browser has changed the key.
+    pub(crate) fn suspect_replaced_key(&mut self, cx: &mut Context<'_>) {
+        if self.chains.own.asked_at.saturating_add(SUSPICION_INTERVAL) <= cx.now {
+            self.check_own_chain(cx);
+        }
+    }
+
     /// Whether another browser has changed the key, so that this one can do nothing more with its own.
     pub(crate) fn key_was_replaced(&self) -> bool {
         self.chains.own.stored.watched.chain.is_former(&self.me.public().primary())
@@ -129,6 +145,9 @@ impl Session {
         let chain = &own.stored.watched.chain;
         if let Some(link) = &own.stored.pending {
             return Step::Append(link.clone());
+        }
+        if chain.length() == 0 && self.restored && !own.root_known {
+            return Step::AskForRecord;
         }
         // A chain that one begins oneself is not asked for first: nobody else has the key.
         if !own.checked && (chain.length() > 0 || self.restored) {
@@ -236,7 +255,7 @@ impl Session {
         let first_sight = own.stored.watched.chain.length() == 0;
         match own.stored.watched.take(answer) {
             Fetched::New(links) => {
-                own.checked = true;
+                own.checked = !own.stored.watched.is_behind();
                 own.backoff.reset();
                 let pending = own.pending().map(|link| link.hash());
                 let mine = |link: &Link| Some(link.hash()) == pending;
@@ -269,6 +288,11 @@ impl Session {
     pub(crate) fn own_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         match Proof::of_handle(answer, &self.server, &self.handle) {
             Proof::Proven(found) if found.key == self.me.public() => {
+                let own = &mut self.chains.own;
+                own.root_known = true;
+                if own.stored.watched.chain.length() == 0 {
+                    own.stored.watched = Watched::new(found.root.unwrap_or(found.key.primary()));
+                }
                 self.registration = Some(found.registration);
                 self.save_account(cx);
             }

@@ -38,10 +38,15 @@ impl Session {
         match watched.take(answer) {
             Fetched::New(links) => {
                 // A chain that has never named the pinned key is somebody else's, whatever the server says.
-                if watched.chain.primary() != pinned && !watched.chain.is_former(&pinned) {
+                let names_them = watched.chain.primary() == pinned || watched.chain.is_former(&pinned);
+                if !names_them && !watched.is_behind() {
                     return;
                 }
+                let is_behind = watched.is_behind();
                 self.chains.people.insert(contact, watched);
+                if is_behind {
+                    self.ask_about_chain(contact, cx);
+                }
                 if !links.is_empty() {
                     self.save_chain(contact, cx);
                 }

@@ -62,6 +62,7 @@ impl Watched {
         match links.filter(|links| links.primary == self.chain.root()) {
             None => Fetched::Unavailable,
             Some(links) => match self.extend(&links) {
+                Ok(new) if self.chain.length() < links.length => Fetched::New(new),
                 Ok(new) => self.check_claimed().map_or(Fetched::New(new), Fetched::Alarm),
                 Err(alarm) => Fetched::Alarm(alarm),
             },
@@ -82,11 +83,22 @@ impl Watched {
             })?;
             new.push(link);
         }
+        if chain.length() < answer.length && !new.is_empty() {
+            // A page of a long chain: what it ends with is still to come.
+            self.claimed = Some(SeenHead { length: answer.length, head: answer.head });
+            self.chain = chain;
+            return Ok(new);
+        }
         if chain.length() != answer.length || chain.head() != Some(answer.head) {
             return Err(if new.is_empty() { ChainAlarm::Forked } else { ChainAlarm::Broken });
         }
         self.chain = chain;
         Ok(new)
+    }
+
+    /// Whether there is more to ask for.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.claimed.is_some_and(|claimed| claimed.length > self.chain.length())
     }
 
     fn check_claimed(&mut self) -> Option<ChainAlarm> {

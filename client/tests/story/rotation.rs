@@ -182,6 +182,8 @@ fn what_was_on_its_way_is_sealed_with_the_new_key_and_is_one_message() {
     assert_eq!(world.words("bob"), phrase);
     world.relay.posted.clear();
     world.relay.script = None;
+    let id = world.rows("bob").pop().unwrap().id;
+    world.ui("bob", UiEvent::RetryPressed { handle: "alice".into(), id });
     world.run(60_000);
     let new = identity(&phrase).public().to_string();
     assert!(!world.relay.posted.is_empty() && world.relay.posted.iter().all(|body| body.contains(&new)));
@@ -258,6 +260,8 @@ fn the_new_phrase_restores_everything_and_the_old_one_says_why_not() {
     world.run(5_000);
     let AccountView::Open(me) = world.view("with the new one").account else { panic!("not restored") };
     assert_eq!((me.handle.as_str(), me.unreadable, me.chain.alarm), ("bob", 0, None));
+    assert_eq!(me.chain.history.len(), 4, "the chain that it finds, and no other");
+    assert_eq!(world.relay.sigchains.links(&identity(&phrase).public().primary()).len(), 0);
     assert_eq!(world.texts("with the new one"), ["them: one", "me: two", "me: three", "them: four"]);
 
     restore(&mut world, "with the old one", &old);

@@ -151,6 +151,33 @@ fn every_message_tells_what_its_sender_has_seen_of_both_chains() {
 }
 
 #[test]
+fn a_long_chain_comes_in_pages() {
+    let mut world = World::new(17);
+    world.join("alice", "");
+    world.join("bob", "");
+    let root = world.key("bob").public().primary();
+    let links = world.relay.sigchains.links(&root);
+    let target = format!("{BASE}/ed25519/{}?since=0", root.hex());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        let mut page = shown(root, &links, 0);
+        page.links.truncate(1);
+        if request.target == target { json(200, &page) } else { answer }
+    }));
+    world.look("alice", "bob");
+    world.run(1_000);
+    for text in ["hello", "hello again"] {
+        world.send("alice", "bob", text);
+        world.run(1_000);
+    }
+    assert_eq!((world.thread("alice").chain_alarm, world.chain("bob").alarm), (None, None));
+    let envelope = Envelope::parse(world.relay.inbox("bob").last().unwrap().as_bytes()).unwrap();
+    let (bob, alice) = (world.key("bob"), world.key("alice").public());
+    let peer = Peer::new(&bob, alice).unwrap();
+    let heads = Message::parse(&envelope.open(&bob, |_| Some(&peer)).unwrap().plaintext).unwrap().heads;
+    assert_eq!(heads.get(&root).map(|seen| seen.length), Some(2));
+}
+
+#[test]
 fn a_restored_browser_adopts_the_chain_and_adds_nothing() {
     let mut world = alice_and_bob(10);
     let words = world.words("bob");

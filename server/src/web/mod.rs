@@ -47,6 +47,16 @@ pub trait ProfileLookup: Send + Sync + 'static {
     /// [`ProfileUnavailable`] when the storage does not answer; the cause is logged already.
     fn profile<'a>(&'a self, handle: &'a Handle)
     -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>>;
+
+    /// The history of the record's key: Unix seconds and one sentence for each link, the first first; empty where there
+    /// is none.
+    ///
+    /// # Errors
+    /// [`ProfileUnavailable`] when the storage does not answer; the cause is logged already.
+    fn history<'a>(
+        &'a self,
+        lookup: &'a Lookup,
+    ) -> BoxFuture<'a, Result<Vec<(u64, String)>, ProfileUnavailable>>;
 }
 
 /// The storage does not answer at the moment.

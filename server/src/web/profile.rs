@@ -6,9 +6,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kez_app::Profile;
-use kez_core::api::Lookup;
 use kez_core::handle::Handle;
 
+use super::ProfileUnavailable;
 use super::document::{Document, REVALIDATE};
 use super::pages::Pages;
 
@@ -20,9 +20,9 @@ pub(super) async fn profile(
     headers: HeaderMap,
 ) -> Response {
     let Ok(handle) = handle.parse::<Handle>() else { return nobody(&pages, &method, &headers) };
-    match pages.profiles.profile(&handle).await {
-        Ok(Some(lookup)) => {
-            let html = Profile::render(Some(shown(&lookup)), &pages.assets);
+    match find(&pages, &handle).await {
+        Ok(Some(profile)) => {
+            let html = Profile::render(Some(profile), &pages.assets);
             Document::page_for(html, &headers).answer(&method, &headers, StatusCode::OK, REVALIDATE)
         }
         Ok(None) => nobody(&pages, &method, &headers),
@@ -33,13 +33,11 @@ pub(super) async fn profile(
     }
 }
 
-fn shown(lookup: &Lookup) -> Profile {
-    Profile {
-        handle: lookup.handle.to_string(),
-        fqhn: lookup.fqhn.clone(),
-        primary: lookup.primary.to_string(),
-        history: Vec::new(),
-    }
+async fn find(pages: &Pages, handle: &Handle) -> Result<Option<Profile>, ProfileUnavailable> {
+    let Some(lookup) = pages.profiles.profile(handle).await? else { return Ok(None) };
+    let history = pages.profiles.history(&lookup).await?;
+    let (handle, primary) = (lookup.handle.to_string(), lookup.primary.to_string());
+    Ok(Some(Profile { handle, fqhn: lookup.fqhn, primary, history }))
 }
 
 fn nobody(pages: &Pages, method: &Method, headers: &HeaderMap) -> Response {

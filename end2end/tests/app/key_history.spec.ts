@@ -1,0 +1,71 @@
+// The history of a key: begun at joining, shown to its owner and to everybody, and gone on with by a change of the key.
+
+import { expect, test, unique } from '../../support/fixtures.ts';
+
+test('joining begins a history that the settings and the profile page show', async ({ people }) => {
+  const alice = await people.join('alice');
+  await expect(alice.page.getByText('Your rotation phrase waits to be written down')).toBeVisible();
+
+  const words = await alice.takeRotationPhrase();
+  expect(words).not.toEqual(alice.words);
+  await expect(alice.keyHistory()).toHaveText([/Began with the key ed25519:/, new RegExp(`Claimed the handle @${alice.handle} `)]);
+  await alice.reload();
+  await expect(alice.page.getByText('it is not kept here any more')).toBeVisible();
+  await alice.open('/messages');
+  await expect(alice.page.getByText('Your rotation phrase waits to be written down')).toHaveCount(0);
+
+  const anybody = await people.visitor();
+  await anybody.open(`/u/${alice.handle}`);
+  await expect(anybody.keyHistory()).toHaveText([/Began with the key/, /Claimed the handle/]);
+});
+
+test('the rotation phrase changes the key, and a friend goes on with the new one', async ({ people }) => {
+  const [alice, bob] = [await people.join('alice'), await people.join('bob')];
+  const [before, after, answer] = [unique('before'), unique('after'), unique('answer')];
+  const toBob = await alice.chatWith(bob.handle);
+  await toBob.send(before);
+  const toAlice = await bob.openChat(alice.handle);
+  await toAlice.shows(before, 'received');
+
+  const oldKey = await bob.page.evaluate(async (handle) => (await (await fetch(`/v1/u/${handle}`)).json()).primary, bob.handle);
+  const words = await bob.takeRotationPhrase();
+  await bob.textbox('Rotation phrase').fill(words.join(' '));
+  await bob.button('Change key').click();
+  await expect(bob.keyHistory()).toHaveCount(4);
+  await expect(bob.keyHistory().nth(2)).toContainText('Changed the key to');
+  await expect(bob.button('Show rotation phrase')).toBeVisible();
+  const newKey = await bob.page.evaluate(async (handle) => (await (await fetch(`/v1/u/${handle}`)).json()).primary, bob.handle);
+  expect(newKey).not.toBe(oldKey);
+
+  await bob.open(`/messages/${alice.handle}`);
+  await toAlice.shows(before, 'received');
+  await toAlice.send(after);
+  await toBob.shows(after, 'received');
+  await expect(alice.page.getByText(`@${bob.handle} has changed the key. The history of the key proves it.`)).toBeVisible();
+  await expect(alice.page.getByRole('alert')).toHaveCount(0);
+  await toBob.send(answer);
+  await toAlice.shows(answer, 'received');
+
+  const elsewhere = await people.visitor();
+  await elsewhere.restore(words);
+  const restored = await elsewhere.openChat(alice.handle);
+  await restored.showsInOrder([before, after, answer]);
+
+  const late = await people.visitor();
+  await late.open('/restore');
+  await late.textbox('Recovery phrase').fill(bob.words.join(' '));
+  await late.button('Restore account').click();
+  await expect(late.page.getByRole('alert')).toContainText('This key was replaced');
+
+  await late.open(`/u/${bob.handle}`);
+  await expect(late.keyHistory()).toHaveCount(4);
+});
+
+test('another phrase changes nothing and says so', async ({ people }) => {
+  const alice = await people.join('alice');
+  await alice.takeRotationPhrase();
+  await alice.textbox('Rotation phrase').fill(alice.words.join(' '));
+  await alice.button('Change key').click();
+  await expect(alice.page.getByRole('alert')).toContainText('This is not your rotation phrase');
+  await expect(alice.keyHistory()).toHaveCount(2);
+});
