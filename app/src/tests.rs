@@ -2,8 +2,8 @@
 
 use kez_client::view::{
     AccountView, Availability, ChainAlarm, ChainView, Connection, ConversationRow, DeliveryState, HistoryRow,
-    JoinStep, JoinView, Me, MessageBody, MessageRow, Notice, Preview, RestoreView, ThreadState, ThreadView,
-    View,
+    JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow, Notice, Preview, RestoreView, ThreadState,
+    ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -32,6 +32,7 @@ fn me() -> Me {
         phrase: None,
         unreadable: 0,
         chain: ChainView::default(),
+        leaving: LeavingView::default(),
     }
 }
 

@@ -89,6 +89,11 @@ impl Conversation {
         self.messages.get(&order)
     }
 
+    /// All messages in their order.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &StoredMessage> {
+        self.messages.values()
+    }
+
     /// The order of one's own message with this id.
     pub(crate) fn own(&self, id: &str) -> Option<u64> {
         self.own.get(id).copied()

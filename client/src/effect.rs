@@ -3,6 +3,7 @@
 //! A [`Effect::Save`] is durable before the driver starts the effects behind it; when it fails, they are dropped and
 //! [`Event::SaveFailed`](crate::event::Event::SaveFailed) follows. HTTP requests run side by side.
 
+use crate::event::TabId;
 use crate::record::Record;
 use crate::secret::Secret;
 
@@ -27,6 +28,17 @@ pub enum Effect {
     },
     /// Forget the data key.
     LockVault,
+    /// Delete the vault with everything in it. Answered only when that fails.
+    DestroyVault,
+    /// Let the person save a file. Its content leaves the vault in the clear.
+    Download {
+        /// In which tab.
+        tab: TabId,
+        /// The name of the file.
+        name: String,
+        /// What is in it.
+        bytes: Vec<u8>,
+    },
     /// Write these records in one durable transaction.
     Save(Vec<Record>),
     /// Ask the server something.
@@ -53,7 +65,7 @@ pub enum Effect {
 /// A request to the home server, or to its sigchain server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// GET or POST.
+    /// The method.
     pub method: Method,
     /// Path and query on the home server; a whole address only for a sigchain server.
     pub target: String,
@@ -70,4 +82,17 @@ pub enum Method {
     Get,
     /// POST.
     Post,
+    /// DELETE.
+    Delete,
+}
+
+impl Method {
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
 }

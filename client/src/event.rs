@@ -188,6 +188,10 @@ pub enum UiEvent {
     OwnChainAlarmDismissed,
     /// Ask the browser to keep the storage.
     PersistPressed,
+    /// /settings: "Export my data".
+    ExportPressed,
+    /// /settings: "Delete account", and confirmed.
+    DeletionConfirmed,
 
     /// "New conversation": "Start".
     ConversationStarted {

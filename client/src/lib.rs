@@ -25,6 +25,7 @@ mod conversation;
 mod directory;
 mod inbox;
 mod join;
+mod leaving;
 mod lookup;
 mod onboarding;
 mod open;

@@ -43,6 +43,8 @@ impl Session {
                     self.delete(contact, order, cx);
                 }
             }
+            UiEvent::ExportPressed => self.export(tab, cx),
+            UiEvent::DeletionConfirmed => self.delete_account(cx),
             UiEvent::OlderWanted { .. } => cx.shared.tabs.entry(tab).window += WINDOW,
             UiEvent::VerifiedChanged { handle, verified } => self.set_verified(&handle, verified, cx),
             UiEvent::NewKeyAccepted { handle } => {
@@ -73,6 +75,9 @@ impl Session {
             }
             Purpose::Send(key) => self.send_answered(key, answer, cx),
             Purpose::Page => self.page_answered(answer, cx),
+            Purpose::Export(tab) => self.export_answered(tab, answer, cx),
+            Purpose::DeleteAccount => self.deletion_answered(answer, cx),
+            Purpose::DeletionCheck => self.deletion_checked(answer),
             // What was asked before the account was open.
             Purpose::Config
             | Purpose::Availability(_)

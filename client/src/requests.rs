@@ -8,7 +8,7 @@ use kez_core::problem::Problem;
 
 use crate::contacts::ContactId;
 use crate::effect::RequestId;
-use crate::event::{HttpResponse, NetworkFault};
+use crate::event::{HttpResponse, NetworkFault, TabId};
 use crate::lookup::Found;
 use crate::queue::Key;
 
@@ -59,6 +59,12 @@ pub(crate) enum Purpose {
     Send(Key),
     /// A page of the inbox.
     Page,
+    /// Everything that the server stores, for the tab that asked.
+    Export(TabId),
+    /// The end of the account.
+    DeleteAccount,
+    /// Whether the account has ended already.
+    DeletionCheck,
 }
 
 impl Purpose {

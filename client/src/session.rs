@@ -14,6 +14,7 @@ use crate::conversation::{Conversation, StoredMessage, parse_message_key};
 use crate::directory::Directory;
 use crate::effect::Effect;
 use crate::event::StorageFault;
+use crate::leaving::Leaving;
 use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
 use crate::record::{Kind, Record};
@@ -47,6 +48,7 @@ pub(crate) struct Session {
     pub(crate) seen: HashSet<EnvelopeHash>,
     pub(crate) directory: Directory,
     pub(crate) link: Link,
+    pub(crate) leaving: Leaving,
 }
 
 impl Session {
@@ -80,6 +82,7 @@ impl Session {
             seen: HashSet::new(),
             directory: Directory::default(),
             link: Link::default(),
+            leaving: Leaving::default(),
         };
         // Messages need their contact's read mark, so contacts come first.
         for record in records.iter().filter(|record| record.kind == Kind::Contact) {

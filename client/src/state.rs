@@ -10,6 +10,7 @@ use crate::registering::Registering;
 use crate::requests::{Answer, Purpose};
 use crate::secret::Secret;
 use crate::session::Session;
+use crate::view::Notice;
 
 /// The state of a client, but for what all parts share.
 #[derive(Default)]
@@ -184,9 +185,29 @@ impl State {
                     self.open(session, cx);
                 }
             }
-            (purpose, Account::Open(session)) => session.answered(purpose, answer, cx),
+            (purpose, Account::Open(session)) => {
+                session.answered(purpose, answer, cx);
+                if session.is_gone() {
+                    self.leave(cx);
+                }
+            }
             _ => {}
         }
+    }
+
+    /// The server has deleted the account: this browser keeps nothing of it either.
+    fn leave(&mut self, cx: &mut Context<'_>) {
+        self.account = Account::None(Box::default());
+        cx.shared.requests.forget(|_| true);
+        cx.shared.tabs.close_all_screens();
+        cx.shared.notice = Some(Notice {
+            text: "Your account and everything kept here are deleted.".to_owned(),
+            error: false,
+        });
+        cx.push(Effect::DestroyVault);
+        cx.push(Effect::Remember { handle: None });
+        cx.push(Effect::CloseLive);
+        self.config.ask(cx);
     }
 
     fn network(&mut self, online: bool, cx: &mut Context<'_>) {

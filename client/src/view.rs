@@ -150,6 +150,17 @@ pub struct Me {
     pub unreadable: u64,
     /// The history of one's key.
     pub chain: ChainView,
+    /// How far an export or the deletion of the account is.
+    pub leaving: LeavingView,
+}
+
+/// How far "Export my data" or "Delete account" is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavingView {
+    /// Whether an answer is awaited.
+    pub busy: bool,
+    /// What went wrong.
+    pub error: Option<String>,
 }
 
 /// The history of one's own key, and what can be done with it.

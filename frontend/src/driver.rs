@@ -160,6 +160,16 @@ impl Driver {
                 self.vault.lock();
                 self.others.tell(&Between::Locked);
             }
+            Effect::DestroyVault => {
+                self.others.tell(&Between::Locked);
+                return self.vault.destroy().await.err().map(|fault| Event::Vault(VaultEvent::Failed(fault)));
+            }
+            Effect::Download { tab, name, bytes } if tab == self.tab.id => {
+                self.tab.page.tell(&ToPage::Download { name, bytes });
+            }
+            Effect::Download { tab, name, bytes } => {
+                self.others.tell(&Between::Download { tab, name, bytes })
+            }
             Effect::Http(id, request) => http::send(id, request, self.inputs.clone()),
             Effect::OpenLive { path, hello } => self.live = Live::open(&path, hello, &self.inputs),
             Effect::CloseLive => self.live = None,

@@ -65,6 +65,9 @@ impl Follower {
                 self.pending.retain(|(pending, _)| *pending > n)
             }
             Between::View { tab, view } if tab == self.tab.id => self.tab.page.tell(&ToPage::View(view)),
+            Between::Download { tab, name, bytes } if tab == self.tab.id => {
+                self.tab.page.tell(&ToPage::Download { name, bytes });
+            }
             Between::Unlocked { key } => self.key = Some(key),
             Between::Locked => self.key = None,
             _ => {}

@@ -47,6 +47,8 @@ pub(crate) enum ToPage {
     Remember { handle: Option<String> },
     /// Ask the browser to keep the storage, and answer with [`ToWorker::Storage`].
     PersistStorage,
+    /// Let the person save a file.
+    Download { name: String, bytes: Vec<u8> },
 }
 
 /// Between the workers, over a channel that all of them hear.
@@ -65,6 +67,8 @@ pub(crate) enum Between {
     /// The data key of an account that a passphrase locks, for the worker that may have to take over. It stays among
     /// the workers of this origin; a page's script that could listen here could read the screen as well.
     Unlocked { key: kez_client::secret::Secret },
-    /// The account was locked: followers forget the key.
+    /// A file for the person in front of a follower's page.
+    Download { tab: TabId, name: String, bytes: Vec<u8> },
+    /// The account was locked or deleted: followers forget the key.
     Locked,
 }

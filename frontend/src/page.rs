@@ -46,6 +46,7 @@ impl Worker {
             Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| match decode(&event.data()) {
                 Some(ToPage::View(view)) => session.set_view(*view),
                 Some(ToPage::Remember { handle }) => remember(handle.as_deref()),
+                Some(ToPage::Download { name, bytes }) => drop(download(&name, &bytes)),
                 Some(ToPage::PersistStorage) => spawn_local(Rc::clone(&worker).persist_storage()),
                 None => {}
             });
@@ -101,6 +102,18 @@ fn remember(handle: Option<&str>) {
         Some(handle) => storage.set_item(REMEMBERED, handle),
         None => storage.remove_item(REMEMBERED),
     };
+}
+
+/// Saves a file through a link that is clicked and gone.
+fn download(name: &str, bytes: &[u8]) -> Result<(), wasm_bindgen::JsValue> {
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let blob = web_sys::Blob::new_with_u8_array_sequence(&parts)?;
+    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+    let link = document().create_element("a")?;
+    link.set_attribute("href", &url)?;
+    link.set_attribute("download", name)?;
+    link.unchecked_into::<web_sys::HtmlElement>().click();
+    web_sys::Url::revoke_object_url(&url)
 }
 
 /// 16 random hexadecimal digits.

@@ -9,11 +9,13 @@ use crate::page::Page;
 use about::About;
 use appearance::Appearance;
 use keys::Keys;
+use leaving::Leaving;
 use storage::Storage;
 
 mod about;
 mod appearance;
 mod keys;
+mod leaving;
 mod rotation;
 mod storage;
 
@@ -30,6 +32,7 @@ pub(crate) fn Settings() -> impl IntoView {
                     <Keys/>
                     <Appearance/>
                     <Storage/>
+                    <Leaving/>
                     <About/>
                 </AccountGate>
             </main>

@@ -53,6 +53,7 @@ fn me(session: &Session, tab: &Tab) -> Me {
         phrase: tab.phrase_shown.then(words),
         unreadable: session.sync.unreadable,
         chain: chain(session, tab.rotation_phrase_shown),
+        leaving: session.leaving.view.clone(),
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod joining;
+mod leaving;
 mod malice;
 mod outbox;
 mod reading;

@@ -1,7 +1,7 @@
 //! Requests to the home server, which is the origin that this app came from.
 
 use js_sys::Uint8Array;
-use kez_client::effect::{HttpRequest, Method, RequestId};
+use kez_client::effect::{HttpRequest, RequestId};
 use kez_client::event::{Event, HttpResponse, NetworkFault};
 use kez_core::inbox_auth;
 use wasm_bindgen::{JsCast, JsValue};
@@ -36,10 +36,7 @@ fn init(request: &HttpRequest) -> Result<RequestInit, JsValue> {
         headers.set(inbox_auth::HEADER, auth)?;
     }
     let init = RequestInit::new();
-    init.set_method(match request.method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-    });
+    init.set_method(request.method.as_str());
     if let Some(body) = &request.body {
         headers.set("Content-Type", "application/json")?;
         init.set_body(&body.into());

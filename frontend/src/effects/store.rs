@@ -73,6 +73,17 @@ impl Store {
         write.await.map_err(fault)
     }
 
+    /// Deletes the header and all records.
+    pub(crate) async fn clear(&self) -> Result<(), StorageFault> {
+        let clear = async {
+            let transaction = self.0.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
+            transaction.store(VAULT)?.clear().await?;
+            transaction.store(RECORDS)?.clear().await?;
+            transaction.commit().await
+        };
+        clear.await.map_err(fault)
+    }
+
     /// All records, as (key, sealed bytes).
     pub(crate) async fn read_all(&self) -> Result<Vec<(String, Vec<u8>)>, StorageFault> {
         let read = async {

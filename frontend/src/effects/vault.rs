@@ -96,6 +96,13 @@ impl Vault {
         self.key = None;
     }
 
+    /// Deletes everything.
+    pub(crate) async fn destroy(&mut self) -> Result<(), StorageFault> {
+        self.lock();
+        self.by_passphrase = false;
+        self.store.as_ref().ok_or(StorageFault::Unavailable)?.clear().await
+    }
+
     /// The data key for other tabs' workers, where a passphrase would be needed without it.
     pub(crate) fn key_to_share(&self) -> Option<Secret> {
         let key = self.key.as_ref().filter(|_| self.by_passphrase)?;

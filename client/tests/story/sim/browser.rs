@@ -26,6 +26,8 @@ pub(crate) struct Browser {
     /// There is a vault; with this passphrase.
     pub(crate) vault: Option<Option<String>>,
     pub(crate) remembered: Option<String>,
+    /// Files that a person saved.
+    pub(crate) downloads: Vec<(String, String)>,
     /// How many effects are still performed before the browser dies.
     pub(crate) dies_after: Option<usize>,
     /// Writes fail like this.
@@ -44,6 +46,7 @@ impl Browser {
             disk: BTreeMap::new(),
             vault: None,
             remembered: None,
+            downloads: Vec::new(),
             dies_after: None,
             full: None,
             life: 0,
@@ -98,6 +101,13 @@ impl Browser {
                 Effect::CloseLive => out.push(Out::CloseLive),
                 Effect::Remember { handle } => self.remembered = handle,
                 Effect::LockVault => {}
+                Effect::DestroyVault => {
+                    self.disk.clear();
+                    self.vault = None;
+                }
+                Effect::Download { name, bytes, .. } => {
+                    self.downloads.push((name, String::from_utf8(bytes).unwrap()));
+                }
                 Effect::PersistStorage => {
                     out.push(Out::Event(Event::Storage { persisted: true, used: Some(1) }));
                 }

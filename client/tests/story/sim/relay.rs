@@ -67,6 +67,8 @@ impl Relay {
             (Method::Post, Some(body), "/v1/register") => self.register(body, now),
             (Method::Post, Some(body), "/v1/messages") => self.send(body, now),
             (_, _, target) if target.starts_with(sigchains::BASE) => self.sigchains.answer(request),
+            (Method::Get, _, "/v1/export") => self.export(request, now),
+            (Method::Delete, _, target) => self.delete_signed(target, request, now),
             (Method::Get, _, target) => self.get(target, request.auth.as_deref(), now),
             _ => problem(ProblemCode::NotFound),
         };
@@ -232,6 +234,38 @@ impl Relay {
             return found.map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
         }
         self.page(target, auth, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
+    }
+
+    /// Whose signature a request bears.
+    fn caller(&self, request: &HttpRequest, now: Timestamp) -> Option<Handle> {
+        let auth = CallerAuth::parse(request.auth.as_deref()?).ok()?;
+        let (method, target) = (request.method.as_str(), request.target.as_str());
+        let signed = CallerRequest { server: &self.server, method, target, body: &[] };
+        auth.verify(&signed, &self.accounts.get(auth.handle())?.key, now).ok()?;
+        Some(auth.handle().clone())
+    }
+
+    fn export(&self, request: &HttpRequest, now: Timestamp) -> HttpResponse {
+        let Some(caller) = self.caller(request, now) else { return problem(ProblemCode::Unauthorized) };
+        let items = self.after(&caller, 0, usize::MAX);
+        json(200, &serde_json::json!({ "type": "kez.chat.export", "inbox": { "items": items } }))
+    }
+
+    fn delete_signed(&mut self, target: &str, request: &HttpRequest, now: Timestamp) -> HttpResponse {
+        match self.caller(request, now) {
+            Some(caller) if target == format!("/v1/u/{caller}") => {
+                self.delete(caller.as_str());
+                HttpResponse { status: 204, retry_after: None, body: Vec::new() }
+            }
+            _ => problem(ProblemCode::Unauthorized),
+        }
+    }
+
+    /// An account and its inbox go.
+    pub(crate) fn delete(&mut self, handle: &str) {
+        let handle: Handle = handle.parse().unwrap();
+        self.accounts.remove(&handle);
+        self.inboxes.remove(&handle);
     }
 
     fn page(&self, target: &str, auth: Option<&str>, now: Timestamp) -> Option<HttpResponse> {

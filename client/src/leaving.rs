@@ -1,0 +1,140 @@
+//! "Export my data" and "Delete account": taking everything along, and going for good.
+
+use kez_core::caller_auth::{self, CallerRequest};
+use kez_core::time::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::context::Context;
+use crate::conversation::{Conversation, StoredMessage};
+use crate::effect::{Effect, HttpRequest, Method};
+use crate::event::{NetworkFault, TabId};
+use crate::requests::{Answer, Purpose, refusal};
+use crate::session::Session;
+use crate::view::{LeavingView, MessageBody};
+
+const UNREACHED: &str = "The server did not answer. Try again.";
+
+/// How far somebody is.
+#[derive(Default)]
+pub(crate) struct Leaving {
+    pub(crate) view: LeavingView,
+    /// The server has deleted the account.
+    gone: bool,
+}
+
+impl Leaving {
+    fn begin(&mut self) -> bool {
+        let idle = !self.view.busy;
+        self.view = LeavingView { busy: true, error: None };
+        idle
+    }
+
+    fn end(&mut self, error: Option<String>) {
+        self.view = LeavingView { busy: false, error };
+    }
+}
+
+impl Session {
+    /// "Export my data".
+    pub(crate) fn export(&mut self, tab: &TabId, cx: &mut Context<'_>) {
+        if self.leaving.begin() {
+            self.ask_signed(Method::Get, "/v1/export".to_owned(), Purpose::Export(tab.clone()), cx);
+        }
+    }
+
+    /// What the server stores has come: together with what this browser can read it is one file.
+    pub(crate) fn export_answered(&mut self, tab: TabId, answer: &Answer, cx: &mut Context<'_>) {
+        let error = match answer {
+            Ok(response) if response.status == 200 => match self.export_file(&response.body) {
+                Some(json) => {
+                    let name = format!("kez-chat-{}.json", self.handle);
+                    cx.push(Effect::Download { tab, name, bytes: json.into_bytes() });
+                    None
+                }
+                None => Some("The server's answer makes no sense.".to_owned()),
+            },
+            Ok(response) => Some(refusal(response)),
+            Err(NetworkFault) => Some(UNREACHED.to_owned()),
+        };
+        self.leaving.end(error);
+    }
+
+    /// The dialog's last word.
+    pub(crate) fn delete_account(&mut self, cx: &mut Context<'_>) {
+        if self.leaving.begin() {
+            self.ask_signed(Method::Delete, format!("/v1/u/{}", self.handle), Purpose::DeleteAccount, cx);
+        }
+    }
+
+    /// The server has deleted the account, or not. One that is gone already refuses the signature, since the answer to
+    /// an earlier attempt may have been lost: then the registry tells.
+    pub(crate) fn deletion_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        match answer {
+            Ok(response) if response.status == 204 => self.leaving.gone = true,
+            Ok(response) if response.status == 401 => {
+                cx.get(format!("/v1/u/{}", self.handle), Purpose::DeletionCheck);
+            }
+            Ok(response) => self.leaving.end(Some(refusal(response))),
+            Err(NetworkFault) => self.leaving.end(Some(UNREACHED.to_owned())),
+        }
+    }
+
+    /// Whether anybody holds the handle after a refused deletion.
+    pub(crate) fn deletion_checked(&mut self, answer: &Answer) {
+        match answer {
+            Ok(response) if response.status == 404 => self.leaving.gone = true,
+            Ok(_) => {
+                let why = "The server does not accept this account's signature. Check this computer's clock.";
+                self.leaving.end(Some(why.to_owned()));
+            }
+            Err(NetworkFault) => self.leaving.end(Some(UNREACHED.to_owned())),
+        }
+    }
+
+    /// Whether there is no account any more.
+    pub(crate) const fn is_gone(&self) -> bool {
+        self.leaving.gone
+    }
+
+    fn ask_signed(&self, method: Method, target: String, purpose: Purpose, cx: &mut Context<'_>) {
+        let request =
+            CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: &[] };
+        let auth = caller_auth::header(&self.me, &self.handle, &request, cx.timestamp(), &mut &mut *cx.rng);
+        cx.request(HttpRequest { method, target, auth: Some(auth), body: None }, purpose);
+    }
+
+    /// `{"type","version","stored":<the server's export>,"conversations":[{"with","primary","verified","messages"}]}`
+    fn export_file(&self, stored: &[u8]) -> Option<String> {
+        let stored: &RawValue = serde_json::from_slice(stored).ok()?;
+        let conversations = self.contacts.iter().map(|(id, contact)| {
+            let (contact, empty) = (&contact.stored, Conversation::default());
+            let messages = self.conversations.get(&id).unwrap_or(&empty).messages();
+            format!(
+                r#"{{"with":"{}","primary":"{}","verified":{},"messages":[{}]}}"#,
+                contact.handle,
+                contact.key,
+                contact.verified,
+                messages.map(exported).collect::<Vec<_>>().join(",")
+            )
+        });
+        Some(format!(
+            r#"{{"type":"kez.chat.client_export","version":1,"stored":{stored},"conversations":[{}]}}"#,
+            conversations.collect::<Vec<_>>().join(",")
+        ))
+    }
+}
+
+/// A message in the clear.
+fn exported(message: &StoredMessage) -> String {
+    let (kind, text) = match &message.body {
+        MessageBody::Text { text } => ("text", text.as_str()),
+        MessageBody::KeyReplaced => ("key_replaced", ""),
+        MessageBody::Unsupported => ("unsupported", ""),
+        MessageBody::Undecryptable { .. } => ("undecryptable", ""),
+        MessageBody::Malformed => ("malformed", ""),
+    };
+    // A text is always JSON.
+    let text = serde_json::to_string(text).unwrap_or_default();
+    let sent_at = Timestamp::from_unix(message.sent_at);
+    format!(r#"{{"mine":{},"sent_at":"{sent_at}","kind":"{kind}","text":{text}}}"#, message.mine)
+}

@@ -1,0 +1,99 @@
+//! Taking one's data along, and going for good.
+
+use kez_client::effect::Method;
+use kez_client::event::UiEvent;
+use kez_client::view::AccountView;
+use kez_core::problem::ProblemCode;
+
+use crate::sim::{World, json, problem};
+use crate::two_people::alice_and_bob;
+
+fn chat(chance: u64) -> World {
+    let mut world = alice_and_bob(chance);
+    world.send("alice", "bob", "Say \"friend\" and enter");
+    world.send("bob", "alice", "friend");
+    world.run(2_000);
+    world
+}
+
+fn error(world: &World, who: &'static str) -> Option<String> {
+    match world.view(who).account {
+        AccountView::Open(me) => me.leaving.error,
+        _ => None,
+    }
+}
+
+#[test]
+fn an_export_is_one_file_with_what_is_stored_and_what_was_said() {
+    let mut world = chat(41);
+    world.ui("alice", UiEvent::ExportPressed);
+    world.ui("alice", UiEvent::ExportPressed);
+    world.run(1_000);
+    let downloads = std::mem::take(&mut world.browser("alice").downloads);
+    let [(name, json)] = downloads.as_slice() else { panic!("one file: {downloads:?}") };
+    assert_eq!(name, "kez-chat-alice.json");
+    let json: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(json["type"], "kez.chat.client_export");
+    assert_eq!(json["stored"]["type"], "kez.chat.export");
+    let bob = &json["conversations"][0];
+    assert_eq!((&bob["with"], &bob["verified"]), (&"bob".into(), &false.into()));
+    let said: Vec<_> = bob["messages"].as_array().unwrap().iter().map(|m| (&m["mine"], &m["text"])).collect();
+    assert_eq!(said, [(&true.into(), &"Say \"friend\" and enter".into()), (&false.into(), &"friend".into())]);
+    assert_eq!(error(&world, "alice"), None);
+}
+
+#[test]
+fn an_export_that_fails_says_so_and_can_be_tried_again() {
+    let mut world = chat(42);
+    world.relay_up(false);
+    world.ui("alice", UiEvent::ExportPressed);
+    world.run(40_000);
+    assert!(error(&world, "alice").unwrap().contains("did not answer"));
+    world.relay_up(true);
+    world.ui("alice", UiEvent::ExportPressed);
+    world.run(1_000);
+    assert_eq!(error(&world, "alice"), None);
+    assert_eq!(world.browser("alice").downloads.len(), 1);
+}
+
+#[test]
+fn a_deleted_account_is_gone_from_server_and_browser() {
+    let mut world = chat(43);
+    world.ui("alice", UiEvent::DeletionConfirmed);
+    world.run(1_000);
+    assert!(matches!(world.view("alice").account, AccountView::None { lost: None, .. }));
+    assert!(world.view("alice").conversations.is_empty());
+    let browser = world.browser("alice");
+    assert!(browser.disk.is_empty() && browser.vault.is_none() && browser.remembered.is_none());
+    assert!(world.relay.lookup("alice").is_none());
+    world.reload("alice");
+    world.run(1_000);
+    assert!(matches!(world.view("alice").account, AccountView::None { lost: None, .. }));
+    assert_eq!(world.texts("bob").len(), 2, "Bob keeps his copy");
+}
+
+#[test]
+fn a_deletion_whose_answer_was_lost_is_noticed() {
+    let mut world = chat(44);
+    world.relay.delete("alice");
+    world.ui("alice", UiEvent::DeletionConfirmed);
+    world.run(1_000);
+    assert!(matches!(world.view("alice").account, AccountView::None { .. }));
+    assert!(world.browser("alice").disk.is_empty());
+}
+
+#[test]
+fn a_refused_deletion_loses_nothing() {
+    let mut world = chat(45);
+    let record = json(200, &world.relay.lookup("alice"));
+    world.relay.script = Some(Box::new(move |request, response| match request.target.as_str() {
+        "/v1/u/alice" if request.method == Method::Delete => problem(ProblemCode::Unauthorized),
+        "/v1/u/alice" => record.clone(),
+        _ => response,
+    }));
+    world.ui("alice", UiEvent::DeletionConfirmed);
+    world.run(1_000);
+    assert!(error(&world, "alice").unwrap().contains("signature"));
+    assert!(!world.browser("alice").disk.is_empty());
+    assert_eq!(world.texts("alice").len(), 2);
+}
