@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `cargo xtask test` and `cargo xtask build`.
+//! The project's commands: `cargo xtask run`, `test`, `build` and `fuzz`.
 
 mod command;
 mod failure;
@@ -27,6 +27,12 @@ enum Task {
     Test(test::Options),
     /// Builds the site and the server, and starts nothing.
     Build,
+    /// Gives everything that reads what strangers wrote mutated input, until it fails or the time is over.
+    Fuzz {
+        /// Seconds for each target; they run side by side.
+        #[arg(default_value_t = 600)]
+        seconds: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -44,6 +50,7 @@ fn perform(task: &Task) -> Result<ExitCode, Failure> {
     match task {
         Task::Run(options) => Err(run::run(&project, options)),
         Task::Test(options) => Ok(test::test(&project, options)),
+        Task::Fuzz { seconds } => steps::tests::fuzz(&project, *seconds).map(|()| ExitCode::SUCCESS),
         Task::Build => run::build(&project).map(|()| ExitCode::SUCCESS),
     }
 }

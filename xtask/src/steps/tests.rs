@@ -19,6 +19,15 @@ pub(crate) fn native(project: &Project) -> Result<(), Failure> {
     project.cargo(&["test", "-p", "xtask"]).run()
 }
 
+/// The fuzz targets of the core for so many seconds each; `native` runs them for one.
+///
+/// # Errors
+/// When a target fails; it has printed the input.
+pub(crate) fn fuzz(project: &Project, seconds: u64) -> Result<(), Failure> {
+    let fuzz = project.cargo(&["test", "-p", "kez-core", "--test", "fuzz"]);
+    fuzz.env("KEZ_FUZZ_SECONDS", seconds.to_string()).run()
+}
+
 /// The vectors and every other test of the core that is marked for it, compiled to WASM and run in Node.
 ///
 /// # Errors
