@@ -38,6 +38,11 @@ pub struct Lookup {
     /// The signed object as accepted. A client believes nothing else of this answer before it has verified this.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub registration: Box<RawValue>,
+    /// The proof that the head of the key's sigchain stands in the server's log, where this server keeps both: an
+    /// [`crate::log::inclusion::Inclusion`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::log::inclusion::Inclusion>))]
+    pub log: Option<Box<RawValue>>,
 }
 
 /// The answer of a registry does not prove what was asked.

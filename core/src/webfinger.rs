@@ -20,6 +20,10 @@ pub const REL_MESSAGES: &str = "https://kez.chat/rel/messages";
 /// The property that holds the primary key.
 pub const PROPERTY_PRIMARY: &str = "https://kez.chat/ns/primary";
 
+/// The property that holds the proof that the head of the sigchain stands in the server's log: the JSON text of a
+/// [`crate::log::inclusion::Inclusion`], because properties are text (RFC 7033, section 4.4.3).
+pub const PROPERTY_LOG: &str = "https://kez.chat/ns/log-inclusion";
+
 /// A resource of the form `acct:<handle>@<server>` (RFC 7565).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {

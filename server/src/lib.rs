@@ -4,8 +4,10 @@
 //! answered by one file of [`routes`]; what has to last is asked of a [`store::Store`].
 
 pub mod around;
+pub mod audit;
 pub mod body;
 pub mod caller;
+pub mod chain_source;
 pub mod client_address;
 pub mod clock;
 pub mod commands;
@@ -16,6 +18,7 @@ pub mod edge;
 pub mod error;
 pub mod export;
 pub mod headers;
+pub mod http_client;
 pub mod impatient;
 pub mod key_history;
 pub mod limits;
@@ -28,6 +31,7 @@ pub mod push;
 pub mod query;
 pub mod reload;
 pub mod reserved;
+pub mod rotation;
 pub mod router;
 pub mod routes;
 pub mod sig_server;
@@ -49,14 +53,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use around::around;
+use chain_source::{ChainSource, OpenChainsError};
 use clock::{Clock, SystemClock};
-use config::{Config, SigServer, Switch};
+use config::Config;
 use limits::Limits;
 use reserved::{ReservedHandles, ReservedHandlesError};
-use sigchains::Sigchains;
 use state::{AppState, Profiles, Shared};
-use store::{OpenError, Store};
-use transparency::{OpenLogError, TransparencyLog};
+use store::OpenError;
+use transparency::OpenLogError;
 use web::WebSettings;
 
 /// How long requests and live streams have to come to their end when the server stops.
@@ -82,6 +86,9 @@ pub enum StartError {
     /// The system does not tell of signals.
     #[error("cannot listen to signals: {0}")]
     Signals(#[from] std::io::Error),
+    /// Sigchains cannot be read.
+    #[error(transparent)]
+    Chains(#[from] OpenChainsError),
     /// The API's own description cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -111,8 +118,8 @@ pub async fn run_with_clock(
 ) -> Result<(), StartError> {
     let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
     let store = store::open(&config.database).await?;
-    let sigchains = embedded_sigchains(&config, store.clone(), clock.clone()).await?;
-    let state: AppState = Arc::new(Shared::new(config, store, reserved, clock, sigchains));
+    let chains = ChainSource::open(&config, store.clone(), clock.clone()).await?;
+    let state: AppState = Arc::new(Shared::new(config, store, reserved, clock, chains));
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
@@ -154,20 +161,6 @@ pub async fn run_with_clock(
     }
     state.store.close().await;
     Ok(())
-}
-
-/// The sigchains, where this server is the one that keeps them.
-async fn embedded_sigchains(
-    config: &Config,
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-) -> Result<Option<Arc<Sigchains>>, OpenLogError> {
-    if config.sig_server_url != SigServer::Embedded {
-        return Ok(None);
-    }
-    let seed_file = config.sigchains.log_seed_file.as_deref();
-    let log = TransparencyLog::open(store.clone(), &config.log_name(), seed_file).await?;
-    Ok(Some(Arc::new(Sigchains::new(store, log, clock, config.limits == Switch::On))))
 }
 
 fn web_settings(state: &AppState) -> WebSettings {

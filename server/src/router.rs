@@ -36,7 +36,7 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(config::config))
         .routes(routes!(healthz::healthz))
         .routes(routes!(readyz::readyz));
-    if let Some(chains) = &state.sigchains {
+    if let Some(chains) = state.chains.embedded() {
         routes =
             routes.merge(sigchains::router(chains.clone(), &gate)).merge(log::router(chains.clone(), &gate));
     }

@@ -7,12 +7,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::log::inclusion::Inclusion;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::around::Gate;
+use crate::chain_source::ChainSource;
 use crate::clock::Clock;
 use crate::config::{Config, Switch};
 use crate::directory::Directory;
@@ -23,7 +26,6 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::push::Push;
 use crate::reserved::ReservedHandles;
-use crate::sigchains::Sigchains;
 use crate::store::{Account, AccountId, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
 
@@ -46,8 +48,8 @@ pub struct Shared {
     pub limits: Option<Arc<Limits>>,
     /// Who stands in front.
     pub edge: Arc<Edge>,
-    /// The sigchains, where this server keeps them itself.
-    pub sigchains: Option<Arc<Sigchains>>,
+    /// Where sigchains are.
+    pub chains: ChainSource,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the live streams have to end.
@@ -66,7 +68,7 @@ impl Shared {
         store: Arc<dyn Store>,
         reserved: ReservedHandles,
         clock: Arc<dyn Clock>,
-        sigchains: Option<Arc<Sigchains>>,
+        chains: ChainSource,
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
         let limits = (config.limits == Switch::On).then(Arc::default);
@@ -80,7 +82,7 @@ impl Shared {
             push,
             limits,
             edge,
-            sigchains,
+            chains,
             clock,
             shutdown,
             streams,
@@ -115,21 +117,42 @@ impl Shared {
         self.ready.store(false, Ordering::Relaxed);
     }
 
+    async fn profile(&self, handle: &Handle) -> Result<Option<Lookup>, StoreError> {
+        match self.store.lookup(handle).await? {
+            Some(account) => self.describe(account).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The public record of an account.
     ///
     /// # Errors
-    /// When the stored registration is not JSON, which this server never writes.
-    pub fn describe(&self, account: Account) -> Result<Lookup, StoreError> {
-        let registration =
-            RawValue::from_string(account.registration).map_err(|_| StoreError::Corrupt("registration"))?;
+    /// When the store does not answer, or holds a registration that is not JSON, which this server never writes.
+    pub async fn describe(&self, account: Account) -> Result<Lookup, StoreError> {
+        let json = |text, what| RawValue::from_string(text).map_err(|_| StoreError::Corrupt(what));
+        let proof =
+            self.inclusion(&account.root).await?.map(|proof| serde_json::to_string(&proof)).transpose();
+        let proof = proof.map_err(|_| StoreError::Corrupt("proof"))?;
         Ok(Lookup {
             fqhn: format!("{}@{}", account.handle, self.config.server),
-            sigchain_url: self.config.sigchain_url(&account.primary),
+            sigchain_url: self.config.sigchain_url(&account.root),
             handle: account.handle,
             primary: account.primary,
             registered_at: account.registered_at,
-            registration,
+            registration: json(account.registration, "registration")?,
+            log: proof.map(|proof| json(proof, "proof")).transpose()?,
         })
+    }
+
+    /// The proof that the head of an account's sigchain stands in the log, where this server keeps both.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn inclusion(&self, root: &Primary) -> Result<Option<Inclusion>, StoreError> {
+        match self.chains.embedded() {
+            Some(chains) => chains.log.inclusion(root).await,
+            None => Ok(None),
+        }
     }
 }
 
@@ -141,13 +164,7 @@ impl ProfileLookup for Profiles {
         &'a self,
         handle: &'a Handle,
     ) -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>> {
-        async move {
-            let account = self.0.store.lookup(handle).await;
-            account
-                .and_then(|account| account.map(|account| self.0.describe(account)).transpose())
-                .map_err(|error| unavailable(&error))
-        }
-        .boxed()
+        async move { self.0.profile(handle).await.map_err(|error| unavailable(&error)) }.boxed()
     }
 
     fn history<'a>(

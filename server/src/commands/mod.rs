@@ -4,6 +4,7 @@
 //! with the exit code that goes with it. To add one: a file, a variant of [`Command`], a line in [`CommandLine::run`].
 
 mod admin;
+mod audit;
 mod backup;
 mod check_config;
 mod database;
@@ -55,6 +56,8 @@ enum Command {
     CheckConfig(Box<check_config::CheckConfig>),
     /// Ask a running server whether it is ready.
     Healthcheck(healthcheck::Healthcheck),
+    /// Replay a server's log and sigchains from outside, and say what disagrees.
+    Audit(audit::AuditCommand),
     /// Look after the accounts of a server, which may be running.
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -81,6 +84,7 @@ impl CommandLine {
             Command::Restore(command) => report::perform(command.output, command.run()),
             Command::CheckConfig(command) => report::perform(command.output, command.run()),
             Command::Healthcheck(command) => report::perform(command.output, command.run()),
+            Command::Audit(command) => report::perform(command.output, command.run()),
             Command::Admin(command) => command.run(),
         }
     }

@@ -22,5 +22,5 @@ use crate::state::AppState;
 pub async fn by_primary(State(state): State<AppState>, Text(key): Text) -> Result<Json<Lookup>, ApiError> {
     let key = PublicIdentity::parse(&key).map_err(|error| ApiError::malformed(error.to_string()))?;
     let account = state.store.lookup_primary(&key.primary()).await?.ok_or_else(ApiError::unknown_handle)?;
-    Ok(Json(state.describe(account)?))
+    Ok(Json(state.describe(account).await?))
 }

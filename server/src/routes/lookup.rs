@@ -21,5 +21,5 @@ pub async fn lookup(
     HandleInPath(handle): HandleInPath,
 ) -> Result<Json<Lookup>, ApiError> {
     let account = state.store.lookup(&handle).await?.ok_or_else(ApiError::unknown_handle)?;
-    Ok(Json(state.describe(account)?))
+    Ok(Json(state.describe(account).await?))
 }

@@ -12,6 +12,7 @@ use kez_core::time::Timestamp;
 
 use crate::body::JsonBody;
 use crate::error::ApiError;
+use crate::rotation::{NextKey, hand_over};
 use crate::state::AppState;
 use crate::store::{Account, Claim, ClaimOutcome, StoreError};
 
@@ -19,7 +20,7 @@ use crate::store::{Account, Claim, ClaimOutcome, StoreError};
 ///
 /// The checks come in this order: shape and key, signature, a repeat of a registration that stands (accepted again,
 /// since its first answer may have been lost), server, handle, reserved names, age, and whether handle and key are
-/// free.
+/// free, or the holder's sigchain says that this is their next key.
 #[utoipa::path(post, path = "/v1/register", tag = "Registry", request_body = Object, responses(
     (status = 201, description = "The handle belongs to the key", body = Lookup),
     (status = 400, description = "malformed, wrong_server, invalid_handle, reserved_handle, stale", body = Problem),
@@ -41,7 +42,7 @@ pub async fn register(
         Some(account) => account,
         None => claim(&state, &registration, text).await?,
     };
-    Ok((StatusCode::CREATED, Json(state.describe(account)?)))
+    Ok((StatusCode::CREATED, Json(state.describe(account).await?)))
 }
 
 /// The account that this very registration made earlier.
@@ -73,9 +74,10 @@ async fn claim(
         return taken(ProblemCode::ReservedHandle);
     }
     let primary = registration.primary().primary();
-    match state.store.claim_handle(Claim { handle, primary, registration: text, now }).await? {
+    let claim = Claim { handle: handle.clone(), primary, registration: text.clone(), now };
+    match state.store.claim_handle(claim).await? {
         ClaimOutcome::Stands(account) => Ok(account),
-        ClaimOutcome::HandleTaken => taken(ProblemCode::HandleTaken),
+        ClaimOutcome::HandleTaken => hand_over(state, NextKey { handle, primary, registration: text }).await,
         ClaimOutcome::PrimaryTaken => taken(ProblemCode::PrimaryTaken),
         ClaimOutcome::HandleReserved => taken(ProblemCode::ReservedHandle),
     }

@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use kez_core::identity::PublicIdentity;
 use kez_core::problem::Problem;
-use kez_core::webfinger::{Jrd, MEDIA_TYPE, Resource};
+use kez_core::webfinger::{Jrd, MEDIA_TYPE, PROPERTY_LOG, Resource};
 
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -60,8 +60,14 @@ async fn describe(state: &AppState, query: Vec<(String, String)>) -> Result<Jrd,
     }
     let account = state.store.lookup(&resource.handle).await?.ok_or_else(ApiError::unknown_handle)?;
     let key = PublicIdentity::try_from(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
-    let sigchain_url = state.config.sigchain_url(&account.primary);
+    let sigchain_url = state.config.sigchain_url(&account.root);
+    let proof = state.inclusion(&account.root).await?;
     let rels: Vec<String> =
         others.into_iter().filter(|(name, _)| name == "rel").map(|(_, rel)| rel).collect();
-    Ok(Jrd::describe(&resource, &key, &state.config.public_url(), &sigchain_url, &rels))
+    let mut jrd = Jrd::describe(&resource, &key, &state.config.public_url(), &sigchain_url, &rels);
+    if let Some(proof) = proof {
+        let proof = serde_json::to_string(&proof).map_err(|_| StoreError::Corrupt("proof"))?;
+        jrd.properties.insert(PROPERTY_LOG.to_owned(), proof);
+    }
+    Ok(jrd)
 }

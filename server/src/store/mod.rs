@@ -9,6 +9,7 @@ mod moderation_sql;
 mod open;
 pub mod operations;
 pub mod postgres;
+pub mod rotation;
 mod row;
 pub mod sqlite;
 
@@ -25,12 +26,13 @@ use operations::Operations;
 
 pub use chains::Chains;
 pub use open::{OpenError, open, pending_migrations};
+pub use rotation::Rotations;
 
 /// The answer of a store, which may take a while.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The one source of truth of a server. Whatever a method acknowledges is durable.
-pub trait Store: Chains + Moderation + Operations + Send + Sync + 'static {
+pub trait Store: Chains + Moderation + Operations + Rotations + Send + Sync + 'static {
     /// Gives a handle to a key, when both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
 
@@ -77,6 +79,8 @@ pub struct Account {
     pub handle: Handle,
     /// The key.
     pub primary: Primary,
+    /// The first key of its sigchain, which is another one once the account has changed keys.
+    pub root: Primary,
     /// The signed registration, in canonical JSON.
     pub registration: String,
     /// When the server accepted it.

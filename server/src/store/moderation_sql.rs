@@ -2,7 +2,7 @@
 //! parameters are numbered. The macro writes them down for one kind of connection.
 
 /// Columns of an account and its ban.
-pub(super) type ListedRow = (i64, String, String, String, i64, Option<i64>, Option<String>);
+pub(super) type ListedRow = (i64, String, String, String, i64, Option<String>, Option<i64>, Option<String>);
 
 /// The functions of [`super::moderation::Moderation`] on a `$connection`.
 macro_rules! moderation_statements {
@@ -22,7 +22,7 @@ macro_rules! moderation_statements {
             after: Option<Handle>,
             limit: u64,
         ) -> Result<Vec<ListedAccount>, StoreError> {
-            const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, banned_at, reason \
+            const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root, banned_at, reason \
                 FROM accounts LEFT JOIN bans ON account = id WHERE handle > $1 ORDER BY handle LIMIT $2";
             let after = after.map_or_else(String::new, |handle| handle.to_string());
             let rows: Vec<ListedRow> =
@@ -31,8 +31,8 @@ macro_rules! moderation_statements {
         }
 
         fn listed(row: ListedRow) -> Result<ListedAccount, StoreError> {
-            let (id, handle, primary, registration, registered_at, banned_at, reason) = row;
-            let account = Account::try_from((id, handle, primary, registration, registered_at))?;
+            let (id, handle, primary, registration, registered_at, root, banned_at, reason) = row;
+            let account = Account::try_from((id, handle, primary, registration, registered_at, root))?;
             let at = banned_at.map(time).transpose()?;
             Ok(ListedAccount { account, ban: at.zip(reason).map(|(at, reason)| Ban { at, reason }) })
         }
@@ -41,7 +41,7 @@ macro_rules! moderation_statements {
             connection: &mut $connection,
             handle: Handle,
         ) -> Result<HandleState, StoreError> {
-            const HELD: &str = "SELECT id, handle, primary_key, registration, registered_at, banned_at, reason \
+            const HELD: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root, banned_at, reason \
                 FROM accounts LEFT JOIN bans ON account = id WHERE handle = $1";
             const KEPT: &str =
                 "SELECT reserved_at, reserved_until FROM reserved_handles WHERE handle = $1";
@@ -259,9 +259,10 @@ macro_rules! moderation_statements {
 pub(super) use moderation_statements;
 
 /// Everything that is stored for an account, children first.
-pub(super) const OF_AN_ACCOUNT: [&str; 4] = [
+pub(super) const OF_AN_ACCOUNT: [&str; 5] = [
     "DELETE FROM messages WHERE inbox = $1",
     "DELETE FROM nonces WHERE account = $1",
     "DELETE FROM inboxes WHERE account = $1",
+    "DELETE FROM former_keys WHERE account = $1",
     "DELETE FROM accounts WHERE id = $1",
 ];

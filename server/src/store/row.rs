@@ -5,16 +5,21 @@ use kez_core::time::Timestamp;
 use super::{Account, AccountId, StoreError};
 
 /// The columns of an account in the order of [`Account`].
-pub(super) type AccountRow = (i64, String, String, String, i64);
+pub(super) type AccountRow = (i64, String, String, String, i64, Option<String>);
 
 impl TryFrom<AccountRow> for Account {
     type Error = StoreError;
 
-    fn try_from((id, handle, primary, registration, registered_at): AccountRow) -> Result<Self, StoreError> {
+    fn try_from(
+        (id, handle, primary, registration, registered_at, root): AccountRow,
+    ) -> Result<Self, StoreError> {
+        let key = |text: String| text.parse().map_err(|_| StoreError::Corrupt("key"));
+        let primary = key(primary)?;
         Ok(Self {
             id: AccountId(id),
             handle: handle.parse().map_err(|_| StoreError::Corrupt("handle"))?,
-            primary: primary.parse().map_err(|_| StoreError::Corrupt("key"))?,
+            primary,
+            root: root.map(key).transpose()?.unwrap_or(primary),
             registration,
             registered_at: time(registered_at)?,
         })

@@ -1,10 +1,13 @@
 //! `/v1/log`: the log of chain heads.
 
+use kez_core::identity::SecretIdentity;
 use kez_core::log::entry::LogEntry;
+use kez_core::log::inclusion::{Inclusion, NotIncluded};
 use kez_core::log::merkle::{GrowingTree, leaf_hash};
 use kez_core::sigchain::{Body, Hash};
 
-use crate::sig_server::{Owner, SigServer};
+use crate::sig_server::{Host, Owner, SigServer};
+use crate::support::TestServer;
 
 #[tokio::test]
 async fn the_log_of_nothing_is_signed_too() {
@@ -76,4 +79,45 @@ async fn what_was_appended_is_what_the_tiles_hold() {
     let reply = server.host.get("/v1/log/tile/0/000").await;
     assert!(reply.header("cache-control").contains("immutable"), "{reply:?}");
     assert_eq!(reply.header("access-control-allow-origin"), "*");
+}
+
+#[tokio::test]
+async fn lookups_and_webfinger_prove_that_the_head_is_in_the_log() {
+    let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "embedded"]).await;
+    let [alice] = server.people(["alice"]).await;
+    assert_eq!(server.get("/v1/u/alice").await.json().get("log"), None, "no chain, no proof");
+
+    let host = Host::of(&server);
+    let mut owner = Owner::of(SecretIdentity::from_seed(alice.keys.seed().clone()));
+    for link in [owner.init(), Owner::new().init(), owner.say(Body::SetCapabilities { min_version: 1 })] {
+        assert_eq!(host.append(&link).await.status, 201);
+    }
+    let key = host.log_key().await;
+    assert_eq!(key.name(), "kez.lat/v1/log");
+    let webfinger = server.get("/.well-known/webfinger?resource=acct:alice@kez.lat").await.json();
+    let in_webfinger =
+        webfinger["properties"]["https://kez.chat/ns/log-inclusion"].as_str().unwrap().to_owned();
+    let by_primary = server.get(&format!("/v1/by-primary/{}", alice.primary())).await;
+    let lookups = [server.get("/v1/u/alice").await, by_primary].map(|reply| reply.json()["log"].to_string());
+    for text in lookups.into_iter().chain([in_webfinger]) {
+        let proof: Inclusion = serde_json::from_str(&text).unwrap();
+        assert_eq!((proof.seqno, Some(proof.head), proof.index, proof.size), (2, owner.chain.head(), 2, 3));
+        assert_eq!(proof.verify(&owner.chain.root(), &key).unwrap(), host.checkpoint().await);
+        let other_head = Inclusion { head: Hash::of(b"x"), ..proof.clone() };
+        assert_eq!(other_head.verify(&owner.chain.root(), &key), Err(NotIncluded::OtherRoot));
+        let other_size = Inclusion { size: 4, ..proof };
+        assert_eq!(other_size.verify(&owner.chain.root(), &key), Err(NotIncluded::OtherSize));
+    }
+}
+
+#[tokio::test]
+async fn the_key_comes_from_a_file_or_is_made_once() {
+    let (one, two) = (SigServer::start().await, SigServer::start().await);
+    assert_ne!(one.host.log_key().await, two.host.log_key().await);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("seed");
+    std::fs::write(&file, format!("{}\n", "07".repeat(32))).unwrap();
+    let flags = ["--limits", "off", "--log-seed-file", file.to_str().unwrap()];
+    let (three, four) = (SigServer::start_with(&flags).await, SigServer::start_with(&flags).await);
+    assert_eq!(three.host.log_key().await, four.host.log_key().await);
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod attacks;
+mod audit;
 mod binary;
 mod commands;
 mod crash;
@@ -17,7 +18,9 @@ mod moderation;
 mod openapi;
 mod postgres;
 mod register;
+mod rotation;
 mod server;
+mod sig_binary;
 mod sig_server;
 mod sigchains;
 mod stalled;

@@ -101,6 +101,10 @@ impl SigServer {
         Self { host, clock, directory, stop, task }
     }
 
+    pub(crate) fn db(&self) -> std::path::PathBuf {
+        self.directory.path().join("kez-sig.db")
+    }
+
     /// Stops gracefully and returns once everything is stored.
     pub(crate) async fn stop(self) -> Arc<TempDir> {
         drop(self.stop);

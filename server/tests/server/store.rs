@@ -6,6 +6,7 @@ use std::path::Path;
 use futures::future::join_all;
 use kez_chat_server::store::chains::{ChainHead, LinkOutcome, NewLink};
 use kez_chat_server::store::postgres::PostgresStore;
+use kez_chat_server::store::rotation::{Rotation, RotationOutcome};
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::{
     Account, AccountId, Claim, ClaimOutcome, NewMessage, PageLimit, Store, StoreError, StoredMessage,
@@ -117,6 +118,9 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     // A chain grows by compare-and-swap, and the log of heads with it, leaf by leaf.
     let root = chain_story(&store).await;
 
+    // An account goes over to its next key, once.
+    let former = rotation_story(&store).await;
+
     // All of it outlives the process.
     let last = fresh_nonce();
     assert!(store.use_nonce(bob, last, NOW_TIME).await.unwrap());
@@ -131,10 +135,47 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(store.append(new_message(alice, "a")).await.unwrap().seq, 1);
     assert_eq!(store.append(new_message(alice, "d")).await.unwrap().seq, 4);
     assert!(!store.use_nonce(bob, last, NOW_TIME).await.unwrap());
+    assert_eq!(store.lookup_primary(&former).await.unwrap().unwrap().handle.as_str(), "carol");
     assert_eq!(store.chain_head(&root).await.unwrap().unwrap().log_index, 2);
     assert_eq!(store.log_size().await.unwrap(), 3);
     assert_eq!(store.log_seed(seed(9)).await.unwrap().as_bytes(), seed(1).as_bytes());
     store.close().await;
+}
+
+/// Carol changes her key. Returns the one that she had before.
+async fn rotation_story(store: &impl Store) -> Primary {
+    let (carol, next, dave) = (Person::new("carol"), Person::new("carol"), Person::new("dave"));
+    let before = account(store, &carol).await;
+    assert_eq!(before.root, before.primary);
+    let dave = account(store, &dave).await;
+    let rotation = Rotation {
+        account: before.id,
+        handle: before.handle.clone(),
+        from: before.primary,
+        to: next.keys.public().primary(),
+        root: before.root,
+        registration: next.registration(NOW_TIME),
+        now: NOW_TIME,
+    };
+    let to_daves_key = Rotation { to: dave.primary, ..rotation.clone() };
+    assert_eq!(store.rotate(to_daves_key).await.unwrap(), RotationOutcome::PrimaryTaken);
+    assert_eq!(store.lookup(&carol.handle).await.unwrap().as_ref(), Some(&before), "nothing of that stays");
+    assert_eq!(store.rotate(rotation.clone()).await.unwrap(), RotationOutcome::Rotated);
+    assert_eq!(store.rotate(rotation.clone()).await.unwrap(), RotationOutcome::Overtaken);
+
+    let after = store.lookup(&carol.handle).await.unwrap().unwrap();
+    assert_eq!((after.id, after.primary, after.root), (before.id, rotation.to, before.primary));
+    assert_eq!(after.registration, rotation.registration);
+    for key in [before.primary, after.primary] {
+        assert_eq!(store.lookup_primary(&key).await.unwrap().as_ref(), Some(&after));
+    }
+    // A former key neither comes back nor goes elsewhere.
+    let back = Rotation { from: after.primary, to: before.primary, ..rotation };
+    assert_eq!(store.rotate(back).await.unwrap(), RotationOutcome::PrimaryTaken);
+    assert_eq!(store.claim_handle(claim(&carol)).await.unwrap(), ClaimOutcome::HandleTaken);
+    let elsewhere = Claim { handle: "carol2".parse().unwrap(), ..claim(&carol) };
+    assert_eq!(store.claim_handle(elsewhere).await.unwrap(), ClaimOutcome::PrimaryTaken);
+    before.primary
 }
 
 /// Two links of one chain with one of another between them. Returns the root of the first.

@@ -156,6 +156,7 @@ impl Relay {
             ),
             registered_at: *at,
             registration: RawValue::from_string(registration.clone()).unwrap(),
+            log: None,
             handle,
         })
     }

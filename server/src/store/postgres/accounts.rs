@@ -11,14 +11,15 @@ use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
 
 pub(super) async fn lookup(pool: &Pool, handle: &Handle) -> Result<Option<Account>, StoreError> {
-    const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
+    const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
          WHERE handle = $1 AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
     account(pool, SQL, handle.as_str().to_owned()).await
 }
 
 pub(super) async fn lookup_primary(pool: &Pool, primary: &Primary) -> Result<Option<Account>, StoreError> {
-    const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
-         WHERE primary_key = $1 AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
+    const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
+         WHERE (primary_key = $1 OR id = (SELECT account FROM former_keys WHERE primary_key = $1)) \
+         AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
     account(pool, SQL, primary.to_string()).await
 }
 
@@ -58,7 +59,8 @@ async fn insert(
 ) -> Result<Option<Account>, StoreError> {
     const SQL: &str = "WITH account AS ( \
             INSERT INTO accounts (handle, primary_key, registration, registered_at) \
-            VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING id) \
+            SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM former_keys WHERE primary_key = $2) \
+            ON CONFLICT DO NOTHING RETURNING id) \
         INSERT INTO inboxes (account, last_seq) SELECT id, $5 FROM account RETURNING account";
     let id: Option<i64> = sqlx::query_scalar(SQL)
         .bind(claim.handle.as_str())
@@ -72,6 +74,7 @@ async fn insert(
         id: AccountId(id),
         handle: claim.handle.clone(),
         primary: claim.primary,
+        root: claim.primary,
         registration: claim.registration.clone(),
         registered_at: claim.now,
     }))
@@ -89,8 +92,9 @@ async fn release_reservation(connection: &mut PgConnection, account: Account) ->
 }
 
 async fn compare(connection: &mut PgConnection, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
-    const HOLDERS: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
-                           WHERE handle = $1 OR primary_key = $2 ORDER BY handle = $1 DESC LIMIT 1";
+    const HOLDERS: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
+                           WHERE handle = $1 OR primary_key = $2 \
+                           OR id = (SELECT account FROM former_keys WHERE primary_key = $2) ORDER BY handle = $1 DESC LIMIT 1";
     let holder: Option<AccountRow> = sqlx::query_as(HOLDERS)
         .bind(claim.handle.as_str())
         .bind(claim.primary.to_string())

@@ -15,6 +15,9 @@ mod nonces;
 mod operations;
 mod page;
 mod pool;
+#[path = "../rotation/sql.rs"]
+#[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
+mod rotation;
 mod schema;
 
 use futures::FutureExt;
@@ -27,6 +30,7 @@ use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
+use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
     StoredMessage,
@@ -122,6 +126,12 @@ impl Store for PostgresStore {
             self.pool.close().await;
         }
         .boxed()
+    }
+}
+
+impl Rotations for PostgresStore {
+    fn rotate(&self, rotation: Rotation) -> Answer<'_, RotationOutcome> {
+        self.pool.write(|connection| rotation::rotate(connection, rotation).boxed()).boxed()
     }
 }
 

@@ -10,8 +10,9 @@ pub(super) async fn claim_handle(
     connection: &mut SqliteConnection,
     claim: Claim,
 ) -> Result<ClaimOutcome, StoreError> {
-    const HOLDERS: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
-                           WHERE handle = ?1 OR primary_key = ?2 ORDER BY handle = ?1 DESC LIMIT 1";
+    const HOLDERS: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
+                           WHERE handle = ?1 OR primary_key = ?2 \
+                           OR id = (SELECT account FROM former_keys WHERE primary_key = ?2) ORDER BY handle = ?1 DESC LIMIT 1";
     let holder: Option<AccountRow> = sqlx::query_as(HOLDERS)
         .bind(claim.handle.as_str())
         .bind(claim.primary.to_string())
@@ -58,6 +59,7 @@ async fn insert(
         id: AccountId(id),
         handle: claim.handle,
         primary: claim.primary,
+        root: claim.primary,
         registration: claim.registration,
         registered_at: claim.now,
     })

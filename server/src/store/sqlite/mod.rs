@@ -15,6 +15,9 @@ mod moderation;
 mod nonces;
 mod operations;
 mod reader;
+#[path = "../rotation/sql.rs"]
+#[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
+mod rotation;
 mod schema;
 mod writer;
 
@@ -33,6 +36,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
+use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
     StoredMessage,
@@ -130,6 +134,12 @@ impl Store for SqliteStore {
             self.writer.close().await;
         }
         .boxed()
+    }
+}
+
+impl Rotations for SqliteStore {
+    fn rotate(&self, rotation: Rotation) -> Answer<'_, RotationOutcome> {
+        self.writer.write(|connection| rotation::rotate(connection, rotation).boxed()).boxed()
     }
 }
 

@@ -48,14 +48,15 @@ impl Readers {
     }
 
     pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Account>, StoreError> {
-        const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
+        const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
              WHERE handle = ?1 AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
         self.account(SQL, handle.as_str().to_owned()).await
     }
 
     pub(super) async fn lookup_primary(&self, primary: &Primary) -> Result<Option<Account>, StoreError> {
-        const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at FROM accounts \
-            WHERE primary_key = ?1 AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
+        const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
+            WHERE (primary_key = ?1 OR id = (SELECT account FROM former_keys WHERE primary_key = ?1)) \
+         AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
         self.account(SQL, primary.to_string()).await
     }
 

@@ -1,0 +1,115 @@
+//! What an audit reads from a server.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use http::StatusCode;
+use kez_core::api::{Lookup, ServerConfig};
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::log::checkpoint::{self, LogKey};
+use kez_core::sigchain::Links;
+use serde::de::DeserializeOwned;
+
+use crate::http_client::Client;
+use crate::sigchains::PAGE_BYTES;
+
+/// How often a request is repeated that the server was too busy for.
+const TRIES: usize = 5;
+/// The longest pause that a busy server is granted.
+const LONGEST_PAUSE: u64 = 60;
+/// A bundle of 256 entries of at most 64 KiB; ours have 160 bytes.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+/// A server, over HTTP.
+pub struct Source {
+    base: String,
+    http: Client,
+}
+
+/// Why an audit did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditFailed {
+    /// A request got no answer.
+    #[error("{url}: {reason}")]
+    NoAnswer {
+        /// What was asked for.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl Source {
+    /// A server under an address without a slash at its end.
+    ///
+    /// # Errors
+    /// When the system has no certificates to check the server's with.
+    pub fn new(base: &str) -> std::io::Result<Self> {
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), http: Client::new()? })
+    }
+
+    pub(super) async fn log_key(&self) -> Result<LogKey, AuditFailed> {
+        let url = "/v1/log/key";
+        let text = self.text(url, checkpoint::MAX_BYTES).await?;
+        text.trim().parse().map_err(|error| self.failed(url, error))
+    }
+
+    pub(super) async fn checkpoint(&self) -> Result<String, AuditFailed> {
+        self.text("/v1/log/checkpoint", checkpoint::MAX_BYTES).await
+    }
+
+    /// A piece of the log; none when the server says that there is no such piece.
+    pub(super) async fn piece(&self, path: &str) -> Result<Option<Bytes>, AuditFailed> {
+        self.get(&format!("/v1/log/tile/{path}"), MOST_BYTES).await
+    }
+
+    /// A piece of a chain; none when the server says that there is no such chain.
+    pub(super) async fn links(&self, root: &Primary, since: u64) -> Result<Option<Links>, AuditFailed> {
+        let path = format!("/v1/sigchains/ed25519/{}?since={since}", root.hex());
+        self.json(&path, PAGE_BYTES + 64 * 1024).await
+    }
+
+    /// What a chat server says of itself; none from a server that only keeps chains.
+    pub(super) async fn config(&self) -> Result<Option<ServerConfig>, AuditFailed> {
+        self.json("/v1/config", 64 * 1024).await
+    }
+
+    /// What a chat server says of a handle; none when nobody holds it.
+    pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Lookup>, AuditFailed> {
+        self.json(&format!("/v1/u/{handle}"), 64 * 1024).await
+    }
+
+    async fn text(&self, path: &str, most: usize) -> Result<String, AuditFailed> {
+        let body = self.get(path, most).await?.ok_or_else(|| self.failed(path, "there is no such thing"))?;
+        String::from_utf8(body.to_vec()).map_err(|error| self.failed(path, error))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, path: &str, most: usize) -> Result<Option<T>, AuditFailed> {
+        let body = self.get(path, most).await?;
+        body.map(|body| serde_json::from_slice(&body).map_err(|error| self.failed(path, error))).transpose()
+    }
+
+    /// The body; none for 404. A server that asks for patience gets it.
+    async fn get(&self, path: &str, most: usize) -> Result<Option<Bytes>, AuditFailed> {
+        let url = format!("{}{path}", self.base);
+        for _ in 0..TRIES {
+            let answer = self.http.get(&url, most).await;
+            let answer = answer.map_err(|error| self.failed(path, error))?;
+            match answer.status {
+                StatusCode::OK => return Ok(Some(answer.body)),
+                StatusCode::NOT_FOUND => return Ok(None),
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                    let pause = answer.retry_after.unwrap_or(1).min(LONGEST_PAUSE);
+                    tokio::time::sleep(Duration::from_secs(pause)).await;
+                }
+                status => return Err(self.failed(path, format!("it answers {status}"))),
+            }
+        }
+        Err(self.failed(path, "it is too busy"))
+    }
+
+    fn failed(&self, path: &str, reason: impl ToString) -> AuditFailed {
+        AuditFailed::NoAnswer { url: format!("{}{path}", self.base), reason: reason.to_string() }
+    }
+}

@@ -1,0 +1,145 @@
+//! Where this server reads sigchains: in its own store, or on a sigchain server, whose word alone is not believed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use kez_core::identity::Primary;
+use kez_core::sigchain::{Chain, Link, LinkRefused, Links, MAX_LINKS};
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::config::{Config, SigServer, Switch};
+use crate::http_client::Client;
+use crate::sigchains::{PAGE_BYTES, Sigchains};
+use crate::store::{Store, StoreError};
+use crate::transparency::{OpenLogError, TransparencyLog};
+
+/// How long a chain may take to arrive, with all its pages: less than a request may take that waits for it.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// A page ends after the link that reaches [`PAGE_BYTES`].
+const MOST_BYTES: usize = PAGE_BYTES + 64 * 1024;
+
+/// Where sigchains are.
+pub enum ChainSource {
+    /// Here.
+    Embedded(Arc<Sigchains>),
+    /// On a server of their own.
+    Remote(Box<RemoteChains>),
+}
+
+/// Why the source cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenChainsError {
+    /// The log of this server's own chains.
+    #[error(transparent)]
+    Log(#[from] OpenLogError),
+    /// The client for the sigchain server.
+    #[error("there can be no connection to a sigchain server: {0}")]
+    Http(#[from] std::io::Error),
+}
+
+/// Why nobody can say what a chain says.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainUnavailable {
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sigchain server does not answer, or not with a chain.
+    #[error("the sigchain server gives no answer: {0}")]
+    Unreachable(String),
+    /// It answers with a chain that breaks the rules.
+    #[error("the sigchain server's chain breaks the rules: {0}")]
+    Invalid(#[from] LinkRefused),
+}
+
+impl ChainSource {
+    /// The source that the configuration names.
+    ///
+    /// # Errors
+    /// [`OpenChainsError`] says why it cannot be used.
+    pub async fn open(
+        config: &Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenChainsError> {
+        if let SigServer::At(url) = &config.sig_server_url {
+            return Ok(Self::Remote(Box::new(RemoteChains::new(url.to_string())?)));
+        }
+        let seed_file = config.sigchains.log_seed_file.as_deref();
+        let log = TransparencyLog::open(store.clone(), &config.log_name(), seed_file).await?;
+        let limited = config.limits == Switch::On;
+        Ok(Self::Embedded(Arc::new(Sigchains::new(store, log, clock, limited))))
+    }
+
+    /// The chains that this server keeps itself.
+    pub const fn embedded(&self) -> Option<&Arc<Sigchains>> {
+        match self {
+            Self::Embedded(chains) => Some(chains),
+            Self::Remote(_) => None,
+        }
+    }
+
+    /// A chain, with every link checked; empty when there is none.
+    ///
+    /// # Errors
+    /// [`ChainUnavailable`] when nobody can say.
+    pub async fn chain(&self, root: &Primary) -> Result<Arc<Chain>, ChainUnavailable> {
+        match self {
+            Self::Embedded(chains) => Ok(chains.chain(root).await?),
+            Self::Remote(remote) => remote.chain(root).await.map(Arc::new),
+        }
+    }
+}
+
+/// The chains of a sigchain server.
+pub struct RemoteChains {
+    base: String,
+    http: Client,
+}
+
+impl RemoteChains {
+    /// The chains under an address without a slash at its end.
+    ///
+    /// # Errors
+    /// When the system has no certificates to check the server's with.
+    pub fn new(base: String) -> std::io::Result<Self> {
+        Ok(Self { base, http: Client::new()? })
+    }
+
+    /// A chain, fetched whole and checked link by link; empty when the server has none.
+    ///
+    /// # Errors
+    /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.
+    pub async fn chain(&self, root: &Primary) -> Result<Chain, ChainUnavailable> {
+        let silent =
+            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", PATIENCE.as_secs()));
+        timeout(PATIENCE, self.fetch(root)).await.map_err(|_| silent())?
+    }
+
+    async fn fetch(&self, root: &Primary) -> Result<Chain, ChainUnavailable> {
+        let mut chain = Chain::new(*root);
+        while let Some(page) = self.page(root, chain.length()).await? {
+            for link in &page.links {
+                chain.append(&Link::parse(link.get().as_bytes())?)?;
+            }
+            if chain.length() >= page.length.min(MAX_LINKS) || page.links.is_empty() {
+                break;
+            }
+        }
+        Ok(chain)
+    }
+
+    async fn page(&self, root: &Primary, since: u64) -> Result<Option<Links>, ChainUnavailable> {
+        let url = format!("{}/v1/sigchains/ed25519/{}?since={since}", self.base, root.hex());
+        let unreachable = |reason: String| ChainUnavailable::Unreachable(reason);
+        let answer = self.http.get(&url, MOST_BYTES).await.map_err(|error| unreachable(error.to_string()))?;
+        match answer.status {
+            StatusCode::OK => serde_json::from_slice(&answer.body)
+                .map(Some)
+                .map_err(|error| unreachable(format!("its answer is no chain: {error}"))),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(unreachable(format!("it answers {status}"))),
+        }
+    }
+}
