@@ -24,7 +24,7 @@ pub(crate) fn native(project: &Project) -> Result<(), Failure> {
 /// # Errors
 /// When a target fails; it has printed the input.
 pub(crate) fn fuzz(project: &Project, seconds: u64) -> Result<(), Failure> {
-    let fuzz = project.cargo(&["test", "-p", "kez-core", "--test", "fuzz"]);
+    let mut fuzz = project.cargo(&["test", "-p", "kez-core", "--test", "fuzz"]);
     fuzz.env("KEZ_FUZZ_SECONDS", seconds.to_string()).run()
 }
 
