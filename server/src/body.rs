@@ -45,9 +45,13 @@ pub async fn within_limits(body: Body) -> Result<Bytes, ApiError> {
 
 /// Whether the media type is `application/json`, whatever its parameters (RFC 9110, section 8.3.1).
 fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case("application/json")
+}
+
+/// The media type as sent, without its parameters; empty where there is none.
+pub fn media_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = value.split(';').next().unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case("application/json")
+    value.split(';').next().unwrap_or_default().trim()
 }
 
 async fn read(mut body: Body) -> Result<Bytes, ApiError> {

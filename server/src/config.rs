@@ -4,6 +4,7 @@ mod database;
 pub mod operations;
 pub mod sig_server;
 mod sigchains;
+pub mod nats;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -71,6 +72,10 @@ pub struct Config {
     #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<HttpUrl>,
 
+    /// NATS.
+    #[command(flatten)]
+    pub nats: nats::NatsConfig,
+
     /// Rates and quotas; "off" is for load tests and only with a loopback --bind.
     #[arg(long, env = "KEZ_CHAT_LIMITS", default_value = "on", value_name = "on|off")]
     pub limits: Switch,
@@ -124,6 +129,11 @@ pub enum InvalidConfig {
     /// What the address of the database says makes no sense.
     #[error("--db is no PostgreSQL address: {0}")]
     BadDatabaseAddress(String),
+    /// The second listener has one use.
+    #[error(
+        "--internal-bind answers brokers in the name of an account: give its seed with --nats-issuer-seed-file"
+    )]
+    InternalWithoutIssuer,
 }
 
 impl Config {
@@ -138,7 +148,7 @@ impl Config {
         if let Database::Postgres(url) = &self.database.db {
             url.options().map_err(|error| InvalidConfig::BadDatabaseAddress(error.to_string()))?;
         }
-        Ok(())
+        self.nats.check()
     }
 
     /// The address that people reach this server under, without a slash at the end.

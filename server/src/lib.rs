@@ -27,6 +27,7 @@ pub mod log;
 pub mod log_filter;
 pub mod maintenance;
 pub mod metrics;
+pub mod nats;
 pub mod push;
 pub mod query;
 pub mod reload;
@@ -77,6 +78,9 @@ pub enum StartError {
     /// The log of chain heads cannot be kept.
     #[error(transparent)]
     Log(#[from] OpenLogError),
+    /// NATS cannot be used as the flags say.
+    #[error(transparent)]
+    Nats(#[from] nats::NatsError),
     /// The address for monitors is not free.
     #[error("cannot listen on --metrics-bind: {0}")]
     Metrics(#[source] std::io::Error),
@@ -119,7 +123,8 @@ pub async fn run_with_clock(
     let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
     let store = store::open(&config.database).await?;
     let chains = ChainSource::open(&config, store.clone(), clock.clone()).await?;
-    let state: AppState = Arc::new(Shared::new(config, store, reserved, clock, chains));
+    let bus = nats::start::bus(&config.nats).await?;
+    let state: AppState = Arc::new(Shared::new(config, store, reserved, bus, clock, chains));
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
@@ -137,6 +142,7 @@ pub async fn run_with_clock(
             connections.clone(),
         ));
     }
+    let callout = nats::start::callout(&state, &stop, &connections).await?;
     let hangup = signal(SignalKind::hangup())?;
     // From here on connections are answered; before, they wait in the listener's queue.
     if let Ok(address) = listener.local_addr() {
@@ -156,6 +162,8 @@ pub async fn run_with_clock(
     shutdown.await;
     stop_gracefully(&state, &stop, &connections).await;
     chores.shutdown().await;
+    drop(callout);
+    state.push.close().await;
     if let Err(error) = serving.await {
         tracing::error!(%error, "the listener failed");
     }
@@ -168,6 +176,7 @@ fn web_settings(state: &AppState) -> WebSettings {
         web_dir: state.config.site(),
         server: state.config.server.clone(),
         public_url: state.config.public_url(),
+        connect_to: state.config.nats.ws_url.iter().map(|url| url.origin().to_owned()).collect(),
         profiles: Arc::new(Profiles(state.clone())),
     }
 }

@@ -1,56 +1,103 @@
-//! "There is something after what you have": wakes the live streams of an inbox. A wake-up says nothing more, and
-//! losing one costs delay, never a message.
+//! "There is something after what you have": wakes the live streams of an inbox, on this node and, where there is NATS,
+//! on the others. A wake-up says nothing more, and losing one costs delay, never a message.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kez_core::identity::Primary;
 use tokio::sync::watch;
 
+use crate::nats::Bus;
+use crate::nats::hints::Hints;
 use crate::store::AccountId;
 
 /// Who waits for which inbox.
+pub struct Push {
+    rooms: Rooms,
+    bus: Option<Arc<Bus>>,
+}
+
+/// The waiting rooms of this node.
 #[derive(Clone, Default)]
-pub struct Push(Arc<Mutex<HashMap<AccountId, watch::Sender<()>>>>);
+struct Rooms(Arc<Mutex<HashMap<AccountId, watch::Sender<()>>>>);
 
 /// One stream's place in the waiting room of an inbox; leaves it when dropped.
 pub struct Waiting {
-    push: Push,
+    rooms: Rooms,
     inbox: AccountId,
     woken: watch::Receiver<()>,
+    hints: Option<Box<Hints>>,
 }
 
 impl Push {
-    /// Wakes every stream that waits for the inbox.
+    /// Nobody waits yet.
+    pub fn new(bus: Option<Arc<Bus>>) -> Self {
+        Self { rooms: Rooms::default(), bus }
+    }
+
+    /// Wakes every stream that waits for the inbox of this key, after `seq` was stored. Never waits itself.
+    pub fn announce(&self, inbox: AccountId, key: Primary, seq: u64) {
+        self.wake(inbox);
+        if let Some(bus) = &self.bus {
+            bus.announce(key, seq);
+        }
+    }
+
+    /// Wakes the streams of this node that wait for the inbox.
     pub fn wake(&self, inbox: AccountId) {
-        if let Some(sender) = self.rooms().get(&inbox) {
+        if let Some(sender) = self.rooms.lock().get(&inbox) {
             sender.send_replace(());
         }
     }
 
-    /// Waits for an inbox. What is pushed from this call on is not missed.
-    pub fn wait_for(&self, inbox: AccountId) -> Waiting {
-        let woken = self.rooms().entry(inbox).or_insert_with(|| watch::channel(()).0).subscribe();
-        Waiting { push: self.clone(), inbox, woken }
+    /// Waits for the inbox of this key. What is announced on this node from this call on is not missed.
+    pub fn wait_for(&self, inbox: AccountId, key: &Primary) -> Waiting {
+        let woken = self.rooms.lock().entry(inbox).or_insert_with(|| watch::channel(()).0).subscribe();
+        let hints = self.bus.as_ref().map(|bus| Box::new(bus.hints(key)));
+        Waiting { rooms: self.rooms.clone(), inbox, woken, hints }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<AccountId, watch::Sender<()>>> {
+    /// Whether all nodes hear each other, as far as this one can tell.
+    pub fn is_whole(&self) -> bool {
+        self.bus.as_ref().is_none_or(|bus| bus.is_up())
+    }
+
+    /// Lets the last announcements out.
+    pub async fn close(&self) {
+        if let Some(bus) = &self.bus {
+            bus.close().await;
+        }
+    }
+}
+
+impl Rooms {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, watch::Sender<()>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Waiting {
-    /// Returns once the inbox was pushed since the last call.
+    /// Returns once the inbox was announced since the last call.
     pub async fn woken(&mut self) {
-        if self.woken.changed().await.is_err() {
-            // The sender lives as long as anybody waits; without one, only the regular re-reading is left.
-            std::future::pending::<()>().await;
+        let here = async {
+            if self.woken.changed().await.is_err() {
+                // The sender lives as long as anybody waits; without one, only the regular re-reading is left.
+                std::future::pending::<()>().await;
+            }
+        };
+        match &mut self.hints {
+            None => here.await,
+            Some(hints) => tokio::select! {
+                () = here => {}
+                () = hints.next() => {}
+            },
         }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut rooms = self.push.rooms();
+        let mut rooms = self.rooms.lock();
         // This receiver still counts.
         if rooms.get(&self.inbox).is_some_and(|sender| sender.receiver_count() <= 1) {
             rooms.remove(&self.inbox);
@@ -66,19 +113,20 @@ mod tests {
 
     #[test]
     fn wakes_those_who_wait_and_forgets_those_who_left() {
-        let push = Push::default();
-        let (mut one, mut two) = (push.wait_for(AccountId(1)), push.wait_for(AccountId(2)));
+        let (push, key) = (Push::new(None), format!("ed25519:{}", "ab".repeat(32)).parse().unwrap());
+        let wait_for = |inbox| push.wait_for(AccountId(inbox), &key);
+        let (mut one, mut two) = (wait_for(1), wait_for(2));
         assert_eq!(one.woken().now_or_never(), None);
-        push.wake(AccountId(1));
-        push.wake(AccountId(1));
+        push.announce(AccountId(1), key, 7);
+        push.announce(AccountId(1), key, 7);
         assert_eq!(one.woken().now_or_never(), Some(()));
         assert_eq!(one.woken().now_or_never(), None, "two wake-ups before a look are one");
         assert_eq!(two.woken().now_or_never(), None);
 
-        let again = push.wait_for(AccountId(1));
+        let again = wait_for(1);
         drop(one);
-        assert_eq!(push.rooms().len(), 2);
+        assert_eq!(push.rooms.lock().len(), 2);
         drop((again, two));
-        assert!(push.rooms().is_empty());
+        assert!(push.rooms.lock().is_empty());
     }
 }

@@ -11,8 +11,8 @@ use crate::around::{around, within_rate};
 use crate::limits::Kind;
 use crate::metrics;
 use crate::routes::{
-    by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, not_found, openapi,
-    readyz, register, send_message, sigchains, webfinger,
+    by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, nats_keys, not_found, openapi, readyz,
+    register, send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -33,6 +33,8 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(live::live).layer(rate(Kind::Read)))
         .routes(routes!(delete_account::delete_account).layer(rate(Kind::Read)))
         .routes(routes!(export::export).layer(rate(Kind::Read)))
+        .routes(routes!(nats_keys::bind).layer(rate(Kind::Register)))
+        .routes(routes!(nats_keys::remove).layer(rate(Kind::Register)))
         .routes(routes!(config::config))
         .routes(routes!(healthz::healthz))
         .routes(routes!(readyz::readyz));

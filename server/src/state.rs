@@ -24,6 +24,7 @@ use crate::error::log_failure;
 use crate::key_history::key_history;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::nats::Bus;
 use crate::push::Push;
 use crate::reserved::ReservedHandles;
 use crate::store::{Account, AccountId, Store, StoreError};
@@ -67,13 +68,14 @@ impl Shared {
         config: Config,
         store: Arc<dyn Store>,
         reserved: ReservedHandles,
+        bus: Option<Arc<Bus>>,
         clock: Arc<dyn Clock>,
         chains: ChainSource,
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
         let limits = (config.limits == Switch::On).then(Arc::default);
         let edge = Arc::new(config.edge());
-        let (push, shutdown, streams) = (Push::default(), CancellationToken::new(), TaskTracker::new());
+        let (push, shutdown, streams) = (Push::new(bus), CancellationToken::new(), TaskTracker::new());
         Self {
             config,
             store,

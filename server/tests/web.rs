@@ -68,6 +68,7 @@ fn site() -> TempDir {
 
 fn pages(web_dir: Option<&Path>) -> Router {
     router(WebSettings {
+        connect_to: Vec::new(),
         web_dir: web_dir.map(Path::to_owned),
         server: "kez.lat".parse().unwrap(),
         public_url: "https://kez.lat".to_owned(),

@@ -52,6 +52,7 @@ pub(crate) fn not_started(command: &Command, source: std::io::Error) -> Failure 
     let program = command.get_program().to_string_lossy();
     let hint = match program.as_ref() {
         "node" | "npm" | "npx" => "install Node.js 20 or newer",
+        "python3" => "install Python 3 with pip",
         "rustup" => "install Rust through rustup",
         _ => "is it installed?",
     };

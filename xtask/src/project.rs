@@ -68,6 +68,11 @@ impl Project {
         self.target.join("release").join("kez-chat-server")
     }
 
+    /// Programs that the tests bring for themselves.
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.target.join("tools")
+    }
+
     /// What runs tests that are compiled to WASM.
     pub(crate) fn wasm_test_runner(&self) -> PathBuf {
         self.target.join("debug").join("wasm-test-runner")

@@ -9,6 +9,7 @@ mod backup;
 mod check_config;
 mod database;
 pub(crate) mod environment;
+mod gen_keys;
 mod healthcheck;
 mod migrate;
 mod report;
@@ -58,6 +59,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Replay a server's log and sigchains from outside, and say what disagrees.
     Audit(audit::AuditCommand),
+    /// Make the keys of an installation with NATS, and say where each goes.
+    GenKeys(gen_keys::GenKeys),
     /// Look after the accounts of a server, which may be running.
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -85,6 +88,7 @@ impl CommandLine {
             Command::CheckConfig(command) => report::perform(command.output, command.run()),
             Command::Healthcheck(command) => report::perform(command.output, command.run()),
             Command::Audit(command) => report::perform(command.output, command.run()),
+            Command::GenKeys(command) => report::perform(command.output, command.run()),
             Command::Admin(command) => command.run(),
         }
     }

@@ -17,7 +17,7 @@ pub async fn config(State(state): State<AppState>) -> Json<ServerConfig> {
         limits: Limits::PROTOCOL,
         registration: RegistrationMode::Open,
         live_url: Some("/v1/inbox/{handle}/live".to_owned()),
-        nats_ws_url: None,
+        nats_ws_url: state.config.nats.ws_url.as_ref().map(ToString::to_string),
         sigchains_url: state.config.sigchains_url(),
     })
 }

@@ -128,7 +128,7 @@ async fn greet_and_follow(
     let changes = state.directory.changes();
     let holder = authenticate(state, handle, &hello).await?;
     // Before the first page is read, so that nothing falls between page and wait.
-    let waiting = state.push.wait_for(holder.id);
+    let waiting = state.push.wait_for(holder.id, &holder.key.primary());
     Stream { state, handle, holder, changes, cursor: hello.since, socket, heard: true }.follow(waiting).await
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod items;
 pub mod live;
 pub mod log;
 pub mod lookup;
+pub mod nats_keys;
 pub mod not_found;
 pub mod openapi;
 pub mod path;

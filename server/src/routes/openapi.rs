@@ -17,6 +17,7 @@ use utoipa::OpenApi;
         (name = "Sigchains", description = "What keys have said about themselves, where this server keeps it"),
         (name = "Log", description = "The log that proves that no chain was changed"),
         (name = "Relay", description = "Envelopes, which the server cannot read"),
+        (name = "NATS", description = "Who may hear quickly of new messages"),
         (name = "Server", description = "The server itself"),
     )
 )]

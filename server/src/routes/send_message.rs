@@ -55,7 +55,7 @@ pub async fn send_message(
     let stored = state.store.append(new).await?;
     let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
     if stored.fresh {
-        state.push.wake(recipient.id);
+        state.push.announce(recipient.id, recipient.key.primary(), stored.seq);
     }
     Ok((status, Json(MessageStored { seq: stored.seq, created_at: stored.created_at })))
 }

@@ -1,6 +1,7 @@
 //! What the server keeps, in the words of the product. Each database implements [`Store`] in a folder of its own and
 //! keeps its SQL there; one story (`tests/server/store.rs`) runs against all of them.
 
+mod bindings;
 pub mod chains;
 mod failure;
 mod migrations;
@@ -24,6 +25,7 @@ use kez_core::time::Timestamp;
 use moderation::Moderation;
 use operations::Operations;
 
+pub use bindings::{BindOutcome, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding};
 pub use chains::Chains;
 pub use open::{OpenError, open, pending_migrations};
 pub use rotation::Rotations;
@@ -32,7 +34,7 @@ pub use rotation::Rotations;
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The one source of truth of a server. Whatever a method acknowledges is durable.
-pub trait Store: Chains + Moderation + Operations + Rotations + Send + Sync + 'static {
+pub trait Store: Bindings + Chains + Moderation + Operations + Rotations + Send + Sync + 'static {
     /// Gives a handle to a key, when both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
 

@@ -35,6 +35,8 @@ pub struct WebSettings {
     pub server: ServerName,
     /// The address that people reach this server under, without a slash at the end.
     pub public_url: String,
+    /// The origins, besides its own, that the app connects to.
+    pub connect_to: Vec<String>,
     /// Who holds a handle, for the profile pages.
     pub profiles: Arc<dyn ProfileLookup>,
 }
@@ -73,7 +75,8 @@ pub fn router(web: WebSettings) -> Router {
         Some((site, assets)) => pages::router(Pages::new(site, &assets, web.profiles)),
         None => placeholder::router(&web.server),
     };
-    router.layer(axum::middleware::map_response(security_headers::add))
+    let headers = security_headers::for_app(&web.connect_to);
+    router.layer(axum::middleware::map_response_with_state(headers, security_headers::add))
 }
 
 fn site_of(web: &WebSettings) -> Option<(Site, kez_app::Assets)> {

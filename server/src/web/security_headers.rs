@@ -1,19 +1,13 @@
 //! What every page and file says to the browser about itself. Workers take their policy from their own script, so files
 //! carry the same headers as pages.
 
-use axum::http::{HeaderName, HeaderValue};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 
-const HEADERS: [(HeaderName, HeaderValue); 6] = [
-    (
-        HeaderName::from_static("content-security-policy"),
-        // Forms are handled by script, so none may be sent. `'wasm-unsafe-eval'` allows WebAssembly and nothing else.
-        HeaderValue::from_static(
-            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; \
-             img-src 'self' blob: data:; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'",
-        ),
-    ),
+const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (
@@ -24,8 +18,43 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
 ];
 
+/// The headers of an app that connects to these origins besides its own.
+pub(super) fn for_app(connect_to: &[String]) -> Arc<HeaderMap> {
+    let mut headers = HeaderMap::from_iter(HEADERS);
+    // An origin that no header can hold leaves a policy under which nothing loads.
+    let policy = HeaderValue::try_from(policy(connect_to))
+        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
+    headers.insert(HeaderName::from_static("content-security-policy"), policy);
+    Arc::new(headers)
+}
+
+/// Forms are handled by script, so none may be sent. `'wasm-unsafe-eval'` allows WebAssembly and nothing else.
+fn policy(connect_to: &[String]) -> String {
+    let connect = connect_to.iter().fold("'self'".to_owned(), |all, origin| format!("{all} {origin}"));
+    format!(
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src {connect}; \
+         img-src 'self' blob: data:; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
 /// Adds them to an answer.
-pub(super) async fn add(mut response: Response) -> Response {
-    response.headers_mut().extend(HEADERS);
+pub(super) async fn add(State(headers): State<Arc<HeaderMap>>, mut response: Response) -> Response {
+    response.headers_mut().extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_names_where_the_app_connects() {
+        let policy = |origins: &[&str]| {
+            let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
+            for_app(&origins)["content-security-policy"].to_str().unwrap().to_owned()
+        };
+        assert!(policy(&[]).contains("; connect-src 'self'; "));
+        assert!(policy(&["wss://kez.lat:8443"]).contains("; connect-src 'self' wss://kez.lat:8443; "));
+    }
 }

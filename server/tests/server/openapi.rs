@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The routes as people know them. The document is made from the router's own list, so this is what both must say.
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 20] = [
     ("delete", "/v1/u/{handle}"),
+    ("delete", "/v1/u/{handle}/nats-keys/{nkey}"),
     ("get", "/.well-known/webfinger"),
     ("get", "/v1/by-primary/{primary}"),
     ("get", "/v1/config"),
@@ -24,6 +25,7 @@ const ROUTES: [(&str, &str); 18] = [
     ("post", "/v1/messages"),
     ("post", "/v1/register"),
     ("post", "/v1/sigchains/ed25519/{hex}"),
+    ("put", "/v1/u/{handle}/nats-keys"),
 ];
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use kez_core::time::Timestamp;
 use proptest::prelude::*;
 use sqlx::Connection;
 
+use crate::bindings;
 use crate::postgres::cluster::Cluster;
 use crate::postgres::open::url;
 use crate::support::{NOW, Person, rng, second_connection, server_name};
@@ -117,6 +118,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
 
     // A chain grows by compare-and-swap, and the log of heads with it, leaf by leaf.
     let root = chain_story(&store).await;
+    let removed_nkey = bindings::story(&store, (alice, first.primary), bob).await;
 
     // An account goes over to its next key, once.
     let former = rotation_story(&store).await;
@@ -139,6 +141,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(store.chain_head(&root).await.unwrap().unwrap().log_index, 2);
     assert_eq!(store.log_size().await.unwrap(), 3);
     assert_eq!(store.log_seed(seed(9)).await.unwrap().as_bytes(), seed(1).as_bytes());
+    assert_eq!(store.bound_nkey(removed_nkey).await.unwrap(), None);
     store.close().await;
 }
 

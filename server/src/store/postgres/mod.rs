@@ -8,6 +8,7 @@ mod batch;
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod chains;
 mod dialect;
+mod bindings;
 mod failure;
 mod lanes;
 mod moderation;

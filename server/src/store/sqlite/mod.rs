@@ -6,6 +6,7 @@ mod backup;
 #[path = "../chains/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod chains;
+mod bindings;
 mod checkpoint;
 mod claim;
 mod dialect;

@@ -1,0 +1,35 @@
+//! `kez-chat-server gen-keys`: the nkeys of an installation with NATS, and where each goes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use serde_json::{Map, json};
+
+use super::report::{Failure, Output, Report};
+use crate::nats::gen_keys::generate;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub(super) struct GenKeys {
+    /// The directory to write to. Files that are there already are not touched.
+    #[arg(long, default_value = ".", value_name = "DIRECTORY")]
+    to: PathBuf,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl GenKeys {
+    #[expect(clippy::unused_async, reason = "all commands are run alike")]
+    pub(super) async fn run(self) -> Result<Report, Failure> {
+        let keys = generate(&self.to, &mut UnwrapErr(SysRng)).map_err(Failure::failed)?;
+        let flags: Map<_, _> = keys
+            .flags()
+            .into_iter()
+            .map(|(flag, file)| (flag.to_owned(), file.display().to_string().into()))
+            .collect();
+        let public = json!({ "issuer": keys.issuer, "callout": keys.callout, "server": keys.server });
+        Ok(Report::new(keys.to_string(), json!({ "conf": keys.conf(), "flags": flags, "nkeys": public })))
+    }
+}

@@ -1,0 +1,61 @@
+//! `POST /internal/nats/auth`: the callout for whoever carries the brokers' requests over HTTP. On a listener of its
+//! own, which nobody but the brokers reaches.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use kez_core::problem::ProblemCode;
+
+use super::{Callout, Unanswerable};
+use crate::body::{self, media_type};
+use crate::error::ApiError;
+use crate::nats::jwt::InvalidToken;
+use crate::routes::not_found;
+
+/// What requests and answers are (RFC 7519, section 10.3.1).
+const JWT: HeaderValue = HeaderValue::from_static("application/jwt");
+
+/// The routes of the second listener.
+pub fn router(callout: Arc<Callout>) -> Router {
+    Router::new()
+        .route("/internal/nats/auth", post(auth))
+        .method_not_allowed_fallback(not_found::method_not_allowed)
+        .fallback(not_found::not_found)
+        .with_state(callout)
+}
+
+async fn auth(
+    State(callout): State<Arc<Callout>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    if !media_type(&headers).eq_ignore_ascii_case("application/jwt") {
+        let detail = "send a broker's request with content-type: application/jwt";
+        return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
+    }
+    let request = body::within_limits(body).await?;
+    let request = std::str::from_utf8(&request).map_err(|_| ApiError::malformed("a JWT is text"))?;
+    let answer = callout.answer(request.trim()).await?;
+    Ok(([(header::CONTENT_TYPE, JWT)], answer).into_response())
+}
+
+impl From<Unanswerable> for ApiError {
+    fn from(error: Unanswerable) -> Self {
+        let code = match error {
+            Unanswerable::Token(InvalidToken::Malformed) | Unanswerable::AnotherKind => {
+                ProblemCode::Malformed
+            }
+            Unanswerable::Token(InvalidToken::BadSignature) | Unanswerable::NotItsServer => {
+                ProblemCode::BadSignature
+            }
+            Unanswerable::Expired => ProblemCode::Stale,
+            Unanswerable::Internal => ProblemCode::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,60 @@
+//! What of NATS runs beside the server, as its flags say.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::callout::service::Service;
+use super::callout::{Callout, internal};
+use super::credentials::Credentials;
+use super::{Bus, NatsError};
+use crate::around::around;
+use crate::config::nats::NatsConfig;
+use crate::listener;
+use crate::state::AppState;
+
+/// The bus, where there are brokers.
+///
+/// # Errors
+/// [`NatsError`] when it cannot be used at all. That no broker answers is no error.
+pub async fn bus(config: &NatsConfig) -> Result<Option<Arc<Bus>>, NatsError> {
+    if config.urls.is_empty() {
+        return Ok(None);
+    }
+    let credentials = config.creds.as_deref().map(Credentials::read).transpose()?;
+    Ok(Some(Arc::new(Bus::start(&config.urls, credentials).await?)))
+}
+
+/// Answers the brokers' auth callout, inside NATS and on the second listener, where the flags say so. The tasks end with
+/// the set.
+///
+/// # Errors
+/// [`NatsError`] when a file, an address or a port cannot be used.
+pub async fn callout(
+    state: &AppState,
+    stop: &CancellationToken,
+    connections: &TaskTracker,
+) -> Result<JoinSet<()>, NatsError> {
+    let (config, mut tasks) = (&state.config.nats, JoinSet::new());
+    let Some(seed) = &config.issuer_seed_file else { return Ok(tasks) };
+    let callout =
+        Callout::new(seed, config.account.clone(), Arc::clone(&state.store), Arc::clone(&state.clock))?;
+    let callout = Arc::new(callout);
+    if !config.urls.is_empty() {
+        let file = config.callout_creds.as_deref().or(config.creds.as_deref());
+        let credentials = file.map(Credentials::read).transpose()?;
+        let service = Service::start(&config.urls, credentials).await?;
+        tasks.spawn(service.serve(Arc::clone(&callout)));
+    }
+    if let Some(address) = config.internal_bind {
+        let listener = listener::bind(address).map_err(NatsError::Internal)?;
+        let address = listener.local_addr().map_err(NatsError::Internal)?;
+        tracing::info!(%address, "listening for brokers");
+        let router = around(internal::router(callout), Arc::clone(&state.edge));
+        let (edge, stop, connections) = (Arc::clone(&state.edge), stop.clone(), connections.clone());
+        tasks.spawn(listener::serve(listener, router, edge, stop, connections));
+    }
+    Ok(tasks)
+}

@@ -1,0 +1,109 @@
+//! Which nkeys may hear of which inbox (docs/SPEC.md, section 11).
+
+use kez_core::identity::Primary;
+use kez_core::nkey::PublicNkey;
+use kez_core::time::Timestamp;
+
+use super::{AccountId, Answer, StoreError};
+
+/// How many nkeys that have not expired one account may have.
+pub const MAX_LIVE: u32 = 32;
+/// How many one account may have had altogether: a removed one is remembered for ever, so that it never returns.
+pub const MAX_EVER: u32 = 1024;
+
+/// The bindings of nkeys. Part of [`super::Store`].
+pub trait Bindings: Send + Sync {
+    /// Binds an nkey to an account, or gives a binding of that account's a new end.
+    fn bind_nkey(&self, binding: NewBinding) -> Answer<'_, BindOutcome>;
+
+    /// Ends a binding for good. `false` when the account never had one of this nkey.
+    fn remove_nkey(&self, account: AccountId, nkey: PublicNkey, now: Timestamp) -> Answer<'_, bool>;
+
+    /// The key that an nkey is bound to, was not removed from, and that still holds its account.
+    fn bound_nkey(&self, nkey: PublicNkey) -> Answer<'_, Option<Bound>>;
+}
+
+/// A binding that passed every check but those of [`BindOutcome`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewBinding {
+    /// Whose inbox.
+    pub account: AccountId,
+    /// The key that signed the binding.
+    pub primary: Primary,
+    /// The nkey.
+    pub nkey: PublicNkey,
+    /// The signed binding, in canonical JSON.
+    pub binding: String,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// The server's time.
+    pub now: Timestamp,
+}
+
+/// What became of a [`NewBinding`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindOutcome {
+    /// It stands.
+    Bound,
+    /// The nkey was removed once.
+    Removed,
+    /// The nkey is another account's.
+    HeldByAnother,
+    /// The account has [`MAX_LIVE`] others, or had [`MAX_EVER`].
+    TooMany,
+}
+
+/// What an nkey is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The key that holds the account.
+    pub primary: Primary,
+    /// When the binding ends or ended.
+    pub expires_at: Timestamp,
+}
+
+/// The statements, which both engines read alike.
+pub(super) mod sql {
+    /// (`nkey`) The account, and whether it removed the nkey.
+    pub(in crate::store) const HOLDER: &str =
+        "SELECT account, removed_at IS NOT NULL FROM nats_bindings WHERE nkey = $1";
+    /// (`account`, `now`, `nkey`) How many others the account had, and has.
+    pub(in crate::store) const COUNT: &str = "SELECT count(*), \
+        count(*) FILTER (WHERE expires_at > $2 AND removed_at IS NULL) \
+        FROM nats_bindings WHERE account = $1 AND nkey <> $3";
+    /// (`nkey`, `account`, `binding`, `expires_at`, `primary_key`) Changes no row when the nkey is another's, or removed.
+    pub(in crate::store) const BIND: &str = "INSERT INTO nats_bindings (nkey, account, binding, expires_at, primary_key) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (nkey) DO UPDATE SET binding = excluded.binding, expires_at = excluded.expires_at, \
+            primary_key = excluded.primary_key \
+            WHERE nats_bindings.account = excluded.account AND nats_bindings.removed_at IS NULL";
+    /// (`nkey`, `account`, `now`)
+    pub(in crate::store) const REMOVE: &str =
+        "UPDATE nats_bindings SET removed_at = coalesce(removed_at, $3) WHERE nkey = $1 AND account = $2";
+    /// (`nkey`) Nothing for an account that is banned, or that another key holds by now.
+    pub(in crate::store) const FIND: &str = "SELECT accounts.primary_key, expires_at FROM nats_bindings \
+        JOIN accounts ON accounts.id = account AND accounts.primary_key = nats_bindings.primary_key \
+        WHERE nkey = $1 AND removed_at IS NULL \
+            AND NOT EXISTS (SELECT 1 FROM bans WHERE bans.account = accounts.id)";
+}
+
+/// What keeps `account` from binding an nkey, given its row.
+pub(super) fn obstacle(holder: Option<(i64, bool)>, account: AccountId) -> Option<BindOutcome> {
+    match holder {
+        Some((holder, _)) if holder != account.0 => Some(BindOutcome::HeldByAnother),
+        Some((_, true)) => Some(BindOutcome::Removed),
+        _ => None,
+    }
+}
+
+impl TryFrom<(String, i64)> for Bound {
+    type Error = StoreError;
+
+    /// From the columns `primary_key` and `expires_at`.
+    fn try_from((primary, expires_at): (String, i64)) -> Result<Self, StoreError> {
+        let expires_at = expires_at.try_into().map_err(|_| StoreError::Corrupt("time"))?;
+        Ok(Self {
+            primary: primary.parse().map_err(|_| StoreError::Corrupt("key"))?,
+            expires_at: Timestamp::from_unix(expires_at),
+        })
+    }
+}

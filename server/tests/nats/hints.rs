@@ -1,0 +1,40 @@
+//! What nodes tell each other.
+
+use kez_core::nats_binding::subject;
+use sqlx::Executor;
+
+use crate::broker::Broker;
+use crate::client::Client;
+use crate::support::second_connection;
+
+/// Another node, seen from this one: it stores a row in the shared database, and announces it.
+#[tokio::test]
+async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
+    let broker = Broker::start().await;
+    let server = broker.server().await;
+    let [bob] = server.people(["bob"]).await;
+    let mut live = server.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+
+    let other_node =
+        kez_chat_server::nats::credentials::Credentials::read(&broker.keys.flags()[0].1).unwrap();
+    let kez_chat_server::nats::credentials::Credentials::Nkey(nkey) = other_node else { panic!("no nkey") };
+    let mut other_node = Client::connect(broker.address, &nkey).await.unwrap();
+    let subject = subject(&bob.keys.public().primary());
+    let mut database = second_connection(&server.db()).await;
+    for seq in 1..=3 {
+        let row = format!(
+            "INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
+             VALUES (1, {seq}, 0, {seq}, x'', cast('{{\"n\":{seq}}}' AS blob))"
+        );
+        database.execute(sqlx::AssertSqlSafe(row)).await.unwrap();
+        assert_eq!(other_node.publish(&subject, &format!(r#"{{"seq":{seq}}}"#)).await, None);
+        let frame = live.next().await;
+        assert_eq!(frame["items"][0]["envelope"]["n"], seq, "{frame}");
+    }
+    // A node may say nothing else, and hear nothing else.
+    for elsewhere in ["kez.other", "$SYS.REQ.USER.AUTH", ">"] {
+        assert!(other_node.publish(elsewhere, "x").await.is_some(), "{elsewhere}");
+        assert!(other_node.subscribe(elsewhere).await.is_some(), "{elsewhere}");
+    }
+}

@@ -1,0 +1,12 @@
+//! The server together with a real NATS server, which every test starts for itself from `deploy/nats.conf`.
+
+mod broker;
+mod callout;
+mod client;
+mod hints;
+mod internal;
+mod outage;
+
+#[allow(dead_code, reason = "shared with the tests that need no broker")]
+#[path = "../server/support.rs"]
+mod support;

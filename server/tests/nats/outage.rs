@@ -1,0 +1,75 @@
+//! NATS away, and back.
+
+use std::time::{Duration, Instant};
+
+use crate::broker::{Broker, ready};
+use crate::client::Client;
+use crate::support::{Person, TestServer, nkey};
+
+/// Sends one message after the other and notes that each was stored.
+async fn send(server: &TestServer, bob: &Person, count: usize, from: usize) {
+    for n in from..from + count {
+        let start = Instant::now();
+        assert_eq!(server.send(bob, &format!(r#"{{"n":{n}}}"#)).await.status, 201);
+        assert!(start.elapsed() < Duration::from_secs(2), "nothing waits for NATS");
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_dies_under_load_costs_nothing() {
+    let mut broker = Broker::start().await;
+    let server = broker.server().await;
+    let [bob] = server.people(["bob"]).await;
+    let mut live = server.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    let follow = async {
+        let mut seen = Vec::new();
+        while seen.len() < 400 {
+            let frame = live.next().await;
+            let items = frame["items"].as_array().unwrap();
+            seen.extend(items.iter().map(|item| item["envelope"]["n"].as_u64().unwrap()));
+        }
+        seen
+    };
+    let load = async {
+        send(&server, &bob, 100, 0).await;
+        let (_, ()) = tokio::join!(send(&server, &bob, 100, 100), broker.kill());
+        ready(&server, "degraded").await;
+        send(&server, &bob, 100, 200).await;
+        let (_, ()) = tokio::join!(send(&server, &bob, 100, 300), broker.restart());
+    };
+    let (seen, ()) = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(follow, load) })
+        .await
+        .expect("the stream goes on all the time");
+    assert_eq!(seen, (0..400).collect::<Vec<_>>(), "each once and in order");
+
+    // All of NATS is back by itself: the callout, and the hints.
+    ready(&server, "ok").await;
+    let nkey = nkey();
+    assert_eq!(server.bind(&bob, nkey.public(), 600).await.status, 204);
+    crate::broker::until(async || Client::connect(broker.address, &nkey).await.is_ok()).await;
+    let mut client = Client::connect(broker.address, &nkey).await.unwrap();
+    let hints = kez_core::nats_binding::subscription(&bob.keys.public().primary());
+    assert_eq!(client.subscribe(&hints).await, None);
+    send(&server, &bob, 1, 400).await;
+    assert_eq!(client.message().await, r#"{"seq":401}"#);
+}
+
+#[tokio::test]
+async fn a_server_starts_and_works_without_its_broker_and_finds_it_later() {
+    let mut broker = Broker::start().await;
+    broker.kill().await;
+    let server = broker.server_with(&[]).await;
+    ready(&server, "degraded").await;
+    let [bob] = server.people(["bob"]).await;
+    let mut live = server.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    send(&server, &bob, 1, 0).await;
+    assert_eq!(live.next().await["items"][0]["envelope"]["n"], 0);
+    broker.restart().await;
+    ready(&server, "ok").await;
+    broker.kill().await;
+    let start = Instant::now();
+    server.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(5), "a broker that is away keeps nobody from stopping");
+}
