@@ -1,10 +1,10 @@
 //! Flags and environment variables: one struct, read once at the start.
 
 mod database;
+pub mod nats;
 pub mod operations;
 pub mod sig_server;
 mod sigchains;
-pub mod nats;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

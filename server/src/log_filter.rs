@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
 
 /// Libraries that write headers or frames at their lowest levels, whatever anybody asks for.
-const HUSHED: [&str; 5] = ["async_nats=warn", "hyper=info", "hyper_util=info", "tungstenite=info", "sqlx=warn"];
+const HUSHED: [&str; 5] =
+    ["async_nats=warn", "hyper=info", "hyper_util=info", "tungstenite=info", "sqlx=warn"];
 
 /// Where the filter comes from, and how the log is given another one. There is one log in a process.
 static STARTED: OnceLock<Started> = OnceLock::new();

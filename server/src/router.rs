@@ -11,8 +11,8 @@ use crate::around::{around, within_rate};
 use crate::limits::Kind;
 use crate::metrics;
 use crate::routes::{
-    by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, nats_keys, not_found, openapi, readyz,
-    register, send_message, sigchains, webfinger,
+    by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, nats_keys, not_found,
+    openapi, readyz, register, send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 

@@ -14,7 +14,7 @@ pub enum Credentials {
     /// The text of a creds file: a JWT and the seed of its key.
     Creds(Zeroizing<String>),
     /// A user's nkey.
-    Nkey(SecretNkey),
+    Nkey(Box<SecretNkey>),
 }
 
 /// A file with a secret cannot be used. The text names the file, and never what stands in it.
@@ -50,7 +50,7 @@ impl Credentials {
             return Ok(Self::Creds(text));
         }
         seed(&text, Role::User)
-            .map(Self::Nkey)
+            .map(|nkey| Self::Nkey(Box::new(nkey)))
             .ok_or_else(|| CredentialsError::NoCredentials(file.display().to_string()))
     }
 

@@ -17,7 +17,6 @@ pub use bus::Bus;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
-use futures::future::ready;
 
 use crate::config::nats::NatsUrl;
 use credentials::Credentials;
@@ -61,7 +60,7 @@ async fn connect(
         .ping_interval(PING_EVERY)
         .retry_on_initial_connect()
         .reconnect_delay_callback(pause)
-        .event_callback(|event| ready(report(&event)))
+        .event_callback(|event| async move { report(&event) })
         .connect(addresses)
         .await?)
 }

@@ -4,11 +4,11 @@
 mod accounts;
 mod append;
 mod batch;
+mod bindings;
 #[path = "../chains/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod chains;
 mod dialect;
-mod bindings;
 mod failure;
 mod lanes;
 mod moderation;

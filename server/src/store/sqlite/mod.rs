@@ -3,10 +3,10 @@
 
 mod append;
 mod backup;
+mod bindings;
 #[path = "../chains/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod chains;
-mod bindings;
 mod checkpoint;
 mod claim;
 mod dialect;
