@@ -4,6 +4,7 @@ use kez_core::time::Timestamp;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, closure::Closure};
 
+use crate::reactive::effect;
 use crate::session::use_session;
 
 #[cfg_attr(target_arch = "wasm32", path = "browser/intl.rs")]
@@ -40,7 +41,7 @@ pub(crate) fn short_label(unix: u64) -> String {
 pub(crate) fn use_title(title: impl Into<String>) {
     let title = title.into();
     let unread = use_session().unread;
-    Effect::new(move |_| document().set_title(&title_with(unread.get(), &title)));
+    effect(move || document().set_title(&title_with(unread.get(), &title)));
 }
 
 fn title_with(unread: u64, title: &str) -> String {

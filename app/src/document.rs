@@ -1,9 +1,9 @@
 //! The HTML document around the app, rendered on the server without a single inline script or style.
 
 use leptos::prelude::*;
-use leptos_router::location::RequestUrl;
 
 use crate::app::App;
+use crate::navigation::Navigation;
 use crate::page::Page;
 use crate::profile::{META_NAME, Profile, ProfileState};
 use crate::session::Session;
@@ -51,7 +51,7 @@ impl Profile {
 fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Assets) -> String {
     let owner = Owner::new_root(None);
     owner.with(|| {
-        provide_context(RequestUrl::new(path));
+        provide_context(Navigation::at(path));
         provide_context(Session::idle());
         if let Some(profile) = profile {
             provide_context(profile);
@@ -61,8 +61,7 @@ fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Ass
 }
 
 /// Leptos marks places with `<!>`, which browsers read as an empty comment and validators refuse: this writes it out. The
-/// head is never hydrated and needs no marks; in the title they would be text. What people wrote cannot hold these
-/// characters, it is escaped.
+/// head needs no marks; in the title they would be text. What people wrote cannot hold these characters, it is escaped.
 fn well_formed(html: &str) -> String {
     let (head, body) = html.split_at(html.find("<body").unwrap_or(0));
     head.replace("<!>", "") + &body.replace("<!>", "<!---->")
@@ -146,7 +145,7 @@ mod tests {
         assert!(html.contains("<title>@alice · KEZ Chat</title>"), "{html}");
         assert!(html.contains("name=\"kez-profile\"") && html.contains("alice@kez.lat"), "{html}");
         assert!(html.contains("href=\"/messages/alice\""), "{html}");
-        assert!(html.contains("Claimed the handle @alice on kez.lat.</li>"), "{html}");
+        assert!(html.contains("</time> <!---->Claimed the handle @alice on kez.lat."), "{html}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The pages of KEZ Chat. They show a [`View`](kez_client::view::View) and report what people do as
 //! [`UiEvent`](kez_client::event::UiEvent)s; they know nothing of the network, the storage or the keys.
 //!
-//! The same [`App`] is rendered on the server (feature `ssr`, see `document`) and hydrated in the browser (feature
-//! `hydrate`). Both start from an idle [`Session`](session::Session), so both render the same first screen.
+//! The same [`App`] is rendered on the server (feature `ssr`, see `document`) and built anew in the browser (feature
+//! `csr`), in the place of what the server sent. Both start from an idle [`Session`](session::Session), so both render
+//! the same first screen.
 
 // Views are types that nest as deep as the markup.
 #![recursion_limit = "256"]
@@ -15,9 +16,11 @@ mod components;
 #[cfg(feature = "ssr")]
 mod document;
 mod keyed;
+mod navigation;
 mod page;
 mod pages;
 mod profile;
+mod reactive;
 pub mod session;
 #[cfg(all(test, feature = "ssr"))]
 mod tests;

@@ -24,6 +24,12 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The handle whose profile stands under a path, `/u/{handle}`.
+    pub(crate) fn handle_in(path: &str) -> Option<&str> {
+        let handle = path.strip_prefix("/u/")?.trim_end_matches('/');
+        (!handle.is_empty() && !handle.contains('/')).then_some(handle)
+    }
+
     /// The document's title.
     pub(crate) fn title(&self) -> String {
         format!("@{} · KEZ Chat", self.handle)

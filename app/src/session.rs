@@ -7,6 +7,8 @@ use kez_client::view::{
 };
 use leptos::prelude::*;
 
+use crate::reactive::memo;
+
 type Sender = Box<dyn Fn(UiEvent)>;
 
 /// What the components share. Each part of the view is a signal of its own, which changes only when that part does.
@@ -87,7 +89,7 @@ impl Session {
         T: Default + PartialEq + Send + Sync + 'static,
     {
         let thread = self.thread;
-        Memo::new(move |_| thread.with(|thread| thread.as_ref().map(&part).unwrap_or_default()))
+        memo(move || thread.with(|thread| thread.as_ref().map(&part).unwrap_or_default()))
     }
 }
 

@@ -54,10 +54,8 @@ pub(crate) struct StoredAccount {
     /// Whether the server has accepted it.
     pub(crate) registered: bool,
     /// Whether the account came from its words: then others may know more of it than this browser.
-    #[serde(default)]
     pub(crate) restored: bool,
     /// The keys that this one has replaced: they only open what was sealed for them.
-    #[serde(default)]
     pub(crate) former: Vec<StoredSeed>,
 }
 

@@ -1,6 +1,5 @@
 //! People: each with a pinned key, the registration that proved it, and what the person said about it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::StorageFault;
 use crate::lookup::Found;
 use crate::record::{Kind, Record};
+use crate::sorted_map::SortedMap;
 use crate::sync::ChainHead;
 
 /// A contact's local name, `c1`, `c2`, ...: record ids are made of it, so it says nothing about the person.
@@ -52,16 +52,12 @@ pub(crate) struct StoredContact {
     /// When the contact came to be, Unix seconds.
     pub(crate) since: u64,
     /// The root of their chain, where it is not the pinned key.
-    #[serde(default)]
     pub(crate) root: Option<Primary>,
     /// Keys that their chain has replaced: what these signed is shown with a mark.
-    #[serde(default)]
     pub(crate) former: Vec<PublicIdentity>,
     /// Whether the person had compared the number of the key that was replaced last.
-    #[serde(default)]
     pub(crate) was_verified: bool,
     /// Whether the person is asked before the next message, since their chain has changed a key that was verified.
-    #[serde(default)]
     pub(crate) unconfirmed: bool,
 }
 
@@ -84,9 +80,9 @@ pub(crate) struct Contact {
 /// Everybody, by id, handle and pinned key.
 #[derive(Default)]
 pub(crate) struct Contacts {
-    all: BTreeMap<ContactId, Contact>,
-    by_handle: BTreeMap<Handle, ContactId>,
-    by_key: BTreeMap<Primary, ContactId>,
+    all: SortedMap<ContactId, Contact>,
+    by_handle: SortedMap<Handle, ContactId>,
+    by_key: SortedMap<Primary, ContactId>,
 }
 
 impl Contacts {
@@ -156,7 +152,7 @@ impl Contacts {
         let Some(contact) = self.all.get_mut(&id) else { return };
         if contact.stored.key != key && !contact.stored.former.contains(&key) {
             contact.stored.former.push(key);
-            self.by_key.entry(key.primary()).or_insert(id);
+            self.by_key.get_or_insert_with(key.primary(), || id);
         }
     }
 
@@ -205,7 +201,7 @@ impl Contacts {
         self.by_handle.insert(stored.handle.clone(), id);
         self.by_key.insert(stored.key.primary(), id);
         for former in &stored.former {
-            self.by_key.entry(former.primary()).or_insert(id);
+            self.by_key.get_or_insert_with(former.primary(), || id);
         }
         self.all.insert(id, Contact { stored, peer, checked_at: 0 });
         Some(())

@@ -1,6 +1,6 @@
 //! A conversation: its messages in the order in which they came to be here, and what follows from them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::message::Chain;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::contacts::ContactId;
 use crate::event::StorageFault;
 use crate::record::{Kind, Record};
+use crate::sorted_map::SortedMap;
 use crate::view::{FormerKey, MessageBody};
 
 /// The record of kind [`Kind::Message`].
@@ -30,7 +31,6 @@ pub(crate) struct StoredMessage {
     /// The sender's installation, and the message's number there.
     pub(crate) chain: Option<Link>,
     /// Which former key it was sealed with or for, where it was.
-    #[serde(default)]
     pub(crate) former_key: Option<FormerKey>,
 }
 
@@ -51,11 +51,11 @@ impl From<Chain> for Link {
 /// A conversation in memory.
 #[derive(Default)]
 pub(crate) struct Conversation {
-    messages: BTreeMap<u64, StoredMessage>,
+    messages: SortedMap<u64, StoredMessage>,
     own: HashMap<String, u64>,
     theirs: HashSet<String>,
     /// What came of each chain of theirs: the envelope at each number, the first where there were several.
-    chains: HashMap<String, BTreeMap<u64, Option<EnvelopeHash>>>,
+    chains: HashMap<String, SortedMap<u64, Option<EnvelopeHash>>>,
     /// What stands unsent in the composer.
     pub(crate) draft: String,
     unread: u64,
@@ -72,7 +72,8 @@ impl Conversation {
             }
         }
         if let Some(link) = message.chain.as_ref().filter(|_| !message.mine) {
-            self.chains.entry(link.id.clone()).or_default().entry(link.n).or_insert(message.envelope);
+            let chain = self.chains.entry(link.id.clone()).or_default();
+            chain.get_or_insert_with(link.n, || message.envelope);
         }
         if order > read_up_to && message.can_be_unread() {
             self.unread += 1;
@@ -82,7 +83,7 @@ impl Conversation {
 
     /// The order of the message that comes next.
     pub(crate) fn next_order(&self) -> u64 {
-        self.messages.last_key_value().map_or(1, |(order, _)| order + 1)
+        self.messages.last().map_or(1, |(order, _)| order + 1)
     }
 
     pub(crate) fn get(&self, order: u64) -> Option<&StoredMessage> {
@@ -137,7 +138,7 @@ impl Conversation {
 
     /// The first message after `read_up_to` that counts as unread.
     pub(crate) fn first_unread(&self, read_up_to: u64) -> Option<u64> {
-        let mut after = self.messages.range(read_up_to.saturating_add(1)..);
+        let mut after = self.messages.starting_at(read_up_to.saturating_add(1));
         after.find(|(_, message)| message.can_be_unread()).map(|(order, _)| *order)
     }
 
@@ -151,7 +152,7 @@ impl Conversation {
     }
 
     pub(crate) fn last(&self) -> Option<&StoredMessage> {
-        self.messages.last_key_value().map(|(_, message)| message)
+        self.messages.last().map(|(_, message)| message)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -161,15 +162,13 @@ impl Conversation {
     /// The newest `count` messages, oldest first.
     pub(crate) fn newest(&self, count: usize) -> impl Iterator<Item = (u64, &StoredMessage)> {
         let skipped = self.messages.len().saturating_sub(count);
-        let first = self.messages.keys().rev().nth(count.saturating_sub(1)).copied();
-        let from = if skipped == 0 { 0 } else { first.unwrap_or(0) };
-        self.messages.range(from..).map(|(order, message)| (*order, message))
+        self.messages.iter().skip(skipped).map(|(order, message)| (*order, message))
     }
 
     /// How many of the sender's messages right before this one are not here: fewer when late ones come.
     pub(crate) fn missing_before(&self, message: &StoredMessage) -> u64 {
         let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return 0 };
-        let before = self.chains.get(&link.id).and_then(|seen| seen.range(..link.n).next_back());
+        let before = self.chains.get(&link.id).and_then(|seen| seen.before(&link.n));
         link.n.saturating_sub(before.map_or(0, |(n, _)| *n)).saturating_sub(1)
     }
 

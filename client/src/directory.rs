@@ -2,8 +2,6 @@
 //!
 //! A key is pinned when its holder's signed registration proves it, and never replaced without the person.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 
@@ -14,6 +12,7 @@ use crate::lookup::{Found, Proof};
 use crate::record::Record;
 use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
+use crate::sorted_map::SortedMap;
 
 /// How many keys are asked for at a time.
 const SIDE_BY_SIDE: usize = 4;
@@ -32,8 +31,8 @@ pub(crate) enum HandleState {
 /// Questions to the registry.
 #[derive(Default)]
 pub(crate) struct Directory {
-    pub(crate) handles: BTreeMap<Handle, HandleState>,
-    senders: BTreeMap<Primary, SenderQuestion>,
+    pub(crate) handles: SortedMap<Handle, HandleState>,
+    senders: SortedMap<Primary, SenderQuestion>,
 }
 
 struct SenderQuestion {
@@ -122,12 +121,12 @@ impl Session {
 
     /// Asks whose the keys are for which something waits.
     pub(crate) fn ask_about_senders(&mut self, cx: &mut Context<'_>) {
-        let wanted: BTreeSet<Primary> =
-            self.quarantine.keys().into_iter().filter(|key| !self.contacts.awaits_acceptance(key)).collect();
-        self.directory.senders.retain(|key, _| wanted.contains(key));
+        let mut wanted = self.quarantine.keys();
+        wanted.retain(|key| !self.contacts.awaits_acceptance(key));
+        self.directory.senders.retain(|key, _| wanted.binary_search(key).is_ok());
         for key in wanted {
             let question = || SenderQuestion { backoff: Backoff::new(500, 30_000), ask_at: Some(0) };
-            self.directory.senders.entry(key).or_insert_with(question);
+            self.directory.senders.get_or_insert_with(key, question);
         }
         if cx.shared.offline {
             return;

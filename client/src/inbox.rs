@@ -247,7 +247,7 @@ impl Session {
         self.former.push(key);
         self.save_account(cx);
         let mut seen: HashSet<EnvelopeHash> = self.quarantine.hashes().collect();
-        for (contact, conversation) in &mut self.conversations {
+        for (contact, conversation) in self.conversations.iter_mut() {
             for order in conversation.remove_sealed_for_others() {
                 cx.delete(Kind::Message, message_key(*contact, order));
             }

@@ -199,13 +199,12 @@ fn refused(rule: &str) -> Availability {
 /// Three different positions from 1 to 24, ascending.
 fn draw_positions(rng: &mut dyn CryptoRng) -> Vec<u8> {
     let mut all: Vec<u8> = (1..=24).collect();
-    let mut drawn: Vec<u8> = (0..ASKED_WORDS)
-        .map(|_| {
-            let index = rng.next_u64() % all.len() as u64;
-            all.swap_remove(index as usize)
-        })
-        .collect();
-    drawn.sort_unstable();
+    let mut drawn: Vec<u8> = Vec::new();
+    for _ in 0..ASKED_WORDS {
+        let index = rng.next_u64() % all.len() as u64;
+        let position = all.swap_remove(index as usize);
+        drawn.insert(drawn.partition_point(|other| *other < position), position);
+    }
     drawn
 }
 

@@ -11,6 +11,7 @@ pub mod effect;
 pub mod event;
 pub mod record;
 pub mod secret;
+pub mod sorted_map;
 pub mod vault;
 pub mod view;
 

@@ -17,6 +17,7 @@ use crate::queue::{Entry, Failure, Key, Lane};
 use crate::record::Kind;
 use crate::requests::{Answer, Purpose, may_succeed_later, refusal, retry_after};
 use crate::session::Session;
+use crate::sorted_map::SortedMap;
 use crate::view::MessageBody;
 
 /// How many attempts there are before a recipient's queue waits for the person or for the connection.
@@ -37,7 +38,7 @@ impl Session {
 
     /// The relay has answered, or not.
     pub(crate) fn send_answered(&mut self, key: Key, answer: &Answer, cx: &mut Context<'_>) {
-        let attempts = self.outbox.attempts.entry(key.lane).or_default();
+        let attempts = self.outbox.attempts.get_or_default(key.lane);
         attempts.in_flight = None;
         match answer {
             Ok(response) if matches!(response.status, 200 | 201) => self.delivered(key, cx),
@@ -93,7 +94,7 @@ impl Session {
         let lane = Lane::Contact(contact);
         self.outbox.attempts.remove(&lane);
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(key) if key.lane == lane));
-        for (key, entry) in &mut self.outbox.entries {
+        for (key, entry) in self.outbox.entries.iter_mut() {
             if key.lane == lane && entry.sealed.take().is_some() {
                 cx.save(entry.record(*key));
             }
@@ -102,9 +103,9 @@ impl Session {
 
     /// Seals anew, with a new key of one's own, what has not been acknowledged.
     pub(crate) fn forget_all_sealed(&mut self, cx: &mut Context<'_>) {
-        self.outbox.attempts.clear();
+        self.outbox.attempts = SortedMap::default();
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(_)));
-        for (key, entry) in &mut self.outbox.entries {
+        for (key, entry) in self.outbox.entries.iter_mut() {
             if entry.sealed.take().is_some() {
                 cx.save(entry.record(*key));
             }
@@ -124,7 +125,7 @@ impl Session {
                 serde_json::to_string(&SendMessage { to, envelope }).ok()
             });
             if let Some(body) = body {
-                self.outbox.attempts.entry(lane).or_default().in_flight = Some(key);
+                self.outbox.attempts.get_or_default(lane).in_flight = Some(key);
                 cx.post("/v1/messages", body, Purpose::Send(key));
             } else {
                 // The message is gone or cannot be sealed: nothing that time would change.
@@ -216,7 +217,7 @@ impl Session {
     }
 
     fn attempt_failed(&mut self, lane: Lane, answer: &Answer, cx: &mut Context<'_>) {
-        let attempts = self.outbox.attempts.entry(lane).or_default();
+        let attempts = self.outbox.attempts.get_or_default(lane);
         if cx.shared.offline {
             return;
         }
@@ -237,7 +238,7 @@ impl Session {
     }
 
     fn resume(&mut self, which: impl Fn(Lane, &Failure) -> bool, cx: &mut Context<'_>) {
-        for (key, entry) in &mut self.outbox.entries {
+        for (key, entry) in self.outbox.entries.iter_mut() {
             if entry.failure.as_ref().is_some_and(|failure| which(key.lane, failure)) {
                 entry.failure = None;
                 cx.save(entry.record(*key));

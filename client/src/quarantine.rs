@@ -1,14 +1,13 @@
 //! Envelopes that wait: for the registry to say whose key signed them, or for the person to accept a key. And the names
 //! of those that nobody can read, so that they are counted once.
 
-use std::collections::BTreeMap;
-
 use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::Primary;
 use serde::{Deserialize, Serialize};
 
 use crate::event::StorageFault;
 use crate::record::{Kind, Record};
+use crate::sorted_map::SortedMap;
 
 /// The most envelopes that wait, and the most unreadable ones that are remembered by name.
 pub(crate) const MOST: usize = 1_000;
@@ -17,7 +16,6 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// The record of kind [`Kind::Quarantine`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
 pub(crate) enum Quarantined {
     /// It waits for this key.
     Waiting(Held),
@@ -43,10 +41,10 @@ pub(crate) struct Held {
 /// All of them, in the order in which they came.
 #[derive(Default)]
 pub(crate) struct Quarantine {
-    waiting: BTreeMap<u64, Held>,
+    waiting: SortedMap<u64, Held>,
     bytes: usize,
     /// Those that nobody could read, by the number of their record.
-    unreadable: BTreeMap<u64, EnvelopeHash>,
+    unreadable: SortedMap<u64, EnvelopeHash>,
 }
 
 impl Quarantine {
@@ -93,11 +91,14 @@ impl Quarantine {
         self.waiting.values().any(|held| held.key == *key)
     }
 
-    /// The keys that are waited for.
+    /// The keys that are waited for, in order.
     pub(crate) fn keys(&self) -> Vec<Primary> {
-        let mut keys: Vec<Primary> = self.waiting.values().map(|held| held.key).collect();
-        keys.sort_unstable();
-        keys.dedup();
+        let mut keys: Vec<Primary> = Vec::new();
+        for held in self.waiting.values() {
+            if let Err(at) = keys.binary_search(&held.key) {
+                keys.insert(at, held.key);
+            }
+        }
         keys
     }
 
@@ -116,7 +117,7 @@ impl Quarantine {
 
     /// Forgets the unreadable ones, which can be read now; gives the ids of their records.
     pub(crate) fn forget_unreadable(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.unreadable).into_keys().map(record_id).collect()
+        std::mem::take(&mut self.unreadable).keys().copied().map(record_id).collect()
     }
 
     /// The names of those that wait.

@@ -1,7 +1,5 @@
 //! The queue behind [`outbox`](crate::outbox): what waits, in which order, and how the attempts go.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
@@ -10,6 +8,7 @@ use crate::context::Context;
 use crate::conversation::{message_key, parse_message_key};
 use crate::event::StorageFault;
 use crate::record::{Kind, Record};
+use crate::sorted_map::SortedMap;
 
 const FIRST_WAIT: u64 = 400;
 const LONGEST_WAIT: u64 = 30_000;
@@ -52,8 +51,8 @@ pub(crate) struct Failure {
 /// All entries, and how the attempts go.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    pub(crate) entries: BTreeMap<Key, Entry>,
-    pub(crate) attempts: BTreeMap<Lane, Attempts>,
+    pub(crate) entries: SortedMap<Key, Entry>,
+    pub(crate) attempts: SortedMap<Lane, Attempts>,
 }
 
 /// How the attempts in one lane go.
@@ -97,7 +96,7 @@ impl Outbox {
 
     pub(crate) fn in_lane(&self, lane: Lane) -> impl Iterator<Item = (&Key, &Entry)> {
         let first = Key { lane, contact: ContactId(0), order: 0 };
-        self.entries.range(first..).take_while(move |(key, _)| key.lane == lane)
+        self.entries.starting_at(first).take_while(move |(key, _)| key.lane == lane)
     }
 
     pub(crate) fn in_flight(&self, key: Key) -> bool {

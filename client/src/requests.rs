@@ -1,7 +1,5 @@
 //! The requests whose answers are awaited, and what each is for.
 
-use std::collections::BTreeMap;
-
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::problem::Problem;
@@ -11,6 +9,7 @@ use crate::effect::RequestId;
 use crate::event::{HttpResponse, NetworkFault, TabId};
 use crate::lookup::Found;
 use crate::queue::Key;
+use crate::sorted_map::SortedMap;
 
 /// An answer, or none.
 pub(crate) type Answer = Result<HttpResponse, NetworkFault>;
@@ -86,7 +85,7 @@ impl Purpose {
 #[derive(Default)]
 pub(crate) struct Requests {
     last: u64,
-    open: BTreeMap<RequestId, Purpose>,
+    open: SortedMap<RequestId, Purpose>,
 }
 
 impl Requests {
@@ -148,8 +147,8 @@ pub(crate) fn problem(response: &HttpResponse) -> Option<Problem> {
 /// the whole screen.
 pub(crate) fn sentence(text: &str) -> String {
     let mut sentence: String = text.trim().chars().take(300).collect();
-    if let Some(first) = sentence.get(..1).map(str::to_uppercase) {
-        sentence.replace_range(..1, &first);
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
     }
     if !sentence.ends_with(['.', '!', '?']) {
         sentence.push('.');

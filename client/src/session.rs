@@ -1,6 +1,6 @@
 //! An open account: everything that is known while it is unlocked, loaded from its records, dropped when it is locked.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::{Handle, ServerName};
@@ -19,6 +19,7 @@ use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
 use crate::record::{Kind, Record};
 use crate::sigchains::Sigchains;
+use crate::sorted_map::SortedMap;
 use crate::sync::StoredSync;
 
 /// An open account. What it does stands in the file of each idea: `compose`, `outbox`, `inbox`, `directory`, `connection`,
@@ -39,7 +40,7 @@ pub(crate) struct Session {
     pub(crate) chains: Sigchains,
     pub(crate) sync: StoredSync,
     pub(crate) contacts: Contacts,
-    pub(crate) conversations: BTreeMap<ContactId, Conversation>,
+    pub(crate) conversations: SortedMap<ContactId, Conversation>,
     /// How many messages have come to be here so far.
     arrivals: u64,
     pub(crate) outbox: Outbox,
@@ -75,7 +76,7 @@ impl Session {
             has_passphrase,
             sync: sync.read()?,
             contacts: Contacts::default(),
-            conversations: BTreeMap::new(),
+            conversations: SortedMap::default(),
             arrivals: 0,
             outbox: Outbox::default(),
             quarantine: Quarantine::default(),
@@ -141,7 +142,7 @@ impl Session {
     }
 
     pub(crate) fn conversation_mut(&mut self, contact: ContactId) -> &mut Conversation {
-        self.conversations.entry(contact).or_default()
+        self.conversations.get_or_default(contact)
     }
 
     /// Adds a message at the end of its conversation.

@@ -1,8 +1,7 @@
 //! The browser's tabs: what each shows, and what belongs to its screen alone.
 
-use std::collections::BTreeMap;
-
 use crate::event::TabId;
+use crate::sorted_map::SortedMap;
 use crate::view::NewConversation;
 
 /// How many messages a thread shows at first, and how many more each time that older ones are wanted.
@@ -49,7 +48,7 @@ impl Default for Tab {
 
 /// All tabs that have said something.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tabs(BTreeMap<TabId, Tab>);
+pub(crate) struct Tabs(SortedMap<TabId, Tab>);
 
 impl Tabs {
     pub(crate) fn get(&self, tab: &TabId) -> Option<&Tab> {
@@ -57,7 +56,7 @@ impl Tabs {
     }
 
     pub(crate) fn entry(&mut self, tab: &TabId) -> &mut Tab {
-        self.0.entry(tab.clone()).or_default()
+        self.0.get_or_default(tab.clone())
     }
 
     pub(crate) fn remove(&mut self, tab: &TabId) {

@@ -1,10 +1,15 @@
 //! Canonical JSON (RFC 8785, JCS): the bytes that are signed and hashed; and the strict reading that goes with it.
+//!
+//! Written here rather than by a crate: those that exist write every number as a double with tables of their own, which a
+//! browser would have to load; one of them is the oracle in the tests.
 
 use std::fmt;
 
 use serde::Serialize;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+mod write;
 
 /// How deeply arrays and objects may be nested.
 pub const MAX_DEPTH: usize = 16;
@@ -36,15 +41,21 @@ pub enum Numbers {
 /// # Errors
 /// [`NotCanonical`] when serde cannot express the value as JSON.
 pub fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
-    serde_jcs::to_vec(value).map_err(|_| NotCanonical)
+    Ok(text(&serde_json::to_value(value).map_err(|_| NotCanonical)?).into_bytes())
 }
 
-/// Canonical text of what came out of [`parse`] or was put together from text and small integers, and so always has
-/// one.
-pub(crate) fn text(value: &impl Serialize) -> String {
-    let bytes = to_bytes(value);
-    debug_assert!(bytes.is_ok(), "integers and text have a canonical form");
-    String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+/// The canonical text of a value (RFC 8785).
+pub fn text(value: &Value) -> String {
+    let mut text = String::new();
+    write::value(value, &mut text);
+    text
+}
+
+/// The canonical text of an object (RFC 8785).
+pub fn object_text(fields: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    write::object(fields, &mut text);
+    text
 }
 
 /// Reads one JSON value strictly: nothing after it, no duplicate key at any depth, at most [`MAX_DEPTH`] levels.

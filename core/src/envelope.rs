@@ -127,9 +127,9 @@ pub fn seal(
     fields.insert("nonce".into(), hex::encode(&nonce).into());
     fields.insert("ciphertext".into(), Base64UrlUnpadded::encode_string(&ciphertext).into());
     fields.insert("created_at".into(), now.to_string().into());
-    let signature = me.sign(canonical_json::text(&fields).as_bytes());
+    let signature = me.sign(canonical_json::object_text(&fields).as_bytes());
     fields.insert("sig".into(), signature.to_string().into());
-    let json = canonical_json::text(&fields);
+    let json = canonical_json::object_text(&fields);
     if json.len() > MAX_BYTES {
         return Err(SealError::TooLarge);
     }
@@ -160,7 +160,7 @@ impl Envelope {
     }
 
     fn from_fields(mut fields: Map<String, Value>) -> Option<Self> {
-        let hash = EnvelopeHash::of(canonical_json::text(&fields).as_bytes());
+        let hash = EnvelopeHash::of(canonical_json::object_text(&fields).as_bytes());
         let signature = fields.remove("sig")?.as_str()?.parse().ok()?;
         let text = |name: &str| fields.get(name)?.as_str();
         if text("type")? != TYPE {
@@ -173,7 +173,7 @@ impl Envelope {
             ciphertext: Base64UrlUnpadded::decode_vec(text("ciphertext")?).ok()?,
             created_at: text("created_at")?.parse().ok()?,
             signature,
-            signed_bytes: canonical_json::text(&fields).into_bytes(),
+            signed_bytes: canonical_json::object_text(&fields).into_bytes(),
             hash,
         })
     }

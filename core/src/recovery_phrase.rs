@@ -1,7 +1,7 @@
 //! The recovery phrase: the 32 seed bytes as BIP-39 *entropy*, 24 English words, and nothing else mixed in.
 
-use bip39::{Language, Mnemonic};
-use zeroize::{Zeroize, Zeroizing};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::identity::Seed;
 
@@ -22,12 +22,19 @@ pub enum InvalidPhrase {
     Checksum,
 }
 
-/// The 24 words of a seed (BIP-39, English list).
+/// The English list of BIP-39, one word a line, in alphabetical order. Here, because the usual crate keeps it as 2,048
+/// pointers and brings a second SHA-256, both of which a browser would have to load; it is the oracle in the tests.
+const LIST: &str = include_str!("recovery_words.txt");
+/// How many bits a word stands for.
+const WORD_BITS: usize = 11;
+
+/// The 24 words of a seed (BIP-39, English list): its 256 bits and the first byte of their SHA-256, 11 bits each.
 pub fn words(seed: &Seed) -> Vec<&'static str> {
-    // 32 bytes are a length that BIP-39 knows, so the error does not occur; an empty list would show at once.
-    Mnemonic::from_entropy_in(Language::English, seed.as_bytes())
-        .map(|m| m.words().collect())
-        .unwrap_or_default()
+    let bits = with_checksum(seed.as_bytes());
+    let index =
+        |word: usize| (word * WORD_BITS..(word + 1) * WORD_BITS).fold(0, |n, at| n * 2 + bit(&bits, at));
+    // Eleven bits always name a word, so none is left out.
+    (0..WORDS).filter_map(|word| LIST.lines().nth(index(word))).collect()
 }
 
 /// The seed that 24 words spell. Case and extra white space do not matter.
@@ -39,27 +46,40 @@ pub fn parse(text: &str) -> Result<Seed, InvalidPhrase> {
     if count != WORDS {
         return Err(InvalidPhrase::WordCount(count));
     }
-    let mut normalized = Zeroizing::new(String::with_capacity(text.len()));
-    for word in text.split_whitespace() {
-        if !normalized.is_empty() {
-            normalized.push(' ');
+    let mut bits = Zeroizing::new([0; 33]);
+    for (position, word) in text.split_whitespace().enumerate() {
+        let index = LIST.lines().position(|listed| listed.eq_ignore_ascii_case(word));
+        let index = index.ok_or(InvalidPhrase::UnknownWord(position + 1))?;
+        for at in 0..WORD_BITS {
+            let set = (index >> (WORD_BITS - 1 - at)) & 1 == 1;
+            let at = position * WORD_BITS + at;
+            bits[at / 8] |= u8::from(set) << (7 - at % 8);
         }
-        let lower = Zeroizing::new(word.to_ascii_lowercase());
-        normalized.push_str(&lower);
     }
-    let mnemonic =
-        Mnemonic::parse_in_normalized(Language::English, &normalized).map_err(|error| match error {
-            bip39::Error::UnknownWord(index) => InvalidPhrase::UnknownWord(index + 1),
-            _ => InvalidPhrase::Checksum,
-        })?;
-    let (mut entropy, length) = mnemonic.to_entropy_array();
-    let seed = entropy.get(..length).and_then(|bytes| bytes.try_into().ok()).map(Seed::from_bytes);
-    entropy.zeroize();
-    seed.ok_or(InvalidPhrase::Checksum)
+    let (entropy, _) = bits.split_first_chunk::<32>().ok_or(InvalidPhrase::Checksum)?;
+    if *with_checksum(entropy) != *bits {
+        return Err(InvalidPhrase::Checksum);
+    }
+    Ok(Seed::from_bytes(*entropy))
+}
+
+/// The entropy and the checksum of 8 bits behind it.
+fn with_checksum(entropy: &[u8; 32]) -> Zeroizing<[u8; 33]> {
+    let mut bytes = Zeroizing::new([0; 33]);
+    bytes[..32].copy_from_slice(entropy);
+    bytes[32] = Sha256::digest(entropy)[0];
+    bytes
+}
+
+/// The bit at a position, counted from the most significant bit of the first byte.
+fn bit(bytes: &[u8; 33], at: usize) -> usize {
+    usize::from((bytes[at / 8] >> (7 - at % 8)) & 1)
 }
 
 #[cfg(test)]
 mod tests {
+    use bip39::{Language, Mnemonic};
+
     use super::*;
 
     #[test]
@@ -76,5 +96,30 @@ mod tests {
             InvalidPhrase::UnknownWord(2)
         );
         assert_eq!(parse(&phrase.replacen("absurd", "zoo", 1)).unwrap_err(), InvalidPhrase::Checksum);
+    }
+
+    #[test]
+    fn the_usual_implementation_agrees() {
+        for first in 0..=255 {
+            let mut bytes: [u8; 32] = Sha256::digest([first]).into();
+            bytes[0] = first;
+            let seed = Seed::from_bytes(bytes);
+            let theirs = Mnemonic::from_entropy_in(Language::English, &bytes).unwrap();
+            assert_eq!(words(&seed), theirs.words().collect::<Vec<_>>());
+            assert_eq!(parse(&theirs.to_string()).unwrap().as_bytes(), &bytes);
+        }
+        assert_eq!(LIST.lines().collect::<Vec<_>>(), Language::English.word_list());
+    }
+
+    #[test]
+    fn a_word_changed_or_moved_is_accepted_only_where_the_checksum_fits() {
+        let mut phrase = words(&Seed::from_bytes([9; 32]));
+        for (at, word) in (0..WORDS).zip(LIST.lines().step_by(85)) {
+            let right = std::mem::replace(&mut phrase[at], word);
+            let text = phrase.join(" ");
+            let theirs = Mnemonic::parse_in_normalized(Language::English, &text);
+            assert_eq!(parse(&text).is_ok(), theirs.is_ok(), "{text}");
+            phrase[at] = right;
+        }
     }
 }

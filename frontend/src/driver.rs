@@ -1,7 +1,7 @@
 //! The one loop that runs the client: an input becomes an event, the client decides, its effects are performed in
 //! order, and every tab is shown its view.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
@@ -9,7 +9,7 @@ use getrandom::SysRng;
 use kez_client::Client;
 use kez_client::effect::Effect;
 use kez_client::event::{Event, Startup, TabId, VaultEvent};
-use kez_client::view::View;
+use kez_client::sorted_map::SortedMap;
 use rand_core::UnwrapErr;
 
 use crate::effects::http;
@@ -18,7 +18,7 @@ use crate::effects::timer::Timer;
 use crate::effects::vault::Vault;
 use crate::follow::Follower;
 use crate::js;
-use crate::messages::{Between, ToPage, ToWorker};
+use crate::messages::{Between, ToPage, ToWorker, bytes, packed};
 use crate::tabs::{self, Tabs};
 use crate::worker::{Input, Inputs, Tab};
 
@@ -35,9 +35,9 @@ pub(crate) struct Driver {
     live: Option<Live>,
     timer: Option<Timer>,
     /// The tabs that follow, with the number of the last event dealt with.
-    followers: BTreeMap<TabId, u64>,
-    /// What each tab was last shown.
-    shown: BTreeMap<TabId, View>,
+    followers: SortedMap<TabId, u64>,
+    /// What each tab was last shown, as it crossed.
+    shown: SortedMap<TabId, Vec<u8>>,
 }
 
 impl Driver {
@@ -54,8 +54,8 @@ impl Driver {
             vault,
             live: None,
             timer: None,
-            followers: BTreeMap::new(),
-            shown: BTreeMap::new(),
+            followers: SortedMap::default(),
+            shown: SortedMap::default(),
         };
         driver.others.tell(&Between::Leader);
         let opened = matches!(startup, Startup::Open { .. });
@@ -113,7 +113,7 @@ impl Driver {
                 self.share_key();
             }
             Between::Event { tab, n, event } => {
-                let last = self.followers.entry(tab.clone()).or_insert(0);
+                let last = self.followers.get_or_default(tab.clone());
                 if n > *last {
                     *last = n;
                     self.step(Event::Ui(tab.clone(), event)).await;
@@ -189,17 +189,22 @@ impl Driver {
     /// Shows every tab its view, where it changed.
     fn show(&mut self) {
         for tab in self.followers.keys().chain([&self.tab.id]) {
-            let view = self.client.view(tab);
-            if self.shown.get(tab) == Some(&view) {
+            let view = Box::new(self.client.view(tab));
+            let own = *tab == self.tab.id;
+            let message = if own {
+                bytes(&ToPage::View(view))
+            } else {
+                bytes(&Between::View { tab: tab.clone(), view })
+            };
+            if self.shown.get(tab) == Some(&message) {
                 continue;
             }
-            self.shown.insert(tab.clone(), view.clone());
-            let view = Box::new(view);
-            if *tab == self.tab.id {
-                self.tab.page.tell(&ToPage::View(view));
+            if own {
+                self.tab.page.pass(&packed(&message));
             } else {
-                self.others.tell(&Between::View { tab: tab.clone(), view });
+                self.others.pass(&packed(&message));
             }
+            self.shown.insert(tab.clone(), message);
         }
     }
 

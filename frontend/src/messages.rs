@@ -10,9 +10,19 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 
+/// A message as bytes; none where it cannot be written, which no type here is.
+pub(crate) fn bytes(message: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(message).unwrap_or_default()
+}
+
 /// A message in the form in which it crosses.
 pub(crate) fn encode(message: &impl Serialize) -> JsValue {
-    postcard::to_allocvec(message).map_or(JsValue::NULL, |bytes| Uint8Array::from(bytes.as_slice()).into())
+    packed(&bytes(message))
+}
+
+/// What [`bytes`] made, in the form in which it crosses.
+pub(crate) fn packed(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
 }
 
 /// The message that crossed; `None` for anything else.

@@ -1,8 +1,8 @@
 //! The tabs of one browser: a channel between their workers, and locks that say who leads and who is still there.
 
 use kez_client::event::TabId;
-use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use crate::js;
@@ -33,7 +33,12 @@ impl Tabs {
 
     /// Tells all other workers.
     pub(crate) fn tell(&self, message: &Between) {
-        let _ = self.channel.post_message(&encode(message));
+        self.pass(&encode(message));
+    }
+
+    /// Passes a message on that is in its form already.
+    pub(crate) fn pass(&self, message: &JsValue) {
+        let _ = self.channel.post_message(message);
     }
 }
 

@@ -3,8 +3,8 @@
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kez_client::event::{Event, TabId};
-use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, MessagePort};
 
 use crate::driver::Driver;
@@ -57,7 +57,12 @@ impl Page {
 
     /// Tells the page.
     pub(crate) fn tell(&self, message: &ToPage) {
-        let _ = self.port.post_message(&encode(message));
+        self.pass(&encode(message));
+    }
+
+    /// Passes a message on that is in its form already.
+    pub(crate) fn pass(&self, message: &JsValue) {
+        let _ = self.port.post_message(message);
     }
 }
 

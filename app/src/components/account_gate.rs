@@ -4,6 +4,7 @@ use kez_client::view::AccountView;
 use leptos::prelude::*;
 
 use crate::components::lock_screen::LockScreen;
+use crate::reactive::memo;
 use crate::session::{Session, use_session};
 
 /// How far the account is, without the details that change while it stays there.
@@ -18,7 +19,7 @@ pub(crate) enum Stage {
 
 /// The stage of this browser's account.
 pub(crate) fn stage_of(session: Session) -> Memo<Stage> {
-    Memo::new(move |_| {
+    memo(move || {
         session.account.with(|account| match account {
             AccountView::Loading => Stage::Loading,
             AccountView::None { .. } => Stage::None,

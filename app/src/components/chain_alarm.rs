@@ -5,6 +5,7 @@ use kez_client::view::{AccountView, ChainAlarm};
 use leptos::prelude::*;
 
 use crate::components::icon::{Glyph, Icon};
+use crate::reactive::memo;
 use crate::session::{Session, use_session};
 
 /// Above the composer: the history of the other person's key does not fit what was seen of it before.
@@ -29,7 +30,7 @@ pub(crate) fn ChainAlarmBanner(handle: String) -> impl IntoView {
 #[component]
 pub(crate) fn OwnKeyBanner() -> impl IntoView {
     let session = use_session();
-    let notice = Memo::new(move |_| notice(session));
+    let notice = memo(move || notice(session));
     move || {
         match notice.get() {
         Notice::Nothing => ().into_any(),

@@ -10,6 +10,7 @@ use crate::browser::has_real_keyboard;
 use crate::components::field::ErrorText;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::keyboard::COMPOSER_ID;
+use crate::reactive::effect;
 use crate::session::{Session, use_session};
 use crate::ulid::new_ulid;
 
@@ -108,7 +109,7 @@ impl Draft {
 
     /// Takes the kept draft in when the field appears, and reports the last word when it or the page goes.
     fn keep(self) {
-        Effect::new(move |_| {
+        effect(move || {
             if let Some(field) = self.node.get() {
                 let kept = self
                     .session
@@ -120,11 +121,11 @@ impl Draft {
                 }
             }
         });
-        Effect::new(move |_| {
+        effect(move || {
             let listener = window_event_listener(ev::pagehide, move |_| self.report());
             on_cleanup(move || listener.remove());
         });
-        Effect::new(move |_| match self.refused.with(Option::is_some) {
+        effect(move || match self.refused.with(Option::is_some) {
             true => self.restore(),
             false => self.empty_if_sent(),
         });

@@ -6,6 +6,7 @@ use crate::components::conversation_row::ConversationLink;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::presence::use_who;
 use crate::keyed::keyed;
+use crate::reactive::memo;
 use crate::session::use_session;
 
 /// The navigation "Conversations": the button for a new one, then one link each, newest activity first.
@@ -16,7 +17,7 @@ pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
     let rows = keyed(move || {
         session.conversations.get().into_iter().map(|row| (row.handle.clone(), row)).collect::<Vec<_>>()
     });
-    let is_empty = Memo::new(move |_| session.conversations.with(Vec::is_empty));
+    let is_empty = memo(move || session.conversations.with(Vec::is_empty));
     view! {
         <nav class="conversations" aria-label="Conversations">
             <div class="conversations-head">

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::browser::{iso, short_label};
 use crate::components::icon::{Glyph, Icon};
+use crate::reactive::memo;
 
 /// The row of one conversation.
 #[component]
@@ -19,7 +20,7 @@ pub(crate) fn ConversationLink(
         let handle = handle.clone();
         move || who.with(|who| who.as_deref() == Some(&handle))
     };
-    let unread = Memo::new(move |_| row.with(|row| row.unread));
+    let unread = memo(move || row.with(|row| row.unread));
     view! {
         <li>
             <a class="row" href=href aria-current=move || is_open().then_some("page") class:row-unread=move || { unread.get() > 0 }>

@@ -4,6 +4,7 @@ use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 
 use crate::components::icon::{Glyph, Icon};
+use crate::reactive::effect;
 
 /// A dialog that exists while `open` is true. `on_close` must make it false.
 #[component]
@@ -33,7 +34,7 @@ fn OpenDialog(
     children: Children,
 ) -> impl IntoView {
     let node = NodeRef::<html::Dialog>::new();
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(dialog) = node.get().filter(|dialog| !dialog.open()) {
             // It is in the document and closed, so it opens.
             let _ = dialog.show_modal();

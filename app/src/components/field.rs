@@ -3,6 +3,8 @@
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 
+use crate::reactive::effect;
+
 /// A text input with its label above it. What is typed is read through `node`.
 #[component]
 pub(crate) fn Field(
@@ -26,7 +28,7 @@ pub(crate) fn Field(
     #[prop(optional)] on_input: Option<Callback<String>>,
 ) -> impl IntoView {
     if autofocus {
-        Effect::new(move |_| {
+        effect(move || {
             if let Some(input) = node.get() {
                 let _ = input.focus();
             }

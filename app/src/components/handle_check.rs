@@ -28,6 +28,9 @@ pub(crate) fn HandleCheck(
 
 /// A reason that begins in lower case, as a sentence of its own.
 fn sentence(reason: &str) -> String {
-    let mut chars = reason.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    let mut sentence = reason.to_owned();
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence
 }

@@ -2,10 +2,11 @@
 
 use kez_client::view::ConversationRow;
 use leptos::{ev, prelude::*};
-use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 
 use crate::components::presence::use_who;
+use crate::navigation::use_navigation;
+use crate::reactive::effect;
 use crate::session::use_session;
 
 /// The id of the composer's text field, which takes keys that nothing else wants.
@@ -24,9 +25,8 @@ enum Command {
 pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
     let session = use_session();
     let who = use_who();
-    let navigate = use_navigate();
-    Effect::new(move |_| {
-        let navigate = navigate.clone();
+    let navigation = use_navigation();
+    effect(move || {
         let listener = window_event_listener(ev::keydown, move |event| {
             let Some(command) = command_of(&event) else { return };
             match command {
@@ -38,7 +38,7 @@ pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
                         neighbour(rows, who.get_untracked().as_deref(), down, unread_only)
                     });
                     if let Some(handle) = target {
-                        navigate(&format!("/messages/{handle}"), Default::default());
+                        navigation.go(&format!("/messages/{handle}"));
                     }
                 }
             }

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use crate::browser::{iso, time_label};
 use crate::components::delivery_mark::{DeliveryMark, state_name};
 use crate::components::message_text::MessageText;
+use crate::reactive::memo;
 use crate::session::use_session;
 
 /// A row of the thread. Its words never change; its mark does.
@@ -22,8 +23,8 @@ pub(crate) fn Message(
     continues: Memo<bool>,
 ) -> impl IntoView {
     let MessageRow { id, mine, body, state: first_state, at, former_key, .. } = first;
-    let state = Memo::new(move |_| row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
-    let error = Memo::new(move |_| row.with(|row| row.as_ref().and_then(|row| row.error.clone())));
+    let state = memo(move || row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
+    let error = memo(move || row.with(|row| row.as_ref().and_then(|row| row.error.clone())));
     let author = if mine { "You: ".to_owned() } else { format!("@{handle}: ") };
     let element_id = format!("m-{id}");
     let side = if mine { "message message-mine" } else { "message" };

@@ -2,23 +2,24 @@
 
 use kez_client::event::UiEvent;
 use leptos::{ev, html, prelude::*};
-use leptos_router::hooks::use_navigate;
 
 use crate::components::dialog::Dialog;
 use crate::components::field::{ErrorText, Field, text_of};
+use crate::navigation::use_navigation;
+use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
 /// Asks for a handle; when it was found, the dialog closes and the conversation opens.
 #[component]
 pub(crate) fn NewConversationDialog(open: RwSignal<bool>) -> impl IntoView {
     let session = use_session();
-    let navigate = use_navigate();
-    let started = Memo::new(move |_| session.new_conversation.with(|dialog| dialog.started.clone()));
-    Effect::new(move |_| {
+    let navigation = use_navigation();
+    let started = memo(move || session.new_conversation.with(|dialog| dialog.started.clone()));
+    effect(move || {
         if let Some(handle) = started.get() {
             open.set(false);
             session.send(UiEvent::ConversationDialogClosed);
-            navigate(&format!("/messages/{handle}"), Default::default());
+            navigation.go(&format!("/messages/{handle}"));
         }
     });
     let on_close = Callback::new(move |()| {

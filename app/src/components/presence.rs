@@ -2,9 +2,10 @@
 
 use kez_client::event::UiEvent;
 use leptos::{ev, prelude::*};
-use leptos_router::hooks::use_location;
 
 use crate::browser::is_looked_at;
+use crate::navigation::use_navigation;
+use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
 /// Reports the conversation on screen and whether anybody looks at it, now and on every change.
@@ -13,7 +14,7 @@ pub(crate) fn Presence() -> impl IntoView {
     let session = use_session();
     let who = use_who();
     let looked_at = RwSignal::new(false);
-    Effect::new(move |_| {
+    effect(move || {
         looked_at.set(is_looked_at());
         let update = move || looked_at.set(is_looked_at());
         let listeners = [
@@ -24,8 +25,8 @@ pub(crate) fn Presence() -> impl IntoView {
         ];
         on_cleanup(move || listeners.into_iter().for_each(|listener| listener.remove()));
     });
-    let looking = Memo::new(move |_| (who.get(), looked_at.get()));
-    Effect::new(move |_| {
+    let looking = memo(move || (who.get(), looked_at.get()));
+    effect(move || {
         let (at, visible) = looking.get();
         session.send(UiEvent::Looking { at, visible });
     });
@@ -33,8 +34,8 @@ pub(crate) fn Presence() -> impl IntoView {
 
 /// The conversation in the address: what follows `/messages/`.
 pub(crate) fn use_who() -> Memo<Option<String>> {
-    let path = use_location().pathname;
-    Memo::new(move |_| path.with(|path| who_in(path)))
+    let path = use_navigation().path();
+    memo(move || path.with(|path| who_in(path)))
 }
 
 fn who_in(path: &str) -> Option<String> {

@@ -1,10 +1,11 @@
 //! The quick switcher: a few letters of a handle, Enter, and one is there.
 
 use leptos::{ev, html, prelude::*};
-use leptos_router::hooks::use_navigate;
 
 use crate::components::dialog::Dialog;
 use crate::components::field::{Field, text_of};
+use crate::navigation::use_navigation;
+use crate::reactive::memo;
 use crate::session::use_session;
 
 /// The dialog "Switch conversation".
@@ -21,25 +22,22 @@ pub(crate) fn Switcher(open: RwSignal<bool>) -> impl IntoView {
 #[component]
 fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
     let session = use_session();
-    let navigate = use_navigate();
+    let navigation = use_navigation();
     let node = NodeRef::<html::Input>::new();
     let query = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
-    let matches = Memo::new(move |_| {
+    let matches = memo(move || {
         let handles = session.conversations.with(|rows| rows.iter().map(|row| row.handle.clone()).collect());
         matching(handles, &query.get())
     });
     let go = move |handle: &str| {
         on_done.run(());
-        navigate(&format!("/messages/{handle}"), Default::default());
+        navigation.go(&format!("/messages/{handle}"));
     };
-    let open_chosen = {
-        let go = go.clone();
-        move |event: ev::SubmitEvent| {
-            event.prevent_default();
-            if let Some(handle) = matches.with_untracked(|all| all.get(chosen.get_untracked()).cloned()) {
-                go(&handle);
-            }
+    let open_chosen = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        if let Some(handle) = matches.with_untracked(|all| all.get(chosen.get_untracked()).cloned()) {
+            go(&handle);
         }
     };
     let on_input = Callback::new(move |_| {
@@ -59,7 +57,6 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
                 {move || {
                     let at = chosen.get();
                     matches.get().into_iter().enumerate().map(|(index, handle)| {
-                        let go = go.clone();
                         let label = format!("@{handle}");
                         view! {
                             <li>
@@ -87,8 +84,10 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
 fn matching(mut handles: Vec<String>, query: &str) -> Vec<String> {
     let query = query.trim().trim_start_matches('@').to_ascii_lowercase();
     handles.retain(|handle| handle.contains(&query));
-    handles.sort_by_key(|handle| !handle.starts_with(&query));
-    handles
+    let (mut first, rest): (Vec<_>, Vec<_>) =
+        handles.into_iter().partition(|handle| handle.starts_with(&query));
+    first.extend(rest);
+    first
 }
 
 /// Where an arrow key moves the choice; `None` for every other key and in an empty list.

@@ -8,6 +8,7 @@ use crate::components::composer::{Composer, ComposerSkeleton};
 use crate::components::connection_status::OfflineBanner;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::verify_dialog::VerifyDialog;
+use crate::reactive::memo;
 use crate::session::{Session, use_session};
 use key_changed::KeyChangedBanner;
 use log::MessageLog;
@@ -32,7 +33,7 @@ pub(crate) fn Thread(handle: String) -> impl IntoView {
 
 /// The state of the thread, or `Resolving` while the view still shows another one.
 fn state_of(session: Session, handle: String) -> Memo<ThreadState> {
-    Memo::new(move |_| {
+    memo(move || {
         session.thread.with(|thread| {
             let thread = thread.as_ref().filter(|thread| thread.handle == handle);
             thread.map_or(ThreadState::Resolving, |thread| thread.state)

@@ -6,6 +6,7 @@ use crate::browser::use_title;
 use crate::components::account_gate::{Stage, stage_of};
 use crate::components::site_header::SiteHeader;
 use crate::page::Page;
+use crate::reactive::memo;
 use crate::session::use_session;
 
 /// The landing page. Reads well without JavaScript; with an account in this browser it leads to the messages.
@@ -66,7 +67,7 @@ fn Screenshot() -> impl IntoView {
 #[component]
 fn Ways() -> impl IntoView {
     let stage = stage_of(use_session());
-    let has_account = Memo::new(move |_| matches!(stage.get(), Stage::Open | Stage::Locked));
+    let has_account = memo(move || matches!(stage.get(), Stage::Open | Stage::Locked));
     view! {
         <p class="actions">
             {move || if has_account.get() {

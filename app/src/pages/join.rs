@@ -3,12 +3,13 @@
 use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, JoinStep, JoinView};
 use leptos::prelude::*;
-use leptos_router::hooks::use_navigate;
 
 use crate::browser::use_title;
 use crate::components::account_gate::{Stage, stage_of};
 use crate::components::site_header::SiteHeader;
+use crate::navigation::use_navigation;
 use crate::page::Page;
+use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
 use confirm_step::ConfirmStep;
 use handle_step::HandleStep;
@@ -26,7 +27,7 @@ pub(crate) fn Join() -> impl IntoView {
     use_title(Page::Join.title());
     use_leave_when_open();
     let session = use_session();
-    let step = Memo::new(move |_| join_view(session, |join| join.step.clone()).unwrap_or_default());
+    let step = memo(move || join_view(session, |join| join.step.clone()).unwrap_or_default());
     view! {
         <div class="page">
             <SiteHeader/>
@@ -47,10 +48,10 @@ pub(crate) fn Join() -> impl IntoView {
 /// Goes to the messages once an account is here.
 pub(crate) fn use_leave_when_open() {
     let stage = stage_of(use_session());
-    let navigate = use_navigate();
-    Effect::new(move |_| {
+    let navigation = use_navigation();
+    effect(move || {
         if matches!(stage.get(), Stage::Open | Stage::Locked) {
-            navigate("/messages", leptos_router::NavigateOptions { replace: true, ..Default::default() });
+            navigation.replace("/messages");
         }
     });
 }

@@ -1,7 +1,6 @@
 //! `/u/{handle}`: who somebody is, for everybody to see.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
 
 use crate::browser::use_title;
 use crate::components::key_history::KeyHistory;
@@ -9,19 +8,17 @@ use crate::components::key_text::{DigitGroups, KeyText};
 use crate::components::site_header::SiteHeader;
 use crate::pages::not_found::NotFound;
 use crate::profile::{Profile, ProfileState, fingerprint, profile_of};
+use crate::reactive::effect;
 
-/// The public profile of the handle in the address.
+/// The public profile of a handle.
 #[component]
-pub(crate) fn ProfilePage() -> impl IntoView {
-    let params = use_params_map();
-    let handle = Memo::new(move |_| params.with(|params| params.get("handle")).unwrap_or_default());
-    let state = profile_of(&handle.get_untracked());
-    match state {
+pub(crate) fn ProfilePage(handle: String) -> impl IntoView {
+    match profile_of(&handle) {
         ProfileState::Found(profile) => view! { <Card profile/> }.into_any(),
         ProfileState::Unknown => NotFound().into_any(),
         ProfileState::NotLoaded => {
             // Only the server knows people; the document has to be its answer.
-            Effect::new(|_| {
+            effect(|| {
                 let _ = window().location().reload();
             });
             ().into_any()

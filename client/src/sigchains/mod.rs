@@ -11,8 +11,6 @@ mod people;
 mod rotation;
 mod watched;
 
-use std::collections::BTreeMap;
-
 use kez_core::identity::Primary;
 
 use crate::contacts::ContactId;
@@ -20,6 +18,7 @@ use crate::context::Context;
 use crate::event::StorageFault;
 use crate::record::{Kind, Record};
 use crate::session::Session;
+use crate::sorted_map::SortedMap;
 
 pub(crate) use own::OwnChain;
 pub(crate) use watched::Watched;
@@ -31,12 +30,12 @@ pub(crate) struct Sigchains {
     /// Where chains are, as the server's configuration says; nothing is asked before that is known.
     base: Option<String>,
     pub(crate) own: OwnChain,
-    pub(crate) people: BTreeMap<ContactId, Watched>,
+    pub(crate) people: SortedMap<ContactId, Watched>,
 }
 
 impl Sigchains {
     pub(crate) fn new(root: Primary) -> Self {
-        Self { base: None, own: OwnChain::new(root), people: BTreeMap::new() }
+        Self { base: None, own: OwnChain::new(root), people: SortedMap::default() }
     }
 
     /// Takes in a record of kind [`Kind::Chain`].

@@ -130,7 +130,7 @@ impl Session {
         let mut keys = vec![*key];
         if proven {
             keys.extend(watched.chain.primaries());
-            self.chains.people.entry(id).or_insert(watched);
+            self.chains.people.get_or_insert_with(id, || watched);
             self.save_chain(id, cx);
             self.remember_former_keys(id, cx);
         }

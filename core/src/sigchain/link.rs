@@ -84,7 +84,7 @@ impl Link {
         if let Some(countersignature) = &countersignature {
             object.insert("countersignature".into(), countersignature.to_value());
         }
-        let json = canonical_json::text(&object);
+        let json = canonical_json::object_text(&object);
         let hash = Hash::of_json(&json);
         Ok(Self { payload, signature, countersignature, json, hash })
     }

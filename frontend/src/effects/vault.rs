@@ -7,7 +7,7 @@
 use getrandom::SysRng;
 use js_sys::{Array, Uint8Array};
 use kez_client::event::{Startup, StorageFault, VaultEvent};
-use kez_client::record::{Kind, Record};
+use kez_client::record::{Kind, Record, decode, encode};
 use kez_client::secret::Secret;
 use kez_client::vault::{self, DataKey, PassphraseParams};
 use rand_core::{CryptoRng, UnwrapErr};
@@ -148,7 +148,7 @@ fn name(record: &Record) -> String {
 
 fn opened(key: &DataKey, name: &str, bytes: &[u8]) -> Result<Record, StorageFault> {
     let (kind, id) = name.split_once('/').ok_or(StorageFault::Damaged)?;
-    let kind: Kind = serde_json::from_value(kind.into()).map_err(|_| StorageFault::Damaged)?;
+    let kind = Kind::parse(kind).ok_or(StorageFault::Damaged)?;
     let value = vault::open_record(key, kind, id, bytes).map_err(|_| StorageFault::Damaged)?;
     Ok(Record { kind, id: id.to_owned(), value: Some(value) })
 }
@@ -158,17 +158,18 @@ fn wrap_by_passphrase(key: &DataKey, passphrase: &Secret) -> Result<JsValue, Sto
     let wrap = || {
         let wrapping = vault::passphrase_key(passphrase.expose(), &params).ok()?;
         let wrapped = vault::wrap(&wrapping, key, &mut rng()).ok()?;
-        let params = serde_json::to_string(&params).ok()?;
-        let header =
-            [("mode", PASSPHRASE.into()), ("params", params.into()), ("wrapped", js_bytes(&wrapped))];
+        let header = [
+            ("mode", PASSPHRASE.into()),
+            ("params", js_bytes(&encode(&params))),
+            ("wrapped", js_bytes(&wrapped)),
+        ];
         Some(object(&header).into())
     };
     wrap().ok_or(StorageFault::Unavailable)
 }
 
 fn unwrap_by_passphrase(header: &JsValue, passphrase: &Secret) -> Option<DataKey> {
-    let params: PassphraseParams =
-        serde_json::from_slice(get(header, "params").as_string()?.as_bytes()).ok()?;
+    let params: PassphraseParams = decode(&rust_bytes(&get(header, "params"))).ok()?;
     let wrapping = vault::passphrase_key(passphrase.expose(), &params).ok()?;
     vault::unwrap(&wrapping, &rust_bytes(&get(header, "wrapped"))).ok()
 }

@@ -8,6 +8,7 @@ use crate::browser::{day_label, day_of, iso};
 use crate::components::icon::{Glyph, Icon};
 use crate::components::message::Message;
 use crate::keyed::{Keyed, keyed};
+use crate::reactive::memo;
 use crate::session::use_session;
 
 /// What a person is told when the sender's own count of messages and what arrived here contradict each other.
@@ -26,7 +27,7 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
     let list = keyed(move || {
         session.messages.with(|messages| first_unread.with(|first| items(messages, first.as_deref(), day_of)))
     });
-    let is_empty = Memo::new(move |_| session.messages.with(Vec::is_empty));
+    let is_empty = memo(move || session.messages.with(Vec::is_empty));
     let label = format!("Messages with @{handle}");
     let row_handle = StoredValue::new(handle);
     view! {
@@ -76,7 +77,7 @@ fn piece(item: Keyed<Item>, handle: StoredValue<String>) -> AnyView {
                 Item::Message { row, .. } => Some(row),
                 _ => old.cloned().flatten(),
             });
-            let continues = Memo::new(move |_| matches!(value.get(), Item::Message { continues: true, .. }));
+            let continues = memo(move || matches!(value.get(), Item::Message { continues: true, .. }));
             row.get_untracked()
                 .map(|first| view! { <Message handle=handle.get_value() first row continues/> })
                 .into_any()

@@ -8,6 +8,7 @@ use web_sys::HtmlElement;
 
 use super::log::NEW_LINE_ID;
 use crate::browser::on_resize;
+use crate::reactive::effect;
 use crate::session::{Session, use_session};
 
 /// So close to the bottom counts as at the bottom, in CSS pixels.
@@ -61,7 +62,7 @@ pub(super) fn use_scroll(node: NodeRef<html::Div>, handle: String) -> Scroll {
         }
         now
     });
-    Effect::new(move |_| {
+    effect(move || {
         if let Some(log) = node.get() {
             on_resize(&log, move || scroll.stick());
         }

@@ -10,6 +10,7 @@ use leptos::{ev, html, prelude::*};
 use super::{busy_of, error_of, join_view};
 use crate::components::field::{ErrorText, Field};
 use crate::components::handle_check::HandleCheck;
+use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
 /// How long after the last key the server is asked.
@@ -20,7 +21,7 @@ pub(super) fn HandleStep() -> impl IntoView {
     let session = use_session();
     let node = NodeRef::<html::Input>::new();
     let typed = RwSignal::new(untrack(|| join_view(session, |join| join.handle.clone())).unwrap_or_default());
-    let known = Memo::new(move |_| {
+    let known = memo(move || {
         join_view(session, |join| (join.handle.clone(), join.availability.clone())).unwrap_or_default()
     });
     let availability = Signal::derive(move || {
@@ -29,7 +30,7 @@ pub(super) fn HandleStep() -> impl IntoView {
     });
     let busy = busy_of(session);
     let cannot_go = move || busy.get() || availability.get() != Availability::Available;
-    Effect::new(move |_| {
+    effect(move || {
         // The step came back: the field shows what was chosen.
         if let Some(field) = node.get() {
             field.set_value(&typed.get_untracked());

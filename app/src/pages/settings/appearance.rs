@@ -2,12 +2,13 @@
 
 use leptos::prelude::*;
 
+use crate::reactive::effect;
 use crate::theme::Theme;
 
 #[component]
 pub(super) fn Appearance() -> impl IntoView {
     let chosen = RwSignal::new(Theme::default());
-    Effect::new(move |_| chosen.set(Theme::load()));
+    effect(move || chosen.set(Theme::load()));
     let choice = move |theme: Theme| {
         let choose = move |_| {
             theme.choose();

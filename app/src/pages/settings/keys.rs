@@ -9,13 +9,13 @@ use crate::components::chain_alarm::OwnKeyBanner;
 use crate::components::key_text::{DigitGroups, KeyText};
 use crate::components::word_list::WordList;
 use crate::profile::fingerprint;
+use crate::reactive::memo;
 use crate::session::{Session, use_session};
 
 #[component]
 pub(super) fn Keys() -> impl IntoView {
     let session = use_session();
-    let profile =
-        Memo::new(move |_| me(session, |me| (me.handle.clone(), me.server.clone(), me.primary.clone())));
+    let profile = memo(move || me(session, |me| (me.handle.clone(), me.server.clone(), me.primary.clone())));
     view! {
         <section>
             <h2>"Profile and keys"</h2>
@@ -41,7 +41,7 @@ pub(super) fn Keys() -> impl IntoView {
 #[component]
 fn Phrase() -> impl IntoView {
     let session = use_session();
-    let words = Memo::new(move |_| me(session, |me| me.phrase.clone()).flatten());
+    let words = memo(move || me(session, |me| me.phrase.clone()).flatten());
     let shown = move || words.with(Option::is_some);
     let toggle =
         move |_| session.send(if untrack(shown) { UiEvent::PhraseHidden } else { UiEvent::PhraseShown });
@@ -66,7 +66,7 @@ fn Phrase() -> impl IntoView {
 #[component]
 fn Lock() -> impl IntoView {
     let session = use_session();
-    let can_lock = Memo::new(move |_| me(session, |me| me.has_passphrase).unwrap_or_default());
+    let can_lock = memo(move || me(session, |me| me.has_passphrase).unwrap_or_default());
     view! {
         <h3>"Lock"</h3>
         <p>

@@ -8,14 +8,15 @@ use super::keys::me;
 use crate::components::field::ErrorText;
 use crate::components::key_history::KeyHistory;
 use crate::components::word_list::WordList;
+use crate::reactive::memo;
 use crate::session::use_session;
 
 /// What one's own chain says, and what can be done with it. Nothing where the server keeps no key histories.
 #[component]
 pub(super) fn Rotation() -> impl IntoView {
     let session = use_session();
-    let history = Memo::new(move |_| me(session, |me| me.chain.history.clone()).unwrap_or_default());
-    let has_history = Memo::new(move |_| history.with(|history| !history.is_empty()));
+    let history = memo(move || me(session, |me| me.chain.history.clone()).unwrap_or_default());
+    let has_history = memo(move || history.with(|history| !history.is_empty()));
     view! {
         <Show when=move || has_history.get()>
             <h3>"Key history"</h3>
@@ -33,9 +34,9 @@ pub(super) fn Rotation() -> impl IntoView {
 #[component]
 fn Phrase() -> impl IntoView {
     let session = use_session();
-    let words = Memo::new(move |_| me(session, |me| me.chain.phrase.clone()).flatten());
-    let waits = Memo::new(move |_| me(session, |me| me.chain.phrase_waits).unwrap_or_default());
-    let shown = Memo::new(move |_| words.with(Option::is_some));
+    let words = memo(move || me(session, |me| me.chain.phrase.clone()).flatten());
+    let waits = memo(move || me(session, |me| me.chain.phrase_waits).unwrap_or_default());
+    let shown = memo(move || words.with(Option::is_some));
     let toggle = move |_| {
         session.send(if shown.get_untracked() {
             UiEvent::RotationPhraseHidden
@@ -84,8 +85,8 @@ fn Phrase() -> impl IntoView {
 fn ChangeKey() -> impl IntoView {
     let session = use_session();
     let field = NodeRef::<html::Textarea>::new();
-    let replaced = Memo::new(move |_| me(session, |me| me.chain.replaced).unwrap_or_default());
-    let changing = Memo::new(move |_| me(session, |me| me.chain.changing).unwrap_or_default());
+    let replaced = memo(move || me(session, |me| me.chain.replaced).unwrap_or_default());
+    let changing = memo(move || me(session, |me| me.chain.changing).unwrap_or_default());
     let error = Signal::derive(move || me(session, |me| me.chain.error.clone()).flatten());
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();

@@ -4,14 +4,15 @@ use kez_client::event::UiEvent;
 use kez_client::view::AccountView;
 use leptos::prelude::*;
 
+use crate::reactive::memo;
 use crate::session::use_session;
 
 #[component]
 pub(super) fn Storage() -> impl IntoView {
     let session = use_session();
-    let persisted = Memo::new(move |_| session.storage.with(|storage| storage.persisted));
-    let used = Memo::new(move |_| session.storage.with(|storage| storage.used));
-    let unreadable = Memo::new(move |_| {
+    let persisted = memo(move || session.storage.with(|storage| storage.persisted));
+    let used = memo(move || session.storage.with(|storage| storage.used));
+    let unreadable = memo(move || {
         session.account.with(|account| match account {
             AccountView::Open(me) => me.unreadable,
             _ => 0,

@@ -1,0 +1,175 @@
+//! A map in the order of its keys: a sorted list.
+//!
+//! The tree of the standard library is compiled anew, several KiB each time, for every pair of types, which a browser has
+//! to load. A client's maps are small, or grow at their end, where a list is as good.
+
+/// A map in the order of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortedMap<K, V>(Vec<(K, V)>);
+
+impl<K, V> Default for SortedMap<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Ord, V> SortedMap<K, V> {
+    /// Puts a value under a key; gives the one that stood there.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.find(&key) {
+            Ok(at) => self.0.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
+            Err(at) => {
+                self.0.insert(at, (key, value));
+                None
+            }
+        }
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.find(key).ok().map(|at| self.0.remove(at).1)
+    }
+
+    /// The value under a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.0.get(self.find(key).ok()?).map(|(_, value)| value)
+    }
+
+    /// The value under a key, to be changed.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let at = self.find(key).ok()?;
+        self.0.get_mut(at).map(|(_, value)| value)
+    }
+
+    /// Whether something stands under a key.
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.find(key).is_ok()
+    }
+
+    /// The value under a key, after putting one there where there was none.
+    pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let at = self.find(&key).unwrap_or_else(|at| {
+            self.0.insert(at, (key, make()));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    /// The value under a key, after putting the default there where there was none.
+    pub fn get_or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        self.get_or_insert_with(key, V::default)
+    }
+
+    /// The entries from a key on, in order.
+    pub fn starting_at(&self, key: K) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        let (Ok(at) | Err(at)) = self.find(&key);
+        self.0.iter().skip(at).map(|(key, value)| (key, value))
+    }
+
+    /// The last entry before a key.
+    pub fn before(&self, key: &K) -> Option<(&K, &V)> {
+        let (Ok(at) | Err(at)) = self.find(key);
+        self.0.get(at.checked_sub(1)?).map(|(key, value)| (key, value))
+    }
+
+    fn find(&self, key: &K) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| other.cmp(key))
+    }
+}
+
+impl<K, V> SortedMap<K, V> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The entry with the greatest key.
+    pub fn last(&self) -> Option<(&K, &V)> {
+        self.0.last().map(|(key, value)| (key, value))
+    }
+
+    /// The entries in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// The entries in order, the values to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.0.iter_mut().map(|(key, value)| (&*key, value))
+    }
+
+    /// The keys in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    /// The values in the order of their keys.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// The values in the order of their keys, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// Keeps the entries of which `wanted` holds.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&K, &V) -> bool) {
+        self.0.retain(|(key, value)| wanted(key, value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SortedMap;
+
+    fn map(keys: &[u8]) -> SortedMap<u8, u16> {
+        let mut map = SortedMap::default();
+        for key in keys {
+            assert_eq!(map.insert(*key, u16::from(*key) * 10), None);
+        }
+        map
+    }
+
+    fn keys(map: &SortedMap<u8, u16>) -> Vec<u8> {
+        map.keys().copied().collect()
+    }
+
+    #[test]
+    fn keys_are_in_order_whatever_the_order_of_coming() {
+        let mut map = map(&[5, 1, 9, 3]);
+        assert_eq!(keys(&map), [1, 3, 5, 9]);
+        assert_eq!((map.insert(5, 7), map.get(&5), map.len()), (Some(50), Some(&7), 4));
+        assert_eq!((map.remove(&3), map.remove(&3), keys(&map)), (Some(30), None, vec![1, 5, 9]));
+        assert_eq!((map.get(&3), map.contains_key(&9)), (None, true));
+    }
+
+    #[test]
+    fn neighbours_of_a_key_that_is_there_or_not() {
+        let map = map(&[2, 4, 6]);
+        let from = |key| map.starting_at(key).map(|(key, _)| *key).collect::<Vec<_>>();
+        assert_eq!((from(0), from(4), from(5), from(7)), (vec![2, 4, 6], vec![4, 6], vec![6], vec![]));
+        let before = |key| map.before(&key).map(|(key, _)| *key);
+        assert_eq!((before(2), before(3), before(4), before(9)), (None, Some(2), Some(2), Some(6)));
+        assert_eq!(map.last(), Some((&6, &60)));
+    }
+
+    #[test]
+    fn what_is_not_there_is_made_once() {
+        let mut map = map(&[2]);
+        *map.get_or_default(1) += 1;
+        *map.get_or_default(1) += 1;
+        assert_eq!(*map.get_or_insert_with(2, || 0), 20);
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(&1, &2), (&2, &20)]);
+        map.retain(|key, _| *key == 2);
+        assert_eq!(keys(&map), [2]);
+    }
+}

@@ -1,0 +1,130 @@
+//! The one text of a JSON value (RFC 8785, section 3.2).
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use serde_json::{Map, Number, Value};
+
+use super::MAX_INTEGER;
+
+pub(super) fn value(value: &Value, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => write_number(number, out),
+        Value::String(text) => write_string(text, out),
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                separate(index, out);
+                self::value(item, out);
+            }
+            out.push(']');
+        }
+        Value::Object(fields) => object(fields, out),
+    }
+}
+
+/// Members in the order of the UTF-16 code units of their names (section 3.2.3).
+pub(super) fn object(fields: &Map<String, Value>, out: &mut String) {
+    // A heap sorts with a tenth of the code of the library's sort, which a browser has to load.
+    let members: BinaryHeap<Member<'_>> = fields.iter().map(|(name, value)| Member { name, value }).collect();
+    out.push('{');
+    for (index, Member { name, value: member }) in members.into_sorted_vec().into_iter().enumerate() {
+        separate(index, out);
+        write_string(name, out);
+        out.push(':');
+        value(member, out);
+    }
+    out.push('}');
+}
+
+/// A member of an object; its name alone says where it stands.
+struct Member<'a> {
+    name: &'a str,
+    value: &'a Value,
+}
+
+impl Ord for Member<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.name.encode_utf16().cmp(other.name.encode_utf16())
+    }
+}
+
+impl PartialOrd for Member<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Member<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Member<'_> {}
+
+fn separate(index: usize, out: &mut String) {
+    if index > 0 {
+        out.push(',');
+    }
+}
+
+/// Only what has to be escaped is, in its shortest form (section 3.2.2.2).
+fn write_string(text: &str, out: &mut String) {
+    out.push('"');
+    for char in text.chars() {
+        match char {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            '\0'..=' ' if char != ' ' => out.push_str(&format!("\\u{:04x}", u32::from(char))),
+            _ => out.push(char),
+        }
+    }
+    out.push('"');
+}
+
+/// Every number stands for an IEEE 754 double (section 3.2.2.3).
+fn write_number(number: &Number, out: &mut String) {
+    let exact = |integer: &i64| integer.unsigned_abs() <= MAX_INTEGER;
+    match (number.as_i64().filter(exact), number.as_f64()) {
+        (Some(integer), _) => out.push_str(&integer.to_string()),
+        (None, Some(double)) => write_double(double, out),
+        (None, None) => {}
+    }
+}
+
+/// A finite number as ECMAScript writes it (ECMA-262, `Number::toString`).
+fn write_double(number: f64, out: &mut String) {
+    // The fewest digits that read back as this number, and where the point stands: "1.25e-7".
+    let shortest = format!("{:e}", number.abs());
+    let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    let digits = mantissa.replace('.', "");
+    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    if number < 0.0 {
+        out.push('-');
+    }
+    match usize::try_from(point) {
+        Ok(point @ 1..=21) => match digits.split_at_checked(point) {
+            Some((whole, "")) => out.push_str(whole),
+            Some((whole, fraction)) => out.extend([whole, ".", fraction]),
+            None => out.extend([&digits, "0".repeat(point - digits.len()).as_str()]),
+        },
+        _ if (-5..=0).contains(&point) => {
+            out.extend(["0.", &"0".repeat(point.unsigned_abs() as usize), &digits]);
+        }
+        _ => {
+            let (first, rest) = digits.split_at(1);
+            let dot = if rest.is_empty() { "" } else { "." };
+            let sign = if point > 0 { "+" } else { "-" };
+            out.extend([first, dot, rest, "e", sign, &(point - 1).unsigned_abs().to_string()]);
+        }
+    }
+}
