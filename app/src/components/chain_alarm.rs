@@ -49,7 +49,7 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
             view! { <Alarm text on_dismiss=Callback::new(dismiss) button/> }.into_any()
         }
         Notice::PhraseWaits => view! {
-            <p class="banner" role="status">
+            <p class="banner banner-reminder" role="status">
                 "Your rotation phrase waits to be written down: it is what replaces your key if somebody gets hold of it. "
                 <a href="/settings">"Settings"</a>
             </p>
