@@ -207,6 +207,8 @@ pub enum ChainAlarm {
     UnknownKind,
     /// A link does not follow, is not authorised, or is not signed by whom it says.
     Broken,
+    /// Its owner has ended it for good.
+    Closed,
     /// One's own chain has a link that this browser did not make.
     NotMine,
 }

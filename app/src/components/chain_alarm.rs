@@ -101,6 +101,7 @@ const fn words(alarm: ChainAlarm) -> &'static str {
         ChainAlarm::Withheld => "is longer than the server shows you: a friend has seen more of it.",
         ChainAlarm::UnknownKind => "has an entry that this version of the app does not understand.",
         ChainAlarm::Broken => "does not hold together: an entry in it is forged or out of place.",
+        ChainAlarm::Closed => "was ended for good by its owner: nobody should write to this key any more.",
         ChainAlarm::NotMine => {
             "has an entry that this browser did not make. If that was not you, somebody has your recovery phrase: change \
              your key in the settings."

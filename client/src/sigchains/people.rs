@@ -50,7 +50,7 @@ impl Session {
                 if !links.is_empty() {
                     self.save_chain(contact, cx);
                 }
-                self.follow_chain(contact, cx);
+                self.follow_chain(contact, !links.is_empty(), cx);
                 if self.chains.people.get(&contact).is_some_and(|watched| watched.chain.primary() == pinned) {
                     self.remember_former_keys(contact, cx);
                 }
@@ -63,8 +63,9 @@ impl Session {
         }
     }
 
-    /// Takes over the key that the contact's chain has changed to, once its registration is known.
-    pub(crate) fn follow_chain(&mut self, id: ContactId, cx: &mut Context<'_>) {
+    /// Takes over the key that the contact's chain has changed to, once its registration is known. Only news makes this
+    /// ask for it: the chain changes before the registration does, and looking again comes by itself.
+    fn follow_chain(&mut self, id: ContactId, is_news: bool, cx: &mut Context<'_>) {
         let (Some(watched), Some(contact)) = (self.chains.people.get(&id), self.contacts.get(id)) else {
             return;
         };
@@ -73,10 +74,12 @@ impl Session {
         }
         match &contact.stored.new_key {
             Some(new) if new.key.primary() == watched.chain.primary() => self.take_over_key(id, cx),
-            _ => {
+            _ if is_news && watched.chain.is_closed() => self.alarm_about(id, ChainAlarm::Closed, cx),
+            _ if is_news => {
                 let handle = contact.stored.handle.clone();
                 self.ask_about(&handle, cx);
             }
+            _ => {}
         }
     }
 
@@ -154,7 +157,7 @@ impl Session {
         let proven =
             self.chains.people.get(&id).is_some_and(|watched| watched.chain.primary() == new.key.primary());
         if proven {
-            self.follow_chain(id, cx);
+            self.follow_chain(id, false, cx);
         } else {
             self.ask_about_chain(id, cx);
         }

@@ -1,5 +1,8 @@
 //! Key histories: begun with the account, told in every message, and watched against a server that lies.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use kez_client::effect::HttpRequest;
 use kez_client::event::{HttpResponse, UiEvent};
 use kez_client::view::ChainAlarm;
@@ -7,6 +10,7 @@ use kez_core::envelope::Envelope;
 use kez_core::identity::{Peer, Primary, SecretIdentity, Seed};
 use kez_core::message::Message;
 use kez_core::recovery_phrase;
+use kez_core::registration::HandleRegistration;
 use kez_core::sigchain::{Body, Chain, Hash, Link, SeenHead};
 use kez_core::time::Timestamp;
 use rstest::rstest;
@@ -173,6 +177,55 @@ fn a_long_chain_comes_in_pages() {
     let peer = Peer::new(&bob, alice).unwrap();
     let heads = Message::parse(&envelope.open(&bob, |_| Some(&peer)).unwrap().plaintext).unwrap().heads;
     assert_eq!(heads.get(&root).map(|seen| seen.length), Some(2));
+}
+
+#[test]
+fn a_friend_who_has_only_half_changed_the_key_is_not_asked_about_without_end() {
+    let mut world = alice_and_bob(18);
+    world.send("bob", "alice", "hello");
+    world.run(1_000);
+    let next = recovery_phrase::parse(&world.rotation_words("bob")).unwrap();
+    let next = SecretIdentity::from_seed(next);
+    let rotate = Body::RotatePrimary { primary: next.public(), next: Hash::of_json("{}") };
+    let link = chain_of(&mut world, "bob").draft(rotate, now(&world)).sign(&next).unwrap();
+    world.relay.sigchains.append(&link);
+    let asked = Rc::new(Cell::new(0));
+    let count = Rc::clone(&asked);
+    world.relay.script = Some(Box::new(move |_, answer| {
+        count.set(count.get() + 1);
+        answer
+    }));
+    world.run(2 * 60 * 60 * 1000);
+    world.look("alice", "bob");
+    world.run(60_000);
+    assert!(asked.get() < 20, "{} requests", asked.get());
+    assert!(!world.thread("alice").key_changed, "until the handle has another key, nothing has changed");
+    // And then it changes after all.
+    let (handle, server) = ("bob".parse().unwrap(), world.relay.server.clone());
+    let claim = HandleRegistration::sign(&next, &handle, &server, now(&world)).unwrap();
+    world.relay.force_registration(&claim.to_json().unwrap(), world.now);
+    world.ui("alice", UiEvent::ConversationStarted { to: "bob".into() });
+    world.run(1_000);
+    assert!(
+        world.texts("alice").ends_with(&["them: <KeyReplaced>".to_owned()]),
+        "{:?}",
+        world.texts("alice")
+    );
+}
+
+#[test]
+fn a_chain_that_was_ended_is_said() {
+    let mut world = alice_and_bob(19);
+    world.send("bob", "alice", "hello");
+    world.run(1_000);
+    let next = SecretIdentity::from_seed(recovery_phrase::parse(&world.rotation_words("bob")).unwrap());
+    let close = Body::Close { primary: next.public() };
+    let link = chain_of(&mut world, "bob").draft(close, now(&world)).sign(&next).unwrap();
+    world.relay.sigchains.append(&link);
+    world.run(2 * 60 * 60 * 1000);
+    world.look("alice", "bob");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Closed));
 }
 
 #[test]
