@@ -40,6 +40,7 @@ export default defineConfig({
   projects: [
     { name: 'pages', testDir: 'tests/pages' },
     { name: 'chromium', testDir: 'tests/app' },
+    { name: 'nats', testDir: 'tests/nats' },
     { name: 'leaks', testDir: 'tests/leaks', dependencies: ['chromium'] },
   ],
   webServer: {

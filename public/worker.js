@@ -12,3 +12,6 @@ self.onmessage = async ({ data: { glue, module, page } }) => {
   await init({ module_or_path: module });
   start_worker(page);
 };
+
+// Only where a server has NATS.
+self.loadNats = () => import("/nats.js");

@@ -1,4 +1,5 @@
-//! How the inbox is reached: by the live stream, and by polling while that is down. Both end in [`Session::receive`].
+//! How the inbox is reached: by hints from NATS where there are any (see `nats`), else by the live stream, and by polling
+//! while that is down. All end in [`Session::receive`].
 
 use kez_core::api::{CLOSE_UNAUTHORIZED, InboxPage, LiveFrame, LiveHello, MAX_PAGE_ITEMS, live_target};
 use kez_core::caller_auth::{self, CallerRequest};
@@ -14,6 +15,8 @@ use crate::session::Session;
 use crate::view::Connection;
 
 const POLL_INTERVAL: u64 = 5_000;
+/// How often the inbox is read while hints come: they may get lost.
+const HINTED_INTERVAL: u64 = 30_000;
 const FIRST_WAIT: u64 = 1_000;
 const LONGEST_WAIT: u64 = 30_000;
 /// A stream that has lived this long, in milliseconds, was a good one: the next attempt waits little.
@@ -33,10 +36,14 @@ pub(crate) struct Link {
     /// Nothing is asked for until the quarantine has room.
     paused: bool,
     refusals: u32,
+    /// A hint came while a page was on its way, which may be older than what it hints at.
+    look_again: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Live {
+    /// Not needed: hints come.
+    Resting,
     /// Down, to be opened at this time.
     Down(u64),
     Opening,
@@ -54,6 +61,7 @@ impl Default for Link {
             was_lost: false,
             paused: false,
             refusals: 0,
+            look_again: false,
         }
     }
 }
@@ -63,7 +71,7 @@ impl Link {
     pub(crate) fn wake(&self) -> Option<u64> {
         let reopen = match self.live {
             Live::Down(at) => Some(at),
-            Live::Opening | Live::Up(_) => None,
+            Live::Resting | Live::Opening | Live::Up(_) => None,
         };
         [reopen, self.poll_at].into_iter().flatten().min().filter(|_| !self.paused)
     }
@@ -76,8 +84,10 @@ impl Session {
             self.link.state = Connection::Offline;
             return;
         }
-        self.link.poll_at = Some(cx.now.saturating_add(around(POLL_INTERVAL, cx.rng)));
-        self.open_live(cx);
+        self.poll_later(cx);
+        if !self.nats.is_up() {
+            self.open_live(cx);
+        }
     }
 
     /// Time has passed.
@@ -100,7 +110,9 @@ impl Session {
             self.link.poll_at = None;
             self.lost(Connection::Offline);
             cx.push(Effect::CloseLive);
+            self.nats_network_changed(cx);
         } else {
+            self.nats_network_changed(cx);
             self.link.state = Connection::Connecting;
             self.link.backoff.reset();
             self.link.paused = false;
@@ -133,6 +145,7 @@ impl Session {
         self.reached(cx);
         match self.receive(&page.epoch, &page.items, cx) {
             Received::All { advanced: true } if !matches!(self.link.live, Live::Up(_)) => self.poll(cx),
+            Received::All { .. } if self.link.look_again => self.poll(cx),
             Received::All { .. } => {}
             Received::NewEpoch => self.read_again(cx),
             Received::Paused => self.pause(cx),
@@ -146,6 +159,26 @@ impl Session {
             self.connect(cx);
             self.poll(cx);
         }
+    }
+
+    /// Hints come from now on: nothing else is needed. What came before the first is looked for now.
+    pub(crate) fn hints_begin(&mut self, cx: &mut Context<'_>) {
+        self.link.live = Live::Resting;
+        cx.push(Effect::CloseLive);
+        self.look(cx);
+    }
+
+    /// No more hints come: the live stream is opened after a while, and the inbox is polled until it is up.
+    pub(crate) fn hints_end(&mut self, live_after: u64, cx: &mut Context<'_>) {
+        self.link.live = Live::Down(cx.now.saturating_add(live_after));
+        self.connection_due(cx);
+        self.look(cx);
+    }
+
+    /// Reads the inbox now, and once more if a page is on its way already.
+    pub(crate) fn look(&mut self, cx: &mut Context<'_>) {
+        self.link.look_again = cx.shared.requests.awaits(&Purpose::Page);
+        self.poll(cx);
     }
 
     fn frame(&mut self, frame: &LiveFrame, cx: &mut Context<'_>) {
@@ -170,7 +203,7 @@ impl Session {
     }
 
     fn closed(&mut self, code: u16, cx: &mut Context<'_>) {
-        if matches!(self.link.live, Live::Down(_)) {
+        if matches!(self.link.live, Live::Resting | Live::Down(_)) {
             return;
         }
         if code == CLOSE_UNAUTHORIZED {
@@ -191,6 +224,11 @@ impl Session {
 
     /// The live stream is down; it is opened again after a while that grows.
     fn down(&mut self, cx: &mut Context<'_>) {
+        if self.nats.is_up() {
+            self.link.live = Live::Resting;
+            self.link.poll_at = Some(cx.now.saturating_add(self.link.backoff.next(cx.rng)));
+            return;
+        }
         if matches!(self.link.live, Live::Up(since) if cx.now.saturating_sub(since) >= GOOD_LIFE) {
             self.link.backoff.reset();
         }
@@ -211,13 +249,15 @@ impl Session {
     fn read_again(&mut self, cx: &mut Context<'_>) {
         cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         self.reopen_later(cx);
-        self.poll_later(cx);
+        if !self.nats.is_up() {
+            self.poll_later(cx);
+        }
     }
 
     fn pause(&mut self, cx: &mut Context<'_>) {
         cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         cx.push(Effect::CloseLive);
-        self.link.live = Live::Down(cx.now);
+        self.link.live = if self.nats.is_up() { Live::Resting } else { Live::Down(cx.now) };
         self.link.paused = true;
     }
 
@@ -237,6 +277,7 @@ impl Session {
         if self.link.paused || cx.shared.requests.awaits(&Purpose::Page) {
             return;
         }
+        self.link.look_again = false;
         let since = self.sync.cursor;
         let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", self.handle);
         let auth = inbox_auth::header(&self.me, &self.handle, since, cx.timestamp());
@@ -246,7 +287,8 @@ impl Session {
 
     /// The next poll, unless the live stream is up.
     fn poll_later(&mut self, cx: &mut Context<'_>) {
-        let wait = around(POLL_INTERVAL, cx.rng);
+        let interval = if self.nats.is_up() { HINTED_INTERVAL } else { POLL_INTERVAL };
+        let wait = around(interval, cx.rng);
         let up = matches!(self.link.live, Live::Up(_));
         self.link.poll_at = (!up).then_some(cx.now.saturating_add(wait));
     }

@@ -3,6 +3,7 @@
 //! A [`Effect::Save`] is durable before the driver starts the effects behind it; when it fails, they are dropped and
 //! [`Event::SaveFailed`](crate::event::Event::SaveFailed) follows. HTTP requests run side by side.
 
+use crate::Signer;
 use crate::event::TabId;
 use crate::record::Record;
 use crate::secret::Secret;
@@ -53,6 +54,18 @@ pub enum Effect {
     },
     /// Close the live stream; no event follows.
     CloseLive,
+    /// Connect to NATS and listen on the subject; replaces a connection that is open. What comes of it is reported as
+    /// [`Event::Nats`](crate::event::Event::Nats).
+    OpenNats {
+        /// The WebSocket address of the broker.
+        url: String,
+        /// What to subscribe to.
+        subject: String,
+        /// Answers the broker's challenge.
+        signer: Signer,
+    },
+    /// Close the connection to NATS; no event follows.
+    CloseNats,
     /// Leave a note outside the database that this browser has an account, or take it away.
     Remember {
         /// The handle.
@@ -71,7 +84,7 @@ pub struct HttpRequest {
     pub target: String,
     /// The `X-KEZ-Auth` header, where there is one.
     pub auth: Option<String>,
-    /// The JSON body, for POST.
+    /// The JSON body, for POST and PUT.
     pub body: Option<String>,
 }
 
@@ -82,6 +95,8 @@ pub enum Method {
     Get,
     /// POST.
     Post,
+    /// PUT.
+    Put,
     /// DELETE.
     Delete,
 }
@@ -92,6 +107,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
         }
     }

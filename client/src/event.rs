@@ -28,6 +28,8 @@ pub enum Event {
     Http(RequestId, Result<HttpResponse, NetworkFault>),
     /// Something on the live stream.
     Live(LiveEvent),
+    /// Something at NATS.
+    Nats(NatsEvent),
     /// The browser says whether there is a network at all.
     Network {
         /// Whether it believes so.
@@ -119,6 +121,19 @@ pub enum LiveEvent {
         /// The WebSocket close code.
         code: u16,
     },
+}
+
+/// What happens at NATS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NatsEvent {
+    /// Connected and subscribed.
+    Up,
+    /// The inbox has something new.
+    Hint,
+    /// The connection has ended, or did not come about.
+    Closed,
+    /// The broker asked for a signature over something that no NATS server sends. Nothing was signed.
+    StrangeNonce,
 }
 
 /// What a person does, as the page reports it. Crosses from the page to the worker, and from tab to tab.

@@ -4,7 +4,7 @@
 //! driver performs and answers with [`event::Event`]s. What the screen shows is [`view::View`], derived and never stored.
 //!
 //! This file only says who gets which event. A message on its way out is in `compose`, then `outbox`; one on its way in
-//! in `connection`, then `inbox`; people are in `directory` and `contacts`; the ways to an account are `join`,
+//! in `connection` and `nats`, then `inbox`; people are in `directory` and `contacts`; the ways to an account are `join`,
 //! `registering` and `restore`; key histories are in `sigchains`.
 
 pub mod effect;
@@ -28,6 +28,8 @@ mod inbox;
 mod join;
 mod leaving;
 mod lookup;
+mod nats;
+mod nkey;
 mod onboarding;
 mod open;
 mod outbox;
@@ -42,6 +44,8 @@ mod sigchains;
 mod state;
 mod sync;
 mod tabs;
+
+pub use nkey::Signer;
 
 #[cfg(test)]
 mod chance;

@@ -32,6 +32,8 @@ pub enum Kind {
     Quarantine,
     /// What was verified of a sigchain: one's own, or a contact's.
     Chain,
+    /// This browser's key at NATS. One record.
+    Nkey,
 }
 
 impl Kind {
@@ -63,6 +65,7 @@ impl Kind {
             Self::Draft => "draft",
             Self::Quarantine => "quarantine",
             Self::Chain => "chain",
+            Self::Nkey => "nkey",
         }
     }
 }

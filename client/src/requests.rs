@@ -58,6 +58,13 @@ pub(crate) enum Purpose {
     Send(Key),
     /// A page of the inbox.
     Page,
+    /// Where the broker of the server is.
+    Broker,
+    /// The binding of this browser's nkey.
+    Binding {
+        /// Until when, in Unix seconds.
+        until: u64,
+    },
     /// Everything that the server stores, for the tab that asked.
     Export(TabId),
     /// The end of the account.

@@ -15,6 +15,7 @@ use crate::directory::Directory;
 use crate::effect::Effect;
 use crate::event::StorageFault;
 use crate::leaving::Leaving;
+use crate::nats::Nats;
 use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
 use crate::record::{Kind, Record};
@@ -50,6 +51,7 @@ pub(crate) struct Session {
     pub(crate) directory: Directory,
     pub(crate) link: Link,
     pub(crate) leaving: Leaving,
+    pub(crate) nats: Nats,
 }
 
 impl Session {
@@ -84,6 +86,7 @@ impl Session {
             directory: Directory::default(),
             link: Link::default(),
             leaving: Leaving::default(),
+            nats: Nats::default(),
         };
         // Messages need their contact's read mark, so contacts come first.
         for record in records.iter().filter(|record| record.kind == Kind::Contact) {
@@ -100,6 +103,7 @@ impl Session {
         cx.push(Effect::Remember { handle: Some(self.handle.to_string()) });
         cx.push(Effect::PersistStorage);
         self.connect(cx);
+        self.nats_due(cx);
         self.send_queued(cx);
         self.ask_about_senders(cx);
         for tab in cx.shared.tabs.ids() {
@@ -115,6 +119,7 @@ impl Session {
         if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
             self.tend_own_chain(cx);
         }
+        self.nats_due(cx);
     }
 
     /// When [`Session::tick`] has something to do.
@@ -122,7 +127,13 @@ impl Session {
         if offline {
             return None;
         }
-        let wakes = [self.outbox.wake(), self.next_question(), self.link.wake(), self.chains.own.wake()];
+        let wakes = [
+            self.outbox.wake(),
+            self.next_question(),
+            self.link.wake(),
+            self.nats.wake(),
+            self.chains.own.wake(),
+        ];
         wakes.into_iter().flatten().min()
     }
 
@@ -176,6 +187,7 @@ impl Session {
             Kind::Outbox => self.outbox.load(record)?,
             Kind::Draft => self.conversation_mut(record.id.parse()?).draft = record.read()?,
             Kind::Chain => self.chains.load(record)?,
+            Kind::Nkey => self.nats.nkey = Some(record.read()?),
             Kind::Quarantine => {
                 let hash = self.quarantine.load(record)?;
                 self.seen.insert(hash);

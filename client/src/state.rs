@@ -38,6 +38,11 @@ impl State {
                     session.live(&event, cx);
                 }
             }
+            Event::Nats(event) => {
+                if let Account::Open(session) = &mut self.account {
+                    session.nats(event, cx);
+                }
+            }
             Event::Network { online } => self.network(online, cx),
             Event::Storage { persisted, used } => {
                 cx.shared.storage.persisted = Some(persisted);
@@ -207,6 +212,7 @@ impl State {
         cx.push(Effect::DestroyVault);
         cx.push(Effect::Remember { handle: None });
         cx.push(Effect::CloseLive);
+        cx.push(Effect::CloseNats);
         self.config.ask(cx);
     }
 
@@ -256,6 +262,7 @@ impl State {
         cx.shared.halted = None;
         cx.push(Effect::LockVault);
         cx.push(Effect::CloseLive);
+        cx.push(Effect::CloseNats);
     }
 
     /// What is in memory is ahead of the storage now. Going on could acknowledge, or show as sent, what a reload would
@@ -264,6 +271,7 @@ impl State {
         cx.shared.halted = Some(fault);
         cx.shared.requests.forget(|_| true);
         cx.push(Effect::CloseLive);
+        cx.push(Effect::CloseNats);
         let fault = crate::requests::sentence(&fault.to_string());
         cx.warn(format!(
             "{fault} The last change was not saved. Make room if needed, then reload this page."

@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use base32ct::{Base32UpperUnpadded, Encoding};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
@@ -171,6 +172,11 @@ impl fmt::Debug for SecretNkey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretNkey({})", self.public())
     }
+}
+
+/// A signature as clients of NATS send it: base64url without padding.
+pub fn signature_text(signature: &[u8; 64]) -> String {
+    Base64UrlUnpadded::encode_string(signature)
 }
 
 /// Whether the text looks like what NATS servers draw: base64url of some bytes, too short to be anything that is signed

@@ -14,6 +14,7 @@ use rand_core::UnwrapErr;
 
 use crate::effects::http;
 use crate::effects::live::Live;
+use crate::effects::nats::Nats;
 use crate::effects::timer::Timer;
 use crate::effects::vault::Vault;
 use crate::follow::Follower;
@@ -33,6 +34,7 @@ pub(crate) struct Driver {
     inputs: Inputs,
     vault: Vault,
     live: Option<Live>,
+    nats: Option<Nats>,
     timer: Option<Timer>,
     /// The tabs that follow, with the number of the last event dealt with.
     followers: SortedMap<TabId, u64>,
@@ -53,6 +55,7 @@ impl Driver {
             inputs,
             vault,
             live: None,
+            nats: None,
             timer: None,
             followers: SortedMap::default(),
             shown: SortedMap::default(),
@@ -173,6 +176,10 @@ impl Driver {
             Effect::Http(id, request) => http::send(id, request, self.inputs.clone()),
             Effect::OpenLive { path, hello } => self.live = Live::open(&path, hello, &self.inputs),
             Effect::CloseLive => self.live = None,
+            Effect::OpenNats { url, subject, signer } => {
+                self.nats = Some(Nats::open(url, subject, signer, self.inputs.clone()));
+            }
+            Effect::CloseNats => self.nats = None,
             Effect::Remember { handle } => self.tab.page.tell(&ToPage::Remember { handle }),
             Effect::PersistStorage => self.tab.page.tell(&ToPage::PersistStorage),
         }

@@ -48,6 +48,11 @@ impl Project {
         self.root.join("end2end")
     }
 
+    /// The browser's script for NATS, with its packages from npm.
+    pub(crate) fn nats_script(&self) -> PathBuf {
+        self.root.join("frontend").join("nats")
+    }
+
     /// What `--web-dir` takes: everything that is served as a file.
     pub(crate) fn site(&self) -> PathBuf {
         self.target.join("site")

@@ -143,6 +143,7 @@ impl Session {
         self.forget_all_sealed(cx);
         cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         cx.push(Effect::CloseLive);
+        self.nats_key_changed(cx);
         self.link = Link::default();
         self.connect(cx);
         self.send_queued(cx);

@@ -4,6 +4,7 @@
 mod joining;
 mod leaving;
 mod malice;
+mod nats;
 mod outbox;
 mod reading;
 mod restore;

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod live;
+pub(crate) mod nats;
 pub(crate) mod store;
 pub(crate) mod timer;
 pub(crate) mod vault;

@@ -19,10 +19,15 @@ pub(crate) fn pages(project: &Project) -> Result<(), Failure> {
 /// project `leaks` depends on the project `chromium`).
 ///
 /// # Errors
-/// When a test fails, or Chromium is missing and cannot be installed.
+/// When a test fails, or Chromium or NATS is missing and cannot be installed.
 pub(crate) fn app(project: &Project) -> Result<(), Failure> {
     let chromium = tools::chromium()?;
-    playwright(project, "leaks")?.env("CHROMIUM", chromium).run()
+    let nats_server = tools::nats_server(project)?;
+    playwright(project, "leaks")?
+        .args(["--project", "nats"])
+        .env("CHROMIUM", chromium)
+        .env("NATS_SERVER", nats_server)
+        .run()
 }
 
 /// Playwright starts the release server itself, on a fresh database.

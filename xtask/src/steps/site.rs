@@ -26,6 +26,9 @@ const WASM_OPT: [&str; 6] = [
     "--enable-reference-types",
 ];
 
+/// The one script that the first visit does not load.
+pub(crate) const NATS_SCRIPT: &str = "nats.js";
+
 /// Builds the whole site, its slow part only when something changed.
 ///
 /// # Errors
@@ -36,6 +39,7 @@ pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
     module(project)?;
     style(project)?;
     public(project)?;
+    nats(project)?;
     sizes::measure(project)
 }
 
@@ -90,6 +94,20 @@ fn style(project: &Project) -> Result<(), Failure> {
     let from = project.root().join("style/main.css");
     let to = project.site().join("pkg").join(format!("{OUTPUT_NAME}.css"));
     copy(&from, &to)
+}
+
+/// The script that a browser loads where a server has NATS, in one file with the library behind it. After `public`,
+/// which clears the place.
+fn nats(project: &Project) -> Result<(), Failure> {
+    let (folder, to) = (project.nats_script(), project.site().join(NATS_SCRIPT));
+    tools::npm_packages_in(&folder)?;
+    Command::new("node")
+        .current_dir(&folder)
+        .args(["node_modules/esbuild/bin/esbuild", "nats.js", "--log-level=warning"])
+        .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--legal-comments=none"])
+        .arg(format!("--outfile={}", to.display()))
+        .run()?;
+    precompress(&to)
 }
 
 /// Copies `public/` to the site's root, after removing what an earlier `public/` left there.

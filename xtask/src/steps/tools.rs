@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::Run;
@@ -34,7 +34,14 @@ pub(crate) fn wasm_target(project: &Project) -> Result<(), Failure> {
 /// # Errors
 /// When there is no npm, or it cannot fetch a package.
 pub(crate) fn npm_packages(project: &Project) -> Result<(), Failure> {
-    let folder = project.end2end();
+    npm_packages_in(&project.end2end())
+}
+
+/// Installs the packages of a folder's `package-lock.json` unless they are installed.
+///
+/// # Errors
+/// When there is no npm, or it cannot fetch a package.
+pub(crate) fn npm_packages_in(folder: &Path) -> Result<(), Failure> {
     let lock_file = folder.join("package-lock.json");
     let lock = fs::read(&lock_file).map_err(Failure::file(&lock_file))?;
     let installed = folder.join("node_modules").join(".installed-lock.json");
@@ -42,7 +49,7 @@ pub(crate) fn npm_packages(project: &Project) -> Result<(), Failure> {
         return Ok(());
     }
     Command::new("npm")
-        .current_dir(&folder)
+        .current_dir(folder)
         .args(["ci", "--no-audit", "--no-fund"])
         .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
         .run()?;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kez_client::Client;
 use kez_client::effect::{Effect, HttpRequest, RequestId};
 use kez_client::event::{Event, Startup, StorageFault, TabId, VaultEvent};
 use kez_client::record::{Kind, Record};
+use kez_client::{Client, Signer};
 
 /// What the driver hands on to the network.
 pub(crate) enum Out {
@@ -15,6 +15,12 @@ pub(crate) enum Out {
         hello: String,
     },
     CloseLive,
+    OpenNats {
+        url: String,
+        subject: String,
+        signer: Signer,
+    },
+    CloseNats,
     /// The storage answers at once.
     Event(Event),
 }
@@ -36,6 +42,8 @@ pub(crate) struct Browser {
     pub(crate) life: u64,
     /// Grows when the live stream is opened or closed.
     pub(crate) stream: u64,
+    /// Grows when NATS is opened or closed.
+    pub(crate) nats: u64,
     pub(crate) tabs: BTreeMap<TabId, Event>,
 }
 
@@ -51,6 +59,7 @@ impl Browser {
             full: None,
             life: 0,
             stream: 0,
+            nats: 0,
             tabs: BTreeMap::new(),
         }
     }
@@ -99,6 +108,10 @@ impl Browser {
                 Effect::Http(id, request) => out.push(Out::Http(id, request)),
                 Effect::OpenLive { path, hello } => out.push(Out::OpenLive { path, hello }),
                 Effect::CloseLive => out.push(Out::CloseLive),
+                Effect::OpenNats { url, subject, signer } => {
+                    out.push(Out::OpenNats { url, subject, signer });
+                }
+                Effect::CloseNats => out.push(Out::CloseNats),
                 Effect::Remember { handle } => self.remembered = handle,
                 Effect::LockVault => {}
                 Effect::DestroyVault => {

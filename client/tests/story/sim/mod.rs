@@ -1,6 +1,7 @@
 //! A world in memory: browsers with their storage, a relay, a network with weather, and one clock. No time passes but
 //! what [`World::run`] lets pass, and all chance comes from one number.
 
+mod broker;
 mod browser;
 mod relay;
 mod sigchains;

@@ -12,6 +12,7 @@ use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::PublicIdentity;
 use kez_core::inbox_auth;
+use kez_core::nats_binding::{self, NatsBinding};
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::registration::HandleRegistration;
 use kez_core::signed::Signed;
@@ -33,6 +34,14 @@ pub(crate) struct Relay {
     pub(crate) sigchains: Sigchains,
     /// Handles whose key was changed: their streams end.
     pub(crate) changed: Vec<Handle>,
+    /// What it tells clients of NATS.
+    pub(crate) nats_ws_url: Option<String>,
+    /// Nkeys with the handle that each is bound to, and until when.
+    pub(crate) bound: BTreeMap<String, (Handle, u64)>,
+    /// Nkeys that were removed.
+    pub(crate) removed: Vec<String>,
+    /// How many pages were asked for.
+    pub(crate) pages: u64,
     accounts: BTreeMap<Handle, Registered>,
     inboxes: BTreeMap<Handle, Vec<InboxItem>>,
     seq: u64,
@@ -54,6 +63,10 @@ impl Relay {
             posted: Vec::new(),
             sigchains: Sigchains::default(),
             changed: Vec::new(),
+            nats_ws_url: None,
+            bound: BTreeMap::new(),
+            removed: Vec::new(),
+            pages: 0,
             accounts: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             seq: 0,
@@ -69,6 +82,10 @@ impl Relay {
             (_, _, target) if target.starts_with(sigchains::BASE) => self.sigchains.answer(request),
             (Method::Get, _, "/v1/export") => self.export(request, now),
             (Method::Delete, _, target) => self.delete_signed(target, request, now),
+            (Method::Put, Some(body), target) => {
+                let auth = request.auth.as_deref();
+                self.bind(target, body, auth, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
+            }
             (Method::Get, _, target) => self.get(target, request.auth.as_deref(), now),
             _ => problem(ProblemCode::NotFound),
         };
@@ -168,10 +185,33 @@ impl Relay {
             limits: Limits::PROTOCOL,
             registration: RegistrationMode::Open,
             live_url: None,
-            nats_ws_url: None,
+            nats_ws_url: self.nats_ws_url.clone(),
             sigchains_url: Some(sigchains::BASE.into()),
         };
         json(200, &config)
+    }
+
+    /// `PUT /v1/u/{handle}/nats-keys`.
+    fn bind(&mut self, target: &str, body: &str, auth: Option<&str>, now: Timestamp) -> Option<HttpResponse> {
+        let auth = CallerAuth::parse(auth?).ok()?;
+        let (handle, key) = (auth.handle().clone(), self.accounts.get(auth.handle())?.key);
+        let request = CallerRequest { server: &self.server, method: "PUT", target, body: body.as_bytes() };
+        auth.verify(&request, &key, now).ok()?;
+        assert_eq!(target, nats_binding::target(&handle));
+        let binding = Signed::<NatsBinding>::parse(body.as_bytes()).unwrap().verify().unwrap();
+        binding.check(&self.server, key.primary(), now).unwrap();
+        let nkey = binding.nkey().to_string();
+        if self.removed.contains(&nkey) {
+            return Some(problem(ProblemCode::NkeyRemoved));
+        }
+        self.bound.insert(nkey, (handle, binding.expires_at().unix()));
+        Some(HttpResponse { status: 204, retry_after: None, body: Vec::new() })
+    }
+
+    /// The last number in an inbox, and the key that it belongs to.
+    pub(crate) fn end_of(&self, handle: &Handle) -> (u64, String) {
+        let last = self.inboxes.get(handle).and_then(|inbox| inbox.last());
+        (last.map_or(0, |item| item.seq), self.accounts[handle].key.primary().hex())
     }
 
     fn register(&mut self, body: &str, now: Timestamp) -> HttpResponse {
@@ -220,7 +260,7 @@ impl Relay {
         json(201, &MessageStored { seq, created_at: now })
     }
 
-    fn get(&self, target: &str, auth: Option<&str>, now: Timestamp) -> HttpResponse {
+    fn get(&mut self, target: &str, auth: Option<&str>, now: Timestamp) -> HttpResponse {
         if let Some(handle) = target.strip_prefix("/v1/u/") {
             return self
                 .lookup(handle)
@@ -234,6 +274,7 @@ impl Relay {
             let found = found.and_then(|(handle, _)| self.lookup(handle.as_str()));
             return found.map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
         }
+        self.pages += 1;
         self.page(target, auth, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
     }
 

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use kez_client::Client;
 use kez_client::effect::{HttpRequest, RequestId};
-use kez_client::event::{Event, HttpResponse, LiveEvent, NetworkFault, TabId, UiEvent};
+use kez_client::event::{Event, HttpResponse, LiveEvent, NatsEvent, NetworkFault, TabId, UiEvent};
 use kez_client::secret::Secret;
 use kez_client::view::{
     AccountView, ChainView, DeliveryState, JoinStep, MessageBody, MessageRow, ThreadView, View,
 };
+use kez_client::{Client, Signer};
 use kez_core::handle::Handle;
 use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
 use rand_core::Rng;
 
+use super::broker::Broker;
 use super::browser::{Browser, Out};
 use super::chance::Chance;
 use super::relay::Relay;
@@ -57,6 +58,18 @@ enum Happening {
         path: String,
         hello: String,
     },
+    /// Reaches a browser, if it still has the same connection to NATS.
+    Nats {
+        who: &'static str,
+        connection: u64,
+        event: NatsEvent,
+    },
+    OpenNats {
+        who: &'static str,
+        connection: u64,
+        subject: String,
+        signer: Signer,
+    },
 }
 
 struct Stream {
@@ -74,6 +87,7 @@ pub(crate) struct World {
     pub(crate) rng: Chance,
     browsers: BTreeMap<&'static str, Browser>,
     streams: BTreeMap<&'static str, Stream>,
+    pub(crate) broker: Broker,
     queue: BTreeMap<(u64, u64), Happening>,
     count: u64,
 }
@@ -87,6 +101,7 @@ impl World {
             rng: Chance::new(chance),
             browsers: BTreeMap::new(),
             streams: BTreeMap::new(),
+            broker: Broker::new(),
             queue: BTreeMap::new(),
             count: 0,
         }
@@ -103,9 +118,11 @@ impl World {
         let browser = self.browser(who);
         browser.life += 1;
         browser.stream += 1;
+        browser.nats += 1;
         browser.dies_after = None;
         browser.client = Client::new();
         self.streams.remove(who);
+        self.broker.leave(who);
         self.start(who);
         let tabs: Vec<(TabId, Event)> = self.browser(who).tabs.clone().into_iter().collect();
         for (_, event) in tabs {
@@ -310,6 +327,19 @@ impl World {
                 let delay = self.delay();
                 self.after(delay, Happening::OpenLive { who, stream, path, hello });
             }
+            Out::OpenNats { url, subject, signer } => {
+                assert_eq!(Some(url), self.relay.nats_ws_url);
+                let browser = self.browser(who);
+                browser.nats += 1;
+                let connection = browser.nats;
+                self.broker.leave(who);
+                let delay = self.delay();
+                self.after(delay, Happening::OpenNats { who, connection, subject, signer });
+            }
+            Out::CloseNats => {
+                self.browser(who).nats += 1;
+                self.broker.leave(who);
+            }
             Out::CloseLive => {
                 self.browser(who).stream += 1;
                 self.streams.remove(who);
@@ -347,6 +377,18 @@ impl World {
                     if self.happens(self.weather.answer_lost) { Err(NetworkFault) } else { Ok(answer) }
                 };
                 self.answer(who, life, id, answer);
+            }
+            Happening::Nats { who, connection, event } => {
+                if self.browser(who).nats == connection {
+                    self.event(who, Event::Nats(event));
+                }
+            }
+            Happening::OpenNats { who, connection, subject, signer } => {
+                if self.browser(who).nats == connection {
+                    let event =
+                        self.broker.open(&self.relay, who, connection, &subject, &signer, self.now / 1000);
+                    self.nats_event(who, connection, event);
+                }
             }
             Happening::OpenLive { who, stream, path, hello } => self.open_live(who, stream, &path, &hello),
         }
@@ -387,6 +429,24 @@ impl World {
         }
     }
 
+    /// The broker goes down or comes up; its connections end.
+    pub(crate) fn broker_up(&mut self, up: bool) {
+        self.broker.up = up;
+        for (who, connection) in self.broker.drop_all() {
+            self.nats_event(who, connection, NatsEvent::Closed);
+        }
+    }
+
+    /// Who has a live stream.
+    pub(crate) fn has_stream(&self, who: &'static str) -> bool {
+        self.streams.contains_key(who)
+    }
+
+    fn nats_event(&mut self, who: &'static str, connection: u64, event: NatsEvent) {
+        let delay = self.delay();
+        self.after(delay, Happening::Nats { who, connection, event });
+    }
+
     pub(crate) fn push_to_streams(&mut self) {
         for handle in std::mem::take(&mut self.relay.changed) {
             let ended = self.streams.extract_if(.., |_, stream| stream.handle == handle).collect::<Vec<_>>();
@@ -394,6 +454,9 @@ impl World {
                 let event = LiveEvent::Closed { code: 4401 };
                 self.after(0, Happening::Live { who, stream: stream.number, event });
             }
+        }
+        for (who, connection) in self.broker.hints(&self.relay) {
+            self.nats_event(who, connection, NatsEvent::Hint);
         }
         let all: Vec<&'static str> = self.streams.keys().copied().collect();
         for who in all {

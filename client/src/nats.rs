@@ -1,0 +1,227 @@
+//! Hints from NATS, where the server has it: while they come, the live stream is closed, and the inbox is read when one
+//! comes and every 30 s whatever comes. Until they come, and when they stop, the live stream and polling do the work.
+
+use kez_core::api::ServerConfig;
+use kez_core::caller_auth::{self, CallerRequest};
+use kez_core::nats_binding::{self, NatsBinding, subscription};
+use kez_core::problem::ProblemCode;
+use kez_core::time::Timestamp;
+
+use crate::backoff::Backoff;
+use crate::context::Context;
+use crate::effect::{Effect, HttpRequest, Method};
+use crate::event::NatsEvent;
+use crate::nkey::{LIFETIME, Signer, StoredNkey};
+use crate::record::Kind;
+use crate::requests::{Answer, Purpose, may_succeed_later, problem, retry_after};
+use crate::session::Session;
+
+const FIRST_WAIT: u64 = 1_000;
+const LONGEST_WAIT: u64 = 60_000;
+/// How long, in milliseconds, nothing is asked of a server that has refused, or has no NATS.
+const REST: u64 = 60 * 60 * 1_000;
+/// After how many failures in a row the nkey is bound again.
+const DOUBT_AFTER: u32 = 3;
+/// A connection that has lived this long, in milliseconds, was a good one.
+const GOOD_LIFE: u64 = 5_000;
+/// How long, in milliseconds, the live stream waits for a good connection to come back: brokers end each one after 15
+/// minutes.
+const BACK_SOON: u64 = 3_000;
+
+/// The way to NATS.
+pub(crate) struct Nats {
+    stage: Stage,
+    /// Where the broker is, once the server has said so.
+    url: Option<String>,
+    pub(crate) nkey: Option<StoredNkey>,
+    backoff: Backoff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is under way; the next step is due at this time.
+    Idle(u64),
+    /// An answer of the server is awaited: its description, or to a binding.
+    Asking,
+    Connecting,
+    /// Hints come since this time.
+    Up(u64),
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self { stage: Stage::Idle(0), url: None, nkey: None, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT) }
+    }
+}
+
+impl Nats {
+    /// Whether hints come.
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.stage, Stage::Up(_))
+    }
+
+    /// When the next step is due.
+    pub(crate) const fn wake(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Idle(at) => Some(at),
+            _ => None,
+        }
+    }
+}
+
+impl Session {
+    /// Time has passed: takes the next step towards hints, if it is due.
+    pub(crate) fn nats_due(&mut self, cx: &mut Context<'_>) {
+        if cx.shared.offline || !matches!(self.nats.stage, Stage::Idle(at) if at <= cx.now) {
+            return;
+        }
+        let Some(url) = self.nats.url.clone() else {
+            self.nats.stage = Stage::Asking;
+            return cx.get("/v1/config".to_owned(), Purpose::Broker);
+        };
+        let nkey = self.own_nkey(cx);
+        let Ok(signer) = nkey.signer() else { return self.nats_rests(cx) };
+        if nkey.is_bound(cx.now / 1000) {
+            self.nats.stage = Stage::Connecting;
+            cx.push(Effect::OpenNats { url, subject: subscription(&self.me.public().primary()), signer });
+        } else {
+            self.bind(&signer, cx);
+        }
+    }
+
+    /// The browser says whether there is a network.
+    pub(crate) fn nats_network_changed(&mut self, cx: &mut Context<'_>) {
+        self.nats.stage = Stage::Idle(cx.now);
+        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Broker | Purpose::Binding { .. }));
+        if cx.shared.offline {
+            cx.push(Effect::CloseNats);
+        } else {
+            self.nats.backoff.reset();
+            self.nats_due(cx);
+        }
+    }
+
+    /// Another key holds the account from now on, with another inbox to hear of, and what the former bound is void.
+    pub(crate) fn nats_key_changed(&mut self, cx: &mut Context<'_>) {
+        if let Some(nkey) = &mut self.nats.nkey {
+            nkey.bound_until = 0;
+            cx.save(nkey.record());
+        }
+        cx.push(Effect::CloseNats);
+        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Binding { .. }));
+        self.nats.stage = Stage::Idle(cx.now);
+    }
+
+    /// Something happened at NATS.
+    pub(crate) fn nats(&mut self, event: NatsEvent, cx: &mut Context<'_>) {
+        match (event, self.nats.stage) {
+            (NatsEvent::Up, Stage::Connecting) => {
+                self.nats.stage = Stage::Up(cx.now);
+                self.hints_begin(cx);
+            }
+            (NatsEvent::Hint, Stage::Up(_)) => self.look(cx),
+            (NatsEvent::Closed, Stage::Connecting) => {
+                // Perhaps the server does not know the binding any more.
+                if let Some(nkey) = &mut self.nats.nkey
+                    && self.nats.backoff.attempts() == DOUBT_AFTER
+                {
+                    nkey.bound_until = 0;
+                }
+                self.nats_later(None, cx);
+            }
+            (NatsEvent::Closed, Stage::Up(since)) => {
+                let good = cx.now.saturating_sub(since) >= GOOD_LIFE;
+                if good {
+                    self.nats.backoff.reset();
+                }
+                self.nats_later(None, cx);
+                self.hints_end(if good { BACK_SOON } else { 0 }, cx);
+            }
+            (NatsEvent::StrangeNonce, Stage::Connecting) => {
+                cx.push(Effect::CloseNats);
+                self.nats_rests(cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// The server has described itself, or not.
+    pub(crate) fn broker_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        let config: Option<ServerConfig> = match answer {
+            Ok(response) if response.status == 200 => serde_json::from_slice(&response.body).ok(),
+            _ => None,
+        };
+        match config {
+            None => self.nats_later(retry_after(answer), cx),
+            Some(ServerConfig { nats_ws_url: None, .. }) => self.nats_rests(cx),
+            Some(ServerConfig { nats_ws_url: url, .. }) => {
+                self.nats.url = url;
+                self.nats_now(cx);
+            }
+        }
+    }
+
+    /// The server has accepted a binding, or not.
+    pub(crate) fn binding_answered(&mut self, until: u64, answer: &Answer, cx: &mut Context<'_>) {
+        match answer {
+            Ok(response) if response.status == 204 => {
+                if let Some(nkey) = &mut self.nats.nkey {
+                    nkey.bound_until = until;
+                    cx.save(nkey.record());
+                }
+                self.nats_now(cx);
+            }
+            Ok(response)
+                if problem(response).is_some_and(|problem| {
+                    matches!(problem.code, ProblemCode::NkeyRemoved | ProblemCode::NkeyTaken)
+                }) =>
+            {
+                // This key will never do; the next attempt makes another.
+                self.nats.nkey = None;
+                cx.delete(Kind::Nkey, "nkey");
+                self.nats_later(None, cx);
+            }
+            answer if may_succeed_later(answer) => self.nats_later(retry_after(answer), cx),
+            _ => self.nats_rests(cx),
+        }
+    }
+
+    fn own_nkey(&mut self, cx: &mut Context<'_>) -> StoredNkey {
+        let made = self.nats.nkey.get_or_insert_with(|| {
+            let nkey = StoredNkey::random(cx.rng);
+            cx.save(nkey.record());
+            nkey
+        });
+        made.clone()
+    }
+
+    fn bind(&mut self, signer: &Signer, cx: &mut Context<'_>) {
+        let (now, until) = (cx.timestamp(), cx.now / 1000 + LIFETIME);
+        let expires_at = Timestamp::from_unix(until);
+        let signed = NatsBinding::sign(&self.me, signer.public(), &self.server, now, expires_at);
+        let Ok(body) = signed.and_then(|signed| signed.to_json()) else { return self.nats_rests(cx) };
+        let target = nats_binding::target(&self.handle);
+        let request =
+            CallerRequest { server: &self.server, method: "PUT", target: &target, body: body.as_bytes() };
+        let auth = caller_auth::header(&self.me, &self.handle, &request, now, &mut &mut *cx.rng);
+        self.nats.stage = Stage::Asking;
+        let request = HttpRequest { method: Method::Put, target, auth: Some(auth), body: Some(body) };
+        cx.request(request, Purpose::Binding { until });
+    }
+
+    fn nats_now(&mut self, cx: &mut Context<'_>) {
+        self.nats.stage = Stage::Idle(cx.now);
+        self.nats_due(cx);
+    }
+
+    fn nats_later(&mut self, retry_after: Option<u64>, cx: &mut Context<'_>) {
+        let wait = self.nats.backoff.next_after(retry_after, cx.rng);
+        self.nats.stage = Stage::Idle(cx.now.saturating_add(wait));
+    }
+
+    /// The server has no NATS, or will not have this client there. It may be another server in an hour.
+    fn nats_rests(&mut self, cx: &Context<'_>) {
+        self.nats.url = None;
+        self.nats.stage = Stage::Idle(cx.now.saturating_add(REST));
+    }
+}

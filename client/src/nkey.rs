@@ -1,0 +1,65 @@
+//! This browser's key at NATS: made here, bound to the account by a signed statement, renewed in time.
+
+use std::sync::Arc;
+
+use kez_core::nkey::{Role, SecretNkey, signature_text};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use crate::event::StorageFault;
+use crate::record::{Kind, Record};
+use crate::secret::Secret;
+
+/// For how long an nkey is bound, in seconds: long enough for somebody who looks in once a month.
+pub(crate) const LIFETIME: u64 = 45 * 24 * 60 * 60;
+/// A binding is renewed when no more than this is left of it, in seconds.
+const RENEW_BEFORE: u64 = 15 * 24 * 60 * 60;
+
+/// The record of kind [`Kind::Nkey`].
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct StoredNkey {
+    seed: Secret,
+    /// Unix seconds; 0 before the server has accepted a binding.
+    pub(crate) bound_until: u64,
+}
+
+/// Answers the challenges of a broker, and signs nothing else.
+#[derive(Clone, Debug)]
+pub struct Signer(Arc<SecretNkey>);
+
+impl StoredNkey {
+    pub(crate) fn random(mut rng: &mut dyn CryptoRng) -> Self {
+        let nkey = SecretNkey::random(Role::User, &mut rng);
+        Self { seed: Secret::new(nkey.seed_text().as_str()), bound_until: 0 }
+    }
+
+    pub(crate) fn signer(&self) -> Result<Signer, StorageFault> {
+        let nkey = SecretNkey::from_seed_text(self.seed.expose()).map_err(|_| StorageFault::Damaged)?;
+        Ok(Signer(Arc::new(nkey)))
+    }
+
+    /// Whether the server lets it in for long enough.
+    pub(crate) const fn is_bound(&self, now: u64) -> bool {
+        self.bound_until > now.saturating_add(RENEW_BEFORE)
+    }
+
+    pub(crate) fn record(&self) -> Record {
+        Record::put(Kind::Nkey, "nkey", self)
+    }
+}
+
+impl Signer {
+    /// The public nkey, `U...`.
+    pub fn nkey(&self) -> String {
+        self.0.public().to_string()
+    }
+
+    pub(crate) fn public(&self) -> kez_core::nkey::PublicNkey {
+        self.0.public()
+    }
+
+    /// The signature over a broker's nonce as NATS spells it; none for a text that no NATS server sends.
+    pub fn answer(&self, nonce: &str) -> Option<String> {
+        self.0.sign_nonce(nonce).ok().map(|signature| signature_text(&signature))
+    }
+}

@@ -1,0 +1,176 @@
+//! Hints from NATS: taken where the server has it, done without where not, and never a reason to lose anything.
+
+use kez_client::view::Connection;
+
+use crate::sim::World;
+use crate::two_people::alice_and_bob;
+
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// Alice and Bob on a server that has NATS.
+fn with_nats(chance: u64) -> World {
+    let mut world = World::new(chance);
+    world.relay.nats_ws_url = Some("wss://kez.lat:8443".to_owned());
+    world.join("alice", "");
+    world.join("bob", "");
+    world.look("alice", "bob");
+    world.look("bob", "alice");
+    world.run(2_000);
+    world
+}
+
+fn hears(world: &mut World, text: &str, within: u64) {
+    world.send("alice", "bob", text);
+    world.run(within);
+    assert_eq!(world.texts("bob").last().map(String::as_str), Some(format!("them: {text}").as_str()));
+}
+
+#[test]
+fn hints_take_the_place_of_the_live_stream() {
+    let mut world = with_nats(1);
+    assert!(world.broker.has("alice") && world.broker.has("bob"));
+    assert!(!world.has_stream("bob"));
+    assert_eq!(world.view("bob").connection, Connection::Online);
+    hears(&mut world, "by a hint", 500);
+
+    // The inbox is read now and then all the same: 24 to 36 s apart.
+    let before = world.relay.pages;
+    world.run(10 * MINUTE);
+    let reads = world.relay.pages - before;
+    assert!((2 * 16..=2 * 26).contains(&reads), "{reads}");
+    assert!(world.broker.has("bob") && !world.has_stream("bob"));
+}
+
+#[test]
+fn a_hint_that_is_lost_costs_half_a_minute() {
+    let mut world = with_nats(2);
+    world.broker.mute = true;
+    hears(&mut world, "without a hint", 37_000);
+}
+
+#[test]
+fn a_burst_of_hints_brings_every_message() {
+    let mut world = with_nats(3);
+    world.weather.delay = 200;
+    for n in 0..30 {
+        world.send("alice", "bob", &format!("{n}"));
+        world.run(100);
+    }
+    world.run(16_000);
+    let all: Vec<_> = (0..30).map(|n| format!("them: {n}")).collect();
+    assert_eq!(world.texts("bob"), all);
+}
+
+#[test]
+fn without_the_broker_the_stream_does_it_and_then_polling_and_back_up() {
+    let mut world = with_nats(4);
+    world.run(10_000);
+    world.broker_up(false);
+    world.run(5_000);
+    assert!(world.has_stream("bob"), "the live stream took over");
+    hears(&mut world, "by the stream", 500);
+
+    world.relay_up(false);
+    world.run(10_000);
+    assert_eq!(world.view("bob").connection, Connection::Offline);
+    world.relay_up(true);
+    world.run(40_000);
+    hears(&mut world, "after the outage", 500);
+
+    world.broker_up(true);
+    world.run(2 * MINUTE);
+    assert!(world.broker.has("bob") && !world.has_stream("bob"), "back up by itself");
+    hears(&mut world, "by a hint again", 500);
+}
+
+#[test]
+fn a_connection_that_the_broker_ends_in_time_comes_back_without_a_stream() {
+    let mut world = with_nats(5);
+    world.run(15 * MINUTE);
+    world.broker_up(false);
+    world.broker_up(true);
+    for _ in 0..30 {
+        world.run(100);
+        assert!(!world.has_stream("bob"));
+    }
+    assert!(world.broker.has("bob"));
+    hears(&mut world, "still here", 500);
+}
+
+#[test]
+fn a_broker_that_asks_for_another_signature_gets_none_and_is_left_alone() {
+    for hostile in ["GET\n/v1/inbox/bob\nsince=0\n1795374000", r#"{"type":"kez.chat.message"}"#, "", "short"]
+    {
+        let mut world = alice_and_bob(6);
+        world.relay.nats_ws_url = Some("wss://kez.lat:8443".to_owned());
+        world.broker.nonce = hostile.to_owned();
+        world.reload("bob");
+        world.run(10 * MINUTE);
+        assert_eq!(world.broker.attempts, 1, "{hostile:?}");
+        assert!(world.has_stream("bob"));
+        hears(&mut world, "by the stream", 500);
+    }
+}
+
+#[test]
+fn one_nkey_serves_a_browser_for_long_and_is_renewed() {
+    let mut world = with_nats(7);
+    let bound = world.relay.bound.clone();
+    assert_eq!(bound.len(), 2, "one each");
+    world.reload("bob");
+    world.run(10_000);
+    assert!(world.broker.has("bob"));
+    assert_eq!(world.relay.bound, bound, "not bound again");
+
+    world.now += 31 * DAY;
+    world.reload("bob");
+    world.run(10_000);
+    assert!(world.broker.has("bob"));
+    assert!(
+        world.relay.bound.iter().any(|(nkey, (_, until))| bound.get(nkey).is_some_and(|it| it.1 < *until))
+    );
+    assert_eq!(world.relay.bound.len(), 2, "the same nkeys");
+}
+
+#[test]
+fn an_nkey_that_was_removed_is_replaced() {
+    let mut world = with_nats(8);
+    let removed = world.relay.bound.iter().find(|(_, (handle, _))| handle.as_str() == "bob");
+    let removed = removed.map(|(nkey, _)| nkey.clone()).unwrap();
+    world.relay.bound.remove(&removed);
+    world.relay.removed.push(removed.clone());
+    world.now += 31 * DAY;
+    world.reload("bob");
+    world.run(MINUTE);
+    assert!(world.broker.has("bob"));
+    assert!(!world.relay.bound.contains_key(&removed));
+}
+
+#[test]
+fn a_server_without_nats_is_asked_seldom() {
+    let mut world = alice_and_bob(9);
+    world.run(50 * MINUTE);
+    assert!(world.has_stream("bob"));
+    assert_eq!(world.broker.attempts, 0);
+    world.relay.nats_ws_url = Some("wss://kez.lat:8443".to_owned());
+    world.run(20 * MINUTE);
+    assert!(world.broker.has("bob") && !world.has_stream("bob"));
+    hears(&mut world, "by a hint", 500);
+}
+
+#[test]
+fn offline_and_online_again() {
+    let mut world = with_nats(10);
+    world.network("bob", false);
+    world.run(1_000);
+    assert!(!world.broker.has("bob"));
+    world.send("alice", "bob", "meanwhile");
+    world.run(20_000);
+    assert!(world.texts("bob").is_empty());
+    world.network("bob", true);
+    world.run(1_000);
+    assert_eq!(world.texts("bob"), ["them: meanwhile"]);
+    world.run(5_000);
+    assert!(world.broker.has("bob") && !world.has_stream("bob"));
+}
