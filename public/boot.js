@@ -12,13 +12,13 @@ const { module: glue, wasm } = document.querySelector("script[data-module]").dat
 async function start() {
   const worker = new Worker("/worker.js", { type: "module", name: "kez-chat" });
   const { port1, port2 } = new MessageChannel();
-  const [module, { default: init, start_page: startPage }] = await Promise.all([
+  const [module, { default: init, hydrate }] = await Promise.all([
     WebAssembly.compileStreaming(fetch(wasm)),
     import(new URL(glue, location.href).href),
   ]);
   worker.postMessage({ glue, module, page: port2 }, [port2]);
   await init({ module_or_path: module });
-  startPage(port1);
+  hydrate(port1);
 }
 
 start().catch((error) => {

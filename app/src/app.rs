@@ -1,11 +1,11 @@
 //! The root: what every page shares, and which page stands under which path.
 
 use leptos::prelude::*;
+use leptos_router::components::{FlatRoutes, Route, Router};
+use leptos_router::path;
 
 use crate::components::presence::Presence;
 use crate::components::toast::Toast;
-use crate::navigation::Navigation;
-use crate::page::Page;
 use crate::pages::home::Home;
 use crate::pages::join::Join;
 use crate::pages::messages::Messages;
@@ -14,64 +14,35 @@ use crate::pages::profile::ProfilePage;
 use crate::pages::restore::Restore;
 use crate::pages::security::Security;
 use crate::pages::settings::Settings;
-use crate::profile::Profile;
-use crate::reactive::{effect, memo};
+use crate::reactive::effect;
 use crate::session::Session;
 
-/// The whole app. Takes its [`Session`] from the context, and on the server the path; without a session it shows an idle
-/// one.
+/// The whole app. Takes its [`Session`] from the context; without one (on the server) it shows an idle one.
 #[component]
 pub fn App() -> impl IntoView {
     if use_context::<Session>().is_none() {
         provide_context(Session::idle());
     }
-    let navigation = use_context().unwrap_or_else(Navigation::of_window);
-    provide_context(navigation);
     effect(mark_hydrated);
-    let path = navigation.path();
-    let place = memo(move || path.with(|path| Place::at(path)));
     view! {
-        {move || match place.get() {
-            Place::Profile { handle } => view! { <ProfilePage handle/> }.into_any(),
-            Place::Page(page) => page_view(page),
-        }}
-        <Presence/>
-        <Toast/>
-    }
-}
-
-/// What stands under a path: pages do not start anew while it stays the same.
-#[derive(Clone, PartialEq)]
-enum Place {
-    Profile { handle: String },
-    Page(Page),
-}
-
-impl Place {
-    fn at(path: &str) -> Self {
-        match (Page::at(path), Profile::handle_in(path)) {
-            (_, Some(handle)) => Self::Profile { handle: handle.to_owned() },
-            // One goes from conversation to conversation within the page.
-            (Page::Thread, _) => Self::Page(Page::Messages),
-            (page, _) => Self::Page(page),
-        }
-    }
-}
-
-fn page_view(page: Page) -> AnyView {
-    match page {
-        Page::Home => view! { <Home/> }.into_any(),
-        Page::Join => view! { <Join/> }.into_any(),
-        Page::Restore => view! { <Restore/> }.into_any(),
-        Page::Messages | Page::Thread => view! { <Messages/> }.into_any(),
-        Page::Settings => view! { <Settings/> }.into_any(),
-        Page::Security => view! { <Security/> }.into_any(),
-        Page::NotFound => view! { <NotFound/> }.into_any(),
+        <Router>
+            <FlatRoutes fallback=NotFound>
+                <Route path=path!("/") view=Home/>
+                <Route path=path!("/join") view=Join/>
+                <Route path=path!("/restore") view=Restore/>
+                <Route path=path!("/messages/:who?") view=Messages/>
+                <Route path=path!("/u/:handle") view=ProfilePage/>
+                <Route path=path!("/settings") view=Settings/>
+                <Route path=path!("/security") view=Security/>
+            </FlatRoutes>
+            <Presence/>
+            <Toast/>
+        </Router>
     }
 }
 
 /// Says on `<body>` that the page reacts to input now: `data-hydrated="true"`. [`App`] does this by itself once its
-/// effects run, which is after all of it is on the page.
+/// effects run, which is after hydration.
 pub fn mark_hydrated() {
     if let Some(body) = document().body() {
         // Setting an attribute with a constant, valid name cannot fail.

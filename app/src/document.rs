@@ -1,9 +1,9 @@
 //! The HTML document around the app, rendered on the server without a single inline script or style.
 
 use leptos::prelude::*;
+use leptos_router::location::RequestUrl;
 
 use crate::app::App;
-use crate::navigation::Navigation;
 use crate::page::Page;
 use crate::profile::{META_NAME, Profile, ProfileState};
 use crate::session::Session;
@@ -51,7 +51,7 @@ impl Profile {
 fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Assets) -> String {
     let owner = Owner::new_root(None);
     owner.with(|| {
-        provide_context(Navigation::at(path));
+        provide_context(RequestUrl::new(path));
         provide_context(Session::idle());
         if let Some(profile) = profile {
             provide_context(profile);
@@ -61,7 +61,8 @@ fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Ass
 }
 
 /// Leptos marks places with `<!>`, which browsers read as an empty comment and validators refuse: this writes it out. The
-/// head needs no marks; in the title they would be text. What people wrote cannot hold these characters, it is escaped.
+/// head is never hydrated and needs no marks; in the title they would be text. What people wrote cannot hold these
+/// characters, it is escaped.
 fn well_formed(html: &str) -> String {
     let (head, body) = html.split_at(html.find("<body").unwrap_or(0));
     head.replace("<!>", "") + &body.replace("<!>", "<!---->")

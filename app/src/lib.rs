@@ -1,9 +1,8 @@
 //! The pages of KEZ Chat. They show a [`View`](kez_client::view::View) and report what people do as
 //! [`UiEvent`](kez_client::event::UiEvent)s; they know nothing of the network, the storage or the keys.
 //!
-//! The same [`App`] is rendered on the server (feature `ssr`, see `document`) and built anew in the browser (feature
-//! `csr`), in the place of what the server sent. Both start from an idle [`Session`](session::Session), so both render
-//! the same first screen.
+//! The same [`App`] is rendered on the server (feature `ssr`, see `document`) and hydrated in the browser (feature
+//! `hydrate`). Both start from an idle [`Session`](session::Session), so both render the same first screen.
 
 // Views are types that nest as deep as the markup.
 #![recursion_limit = "256"]

@@ -6,9 +6,9 @@ use kez_client::view::{
     ThreadView, View,
 };
 use leptos::prelude::*;
+use leptos_router::location::RequestUrl;
 
 use crate::app::App;
-use crate::navigation::Navigation;
 use crate::session::Session;
 
 /// The app at a path, with a view.
@@ -17,7 +17,7 @@ fn show(path: &str, view: View) -> String {
     owner.with(|| {
         let session = Session::idle();
         session.set_view(view);
-        provide_context(Navigation::at(path));
+        provide_context(RequestUrl::new(path));
         provide_context(session);
         App().to_html().replace("<!>", "")
     })

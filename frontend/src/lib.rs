@@ -1,6 +1,6 @@
 //! The browser side of KEZ Chat.
 //!
-//! One WASM module with two entry points: [`start_page`] in the page, which only renders views and reports what people
+//! One WASM module with two entry points: [`hydrate`] in the page, which only renders views and reports what people
 //! do, and [`start_worker`] in a dedicated worker, which holds the keys, the state, the network and the storage.
 //! `public/boot.js` compiles the module once and hands both ends of a message channel out.
 //!
@@ -20,11 +20,11 @@ mod page;
 mod tabs;
 mod worker;
 
-/// Entry point of the page: puts the app in the place of the server's HTML, with the worker behind `worker`.
+/// Entry point of the page: makes the server's HTML react, with the worker behind `worker`.
 #[wasm_bindgen]
-pub fn start_page(worker: MessagePort) {
+pub fn hydrate(worker: MessagePort) {
     console_error_panic_hook::set_once();
-    page::start(worker);
+    page::hydrate(worker);
 }
 
 /// Entry point of the worker, with the page behind `page`.

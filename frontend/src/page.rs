@@ -17,7 +17,7 @@ use crate::messages::{ToPage, ToWorker, decode, encode};
 /// Where the page notes, outside the database, which account this browser has.
 const REMEMBERED: &str = "kez-chat-account";
 
-pub(crate) fn start(port: MessagePort) {
+pub(crate) fn hydrate(port: MessagePort) {
     let worker = Rc::new(Worker(port));
     let session = Session::new({
         let worker = Rc::clone(&worker);
@@ -27,32 +27,10 @@ pub(crate) fn start(port: MessagePort) {
     worker.tell(&ToWorker::Hello { tab: TabId(random_name()), remembered: remembered() });
     worker.report_network();
     spawn_local(Rc::clone(&worker).report_storage());
-    take_over(session);
-}
-
-/// Puts the app where the server's HTML stood: the same first screen, which now reacts. Not by hydration, which would make
-/// the module a tenth larger: every view would be compiled a second time, for finding its elements instead of making them.
-/// Nothing is painted in between, so nobody sees the change, and scrolling stays where it was.
-fn take_over(session: Session) {
-    let focused = document().active_element().and_then(|element| element.get_attribute("href"));
-    if let Some(body) = document().body() {
-        body.set_text_content(None);
-    }
-    leptos::mount::mount_to_body(move || {
+    leptos::mount::hydrate_body(move || {
         provide_context(session);
         App()
     });
-    if let Some(href) = focused {
-        focus_link(&href);
-    }
-}
-
-/// Gives the focus back to a link, which is all that takes it before the page reacts.
-fn focus_link(href: &str) {
-    let link = document().query_selector(&format!("a[href=\"{href}\"]")).ok().flatten();
-    if let Some(link) = link.and_then(|link| link.dyn_into::<web_sys::HtmlElement>().ok()) {
-        let _ = link.focus();
-    }
 }
 
 struct Worker(MessagePort);

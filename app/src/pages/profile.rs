@@ -6,14 +6,17 @@ use crate::browser::use_title;
 use crate::components::key_history::KeyHistory;
 use crate::components::key_text::{DigitGroups, KeyText};
 use crate::components::site_header::SiteHeader;
+use crate::navigation::use_navigation;
 use crate::pages::not_found::NotFound;
 use crate::profile::{Profile, ProfileState, fingerprint, profile_of};
 use crate::reactive::effect;
 
-/// The public profile of a handle.
+/// The public profile of the handle in the address.
 #[component]
-pub(crate) fn ProfilePage(handle: String) -> impl IntoView {
-    match profile_of(&handle) {
+pub(crate) fn ProfilePage() -> impl IntoView {
+    let path = use_navigation().path();
+    let state = path.with_untracked(|path| profile_of(Profile::handle_in(path).unwrap_or_default()));
+    match state {
         ProfileState::Found(profile) => view! { <Card profile/> }.into_any(),
         ProfileState::Unknown => NotFound().into_any(),
         ProfileState::NotLoaded => {

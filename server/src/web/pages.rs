@@ -45,14 +45,22 @@ impl Pages {
     }
 }
 
-/// The routes: profiles, and everything else by its path.
+/// The routes: those of the app's own router, and the files beside them.
 pub(super) fn router(pages: Pages) -> Router {
-    let router = Router::new().route(PROFILE, get(profile::profile));
-    router.fallback(page_or_file).with_state(Arc::new(pages))
+    let mut router = Router::new();
+    for listing in leptos_axum::generate_route_list(kez_app::App) {
+        let handler = if listing.path() == PROFILE { get(profile::profile) } else { get(page) };
+        router = router.route(listing.path(), handler);
+    }
+    router.fallback(file_or_not_found).with_state(Arc::new(pages))
 }
 
 /// Nothing of the request but its path and the encodings it accepts goes into the answer: it is the same for everybody.
-async fn page_or_file(
+async fn page(State(pages): State<Arc<Pages>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    pages.answer(Page::at(uri.path()), &method, &headers)
+}
+
+async fn file_or_not_found(
     State(pages): State<Arc<Pages>>,
     method: Method,
     uri: Uri,
@@ -62,9 +70,8 @@ async fn page_or_file(
         let allow = [(header::ALLOW, HeaderValue::from_static("GET,HEAD"))];
         return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
     }
-    let page = Page::at(uri.path());
-    match pages.site.file(uri.path()).filter(|_| page == Page::NotFound) {
+    match pages.site.file(uri.path()) {
         Some(file) => file.document.answer(&method, &headers, StatusCode::OK, file.cache),
-        None => pages.answer(page, &method, &headers),
+        None => pages.answer(Page::at(uri.path()), &method, &headers),
     }
 }
