@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `test`, `build` and `fuzz`.
+//! The project's commands: `cargo xtask run`, `test`, `soak`, `fuzz` and `build`.
 
 mod command;
 mod failure;
@@ -6,6 +6,7 @@ mod project;
 mod run;
 #[cfg(test)]
 mod scratch;
+mod soak;
 mod steps;
 mod summary;
 mod test;
@@ -25,6 +26,8 @@ enum Task {
     Run(run::Options),
     /// Checks everything, step by step.
     Test(test::Options),
+    /// Runs one of the tests that take minutes.
+    Soak(soak::Options),
     /// Builds the site and the server, and starts nothing.
     Build,
     /// Gives everything that reads what strangers wrote mutated input, until it fails or the time is over.
@@ -51,6 +54,7 @@ fn perform(task: &Task) -> Result<ExitCode, Failure> {
         Task::Run(options) => Err(run::run(&project, options)),
         Task::Test(options) => Ok(test::test(&project, options)),
         Task::Fuzz { seconds } => steps::tests::fuzz(&project, *seconds).map(|()| ExitCode::SUCCESS),
+        Task::Soak(options) => soak::soak(&project, options).map(|()| ExitCode::SUCCESS),
         Task::Build => run::build(&project).map(|()| ExitCode::SUCCESS),
     }
 }

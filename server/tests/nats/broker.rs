@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use kez_chat_server::clock::{Clock, SystemClock};
-use kez_chat_server::nats::gen_keys::{GeneratedKeys, generate};
+use kez_chat_server::nats::gen_keys::{GeneratedKeys, KEYS_CONF, generate};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -28,8 +28,35 @@ impl Broker {
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let keys = generate(directory.path(), &mut rng()).unwrap();
+        Self::start_in(directory, keys, "").await
+    }
+
+    /// Three that know each other, and share the keys of the first.
+    pub(crate) async fn cluster() -> [Self; 3] {
+        let routes = free_ports();
+        let urls = routes.map(|route| format!("\"nats://{route}\"")).join(", ");
+        let member = |which: usize| {
+            let directory = tempfile::tempdir().unwrap();
+            let keys = generate(directory.path(), &mut rng()).unwrap();
+            let route = routes[which];
+            let more = format!(
+                "server_name: kez-chat-{which}\ncluster {{ name: kez, listen: \"{route}\", routes: [{urls}] }}\n"
+            );
+            (directory, keys, more)
+        };
+        let members = [member(0), member(1), member(2)];
+        let keys_conf = members[0].1.conf();
+        let start = async |(directory, keys, more): (TempDir, GeneratedKeys, String)| {
+            std::fs::write(directory.path().join(KEYS_CONF), &keys_conf).unwrap();
+            Self::start_in(directory, keys, &more).await
+        };
+        let [first, second, third] = members;
+        [start(first).await, start(second).await, start(third).await]
+    }
+
+    async fn start_in(directory: TempDir, keys: GeneratedKeys, more: &str) -> Self {
         let [address, monitoring, websocket] = free_ports();
-        write_conf(directory.path(), address, monitoring, websocket);
+        write_conf(directory.path(), address, monitoring, websocket, more);
         let mut broker = Self { directory, keys, address, websocket, process: None };
         broker.restart().await;
         broker
@@ -110,7 +137,13 @@ pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// `deploy/nats.conf` as it stands, but for the ports.
-fn write_conf(directory: &Path, address: SocketAddr, monitoring: SocketAddr, websocket: SocketAddr) {
+fn write_conf(
+    directory: &Path,
+    address: SocketAddr,
+    monitoring: SocketAddr,
+    websocket: SocketAddr,
+    more: &str,
+) {
     let conf = include_str!("../../../deploy/nats.conf");
     let replaced = [
         ("port: 4222".to_owned(), format!("port: {}", address.port())),
@@ -124,6 +157,8 @@ fn write_conf(directory: &Path, address: SocketAddr, monitoring: SocketAddr, web
         assert_eq!(conf.matches(from.as_str()).count(), 1, "{from}");
         conf.replace(from.as_str(), to)
     });
+    // In a cluster each broker has a name of its own.
+    let conf = if more.is_empty() { conf } else { conf.replace("server_name: kez-chat-1\n", more) };
     std::fs::write(directory.join("nats.conf"), conf).unwrap();
 }
 

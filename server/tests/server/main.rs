@@ -5,6 +5,9 @@ mod attacks;
 mod audit;
 mod binary;
 mod bindings;
+#[allow(dead_code, reason = "shared with the tests of NATS alone")]
+#[path = "../nats/broker.rs"]
+mod broker;
 mod commands;
 mod crash;
 mod errors;
@@ -17,6 +20,7 @@ mod messages;
 mod metrics;
 mod moderation;
 mod nats_keys;
+mod nodes;
 mod openapi;
 mod postgres;
 mod register;
