@@ -44,6 +44,11 @@ impl ApiError {
         Self::new(ProblemCode::UnknownHandle, "nobody on this server holds this handle or key")
     }
 
+    /// There is no chain that begins with the key.
+    pub fn unknown_chain() -> Self {
+        Self::new(ProblemCode::UnknownChain, "this server has no chain that begins with this key")
+    }
+
     /// The server cannot do it now; the caller comes back after `seconds`.
     pub fn unavailable(detail: &'static str, seconds: u64) -> Self {
         Self::new(ProblemCode::Unavailable, detail).retry_after(seconds)

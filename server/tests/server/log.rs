@@ -111,6 +111,21 @@ async fn lookups_and_webfinger_prove_that_the_head_is_in_the_log() {
 }
 
 #[tokio::test]
+async fn the_proof_is_to_be_had_where_the_chain_is() {
+    let server = SigServer::start().await;
+    let mut owner = Owner::new();
+    let path = format!("/v1/log/inclusion/{}", owner.hex());
+    server.host.get(&path).await.refused(404, "unknown_chain");
+    server.host.get("/v1/log/inclusion/00").await.refused(400, "malformed");
+    server.host.append(&owner.init()).await;
+    let reply = server.host.get(&path).await;
+    assert_eq!(reply.header("access-control-allow-origin"), "*");
+    let proof: Inclusion = serde_json::from_str(&reply.body).unwrap();
+    let checkpoint = proof.verify(&owner.chain.root(), &server.host.log_key().await).unwrap();
+    assert_eq!((proof.seqno, checkpoint.size), (1, 1));
+}
+
+#[tokio::test]
 async fn the_key_comes_from_a_file_or_is_made_once() {
     let (one, two) = (SigServer::start().await, SigServer::start().await);
     assert_ne!(one.host.log_key().await, two.host.log_key().await);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The routes as people know them. The document is made from the router's own list, so this is what both must say.
-const ROUTES: [(&str, &str); 20] = [
+const ROUTES: [(&str, &str); 21] = [
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/nats-keys/{nkey}"),
     ("get", "/.well-known/webfinger"),
@@ -16,6 +16,7 @@ const ROUTES: [(&str, &str); 20] = [
     ("get", "/v1/inbox/{handle}"),
     ("get", "/v1/inbox/{handle}/live"),
     ("get", "/v1/log/checkpoint"),
+    ("get", "/v1/log/inclusion/{hex}"),
     ("get", "/v1/log/key"),
     ("get", "/v1/log/tile/entries/{index}"),
     ("get", "/v1/log/tile/{level}/{index}"),

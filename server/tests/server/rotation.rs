@@ -6,6 +6,7 @@ use kez_core::identity::SecretIdentity;
 use kez_core::sigchain::{Body, Hash};
 use kez_core::time::Timestamp;
 
+use crate::postgres::cluster::Cluster;
 use crate::sig_server::{Host, Owner, SigServer, fresh_keys};
 use crate::support::{NOW, Person, Reply, TestServer, server_name};
 
@@ -145,6 +146,28 @@ async fn streams_of_the_former_key_close_at_once() {
 }
 
 #[tokio::test]
+async fn what_changes_on_one_node_has_changed_on_the_others() {
+    let database = Cluster::shared().await.database().await;
+    let flags = ["--limits", "off", "--sig-server-url", "embedded"];
+    let chat = TestServer::start_on_with(&database, &flags).await;
+    let other = TestServer::start_on_with(&database, &flags).await;
+    let world = World { chains: Host::of(&other), chat, sig: None };
+    let (alice, mut owner) = world.alice().await;
+    let mut live = other.live_as(&alice, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    // The chain grows on one node, the registration comes to the other.
+    let next = world.next(&mut owner).await;
+    assert_eq!(world.chat.register(&next).await.status, 201);
+    assert_eq!(live.closed().await, CLOSE_UNAUTHORIZED);
+    other.inbox(&alice, 0).await.refused(401, "unauthorized");
+    assert_eq!(other.inbox(&next, 0).await.status, 200);
+    // Both nodes sign the same log with the same key.
+    let one = Host::of(&world.chat);
+    assert_eq!(one.log_key().await, world.chains.log_key().await);
+    assert_eq!(one.checkpoint().await, world.chains.checkpoint().await);
+}
+
+#[tokio::test]
 async fn a_former_key_leads_to_the_current_record_and_holds_nothing_any_more() {
     let world = World::embedded().await;
     let (first, mut owner) = world.alice().await;
@@ -189,6 +212,54 @@ async fn of_two_at_once_with_the_same_right_one_is_not_lost() {
     let mut statuses = [one.status, two.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409], "the second is another claim of a key that holds the handle now");
+}
+
+/// A sigchain server that answers everything alike.
+async fn answering(status: u16, body: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let status = axum::http::StatusCode::from_u16(status).unwrap();
+    let router = axum::Router::new().fallback(async move || (status, body.clone()));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn the_word_of_a_sigchain_server_alone_is_not_believed() {
+    let alice = Person::new("alice");
+    let next = Person::new("alice");
+    let mut owner = Owner::of(same_keys(&alice.keys));
+    let init = owner.init();
+    // The server names a key that the chain never announced, signed by whoever wants the handle.
+    owner.next = same_keys(&next.keys);
+    let rotate = Body::RotatePrimary { primary: next.keys.public(), next: Hash::of(b"x") };
+    let forged = owner.chain.draft(rotate, Timestamp::from_unix(NOW)).sign(&next.keys).unwrap();
+    let chain = |links: &[&str], length: u64| {
+        let head = forged.hash();
+        format!(
+            r#"{{"primary":"{}","length":{length},"head":"{head}","links":[{}]}}"#,
+            alice.primary(),
+            links.join(",")
+        )
+    };
+    for (status, body, come_back) in [
+        (200, chain(&[init.json(), forged.json()], 2), false),
+        (200, chain(&[forged.json()], 1), false),
+        (200, chain(&[init.json()], 2), false),
+        (200, chain(&[], 2), false),
+        (404, String::new(), false),
+        (200, "<html>".to_owned(), true),
+        (200, "x".repeat(4 * 1024 * 1024), true),
+        (302, String::new(), true),
+        (500, String::new(), true),
+    ] {
+        let url = answering(status, body).await;
+        let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", &url]).await;
+        assert_eq!(server.register(&alice).await.status, 201);
+        let reply = server.register(&next).await;
+        reply.refused(409, "handle_taken");
+        assert_eq!(!reply.header("retry-after").is_empty(), come_back, "{status} {reply:?}");
+    }
 }
 
 #[tokio::test]

@@ -108,6 +108,7 @@ async fn its_document_describes_every_route_and_no_other() {
         [
             "get /v1/healthz",
             "get /v1/log/checkpoint",
+            "get /v1/log/inclusion/{hex}",
             "get /v1/log/key",
             "get /v1/log/tile/entries/{index}",
             "get /v1/log/tile/{level}/{index}",

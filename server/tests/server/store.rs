@@ -9,12 +9,14 @@ use kez_chat_server::store::postgres::PostgresStore;
 use kez_chat_server::store::rotation::{Rotation, RotationOutcome};
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::{
-    Account, AccountId, Claim, ClaimOutcome, NewMessage, PageLimit, Store, StoreError, StoredMessage,
+    Account, AccountId, BindOutcome, Claim, ClaimOutcome, NewBinding, NewMessage, PageLimit, Store,
+    StoreError, StoredMessage,
 };
 use kez_chat_server::transparency::tree;
 use kez_core::caller_auth::{self, CallerAuth, CallerRequest, Nonce};
 use kez_core::identity::{Primary, SecretIdentity, Seed};
 use kez_core::log::merkle::GrowingTree;
+use kez_core::nkey::{Role, SecretNkey};
 use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
 use proptest::prelude::*;
@@ -160,6 +162,11 @@ async fn rotation_story(store: &impl Store) -> Primary {
         registration: next.registration(NOW_TIME),
         now: NOW_TIME,
     };
+    let nkey = SecretNkey::random(Role::User, &mut rng()).public();
+    let (expires_at, binding) = (Timestamp::from_unix(NOW + 60), "{}".to_owned());
+    let binding =
+        NewBinding { account: before.id, primary: before.primary, nkey, binding, expires_at, now: NOW_TIME };
+    assert_eq!(store.bind_nkey(binding).await.unwrap(), BindOutcome::Bound);
     let to_daves_key = Rotation { to: dave.primary, ..rotation.clone() };
     assert_eq!(store.rotate(to_daves_key).await.unwrap(), RotationOutcome::PrimaryTaken);
     assert_eq!(store.lookup(&carol.handle).await.unwrap().as_ref(), Some(&before), "nothing of that stays");
@@ -169,6 +176,7 @@ async fn rotation_story(store: &impl Store) -> Primary {
     let after = store.lookup(&carol.handle).await.unwrap().unwrap();
     assert_eq!((after.id, after.primary, after.root), (before.id, rotation.to, before.primary));
     assert_eq!(after.registration, rotation.registration);
+    assert_eq!(store.bound_nkey(nkey).await.unwrap(), None, "what the former key bound is void");
     for key in [before.primary, after.primary] {
         assert_eq!(store.lookup_primary(&key).await.unwrap().as_ref(), Some(&after));
     }

@@ -68,7 +68,11 @@ impl TestServer {
 
     /// A node on a database that others use too.
     pub(crate) async fn start_on(database: &str) -> Self {
-        Self::start_at(Arc::new(tempfile::tempdir().unwrap()), database, &["--limits", "off"]).await
+        Self::start_on_with(database, &["--limits", "off"]).await
+    }
+
+    pub(crate) async fn start_on_with(database: &str, flags: &[&str]) -> Self {
+        Self::start_at(Arc::new(tempfile::tempdir().unwrap()), database, flags).await
     }
 
     async fn start_in(directory: Arc<TempDir>, flags: &[&str]) -> Self {

@@ -3,16 +3,19 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use kez_core::log::inclusion::Inclusion;
 use kez_core::problem::{Problem, ProblemCode};
 use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use super::sigchains::Root;
 use crate::around::{Gate, within_rate};
 use crate::cors;
 use crate::error::ApiError;
@@ -31,6 +34,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &G
     OpenApiRouter::with_openapi(Tiles::openapi())
         .routes(routes!(checkpoint).layer(rate()))
         .routes(routes!(key).layer(rate()))
+        .routes(routes!(inclusion).layer(rate()))
         .route("/v1/log/tile/entries/{*index}", get(entries).layer(rate()))
         .route("/v1/log/tile/{level}/{*index}", get(tile).layer(rate()))
         .layer(from_fn(cors::open))
@@ -61,6 +65,23 @@ async fn checkpoint(State(chains): State<Arc<Sigchains>>) -> Result<Response, Ap
 async fn key(State(chains): State<Arc<Sigchains>>) -> Response {
     let key = format!("{}\n", chains.log.key());
     ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-cache")], key).into_response()
+}
+
+/// The proof that the head of a chain stands in the log.
+#[utoipa::path(get, path = "/v1/log/inclusion/{hex}", tag = "Log", params(
+    ("hex" = String, Path, description = "The first primary of the chain, 64 lower-case hexadecimal digits"),
+), responses(
+    (status = 200, description = "The head, its place, and the way to a signed root", body = Inclusion),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 404, description = "unknown_chain", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+))]
+async fn inclusion(
+    State(chains): State<Arc<Sigchains>>,
+    Root(root): Root,
+) -> Result<Json<Inclusion>, ApiError> {
+    let proof = chains.log.inclusion(&root).await?.ok_or_else(ApiError::unknown_chain)?;
+    Ok(Json(proof))
 }
 
 /// A tile of hashes.

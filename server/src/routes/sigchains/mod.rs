@@ -31,7 +31,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &G
 }
 
 /// The root of a chain, in the path: the 64 hexadecimal digits of its first primary.
-struct Root(Primary);
+pub(super) struct Root(pub(super) Primary);
 
 impl<S: Send + Sync> FromRequestParts<S> for Root {
     type Rejection = ApiError;

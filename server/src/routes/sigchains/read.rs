@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kez_core::problem::{Problem, ProblemCode};
+use kez_core::problem::Problem;
 use kez_core::sigchain::{Hash, Links};
 use serde_json::value::RawValue;
 
@@ -38,9 +38,7 @@ pub(super) async fn read(
 ) -> Result<Response, ApiError> {
     let [since] = query::numbers(query.as_deref(), ["since"])?;
     let found = chains.store.links_after(&root, since.unwrap_or(0), PAGE_BYTES).await?;
-    let found = found.ok_or_else(|| {
-        ApiError::new(ProblemCode::UnknownChain, "this server has no chain that begins with this key")
-    })?;
+    let found = found.ok_or_else(ApiError::unknown_chain)?;
     let tag = etag(&found.head.hash);
     let caching = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
     if is_known(&headers, &tag) {
