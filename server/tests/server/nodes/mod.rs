@@ -133,7 +133,6 @@ async fn everything_fails_in_turn(rounds: usize, between: usize) {
     }
     let opened: usize = receivers.iter().map(Receiver::streams).sum();
     assert!(opened > RECIPIENTS, "streams ended and came back");
-    println!("{} messages over {opened} streams, {rounds} rounds", ledger.count());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
