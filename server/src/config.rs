@@ -171,9 +171,25 @@ impl Config {
         format!("{}/v1/log", self.server)
     }
 
-    /// Where browsers reach sigchains: on this origin, where this server keeps them.
+    /// Where browsers reach sigchains: on this origin, where this server keeps them, or on the sigchain server. Nowhere
+    /// when that is on this machine, or behind plain http while pages come over https: browsers would not get there.
     pub fn sigchains_url(&self) -> Option<String> {
-        (self.sig_server_url == SigServer::Embedded).then(|| "/v1/sigchains".to_owned())
+        match &self.sig_server_url {
+            SigServer::Embedded => Some("/v1/sigchains".to_owned()),
+            SigServer::At(url) => self.do_browsers_reach(url).then(|| format!("{url}/v1/sigchains")),
+        }
+    }
+
+    /// The origin of the sigchain server, where browsers reach it.
+    pub fn sigchains_origin(&self) -> Option<String> {
+        match &self.sig_server_url {
+            SigServer::At(url) if self.do_browsers_reach(url) => Some(url.origin().to_owned()),
+            _ => None,
+        }
+    }
+
+    fn do_browsers_reach(&self, url: &HttpUrl) -> bool {
+        !url.is_on_this_machine() && (url.0.starts_with("https:") || !self.is_https())
     }
 
     /// Where the signed history of a key is.
@@ -208,6 +224,20 @@ impl FromStr for HttpUrl {
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl HttpUrl {
+    /// Scheme, host and port.
+    fn origin(&self) -> &str {
+        let host = self.0.find("://").map_or(0, |at| at + 3);
+        let end = self.0[host..].find('/').map_or(self.0.len(), |at| host + at);
+        &self.0[..end]
+    }
+
+    fn is_on_this_machine(&self) -> bool {
+        let host = self.origin().rsplit_once("://").map_or("", |(_, host)| host);
+        host.starts_with("localhost") || host.starts_with("127.") || host.starts_with("[::1]")
     }
 }
 
@@ -246,6 +276,25 @@ mod tests {
             config(&["--sig-server-url", "http://sig:7878/", "--public-url", "http://localhost:6969/"]);
         assert!(other.sigchain_url(&key).starts_with("http://sig:7878/v1/sigchains/ed25519/abab"));
         assert_eq!(other.public_url(), "http://localhost:6969");
+    }
+
+    #[test]
+    fn browsers_are_sent_to_sigchains_where_they_get_there() {
+        let at = |url: &str, public: &str| config(&["--sig-server-url", url, "--public-url", public]);
+        let near = at("embedded", "https://chat.example");
+        assert_eq!((near.sigchains_url().as_deref(), near.sigchains_origin()), (Some("/v1/sigchains"), None));
+        let far = at("https://sig.example/chains", "https://chat.example");
+        assert_eq!(far.sigchains_url().as_deref(), Some("https://sig.example/chains/v1/sigchains"));
+        assert_eq!(far.sigchains_origin().as_deref(), Some("https://sig.example"));
+        assert_eq!(config(&[]).sigchains_url(), None, "the default is on this machine");
+        for (url, public) in [
+            ("http://127.0.0.1:7878", "http://127.0.0.1:6969"),
+            ("https://[::1]:7878", "https://chat.example"),
+            ("http://sig.example", "https://chat.example"),
+        ] {
+            let nowhere = at(url, public);
+            assert_eq!((nowhere.sigchains_url(), nowhere.sigchains_origin()), (None, None), "{url}");
+        }
     }
 
     #[test]

@@ -172,11 +172,12 @@ pub async fn run_with_clock(
 }
 
 fn web_settings(state: &AppState) -> WebSettings {
+    let nats = state.config.nats.ws_url.iter().map(|url| url.origin().to_owned());
     WebSettings {
         web_dir: state.config.site(),
         server: state.config.server.clone(),
         public_url: state.config.public_url(),
-        connect_to: state.config.nats.ws_url.iter().map(|url| url.origin().to_owned()).collect(),
+        connect_to: nats.chain(state.config.sigchains_origin()).collect(),
         profiles: Arc::new(Profiles(state.clone())),
     }
 }
