@@ -18,7 +18,10 @@ impl Session {
             UiEvent::PhraseHidden => cx.shared.tabs.entry(tab).phrase_shown = false,
             UiEvent::RotationPhraseShown => cx.shared.tabs.entry(tab).rotation_phrase_shown = true,
             UiEvent::RotationPhraseHidden => cx.shared.tabs.entry(tab).rotation_phrase_shown = false,
-            UiEvent::RotationPhraseKept => self.forget_next_seed(cx),
+            UiEvent::RotationPhraseKept => {
+                cx.shared.tabs.entry(tab).rotation_phrase_shown = false;
+                self.forget_next_seed(cx);
+            }
             UiEvent::KeyChangeSubmitted { phrase } => self.change_key(&phrase, cx),
             UiEvent::OwnChainAlarmDismissed => self.dismiss_own_alarm(cx),
             UiEvent::ChainAlarmDismissed { handle } => {
