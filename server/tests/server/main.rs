@@ -10,6 +10,7 @@ mod bindings;
 mod broker;
 mod commands;
 mod crash;
+mod deploy;
 mod errors;
 mod inbox;
 mod ledger;
