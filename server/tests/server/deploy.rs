@@ -13,7 +13,8 @@ fn root() -> PathBuf {
 }
 
 fn read(file: &str) -> String {
-    std::fs::read_to_string(root().join("deploy").join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    std::fs::read_to_string(root().join("deploy").join(file))
+        .unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 /// An instruction of a Dockerfile and what follows it, over all its lines.
@@ -60,16 +61,21 @@ fn the_images_hold_what_they_run() {
         [("Dockerfile.chat", "kez-chat-server", "6969"), ("Dockerfile.sig", "kez-sig-server", "7878")]
     {
         let all = instructions(file);
-        let copies: Vec<_> = all.iter().filter(|(name, _)| name == "COPY").map(|(_, rest)| rest.as_str()).collect();
+        let copies: Vec<_> =
+            all.iter().filter(|(name, _)| name == "COPY").map(|(_, rest)| rest.as_str()).collect();
         let built = format!("--from=build /src/target/release/{binary} /usr/bin/{binary}");
         assert!(copies.contains(&built.as_str()), "{file} copies {binary}");
-        assert!(!env!("CARGO_BIN_EXE_kez-chat-server").is_empty() && !env!("CARGO_BIN_EXE_kez-sig-server").is_empty());
+        assert!(
+            !env!("CARGO_BIN_EXE_kez-chat-server").is_empty()
+                && !env!("CARGO_BIN_EXE_kez-sig-server").is_empty()
+        );
 
         assert_eq!(words(last(&all, "ENTRYPOINT")), [format!("/usr/bin/{binary}")]);
         assert_eq!(last(&all, "EXPOSE"), port);
         assert_ne!(last(&all, "USER").split(':').next(), Some("0"), "{file} runs as nobody in particular");
         assert!(last(&all, "FROM").contains("distroless"), "no shell in the last stage");
-        let variables: Vec<_> = last(&all, "ENV").split(' ').map(|pair| pair.split('=').next().unwrap()).collect();
+        let variables: Vec<_> =
+            last(&all, "ENV").split(' ').map(|pair| pair.split('=').next().unwrap()).collect();
         check_variables(variables);
 
         let (_, check) = last(&all, "HEALTHCHECK").split_once("CMD ").unwrap();
