@@ -1,10 +1,17 @@
-//! What the environment says, beyond what clap reads from it.
+//! What the environment says, beyond what clap reads from it: secrets in files, and mistyped names.
+//!
+//! A flag holds a secret when `--help` hides the value of its variable. For each such variable `NAME` there is
+//! `NAME_FILE`, the path of a file with the value, which counts where neither the flag nor `NAME` is given.
 
 use std::collections::HashSet;
 
+use clap::{Arg, Command};
+
+use super::report::Failure;
+
 /// The variables that look like settings of a program, by the beginning of their names, and are none: mistyped, or of
 /// another version.
-pub(crate) fn unknown_variables(prefix: &str, command: &clap::Command) -> Vec<String> {
+pub(crate) fn unknown_variables(prefix: &str, command: &Command) -> Vec<String> {
     let mut known = HashSet::new();
     collect(command, &mut known);
     let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -13,8 +20,50 @@ pub(crate) fn unknown_variables(prefix: &str, command: &clap::Command) -> Vec<St
     unknown
 }
 
-fn collect(command: &clap::Command, known: &mut HashSet<String>) {
-    let names = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str());
-    known.extend(names.map(str::to_owned));
+fn collect(command: &Command, known: &mut HashSet<String>) {
+    for argument in command.get_arguments() {
+        known.extend(argument.get_env().and_then(|name| name.to_str()).map(str::to_owned));
+        known.extend(file_variable(argument));
+    }
     command.get_subcommands().for_each(|command| collect(command, known));
+}
+
+/// Reads the files that hold secrets, and makes what they hold the default of their flags.
+///
+/// # Errors
+/// A sentence that names the variable whose file cannot be read.
+pub(crate) fn with_secrets_from_files(command: Command) -> Result<Command, Failure> {
+    let mut failure = None;
+    let command = fill(command, &mut failure);
+    failure.map_or(Ok(command), Err)
+}
+
+fn fill(command: Command, failure: &mut Option<Failure>) -> Command {
+    let mut filled = command.mut_args(|argument| match secret_in_file(&argument) {
+        Ok(Some(secret)) => argument.default_value(secret).hide_default_value(true),
+        Ok(None) => argument,
+        Err(error) => {
+            *failure = Some(error);
+            argument
+        }
+    });
+    let names: Vec<_> = filled.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        filled = filled.mut_subcommand(name, |subcommand| fill(subcommand, failure));
+    }
+    filled
+}
+
+fn secret_in_file(argument: &Arg) -> Result<Option<String>, Failure> {
+    let Some(variable) = file_variable(argument) else { return Ok(None) };
+    let Some(file) = std::env::var_os(&variable) else { return Ok(None) };
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Failure::usage(format!("{variable}: {}: {error}", file.display())))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// The variable that names a file with the argument's secret, if it is one.
+fn file_variable(argument: &Arg) -> Option<String> {
+    let name = argument.get_env().filter(|_| argument.is_hide_env_values_set())?;
+    Some(format!("{}_FILE", name.to_str()?))
 }

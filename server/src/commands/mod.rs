@@ -18,7 +18,7 @@ mod serve;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Config;
 pub use database::Database;
@@ -73,9 +73,13 @@ impl CommandLine {
     /// # Errors
     /// A sentence for the person at the terminal.
     pub fn from_process() -> Result<Self, Failure> {
-        Self::try_parse().map_err(|error| {
-            if error.use_stderr() { Failure::usage(one_sentence(&error)) } else { error.exit() }
-        })
+        let command = environment::with_secrets_from_files(Self::command())?;
+        let parsed = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(
+            |error| {
+                if error.use_stderr() { Failure::usage(one_sentence(&error)) } else { error.exit() }
+            },
+        )
     }
 
     /// Does what was asked and says how it went.

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use super::{Database, DatabaseConfig, HttpUrl, InvalidConfig, LogFormat, Network, Switch};
+use crate::commands::environment::with_secrets_from_files;
 use crate::commands::one_sentence;
 use crate::edge::Edge;
 
@@ -69,8 +70,10 @@ impl SigConfig {
     /// A sentence for the person at the terminal. `--help` and `--version` print what they promise and end the
     /// process.
     pub fn from_process() -> Result<Self, String> {
-        let config = Self::try_parse()
-            .map_err(|error| if error.use_stderr() { one_sentence(&error) } else { error.exit() })?;
+        let command = with_secrets_from_files(Self::command()).map_err(|failure| failure.to_string())?;
+        let parsed = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
+        let config =
+            parsed.map_err(|error| if error.use_stderr() { one_sentence(&error) } else { error.exit() })?;
         config.check().map_err(|error| error.to_string())?;
         Ok(config)
     }

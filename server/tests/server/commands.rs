@@ -180,3 +180,30 @@ async fn stats_count_while_the_server_runs() {
     assert_eq!(json(&["admin", "stats", "--db", nowhere.to_str().unwrap()]).await.0, 2);
     assert!(!nowhere.exists());
 }
+
+#[tokio::test]
+async fn a_secret_may_stand_in_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let (db, file) = (directory.path().join("kez-chat.db"), directory.path().join("db"));
+    std::fs::write(&file, format!("{}\n", db.display())).unwrap();
+    let of_file = |arguments: &[&str]| {
+        let mut command = command(arguments);
+        command.env("KEZ_CHAT_DB_FILE", &file);
+        command
+    };
+    assert!(run(&mut of_file(&["migrate"])).await.status.success());
+    assert!(db.exists(), "the file named it");
+    let checked = run(&mut of_file(&["check-config", "--json"])).await;
+    let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(
+        (&checked["problems"], &checked["settings"]["db"]),
+        (&Value::Array(vec![]), &"(not shown)".into())
+    );
+    let nowhere = directory.path().join("nowhere.db");
+    let output = run(&mut of_file(&["admin", "stats", "--db", nowhere.to_str().unwrap()])).await;
+    assert_eq!(output.status.code(), Some(2), "the flag counts first: {output:?}");
+    std::fs::remove_file(&file).unwrap();
+    let output = run(&mut of_file(&["migrate"])).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("KEZ_CHAT_DB_FILE"), "{output:?}");
+}

@@ -11,6 +11,7 @@ mod broker;
 mod commands;
 mod crash;
 mod deploy;
+mod drill;
 mod errors;
 mod inbox;
 mod ledger;

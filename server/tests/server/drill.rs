@@ -1,0 +1,65 @@
+//! The backup drill: a backup under load, put in the place of the database, and what senders and readers see of it.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+
+use crate::binary::Binary;
+use crate::commands::json;
+use crate::support::{Person, message};
+
+const SENDERS: usize = 8;
+
+/// Posts one message after the other until the server is gone; returns what was acknowledged.
+async fn send(server: &Binary, bob: &Person, sender: usize) -> Vec<(u64, String)> {
+    let mut acknowledged = Vec::new();
+    loop {
+        let envelope = format!(r#"{{"sender":{sender},"number":{}}}"#, acknowledged.len());
+        match server.post("/v1/messages", message(&bob.handle, &envelope)).await {
+            Ok(reply) if reply.status == 201 => acknowledged.push((reply.seq(), envelope)),
+            _ => return acknowledged,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_under_load_holds_what_was_acknowledged_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (db, backup) = (file("kez-chat.db"), file("backup.db"));
+    let bob = Person::new("bob");
+    let server = Binary::start(db.as_ref(), &["--limits", "off"]).await;
+    assert_eq!(server.register(&bob).await, 201);
+    let first = server.post("/v1/messages", message(&bob.handle, r#"{"first":1}"#)).await.unwrap();
+    assert_eq!(first.seq(), 1);
+
+    let pid = server.pid();
+    let senders = join_all((0..SENDERS).map(|sender| send(&server, &bob, sender)));
+    let operator = async {
+        while server.inbox(&bob).await.len() < 200 {}
+        let before = server.inbox(&bob).await;
+        let (code, made) = json(&["backup", "--db", &db, "--to", &backup]).await;
+        assert_eq!(code, 0, "{made}");
+        let after = server.inbox(&bob).await;
+        Binary::signal(pid, "-KILL").await;
+        (before, after)
+    };
+    let (acknowledged, (before, after)) = tokio::join!(senders, operator);
+    let acknowledged: BTreeMap<_, _> = acknowledged.into_iter().flatten().collect();
+    assert!(after.len() > before.len(), "the load went on");
+    drop(server);
+
+    assert_eq!(json(&["restore", "--db", &db, "--from", &backup, "--replace"]).await.0, 0);
+    let server = Binary::start(db.as_ref(), &["--limits", "off"]).await;
+    let restored = server.inbox(&bob).await;
+    assert!(restored.starts_with(&before), "everything from before the backup, in its place");
+    assert!(after.starts_with(&restored), "and nothing but a beginning of what there was");
+    // A reader that saw the rest keeps it, reads from the start because of the new epoch, and finds nothing twice or
+    // changed; numbers that were given out since the backup come again under that epoch.
+    for (seq, envelope) in &restored[1..] {
+        assert_eq!(acknowledged.get(seq).unwrap_or(envelope), envelope);
+    }
+    let next = server.post("/v1/messages", message(&bob.handle, r#"{"next":1}"#)).await.unwrap();
+    assert_eq!(next.seq(), restored.last().unwrap().0 + 1);
+    assert!(server.terminate().await.success());
+}
