@@ -1,6 +1,7 @@
 //! The backup drill: a backup under load, put in the place of the database, and what senders and readers see of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use futures::future::join_all;
 
@@ -28,7 +29,7 @@ async fn a_backup_under_load_holds_what_was_acknowledged_before_it() {
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (db, backup) = (file("kez-chat.db"), file("backup.db"));
     let bob = Person::new("bob");
-    let server = Binary::start(db.as_ref(), &["--limits", "off"]).await;
+    let server = Binary::start(Path::new(&db), &["--limits", "off"]).await;
     assert_eq!(server.register(&bob).await, 201);
     let first = server.post("/v1/messages", message(&bob.handle, r#"{"first":1}"#)).await.unwrap();
     assert_eq!(first.seq(), 1);
@@ -50,7 +51,7 @@ async fn a_backup_under_load_holds_what_was_acknowledged_before_it() {
     drop(server);
 
     assert_eq!(json(&["restore", "--db", &db, "--from", &backup, "--replace"]).await.0, 0);
-    let server = Binary::start(db.as_ref(), &["--limits", "off"]).await;
+    let server = Binary::start(Path::new(&db), &["--limits", "off"]).await;
     let restored = server.inbox(&bob).await;
     assert!(restored.starts_with(&before), "everything from before the backup, in its place");
     assert!(after.starts_with(&restored), "and nothing but a beginning of what there was");
