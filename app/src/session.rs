@@ -17,6 +17,8 @@ pub struct Session {
     pub(crate) account: RwSignal<AccountView>,
     pub(crate) connection: RwSignal<Connection>,
     pub(crate) conversations: RwSignal<Vec<ConversationRow>>,
+    /// Everybody who is blocked.
+    pub(crate) blocked: RwSignal<Vec<String>>,
     pub(crate) unread: RwSignal<u64>,
     /// The open conversation without its messages.
     pub(crate) thread: RwSignal<Option<ThreadView>>,
@@ -41,6 +43,7 @@ impl Session {
             account: RwSignal::default(),
             connection: RwSignal::default(),
             conversations: RwSignal::default(),
+            blocked: RwSignal::default(),
             unread: RwSignal::default(),
             thread: RwSignal::default(),
             messages: RwSignal::default(),
@@ -57,6 +60,7 @@ impl Session {
             account,
             connection,
             conversations,
+            blocked,
             unread,
             mut thread,
             new_conversation,
@@ -67,6 +71,7 @@ impl Session {
         set_if_changed(self.account, account);
         set_if_changed(self.connection, connection);
         set_if_changed(self.conversations, conversations);
+        set_if_changed(self.blocked, blocked);
         set_if_changed(self.unread, unread);
         // Rows first: whoever mounts for another thread must find the messages that belong to it.
         set_if_changed(self.messages, messages);

@@ -68,6 +68,8 @@ fn thread() -> ThreadView {
         key_changed: false,
         key_change_proven: false,
         chain_alarm: None,
+        request: false,
+        blocked: false,
         refused: None,
     }
 }
@@ -81,6 +83,7 @@ fn open(thread: Option<ThreadView>) -> View {
             preview: Preview::Theirs("hello".to_owned()),
             at: Some(80),
             unread: 2,
+            request: false,
             verified: true,
         }],
         thread,

@@ -94,6 +94,9 @@ impl Session {
             Some(contact) if contact.stored.awaits_person() => {
                 Err("Their key has changed. Compare the safety number and accept the new key first.")
             }
+            Some(contact) if contact.stored.standing.blocked => {
+                Err("You have blocked this person. Unblock them first.")
+            }
             _ => Ok(contact),
         }
     }

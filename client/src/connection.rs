@@ -331,5 +331,6 @@ impl Session {
     fn back_again(&mut self, cx: &mut Context<'_>) {
         self.resume_all(cx);
         self.ask_again(cx);
+        self.tell_again(cx);
     }
 }

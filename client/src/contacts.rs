@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::StorageFault;
 use crate::lookup::Found;
+use crate::people::Standing;
 use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
 use crate::sync::ChainHead;
@@ -59,6 +60,8 @@ pub(crate) struct StoredContact {
     pub(crate) was_verified: bool,
     /// Whether the person is asked before the next message, since their chain has changed a key that was verified.
     pub(crate) unconfirmed: bool,
+    /// Whether they are accepted, or blocked.
+    pub(crate) standing: Standing,
 }
 
 /// A key that has to be accepted.
@@ -100,6 +103,7 @@ impl Contacts {
         id: ContactId,
         found: Found,
         since: u64,
+        standing: Standing,
         me: &SecretIdentity,
     ) -> Option<&Contact> {
         if self.by_handle.contains_key(&found.handle) || self.by_key.contains_key(&found.key.primary()) {
@@ -118,6 +122,7 @@ impl Contacts {
             former: Vec::new(),
             was_verified: false,
             unconfirmed: false,
+            standing,
         };
         self.insert(id, stored, me)?;
         self.all.get(&id)

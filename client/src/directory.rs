@@ -94,7 +94,7 @@ impl Session {
             return Some(contact);
         }
         let Some(HandleState::Found(found)) = self.directory.handles.get(handle) else { return None };
-        self.pin(Found::clone(found), cx)
+        self.pin(Found::clone(found), false, cx)
     }
 
     /// The person accepts the key that a handle belongs to now.
@@ -165,7 +165,7 @@ impl Session {
                     // One's own handle with another key, say, is nobody.
                     let acceptable = found.handle != self.handle;
                     if acceptable {
-                        self.pin(*found, cx);
+                        self.pin(*found, true, cx);
                     }
                     self.settle_sender(key, cx);
                 }
@@ -252,10 +252,11 @@ impl Session {
         }
     }
 
-    /// Makes a contact of what was found, and lets in what waited for the key.
-    fn pin(&mut self, found: Found, cx: &mut Context<'_>) -> Option<ContactId> {
+    /// Makes a contact of what was found, because its holder wrote first or somebody looked for them, and lets in what
+    /// waited for the key.
+    fn pin(&mut self, found: Found, wrote_first: bool, cx: &mut Context<'_>) -> Option<ContactId> {
         let key = found.key.primary();
-        let id = self.add_contact(found, cx)?;
+        let id = self.add_contact(found, wrote_first, cx)?;
         if self.quarantine.holds_for(&key) {
             self.directory.senders.remove(&key);
             self.release(&[key], cx);
@@ -265,10 +266,16 @@ impl Session {
     }
 
     /// Makes a contact of what was found.
-    pub(crate) fn add_contact(&mut self, found: Found, cx: &mut Context<'_>) -> Option<ContactId> {
+    pub(crate) fn add_contact(
+        &mut self,
+        found: Found,
+        wrote_first: bool,
+        cx: &mut Context<'_>,
+    ) -> Option<ContactId> {
         let id = ContactId(self.sync.last_contact + 1);
         let handle = found.handle.clone();
-        self.contacts.pin(id, found, cx.now / 1000, &self.me)?;
+        let standing = self.first_standing(&handle, wrote_first);
+        self.contacts.pin(id, found, cx.now / 1000, standing, &self.me)?;
         self.sync.last_contact = id.0;
         self.directory.handles.remove(&handle);
         if let Some(contact) = self.contacts.get_mut(id) {

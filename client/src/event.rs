@@ -250,6 +250,21 @@ pub enum UiEvent {
         /// The conversation.
         handle: String,
     },
+    /// "Accept" on a message request.
+    RequestAccepted {
+        /// The conversation.
+        handle: String,
+    },
+    /// "Block".
+    BlockPressed {
+        /// The conversation.
+        handle: String,
+    },
+    /// "Unblock".
+    UnblockPressed {
+        /// Who is blocked.
+        handle: String,
+    },
     /// "Verify": the person says that the safety number matches, or takes it back.
     VerifiedChanged {
         /// The conversation.

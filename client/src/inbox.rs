@@ -151,6 +151,10 @@ impl Session {
         let sender = envelope.claimed_sender();
         let from_myself = self.own_key(&sender).is_some();
         let contact = self.contacts.by_key(&sender);
+        if contact.and_then(|id| self.contacts.get(id)).is_some_and(|contact| contact.stored.standing.blocked)
+        {
+            return Place::Nowhere;
+        }
         let former = self.former.iter().find(|key| key.public().primary() == envelope.recipient());
         let known = from_myself || contact.is_some();
         let peer = if known { self.peer_of_former(&sender, former) } else { None };

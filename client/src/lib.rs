@@ -4,8 +4,8 @@
 //! driver performs and answers with [`event::Event`]s. What the screen shows is [`view::View`], derived and never stored.
 //!
 //! This file only says who gets which event. A message on its way out is in `compose`, then `outbox`; one on its way in
-//! in `connection` and `nats`, then `inbox`; people are in `directory` and `contacts`; the ways to an account are `join`,
-//! `registering` and `restore`; key histories are in `sigchains`.
+//! in `connection` and `nats`, then `inbox`; people are in `directory`, `contacts` and `people`; the ways to an account are
+//! `join`, `registering` and `restore`; key histories are in `sigchains`.
 
 pub mod effect;
 pub mod event;
@@ -33,6 +33,7 @@ mod nkey;
 mod onboarding;
 mod open;
 mod outbox;
+mod people;
 mod quarantine;
 mod queue;
 mod registering;
@@ -107,6 +108,7 @@ impl Client {
         if let Account::Open(session) = &self.state.account {
             view.connection = session.link.state;
             view.conversations = view::conversations(session);
+            view.blocked = session.blocked();
             view.unread = view.conversations.iter().map(|row| row.unread).sum();
             view.thread = view::thread(session, tab, &self.shared);
             view.new_conversation = tab.dialog.clone();

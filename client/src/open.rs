@@ -49,6 +49,13 @@ impl Session {
             UiEvent::ExportPressed => self.export(tab, cx),
             UiEvent::DeletionConfirmed => self.delete_account(cx),
             UiEvent::OlderWanted { .. } => cx.shared.tabs.entry(tab).window += WINDOW,
+            UiEvent::RequestAccepted { handle } => {
+                if let Some(contact) = self.contact_at(&handle) {
+                    self.accept_contact(contact, cx);
+                }
+            }
+            UiEvent::BlockPressed { handle } => self.set_blocked(&handle, true, cx),
+            UiEvent::UnblockPressed { handle } => self.set_blocked(&handle, false, cx),
             UiEvent::VerifiedChanged { handle, verified } => self.set_verified(&handle, verified, cx),
             UiEvent::NewKeyAccepted { handle } => {
                 if let Some(contact) = self.contact_at(&handle) {
@@ -79,6 +86,9 @@ impl Session {
                 self.former_key_answered(&key, root, *found, answer, cx)
             }
             Purpose::Send(key) => self.send_answered(key, answer, cx),
+            Purpose::Blocks => self.blocks_answered(answer, cx),
+            Purpose::Tell(contact, news) => self.people_told(contact, news, answer, cx),
+            Purpose::Unblock => {}
             Purpose::Page => self.page_answered(answer, cx),
             Purpose::Export(tab) => self.export_answered(tab, answer, cx),
             Purpose::DeleteAccount => self.deletion_answered(answer, cx),

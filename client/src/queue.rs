@@ -60,11 +60,18 @@ pub(crate) struct Attempts {
     pub(crate) in_flight: Option<Key>,
     pub(crate) retry_at: Option<u64>,
     pub(crate) backoff: Backoff,
+    /// The server did not take this account's signature.
+    pub(crate) unsigned: bool,
 }
 
 impl Default for Attempts {
     fn default() -> Self {
-        Self { in_flight: None, retry_at: None, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT) }
+        Self {
+            in_flight: None,
+            retry_at: None,
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            unsigned: false,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::contacts::ContactId;
 use crate::effect::RequestId;
 use crate::event::{HttpResponse, NetworkFault, TabId};
 use crate::lookup::Found;
+use crate::people::News;
 use crate::queue::Key;
 use crate::sorted_map::SortedMap;
 
@@ -56,6 +57,12 @@ pub(crate) enum Purpose {
     },
     /// A message on its way.
     Send(Key),
+    /// Whom this account has blocked.
+    Blocks,
+    /// Something that the server has to know about a contact.
+    Tell(ContactId, News),
+    /// A block is lifted of whom there is no contact here.
+    Unblock,
     /// A page of the inbox.
     Page,
     /// Where the broker of the server is.

@@ -83,7 +83,10 @@ impl Session {
             return;
         }
         let (error, started) = match self.contact_for(handle, cx) {
-            Some(_) => (None, Some(handle.to_string())),
+            Some(contact) => {
+                self.accept_contact(contact, cx);
+                (None, Some(handle.to_string()))
+            }
             None => (Some(self.why_not_found(handle)), None),
         };
         for tab in cx.shared.tabs.iter_mut().filter(|tab| waits(tab.wanted.as_deref())) {

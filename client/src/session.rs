@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity};
@@ -12,10 +13,11 @@ use crate::contacts::{ContactId, Contacts};
 use crate::context::Context;
 use crate::conversation::{Conversation, StoredMessage, parse_message_key};
 use crate::directory::Directory;
-use crate::effect::Effect;
+use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::StorageFault;
 use crate::leaving::Leaving;
 use crate::nats::Nats;
+use crate::people::Telling;
 use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
 use crate::record::{Kind, Record};
@@ -52,6 +54,7 @@ pub(crate) struct Session {
     pub(crate) link: Link,
     pub(crate) leaving: Leaving,
     pub(crate) nats: Nats,
+    pub(crate) telling: Telling,
 }
 
 impl Session {
@@ -87,6 +90,7 @@ impl Session {
             link: Link::default(),
             leaving: Leaving::default(),
             nats: Nats::default(),
+            telling: Telling::default(),
         };
         // Messages need their contact's read mark, so contacts come first.
         for record in records.iter().filter(|record| record.kind == Kind::Contact) {
@@ -106,6 +110,7 @@ impl Session {
         self.nats_due(cx);
         self.send_queued(cx);
         self.ask_about_senders(cx);
+        self.tell_people(cx);
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
         }
@@ -115,6 +120,7 @@ impl Session {
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
         self.retry_due(cx);
         self.ask_about_senders(cx);
+        self.tell_people(cx);
         self.connection_due(cx);
         if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
             self.tend_own_chain(cx);
@@ -133,8 +139,24 @@ impl Session {
             self.link.wake(),
             self.nats.wake(),
             self.chains.own.wake(),
+            self.telling.wake(),
         ];
         wakes.into_iter().flatten().min()
+    }
+
+    /// A request with this account's signature.
+    pub(crate) fn signed(
+        &self,
+        method: Method,
+        target: String,
+        body: Option<String>,
+        cx: &mut Context<'_>,
+    ) -> HttpRequest {
+        let bytes = body.as_deref().unwrap_or_default().as_bytes();
+        let signed =
+            CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: bytes };
+        let auth = caller_auth::header(&self.me, &self.handle, &signed, cx.timestamp(), &mut &mut *cx.rng);
+        HttpRequest { method, target, auth: Some(auth), body }
     }
 
     /// Writes the account.
@@ -164,6 +186,9 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         message.arrival = self.arrivals;
+        if message.mine {
+            self.accept_contact(contact, cx);
+        }
         let order = self.conversation_mut(contact).next_order();
         cx.save(message.record(contact, order));
         self.insert_message(contact, order, message);

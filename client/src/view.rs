@@ -22,6 +22,8 @@ pub struct View {
     pub connection: Connection,
     /// The list, newest activity first.
     pub conversations: Vec<ConversationRow>,
+    /// Everybody who is blocked, by handle.
+    pub blocked: Vec<String>,
     /// All unread messages together, for the title.
     pub unread: u64,
     /// The open conversation.
@@ -252,8 +254,10 @@ pub struct ConversationRow {
     pub preview: Preview,
     /// When it was last active, Unix seconds; `None` before the first message.
     pub at: Option<u64>,
-    /// Unread messages.
+    /// Unread messages; none that count in a request.
     pub unread: u64,
+    /// Somebody unknown wrote first: the row stands below "Requests".
+    pub request: bool,
     /// Whether the safety number was compared.
     pub verified: bool,
 }
@@ -301,6 +305,10 @@ pub struct ThreadView {
     pub key_change_proven: bool,
     /// Something is wrong with the history of their key.
     pub chain_alarm: Option<ChainAlarm>,
+    /// Somebody unknown wrote first: "Accept" and "Block" are offered.
+    pub request: bool,
+    /// Whether this person is blocked.
+    pub blocked: bool,
     /// Why the last "Send" was refused (too long, say).
     pub refused: Option<String>,
 }

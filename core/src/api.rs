@@ -183,6 +183,16 @@ impl<'de> Deserialize<'de> for LiveFrame {
 /// The live stream's close code for bad authentication, a deleted account or a rotated key.
 pub const CLOSE_UNAUTHORIZED: u16 = 4401;
 
+/// `GET /v1/u/{handle}/contacts` and `GET /v1/u/{handle}/blocks`: the people on a list, by handle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HandleList {
+    /// In alphabetical order.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub handles: Vec<Handle>,
+}
+
 /// `GET /v1/config`: what a client needs to know before it does anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

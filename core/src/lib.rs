@@ -36,6 +36,7 @@ pub mod envelope;
 pub mod handle;
 pub mod identity;
 pub mod inbox_auth;
+pub mod invite;
 pub mod log;
 pub mod message;
 pub mod nats_binding;
@@ -49,5 +50,6 @@ pub mod signature;
 pub mod signed;
 pub mod time;
 pub mod webfinger;
+pub mod work;
 
 mod hex;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::work::WorkOffer;
+
 /// What went wrong, for programs. The text form is snake case and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -61,6 +63,14 @@ pub enum ProblemCode {
     Unavailable,
     /// The server's storage is full.
     StorageFull,
+    /// The recipient's inbox is full, or the share of it that is open to strangers.
+    InboxFull,
+    /// The list holds as many people as it can.
+    ListFull,
+    /// The server takes no new accounts.
+    RegistrationClosed,
+    /// The server takes new accounts by invitation only, and this is none that counts.
+    InviteRefused,
     /// The server took too long.
     Timeout,
     /// A fault of the server, logged there under the request id.
@@ -81,12 +91,13 @@ impl ProblemCode {
             | Self::Stale
             | Self::UnsupportedMediaType => 400,
             Self::BadSignature | Self::Unauthorized => 401,
-            Self::NotAuthorised | Self::ChainFull => 403,
+            Self::NotAuthorised | Self::ChainFull | Self::RegistrationClosed | Self::InviteRefused => 403,
             Self::UnknownHandle | Self::UnknownChain | Self::UnknownNkey | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
             Self::HandleTaken
             | Self::PrimaryTaken
+            | Self::ListFull
             | Self::NkeyRemoved
             | Self::NkeyTaken
             | Self::TooManyNkeys
@@ -96,7 +107,7 @@ impl ProblemCode {
             Self::Internal | Self::Unknown => 500,
             Self::Unavailable => 503,
             Self::Timeout => 504,
-            Self::StorageFull => 507,
+            Self::StorageFull | Self::InboxFull => 507,
         }
     }
 
@@ -136,6 +147,10 @@ impl ProblemCode {
             Self::RateLimited => "Too many requests",
             Self::Unavailable => "The server is busy",
             Self::StorageFull => "The server's storage is full",
+            Self::InboxFull => "The inbox is full",
+            Self::ListFull => "The list is full",
+            Self::RegistrationClosed => "Registration is closed",
+            Self::InviteRefused => "An invitation is needed",
             Self::Timeout => "The server took too long",
             Self::Internal | Self::Unknown => "A fault of the server",
         }
@@ -156,6 +171,9 @@ pub struct Problem {
     pub detail: String,
     /// For programs.
     pub code: ProblemCode,
+    /// How a sender whom nobody vouches for may go on all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<WorkOffer>,
 }
 
 impl Problem {
@@ -167,6 +185,7 @@ impl Problem {
             status: code.status(),
             detail: detail.into(),
             code,
+            work: None,
         }
     }
 }

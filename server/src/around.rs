@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use kez_core::problem::ProblemCode;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::client_address::{ClientNetwork, Peer};
+use crate::client_address::ClientNetwork;
 use crate::edge::Edge;
 use crate::error::ApiError;
 use crate::limits::{Kind, Limits};
@@ -41,9 +41,8 @@ pub struct Gate {
 
 /// Refuses a request of a kind that its network has sent too many of.
 pub async fn within_rate(State((gate, kind)): State<(Gate, Kind)>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>();
-    if let (Some(limits), Some(Peer(peer))) = (&gate.limits, peer) {
-        let network = ClientNetwork::of_request(&gate.edge, *peer, request.headers());
+    if let Some(limits) = &gate.limits {
+        let network = ClientNetwork::of(&gate.edge, &request);
         if let Err(refused) = limits.check(kind, network) {
             return refused.into_response();
         }

@@ -25,10 +25,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
-            let detail = "send this body with content-type: application/json";
-            return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
-        }
+        must_be_json(request.headers())?;
         within_limits(request.into_body()).await.map(Self)
     }
 }
@@ -41,6 +38,18 @@ pub async fn within_limits(body: Body) -> Result<Bytes, ApiError> {
     tokio::time::timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| {
         Err(ApiError::new(ProblemCode::BodyTimeout, "the body did not arrive within 10 s").and_close())
     })
+}
+
+/// Refuses a body that does not say that it is JSON.
+///
+/// # Errors
+/// `unsupported_media_type`.
+pub fn must_be_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    if is_json(headers) {
+        return Ok(());
+    }
+    let detail = "send this body with content-type: application/json";
+    Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail))
 }
 
 /// Whether the media type is `application/json`, whatever its parameters (RFC 9110, section 8.3.1).

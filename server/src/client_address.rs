@@ -1,13 +1,16 @@
 //! Where a request comes from: the connection's other end or, through a trusted proxy, whom the proxy names.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use axum::extract::Request;
 use axum::http::{HeaderMap, header::HeaderName};
 
 use crate::edge::Edge;
 
 /// A proxy adds the address that it was called from at the right end.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// The other end of the connection, put on every request by the listener.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +21,15 @@ pub struct Peer(pub SocketAddr);
 pub struct ClientNetwork(IpAddr);
 
 impl ClientNetwork {
+    /// The network that a request comes from.
+    pub fn of(edge: &Edge, request: &Request) -> Self {
+        // Every connection has another end; the listener put it on.
+        let peer = request.extensions().get::<Peer>().map_or(NOBODY, |Peer(peer)| *peer);
+        Self::of_request(edge, peer, request.headers())
+    }
+
     /// The network that an address belongs to.
-    pub fn of(address: IpAddr) -> Self {
+    pub fn of_address(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(address) => {
                 let [a, b, c, d, ..] = address.segments();
@@ -29,9 +39,9 @@ impl ClientNetwork {
         })
     }
 
-    /// The network that a request comes from. Forwarding headers count from trusted proxies only, and of those the
+    /// Forwarding headers count from trusted proxies only, and of those the
     /// right-most address that is no trusted proxy itself: what stands further left is whatever the caller wrote.
-    pub fn of_request(edge: &Edge, peer: SocketAddr, headers: &HeaderMap) -> Self {
+    fn of_request(edge: &Edge, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let mut address = peer.ip().to_canonical();
         let forwarded = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
         let mut hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
@@ -39,7 +49,7 @@ impl ClientNetwork {
             let Some(hop) = hops.pop().and_then(|hop| hop.parse::<IpAddr>().ok()) else { break };
             address = hop.to_canonical();
         }
-        Self::of(address)
+        Self::of_address(address)
     }
 }
 
@@ -57,7 +67,7 @@ mod tests {
     }
 
     fn of(address: &str) -> ClientNetwork {
-        ClientNetwork::of(address.parse().unwrap())
+        ClientNetwork::of_address(address.parse().unwrap())
     }
 
     #[test]

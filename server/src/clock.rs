@@ -1,6 +1,7 @@
 //! What time it is, as an argument: the server asks a clock, and tests bring their own.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kez_core::time::Timestamp;
 
@@ -8,6 +9,9 @@ use kez_core::time::Timestamp;
 pub trait Clock: Send + Sync + 'static {
     /// The time now. It may jump in either direction between two calls.
     fn now(&self) -> Timestamp;
+
+    /// How long the server has run. Never jumps: rates are counted by it.
+    fn ticks(&self) -> Duration;
 }
 
 /// The machine's own clock.
@@ -18,5 +22,10 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         // A clock before 1970 is as good as no clock: everything signed looks as if it came from the future.
         Timestamp::from_unix(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+
+    fn ticks(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
 }

@@ -1,5 +1,6 @@
 //! Flags and environment variables: one struct, read once at the start.
 
+mod abuse;
 mod database;
 pub mod nats;
 pub mod operations;
@@ -20,6 +21,7 @@ use crate::edge::Edge;
 use operations::OperationsConfig;
 pub use sigchains::SigchainFlags;
 
+pub use abuse::{AbuseConfig, Registration};
 pub use database::{Database, DatabaseConfig, PostgresUrl};
 
 /// The flags of serving.
@@ -83,6 +85,9 @@ pub struct Config {
     /// Metrics, retention, logs.
     #[command(flatten)]
     pub operations: OperationsConfig,
+    /// What keeps the server usable while somebody tries to fill it.
+    #[command(flatten)]
+    pub abuse: AbuseConfig,
 }
 
 /// How log lines are written.

@@ -13,6 +13,7 @@ use kez_core::problem::{Problem, ProblemCode};
 use kez_core::registration::RegistrationRefused;
 use kez_core::sigchain::LinkRefused;
 use kez_core::signature::BadSignature;
+use kez_core::work::WorkOffer;
 
 use crate::store::StoreError;
 
@@ -26,12 +27,13 @@ pub struct ApiError {
     detail: Cow<'static, str>,
     retry_after: Option<u64>,
     close: bool,
+    work: Option<WorkOffer>,
 }
 
 impl ApiError {
     /// A refusal with its sentence.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), retry_after: None, close: false }
+        Self { code, detail: detail.into(), retry_after: None, close: false, work: None }
     }
 
     /// The request cannot be read.
@@ -60,6 +62,12 @@ impl ApiError {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// Says how the caller may go on all the same.
+    #[must_use]
+    pub fn unless_paid(self, work: WorkOffer) -> Self {
+        Self { work: Some(work), ..self }
+    }
+
     /// Ends the connection after the answer, because the rest of the request is not going to be read.
     #[must_use]
     pub fn and_close(self) -> Self {
@@ -69,7 +77,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let problem = Problem::new(self.code, self.detail);
+        let problem = Problem { work: self.work, ..Problem::new(self.code, self.detail) };
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(problem)).into_response();
         let headers = response.headers_mut();
@@ -102,6 +110,10 @@ impl From<StoreError> for ApiError {
                 let detail = "the server has no room left to store anything";
                 Self::new(ProblemCode::StorageFull, detail).retry_after(60)
             }
+            StoreError::InboxFull => {
+                let detail = "the recipient's inbox has no room for this message";
+                Self::new(ProblemCode::InboxFull, detail).retry_after(3600)
+            }
             StoreError::Database(_) | StoreError::Corrupt(_) => {
                 let detail = "the server failed; the request id names the entry in its log";
                 Self::new(ProblemCode::Internal, detail)
@@ -113,7 +125,7 @@ impl From<StoreError> for ApiError {
 /// Tells the operator what a store could not do, where that is more than a busy moment.
 pub fn log_failure(error: &StoreError) {
     match error {
-        StoreError::Busy | StoreError::Closed => {}
+        StoreError::Busy | StoreError::Closed | StoreError::InboxFull => {}
         StoreError::Locked => tracing::warn!("the database is locked by another process"),
         StoreError::Unreachable(_) => tracing::warn!(%error, "the database does not answer"),
         StoreError::Full => tracing::error!("the disk of the database is full"),

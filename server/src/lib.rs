@@ -3,6 +3,7 @@
 //! [`run`] is the whole server. A request comes in through [`listener`], finds its route in [`router`], and is
 //! answered by one file of [`routes`]; what has to last is asked of a [`store::Store`].
 
+pub mod admission;
 pub mod around;
 pub mod audit;
 pub mod body;
@@ -14,6 +15,7 @@ pub mod commands;
 pub mod config;
 pub mod cors;
 pub mod directory;
+pub mod disk;
 pub mod edge;
 pub mod error;
 pub mod export;
@@ -28,6 +30,7 @@ pub mod log_filter;
 pub mod maintenance;
 pub mod metrics;
 pub mod nats;
+pub mod people;
 pub mod push;
 pub mod query;
 pub mod reload;
@@ -42,6 +45,7 @@ pub mod stop;
 pub mod store;
 pub mod transparency;
 pub mod web;
+pub mod work;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -56,11 +60,11 @@ use tokio_util::task::TaskTracker;
 use around::around;
 use chain_source::{ChainSource, OpenChainsError};
 use clock::{Clock, SystemClock};
-use config::Config;
+use config::{Config, Database};
 use limits::Limits;
 use reserved::{ReservedHandles, ReservedHandlesError};
 use state::{AppState, Profiles, Shared};
-use store::OpenError;
+use store::{OpenError, StoreError};
 use transparency::OpenLogError;
 use web::WebSettings;
 
@@ -93,6 +97,9 @@ pub enum StartError {
     /// Sigchains cannot be read.
     #[error(transparent)]
     Chains(#[from] OpenChainsError),
+    /// The database does not answer.
+    #[error("the database cannot be read: {0}")]
+    Store(#[from] StoreError),
     /// The API's own description cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
@@ -124,7 +131,8 @@ pub async fn run_with_clock(
     let store = store::open(&config.database).await?;
     let chains = ChainSource::open(&config, store.clone(), clock.clone()).await?;
     let bus = nats::start::bus(&config.nats).await?;
-    let state: AppState = Arc::new(Shared::new(config, store, reserved, bus, clock, chains));
+    let work_key = store.work_key().await?;
+    let state: AppState = Arc::new(Shared::new(config, store, reserved, bus, clock, chains, work_key));
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
@@ -156,9 +164,16 @@ pub async fn run_with_clock(
         connections.clone(),
     ));
     chores.spawn(forget_quiet_clients(state.limits.clone()));
+    chores.spawn(admission::forget_quiet_senders(state.clone()));
     chores.spawn(maintenance::notice_account_changes(state.clone()));
     chores.spawn(maintenance::forget_old_messages(state.clone()));
     chores.spawn(reload::on_hangup(state.clone(), hangup));
+    // A database server looks after its own disk.
+    if let (Some(_), Database::Sqlite(file)) = (&state.senders, &state.config.database.db) {
+        let file = file.clone();
+        state.disk.look(&file, &state.config.abuse);
+        chores.spawn(disk::watch(state.clone(), file));
+    }
     shutdown.await;
     stop_gracefully(&state, &stop, &connections).await;
     chores.shutdown().await;

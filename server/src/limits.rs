@@ -1,13 +1,22 @@
-//! How often one client network may call: token buckets, so that normal use never notices and a flood ends at once.
+//! How often one client network may call: token buckets, so that normal use never notices and a flood ends at once. What
+//! a message costs is more than that: [`crate::admission`].
 
+use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use kez_core::problem::ProblemCode;
 
 use crate::client_address::ClientNetwork;
+use crate::clock::{Clock, SystemClock};
 use crate::error::ApiError;
-use kez_core::problem::ProblemCode;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What a request asks of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +25,8 @@ pub enum Kind {
     Register,
     /// Looks somebody up: what a person types, and what a new conversation needs.
     Lookup,
-    /// Sends a message.
-    Send,
+    /// Comes with a caller's signature, which costs something to check, whoever signed.
+    Signed,
     /// Reads an inbox. One household polls from one address, several clients every five seconds.
     Read,
     /// Appends to a sigchain.
@@ -26,33 +35,29 @@ pub enum Kind {
     Audit,
 }
 
-/// The buckets of every network that called lately.
+/// The buckets of everybody who called lately.
 pub struct Limits {
-    register: DefaultKeyedRateLimiter<ClientNetwork>,
-    lookup: DefaultKeyedRateLimiter<ClientNetwork>,
-    send: DefaultKeyedRateLimiter<ClientNetwork>,
-    read: DefaultKeyedRateLimiter<ClientNetwork>,
-    link: DefaultKeyedRateLimiter<ClientNetwork>,
-    audit: DefaultKeyedRateLimiter<ClientNetwork>,
+    register: Bucket<ClientNetwork>,
+    lookup: Bucket<ClientNetwork>,
+    signed: Bucket<ClientNetwork>,
+    read: Bucket<ClientNetwork>,
+    link: Bucket<ClientNetwork>,
+    audit: Bucket<ClientNetwork>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let bucket = |burst, per_minute| Bucket::new(burst, MINUTE / per_minute, &clock);
         Self {
             register: bucket(20, 10),
             lookup: bucket(120, 60),
-            send: bucket(300, 300),
+            signed: bucket(600, 1200),
             read: bucket(300, 600),
             link: bucket(60, 30),
             audit: bucket(1200, 600),
         }
     }
-}
-
-/// A bucket that holds `burst` and gains `per_minute`.
-fn bucket(burst: u32, per_minute: u32) -> DefaultKeyedRateLimiter<ClientNetwork> {
-    let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-    RateLimiter::keyed(Quota::per_minute(at_least_one(per_minute)).allow_burst(at_least_one(burst)))
 }
 
 impl Limits {
@@ -61,30 +66,83 @@ impl Limits {
     /// # Errors
     /// 429 `rate_limited` with the seconds until there is one again.
     pub fn check(&self, kind: Kind, network: ClientNetwork) -> Result<(), ApiError> {
-        self.bucket(kind).check_key(&network).map_err(|until| {
-            let seconds = until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
+        self.bucket(kind).take(network).map_err(|Wait(seconds)| {
             let detail = "too many requests of this kind from your network";
             ApiError::new(ProblemCode::RateLimited, detail).retry_after(seconds)
         })
     }
 
-    /// Forgets networks whose buckets are full again.
+    /// Forgets those whose buckets are full again.
     pub fn forget_the_quiet(&self) {
-        for kind in [Kind::Register, Kind::Lookup, Kind::Send, Kind::Read, Kind::Link, Kind::Audit] {
-            self.bucket(kind).retain_recent();
-            self.bucket(kind).shrink_to_fit();
+        for kind in [Kind::Register, Kind::Lookup, Kind::Signed, Kind::Read, Kind::Link, Kind::Audit] {
+            self.bucket(kind).forget_the_full();
         }
     }
 
-    fn bucket(&self, kind: Kind) -> &DefaultKeyedRateLimiter<ClientNetwork> {
+    fn bucket(&self, kind: Kind) -> &Bucket<ClientNetwork> {
         match kind {
             Kind::Register => &self.register,
             Kind::Lookup => &self.lookup,
-            Kind::Send => &self.send,
+            Kind::Signed => &self.signed,
             Kind::Read => &self.read,
             Kind::Link => &self.link,
             Kind::Audit => &self.audit,
         }
+    }
+}
+
+/// Seconds until there is a token again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(pub u64);
+
+/// A bucket of tokens for each `K`.
+pub struct Bucket<K: Hash + Eq + Clone> {
+    limiter: RateLimiter<K, DashMapStateStore<K>, Ticks, NoOpMiddleware<Duration>>,
+    clock: Ticks,
+}
+
+impl<K: Hash + Eq + Clone> Bucket<K> {
+    /// Buckets that hold `burst` tokens and gain one every `period`.
+    pub fn new(burst: u32, period: Duration, clock: &Arc<dyn Clock>) -> Self {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(period.max(Duration::from_nanos(1)));
+        let quota = quota.unwrap_or(Quota::per_second(NonZeroU32::MAX)).allow_burst(burst);
+        let clock = Ticks(Arc::clone(clock));
+        Self { limiter: RateLimiter::dashmap_with_clock(quota, clock.clone()), clock }
+    }
+
+    /// Buckets that hold what they gain in a `period`.
+    pub fn per(period: Duration, burst: u32, clock: &Arc<dyn Clock>) -> Self {
+        Self::new(burst, period / burst.max(1), clock)
+    }
+
+    /// Takes a token.
+    ///
+    /// # Errors
+    /// [`Wait`] when there is none.
+    pub fn take(&self, key: K) -> Result<(), Wait> {
+        self.limiter.check_key(&key).map_err(|until| {
+            let wait = until.wait_time_from(self.clock.now());
+            Wait((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
+        })
+    }
+
+    /// Forgets the full ones.
+    pub fn forget_the_full(&self) {
+        self.limiter.retain_recent();
+        self.limiter.shrink_to_fit();
+    }
+}
+
+/// The server's clock as the buckets read it: time that never jumps.
+#[derive(Clone)]
+struct Ticks(Arc<dyn Clock>);
+
+impl governor::clock::Clock for Ticks {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.ticks()
     }
 }
 
@@ -95,7 +153,7 @@ mod tests {
     #[test]
     fn each_network_and_each_kind_has_its_own_bucket() {
         let limits = Limits::default();
-        let network = |address: &str| ClientNetwork::of(address.parse().unwrap());
+        let network = |address: &str| ClientNetwork::of_address(address.parse().unwrap());
         for _ in 0..20 {
             assert!(limits.check(Kind::Register, network("192.0.2.1")).is_ok());
         }

@@ -8,11 +8,12 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use crate::around::{around, within_rate};
+use crate::disk;
 use crate::limits::Kind;
 use crate::metrics;
 use crate::routes::{
     by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, nats_keys, not_found,
-    openapi, readyz, register, send_message, sigchains, webfinger,
+    openapi, people, readyz, register, send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -28,7 +29,11 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(lookup::lookup).layer(rate(Kind::Lookup)))
         .routes(routes!(by_primary::by_primary).layer(rate(Kind::Lookup)))
         .routes(routes!(webfinger::webfinger).layer(rate(Kind::Lookup)))
-        .routes(routes!(send_message::send_message).layer(rate(Kind::Send)))
+        .routes(routes!(send_message::send_message))
+        .routes(routes!(people::contacts).layer(rate(Kind::Signed)))
+        .routes(routes!(people::add_contact, people::remove_contact).layer(rate(Kind::Signed)))
+        .routes(routes!(people::blocks).layer(rate(Kind::Signed)))
+        .routes(routes!(people::add_block, people::remove_block).layer(rate(Kind::Signed)))
         .routes(routes!(inbox::inbox).layer(rate(Kind::Read)))
         .routes(routes!(live::live).layer(rate(Kind::Read)))
         .routes(routes!(delete_account::delete_account).layer(rate(Kind::Read)))
@@ -49,6 +54,7 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .route("/v1/", any(not_found::not_found))
         .route("/v1/{*rest}", any(not_found::not_found))
         .route("/.well-known/{*rest}", any(not_found::not_found))
+        .layer(from_fn_with_state(state.clone(), disk::refuse_writes))
         .with_state(state.clone())
         .fallback_service(pages);
     let router = match state.config.operations.metrics_bind {

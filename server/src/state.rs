@@ -11,24 +11,32 @@ use kez_core::identity::Primary;
 use kez_core::log::inclusion::Inclusion;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Senders;
 use crate::around::Gate;
 use crate::chain_source::ChainSource;
 use crate::clock::Clock;
 use crate::config::{Config, Switch};
 use crate::directory::Directory;
+use crate::disk::Disk;
 use crate::edge::Edge;
 use crate::error::log_failure;
 use crate::key_history::key_history;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::nats::Bus;
+use crate::people::PeopleCache;
 use crate::push::Push;
 use crate::reserved::ReservedHandles;
 use crate::store::{Account, AccountId, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
+use crate::work::WorkDesk;
+
+/// How many messages that nobody vouches for may wait to be written.
+const STRANGERS: usize = 64;
 
 /// The state of the server, shared by all requests.
 pub type AppState = Arc<Shared>;
@@ -43,14 +51,25 @@ pub struct Shared {
     pub reserved: ReservedHandles,
     /// Who holds which handle, with keys parsed.
     pub directory: Directory,
+    /// Whom people have accepted and blocked.
+    pub people: PeopleCache,
     /// Who waits for which inbox.
     pub push: Push,
     /// How often one client network may call; none under `--limits off`.
     pub limits: Option<Arc<Limits>>,
+    /// How much a sender may send; none under `--limits off`.
+    pub senders: Option<Senders>,
     /// Who stands in front.
     pub edge: Arc<Edge>,
     /// Where sigchains are.
     pub chains: ChainSource,
+    /// How full the disk is.
+    pub disk: Disk,
+    /// Proofs of work.
+    pub work: WorkDesk,
+    /// Room in the queue of writes for messages that nobody vouches for: those who know each other never wait behind
+    /// more than so many.
+    pub strangers: Semaphore,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the live streams have to end.
@@ -71,20 +90,30 @@ impl Shared {
         bus: Option<Arc<Bus>>,
         clock: Arc<dyn Clock>,
         chains: ChainSource,
+        work_key: [u8; 32],
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
-        let limits = (config.limits == Switch::On).then(Arc::default);
+        let people = PeopleCache::new(Arc::clone(&store), Arc::clone(&clock));
+        let limited = config.limits == Switch::On;
+        let limits = limited.then(Arc::default);
+        let senders = limited.then(|| Senders::new(&config.abuse, &clock));
         let edge = Arc::new(config.edge());
+        let work = WorkDesk::new(work_key, config.abuse.work_bits);
         let (push, shutdown, streams) = (Push::new(bus), CancellationToken::new(), TaskTracker::new());
         Self {
             config,
             store,
             reserved,
             directory,
+            people,
             push,
             limits,
+            senders,
             edge,
             chains,
+            disk: Disk::default(),
+            work,
+            strangers: Semaphore::new(STRANGERS),
             clock,
             shutdown,
             streams,

@@ -1,22 +1,21 @@
 //! The list of conversations.
 
+use kez_client::view::ConversationRow;
 use leptos::prelude::*;
 
 use crate::components::conversation_row::ConversationLink;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::presence::use_who;
-use crate::keyed::keyed;
+use crate::keyed::{Keyed, keyed};
 use crate::reactive::memo;
-use crate::session::use_session;
+use crate::session::{Session, use_session};
 
 /// The navigation "Conversations": the button for a new one, then one link each, newest activity first.
 #[component]
 pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
     let session = use_session();
     let who = use_who();
-    let rows = keyed(move || {
-        session.conversations.get().into_iter().map(|row| (row.handle.clone(), row)).collect::<Vec<_>>()
-    });
+    let rows = rows_of(session, false);
     let is_empty = memo(move || session.conversations.with(Vec::is_empty));
     view! {
         <nav class="conversations" aria-label="Conversations">
@@ -32,14 +31,42 @@ pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
                     <p class="empty">"No conversations yet. Start one with somebody's handle."</p>
                 }
             >
-                <ul class="rows">
-                    <For each=move || rows.get() key=|row| row.key.clone() let:row>
-                        <ConversationLink row=row.value who/>
-                    </For>
-                </ul>
+                <Rows rows who/>
+                <Requests who/>
             </Show>
         </nav>
     }
+}
+
+/// People who wrote without being known here, until they are accepted or blocked.
+#[component]
+fn Requests(who: Memo<Option<String>>) -> impl IntoView {
+    let rows = rows_of(use_session(), true);
+    let any = memo(move || rows.with(|rows| !rows.is_empty()));
+    view! {
+        <Show when=move || any.get()>
+            <h2 class="requests" id="requests"><a href="#requests">"Requests"</a></h2>
+            <Rows rows who/>
+        </Show>
+    }
+}
+
+#[component]
+fn Rows(rows: Memo<Vec<Keyed<ConversationRow>>>, who: Memo<Option<String>>) -> impl IntoView {
+    view! {
+        <ul class="rows">
+            <For each=move || rows.get() key=|row| row.key.clone() let:row>
+                <ConversationLink row=row.value who/>
+            </For>
+        </ul>
+    }
+}
+
+fn rows_of(session: Session, requests: bool) -> Memo<Vec<Keyed<ConversationRow>>> {
+    keyed(move || {
+        let rows = session.conversations.get().into_iter().filter(move |row| row.request == requests);
+        rows.map(|row| (row.handle.clone(), row)).collect::<Vec<_>>()
+    })
 }
 
 /// The shape of the list until the storage has answered.

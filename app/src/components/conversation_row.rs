@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::browser::{iso, short_label};
 use crate::components::icon::{Glyph, Icon};
+use crate::components::request_actions::RequestActions;
 use crate::reactive::memo;
 
 /// The row of one conversation.
@@ -20,6 +21,7 @@ pub(crate) fn ConversationLink(
         let handle = handle.clone();
         move || who.with(|who| who.as_deref() == Some(&handle))
     };
+    let (of, open) = (handle.clone(), is_open.clone());
     let unread = memo(move || row.with(|row| row.unread));
     view! {
         <li>
@@ -34,6 +36,8 @@ pub(crate) fn ConversationLink(
                 {move || row.with(|row| preview(&row.preview))}
                 {move || (unread.get() > 0).then(|| view! { <UnreadBadge count=unread.get()/> })}
             </a>
+            // While it is open, the thread offers the same.
+            {move || (row.with(|row| row.request) && !open()).then(|| view! { <RequestActions handle=of.clone()/> })}
         </li>
     }
 }
@@ -70,7 +74,14 @@ mod tests {
     fn html(unread: u64, preview: Preview) -> String {
         let owner = Owner::new();
         owner.set();
-        let row = ConversationRow { handle: "bob".to_owned(), preview, at: Some(0), unread, verified: true };
+        let row = ConversationRow {
+            handle: "bob".to_owned(),
+            preview,
+            at: Some(0),
+            unread,
+            request: false,
+            verified: true,
+        };
         let who = Memo::new(|_| Some("bob".to_owned()));
         ConversationLink(ConversationLinkProps { row: ArcRwSignal::new(row), who }).to_html()
     }

@@ -121,6 +121,7 @@ mod tests {
                 preview: Preview::Nothing,
                 at: None,
                 unread,
+                request: false,
                 verified: false,
             })
             .to_vec()

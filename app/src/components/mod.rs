@@ -19,6 +19,7 @@ pub(crate) mod message;
 pub(crate) mod message_text;
 pub(crate) mod new_conversation;
 pub(crate) mod presence;
+pub(crate) mod request_actions;
 pub(crate) mod shortcut_sheet;
 pub(crate) mod site_header;
 pub(crate) mod switcher;

@@ -12,11 +12,13 @@ use crate::reactive::memo;
 use crate::session::{Session, use_session};
 use key_changed::KeyChangedBanner;
 use log::MessageLog;
+use standing::StandingBanner;
 
 mod items;
 mod key_changed;
 mod log;
 mod scroll;
+mod standing;
 
 /// The conversation with `handle`, as it stands in the address.
 #[component]
@@ -49,6 +51,7 @@ fn body(state: ThreadState, handle: &str) -> AnyView {
             <MessageLog handle=handle.clone()/>
             <KeyChangedBanner handle=handle.clone()/>
             <ChainAlarmBanner handle=handle.clone()/>
+            <StandingBanner handle=handle.clone()/>
             <OfflineBanner/>
             <Composer handle/>
         }

@@ -15,7 +15,31 @@ pub(crate) fn VerifyDialog(handle: String, open: RwSignal<bool>) -> impl IntoVie
     view! {
         <Dialog id="verify-title" title open on_close>
             <SafetyNumber handle=handle.clone()/>
+            <Block handle=handle.clone() open/>
         </Dialog>
+    }
+}
+
+/// For somebody who turned out to be somebody else, or unwelcome.
+#[component]
+fn Block(handle: String, open: RwSignal<bool>) -> impl IntoView {
+    let session = use_session();
+    let label = format!("Block @{handle}");
+    let can_block = session.thread_part(|thread| !thread.blocked && !thread.request);
+    let block = move |_| {
+        session.send(UiEvent::BlockPressed { handle: handle.clone() });
+        open.set(false);
+    };
+    let button = StoredValue::new((label, Callback::new(block)));
+    move || {
+        can_block.get().then(|| {
+            let (label, block) = button.get_value();
+            view! {
+                <p class="actions">
+                    <button type="button" class="button" on:click=move |_| block.run(())>{label}</button>
+                </p>
+            }
+        })
     }
 }
 

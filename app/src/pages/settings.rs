@@ -8,12 +8,14 @@ use crate::components::site_header::SiteHeader;
 use crate::page::Page;
 use about::About;
 use appearance::Appearance;
+use blocking::Blocking;
 use keys::Keys;
 use leaving::Leaving;
 use storage::Storage;
 
 mod about;
 mod appearance;
+mod blocking;
 mod keys;
 mod leaving;
 mod rotation;
@@ -31,6 +33,7 @@ pub(crate) fn Settings() -> impl IntoView {
                 <AccountGate loading=Loading>
                     <Keys/>
                     <Appearance/>
+                    <Blocking/>
                     <Storage/>
                     <Leaving/>
                     <About/>

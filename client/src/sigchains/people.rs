@@ -126,7 +126,7 @@ impl Session {
             return self.ask_about_sender_later(key, answer, cx);
         }
         let id = match self.contacts.by_handle(&found.handle) {
-            None => self.add_contact(found, cx),
+            None => self.add_contact(found, true, cx),
             Some(id) => self.contacts.get(id).filter(|contact| contact.stored.key == found.key).map(|_| id),
         };
         let Some(id) = id else { return self.ask_about_sender_later(key, answer, cx) };

@@ -11,9 +11,10 @@ use crate::session::Session;
 /// How many characters a preview has at most.
 const PREVIEW_CHARS: usize = 120;
 
-/// One row for each contact, newest activity first.
+/// One row for each contact who is not blocked, newest activity first.
 pub(crate) fn conversations(session: &Session) -> Vec<ConversationRow> {
-    let keys = session.contacts.iter().map(|(id, contact)| {
+    let wanted = session.contacts.iter().filter(|(_, contact)| !contact.stored.standing.blocked);
+    let keys = wanted.map(|(id, contact)| {
         let last = session.conversations.get(&id).and_then(Conversation::last);
         let active = last.map_or((contact.stored.since, 0), |message| (message.kept_at, message.arrival));
         (Reverse(active), &contact.stored.handle, id)
@@ -26,12 +27,14 @@ pub(crate) fn conversations(session: &Session) -> Vec<ConversationRow> {
 
 fn row(contact: &Contact, conversation: Option<&Conversation>) -> ConversationRow {
     let last = conversation.and_then(Conversation::last);
+    let request = contact.stored.standing.request;
     let draft = conversation.map_or("", |conversation| conversation.draft.as_str());
     ConversationRow {
         handle: contact.stored.handle.to_string(),
         preview: if draft.trim().is_empty() { preview(last) } else { Preview::Draft(one_line(draft)) },
         at: last.map(|message| message.sent_at),
-        unread: conversation.map_or(0, Conversation::unread),
+        unread: conversation.filter(|_| !request).map_or(0, Conversation::unread),
+        request,
         verified: contact.stored.verified,
     }
 }

@@ -40,6 +40,8 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         key_changed: contact.is_some_and(|contact| contact.stored.awaits_person()),
         key_change_proven: contact.is_some_and(|contact| contact.stored.new_key.is_none()),
         chain_alarm: id.and_then(|id| session.chains.people.get(&id)).and_then(|watched| watched.alarm),
+        request: contact.is_some_and(|contact| contact.stored.standing.request),
+        blocked: contact.is_some_and(|contact| contact.stored.standing.blocked),
         refused: tab.refused.clone(),
     })
 }

@@ -7,6 +7,7 @@ mod malice;
 mod nats;
 mod outbox;
 mod reading;
+mod requests;
 mod restore;
 mod rotation;
 mod schedules;

@@ -19,6 +19,8 @@ fn unreadable(world: &World, who: &'static str) -> u64 {
 #[test]
 fn unread_until_a_visible_tab_shows_it() {
     let mut world = alice_and_bob(1);
+    world.ui("bob", UiEvent::ConversationStarted { to: "alice".into() });
+    world.run(500);
     world.ui("bob", looking(None, true));
     for text in ["one", "two"] {
         world.send("alice", "bob", text);
@@ -46,6 +48,8 @@ fn unread_until_a_visible_tab_shows_it() {
 #[test]
 fn two_tabs_both_work_and_both_send() {
     let mut world = alice_and_bob(2);
+    world.ui("bob", UiEvent::ConversationStarted { to: "alice".into() });
+    world.run(500);
     world.tab_ui("bob", "second", looking(Some("@alice@kez.lat"), false));
     world.ui("bob", looking(None, true));
     world.send("alice", "bob", "Hello");
@@ -184,7 +188,10 @@ fn strangers_become_contacts_and_lookers_do_not() {
     world.send("alice", "bob", "Hello\nsecond line");
     world.run(1_000);
     let row = world.view("bob").conversations.remove(0);
-    assert_eq!((row.handle.as_str(), row.unread, row.preview), ("alice", 1, Preview::Theirs("Hello".into())));
+    assert_eq!(
+        (row.handle.as_str(), row.request, row.preview),
+        ("alice", true, Preview::Theirs("Hello".into()))
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use kez_core::api::{Limits, RegistrationMode, ServerConfig};
+use kez_core::api::{Limits, ServerConfig};
 
 use crate::state::AppState;
 
@@ -15,7 +15,7 @@ pub async fn config(State(state): State<AppState>) -> Json<ServerConfig> {
         server: state.config.server.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         limits: Limits::PROTOCOL,
-        registration: RegistrationMode::Open,
+        registration: state.config.abuse.registration.into(),
         live_url: Some("/v1/inbox/{handle}/live".to_owned()),
         nats_ws_url: state.config.nats.ws_url.as_ref().map(ToString::to_string),
         sigchains_url: state.config.sigchains_url(),

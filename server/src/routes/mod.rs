@@ -14,6 +14,7 @@ pub mod nats_keys;
 pub mod not_found;
 pub mod openapi;
 pub mod path;
+pub mod people;
 pub mod readyz;
 pub mod register;
 pub mod send_message;

@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
+use kez_core::invite::{self, InviteCode, InviteHash};
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::registration::{HandleRegistration, RegistrationRefused};
 use kez_core::signed::{Signed, Verified};
 use kez_core::time::Timestamp;
 
 use crate::body::JsonBody;
+use crate::config::Registration;
 use crate::error::ApiError;
 use crate::rotation::{NextKey, hand_over};
 use crate::state::AppState;
@@ -19,12 +21,16 @@ use crate::store::{Account, Claim, ClaimOutcome, StoreError};
 /// Claims a handle.
 ///
 /// The checks come in this order: shape and key, signature, a repeat of a registration that stands (accepted again,
-/// since its first answer may have been lost), server, handle, reserved names, age, and whether handle and key are
-/// free, or the holder's sigchain says that this is their next key.
-#[utoipa::path(post, path = "/v1/register", tag = "Registry", request_body = Object, responses(
+/// since its first answer may have been lost), server, handle, reserved names, age, the server's mode of registration
+/// (where the handle is free), and whether handle and key are free, or the holder's sigchain says that this is their next
+/// key. An invitation is used up by the account that it makes.
+#[utoipa::path(post, path = "/v1/register", tag = "Registry", request_body = Object, params(
+    ("X-KEZ-Invite" = Option<String>, Header, description = "The code of an invitation, where one is needed"),
+), responses(
     (status = 201, description = "The handle belongs to the key", body = Lookup),
     (status = 400, description = "malformed, wrong_server, invalid_handle, reserved_handle, stale", body = Problem),
     (status = 401, description = "bad_signature", body = Problem),
+    (status = 403, description = "registration_closed, invite_refused", body = Problem),
     (status = 409, description = "handle_taken, primary_taken", body = Problem),
     (status = 413, description = "body_too_large", body = Problem),
     (status = 429, description = "rate_limited", body = Problem),
@@ -33,6 +39,7 @@ use crate::store::{Account, Claim, ClaimOutcome, StoreError};
 ))]
 pub async fn register(
     State(state): State<AppState>,
+    headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<Lookup>), ApiError> {
     let signed: Signed<HandleRegistration> = Signed::parse(&body)?;
@@ -40,7 +47,7 @@ pub async fn register(
     let registration = signed.verify()?;
     let account = match standing(&state, &registration, &text).await? {
         Some(account) => account,
-        None => claim(&state, &registration, text).await?,
+        None => claim(&state, &registration, text, &headers).await?,
     };
     Ok((StatusCode::CREATED, Json(state.describe(account).await?)))
 }
@@ -60,6 +67,7 @@ async fn claim(
     state: &AppState,
     registration: &Verified<HandleRegistration>,
     text: String,
+    headers: &HeaderMap,
 ) -> Result<Account, ApiError> {
     let now = state.now();
     let taken = |code: ProblemCode| Err(ApiError::new(code, code.title()));
@@ -73,13 +81,20 @@ async fn claim(
     if state.reserved.contains(&handle) {
         return taken(ProblemCode::ReservedHandle);
     }
+    let invite = match invite(state, headers) {
+        Ok(invite) => invite,
+        // A handle that is held can only go on to its holder's next key, for which nobody needs to be invited.
+        Err(_) if state.directory.holder_now(&handle).await?.is_some() => None,
+        Err(refused) => return Err(refused),
+    };
     let primary = registration.primary().primary();
-    let claim = Claim { handle: handle.clone(), primary, registration: text.clone(), now };
+    let claim = Claim { handle: handle.clone(), primary, registration: text.clone(), invite, now };
     match state.store.claim_handle(claim).await? {
         ClaimOutcome::Stands(account) => Ok(account),
         ClaimOutcome::HandleTaken => hand_over(state, NextKey { handle, primary, registration: text }).await,
         ClaimOutcome::PrimaryTaken => taken(ProblemCode::PrimaryTaken),
         ClaimOutcome::HandleReserved => taken(ProblemCode::ReservedHandle),
+        ClaimOutcome::InviteRefused => Err(not_invited()),
     }
 }
 
@@ -91,4 +106,24 @@ async fn is_kept_back(
 ) -> Result<bool, StoreError> {
     let Ok(handle) = registration.handle().parse::<Handle>() else { return Ok(false) };
     Ok(state.reserved.contains(&handle) || state.store.handle_state(handle).await?.is_reserved(now))
+}
+
+/// The invitation to use up, where this server asks for one.
+fn invite(state: &AppState, headers: &HeaderMap) -> Result<Option<InviteHash>, ApiError> {
+    match state.config.abuse.registration {
+        Registration::Open => Ok(None),
+        Registration::Closed => {
+            Err(ApiError::new(ProblemCode::RegistrationClosed, "this server takes no new accounts"))
+        }
+        Registration::Invite => {
+            let code = headers.get(invite::HEADER).and_then(|code| code.to_str().ok()?.parse().ok());
+            code.map(|code: InviteCode| Some(code.hash())).ok_or_else(not_invited)
+        }
+    }
+}
+
+/// One answer, whatever is wrong with an invitation.
+fn not_invited() -> ApiError {
+    let detail = "this server takes new accounts by invitation only, and this is none that counts";
+    ApiError::new(ProblemCode::InviteRefused, detail)
 }

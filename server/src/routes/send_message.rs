@@ -3,19 +3,29 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, StatusCode};
 use kez_core::api::{MessageStored, SendMessage};
 use kez_core::canonical_json::MAX_DEPTH;
 use kez_core::envelope;
+use kez_core::inbox_auth;
 use kez_core::problem::{Problem, ProblemCode};
+use kez_core::work::{self, MalformedWork, Work, WorkFor};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::body::JsonBody;
+use crate::admission::{Door, Sender, Tier};
+use crate::body::{self, JsonBody};
+use crate::caller::Caller;
+use crate::client_address::ClientNetwork;
+use crate::directory::Holder;
 use crate::error::ApiError;
+use crate::limits::Kind;
+use crate::people::Lists;
 use crate::state::AppState;
 use crate::store::NewMessage;
+use crate::store::usage::Origin;
 
 /// [`SendMessage`] without a copy of the envelope: its bytes are kept as they came.
 #[derive(Deserialize)]
@@ -29,35 +39,104 @@ struct Borrowed<'a> {
 
 /// Sends an envelope.
 ///
-/// The same bytes for the same recipient again (a retry after a lost answer) are stored once and answered alike.
-#[utoipa::path(post, path = "/v1/messages", tag = "Relay", request_body = SendMessage, responses(
+/// The same bytes for the same recipient again (a retry after a lost answer) are stored once and answered alike. A sender
+/// may sign the request; what it may then send is its own, and more, where the recipient has accepted it.
+#[utoipa::path(post, path = "/v1/messages", tag = "Relay", request_body = SendMessage, params(
+    ("X-KEZ-Auth" = Option<String>, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
+    ("X-KEZ-Work" = Option<String>, Header, description = "`<challenge>:<counter>`, where a 429 asked for work"),
+), responses(
     (status = 201, description = "Stored, durably", body = MessageStored),
     (status = 200, description = "Stood there already; the first answer again", body = MessageStored),
     (status = 400, description = "malformed, unsupported_media_type", body = Problem),
+    (status = 401, description = "unauthorized: there is a signature, and it does not hold", body = Problem),
     (status = 404, description = "unknown_handle", body = Problem),
     (status = 408, description = "body_timeout", body = Problem),
     (status = 413, description = "envelope_too_large, body_too_large", body = Problem),
-    (status = 429, description = "rate_limited", body = Problem),
+    (status = 429, description = "rate_limited; `work` says how to go on all the same", body = Problem),
     (status = 503, description = "unavailable; come back after `Retry-After`", body = Problem),
-    (status = 507, description = "storage_full", body = Problem),
+    (status = 507, description = "storage_full, inbox_full", body = Problem),
 ))]
 pub async fn send_message(
     State(state): State<AppState>,
-    JsonBody(body): JsonBody,
+    request: Request,
 ) -> Result<(StatusCode, Json<MessageStored>), ApiError> {
-    let message: Borrowed<'_> = serde_json::from_slice(&body)
+    let post = Post::read(&state, request).await?;
+    let message: Borrowed<'_> = serde_json::from_slice(&post.body)
         .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))?;
     let envelope = message.envelope.get().as_bytes();
     check(envelope)?;
     let handle = message.to.parse().map_err(|_| ApiError::unknown_handle())?;
     let recipient = state.directory.holder(&handle).await?.ok_or_else(ApiError::unknown_handle)?;
-    let new = NewMessage { inbox: recipient.id, envelope: body.slice_ref(envelope), now: state.now() };
+    let lists = state.people.of(recipient.id).await?;
+    let tier = post.admit(&state, recipient, &lists, WorkFor { to: &handle, envelope })?;
+    let _turn = state.turn(tier).await?;
+    let sender = post.sender.map(|sender| sender.id);
+    let origin = if lists.blocks(sender, envelope) { Origin::Blocked } else { tier.into() };
+    let new = NewMessage {
+        inbox: recipient.id,
+        envelope: post.body.slice_ref(envelope),
+        origin,
+        quota: state.quota(),
+        now: state.now(),
+    };
     let stored = state.store.append(new).await?;
     let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
-    if stored.fresh {
+    if stored.fresh && origin != Origin::Blocked {
         state.push.announce(recipient.id, recipient.key.primary(), stored.seq);
     }
     Ok((status, Json(MessageStored { seq: stored.seq, created_at: stored.created_at })))
+}
+
+/// A request to send something, and who makes it.
+struct Post {
+    network: ClientNetwork,
+    work: Option<Work>,
+    door: Door,
+    sender: Option<Holder>,
+    body: Bytes,
+}
+
+impl Post {
+    /// Asks the allowances that need no body, then reads it and checks the signature, where there is one.
+    async fn read(state: &AppState, request: Request) -> Result<Self, ApiError> {
+        let network = ClientNetwork::of(&state.edge, &request);
+        let work = work(request.headers())?;
+        if request.headers().contains_key(inbox_auth::HEADER) {
+            if let Some(limits) = &state.limits {
+                limits.check(Kind::Signed, network)?;
+            }
+            body::must_be_json(request.headers())?;
+            let caller = Caller::from_request(request, state).await?;
+            return Ok(Self {
+                network,
+                work,
+                door: Door::Ahead,
+                sender: Some(caller.holder),
+                body: caller.body,
+            });
+        }
+        let door = state.at_the_door(network, work.as_ref())?;
+        let JsonBody(body) = JsonBody::from_request(request, state).await?;
+        Ok(Self { network, work, door, sender: None, body })
+    }
+
+    /// A block changes nothing here, or its absence would show.
+    fn admit(
+        &self,
+        state: &AppState,
+        recipient: Holder,
+        lists: &Lists,
+        work_for: WorkFor<'_>,
+    ) -> Result<Tier, ApiError> {
+        let sender = self.sender.map(|sender| Sender { id: sender.id, known: lists.knows(sender.id) });
+        state.admit(self.door, sender, recipient.id, self.network, (self.work.as_ref(), work_for))
+    }
+}
+
+fn work(headers: &HeaderMap) -> Result<Option<Work>, ApiError> {
+    let Some(value) = headers.get(work::HEADER) else { return Ok(None) };
+    let work = value.to_str().map_err(|_| MalformedWork).and_then(str::parse);
+    work.map(Some).map_err(|error| ApiError::malformed(error.to_string()))
 }
 
 /// What the relay asks of bytes that it cannot read: a JSON object, not too large, not too deep. That they are JSON

@@ -21,7 +21,13 @@ macro_rules! migrations {
     };
 }
 
-migrations!["0001_accounts_and_messages", "0003_nats_bindings", "0004_sigchains", "0006_operations"];
+migrations![
+    "0001_accounts_and_messages",
+    "0003_nats_bindings",
+    "0004_sigchains",
+    "0005_people_and_shares",
+    "0006_operations"
+];
 
 /// The names of those that a database has not seen which has seen so many.
 pub(super) fn pending(found: i64) -> Vec<&'static str> {

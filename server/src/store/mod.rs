@@ -4,26 +4,33 @@
 mod bindings;
 pub mod chains;
 mod failure;
+pub mod invites;
 mod migrations;
 pub mod moderation;
 mod moderation_sql;
 mod open;
 pub mod operations;
+pub mod people;
 pub mod postgres;
 pub mod rotation;
 mod row;
 pub mod sqlite;
+pub mod usage;
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use futures::future::BoxFuture;
+use invites::Invites;
 use kez_core::caller_auth::Nonce;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use kez_core::invite::InviteHash;
 use kez_core::time::Timestamp;
 use moderation::Moderation;
 use operations::Operations;
+use people::People;
+use usage::{Origin, Quota};
 
 pub use bindings::{BindOutcome, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding};
 pub use chains::Chains;
@@ -34,7 +41,9 @@ pub use rotation::Rotations;
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The one source of truth of a server. Whatever a method acknowledges is durable.
-pub trait Store: Bindings + Chains + Moderation + Operations + Rotations + Send + Sync + 'static {
+pub trait Store:
+    Bindings + Chains + Invites + Moderation + Operations + People + Rotations + Send + Sync + 'static
+{
     /// Gives a handle to a key, when both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
 
@@ -57,6 +66,9 @@ pub trait Store: Bindings + Chains + Moderation + Operations + Rotations + Send 
 
     /// Whether other servers change the same database, so that what one of them remembers may be out of date.
     fn is_shared(&self) -> bool;
+
+    /// The key for proofs of work: the same on every node, chosen when the database was created.
+    fn work_key(&self) -> Answer<'_, [u8; 32]>;
 
     /// 16 hexadecimal digits, chosen when the database was created.
     fn epoch(&self) -> &str;
@@ -98,6 +110,8 @@ pub struct Claim {
     pub primary: Primary,
     /// The signed registration, in canonical JSON.
     pub registration: String,
+    /// The invitation to use up, where one is needed.
+    pub invite: Option<InviteHash>,
     /// The server's time.
     pub now: Timestamp,
 }
@@ -113,6 +127,8 @@ pub enum ClaimOutcome {
     PrimaryTaken,
     /// The handle is kept back.
     HandleReserved,
+    /// The invitation does not count.
+    InviteRefused,
 }
 
 /// An envelope for an inbox.
@@ -122,6 +138,10 @@ pub struct NewMessage {
     pub inbox: AccountId,
     /// The envelope's bytes as they came.
     pub envelope: Bytes,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// How much the inbox may hold; nothing limits it without one.
+    pub quota: Option<Quota>,
     /// The server's time.
     pub now: Timestamp,
 }
@@ -170,6 +190,9 @@ pub enum StoreError {
     /// known; all of them may be repeated.
     #[error("the database cannot be reached: {0}")]
     Unreachable(Arc<str>),
+    /// The inbox, or the share of it that is open to strangers, has no room left.
+    #[error("the inbox is full")]
+    InboxFull,
     /// There is no room left.
     #[error("the disk is full")]
     Full,

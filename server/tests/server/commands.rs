@@ -207,3 +207,27 @@ async fn a_secret_may_stand_in_a_file() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("KEZ_CHAT_DB_FILE"), "{output:?}");
 }
+
+#[tokio::test]
+async fn invitations_are_made_shown_and_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = directory.path().join("kez-chat.db").to_str().unwrap().to_owned();
+    let server = Binary::start(Path::new(&db), &["--limits", "off", "--registration", "invite"]).await;
+    assert_eq!(server.register(&Person::new("alice")).await, 403);
+
+    let create = ["admin", "invite", "create", "--db", &db, "--label", "friends", "--uses", "2"];
+    let (code, made) = json(&create).await;
+    assert_eq!((code, made["uses"].as_u64(), made["open"].as_bool()), (0, Some(2), Some(true)));
+    assert_eq!(made["code"].as_str().unwrap().len(), "K7QXM-2R9VD-WT4HB-N8ZPC".len());
+    let (code, shown) = json(&["admin", "invite", "list", "--db", &db]).await;
+    assert_eq!((code, shown["invites"][0]["label"].as_str()), (0, Some("friends")));
+    assert!(!shown.to_string().contains(made["code"].as_str().unwrap()), "nobody keeps the code");
+
+    let id = made["id"].to_string();
+    assert_eq!(json(&["admin", "invite", "revoke", &id, "--db", &db]).await.0, 0);
+    assert_eq!(json(&["admin", "invite", "revoke", "4711", "--db", &db]).await.0, 3);
+    let (_, shown) = json(&["admin", "invite", "list", "--db", &db]).await;
+    assert_eq!(shown["invites"][0]["open"], false);
+    let output = run(&mut command(&["admin", "invite", "create", "--db", &db, "--uses", "0"])).await;
+    assert_eq!(output.status.code(), Some(2));
+}

@@ -15,8 +15,8 @@ async fn what_the_api_does_not_have_is_a_problem_too() {
         assert_eq!(reply.header("allow"), "POST");
     }
     server.post("/v1/healthz", "{}").await.refused(405, "method_not_allowed");
-    let delete = Reply::of(server.http.delete(server.url("/v1/u/alice"))).await;
-    delete.refused(405, "method_not_allowed");
+    let patch = Reply::of(server.http.patch(server.url("/v1/u/alice"))).await;
+    patch.refused(405, "method_not_allowed");
 }
 
 #[tokio::test]

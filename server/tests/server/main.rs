@@ -1,6 +1,7 @@
 //! The server from outside: every test speaks HTTP to a real listener, or runs the real binary.
 
 mod account;
+mod admission;
 mod attacks;
 mod audit;
 mod binary;
@@ -24,6 +25,7 @@ mod moderation;
 mod nats_keys;
 mod nodes;
 mod openapi;
+mod people;
 mod postgres;
 mod register;
 mod rotation;

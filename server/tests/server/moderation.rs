@@ -3,6 +3,7 @@
 use kez_chat_server::store::moderation::{Ban, HandleState, PORTION, TOMBSTONE_SECONDS};
 use kez_chat_server::store::postgres::PostgresStore;
 use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::usage::Origin;
 use kez_chat_server::store::{Account, AccountId, Claim, ClaimOutcome, NewMessage, PageLimit, Store};
 use kez_core::time::Timestamp;
 use serde_json::Value;
@@ -127,6 +128,7 @@ async fn story(store: &dyn Store) {
             handle: person.handle.clone(),
             primary: person.keys.public().primary(),
             registration: person.registration(AT),
+            invite: None,
             now: AT,
         };
         store.claim_handle(claim).await.unwrap()
@@ -134,7 +136,17 @@ async fn story(store: &dyn Store) {
     let ClaimOutcome::Stands(alice) = account("alice").await else { panic!("alice is free") };
     let ClaimOutcome::Stands(bob) = account("bob").await else { panic!("bob is free") };
     let send = async |to: &Account, text: String, now| {
-        store.append(NewMessage { inbox: to.id, envelope: text.into(), now }).await.unwrap().seq
+        store
+            .append(NewMessage {
+                inbox: to.id,
+                envelope: text.into(),
+                origin: Origin::Known,
+                quota: None,
+                now,
+            })
+            .await
+            .unwrap()
+            .seq
     };
     let seqs = async |of: &Account| {
         let limit = PageLimit { items: 5000, bytes: usize::MAX };

@@ -5,8 +5,10 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The routes as people know them. The document is made from the router's own list, so this is what both must say.
-const ROUTES: [(&str, &str); 21] = [
+const ROUTES: [(&str, &str); 27] = [
     ("delete", "/v1/u/{handle}"),
+    ("delete", "/v1/u/{handle}/blocks/{peer}"),
+    ("delete", "/v1/u/{handle}/contacts/{peer}"),
     ("delete", "/v1/u/{handle}/nats-keys/{nkey}"),
     ("get", "/.well-known/webfinger"),
     ("get", "/v1/by-primary/{primary}"),
@@ -23,9 +25,13 @@ const ROUTES: [(&str, &str); 21] = [
     ("get", "/v1/readyz"),
     ("get", "/v1/sigchains/ed25519/{hex}"),
     ("get", "/v1/u/{handle}"),
+    ("get", "/v1/u/{handle}/blocks"),
+    ("get", "/v1/u/{handle}/contacts"),
     ("post", "/v1/messages"),
     ("post", "/v1/register"),
     ("post", "/v1/sigchains/ed25519/{hex}"),
+    ("put", "/v1/u/{handle}/blocks/{peer}"),
+    ("put", "/v1/u/{handle}/contacts/{peer}"),
     ("put", "/v1/u/{handle}/nats-keys"),
 ];
 
@@ -58,8 +64,9 @@ async fn every_described_route_is_there_and_answers_as_described() {
 
 /// The path with something in the place of each parameter that is in none of the databases.
 fn filled(path: &str) -> String {
-    const VALUES: [(&str, &str); 5] = [
+    const VALUES: [(&str, &str); 6] = [
         ("{handle}", "nobody2"),
+        ("{peer}", "nobody3"),
         ("{primary}", "nothing"),
         ("{hex}", "nothing"),
         ("{level}", "0"),

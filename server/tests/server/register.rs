@@ -1,11 +1,15 @@
 //! `POST /v1/register`
 
 use include_dir::{Dir, include_dir};
+use kez_chat_server::store::Store;
+use kez_chat_server::store::invites::{Invites, NewInvite};
+use kez_chat_server::store::sqlite::SqliteStore;
+use kez_core::invite::{self, InviteCode};
 use kez_core::registration::HandleRegistration;
 use kez_core::time::Timestamp;
 use serde_json::Value;
 
-use crate::support::{NOW, Person, TestServer, server_name};
+use crate::support::{NOW, Person, Reply, TestServer, rng, server_name};
 
 static VECTORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../core/vectors/registration");
 
@@ -143,4 +147,40 @@ async fn what_is_no_registration_is_malformed() {
     ] {
         server.post("/v1/register", body).await.refused(400, "malformed");
     }
+}
+
+#[tokio::test]
+async fn a_closed_server_takes_nobody() {
+    let server = TestServer::start_with(&["--limits", "off", "--registration", "closed"]).await;
+    server.register(&Person::new("alice")).await.refused(403, "registration_closed");
+    assert_eq!(server.get("/v1/config").await.json()["registration"], "closed");
+}
+
+#[tokio::test]
+async fn a_server_by_invitation_takes_whoever_holds_one_that_counts() {
+    let flags = ["--limits", "off", "--registration", "invite"];
+    let server = TestServer::start_with(&flags).await;
+    assert_eq!(server.get("/v1/config").await.json()["registration"], "invite");
+    let code = InviteCode::random(&mut rng());
+    let store = SqliteStore::open(&server.db()).await.unwrap();
+    let now = server.now();
+    let expires_at = Timestamp::from_unix(now.unix() + 60);
+    let invite = NewInvite { hash: code.hash(), label: "friends".to_owned(), uses: 1, now, expires_at };
+    store.create_invite(invite).await.unwrap();
+
+    let alice = Person::new("alice");
+    let register = async |person: &Person, code: &str| {
+        let request = server.http.post(server.url("/v1/register")).header("content-type", "application/json");
+        let request = request.header(invite::HEADER, code).body(person.registration(server.now()));
+        Reply::of(request).await
+    };
+    server.register(&alice).await.refused(403, "invite_refused");
+    let other = InviteCode::random(&mut rng()).to_string();
+    for wrong in ["", "nonsense", other.as_str()] {
+        register(&alice, wrong).await.refused(403, "invite_refused");
+    }
+    assert_eq!(register(&alice, &code.to_string().to_lowercase()).await.status, 201);
+    assert_eq!(server.register(&alice).await.status, 201, "a repeat needs none");
+    register(&Person::new("bob"), &code.to_string()).await.refused(403, "invite_refused");
+    store.close().await;
 }

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use futures::future::join_all;
 use kez_chat_server::store::chains::{ChainHead, LinkOutcome, NewLink};
+use kez_chat_server::store::invites::NewInvite;
+use kez_chat_server::store::people::List;
 use kez_chat_server::store::postgres::PostgresStore;
 use kez_chat_server::store::rotation::{Rotation, RotationOutcome};
 use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::usage::{Origin, Quota};
 use kez_chat_server::store::{
     Account, AccountId, BindOutcome, Claim, ClaimOutcome, NewBinding, NewMessage, PageLimit, Store,
     StoreError, StoredMessage,
@@ -15,6 +18,7 @@ use kez_chat_server::store::{
 use kez_chat_server::transparency::tree;
 use kez_core::caller_auth::{self, CallerAuth, CallerRequest, Nonce};
 use kez_core::identity::{Primary, SecretIdentity, Seed};
+use kez_core::invite::InviteCode;
 use kez_core::log::merkle::GrowingTree;
 use kez_core::nkey::{Role, SecretNkey};
 use kez_core::sigchain::Hash;
@@ -35,6 +39,7 @@ pub(crate) fn claim(person: &Person) -> Claim {
         handle: person.handle.clone(),
         primary: person.keys.public().primary(),
         registration: person.registration(NOW_TIME),
+        invite: None,
         now: NOW_TIME,
     }
 }
@@ -47,7 +52,13 @@ async fn account(store: &impl Store, person: &Person) -> Account {
 }
 
 fn new_message(inbox: AccountId, envelope: &str) -> NewMessage {
-    NewMessage { inbox, envelope: envelope.to_owned().into(), now: NOW_TIME }
+    NewMessage {
+        inbox,
+        envelope: envelope.to_owned().into(),
+        origin: Origin::Known,
+        quota: None,
+        now: NOW_TIME,
+    }
 }
 
 async fn texts(store: &impl Store, inbox: AccountId, since: u64, limit: PageLimit) -> Vec<(u64, String)> {
@@ -117,6 +128,10 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert!(store.use_nonce(bob, nonces[0], NOW_TIME).await.unwrap());
     assert!(store.use_nonce(alice, nonces[1], NOW_TIME).await.unwrap());
     assert!(store.use_nonce(alice, nonces[0], Timestamp::from_unix(NOW + 121)).await.unwrap());
+
+    people_are_listed(&store, alice, bob).await;
+    inboxes_fill_up(&store, account(&store, &Person::new("carol")).await.id).await;
+    invitations_are_used_up(&store).await;
 
     // A chain grows by compare-and-swap, and the log of heads with it, leaf by leaf.
     let root = chain_story(&store).await;
@@ -241,6 +256,81 @@ async fn chain_story(store: &impl Store) -> Primary {
 
 fn seed(byte: u8) -> Seed {
     Seed::from_bytes([byte; 32])
+}
+
+async fn people_are_listed(store: &impl Store, alice: AccountId, bob: AccountId) {
+    let listed = async || {
+        let listed = store.listed(alice).await.unwrap();
+        listed.into_iter().map(|listed| (listed.list, listed.id)).collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, []);
+    for _ in 0..2 {
+        assert!(store.list(alice, List::Blocks, bob).await.unwrap());
+        assert_eq!(listed().await, [(List::Blocks, bob)]);
+    }
+    assert!(store.list(alice, List::Contacts, bob).await.unwrap());
+    for _ in 0..2 {
+        store.unlist(alice, List::Blocks, bob).await.unwrap();
+        assert_eq!(listed().await, [(List::Contacts, bob)]);
+    }
+    assert_eq!(store.listed(bob).await.unwrap(), []);
+}
+
+/// Each origin fills what is open to it. A retry finds what it stored in a full inbox too.
+async fn inboxes_fill_up(store: &impl Store, inbox: AccountId) {
+    let quota = Quota { messages: 4, bytes: 100, from_others: 2, others_bytes: 10 };
+    let append = async |text: &str, origin| {
+        store.append(NewMessage { origin, quota: Some(quota), ..new_message(inbox, text) }).await
+    };
+    let full = |answer: Result<_, StoreError>| matches!(answer, Err(StoreError::InboxFull));
+    assert!(full(append("eleven bytes", Origin::Other).await), "too large for the strangers' share");
+    assert_eq!(append("other", Origin::Other).await.unwrap().seq, 1, "no number was used up");
+    assert_eq!(append("block", Origin::Blocked).await.unwrap().seq, 2);
+    assert!(full(append("more", Origin::Other).await));
+    let (last, known) = tokio::join!(append("more", Origin::Blocked), append("known", Origin::Known));
+    assert!(full(last));
+    assert_eq!(known.unwrap().seq, 3);
+    assert!(full(append(&"x".repeat(90), Origin::Known).await), "too large for what is left");
+    assert_eq!(append("last", Origin::Known).await.unwrap().seq, 4);
+    assert!(full(append("one more", Origin::Known).await));
+    let again = append("other", Origin::Other).await.unwrap();
+    assert!((again.seq, again.fresh) == (1, false));
+    let delivered = [(1, "other"), (3, "known"), (4, "last")].map(|(seq, text)| (seq, text.to_owned()));
+    assert_eq!(texts(store, inbox, 0, PAGE).await, delivered, "all but the blocked sender's");
+    let two = PageLimit { items: 2, ..PAGE };
+    assert_eq!(texts(store, inbox, 1, two).await, delivered[1..], "and it takes no place of a page");
+}
+
+async fn invitations_are_used_up(store: &impl Store) {
+    let invite = |label: &str, uses, expires: u64| {
+        let code = InviteCode::random(&mut rng());
+        let (hash, expires_at) = (code.hash(), Timestamp::from_unix(NOW + expires));
+        NewInvite { hash, label: label.to_owned(), uses, now: NOW_TIME, expires_at }
+    };
+    let claim_with = async |handle: &str, invite: &NewInvite| {
+        let claim = Claim { invite: Some(invite.hash), ..claim(&Person::new(handle)) };
+        store.claim_handle(claim).await.unwrap()
+    };
+    let (twice, over) = (invite("twice", 2, 60), invite("over", 1, 0));
+    let first = store.create_invite(twice.clone()).await.unwrap();
+    assert!(first.counts(NOW_TIME) && !first.counts(twice.expires_at));
+    store.create_invite(over.clone()).await.unwrap();
+    assert_eq!(claim_with("dave", &over).await, ClaimOutcome::InviteRefused);
+    assert_eq!(claim_with("dave", &invite("unknown", 1, 60)).await, ClaimOutcome::InviteRefused);
+    assert_eq!(store.lookup(&"dave".parse().unwrap()).await.unwrap(), None);
+    assert!(matches!(claim_with("dave", &twice).await, ClaimOutcome::Stands(_)));
+    assert_eq!(claim_with("dave", &twice).await, ClaimOutcome::HandleTaken, "which uses nothing up");
+    assert!(matches!(claim_with("erin", &twice).await, ClaimOutcome::Stands(_)));
+    assert_eq!(claim_with("frank", &twice).await, ClaimOutcome::InviteRefused, "used up");
+
+    let ended = invite("ended", 9, 60);
+    let id = store.create_invite(ended.clone()).await.unwrap().id;
+    assert!(store.revoke_invite(id).await.unwrap());
+    assert!(!store.revoke_invite(id + 1).await.unwrap());
+    assert_eq!(claim_with("frank", &ended).await, ClaimOutcome::InviteRefused);
+    let all = store.invites().await.unwrap();
+    let all: Vec<_> = all.iter().map(|invite| (invite.label.as_str(), invite.used, invite.revoked)).collect();
+    assert_eq!(all, [("ended", 0, true), ("over", 0, false), ("twice", 2, false)]);
 }
 
 fn fresh_nonce() -> Nonce {

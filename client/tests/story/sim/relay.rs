@@ -1,10 +1,10 @@
 //! The home server as far as a client sees it. It checks what the real one checks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::HttpResponse;
-use kez_core::api::{InboxItem, InboxPage, Lookup, live_target};
+use kez_core::api::{HandleList, InboxItem, InboxPage, Lookup, live_target};
 use kez_core::api::{
     Limits, LiveFrame, LiveHello, MessageStored, RegistrationMode, SendMessage, ServerConfig,
 };
@@ -42,6 +42,8 @@ pub(crate) struct Relay {
     pub(crate) removed: Vec<String>,
     /// How many pages were asked for.
     pub(crate) pages: u64,
+    /// Who stands on whose list: by owner and "contacts" or "blocks".
+    pub(crate) listed: BTreeMap<(Handle, String), BTreeSet<Handle>>,
     accounts: BTreeMap<Handle, Registered>,
     inboxes: BTreeMap<Handle, Vec<InboxItem>>,
     seq: u64,
@@ -67,6 +69,7 @@ impl Relay {
             bound: BTreeMap::new(),
             removed: Vec::new(),
             pages: 0,
+            listed: BTreeMap::new(),
             accounts: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             seq: 0,
@@ -78,7 +81,13 @@ impl Relay {
         let response = match (request.method, request.body.as_deref(), request.target.as_str()) {
             (Method::Get, _, "/v1/config") => self.config(),
             (Method::Post, Some(body), "/v1/register") => self.register(body, now),
-            (Method::Post, Some(body), "/v1/messages") => self.send(body, now),
+            (Method::Post, Some(body), "/v1/messages") => match request.auth {
+                Some(_) if self.caller(request, now).is_none() => problem(ProblemCode::Unauthorized),
+                _ => self.send(body, now),
+            },
+            (_, None, target) if target.contains("/contacts") || target.contains("/blocks") => {
+                self.people(request, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
+            }
             (_, _, target) if target.starts_with(sigchains::BASE) => self.sigchains.answer(request),
             (Method::Get, _, "/v1/export") => self.export(request, now),
             (Method::Delete, _, target) => self.delete_signed(target, request, now),
@@ -260,6 +269,38 @@ impl Relay {
         json(201, &MessageStored { seq, created_at: now })
     }
 
+    /// Who signed a request.
+    fn caller(&self, request: &HttpRequest, now: Timestamp) -> Option<Handle> {
+        let auth = CallerAuth::parse(request.auth.as_deref()?).ok()?;
+        let body = request.body.as_deref().unwrap_or_default().as_bytes();
+        let (method, target) = (request.method.as_str(), request.target.as_str());
+        let signed = CallerRequest { server: &self.server, method, target, body };
+        let key = self.accounts.get(auth.handle())?.key;
+        auth.verify(&signed, &key, now).ok()?;
+        Some(auth.handle().clone())
+    }
+
+    /// The lists of people: `/v1/u/{owner}/{list}` and `/v1/u/{owner}/{list}/{peer}`.
+    fn people(&mut self, request: &HttpRequest, now: Timestamp) -> Option<HttpResponse> {
+        let caller = self.caller(request, now)?;
+        let mut parts = request.target.strip_prefix("/v1/u/")?.split('/');
+        let (owner, list, peer) = (parts.next()?, parts.next()?.to_owned(), parts.next());
+        if owner != caller.as_str() {
+            return None;
+        }
+        let listed = self.listed.entry((caller, list)).or_default();
+        let Some(peer) = peer else {
+            return Some(json(200, &HandleList { handles: listed.iter().cloned().collect() }));
+        };
+        let peer: Handle = peer.parse().ok()?;
+        match request.method {
+            Method::Put => listed.insert(peer),
+            Method::Delete => listed.remove(&peer),
+            Method::Get | Method::Post => return None,
+        };
+        Some(HttpResponse { status: 204, retry_after: None, body: Vec::new() })
+    }
+
     fn get(&mut self, target: &str, auth: Option<&str>, now: Timestamp) -> HttpResponse {
         if let Some(handle) = target.strip_prefix("/v1/u/") {
             return self
@@ -276,15 +317,6 @@ impl Relay {
         }
         self.pages += 1;
         self.page(target, auth, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
-    }
-
-    /// Whose signature a request bears.
-    fn caller(&self, request: &HttpRequest, now: Timestamp) -> Option<Handle> {
-        let auth = CallerAuth::parse(request.auth.as_deref()?).ok()?;
-        let (method, target) = (request.method.as_str(), request.target.as_str());
-        let signed = CallerRequest { server: &self.server, method, target, body: &[] };
-        auth.verify(&signed, &self.accounts.get(auth.handle())?.key, now).ok()?;
-        Some(auth.handle().clone())
     }
 
     fn export(&self, request: &HttpRequest, now: Timestamp) -> HttpResponse {

@@ -1,6 +1,7 @@
 //! `kez-chat-server admin ...`: looking after a server through its database, whether it runs or not.
 
 mod handle;
+mod invite;
 mod stats;
 
 use std::process::ExitCode;
@@ -15,6 +16,9 @@ pub(super) enum Admin {
     /// Look after handles and who holds them.
     #[command(subcommand)]
     Handle(handle::AdminHandle),
+    /// Invitations, for a server with `--registration invite`.
+    #[command(subcommand)]
+    Invite(invite::InviteCommand),
     /// How much there is.
     Stats(stats::Stats),
 }
@@ -23,6 +27,7 @@ impl Admin {
     pub(super) fn run(self) -> ExitCode {
         match self {
             Self::Handle(command) => command.run(),
+            Self::Invite(command) => command.run(),
             Self::Stats(command) => report::perform(command.output, command.run()),
         }
     }

@@ -5,6 +5,7 @@ use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use sqlx::postgres::PgConnection;
 
+use super::invites::use_invite;
 use super::moderation::first_seq;
 use super::pool::Pool;
 use crate::store::row::AccountRow;
@@ -42,9 +43,17 @@ pub(super) async fn claim(pool: &Pool, claim: Claim) -> Result<ClaimOutcome, Sto
             let Some(last_seq) = first_seq(connection, &claim.handle, claim.now).await? else {
                 return Ok(ClaimOutcome::HandleReserved);
             };
+            sqlx::query("SAVEPOINT before").execute(&mut *connection).await?;
+            // An invitation is used up when the account is made; when it does not count, the account is not made.
             match insert(connection, &claim, last_seq).await? {
-                Some(account) => release_reservation(connection, account).await.map(ClaimOutcome::Stands),
                 None => compare(connection, &claim).await,
+                Some(account) => match claim.invite {
+                    Some(invite) if !use_invite(connection, invite, claim.now).await? => {
+                        sqlx::query("ROLLBACK TO before").execute(connection).await?;
+                        Ok(ClaimOutcome::InviteRefused)
+                    }
+                    _ => release_reservation(connection, account).await.map(ClaimOutcome::Stands),
+                },
             }
         }
         .boxed()

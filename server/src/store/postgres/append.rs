@@ -1,11 +1,12 @@
 //! Appending a batch of envelopes with one statement of each kind, however many there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnection;
 
 use crate::store::row::{time, unsigned};
+use crate::store::usage::Usage;
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
 type Hash = [u8; 32];
@@ -51,36 +52,58 @@ pub(super) async fn append_all(
     let mut outcomes = Vec::with_capacity(messages.len());
     let mut rows = Rows::default();
     for message in messages {
-        let NewMessage { inbox, now, .. } = message.message;
+        let NewMessage { inbox, origin, quota, now, .. } = message.message;
         if let Some(&stands) = standing.get(&(inbox, message.hash)) {
             outcomes.push(Ok(stands));
             continue;
         }
-        let Some(last_seq) = counters.get_mut(&inbox) else {
+        let Some(counter) = counters.get_mut(&inbox) else {
             outcomes.push(Err(StoreError::Database("there is no such inbox".into())));
             continue;
         };
-        *last_seq += 1;
-        let stored = Appended { seq: *last_seq, created_at: now, fresh: true };
+        let held = counter.usage.plus(Usage::of(origin, &message.message.envelope));
+        if quota.is_some_and(|quota| !held.fits(origin, quota)) {
+            outcomes.push(Err(StoreError::InboxFull));
+            continue;
+        }
+        *counter = Counter { last_seq: counter.last_seq + 1, usage: held };
+        let stored = Appended { seq: counter.last_seq, created_at: now, fresh: true };
         rows.push(message, stored.seq);
         // The same bytes once more in this batch are a retry like any other.
         standing.insert((inbox, message.hash), Appended { fresh: false, ..stored });
         outcomes.push(Ok(stored));
     }
-    rows.insert(connection).await?;
+    rows.insert(connection, &counters).await?;
     Ok(outcomes)
+}
+
+/// The last sequence number of an inbox, and what it holds.
+#[derive(Clone, Copy)]
+struct Counter {
+    last_seq: u64,
+    usage: Usage,
 }
 
 /// Locks the counters of all inboxes concerned, in one order on every node, so that no two wait for each other.
 async fn lock_counters(
     connection: &mut PgConnection,
     messages: &[&HashedMessage],
-) -> Result<HashMap<AccountId, u64>, StoreError> {
-    const SQL: &str = "SELECT account, last_seq FROM inboxes WHERE account = ANY($1) \
+) -> Result<HashMap<AccountId, Counter>, StoreError> {
+    const SQL: &str = "SELECT account, last_seq, messages, bytes, from_others, others_bytes FROM inboxes WHERE account = ANY($1) \
                        ORDER BY account FOR NO KEY UPDATE";
     let inboxes: Vec<i64> = messages.iter().map(|message| message.message.inbox.0).collect();
-    let rows: Vec<(i64, i64)> = sqlx::query_as(SQL).bind(inboxes).fetch_all(connection).await?;
-    rows.into_iter().map(|(account, last_seq)| Ok((AccountId(account), unsigned(last_seq)?))).collect()
+    let rows: Vec<(i64, i64, i64, i64, i64, i64)> =
+        sqlx::query_as(SQL).bind(inboxes).fetch_all(connection).await?;
+    let counter = |(account, last_seq, messages, bytes, from_others, others_bytes)| {
+        let usage = Usage {
+            messages: unsigned(messages)?,
+            bytes: unsigned(bytes)?,
+            from_others: unsigned(from_others)?,
+            others_bytes: unsigned(others_bytes)?,
+        };
+        Ok((AccountId(account), Counter { last_seq: unsigned(last_seq)?, usage }))
+    };
+    rows.into_iter().map(counter).collect()
 }
 
 /// Which of the messages stand in their inboxes already.
@@ -119,32 +142,51 @@ struct Rows<'a> {
     hash_starts: Vec<i64>,
     hashes: Vec<&'a [u8]>,
     envelopes: Vec<&'a [u8]>,
-    last_seqs: BTreeMap<i64, i64>,
+    origins: Vec<i64>,
+    changed: BTreeSet<AccountId>,
 }
 
 impl<'a> Rows<'a> {
     fn push(&mut self, message: &'a HashedMessage, seq: u64) {
-        let NewMessage { inbox, envelope, now } = &message.message;
+        let NewMessage { inbox, envelope, origin, now, .. } = &message.message;
         self.inboxes.push(inbox.0);
         self.seqs.push(seq.cast_signed());
         self.times.push(now.unix().cast_signed());
         self.hash_starts.push(message.hash_start());
         self.hashes.push(&message.hash);
         self.envelopes.push(envelope);
-        self.last_seqs.insert(inbox.0, seq.cast_signed());
+        self.origins.push(*origin as i64);
+        self.changed.insert(*inbox);
     }
 
-    async fn insert(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+    async fn insert(
+        self,
+        connection: &mut PgConnection,
+        counters: &HashMap<AccountId, Counter>,
+    ) -> Result<(), StoreError> {
         const SQL: &str = "WITH counted AS ( \
-                UPDATE inboxes SET last_seq = new.last_seq \
-                FROM UNNEST($7::bigint[], $8::bigint[]) AS new (account, last_seq) \
+                UPDATE inboxes SET last_seq = new.last_seq, messages = new.messages, bytes = new.bytes, \
+                    from_others = new.from_others, others_bytes = new.others_bytes \
+                FROM UNNEST($8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) \
+                    AS new (account, last_seq, messages, bytes, from_others, others_bytes) \
                 WHERE inboxes.account = new.account) \
-            INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
-            SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[])";
-        if self.last_seqs.is_empty() {
+            INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope, origin) \
+            SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[], \
+                $7::bigint[])";
+        if self.changed.is_empty() {
             return Ok(());
         }
-        let (accounts, last_seqs): (Vec<i64>, Vec<i64>) = self.last_seqs.into_iter().unzip();
+        let mut new: [Vec<i64>; 6] = Default::default();
+        for (account, Counter { last_seq, usage }) in
+            counters.iter().filter(|(account, _)| self.changed.contains(account))
+        {
+            let Usage { messages, bytes, from_others, others_bytes } = *usage;
+            let numbers = [*last_seq, messages, bytes, from_others, others_bytes].map(u64::cast_signed);
+            for (column, number) in new.iter_mut().zip(std::iter::once(account.0).chain(numbers)) {
+                column.push(number);
+            }
+        }
+        let [accounts, last_seqs, messages, bytes, from_others, others_bytes] = new;
         sqlx::query(SQL)
             .bind(self.inboxes)
             .bind(self.seqs)
@@ -152,8 +194,13 @@ impl<'a> Rows<'a> {
             .bind(self.hash_starts)
             .bind(self.hashes)
             .bind(self.envelopes)
+            .bind(self.origins)
             .bind(accounts)
             .bind(last_seqs)
+            .bind(messages)
+            .bind(bytes)
+            .bind(from_others)
+            .bind(others_bytes)
             .execute(connection)
             .await?;
         Ok(())

@@ -10,11 +10,13 @@ mod bindings;
 mod chains;
 mod dialect;
 mod failure;
+mod invites;
 mod lanes;
 mod moderation;
 mod nonces;
 mod operations;
 mod page;
+mod people;
 mod pool;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
@@ -29,12 +31,13 @@ use kez_core::identity::{Primary, Seed};
 use kez_core::log::entry::LogEntry;
 use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
+use sqlx::postgres::PgConnection;
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
-    StoredMessage,
+    StoreError, StoredMessage,
 };
 use crate::config::PostgresUrl;
 use lanes::Lanes;
@@ -97,6 +100,10 @@ impl Store for PostgresStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn work_key(&self) -> Answer<'_, [u8; 32]> {
+        self.pool.read(|connection| work_key(connection).boxed()).boxed()
     }
 
     fn epoch(&self) -> &str {
@@ -164,4 +171,10 @@ impl Chains for PostgresStore {
     fn log_seed(&self, fresh: Seed) -> Answer<'_, Seed> {
         self.pool.write(|connection| chains::log_seed(connection, fresh).boxed()).boxed()
     }
+}
+
+async fn work_key(connection: &mut PgConnection) -> Result<[u8; 32], StoreError> {
+    const SQL: &str = "SELECT key FROM work_key WHERE only_row = 1";
+    let key: Vec<u8> = sqlx::query_scalar(SQL).fetch_one(connection).await?;
+    key.try_into().map_err(|_| StoreError::Corrupt("key for proofs of work"))
 }

@@ -18,7 +18,7 @@ pub(super) async fn page_after(
             SELECT seq, created_at, envelope, row_number() OVER up_to_here AS place, \
                    sum(octet_length(envelope)) OVER up_to_here AS bytes \
             FROM (SELECT seq, created_at, envelope FROM messages \
-                  WHERE inbox = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS items \
+                  WHERE inbox = $1 AND seq > $2 AND origin <> 2 ORDER BY seq LIMIT $3) AS items \
             WINDOW up_to_here AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)) AS page \
         WHERE bytes <= $4 OR place = 1 ORDER BY seq";
     let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);

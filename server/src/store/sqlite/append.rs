@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::store::row::{time, unsigned};
+use crate::store::usage::Usage;
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
 /// How many inboxes' counters are kept in memory.
@@ -42,9 +43,16 @@ impl HashedMessage {
     }
 }
 
-/// The last sequence number of each inbox, as this writer committed it.
+/// The last sequence number of each inbox and what the inbox holds, as this writer committed it. Messages may be deleted
+/// meanwhile, so an inbox that looks full is looked at again.
 #[derive(Default)]
-pub(super) struct Counters(HashMap<AccountId, u64>);
+pub(super) struct Counters(HashMap<AccountId, Counter>);
+
+#[derive(Clone, Copy)]
+struct Counter {
+    last_seq: u64,
+    usage: Usage,
+}
 
 impl Counters {
     /// Reads them again from the database when they are needed next.
@@ -52,16 +60,46 @@ impl Counters {
         self.0.clear();
     }
 
-    async fn next(&mut self, connection: &mut SqliteConnection, inbox: AccountId) -> Result<u64, StoreError> {
-        const SQL: &str = "SELECT last_seq FROM inboxes WHERE account = ?1";
-        let last = match self.0.entry(inbox) {
+    /// Counts a message in and gives it its number. Unless the inbox has no room for it; `added` is what the
+    /// transaction has added to the inbox before.
+    async fn next(
+        &mut self,
+        connection: &mut SqliteConnection,
+        message: &NewMessage,
+        added: Usage,
+    ) -> Result<Result<u64, StoreError>, StoreError> {
+        let NewMessage { inbox, envelope, origin, quota, .. } = message;
+        let counter = match self.0.entry(*inbox) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                unknown.insert(unsigned(sqlx::query_scalar(SQL).bind(inbox.0).fetch_one(connection).await?)?)
-            }
+            Entry::Vacant(unknown) => unknown.insert(Counter::read(connection, *inbox).await?),
         };
-        *last += 1;
-        Ok(*last)
+        let one = Usage::of(*origin, envelope);
+        let fits = |counter: &Counter| quota.is_none_or(|quota| counter.usage.plus(one).fits(*origin, quota));
+        if !fits(counter) {
+            counter.usage = Counter::read(connection, *inbox).await?.usage.plus(added);
+        }
+        if !fits(counter) {
+            return Ok(Err(StoreError::InboxFull));
+        }
+        counter.usage = counter.usage.plus(one);
+        counter.last_seq += 1;
+        Ok(Ok(counter.last_seq))
+    }
+}
+
+impl Counter {
+    async fn read(connection: &mut SqliteConnection, inbox: AccountId) -> Result<Self, StoreError> {
+        const SQL: &str =
+            "SELECT last_seq, messages, bytes, from_others, others_bytes FROM inboxes WHERE account = ?1";
+        let row = sqlx::query_as(SQL).bind(inbox.0).fetch_one(connection).await?;
+        let (last_seq, messages, bytes, from_others, others_bytes) = row;
+        let usage = Usage {
+            messages: unsigned(messages)?,
+            bytes: unsigned(bytes)?,
+            from_others: unsigned(from_others)?,
+            others_bytes: unsigned(others_bytes)?,
+        };
+        Ok(Self { last_seq: unsigned(last_seq)?, usage })
     }
 }
 
@@ -71,7 +109,7 @@ pub(super) async fn append_all(
     connection: &mut SqliteConnection,
     counters: &mut Counters,
     messages: &[HashedMessage],
-) -> Result<Vec<Appended>, StoreError> {
+) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
     if counters.0.len() > COUNTERS {
         counters.forget();
     }
@@ -81,14 +119,21 @@ pub(super) async fn append_all(
     for message in messages {
         let NewMessage { inbox, now, .. } = message.message;
         if let Some(&stands) = standing.get(&(inbox, message.hash)) {
-            appended.push(stands);
+            appended.push(Ok(stands));
             continue;
         }
-        let stored = Appended { seq: counters.next(connection, inbox).await?, created_at: now, fresh: true };
+        let seq = match counters.next(connection, &message.message, rows.added_to(inbox)).await? {
+            Ok(seq) => seq,
+            Err(refused) => {
+                appended.push(Err(refused));
+                continue;
+            }
+        };
+        let stored = Appended { seq, created_at: now, fresh: true };
         rows.push(message, stored.seq);
         // The same bytes once more in this batch are a retry like any other.
         standing.insert((inbox, message.hash), Appended { fresh: false, ..stored });
-        appended.push(stored);
+        appended.push(Ok(stored));
     }
     rows.insert(connection).await?;
     Ok(appended)
@@ -126,12 +171,12 @@ struct Rows {
     numbers: JsonRows,
     hashes: Vec<u8>,
     envelopes: Vec<u8>,
-    last_seqs: HashMap<AccountId, u64>,
+    inboxes: HashMap<AccountId, Counter>,
 }
 
 impl Rows {
     fn push(&mut self, message: &HashedMessage, seq: u64) {
-        let NewMessage { inbox, envelope, now } = &message.message;
+        let NewMessage { inbox, envelope, origin, now, .. } = &message.message;
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.numbers.push(&[
             inbox.0,
@@ -140,20 +185,28 @@ impl Rows {
             message.hash_start(),
             number(self.envelopes.len() + 1),
             number(envelope.len()),
+            *origin as i64,
         ]);
         self.hashes.extend_from_slice(&message.hash);
         self.envelopes.extend_from_slice(envelope);
-        self.last_seqs.insert(*inbox, seq);
+        let usage = self.added_to(*inbox).plus(Usage::of(*origin, envelope));
+        self.inboxes.insert(*inbox, Counter { last_seq: seq, usage });
+    }
+
+    fn added_to(&self, inbox: AccountId) -> Usage {
+        self.inboxes.get(&inbox).map_or_else(Usage::default, |counter| counter.usage)
     }
 
     async fn insert(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        const MESSAGES: &str = "INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
-            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, \
+        const MESSAGES: &str = "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope) \
+            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 6, \
                    substr(?2, key * 32 + 1, 32), substr(?3, value ->> 4, value ->> 5) \
             FROM json_each(?1)";
-        const COUNTERS: &str = "UPDATE inboxes SET last_seq = new.value ->> 1 \
+        const COUNTERS: &str = "UPDATE inboxes SET last_seq = new.value ->> 1, \
+                messages = messages + (new.value ->> 2), bytes = bytes + (new.value ->> 3), \
+                from_others = from_others + (new.value ->> 4), others_bytes = others_bytes + (new.value ->> 5) \
             FROM json_each(?1) AS new WHERE account = new.value ->> 0";
-        if self.last_seqs.is_empty() {
+        if self.inboxes.is_empty() {
             return Ok(());
         }
         sqlx::query(MESSAGES)
@@ -163,8 +216,10 @@ impl Rows {
             .execute(&mut *connection)
             .await?;
         let mut counters = JsonRows::default();
-        for (inbox, seq) in self.last_seqs {
-            counters.push(&[inbox.0, seq.cast_signed()]);
+        for (inbox, Counter { last_seq, usage }) in self.inboxes {
+            let numbers = [last_seq, usage.messages, usage.bytes, usage.from_others, usage.others_bytes];
+            let [last_seq, messages, bytes, from_others, others_bytes] = numbers.map(u64::cast_signed);
+            counters.push(&[inbox.0, last_seq, messages, bytes, from_others, others_bytes]);
         }
         sqlx::query(COUNTERS).bind(counters.finish()).execute(connection).await?;
         Ok(())

@@ -2,6 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::invites::use_invite;
 use super::moderation::first_seq;
 use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
@@ -21,7 +22,12 @@ pub(super) async fn claim_handle(
     match holder {
         Some(holder) => compare(holder.try_into()?, &claim),
         None => match first_seq(connection, &claim.handle, claim.now).await? {
-            Some(last_seq) => insert(connection, claim, last_seq).await.map(ClaimOutcome::Stands),
+            Some(last_seq) => match claim.invite {
+                Some(invite) if !use_invite(&mut *connection, invite, claim.now).await? => {
+                    Ok(ClaimOutcome::InviteRefused)
+                }
+                _ => insert(connection, claim, last_seq).await.map(ClaimOutcome::Stands),
+            },
             None => Ok(ClaimOutcome::HandleReserved),
         },
     }

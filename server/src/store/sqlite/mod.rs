@@ -11,10 +11,12 @@ mod checkpoint;
 mod claim;
 mod dialect;
 mod failure;
+mod invites;
 mod job;
 mod moderation;
 mod nonces;
 mod operations;
+mod people;
 mod reader;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
@@ -40,7 +42,7 @@ use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
-    StoredMessage,
+    StoreError, StoredMessage,
 };
 use reader::Readers;
 use writer::Writer;
@@ -117,6 +119,10 @@ impl Store for SqliteStore {
         false
     }
 
+    fn work_key(&self) -> Answer<'_, [u8; 32]> {
+        self.readers.read(|connection| work_key(connection).boxed()).boxed()
+    }
+
     fn epoch(&self) -> &str {
         &self.epoch
     }
@@ -174,6 +180,11 @@ impl Chains for SqliteStore {
     fn log_seed(&self, fresh: Seed) -> Answer<'_, Seed> {
         self.writer.write(|connection| chains::log_seed(connection, fresh).boxed()).boxed()
     }
+}
+
+async fn work_key(connection: &mut SqliteConnection) -> Result<[u8; 32], StoreError> {
+    let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM work_key").fetch_one(connection).await?;
+    key.try_into().map_err(|_| StoreError::Corrupt("key for proofs of work"))
 }
 
 /// Closes a connection whose work is done. What fails here was committed before.

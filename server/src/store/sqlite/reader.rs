@@ -71,7 +71,7 @@ impl Readers {
         limit: PageLimit,
     ) -> Result<Vec<StoredMessage>, StoreError> {
         const SQL: &str = "SELECT seq, created_at, envelope FROM messages \
-                           WHERE inbox = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+                           WHERE inbox = ?1 AND seq > ?2 AND origin <> 2 ORDER BY seq LIMIT ?3";
         let mut rows = sqlx::query_as::<_, (i64, i64, Vec<u8>)>(SQL)
             .bind(inbox.0)
             .bind(signed(since))

@@ -187,14 +187,14 @@ impl Task {
             return Ok(Vec::new());
         }
         match self.append_part(messages).await? {
-            Ok(appended) => return Ok(appended.into_iter().map(Ok).collect()),
+            Ok(appended) => return Ok(appended),
             Err(error) if messages.len() == 1 => return Ok(vec![Err(error)]),
             Err(_) => {}
         }
         let mut all = Vec::with_capacity(messages.len());
         for single in messages.chunks(1) {
             match self.append_part(single).await? {
-                Ok(appended) => all.extend(appended.into_iter().map(Ok)),
+                Ok(appended) => all.extend(appended),
                 Err(error) => all.push(Err(error)),
             }
         }
@@ -204,7 +204,7 @@ impl Task {
     async fn append_part(
         &mut self,
         messages: &[HashedMessage],
-    ) -> Result<Result<Vec<Appended>, StoreError>, StoreError> {
+    ) -> Result<Result<Vec<Result<Appended, StoreError>>, StoreError>, StoreError> {
         begin_part(&mut self.connection).await?;
         let result = append_all(&mut self.connection, &mut self.counters, messages).await;
         end_part(&mut self.connection, &result).await?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
 use kez_chat_server::store::postgres::PostgresStore;
+use kez_chat_server::store::usage::Origin;
 use kez_chat_server::store::{AccountId, ClaimOutcome, NewMessage, PageLimit, Store};
 use kez_core::time::Timestamp;
 use sqlx::{Executor, PgConnection};
@@ -70,7 +71,10 @@ async fn sixteen_writers_on_four_nodes_lose_nothing() {
     let write = async |writer: usize, number: usize| {
         let now = Timestamp::from_unix(NOW);
         let envelope = format!("{writer} {number}").into();
-        nodes[writer % nodes.len()].append(NewMessage { inbox: bob, envelope, now }).await.unwrap();
+        nodes[writer % nodes.len()]
+            .append(NewMessage { inbox: bob, envelope, origin: Origin::Known, quota: None, now })
+            .await
+            .unwrap();
     };
     let seen = read_while_writing(write, async |cursor| seqs_after(&nodes[0], bob, cursor).await).await;
     assert_eq!(seen.len(), WRITERS * EACH);

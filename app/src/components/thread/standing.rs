@@ -1,0 +1,43 @@
+//! The banner above the composer about how one stands with the other: a request, or a block.
+
+use kez_client::event::UiEvent;
+use leptos::prelude::*;
+
+use crate::components::request_actions::RequestActions;
+use crate::session::use_session;
+
+/// Says that this is a message request, or that its sender is blocked, and what can be done.
+#[component]
+pub(super) fn StandingBanner(handle: String) -> impl IntoView {
+    let session = use_session();
+    let standing = session.thread_part(|thread| (thread.blocked, thread.request));
+    move || {
+        let handle = handle.clone();
+        match standing.get() {
+            (true, _) => {
+                let text = format!("You have blocked @{handle}: nothing they send reaches you.");
+                let unblock = move |_| session.send(UiEvent::UnblockPressed { handle: handle.clone() });
+                view! {
+                    <div class="banner" role="status">
+                        <p>{text}</p>
+                        <button type="button" class="button" on:click=unblock>"Unblock"</button>
+                    </div>
+                }
+                .into_any()
+            }
+            (false, true) => {
+                let text = format!(
+                    "@{handle} is new to you. They do not learn that you have seen this. An answer accepts them."
+                );
+                view! {
+                    <div class="banner" role="status">
+                        <p>{text}</p>
+                        <RequestActions handle/>
+                    </div>
+                }
+                .into_any()
+            }
+            (false, false) => ().into_any(),
+        }
+    }
+}

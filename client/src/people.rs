@@ -1,0 +1,245 @@
+//! Whom one has accepted and whom one has blocked: decided here, and told to the server, which lets the former send more
+//! and keeps back what the latter send.
+//!
+//! Somebody who writes without being known here is a request: readable, but without a badge, until the person accepts it
+//! or answers. Whoever one has written to is accepted.
+
+use std::collections::BTreeSet;
+
+use kez_core::api::HandleList;
+use kez_core::handle::Handle;
+use serde::{Deserialize, Serialize};
+
+use crate::backoff::Backoff;
+use crate::contacts::ContactId;
+use crate::context::Context;
+use crate::effect::Method;
+use crate::requests::{Answer, Purpose, may_succeed_later, retry_after};
+use crate::session::Session;
+
+/// How somebody stands with the person whose account this is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    /// They wrote first, and nobody has answered.
+    pub(crate) request: bool,
+    /// The conversation is wanted.
+    pub(crate) accepted: bool,
+    /// They are not heard.
+    pub(crate) blocked: bool,
+    /// What the server was told of `accepted`.
+    told_accepted: bool,
+    /// What the server was told of `blocked`.
+    told_blocked: bool,
+}
+
+/// What the server has to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// This person is accepted.
+    Accepted,
+    /// This person is blocked.
+    Blocked,
+    /// This person is blocked no more.
+    Unblocked,
+}
+
+impl Standing {
+    /// Of somebody who wrote first.
+    pub(crate) const fn request() -> Self {
+        Self { request: true, accepted: false, blocked: false, told_accepted: false, told_blocked: false }
+    }
+
+    const fn news(self) -> Option<News> {
+        match (self.blocked, self.told_blocked) {
+            (true, false) => Some(News::Blocked),
+            (false, true) => Some(News::Unblocked),
+            _ if self.accepted && !self.told_accepted => Some(News::Accepted),
+            _ => None,
+        }
+    }
+
+    const fn told(&mut self, news: News) {
+        match news {
+            News::Accepted => self.told_accepted = true,
+            News::Blocked => self.told_blocked = true,
+            News::Unblocked => self.told_blocked = false,
+        }
+    }
+}
+
+/// What is being told to the server, and what it said.
+pub(crate) struct Telling {
+    /// The server was asked whom other browsers of this account have blocked.
+    asked: bool,
+    /// Blocked people of whom there is no contact here.
+    strangers: BTreeSet<Handle>,
+    in_flight: bool,
+    retry_at: Option<u64>,
+    backoff: Backoff,
+}
+
+impl Default for Telling {
+    fn default() -> Self {
+        let backoff = Backoff::new(1_000, 300_000);
+        Self { asked: false, strangers: BTreeSet::new(), in_flight: false, retry_at: None, backoff }
+    }
+}
+
+impl Telling {
+    /// When to try again.
+    pub(crate) const fn wake(&self) -> Option<u64> {
+        self.retry_at
+    }
+}
+
+impl Session {
+    /// The conversation with this contact is wanted: "Accept" was pressed, or something was written to them.
+    pub(crate) fn accept_contact(&mut self, id: ContactId, cx: &mut Context<'_>) {
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        let standing = &mut contact.stored.standing;
+        if standing.accepted && !standing.request {
+            return;
+        }
+        (standing.accepted, standing.request) = (true, false);
+        self.save_contact(id, cx);
+        self.tell_people(cx);
+    }
+
+    /// "Block", or "Unblock".
+    pub(crate) fn set_blocked(&mut self, handle: &str, blocked: bool, cx: &mut Context<'_>) {
+        let Some(handle) = self.handle_at(handle) else { return };
+        let Some(id) = self.contacts.by_handle(&handle) else {
+            return self.unblock_stranger(&handle, blocked, cx);
+        };
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        if contact.stored.standing.blocked != blocked {
+            contact.stored.standing.blocked = blocked;
+            self.save_contact(id, cx);
+            self.tell_people(cx);
+        }
+    }
+
+    /// Everybody who is blocked, in alphabetical order.
+    pub(crate) fn blocked(&self) -> Vec<String> {
+        let contacts = self.contacts.iter().filter(|(_, contact)| contact.stored.standing.blocked);
+        let contacts = contacts.map(|(_, contact)| contact.stored.handle.to_string());
+        let mut all: Vec<String> =
+            contacts.chain(self.telling.strangers.iter().map(ToString::to_string)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// How a new contact stands who came to be because they wrote, or because somebody looked for them.
+    pub(crate) fn first_standing(&mut self, handle: &Handle, wrote_first: bool) -> Standing {
+        let mut standing = if wrote_first { Standing::request() } else { Standing::default() };
+        if self.telling.strangers.remove(handle) {
+            (standing.blocked, standing.told_blocked) = (true, true);
+        }
+        standing
+    }
+
+    /// Tells the server what it does not know yet, one thing at a time.
+    pub(crate) fn tell_people(&mut self, cx: &mut Context<'_>) {
+        let waits = self.telling.retry_at.is_some_and(|at| at > cx.now);
+        if cx.shared.offline || self.telling.in_flight || waits {
+            return;
+        }
+        self.telling.retry_at = None;
+        if !self.telling.asked {
+            self.telling.in_flight = true;
+            let target = format!("/v1/u/{}/blocks", self.handle);
+            let request = self.signed(Method::Get, target, None, cx);
+            return cx.request(request, Purpose::Blocks);
+        }
+        let next = self.contacts.iter().find_map(|(id, contact)| {
+            Some((id, contact.stored.handle.clone(), contact.stored.standing.news()?))
+        });
+        if let Some((id, handle, news)) = next {
+            self.telling.in_flight = true;
+            self.tell(&handle, news, Purpose::Tell(id, news), cx);
+        }
+    }
+
+    /// The server has said whom this account has blocked.
+    pub(crate) fn blocks_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        if self.told_later(answer, cx) {
+            return;
+        }
+        self.telling.asked = true;
+        let list = answer.as_ref().ok().filter(|response| response.status == 200);
+        let list = list.and_then(|response| serde_json::from_slice::<HandleList>(&response.body).ok());
+        if let Some(HandleList { handles }) = list {
+            self.follow_list(handles.into_iter().collect(), cx);
+        }
+        self.tell_people(cx);
+    }
+
+    /// The server has been told.
+    pub(crate) fn people_told(&mut self, id: ContactId, news: News, answer: &Answer, cx: &mut Context<'_>) {
+        if self.told_later(answer, cx) {
+            return;
+        }
+        // What it refuses, an account that has gone say, it would refuse again.
+        if let Some(contact) = self.contacts.get_mut(id) {
+            contact.stored.standing.told(news);
+            self.save_contact(id, cx);
+        }
+        self.tell_people(cx);
+    }
+
+    /// The connection is back.
+    pub(crate) fn tell_again(&mut self, cx: &mut Context<'_>) {
+        self.telling.retry_at = None;
+        self.telling.backoff.reset();
+        self.tell_people(cx);
+    }
+
+    /// Takes over what another browser has changed; what was changed here and not told yet stays.
+    fn follow_list(&mut self, mut listed: BTreeSet<Handle>, cx: &mut Context<'_>) {
+        let mut changed = Vec::new();
+        for (id, contact) in self.contacts.iter() {
+            let (standing, now) = (contact.stored.standing, listed.remove(&contact.stored.handle));
+            if standing.blocked == standing.told_blocked && standing.blocked != now {
+                changed.push((id, now));
+            }
+        }
+        for (id, now) in changed {
+            if let Some(contact) = self.contacts.get_mut(id) {
+                (contact.stored.standing.blocked, contact.stored.standing.told_blocked) = (now, now);
+                self.save_contact(id, cx);
+            }
+        }
+        self.telling.strangers = listed;
+    }
+
+    fn unblock_stranger(&mut self, handle: &Handle, blocked: bool, cx: &mut Context<'_>) {
+        if !blocked && self.telling.strangers.remove(handle) {
+            // Should the server not hear of it, its list says so when it is read next.
+            self.tell(handle, News::Unblocked, Purpose::Unblock, cx);
+        }
+    }
+
+    fn tell(&self, handle: &Handle, news: News, purpose: Purpose, cx: &mut Context<'_>) {
+        let (method, list) = match news {
+            News::Accepted => (Method::Put, "contacts"),
+            News::Blocked => (Method::Put, "blocks"),
+            News::Unblocked => (Method::Delete, "blocks"),
+        };
+        let request = self.signed(method, format!("/v1/u/{}/{list}/{handle}", self.handle), None, cx);
+        cx.request(request, purpose);
+    }
+
+    /// Whether the same has to be said again later: also when the signature was refused, because a clock is wrong.
+    fn told_later(&mut self, answer: &Answer, cx: &mut Context<'_>) -> bool {
+        self.telling.in_flight = false;
+        let refused = matches!(answer, Ok(response) if response.status == 401);
+        let later = refused || may_succeed_later(answer);
+        if later {
+            let wait = self.telling.backoff.next_after(retry_after(answer), cx.rng);
+            self.telling.retry_at = Some(cx.now.saturating_add(wait.max(1)));
+        } else {
+            self.telling.backoff.reset();
+        }
+        later
+    }
+}

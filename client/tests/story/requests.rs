@@ -1,0 +1,131 @@
+//! Somebody unknown writes: a request, until it is accepted or answered; and people who are blocked.
+
+use kez_client::event::UiEvent;
+use kez_client::view::{ConversationRow, DeliveryState, ThreadView};
+use kez_core::problem::ProblemCode;
+
+use crate::restore::restore;
+use crate::sim::{World, problem};
+use crate::two_people::alice_and_bob;
+
+fn row(world: &World, who: &'static str) -> ConversationRow {
+    world.view(who).conversations[0].clone()
+}
+
+fn listed(world: &World, owner: &str, list: &str) -> Vec<String> {
+    let listed = world.relay.listed.get(&(owner.parse().unwrap(), list.to_owned()));
+    listed.into_iter().flatten().map(ToString::to_string).collect()
+}
+
+fn press(world: &mut World, who: &'static str, event: UiEvent) {
+    world.ui(who, event);
+    world.run(1_000);
+}
+
+/// Alice has written to Bob, who never heard of her and looks elsewhere.
+fn a_request(chance: u64) -> World {
+    let mut world = World::new(chance);
+    world.join("alice", "");
+    world.join("bob", "");
+    world.look("alice", "bob");
+    world.run(1_000);
+    world.send("alice", "bob", "Hello Bob");
+    world.run(1_000);
+    world
+}
+
+#[test]
+fn a_request_is_listed_and_readable_without_a_badge() {
+    let mut world = a_request(1);
+    let at_bob = row(&world, "bob");
+    assert!(at_bob.request);
+    assert_eq!((at_bob.unread, world.view("bob").unread), (0, 0));
+    assert!(!row(&world, "alice").request, "who writes first has accepted");
+    assert_eq!(listed(&world, "alice", "contacts"), ["bob"]);
+    world.look("bob", "alice");
+    assert_eq!(world.texts("bob"), ["them: Hello Bob"]);
+    assert!(world.thread("bob").request);
+    world.reload("bob");
+    world.run(1_000);
+    assert!(row(&world, "bob").request && listed(&world, "bob", "contacts").is_empty());
+}
+
+#[test]
+fn accepting_tells_the_server_and_counts_what_is_unread() {
+    let mut world = a_request(2);
+    press(&mut world, "bob", UiEvent::RequestAccepted { handle: "alice".into() });
+    assert_eq!((row(&world, "bob").request, row(&world, "bob").unread), (false, 1));
+    assert_eq!(listed(&world, "bob", "contacts"), ["alice"]);
+}
+
+#[test]
+fn an_answer_accepts() {
+    let mut world = a_request(3);
+    world.look("bob", "alice");
+    world.send("bob", "alice", "Hello Alice");
+    world.run(1_000);
+    assert!(!row(&world, "bob").request && !world.thread("bob").request);
+    assert_eq!(listed(&world, "bob", "contacts"), ["alice"]);
+    assert_eq!(world.texts("alice"), ["me: Hello Bob", "them: Hello Alice"]);
+}
+
+#[test]
+fn who_is_blocked_is_heard_no_more_and_the_list_follows_to_a_restored_browser() {
+    let mut world = a_request(4);
+    press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
+    assert!(world.view("bob").conversations.is_empty());
+    assert_eq!(world.view("bob").blocked, ["alice"]);
+    assert_eq!(listed(&world, "bob", "blocks"), ["alice"]);
+    world.send("alice", "bob", "Still there?");
+    world.run(1_000);
+    assert_eq!(world.states("alice"), [DeliveryState::Sent, DeliveryState::Sent], "she is told nothing");
+    world.look("bob", "alice");
+    let ThreadView { blocked, request, .. } = world.thread("bob");
+    assert!(blocked && request);
+    assert_eq!(world.texts("bob"), ["them: Hello Bob"]);
+    world.send("bob", "alice", "Go away");
+    assert_eq!(
+        world.thread("bob").refused.as_deref(),
+        Some("You have blocked this person. Unblock them first.")
+    );
+
+    let phrase = world.words("bob");
+    restore(&mut world, "phone", &phrase);
+    assert_eq!(world.view("phone").blocked, ["alice"]);
+    assert!(world.view("phone").conversations.is_empty());
+
+    press(&mut world, "phone", UiEvent::UnblockPressed { handle: "alice".into() });
+    assert!(world.view("phone").blocked.is_empty() && listed(&world, "bob", "blocks").is_empty());
+    world.send("alice", "bob", "Hello again");
+    world.run(1_000);
+    world.look("phone", "alice");
+    assert_eq!(world.texts("phone").last().map(String::as_str), Some("them: Hello again"));
+}
+
+#[test]
+fn the_server_is_told_when_it_is_back() {
+    let mut world = a_request(5);
+    world.relay_up(false);
+    press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
+    world.reload("bob");
+    world.run(5_000);
+    assert_eq!(
+        (world.view("bob").blocked, listed(&world, "bob", "blocks").len()),
+        (vec!["alice".to_owned()], 0)
+    );
+    world.relay_up(true);
+    world.run(120_000);
+    assert_eq!(listed(&world, "bob", "blocks"), ["alice"]);
+}
+
+#[test]
+fn a_message_leaves_unsigned_when_a_clock_is_wrong() {
+    let mut world = alice_and_bob(6);
+    world.relay.script = Some(Box::new(|request, response| {
+        let signed = request.auth.is_some() && request.target == "/v1/messages";
+        if signed { problem(ProblemCode::Unauthorized) } else { response }
+    }));
+    world.send("alice", "bob", "Hello Bob");
+    world.run(1_000);
+    assert_eq!(world.states("alice"), [DeliveryState::Sent]);
+}

@@ -1,0 +1,120 @@
+//! Invitations to a server that does not take everybody: a code that its operator hands out.
+//!
+//! A code is 100 random bits in Crockford's base 32, written `K7QXM-2R9VD-WT4HB-N8ZPC`. People may type it in small
+//! letters, without hyphens, and with O, I and L for 0, 1 and 1. A server keeps only the SHA-256 of the 20 characters; so
+//! many random bits need no slower hash.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// The header with which a registration carries its invitation.
+pub const HEADER: &str = "X-KEZ-Invite";
+
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const LENGTH: usize = 20;
+const GROUP: usize = 5;
+
+/// An invitation's code. Whoever has it can use it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InviteCode(Zeroizing<String>);
+
+/// What a server knows an invitation by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InviteHash([u8; 32]);
+
+/// The text is no code of an invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an invitation is 20 letters and digits, such as K7QXM-2R9VD-WT4HB-N8ZPC")]
+pub struct InvalidInvite;
+
+impl InviteCode {
+    /// A new code.
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
+        let mut bytes = Zeroizing::new([0_u8; LENGTH]);
+        rng.fill_bytes(bytes.as_mut_slice());
+        let characters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)));
+        Self(Zeroizing::new(characters.map(|character| char::from(*character)).collect()))
+    }
+
+    /// What a server keeps of it.
+    pub fn hash(&self) -> InviteHash {
+        InviteHash(Sha256::digest(self.0.as_bytes()).into())
+    }
+}
+
+impl InviteHash {
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl FromStr for InviteCode {
+    type Err = InvalidInvite;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInvite> {
+        let mut code = Zeroizing::new(String::with_capacity(LENGTH));
+        for typed in text.trim().chars().filter(|character| *character != '-') {
+            let character = match typed.to_ascii_uppercase() {
+                'O' => '0',
+                'I' | 'L' => '1',
+                other => other,
+            };
+            let known = u8::try_from(character).is_ok_and(|byte| ALPHABET.contains(&byte));
+            if !known || code.len() == LENGTH {
+                return Err(InvalidInvite);
+            }
+            code.push(character);
+        }
+        if code.len() == LENGTH { Ok(Self(code)) } else { Err(InvalidInvite) }
+    }
+}
+
+impl fmt::Display for InviteCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, character) in self.0.chars().enumerate() {
+            if at > 0 && at % GROUP == 0 {
+                f.write_str("-")?;
+            }
+            write!(f, "{character}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for InviteCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InviteCode(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_type_it_as_they_like() {
+        let code: InviteCode = "K7QXM-2R9VD-WT4HB-N8ZPC".parse().unwrap();
+        for typed in ["k7qxm2r9vdwt4hbn8zpc", " K7QXM-2R9VD-WT4HB-N8ZPC\n", "K-7QXM2R9VDWT4HBN8ZPC"] {
+            assert_eq!(typed.parse(), Ok(code.clone()), "{typed}");
+        }
+        let zeros: InviteCode = "00000-11111-00000-11111".parse().unwrap();
+        assert_eq!("ooooo-iIlL1-OOOOO-11111".parse(), Ok(zeros));
+        for bad in
+            ["", "K7QXM", "K7QXM-2R9VD-WT4HB-N8ZPCC", "K7QXM-2R9VD-WT4HB-N8ZPU", "K7QXM 2R9VD WT4HB N8ZPC"]
+        {
+            assert_eq!(bad.parse::<InviteCode>(), Err(InvalidInvite), "{bad}");
+        }
+    }
+
+    #[test]
+    fn it_does_not_stand_in_debug_output_and_reads_back() {
+        let code: InviteCode = "K7QXM-2R9VD-WT4HB-N8ZPC".parse().unwrap();
+        assert_eq!(format!("{code:?}"), "InviteCode(..)");
+        assert_eq!(code.to_string(), "K7QXM-2R9VD-WT4HB-N8ZPC");
+    }
+}

@@ -1,0 +1,219 @@
+//! Whether a message may come in, and on whose account: docs/SPEC.md, section 14.
+//!
+//! A message is taken in the best tier that has room for it: the sender's own allowance for people who have accepted it,
+//! the one for people who have not, the allowance that everybody of its network shares, or a proof of work. So signing
+//! never makes a sender worse off than staying anonymous, and a flood of strangers takes nothing from those who know each
+//! other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kez_core::problem::ProblemCode;
+use kez_core::work::{Work, WorkFor};
+use tokio::sync::SemaphorePermit;
+
+use crate::client_address::ClientNetwork;
+use crate::clock::Clock;
+use crate::config::AbuseConfig;
+use crate::disk::Room;
+use crate::error::ApiError;
+use crate::limits::{Bucket, Wait};
+use crate::state::{AppState, Shared};
+use crate::store::AccountId;
+use crate::store::usage::{Origin, Quota};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a stranger's message waits for its turn to be written.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// On whose account a message comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// A sender whom the recipient has accepted, or oneself.
+    Known,
+    /// A signed-in sender.
+    Stranger,
+    /// Everybody of a network together.
+    Anonymous,
+}
+
+impl From<Tier> for Origin {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Known => Self::Known,
+            Tier::Stranger | Tier::Anonymous => Self::Other,
+        }
+    }
+}
+
+/// Who signed a message, as the recipient sees them.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    /// Their account.
+    pub id: AccountId,
+    /// Whether the recipient has accepted them.
+    pub known: bool,
+}
+
+/// The token buckets of senders.
+pub struct Senders {
+    pair: Bucket<(AccountId, AccountId)>,
+    known_minute: Bucket<AccountId>,
+    known_day: Bucket<AccountId>,
+    own: Bucket<AccountId>,
+    stranger: Bucket<AccountId>,
+    network: Bucket<ClientNetwork>,
+}
+
+impl Senders {
+    /// Full buckets.
+    pub fn new(config: &AbuseConfig, clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            pair: Bucket::per(MINUTE, config.pair_per_minute, clock),
+            known_minute: Bucket::per(MINUTE, config.known_per_minute, clock),
+            known_day: Bucket::per(DAY, config.known_per_day, clock),
+            own: Bucket::per(MINUTE, config.known_per_minute, clock),
+            stranger: Bucket::per(MINUTE, config.stranger_per_minute, clock),
+            network: Bucket::per(MINUTE, config.network_per_minute, clock),
+        }
+    }
+
+    /// Forgets those whose buckets are full again.
+    pub fn forget_the_quiet(&self) {
+        self.pair.forget_the_full();
+        for bucket in [&self.known_minute, &self.known_day, &self.own, &self.stranger] {
+            bucket.forget_the_full();
+        }
+        self.network.forget_the_full();
+    }
+
+    /// The best tier that the sender's own allowances have room in.
+    fn own_tier(&self, sender: Sender, recipient: AccountId) -> Option<Tier> {
+        if sender.id == recipient {
+            return self.own.take(sender.id).ok().map(|()| Tier::Known);
+        }
+        self.pair.take((sender.id, recipient)).ok()?;
+        let known = sender.known
+            && self.known_minute.take(sender.id).is_ok()
+            && self.known_day.take(sender.id).is_ok();
+        if known { Some(Tier::Known) } else { self.stranger.take(sender.id).ok().map(|()| Tier::Stranger) }
+    }
+}
+
+/// Forgets senders whose buckets are full again, from time to time.
+pub async fn forget_quiet_senders(state: AppState) {
+    let mut interval = tokio::time::interval(MINUTE);
+    loop {
+        interval.tick().await;
+        if let Some(senders) = &state.senders {
+            senders.forget_the_quiet();
+        }
+    }
+}
+
+/// What a network's allowance said before the message was read.
+#[derive(Clone, Copy, Debug)]
+pub enum Door {
+    /// There are no limits.
+    Open,
+    /// A token was taken.
+    Taken,
+    /// There is none, for so long.
+    Empty(Wait),
+    /// Not asked yet: the message is signed.
+    Ahead,
+}
+
+impl Shared {
+    /// Asks the network's allowance about a message that nobody signed, before it is read.
+    ///
+    /// # Errors
+    /// 429 with an offer of work, unless work was done.
+    pub fn at_the_door(&self, network: ClientNetwork, work: Option<&Work>) -> Result<Door, ApiError> {
+        let Some(senders) = &self.senders else { return Ok(Door::Open) };
+        match (senders.network.take(network), work) {
+            (Ok(()), _) => Ok(Door::Taken),
+            (Err(wait), Some(_)) => Ok(Door::Empty(wait)),
+            (Err(wait), None) => Err(self.too_many(wait)),
+        }
+    }
+
+    /// Finds the tier of a message that was read.
+    ///
+    /// # Errors
+    /// 429 with an offer of work when there is room in none, 413 when only a smaller envelope fits in.
+    pub fn admit(
+        &self,
+        door: Door,
+        sender: Option<Sender>,
+        recipient: AccountId,
+        network: ClientNetwork,
+        (work, work_for): (Option<&Work>, WorkFor<'_>),
+    ) -> Result<Tier, ApiError> {
+        let Some(senders) = &self.senders else {
+            let known = sender.is_some_and(|sender| sender.known || sender.id == recipient);
+            return Ok(if known { Tier::Known } else { Tier::Anonymous });
+        };
+        if let Some(tier) = sender.and_then(|sender| senders.own_tier(sender, recipient)) {
+            return Ok(tier);
+        }
+        let shared = match door {
+            Door::Open | Door::Taken => Ok(()),
+            Door::Empty(wait) => Err(wait),
+            Door::Ahead => senders.network.take(network),
+        };
+        if let Err(wait) = shared {
+            let paid = work.is_some_and(|work| self.work.accepts(work, work_for, self.now()));
+            if !paid {
+                return Err(self.too_many(wait));
+            }
+        }
+        if work_for.envelope.len() as u64 > self.config.abuse.anonymous_bytes {
+            let detail = format!(
+                "an envelope from a sender whom the recipient does not know has at most {} bytes here",
+                self.config.abuse.anonymous_bytes
+            );
+            return Err(ApiError::new(ProblemCode::EnvelopeTooLarge, detail));
+        }
+        Ok(Tier::Anonymous)
+    }
+
+    /// Waits until a message of this tier may be written: strangers only so many at a time, and while the disk has room.
+    ///
+    /// # Errors
+    /// 503 `unavailable`.
+    pub async fn turn(&self, tier: Tier) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+        if tier == Tier::Known || self.senders.is_none() {
+            return Ok(None);
+        }
+        if self.disk.room() != Room::Ample {
+            let detail =
+                "the server's disk fills up: at the moment only people who know each other can write";
+            return Err(ApiError::unavailable(detail, 300));
+        }
+        match tokio::time::timeout(PATIENCE, self.strangers.acquire()).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            _ => Err(ApiError::unavailable("too many strangers write at the moment", 2)),
+        }
+    }
+
+    /// How much an inbox may hold.
+    pub fn quota(&self) -> Option<Quota> {
+        let config = &self.config.abuse;
+        self.senders.as_ref().map(|_| Quota {
+            messages: config.inbox_messages,
+            bytes: config.inbox_bytes,
+            from_others: config.requests_messages,
+            others_bytes: config.requests_bytes,
+        })
+    }
+
+    fn too_many(&self, Wait(seconds): Wait) -> ApiError {
+        let detail = "too many messages from your network: wait, or do the work that `work` asks for";
+        ApiError::new(ProblemCode::RateLimited, detail)
+            .retry_after(seconds)
+            .unless_paid(self.work.offer(self.now()))
+    }
+}

@@ -1,0 +1,147 @@
+//! `kez-chat-server admin invite ...`: invitations for a server with `--registration invite`.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+use kez_core::invite::InviteCode;
+use kez_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::clock::{Clock, SystemClock};
+use crate::commands::{Database, Failure, Output, Report, report};
+use crate::store::invites::{Invite, NewInvite};
+
+const SECONDS_A_DAY: u64 = 24 * 60 * 60;
+
+/// What can be done with invitations.
+#[derive(Debug, Subcommand)]
+pub(in crate::commands) enum InviteCommand {
+    /// Make an invitation and print its code, which nobody can look up later.
+    Create(Create),
+    /// Show all invitations, the newest first.
+    List(List),
+    /// End an invitation; the accounts that it made stay.
+    Revoke(Revoke),
+}
+
+impl InviteCommand {
+    pub(super) fn run(self) -> ExitCode {
+        match self {
+            Self::Create(command) => report::perform(command.output, command.run()),
+            Self::List(command) => report::perform(command.output, command.run()),
+            Self::Revoke(command) => report::perform(command.output, command.run()),
+        }
+    }
+}
+
+/// See [`InviteCommand::Create`].
+#[derive(Debug, Args)]
+pub(in crate::commands) struct Create {
+    /// What you call it.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    label: String,
+    /// How many accounts it makes.
+    #[arg(long, default_value = "1", value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    uses: u64,
+    /// After how many days it makes none.
+    #[arg(long, default_value = "7", value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
+    days: u64,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Create {
+    async fn run(self) -> Result<Report, Failure> {
+        let code = InviteCode::random(&mut UnwrapErr(SysRng));
+        let now = SystemClock.now();
+        let new = NewInvite {
+            hash: code.hash(),
+            label: self.label,
+            uses: self.uses,
+            now,
+            expires_at: Timestamp::from_unix(now.unix() + self.days * SECONDS_A_DAY),
+        };
+        let store = self.database.open().await?;
+        let invite = store.create_invite(new).await;
+        store.close().await;
+        let invite = invite.map_err(Failure::failed)?;
+        let text = format!("{code}\nlink: /join#invite={code} on your server\n{}", line(&invite, now));
+        let mut json = describe(&invite, now);
+        if let Value::Object(fields) = &mut json {
+            fields.insert("code".to_owned(), json!(code.to_string()));
+        }
+        Ok(Report::new(text, json))
+    }
+}
+
+/// See [`InviteCommand::List`].
+#[derive(Debug, Args)]
+pub(in crate::commands) struct List {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl List {
+    async fn run(self) -> Result<Report, Failure> {
+        let store = self.database.open().await?;
+        let invites = store.invites().await;
+        store.close().await;
+        let (invites, now) = (invites.map_err(Failure::failed)?, SystemClock.now());
+        let lines: Vec<String> = invites.iter().map(|invite| line(invite, now)).collect();
+        let text = if lines.is_empty() { "no invitations".to_owned() } else { lines.join("\n") };
+        let json: Vec<Value> = invites.iter().map(|invite| describe(invite, now)).collect();
+        Ok(Report::new(text, json!({ "invites": json })))
+    }
+}
+
+/// See [`InviteCommand::Revoke`].
+#[derive(Debug, Args)]
+pub(in crate::commands) struct Revoke {
+    /// Its number, as `list` shows it.
+    id: i64,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Revoke {
+    async fn run(self) -> Result<Report, Failure> {
+        let store = self.database.open().await?;
+        let revoked = store.revoke_invite(self.id).await;
+        store.close().await;
+        if revoked.map_err(Failure::failed)? {
+            Ok(Report::new(
+                format!("invitation {} has ended", self.id),
+                json!({ "id": self.id, "revoked": true }),
+            ))
+        } else {
+            Err(Failure::no(format!("there is no invitation with the number {}", self.id)))
+        }
+    }
+}
+
+fn line(invite: &Invite, now: Timestamp) -> String {
+    let Invite { id, label, uses, used, expires_at, .. } = invite;
+    let state = if invite.counts(now) { "open" } else { "over" };
+    format!("{id}  {state}  used {used} of {uses}  until {expires_at}  {label}").trim_end().to_owned()
+}
+
+fn describe(invite: &Invite, now: Timestamp) -> Value {
+    json!({
+        "id": invite.id,
+        "label": invite.label,
+        "uses": invite.uses,
+        "used": invite.used,
+        "created_at": invite.created_at,
+        "expires_at": invite.expires_at,
+        "revoked": invite.revoked,
+        "open": invite.counts(now),
+    })
+}

@@ -1,0 +1,114 @@
+//! What keeps a server usable while somebody tries to fill it: who may register, how much each sender may send, how much
+//! an inbox holds, and when the disk counts as full.
+
+use clap::{Args, ValueEnum};
+use kez_core::api::RegistrationMode;
+use kez_core::envelope;
+
+/// The flags against abuse. `--limits off` lifts all of them but `--registration`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct AbuseConfig {
+    /// Who may register: anybody, whoever holds an invitation, or nobody.
+    #[arg(long, env = "KEZ_CHAT_REGISTRATION", default_value = "open", value_name = "open|invite|closed")]
+    pub registration: Registration,
+
+    /// Messages a minute from one sender to people who have accepted them.
+    #[arg(long, env = "KEZ_CHAT_KNOWN_PER_MINUTE", default_value = "60", value_name = "MESSAGES")]
+    pub known_per_minute: u32,
+
+    /// Messages a day from one sender to people who have accepted them.
+    #[arg(long, env = "KEZ_CHAT_KNOWN_PER_DAY", default_value = "2000", value_name = "MESSAGES")]
+    pub known_per_day: u32,
+
+    /// Messages a minute from one signed-in sender to people who have not accepted them.
+    #[arg(long, env = "KEZ_CHAT_STRANGER_PER_MINUTE", default_value = "10", value_name = "MESSAGES")]
+    pub stranger_per_minute: u32,
+
+    /// Messages a minute from one signed-in sender to one recipient.
+    #[arg(long, env = "KEZ_CHAT_PAIR_PER_MINUTE", default_value = "60", value_name = "MESSAGES")]
+    pub pair_per_minute: u32,
+
+    /// Messages a minute from one client network (an IPv4 address, an IPv6 /64) that no sender's own allowance covers.
+    #[arg(long, env = "KEZ_CHAT_NETWORK_PER_MINUTE", default_value = "300", value_name = "MESSAGES")]
+    pub network_per_minute: u32,
+
+    /// The most bytes of an envelope that no sender's own allowance covers.
+    #[arg(
+        long,
+        env = "KEZ_CHAT_ANONYMOUS_BYTES",
+        default_value_t = envelope::MAX_BYTES as u64,
+        value_name = "BYTES"
+    )]
+    pub anonymous_bytes: u64,
+
+    /// How many zero bits a proof of work needs; each doubles what a sender beyond its network's allowance pays.
+    #[arg(
+        long,
+        env = "KEZ_CHAT_WORK_BITS",
+        default_value = "20",
+        value_parser = clap::value_parser!(u8).range(1..=40),
+        value_name = "BITS"
+    )]
+    pub work_bits: u8,
+
+    /// The most messages that an inbox holds.
+    #[arg(long, env = "KEZ_CHAT_INBOX_MESSAGES", default_value = "100000", value_name = "MESSAGES")]
+    pub inbox_messages: u64,
+
+    /// The most bytes of envelopes that an inbox holds.
+    #[arg(long, env = "KEZ_CHAT_INBOX_BYTES", default_value = "1073741824", value_name = "BYTES")]
+    pub inbox_bytes: u64,
+
+    /// The most messages of an inbox that come from senders whom its owner has not accepted.
+    #[arg(long, env = "KEZ_CHAT_REQUESTS_MESSAGES", default_value = "1000", value_name = "MESSAGES")]
+    pub requests_messages: u64,
+
+    /// The most bytes of an inbox that come from senders whom its owner has not accepted.
+    #[arg(long, env = "KEZ_CHAT_REQUESTS_BYTES", default_value = "67108864", value_name = "BYTES")]
+    pub requests_bytes: u64,
+
+    /// From so many per cent of the disk in use on, only people who know each other can write.
+    #[arg(
+        long,
+        env = "KEZ_CHAT_DISK_REQUESTS_PERCENT",
+        default_value = "80",
+        value_parser = clap::value_parser!(u8).range(0..=100),
+        value_name = "PERCENT"
+    )]
+    pub disk_requests_percent: u8,
+
+    /// From so many per cent of the disk in use on, nothing is taken in; reading and deleting go on.
+    #[arg(
+        long,
+        env = "KEZ_CHAT_DISK_WRITES_PERCENT",
+        default_value = "90",
+        value_parser = clap::value_parser!(u8).range(0..=100),
+        value_name = "PERCENT"
+    )]
+    pub disk_writes_percent: u8,
+
+    /// While so many bytes are free, the disk counts as empty enough, whatever the per cent.
+    #[arg(long, env = "KEZ_CHAT_DISK_AMPLE_BYTES", default_value = "10737418240", value_name = "BYTES")]
+    pub disk_ample_bytes: u64,
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    /// Anybody.
+    Open,
+    /// Whoever holds an invitation.
+    Invite,
+    /// Nobody.
+    Closed,
+}
+
+impl From<Registration> for RegistrationMode {
+    fn from(registration: Registration) -> Self {
+        match registration {
+            Registration::Open => Self::Open,
+            Registration::Invite => Self::Invite,
+            Registration::Closed => Self::Closed,
+        }
+    }
+}

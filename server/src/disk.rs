@@ -1,0 +1,142 @@
+//! How full the database's disk is, looked at in the background: at the first mark strangers wait outside, at the second
+//! nothing is taken in any more. Reading and deleting always work: they are what makes room.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use kez_core::problem::ProblemCode;
+
+use crate::config::AbuseConfig;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// How often the disk is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What may still be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Room {
+    /// Everything.
+    Ample,
+    /// What people who know each other send.
+    KnownOnly,
+    /// Nothing.
+    None,
+}
+
+/// What the last look said.
+#[derive(Debug, Default)]
+pub struct Disk(AtomicU8);
+
+impl Disk {
+    /// What may still be written.
+    pub fn room(&self) -> Room {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Room::Ample,
+            1 => Room::KnownOnly,
+            _ => Room::None,
+        }
+    }
+
+    /// Looks, and tells the operator when something changed.
+    pub fn look(&self, file: &Path, config: &AbuseConfig) {
+        let room = match usage(file) {
+            Ok(usage) => usage.room(config),
+            Err(error) => return tracing::warn!(%error, "the database's disk cannot be looked at"),
+        };
+        let before = self.0.swap(room as u8, Ordering::Relaxed);
+        if before == room as u8 {
+            return;
+        }
+        match room {
+            Room::Ample => tracing::info!("the database's disk has room again"),
+            Room::KnownOnly => {
+                tracing::warn!("the database's disk fills up: strangers cannot write any more")
+            }
+            Room::None => tracing::error!("the database's disk is nearly full: nothing is taken in any more"),
+        }
+    }
+}
+
+/// Looks at the disk again and again.
+pub async fn watch(state: AppState, file: PathBuf) {
+    let mut interval = tokio::time::interval(LOOK_EVERY);
+    loop {
+        interval.tick().await;
+        let (state, file) = (state.clone(), file.clone());
+        // A look at a network disk may take its time.
+        let looked = tokio::task::spawn_blocking(move || state.disk.look(&file, &state.config.abuse));
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "the database's disk cannot be looked at");
+        }
+    }
+}
+
+/// Refuses what would be written while there is no room for it.
+pub async fn refuse_writes(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let writes = matches!(*request.method(), Method::POST | Method::PUT);
+    if writes && state.disk.room() == Room::None {
+        let detail = "the server's disk is nearly full, so it takes nothing in at the moment";
+        return ApiError::new(ProblemCode::StorageFull, detail).retry_after(60).into_response();
+    }
+    next.run(request).await
+}
+
+/// Bytes of a file system, as an unprivileged process may use them.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    used: u64,
+    free: u64,
+}
+
+fn usage(file: &Path) -> io::Result<Usage> {
+    let disk = rustix::fs::statvfs(file)?;
+    Ok(Usage {
+        used: disk.f_frsize.saturating_mul(disk.f_blocks.saturating_sub(disk.f_bfree)),
+        free: disk.f_frsize.saturating_mul(disk.f_bavail),
+    })
+}
+
+impl Usage {
+    fn room(self, config: &AbuseConfig) -> Room {
+        if self.free >= config.disk_ample_bytes {
+            return Room::Ample;
+        }
+        let at_least = |percent: u8| {
+            u128::from(self.used) * 100
+                >= u128::from(percent) * (u128::from(self.used) + u128::from(self.free))
+        };
+        if at_least(config.disk_writes_percent) {
+            Room::None
+        } else if at_least(config.disk_requests_percent) {
+            Room::KnownOnly
+        } else {
+            Room::Ample
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_marks() {
+        let flags = ["kez-chat-server", "--disk-ample-bytes", "50"];
+        let config: Config = clap::Parser::parse_from(flags);
+        let room = |used, free| Usage { used, free }.room(&config.abuse);
+        assert_eq!(room(159, 41), Room::Ample);
+        assert_eq!(room(160, 40), Room::KnownOnly);
+        assert_eq!(room(179, 21), Room::KnownOnly);
+        assert_eq!(room(180, 20), Room::None);
+        assert_eq!(room(950, 50), Room::Ample, "a small part of a large disk is plenty");
+        assert_eq!(room(0, 0), Room::None);
+    }
+}
