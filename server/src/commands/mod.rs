@@ -1,7 +1,7 @@
 //! The command line: `kez-chat-server [COMMAND] [FLAGS]`, one file a command. Without a command it serves.
 //!
 //! A command is a struct of its flags with a method that does the work and returns a [`Report`], or a [`Failure`]
-//! with the exit code that goes with it. To add one: a file, a variant of [`Command`], a line in [`CommandLine::run`].
+//! with the exit code that goes with it. To add one: a file, a variant of `Command`, a line in [`CommandLine::run`].
 
 mod admin;
 mod audit;
