@@ -72,7 +72,9 @@ impl FromStr for NatsUrl {
         if address.has_user_pass() {
             return Err("a broker's address holds no password: use --nats-creds");
         }
-        if address.is_websocket() { Err(FORM) } else { Ok(Self(address)) }
+        // What names no scheme, or no host, would be taken for some address too.
+        let host = ["nats://", "tls://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+        if host.is_some_and(|host| !host.is_empty()) { Ok(Self(address)) } else { Err(FORM) }
     }
 }
 

@@ -99,15 +99,17 @@ mod tests {
         let keys = generate(folder.path(), &mut UnwrapErr(SysRng)).unwrap();
         let [(_, server), (_, callout), (_, issuer)] = keys.flags();
         assert_eq!(read_issuer(&issuer).unwrap().public(), keys.issuer);
+        assert!(!keys.to_string().contains(fs::read_to_string(&issuer).unwrap().trim()));
         for (file, public) in [(server, keys.server), (callout, keys.callout)] {
             let Ok(Credentials::Nkey(nkey)) = Credentials::read(&file) else { panic!("no nkey") };
             assert_eq!(nkey.public(), public);
             assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
             assert!(read_issuer(&file).is_err());
+            let seed = fs::read_to_string(&file).unwrap();
+            assert!(!keys.to_string().contains(seed.trim()), "what is shown holds no seed");
         }
         let conf = fs::read_to_string(folder.path().join(KEYS_CONF)).unwrap();
         assert_eq!(conf, keys.conf());
-        assert!(!keys.to_string().contains("SU") && !keys.to_string().contains("SA"));
         let again = generate(folder.path(), &mut UnwrapErr(SysRng)).err().unwrap();
         assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
     }
