@@ -88,7 +88,7 @@ pub struct AbuseConfig {
     pub disk_writes_percent: u8,
 
     /// While so many bytes are free, the disk counts as empty enough, whatever the per cent.
-    #[arg(long, env = "KEZ_CHAT_DISK_AMPLE_BYTES", default_value = "10737418240", value_name = "BYTES")]
+    #[arg(long, env = "KEZ_CHAT_DISK_AMPLE_BYTES", default_value = "2147483648", value_name = "BYTES")]
     pub disk_ample_bytes: u64,
 }
 

@@ -130,7 +130,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert!(store.use_nonce(alice, nonces[0], Timestamp::from_unix(NOW + 121)).await.unwrap());
 
     people_are_listed(&store, alice, bob).await;
-    inboxes_fill_up(&store, account(&store, &Person::new("carol")).await.id).await;
+    inboxes_fill_up(&store, account(&store, &Person::new("grace")).await.id).await;
     invitations_are_used_up(&store).await;
 
     // A chain grows by compare-and-swap, and the log of heads with it, leaf by leaf.
@@ -315,19 +315,19 @@ async fn invitations_are_used_up(store: &impl Store) {
     let first = store.create_invite(twice.clone()).await.unwrap();
     assert!(first.counts(NOW_TIME) && !first.counts(twice.expires_at));
     store.create_invite(over.clone()).await.unwrap();
-    assert_eq!(claim_with("dave", &over).await, ClaimOutcome::InviteRefused);
-    assert_eq!(claim_with("dave", &invite("unknown", 1, 60)).await, ClaimOutcome::InviteRefused);
-    assert_eq!(store.lookup(&"dave".parse().unwrap()).await.unwrap(), None);
-    assert!(matches!(claim_with("dave", &twice).await, ClaimOutcome::Stands(_)));
-    assert_eq!(claim_with("dave", &twice).await, ClaimOutcome::HandleTaken, "which uses nothing up");
-    assert!(matches!(claim_with("erin", &twice).await, ClaimOutcome::Stands(_)));
-    assert_eq!(claim_with("frank", &twice).await, ClaimOutcome::InviteRefused, "used up");
+    assert_eq!(claim_with("heidi", &over).await, ClaimOutcome::InviteRefused);
+    assert_eq!(claim_with("heidi", &invite("unknown", 1, 60)).await, ClaimOutcome::InviteRefused);
+    assert_eq!(store.lookup(&"heidi".parse().unwrap()).await.unwrap(), None);
+    assert!(matches!(claim_with("heidi", &twice).await, ClaimOutcome::Stands(_)));
+    assert_eq!(claim_with("heidi", &twice).await, ClaimOutcome::HandleTaken, "which uses nothing up");
+    assert!(matches!(claim_with("ivan", &twice).await, ClaimOutcome::Stands(_)));
+    assert_eq!(claim_with("judy", &twice).await, ClaimOutcome::InviteRefused, "used up");
 
     let ended = invite("ended", 9, 60);
     let id = store.create_invite(ended.clone()).await.unwrap().id;
     assert!(store.revoke_invite(id).await.unwrap());
     assert!(!store.revoke_invite(id + 1).await.unwrap());
-    assert_eq!(claim_with("frank", &ended).await, ClaimOutcome::InviteRefused);
+    assert_eq!(claim_with("judy", &ended).await, ClaimOutcome::InviteRefused);
     let all = store.invites().await.unwrap();
     let all: Vec<_> = all.iter().map(|invite| (invite.label.as_str(), invite.used, invite.revoked)).collect();
     assert_eq!(all, [("ended", 0, true), ("over", 0, false), ("twice", 2, false)]);
