@@ -15,7 +15,7 @@ const SENDERS: usize = 8;
 async fn send(server: &Binary, bob: &Person, sender: usize) -> Vec<(u64, String)> {
     let mut acknowledged = Vec::new();
     loop {
-        let envelope = format!(r#"{{"sender":{sender},"number":{}}}"#, acknowledged.len());
+        let envelope = format!(r#"{{"number":{},"sender":{sender}}}"#, acknowledged.len());
         match server.post("/v1/messages", message(&bob.handle, &envelope)).await {
             Ok(reply) if reply.status == 201 => acknowledged.push((reply.seq(), envelope)),
             _ => return acknowledged,

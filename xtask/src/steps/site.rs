@@ -101,9 +101,10 @@ fn style(project: &Project) -> Result<(), Failure> {
 fn nats(project: &Project) -> Result<(), Failure> {
     let (folder, to) = (project.nats_script(), project.site().join(NATS_SCRIPT));
     tools::npm_packages_in(&folder)?;
-    Command::new("node")
+    // Its own installation may have put a native program in the place of the script.
+    Command::new(folder.join("node_modules/.bin/esbuild"))
         .current_dir(&folder)
-        .args(["node_modules/esbuild/bin/esbuild", "nats.js", "--log-level=warning"])
+        .args(["nats.js", "--log-level=warning"])
         .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--legal-comments=none"])
         .arg(format!("--outfile={}", to.display()))
         .run()?;
