@@ -159,6 +159,13 @@ export class Person {
     return this.conversations(page).getByRole('link', { name: new RegExp(`^@${handle}\\b`) });
   }
 
+  /** Accepts somebody who has written without being known here. */
+  async accept(handle: string, page = this.page): Promise<void> {
+    const item = this.conversations(page).getByRole('listitem').filter({ has: this.row(handle, page) });
+    await item.getByRole('button', { name: 'Accept', exact: true }).click();
+    await expect(item.getByRole('button', { name: 'Accept', exact: true })).toHaveCount(0);
+  }
+
   textbox(name: string): Locator {
     return this.page.getByRole('textbox', { name, exact: true });
   }

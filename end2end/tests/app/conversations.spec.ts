@@ -5,6 +5,11 @@ test('unread messages are counted in the list and in the title, until they are r
   const peer = await people.peer('peer');
   await expect(alice.page).toHaveTitle(/^KEZ Chat|^Messages/);
   await peer.say(alice.handle, 'one');
+  // Whoever is not known here asks first, and is not counted.
+  await expect(alice.conversations().getByRole('link', { name: 'Requests', exact: true })).toBeVisible();
+  await expect(alice.page).not.toHaveTitle(/^\(/);
+  await alice.accept(peer.handle);
+  await expect(alice.conversations().getByRole('link', { name: 'Requests', exact: true })).toHaveCount(0);
   const last = await peer.say(alice.handle, 'two');
   const row = alice.row(peer.handle);
   await expect(row.getByText('2 unread')).toBeAttached();

@@ -5,7 +5,7 @@ test('goes from conversation to conversation without a mouse', async ({ people }
   const [one, two, three] = [await people.peer('one'), await people.peer('two'), await people.peer('three')];
   for (const peer of [one, two, three]) {
     await peer.say(alice.handle, 'hello');
-    await expect(alice.row(peer.handle)).toBeVisible();
+    await alice.accept(peer.handle);
     await nextSecond();
   }
   // From the top: three, two, one.

@@ -33,6 +33,7 @@ test('what is read in one tab is read in the other', async ({ people }) => {
   await alice.open('/settings');
   const tab = await alice.newTab('/messages');
   await peer.say(alice.handle, 'unread');
+  await alice.accept(peer.handle, tab);
   await expect(alice.row(peer.handle, tab).getByText('1 unread')).toBeAttached();
   await expect(tab).toHaveTitle(/^\(1\) /);
   await expect(alice.page).toHaveTitle(/^\(1\) /);

@@ -14,7 +14,7 @@ use crate::project::Project;
 const GOAL: u64 = 350_000;
 /// What they may have at most, until the goal is reached: nothing may grow unnoticed. `docs/PERFORMANCE.md` says what the
 /// difference is made of.
-const BUDGET: u64 = 475_000;
+const BUDGET: u64 = 490_000;
 /// The endings of what is loaded first.
 const FIRST_LOAD: [&str; 3] = ["css", "js", "wasm"];
 
