@@ -161,7 +161,8 @@ export class Person {
 
   /** Accepts somebody who has written without being known here. */
   async accept(handle: string, page = this.page): Promise<void> {
-    const item = this.conversations(page).getByRole('listitem').filter({ has: this.row(handle, page) });
+    const link = page.getByRole('link', { name: new RegExp(`^@${handle}\\b`) });
+    const item = this.conversations(page).getByRole('listitem').filter({ has: link });
     await item.getByRole('button', { name: 'Accept', exact: true }).click();
     await expect(item.getByRole('button', { name: 'Accept', exact: true })).toHaveCount(0);
   }
