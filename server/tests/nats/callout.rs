@@ -5,24 +5,14 @@ use serde_json::json;
 
 use crate::broker::{Broker, until};
 use crate::client::{Client, Refused};
-use crate::support::{TestServer, nkey};
+use crate::support::nkey;
 
 const HOUR: u64 = 60 * 60;
-
-/// A server that answers the callout: it has a connection of its own for that, which may come later than the other.
-pub(crate) async fn answering(broker: &Broker) -> TestServer {
-    let server = broker.server().await;
-    let [first] = server.people(["first"]).await;
-    let nkey = nkey();
-    assert_eq!(server.bind(&first, nkey.public(), HOUR).await.status, 204);
-    until(async || Client::connect(broker.address, &nkey).await.is_ok()).await;
-    server
-}
 
 #[tokio::test]
 async fn an_owner_hears_of_their_inbox_and_of_nothing_else() {
     let broker = Broker::start().await;
-    let server = answering(&broker).await;
+    let server = broker.server().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let nkey = nkey();
     assert_eq!(server.bind(&bob, nkey.public(), HOUR).await.status, 204);
@@ -63,7 +53,7 @@ async fn an_owner_hears_of_their_inbox_and_of_nothing_else() {
 #[tokio::test]
 async fn whoever_does_not_hold_a_bound_nkey_is_refused() {
     let broker = Broker::start().await;
-    let server = answering(&broker).await;
+    let server = broker.server().await;
     let [bob] = server.people(["bob"]).await;
     let (bound, unbound, removed) = (nkey(), nkey(), nkey());
     assert_eq!(server.bind(&bob, bound.public(), HOUR).await.status, 204);
@@ -110,7 +100,7 @@ const SHORT: u64 = 8;
 #[tokio::test]
 async fn a_binding_that_ends_ends_the_connection_and_opens_no_other() {
     let broker = Broker::start().await;
-    let server = answering(&broker).await;
+    let server = broker.server().await;
     let [bob] = server.people(["bob"]).await;
     let (nkey, now) = (nkey(), server.now());
     assert_eq!(server.bind(&bob, nkey.public(), SHORT).await.status, 204);
@@ -126,7 +116,7 @@ async fn a_binding_that_ends_ends_the_connection_and_opens_no_other() {
 #[tokio::test]
 async fn whichever_node_is_left_answers() {
     let broker = Broker::start().await;
-    let (one, other) = (answering(&broker).await, answering(&broker).await);
+    let (one, other) = (broker.server().await, broker.server().await);
     let nkey = nkey();
     for server in [&one, &other] {
         let [bob] = server.people(["bob"]).await;

@@ -4,7 +4,6 @@ use kez_core::nats_binding::subject;
 use sqlx::Executor;
 
 use crate::broker::Broker;
-use crate::callout::answering;
 use crate::client::Client;
 use crate::support::second_connection;
 
@@ -12,7 +11,7 @@ use crate::support::second_connection;
 #[tokio::test]
 async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
     let broker = Broker::start().await;
-    let server = answering(&broker).await;
+    let server = broker.server().await;
     let [bob] = server.people(["bob"]).await;
     let mut live = server.live_as(&bob, 0).await;
     assert_eq!(live.next().await["caught_up"], 0);
