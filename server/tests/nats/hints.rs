@@ -3,7 +3,7 @@
 use kez_core::nats_binding::subject;
 use sqlx::Executor;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, until};
 use crate::client::Client;
 use crate::support::second_connection;
 
@@ -19,6 +19,7 @@ async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
     let other_node =
         kez_chat_server::nats::credentials::Credentials::read(&broker.keys.flags()[0].1).unwrap();
     let kez_chat_server::nats::credentials::Credentials::Nkey(nkey) = other_node else { panic!("no nkey") };
+    until(async || Client::connect(broker.address, &nkey).await.is_ok()).await;
     let mut other_node = Client::connect(broker.address, &nkey).await.unwrap();
     let subject = subject(&bob.keys.public().primary());
     let mut database = second_connection(&server.db()).await;
