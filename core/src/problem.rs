@@ -9,7 +9,7 @@ use crate::work::WorkOffer;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
-    /// The request cannot be read: no JSON, a wrong shape, an unknown or repeated parameter.
+    /// The request cannot be read: another content type, no JSON, a wrong shape, an unknown or repeated parameter.
     Malformed,
     /// The signature of a signed object does not hold.
     BadSignature,
@@ -51,8 +51,6 @@ pub enum ProblemCode {
     BodyTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
-    /// The content type is not `application/json`.
-    UnsupportedMediaType,
     /// There is no such route.
     NotFound,
     /// The route does not take this method.
@@ -88,8 +86,7 @@ impl ProblemCode {
             | Self::WrongServer
             | Self::InvalidHandle
             | Self::ReservedHandle
-            | Self::Stale
-            | Self::UnsupportedMediaType => 400,
+            | Self::Stale => 400,
             Self::BadSignature | Self::Unauthorized => 401,
             Self::NotAuthorised | Self::ChainFull | Self::RegistrationClosed | Self::InviteRefused => 403,
             Self::UnknownHandle | Self::UnknownChain | Self::UnknownNkey | Self::NotFound => 404,
@@ -141,7 +138,6 @@ impl ProblemCode {
             Self::EnvelopeTooLarge => "The envelope is too large",
             Self::BodyTooLarge => "The body is too large",
             Self::BodyTimeout => "The body did not arrive in time",
-            Self::UnsupportedMediaType => "The content type must be application/json",
             Self::NotFound => "No such route",
             Self::MethodNotAllowed => "The route does not take this method",
             Self::RateLimited => "Too many requests",

@@ -43,13 +43,12 @@ pub async fn within_limits(body: Body) -> Result<Bytes, ApiError> {
 /// Refuses a body that does not say that it is JSON.
 ///
 /// # Errors
-/// `unsupported_media_type`.
+/// `malformed`.
 pub fn must_be_json(headers: &HeaderMap) -> Result<(), ApiError> {
     if is_json(headers) {
         return Ok(());
     }
-    let detail = "send this body with content-type: application/json";
-    Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail))
+    Err(ApiError::malformed("send this body with content-type: application/json"))
 }
 
 /// Whether the media type is `application/json`, whatever its parameters (RFC 9110, section 8.3.1).

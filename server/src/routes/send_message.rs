@@ -47,7 +47,7 @@ struct Borrowed<'a> {
 ), responses(
     (status = 201, description = "Stored, durably", body = MessageStored),
     (status = 200, description = "Stood there already; the first answer again", body = MessageStored),
-    (status = 400, description = "malformed, unsupported_media_type", body = Problem),
+    (status = 400, description = "malformed", body = Problem),
     (status = 401, description = "unauthorized: there is a signature, and it does not hold", body = Problem),
     (status = 404, description = "unknown_handle", body = Problem),
     (status = 408, description = "body_timeout", body = Problem),

@@ -153,7 +153,7 @@ async fn a_request_that_no_broker_signed_is_not_answered() {
     ] {
         ask(&server, internal, "application/jwt", forged).await.refused(status, code);
     }
-    ask(&server, internal, "application/json", good.clone()).await.refused(400, "unsupported_media_type");
+    ask(&server, internal, "application/json", good.clone()).await.refused(400, "malformed");
     ask(&server, internal, "application/jwt", "x".repeat(600 * 1024)).await.refused(413, "body_too_large");
     // On the public listener there is no such route, nor any other on this one.
     let public = ask(&server, server.address, "application/jwt", good).await;

@@ -88,7 +88,7 @@ async fn only_json_by_its_content_type() {
     for other in
         [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")]
     {
-        assert_eq!(post(other).await.refusal().0, 400);
+        assert_eq!(post(other).await.refusal(), (400, "malformed".to_owned()), "{other:?}");
     }
     for json in ["application/json; charset=utf-8", "Application/JSON"] {
         assert!(post(Some(json)).await.status < 300, "{json}");

@@ -35,8 +35,7 @@ async fn auth(
     body: Body,
 ) -> Result<Response, ApiError> {
     if !media_type(&headers).eq_ignore_ascii_case("application/jwt") {
-        let detail = "send a broker's request with content-type: application/jwt";
-        return Err(ApiError::new(ProblemCode::UnsupportedMediaType, detail));
+        return Err(ApiError::malformed("send a broker's request with content-type: application/jwt"));
     }
     let request = body::within_limits(body).await?;
     let request = std::str::from_utf8(&request).map_err(|_| ApiError::malformed("a JWT is text"))?;
