@@ -18,6 +18,7 @@ use kez_core::handle::ServerName;
 use kez_core::identity::Primary;
 
 use crate::edge::Edge;
+use crate::routes::live;
 use operations::OperationsConfig;
 pub use sigchains::SigchainFlags;
 
@@ -88,6 +89,9 @@ pub struct Config {
     /// What keeps the server usable while somebody tries to fill it.
     #[command(flatten)]
     pub abuse: AbuseConfig,
+    /// The time-outs of live streams, which no flag sets.
+    #[arg(skip)]
+    pub live: live::Timings,
 }
 
 /// How log lines are written.

@@ -17,6 +17,7 @@ mod errors;
 mod inbox;
 mod ledger;
 mod live;
+mod live_timings;
 mod log;
 mod lookup;
 mod messages;

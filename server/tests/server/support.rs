@@ -12,6 +12,7 @@ use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use kez_chat_server::clock::Clock;
 use kez_chat_server::config::Config;
+use kez_chat_server::routes::live::Timings;
 use kez_core::api::{LiveHello, Lookup, live_target};
 use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::envelope;
@@ -85,13 +86,19 @@ impl TestServer {
         Self::start_at(directory, db.to_str().unwrap(), flags).await
     }
 
+    /// A server whose live streams have these time-outs.
+    pub(crate) async fn start_with_timings(live: Timings, flags: &[&str]) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let db = directory.path().join("kez-chat.db");
+        let config = config(db.to_str().unwrap(), flags);
+        Self::start_from(directory, Config { live, ..config }).await
+    }
+
     async fn start_at(directory: Arc<TempDir>, db: &str, flags: &[&str]) -> Self {
-        let own = ["kez-chat-server", "--bind", "127.0.0.1:0", "--db", db];
-        let mut config = Config::try_parse_from(own.iter().chain(flags)).unwrap();
-        if !flags.contains(&"--disk-ample-bytes") {
-            // How full the disk of this machine is decides no test.
-            config.abuse.disk_ample_bytes = 0;
-        }
+        Self::start_from(directory, config(db, flags)).await
+    }
+
+    async fn start_from(directory: Arc<TempDir>, config: Config) -> Self {
         let listener = kez_chat_server::listener::bind(config.bind).unwrap();
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
@@ -215,6 +222,16 @@ impl TestServer {
     }
 }
 
+fn config(db: &str, flags: &[&str]) -> Config {
+    let own = ["kez-chat-server", "--bind", "127.0.0.1:0", "--db", db];
+    let mut config = Config::try_parse_from(own.iter().chain(flags)).unwrap();
+    if !flags.contains(&"--disk-ample-bytes") {
+        // How full the disk of this machine is decides no test.
+        config.abuse.disk_ample_bytes = 0;
+    }
+    config
+}
+
 pub(crate) fn message(to: &Handle, envelope: &str) -> String {
     format!(r#"{{"to":"{to}","envelope":{envelope}}}"#)
 }
@@ -235,6 +252,21 @@ impl Live {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Returns once the server asks whether anybody is there; the answer goes out with the next call.
+    pub(crate) async fn pinged(&mut self) {
+        let next = self.0.next().await.unwrap().unwrap();
+        assert!(matches!(next, Message::Ping(_)), "{next:?}");
+    }
+
+    /// Reads bytes until the server closes the connection, answers nothing, and says how many they were.
+    pub(crate) async fn read_on_in_silence(self) -> usize {
+        let MaybeTlsStream::Plain(mut stream) = self.0.into_inner() else { panic!("no TLS here") };
+        let mut bytes = Vec::new();
+        // A reset is an end too.
+        let _ = stream.read_to_end(&mut bytes).await;
+        bytes.len()
     }
 
     /// Whether the stream comes to an end, one way or another, without sending anything more.

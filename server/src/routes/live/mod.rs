@@ -1,0 +1,112 @@
+//! `GET /v1/inbox/{handle}/live`: the inbox as a WebSocket. Every item comes from the inbox, read by cursor; a push
+//! only says when to look.
+
+mod end;
+mod stream;
+mod timings;
+
+use std::convert::Infallible;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use kez_core::api::{LiveFrame, LiveHello, live_target};
+use kez_core::caller_auth::{CallerAuth, CallerRequest};
+use kez_core::canonical_json::MAX_INTEGER;
+use kez_core::handle::Handle;
+use kez_core::inbox_auth::Unauthorized;
+use kez_core::problem::Problem;
+use tokio::time::timeout;
+
+use super::path::HandleInPath;
+use crate::caller;
+use crate::directory::Holder;
+use crate::error::ApiError;
+use crate::state::AppState;
+use end::End;
+use stream::Stream;
+
+pub use timings::Timings;
+
+/// A client has little to say here.
+const MAX_CLIENT_FRAME: usize = 4 * 1024;
+/// Buffers of a connection that is idle nearly all the time.
+const BUFFER: usize = 1024;
+/// How many streams one server holds.
+const MAX_STREAMS: usize = 20_000;
+
+/// Follows an inbox.
+///
+/// The client's first frame is a `LiveHello`. Then come frames with items from the cursor on, one that says
+/// `caught_up` at the end of the backlog, and items as they arrive. Bad authentication closes with 4401, a shutdown
+/// with 1001, a database that does not answer with 1013.
+#[utoipa::path(get, path = "/v1/inbox/{handle}/live", tag = "Relay", params(("handle" = String, Path)), responses(
+    (status = 101, description = "A WebSocket that sends these frames", body = LiveFrame),
+    (status = 400, description = "malformed: no handle, or no WebSocket", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+))]
+pub async fn live(
+    State(state): State<AppState>,
+    HandleInPath(handle): HandleInPath,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|_| ApiError::malformed("this route speaks WebSocket (RFC 6455)"))?;
+    if state.streams.len() >= MAX_STREAMS || !state.is_ready() {
+        return Err(ApiError::unavailable("the server takes no more live streams at the moment", 5));
+    }
+    let streams = state.streams.clone();
+    Ok(upgrade
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(MAX_CLIENT_FRAME)
+        .max_frame_size(MAX_CLIENT_FRAME)
+        .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket))))
+}
+
+async fn serve(state: AppState, handle: Handle, mut socket: WebSocket) {
+    let Err(end) = greet_and_follow(&state, &handle, &mut socket).await;
+    if let End::Close(code, reason) = end {
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        // The client may have gone by itself meanwhile.
+        let _ = timeout(state.config.live.send, socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+async fn greet_and_follow(
+    state: &AppState,
+    handle: &Handle,
+    socket: &mut WebSocket,
+) -> Result<Infallible, End> {
+    let hello = tokio::select! {
+        hello = timeout(state.config.live.hello, first_frame(socket)) => hello.map_err(|_| Unauthorized)??,
+        () = state.shutdown.cancelled() => return Err(End::going_away()),
+    };
+    let changes = state.directory.changes();
+    let holder = authenticate(state, handle, &hello).await?;
+    // Before the first page is read, so that nothing falls between page and wait.
+    let waiting = state.push.wait_for(holder.id, &holder.key.primary());
+    Stream::new(state, handle, holder, changes, hello.since, socket).follow(waiting).await
+}
+
+async fn first_frame(socket: &mut WebSocket) -> Result<LiveHello, End> {
+    loop {
+        match socket.recv().await.ok_or(End::Gone)?? {
+            Message::Text(text) => return Ok(serde_json::from_str(&text).map_err(|_| Unauthorized)?),
+            Message::Ping(_) | Message::Pong(_) => {}
+            Message::Binary(_) => return Err(Unauthorized.into()),
+            Message::Close(_) => return Err(End::Gone),
+        }
+    }
+}
+
+async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> Result<Holder, End> {
+    let auth = CallerAuth::parse(&hello.auth)?;
+    if auth.handle() != handle || hello.since > MAX_INTEGER {
+        return Err(Unauthorized.into());
+    }
+    let target = live_target(handle, hello.since);
+    let request = CallerRequest { server: &state.config.server, method: "GET", target: &target, body: b"" };
+    Ok(caller::authenticate(state, &auth, &request).await?)
+}

@@ -1,0 +1,130 @@
+//! An inbox followed: the page after the cursor, whenever there may be one.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+
+use axum::extract::ws::{Message, WebSocket};
+use kez_core::handle::Handle;
+use kez_core::inbox_auth::Unauthorized;
+use tokio::time::{Instant, timeout};
+
+use super::end::End;
+use super::timings::Timings;
+use crate::directory::Holder;
+use crate::push::Waiting;
+use crate::routes::items;
+use crate::state::AppState;
+use crate::store::{PageLimit, StoreError, StoredMessage};
+
+/// How much goes into one frame.
+const FRAME: PageLimit = PageLimit { items: 100, bytes: 256 * 1024 };
+
+/// An authenticated stream.
+pub(super) struct Stream<'a> {
+    state: &'a AppState,
+    handle: &'a Handle,
+    holder: Holder,
+    /// How many holders had changed before this one was looked up.
+    changes: u64,
+    cursor: u64,
+    socket: &'a mut WebSocket,
+    /// Whether the client was heard since the last ping.
+    heard: bool,
+    timings: Timings,
+}
+
+impl<'a> Stream<'a> {
+    /// `changes` is how many holders had changed before this one was looked up.
+    pub(super) fn new(
+        state: &'a AppState,
+        handle: &'a Handle,
+        holder: Holder,
+        changes: u64,
+        cursor: u64,
+        socket: &'a mut WebSocket,
+    ) -> Self {
+        Self { state, handle, holder, changes, cursor, socket, heard: true, timings: state.config.live }
+    }
+
+    /// Sends what there is, and then what comes, until the stream ends.
+    pub(super) async fn follow(mut self, mut waiting: Waiting) -> Result<Infallible, End> {
+        self.send_what_is_new().await?;
+        self.send_caught_up().await?;
+        let ping_every = self.timings.ping_every;
+        let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
+        let mut reread = Instant::now() + self.timings.reread_after();
+        loop {
+            tokio::select! {
+                () = waiting.woken() => {
+                    // Whoever changes a holder tells the directory first, and then wakes the streams.
+                    let changes = self.state.directory.changes();
+                    if changes != std::mem::replace(&mut self.changes, changes) {
+                        let now = self.state.directory.holder_now(self.handle).await?;
+                        self.check_holder(now)?;
+                    }
+                    self.send_what_is_new().await?;
+                }
+                () = tokio::time::sleep_until(reread) => {
+                    reread = Instant::now() + self.timings.reread_after();
+                    let now = self.state.directory.holder_now(self.handle).await?;
+                    self.check_holder(now)?;
+                    self.send_what_is_new().await?;
+                }
+                _ = ping.tick() => self.ping().await?,
+                message = self.socket.recv() => match message.ok_or(End::Gone)?? {
+                    Message::Close(_) => return Err(End::Gone),
+                    _ => self.heard = true,
+                },
+                () = self.state.shutdown.cancelled() => return Err(End::going_away()),
+            }
+        }
+    }
+
+    async fn send_what_is_new(&mut self) -> Result<(), End> {
+        loop {
+            let page = self.state.store.page_after(self.holder.id, self.cursor, FRAME).await?;
+            let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
+            let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
+            let full = page.len() as u64 == FRAME.items || bytes > FRAME.bytes / 2;
+            self.send_items(&page).await?;
+            self.state.metrics.delivered_live(page.len());
+            self.cursor = last;
+            // A page that had room to spare was the last.
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn send_items(&mut self, page: &[StoredMessage]) -> Result<(), End> {
+        let mut frame = Vec::new();
+        let _ = write!(frame, r#"{{"epoch":"{}","items":"#, self.state.store.epoch());
+        items::write(&mut frame, page);
+        frame.push(b'}');
+        // The envelopes were UTF-8 when they came.
+        let text = String::from_utf8(frame).map_err(|_| StoreError::Corrupt("envelope"))?;
+        self.send(Message::text(text)).await
+    }
+
+    async fn send_caught_up(&mut self) -> Result<(), End> {
+        let epoch = self.state.store.epoch();
+        self.send(Message::text(format!(r#"{{"epoch":"{epoch}","caught_up":{}}}"#, self.cursor))).await
+    }
+
+    /// Ends the stream when the handle has gone or belongs to another key.
+    fn check_holder(&self, now: Option<Holder>) -> Result<(), End> {
+        if now == Some(self.holder) { Ok(()) } else { Err(Unauthorized.into()) }
+    }
+
+    async fn ping(&mut self) -> Result<(), End> {
+        if !std::mem::take(&mut self.heard) {
+            return Err(End::Gone);
+        }
+        self.send(Message::Ping(axum::body::Bytes::new())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        timeout(self.timings.send, self.socket.send(message)).await.map_err(|_| End::Gone)??;
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! What a live stream does when time passes: it looks by itself, and lets go of whoever does not listen.
+
+use std::time::Duration;
+
+use kez_chat_server::routes::live::Timings;
+use kez_core::api::CLOSE_UNAUTHORIZED;
+use sqlx::Executor;
+use tokio::time::timeout;
+
+use crate::broker::until;
+use crate::support::{TestServer, second_connection};
+
+/// Far beyond the one interval that a test makes short, below every interval of the protocol's: so that what happens is
+/// due to the short one alone.
+const SOON: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn a_row_that_nobody_announced_is_found() {
+    let short = Timings { reread_every: Duration::from_millis(100), ..Timings::default() };
+    let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
+    let [bob] = server.people(["bob"]).await;
+    let mut live = server.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    assert_eq!(server.send(&bob, "{}").await.seq(), 1);
+    assert_eq!(live.next().await["items"][0]["seq"], 1);
+    let mut database = second_connection(&server.db()).await;
+    for seq in 2..=4 {
+        // It appears without any notification.
+        let row = format!(
+            "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope) \
+             SELECT inbox, {seq}, created_at, hash_start, origin, hash, envelope FROM messages WHERE seq = 1"
+        );
+        database.execute(sqlx::AssertSqlSafe(row)).await.unwrap();
+        let found = timeout(SOON, live.next()).await.expect("the stream looks by itself");
+        assert_eq!(found["items"][0]["seq"], seq);
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_went_in_silence_ends_its_stream() {
+    let short = Timings { reread_every: Duration::from_millis(100), ..Timings::default() };
+    let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
+    let [bob] = server.people(["bob"]).await;
+    let mut live = server.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    let mut database = second_connection(&server.db()).await;
+    database.execute("UPDATE accounts SET handle = 'somebody-else'").await.unwrap();
+    assert_eq!(
+        timeout(SOON, live.closed()).await.expect("it looks who holds the handle"),
+        CLOSE_UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn whoever_does_not_answer_is_gone_and_whoever_does_stays() {
+    let short = Timings { ping_every: Duration::from_millis(200), ..Timings::default() };
+    let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
+    let [bob, carol] = server.people(["bob", "carol"]).await;
+    let (mut silent, mut awake) = (server.live_as(&bob, 0).await, server.live_as(&carol, 0).await);
+    assert_eq!(silent.next().await["caught_up"], 0);
+    assert_eq!(awake.next().await["caught_up"], 0);
+    let silence = timeout(SOON, silent.read_on_in_silence());
+    let answers = async {
+        for _ in 0..8 {
+            awake.pinged().await;
+        }
+    };
+    let (read, ()) = tokio::join!(silence, answers);
+    assert_eq!(read.expect("a lost pong ends the stream"), 2, "one ping of two bytes, and no second");
+    server.send(&carol, "{}").await;
+    while !matches!(timeout(SOON, awake.next()).await, Ok(frame) if frame["items"].is_array()) {}
+}
+
+#[tokio::test]
+async fn a_silent_greeting_ends_when_its_time_is_over() {
+    let short = Timings { hello: Duration::from_millis(100), ..Timings::default() };
+    let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
+    let [bob] = server.people(["bob"]).await;
+    let mut live = server.live(&bob.handle).await;
+    assert_eq!(timeout(SOON, live.closed()).await.unwrap(), CLOSE_UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_closed_and_a_fast_one_gets_everything() {
+    const MESSAGES: usize = 200;
+    const BYTES: usize = 100_000;
+    let monitor = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let short = Timings { send: Duration::from_millis(300), ..Timings::default() };
+    let server =
+        TestServer::start_with_timings(short, &["--limits", "off", "--metrics-bind", &monitor]).await;
+    let [bob] = server.people(["bob"]).await;
+    // More than the buffers of both ends hold.
+    for n in 0..MESSAGES {
+        let envelope = format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(BYTES));
+        assert_eq!(server.send(&bob, &envelope).await.status, 201);
+    }
+    let streams = async || {
+        let text = reqwest::get(format!("http://{monitor}/metrics")).await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("kez_chat_live_streams "));
+        line.unwrap().parse::<usize>().unwrap()
+    };
+    // It greets, and then does not read.
+    let slow = server.live_as(&bob, 0).await;
+    until(async || streams().await == 1).await;
+    until(async || streams().await == 0).await;
+    let read = slow.read_on_in_silence().await;
+    assert!(read > 0 && read < MESSAGES * BYTES, "cut off, not buffered: {read}");
+
+    let mut fast = server.live_as(&bob, 0).await;
+    let mut items = 0;
+    while items < MESSAGES {
+        items += fast.next().await["items"].as_array().unwrap().len();
+    }
+    assert_eq!(fast.next().await["caught_up"], MESSAGES);
+}
