@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::path::Path;
 use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::support::{Person, Reply, second_connection};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kez-chat-server");
 
 /// The server as a process. It is killed when dropped.
 pub(crate) struct Binary {
@@ -27,6 +30,8 @@ pub(crate) struct Binary {
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     http: reqwest::Client,
+    /// How long an answer may take.
+    patience: Duration,
 }
 
 impl Deref for Binary {
@@ -44,13 +49,30 @@ impl Binary {
 
     /// Starts where another one listened.
     pub(crate) async fn start_at(bind: SocketAddr, db: impl AsRef<OsStr>, flags: &[&str]) -> Self {
-        let mut child = command(&["--bind", &bind.to_string(), "--log-format", "json", "--db"])
+        Self::spawn(command(&[]), bind, db.as_ref(), flags).await
+    }
+
+    /// Starts under `strace`, which writes these calls to a file, with processes, times, paths and every byte. Both
+    /// programs end together.
+    pub(crate) async fn start_traced(db: &Path, flags: &[&str], calls: &str, trace: &Path) -> Self {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-ttt", "-y", "-xx", "-s", "1000000", "-e", "signal=none", "-e"]);
+        strace.arg(format!("trace={calls}")).arg("-o").arg(trace);
+        strace.args(["setpriv", "--pdeathsig", "KILL", PROGRAM]).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::spawn(strace, "127.0.0.1:0".parse().unwrap(), db.as_ref(), flags).await
+    }
+
+    async fn spawn(mut command: Command, bind: SocketAddr, db: &OsStr, flags: &[&str]) -> Self {
+        let mut child = command
+            .args(["--bind", &bind.to_string(), "--log-format", "json", "--db"])
             .arg(db)
             .args(flags)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
+            .expect(
+                "the program starts; `strace` comes from the distribution, `cargo xtask test` installs it",
+            );
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut metrics = None;
         let address = loop {
@@ -65,12 +87,20 @@ impl Binary {
         };
         // The pipe must not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, metrics, endpoint: Endpoint { address, http: reqwest::Client::new() } }
+        Self { child, metrics, endpoint: Endpoint::at(address, Duration::from_secs(20)) }
     }
 
     /// Pulls the plug.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
+    }
+
+    /// Pulls the plug of a server that runs under `strace`, which then has written everything down.
+    pub(crate) async fn kill_traced(mut self, trace: &Path) {
+        let trace = std::fs::read_to_string(trace).unwrap();
+        let pid = trace.split_once(' ').unwrap().0.parse().unwrap();
+        Self::signal(pid, "-KILL").await;
+        self.child.wait().await.unwrap();
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -94,13 +124,17 @@ impl Binary {
 }
 
 impl Endpoint {
+    pub(crate) fn at(address: SocketAddr, patience: Duration) -> Self {
+        Self { address, http: reqwest::Client::new(), patience }
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     pub(crate) async fn post(&self, path: &str, body: String) -> reqwest::Result<Reply> {
         let request = self.http.post(self.url(path)).header("content-type", "application/json");
-        Reply::try_of(request.body(body).timeout(Duration::from_secs(20))).await
+        Reply::try_of(request.body(body).timeout(self.patience)).await
     }
 
     pub(crate) async fn register(&self, person: &Person) -> u16 {
@@ -126,7 +160,7 @@ impl Endpoint {
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kez-chat-server"));
+    let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }

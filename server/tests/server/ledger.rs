@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -18,13 +18,20 @@ pub(crate) const RECIPIENTS: usize = 8;
 #[derive(Default)]
 pub(crate) struct Ledger {
     next: [AtomicUsize; SENDERS],
-    acknowledged: Mutex<HashMap<(usize, usize), u64>>,
+    /// As which seq, and when, since 1970.
+    acknowledged: Mutex<HashMap<(usize, usize), (u64, Duration)>>,
+    /// Messages that were acknowledged as known already: an earlier answer had been lost.
+    repeated: AtomicUsize,
     progress: Notify,
 }
 
 impl Ledger {
     pub(crate) fn count(&self) -> usize {
         self.acknowledged.lock().unwrap().len()
+    }
+
+    pub(crate) fn repeated(&self) -> usize {
+        self.repeated.load(Ordering::SeqCst)
     }
 
     /// One sender posts one message after the other, until the server has gone.
@@ -60,7 +67,11 @@ impl Ledger {
             assert!([503, 429].contains(&reply.status), "{reply:?}");
             return false;
         }
-        self.acknowledged.lock().unwrap().insert((sender, number), reply.seq());
+        self.repeated.fetch_add(usize::from(reply.status == 200), Ordering::SeqCst);
+        self.acknowledged
+            .lock()
+            .unwrap()
+            .insert((sender, number), (reply.seq(), UNIX_EPOCH.elapsed().unwrap()));
         self.next[sender].store(number + 1, Ordering::SeqCst);
         self.progress.notify_waiters();
         true
@@ -79,6 +90,17 @@ impl Ledger {
     /// Every acknowledged message stands where it was said to stand, none stands twice, and those of one sender stand
     /// in the order in which they were sent.
     pub(crate) async fn audit(&self, server: &Endpoint, people: &[Person]) {
+        assert_eq!(self.lost(server, people, None).await, [], "was acknowledged");
+    }
+
+    /// [`Self::audit`] of what a server held at some moment, since 1970: gives the messages that were acknowledged before
+    /// and do not stand where they were said to stand.
+    pub(crate) async fn lost(
+        &self,
+        server: &Endpoint,
+        people: &[Person],
+        at: Option<Duration>,
+    ) -> Vec<(usize, usize)> {
         let mut stored = BTreeMap::new();
         for person in people {
             let mut last = 0;
@@ -95,11 +117,12 @@ impl Ledger {
             }
         }
         let acknowledged = self.acknowledged.lock().unwrap();
-        for (message, seq) in acknowledged.iter() {
-            assert_eq!(stored.get(message), Some(seq), "{message:?} was acknowledged");
-        }
+        let before = acknowledged.iter().filter(|(_, (_, then))| at.is_none_or(|at| *then < at));
+        let before: Vec<_> = before.map(|(message, (seq, _))| (*message, *seq)).collect();
         // At most one message of each sender was stored without its sender hearing of it.
-        assert!(stored.len() <= acknowledged.len() + SENDERS);
+        assert!(stored.len() <= before.len() + SENDERS);
+        let lost = before.into_iter().filter(|(message, seq)| stored.get(message) != Some(seq));
+        lost.map(|(message, _)| message).collect()
     }
 }
 

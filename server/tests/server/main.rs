@@ -24,10 +24,13 @@ mod messages;
 mod metrics;
 mod moderation;
 mod nats_keys;
+mod network;
 mod nodes;
 mod openapi;
 mod people;
 mod postgres;
+#[allow(dead_code, reason = "shared with the tests of NATS alone")]
+mod proxy;
 mod register;
 mod rotation;
 mod server;

@@ -1,7 +1,7 @@
 //! Three nodes, three brokers in a cluster and one PostgreSQL on loopback, and what happens when one of them goes:
 //! nothing acknowledged is lost, streams return, the order holds.
 
-mod receiver;
+pub(crate) mod receiver;
 
 use std::time::{Duration, Instant};
 

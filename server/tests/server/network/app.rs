@@ -1,0 +1,261 @@
+//! The app's state machine (`kez-client`) with a real network: what the worker does in a browser, done natively. Its
+//! storage is memory; what has to survive a crash is the subject of `client/tests/story`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, UNIX_EPOCH};
+
+use futures::{SinkExt, StreamExt};
+use kez_client::Client;
+use kez_client::effect::{Effect, HttpRequest};
+use kez_client::event::{Event, HttpResponse, LiveEvent, NetworkFault, Startup, TabId, UiEvent, VaultEvent};
+use kez_client::record::{Kind, Record};
+use kez_client::secret::Secret;
+use kez_client::view::{AccountView, Availability, DeliveryState, JoinStep, MessageBody, ThreadState, View};
+use kez_core::inbox_auth;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::rng;
+
+pub(super) struct App {
+    client: Client,
+    disk: BTreeMap<(Kind, String), Vec<u8>>,
+    network: Network,
+    events: mpsc::UnboundedReceiver<(Source, Event)>,
+    live: Option<AbortHandle>,
+    /// How many live streams were opened: of the earlier ones nothing is reported.
+    lives: u64,
+    presses: u64,
+}
+
+#[derive(PartialEq)]
+enum Source {
+    Anything,
+    Live(u64),
+}
+
+/// How the app reaches its server.
+#[derive(Clone)]
+struct Network {
+    server: SocketAddr,
+    patience: Duration,
+    http: reqwest::Client,
+    events: mpsc::UnboundedSender<(Source, Event)>,
+}
+
+impl App {
+    /// Opens the app and joins with it, by the words on the screen.
+    pub(super) async fn join(handle: &str, server: SocketAddr, patience: Duration) -> Self {
+        let (sender, events) = mpsc::unbounded_channel();
+        let network = Network { server, patience, http: reqwest::Client::new(), events: sender };
+        let (client, disk) = (Client::new(), BTreeMap::new());
+        let mut app = Self { client, disk, network, events, live: None, lives: 0, presses: 0 };
+        app.take(Event::Started(Startup::Empty { remembered: None }));
+        app.press(UiEvent::Looking { at: None, visible: true });
+        while app.availability() != Availability::Available {
+            app.press(UiEvent::HandleTyped { text: handle.to_owned() });
+            app.until(|view| availability(view) != Availability::Checking).await;
+        }
+        app.press(UiEvent::HandleChosen);
+        let JoinStep::Phrase { words } = app.join_step() else { panic!("no phrase") };
+        app.press(UiEvent::PhraseSeen);
+        let JoinStep::Confirm { positions } = app.join_step() else { panic!("not asked back") };
+        let words = positions.iter().map(|at| Secret::new(words[usize::from(*at) - 1].clone())).collect();
+        app.press(UiEvent::PhraseConfirmed { words });
+        app.press(UiEvent::AccountCreated { passphrase: Secret::new("") });
+        app.until(|view| matches!(view.account, AccountView::Open(_))).await;
+        app
+    }
+
+    /// Finds somebody, who may not have joined yet, and looks at the conversation.
+    pub(super) async fn start_conversation(&mut self, with: &str) {
+        loop {
+            self.press(UiEvent::ConversationStarted { to: with.to_owned() });
+            self.until(|view| !view.new_conversation.busy).await;
+            if self.view().new_conversation.started.is_some() {
+                break;
+            }
+        }
+        self.press(UiEvent::ConversationDialogClosed);
+        self.press(UiEvent::Looking { at: Some(with.to_owned()), visible: true });
+        self.until(|view| view.thread.as_ref().is_some_and(|thread| thread.state == ThreadState::Ready))
+            .await;
+    }
+
+    /// Says all of it, and returns once it is sent and everything that the other one says is on the screen.
+    pub(super) async fn chat(&mut self, says: &[String], hears: &[String]) {
+        let handle = self.view().thread.expect("looks at a conversation").handle;
+        for text in says {
+            self.presses += 1;
+            let id = format!("01JDABCDEFGHJKMN{:010}", self.presses);
+            self.press(UiEvent::SendPressed { handle: handle.clone(), id, text: text.clone() });
+        }
+        let rows = |view: &View, mine| -> Vec<(String, DeliveryState)> {
+            let rows = view.thread.iter().flat_map(|thread| &thread.messages).filter(|row| row.mine == mine);
+            rows.map(|row| match &row.body {
+                MessageBody::Text { text } => (text.clone(), row.state),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+        };
+        let (sent, received) = (|view: &View| rows(view, true), |view: &View| rows(view, false));
+        self.until(|view| {
+            sent(view).iter().all(|(_, state)| *state == DeliveryState::Sent)
+                && received(view).len() >= hears.len()
+        })
+        .await;
+        let view = self.view();
+        let texts = |rows: Vec<(String, DeliveryState)>| rows.into_iter().map(|(text, _)| text);
+        assert!(texts(sent(&view)).eq(says.iter().cloned()), "{:?}", sent(&view));
+        assert!(texts(received(&view)).eq(hears.iter().cloned()), "{:?}", received(&view));
+        let rows = &view.thread.unwrap().messages;
+        assert!(rows.iter().all(|row| row.missing_before == 0 && !row.contradicts_chain), "{rows:?}");
+    }
+
+    fn view(&self) -> View {
+        self.client.view(&tab())
+    }
+
+    fn availability(&self) -> Availability {
+        availability(&self.view())
+    }
+
+    fn join_step(&self) -> JoinStep {
+        match self.view().account {
+            AccountView::None { join, .. } => join.step,
+            other => panic!("not joining: {other:?}"),
+        }
+    }
+
+    fn press(&mut self, event: UiEvent) {
+        self.take(Event::Ui(tab(), event));
+    }
+
+    /// Lives on until the screen shows something.
+    async fn until(&mut self, shows: impl Fn(&View) -> bool) {
+        while !shows(&self.view()) {
+            let wake = self.client.next_wake().map(|at| Duration::from_millis(at.saturating_sub(now())));
+            let event = tokio::select! {
+                event = self.events.recv() => event.expect("this app holds a sender"),
+                () = sleep(wake.unwrap_or(Duration::MAX)) => (Source::Anything, Event::Tick),
+            };
+            if [Source::Anything, Source::Live(self.lives)].contains(&event.0) {
+                self.take(event.1);
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        for effect in self.client.handle(event, now(), &mut rng()) {
+            self.perform(effect);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Save(records) => self.save(records),
+            Effect::CreateVault { records, .. } => {
+                self.save(records);
+                self.network.report(Source::Anything, Event::Vault(VaultEvent::Created));
+            }
+            Effect::Http(id, request) => {
+                let network = self.network.clone();
+                tokio::spawn(async move {
+                    let answer = network.ask(request).await.map_err(|_| NetworkFault);
+                    network.report(Source::Anything, Event::Http(id, answer));
+                });
+            }
+            Effect::OpenLive { path, hello } => {
+                self.close_live();
+                let (network, source) = (self.network.clone(), self.lives);
+                let following = tokio::spawn(async move {
+                    let code = network.follow(&path, hello, source).await.unwrap_or(1006);
+                    network.report(Source::Live(source), Event::Live(LiveEvent::Closed { code }));
+                });
+                self.live = Some(following.abort_handle());
+            }
+            Effect::CloseLive => self.close_live(),
+            Effect::Remember { .. } | Effect::PersistStorage => {}
+            other => panic!("nobody asked for {other:?}"),
+        }
+    }
+
+    fn close_live(&mut self) {
+        self.lives += 1;
+        if let Some(live) = self.live.take() {
+            live.abort();
+        }
+    }
+
+    fn save(&mut self, records: Vec<Record>) {
+        for Record { kind, id, value } in records {
+            match value {
+                Some(value) => self.disk.insert((kind, id), value.to_vec()),
+                None => self.disk.remove(&(kind, id)),
+            };
+        }
+    }
+}
+
+impl Network {
+    fn report(&self, source: Source, event: Event) {
+        // The app may have closed meanwhile.
+        let _ = self.events.send((source, event));
+    }
+
+    async fn ask(&self, request: HttpRequest) -> reqwest::Result<HttpResponse> {
+        let here = request.target.starts_with('/').then(|| format!("http://{}", self.server));
+        let url = here.unwrap_or_default() + &request.target;
+        let mut ask = self.http.request(request.method.as_str().parse().unwrap(), url).timeout(self.patience);
+        if let Some(auth) = request.auth {
+            ask = ask.header(inbox_auth::HEADER, auth);
+        }
+        if let Some(body) = request.body {
+            ask = ask.header("content-type", "application/json").body(body);
+        }
+        let response = ask.send().await?;
+        let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().parse());
+        Ok(HttpResponse {
+            status: response.status().as_u16(),
+            retry_after: retry_after.transpose().unwrap(),
+            body: response.bytes().await?.to_vec(),
+        })
+    }
+
+    /// Reports the frames of a live stream until it ends, with its close code where there is one.
+    async fn follow(&self, path: &str, hello: String, source: u64) -> Option<u16> {
+        let url = format!("ws://{}{path}", self.server);
+        let (mut socket, _) = timeout(self.patience, connect_async(url)).await.ok()?.ok()?;
+        socket.send(Message::text(hello)).await.ok()?;
+        loop {
+            match socket.next().await?.ok()? {
+                Message::Text(frame) => {
+                    let frame = LiveEvent::Frame(frame.as_str().to_owned());
+                    self.report(Source::Live(source), Event::Live(frame));
+                }
+                Message::Close(frame) => return frame.map(|frame| frame.code.into()),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn availability(view: &View) -> Availability {
+    match &view.account {
+        AccountView::None { join, .. } => join.availability.clone(),
+        other => panic!("not joining: {other:?}"),
+    }
+}
+
+fn tab() -> TabId {
+    TabId("tab".to_owned())
+}
+
+/// Unix milliseconds.
+fn now() -> u64 {
+    u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
+}
