@@ -12,9 +12,9 @@ use crate::steps::tools;
 pub(crate) struct Options {
     /// Which test.
     name: Name,
-    /// How often it goes round.
-    #[arg(long, default_value_t = 20)]
-    rounds: u32,
+    /// How often it goes round: 20 times for nodes and 200 for power-loss, unless said otherwise.
+    #[arg(long)]
+    rounds: Option<u32>,
 }
 
 /// The tests by name.
@@ -22,6 +22,8 @@ pub(crate) struct Options {
 enum Name {
     /// Three nodes, three brokers and a PostgreSQL, killed one after the other under load.
     Nodes,
+    /// The power goes at so many moments of a run of 20,000 messages.
+    PowerLoss,
 }
 
 impl Name {
@@ -29,6 +31,7 @@ impl Name {
     const fn test(self) -> &'static str {
         match self {
             Self::Nodes => "nodes::soak",
+            Self::PowerLoss => "power::soak",
         }
     }
 }
@@ -39,22 +42,12 @@ impl Name {
 /// When it fails, or a tool is missing and cannot be installed.
 pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> {
     let (postgres, nats_server) = (tools::postgres()?, tools::nats_server(project)?);
-    let test = options.name.test();
-    project
-        .cargo(&[
-            "test",
-            "-p",
-            "kez-chat-server",
-            "--test",
-            "server",
-            "--",
-            test,
-            "--exact",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("POSTGRES_BIN", postgres)
-        .env("NATS_SERVER", nats_server)
-        .env("KEZ_SOAK_ROUNDS", options.rounds.to_string())
-        .run()
+    tools::strace()?;
+    let mut cargo = project.cargo(&["test", "-p", "kez-chat-server", "--test", "server", "--"]);
+    cargo.args([options.name.test(), "--exact", "--ignored", "--nocapture"]);
+    cargo.env("POSTGRES_BIN", postgres).env("NATS_SERVER", nats_server);
+    if let Some(rounds) = options.rounds {
+        cargo.env("KEZ_SOAK_ROUNDS", rounds.to_string());
+    }
+    cargo.run()
 }

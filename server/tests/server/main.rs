@@ -29,6 +29,7 @@ mod nodes;
 mod openapi;
 mod people;
 mod postgres;
+mod power;
 #[allow(dead_code, reason = "shared with the tests of NATS alone")]
 mod proxy;
 mod register;

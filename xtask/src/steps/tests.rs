@@ -9,9 +9,10 @@ use crate::project::{Project, WASM_TARGET};
 /// cargo would build wasm-bindgen a second time for the features that the server adds to what they share.
 ///
 /// # Errors
-/// When a test fails, or PostgreSQL or NATS is missing and cannot be installed.
+/// When a test fails, or PostgreSQL, NATS or strace is missing and cannot be installed.
 pub(crate) fn native(project: &Project) -> Result<(), Failure> {
     let (postgres, nats_server) = (tools::postgres()?, tools::nats_server(project)?);
+    tools::strace()?;
     project
         .cargo(&["test", "--workspace", "--exclude", "kez-frontend", "--exclude", "xtask"])
         .env("POSTGRES_BIN", postgres)

@@ -92,6 +92,14 @@ pub(crate) fn chromium() -> Result<PathBuf, Failure> {
     find_chromium().ok_or_else(|| Failure::Unexpected("apt-get installed no Chromium".to_owned()))
 }
 
+/// Installs strace from the distribution when it is missing.
+///
+/// # Errors
+/// When it is missing and the distribution's installer is too, or may not be used.
+pub(crate) fn strace() -> Result<(), Failure> {
+    if find_program(&["strace"]).is_some() { Ok(()) } else { apt_install(&["strace"]) }
+}
+
 /// The folder of PostgreSQL's programs; installed from the distribution when it is missing.
 ///
 /// # Errors
@@ -124,9 +132,14 @@ fn apt_install(packages: &[&str]) -> Result<(), Failure> {
 }
 
 fn find_chromium() -> Option<PathBuf> {
+    find_program(&CHROMIUM)
+}
+
+/// The first of these names that is on the search path.
+fn find_program(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<_> = env::split_paths(&path).collect();
-    CHROMIUM
+    names
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|file| file.is_file())
