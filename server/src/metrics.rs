@@ -152,6 +152,11 @@ impl Page {
         );
         registry.register("refusals", "Refused requests by their code", metrics.refusals.clone());
         registry.register("delivered_items", "Inbox items that went out", metrics.delivered.clone());
+        registry.register(
+            "damaged_items",
+            "Inbox items left out: the disk has changed them",
+            state.store.damaged(),
+        );
         let commits = state.store.vitals().commits;
         registry.register_with_unit("commit", "Durable commits of writes", Unit::Seconds, commits);
         let mut gauge = |name: &str, help: &str| {

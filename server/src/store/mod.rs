@@ -10,6 +10,7 @@ pub mod moderation;
 mod moderation_sql;
 mod open;
 pub mod operations;
+mod page;
 pub mod people;
 pub mod postgres;
 pub mod rotation;
@@ -57,7 +58,8 @@ pub trait Store:
     /// inbox rise in the order in which its rows become visible, and are never used twice.
     fn append(&self, message: NewMessage) -> Answer<'_, Appended>;
 
-    /// The items after a cursor in rising order: at most `limit.items`, and no more once they reach `limit.bytes`.
+    /// The items after a cursor in rising order: at most `limit.items`, and no more once they reach `limit.bytes`. An
+    /// envelope that the disk has changed is left out.
     fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>>;
 
     /// Records that a caller used a nonce; `false` when it was used before. It may be forgotten

@@ -1,5 +1,6 @@
 //! What an operator asks of the store.
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::Answer;
@@ -14,6 +15,9 @@ pub trait Operations {
 
     /// How the writers are doing.
     fn vitals(&self) -> Vitals;
+
+    /// Envelopes that this process read and left out, because the disk has changed them.
+    fn damaged(&self) -> Counter;
 }
 
 /// How large a store is.

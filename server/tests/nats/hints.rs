@@ -1,7 +1,7 @@
 //! What nodes tell each other.
 
 use kez_core::nats_binding::subject;
-use sqlx::Executor;
+use sha2::{Digest, Sha256};
 
 use crate::broker::{Broker, until};
 use crate::client::Client;
@@ -24,11 +24,11 @@ async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
     let subject = subject(&bob.keys.public().primary());
     let mut database = second_connection(&server.db()).await;
     for seq in 1..=3 {
-        let row = format!(
-            "INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
-             VALUES (1, {seq}, 0, {seq}, x'', cast('{{\"n\":{seq}}}' AS blob))"
-        );
-        database.execute(sqlx::AssertSqlSafe(row)).await.unwrap();
+        let envelope = format!(r#"{{"n":{seq}}}"#);
+        let row = "INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
+                   VALUES (1, ?1, 0, ?1, ?2, ?3)";
+        let row = sqlx::query(row).bind(seq).bind(Sha256::digest(&envelope).to_vec());
+        row.bind(envelope.into_bytes()).execute(&mut database).await.unwrap();
         assert_eq!(other_node.publish(&subject, &format!(r#"{{"seq":{seq}}}"#)).await, None);
         let frame = live.next().await;
         assert_eq!(frame["items"][0]["envelope"]["n"], seq, "{frame}");

@@ -49,7 +49,12 @@ impl Binary {
 
     /// Starts where another one listened.
     pub(crate) async fn start_at(bind: SocketAddr, db: impl AsRef<OsStr>, flags: &[&str]) -> Self {
-        Self::spawn(command(&[]), bind, db.as_ref(), flags).await
+        Self::spawn(command(&[]), bind, db.as_ref(), flags).await.expect("it starts")
+    }
+
+    /// Starts, unless the server refuses to.
+    pub(crate) async fn try_start(db: &Path, flags: &[&str]) -> Option<Self> {
+        Self::spawn(command(&[]), "127.0.0.1:0".parse().unwrap(), db.as_ref(), flags).await
     }
 
     /// Starts under `strace`, which writes these calls to a file, with processes, times, paths and every byte. Both
@@ -59,10 +64,10 @@ impl Binary {
         strace.args(["-f", "-ttt", "-y", "-xx", "-s", "1000000", "-e", "signal=none", "-e"]);
         strace.arg(format!("trace={calls}")).arg("-o").arg(trace);
         strace.args(["setpriv", "--pdeathsig", "KILL", PROGRAM]).stdin(Stdio::null()).stdout(Stdio::null());
-        Self::spawn(strace, "127.0.0.1:0".parse().unwrap(), db.as_ref(), flags).await
+        Self::spawn(strace, "127.0.0.1:0".parse().unwrap(), db.as_ref(), flags).await.expect("it starts")
     }
 
-    async fn spawn(mut command: Command, bind: SocketAddr, db: &OsStr, flags: &[&str]) -> Self {
+    async fn spawn(mut command: Command, bind: SocketAddr, db: &OsStr, flags: &[&str]) -> Option<Self> {
         let mut child = command
             .args(["--bind", &bind.to_string(), "--log-format", "json", "--db"])
             .arg(db)
@@ -76,8 +81,9 @@ impl Binary {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut metrics = None;
         let address = loop {
-            let line = lines.next_line().await.unwrap().unwrap();
-            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let line = lines.next_line().await.unwrap()?;
+            // Why it does not start is said in words.
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if line["message"] == "listening for monitors" {
                 metrics = Some(line["address"].as_str().unwrap().parse().unwrap());
             }
@@ -87,7 +93,7 @@ impl Binary {
         };
         // The pipe must not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, metrics, endpoint: Endpoint::at(address, Duration::from_secs(20)) }
+        Some(Self { child, metrics, endpoint: Endpoint::at(address, Duration::from_secs(20)) })
     }
 
     /// Pulls the plug.
@@ -141,13 +147,18 @@ impl Endpoint {
         self.post("/v1/register", person.registration(SystemClock.now())).await.unwrap().status
     }
 
+    /// The items after a cursor.
+    pub(crate) async fn page(&self, person: &Person, since: u64) -> Reply {
+        let url = self.url(&format!("/v1/inbox/{}?since={since}&limit=1000", person.handle));
+        let header = person.inbox_header(since, SystemClock.now());
+        Reply::of(self.http.get(url).header(inbox_auth::HEADER, header)).await
+    }
+
     /// Everything in an inbox: sequence numbers and envelopes.
     pub(crate) async fn inbox(&self, person: &Person) -> Vec<(u64, String)> {
         let (mut items, mut since) = (Vec::new(), 0);
         loop {
-            let url = self.url(&format!("/v1/inbox/{}?since={since}&limit=1000", person.handle));
-            let header = person.inbox_header(since, SystemClock.now());
-            let page = Reply::of(self.http.get(url).header(inbox_auth::HEADER, header)).await.json();
+            let page = self.page(person, since).await.json();
             let next = page["next"].as_u64().unwrap();
             if next == since {
                 return items;

@@ -11,6 +11,7 @@ mod bindings;
 mod broker;
 mod commands;
 mod crash;
+mod damage;
 mod deploy;
 mod drill;
 mod errors;

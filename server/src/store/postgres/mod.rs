@@ -31,6 +31,7 @@ use kez_core::identity::{Primary, Seed};
 use kez_core::log::entry::LogEntry;
 use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 use sqlx::postgres::PgConnection;
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
@@ -56,6 +57,8 @@ pub struct PostgresStore {
     epoch: String,
     pool: Pool,
     lanes: Lanes,
+    /// Envelopes that were read and left out, because the disk has changed them.
+    damaged: Counter,
 }
 
 impl PostgresStore {
@@ -69,7 +72,7 @@ impl PostgresStore {
         let epoch = schema::bring_up_to_date(&options).await?;
         let pool = Pool::open(options, connections).await?;
         let lanes = Lanes::start(&pool, (connections / 4).clamp(1, LANES) as usize);
-        Ok(Self { epoch, pool, lanes })
+        Ok(Self { epoch, pool, lanes, damaged: Counter::default() })
     }
 }
 
@@ -91,7 +94,7 @@ impl Store for PostgresStore {
     }
 
     fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>> {
-        page::page_after(&self.pool, inbox, since, limit).boxed()
+        page::page_after(&self.pool, inbox, since, limit, &self.damaged).boxed()
     }
 
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {

@@ -1,6 +1,7 @@
 //! [`Operations`] on PostgreSQL.
 
 use futures::FutureExt;
+use prometheus_client::metrics::counter::Counter;
 use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
@@ -19,6 +20,10 @@ impl Operations for PostgresStore {
 
     fn vitals(&self) -> Vitals {
         self.lanes.vitals()
+    }
+
+    fn damaged(&self) -> Counter {
+        self.damaged.clone()
     }
 }
 

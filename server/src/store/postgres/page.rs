@@ -1,9 +1,10 @@
 //! Reading an inbox.
 
 use futures::FutureExt;
+use prometheus_client::metrics::counter::Counter;
 
 use super::pool::Pool;
-use crate::store::row::{signed, time, unsigned};
+use crate::store::page::{ItemRow, Page};
 use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// A page is cut off where its bytes run out before it is sent: what a reader leaves unread would still have to come
@@ -13,30 +14,32 @@ pub(super) async fn page_after(
     inbox: AccountId,
     since: u64,
     limit: PageLimit,
+    damaged: &Counter,
 ) -> Result<Vec<StoredMessage>, StoreError> {
-    const SQL: &str = "SELECT seq, created_at, envelope FROM ( \
-            SELECT seq, created_at, envelope, row_number() OVER up_to_here AS place, \
+    const SQL: &str = "SELECT seq, created_at, hash, envelope FROM ( \
+            SELECT seq, created_at, hash, envelope, row_number() OVER up_to_here AS place, \
                    sum(octet_length(envelope)) OVER up_to_here AS bytes \
-            FROM (SELECT seq, created_at, envelope FROM messages \
+            FROM (SELECT seq, created_at, hash, envelope FROM messages \
                   WHERE inbox = $1 AND seq > $2 AND origin <> 2 ORDER BY seq LIMIT $3) AS items \
             WINDOW up_to_here AS (ORDER BY seq ROWS UNBOUNDED PRECEDING)) AS page \
         WHERE bytes <= $4 OR place = 1 ORDER BY seq";
     let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
-    let rows: Vec<(i64, i64, Vec<u8>)> = pool
-        .read(|connection| {
-            async move {
-                let page = sqlx::query_as(SQL)
-                    .bind(inbox.0)
-                    .bind(signed(since))
-                    .bind(signed(limit.items))
-                    .bind(bytes);
-                Ok(page.fetch_all(connection).await?)
+    let mut page = Page::new(inbox, since, limit, damaged);
+    while let Some((after, room)) = page.wants() {
+        let rows: Vec<ItemRow> = pool
+            .read(|connection| {
+                async move {
+                    let rows = sqlx::query_as(SQL).bind(inbox.0).bind(after).bind(room).bind(bytes);
+                    Ok(rows.fetch_all(connection).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        for row in rows {
+            if !page.take(row)? {
+                break;
             }
-            .boxed()
-        })
-        .await?;
-    let message = |(seq, created_at, envelope)| {
-        Ok(StoredMessage { seq: unsigned(seq)?, created_at: time(created_at)?, envelope })
-    };
-    rows.into_iter().map(message).collect()
+        }
+    }
+    Ok(page.into_items())
 }

@@ -1,6 +1,7 @@
 //! [`Operations`] on SQLite.
 
 use futures::FutureExt;
+use prometheus_client::metrics::counter::Counter;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
@@ -19,6 +20,10 @@ impl Operations for SqliteStore {
 
     fn vitals(&self) -> Vitals {
         self.writer.vitals()
+    }
+
+    fn damaged(&self) -> Counter {
+        self.readers.damaged.clone()
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use futures::{FutureExt, TryStreamExt};
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use prometheus_client::metrics::counter::Counter;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::BUSY_TIMEOUT;
-use crate::store::row::{AccountRow, signed, time, unsigned};
+use crate::store::page::Page;
+use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Answer, PageLimit, StoreError, StoredMessage};
 
 /// More readers than processors only wait for each other.
@@ -18,7 +20,11 @@ const CONNECTIONS: u32 = 4;
 /// How many rows a connection fetches ahead: envelopes may be large.
 const ROWS_AHEAD: usize = 16;
 
-pub(super) struct Readers(SqlitePool);
+pub(super) struct Readers {
+    pool: SqlitePool,
+    /// Envelopes that were read and left out, because the disk has changed them.
+    pub(super) damaged: Counter,
+}
 
 impl Readers {
     pub(super) async fn open(file: &Path) -> Result<Self, sqlx::Error> {
@@ -34,7 +40,7 @@ impl Readers {
             .test_before_acquire(false)
             .connect_with(options)
             .await?;
-        Ok(Self(pool))
+        Ok(Self { pool, damaged: Counter::default() })
     }
 
     /// Runs a feature's queries on one connection. Each sees what was committed before it; between
@@ -43,7 +49,7 @@ impl Readers {
     where
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T>,
     {
-        let mut connection = self.0.acquire().await?;
+        let mut connection = self.pool.acquire().await?;
         read(&mut connection).await
     }
 
@@ -70,31 +76,25 @@ impl Readers {
         since: u64,
         limit: PageLimit,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        const SQL: &str = "SELECT seq, created_at, envelope FROM messages \
+        const SQL: &str = "SELECT seq, created_at, hash, envelope FROM messages \
                            WHERE inbox = ?1 AND seq > ?2 AND origin <> 2 ORDER BY seq LIMIT ?3";
-        let mut rows = sqlx::query_as::<_, (i64, i64, Vec<u8>)>(SQL)
-            .bind(inbox.0)
-            .bind(signed(since))
-            .bind(signed(limit.items))
-            .fetch(&self.0);
-        let (mut page, mut bytes) = (Vec::new(), 0);
-        while let Some((seq, created_at, envelope)) = rows.try_next().await? {
-            bytes += envelope.len();
-            if bytes > limit.bytes && !page.is_empty() {
-                break;
-            }
-            page.push(StoredMessage { seq: unsigned(seq)?, created_at: time(created_at)?, envelope });
+        let mut page = Page::new(inbox, since, limit, &self.damaged);
+        while let Some((after, room)) = page.wants() {
+            let mut rows = sqlx::query_as(SQL).bind(inbox.0).bind(after).bind(room).fetch(&self.pool);
+            while let Some(row) = rows.try_next().await?
+                && page.take(row)?
+            {}
         }
-        Ok(page)
+        Ok(page.into_items())
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT epoch FROM meta").fetch_one(&self.0).await?;
+        sqlx::query("SELECT epoch FROM meta").fetch_one(&self.pool).await?;
         Ok(())
     }
 
     pub(super) async fn close(&self) {
-        self.0.close().await;
+        self.pool.close().await;
     }
 }
 

@@ -75,9 +75,10 @@ impl Run {
         disk.write(&db, unsynced);
         is_sound(&db).await;
         let server = Binary::start(&db, &FLAGS).await;
-        let lost = self.ledger.lost(&server, &self.people, Some(step.at)).await;
+        let found = self.ledger.compare(&server, &self.people, Some(step.at)).await;
         server.kill().await;
-        lost.len()
+        assert!(found.unheard <= SENDERS as i64, "{}", found.unheard);
+        found.lost.len()
     }
 }
 
