@@ -1,7 +1,7 @@
 //! A real PostgreSQL of the test's own, on a free port of the loopback interface.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -14,12 +14,18 @@ use tokio::sync::OnceCell;
 /// PostgreSQL refuses to run as root; then it runs as this user.
 const NOBODY: &str = "nobody";
 
-/// Makes a cluster, starts it, and removes both when its standard input ends: whichever way the test ends, that happens.
+/// Makes a cluster.
+const NEW: &str = r#"
+"$BIN/initdb" --pgdata="$DIR/data" --username=kez --pwfile="$DIR/password" --auth=scram-sha-256 \
+    --encoding=UTF8 --locale=C --no-sync
+"#;
+
+/// Runs what makes a cluster, starts it, and removes both when its standard input ends: whichever way the test ends, that
+/// happens.
 const SUPERVISOR: &str = r#"
 set -e
 trap '' INT
-"$BIN/initdb" --pgdata="$DIR/data" --username=kez --pwfile="$DIR/password" --auth=scram-sha-256 \
-    --encoding=UTF8 --locale=C --no-sync >"$DIR/log" 2>&1 || { cat "$DIR/log"; exit 1; }
+eval "$MAKE" >"$DIR/log" 2>&1 || { cat "$DIR/log"; exit 1; }
 "$BIN/pg_ctl" --pgdata="$DIR/data" --log="$DIR/log" --wait --silent start \
     --options="-c port=$PORT -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200 -c max_wal_size=4GB" \
     || { cat "$DIR/log"; exit 1; }
@@ -47,16 +53,22 @@ impl Cluster {
 
     /// One of the test's own.
     pub(crate) async fn start() -> Self {
-        tokio::task::spawn_blocking(Self::start_blocking).await.unwrap()
+        Self::made_by(NEW.to_owned()).await
     }
 
-    fn start_blocking() -> Self {
+    /// Starts what these commands make in `$DIR/data`, with the programs in `$BIN`.
+    pub(super) async fn made_by(make: String) -> Self {
+        tokio::task::spawn_blocking(move || Self::start_blocking(&make)).await.unwrap()
+    }
+
+    fn start_blocking(make: &str) -> Self {
         let programs = programs();
         let directory = tempfile::Builder::new().prefix("kez-postgres-").tempdir().unwrap().keep();
         std::fs::write(directory.join("password"), "secret").unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = as_user(&directory, "sh");
         command.args(["-c", SUPERVISOR]).env("BIN", &programs).env("DIR", &directory);
+        command.env("MAKE", make);
         command.env("PORT", port.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut supervisor = command.spawn().unwrap();
         let mut output = BufReader::new(supervisor.stdout.take().unwrap());
@@ -78,7 +90,12 @@ impl Cluster {
         self.url(&name)
     }
 
-    fn url(&self, database: &str) -> String {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    pub(super) fn url(&self, database: &str) -> String {
         format!("postgres://kez:secret@127.0.0.1:{}/{database}", self.port)
     }
 
@@ -101,7 +118,7 @@ impl Cluster {
         self.control(&[&port, "start"]).await;
     }
 
-    async fn control(&self, arguments: &[&str]) {
+    pub(super) async fn control(&self, arguments: &[&str]) {
         let mut command = as_user(&self.directory, self.programs.join("pg_ctl"));
         command.arg("--pgdata").arg(self.directory.join("data")).args(["--wait", "--silent"]);
         command.arg("--log").arg(self.directory.join("log")).args(arguments);

@@ -5,3 +5,4 @@ mod gap;
 mod nodes;
 pub(crate) mod open;
 mod restart;
+mod standby;
