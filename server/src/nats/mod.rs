@@ -23,8 +23,9 @@ use credentials::Credentials;
 
 /// The longest pause between two attempts to reach a broker.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// How often a connection is tried for life.
-const PING_EVERY: Duration = Duration::from_secs(10);
+/// How often a connection is tried for life. The third ping without an answer ends it: a broker that says nothing at all
+/// is noticed within 12 s.
+const PING_EVERY: Duration = Duration::from_secs(3);
 
 /// Why NATS cannot be used. That a broker is down is no such reason: it is waited for.
 #[derive(Debug, thiserror::Error)]

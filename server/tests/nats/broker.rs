@@ -101,7 +101,12 @@ impl Broker {
     }
 
     pub(crate) async fn server_with(&self, more: &[&str]) -> TestServer {
-        let url = format!("nats://{}", self.address);
+        self.server_behind(self.address, more).await
+    }
+
+    /// A chat server that reaches the broker by another address.
+    pub(crate) async fn server_behind(&self, address: SocketAddr, more: &[&str]) -> TestServer {
+        let url = format!("nats://{address}");
         let flags = self.keys.flags().map(|(flag, file)| (flag, file.to_str().unwrap().to_owned()));
         let mut all = vec!["--limits", "off", "--nats-url", &url];
         all.extend(flags.iter().flat_map(|(flag, file)| [*flag, file]));

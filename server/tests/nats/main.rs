@@ -7,6 +7,9 @@ mod client;
 mod hints;
 mod internal;
 mod outage;
+#[allow(dead_code, reason = "shared with the tests that need no broker")]
+#[path = "../server/proxy.rs"]
+mod proxy;
 
 #[allow(dead_code, reason = "shared with the tests that need no broker")]
 #[path = "../server/support.rs"]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::broker::{Broker, ready};
 use crate::client::Client;
+use crate::proxy::{Proxy, Weather};
 use crate::support::{Person, TestServer, nkey};
 
 /// Sends one message after the other and notes that each was stored.
@@ -53,6 +54,39 @@ async fn a_broker_that_dies_under_load_costs_nothing() {
     assert_eq!(client.subscribe(&hints).await, None);
     send(&server, &bob, 1, 400).await;
     assert_eq!(client.message().await, r#"{"seq":401}"#);
+}
+
+#[tokio::test]
+async fn a_broker_that_stalls_delays_nothing() {
+    let broker = Broker::start().await;
+    let proxy = Proxy::start(broker.address, Weather::Fair, 0).await;
+    let server = broker.server_behind(proxy.address, &[]).await;
+    ready(&server, "ok").await;
+    let [bob] = server.people(["bob"]).await;
+    let mut live = server.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    let mut seen = Vec::new();
+    let mut follow = async |count: usize| {
+        while seen.len() < count {
+            let frame = live.next().await;
+            let items = frame["items"].as_array().unwrap();
+            seen.extend(items.iter().map(|item| item["envelope"]["n"].as_u64().unwrap()));
+        }
+    };
+
+    // The connection stands, and nothing passes: nobody has noticed yet, or ever waits.
+    proxy.stall();
+    assert_eq!(server.get("/v1/readyz").await.json()["status"], "ok");
+    let start = Instant::now();
+    tokio::join!(send(&server, &bob, 200, 0), follow(200));
+    assert!(start.elapsed() < Duration::from_secs(10), "by notification, not by looking again");
+    ready(&server, "degraded").await;
+    tokio::join!(send(&server, &bob, 50, 200), follow(250));
+
+    proxy.resume();
+    ready(&server, "ok").await;
+    tokio::join!(send(&server, &bob, 50, 250), follow(300));
+    assert_eq!(seen, (0..300).collect::<Vec<_>>(), "each once and in order");
 }
 
 #[tokio::test]
