@@ -246,6 +246,7 @@ impl Chance {
     }
 
     /// A new one each time, unless `KEZ_NETWORK_SEED` names one; said, so that a run can be repeated.
+    #[allow(clippy::print_stdout, reason = "shown where a test fails")]
     pub(crate) fn seed() -> u64 {
         let given = std::env::var("KEZ_NETWORK_SEED").ok();
         let seed = given.map_or_else(|| getrandom::u64().unwrap(), |seed| seed.parse().unwrap());

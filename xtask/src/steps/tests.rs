@@ -21,12 +21,12 @@ pub(crate) fn native(project: &Project) -> Result<(), Failure> {
     project.cargo(&["test", "-p", "xtask"]).run()
 }
 
-/// The fuzz targets of the core for so many seconds each; `native` runs them for one.
+/// The fuzz targets of core and server for so many seconds each; `native` runs them for one.
 ///
 /// # Errors
 /// When a target fails; it has printed the input.
 pub(crate) fn fuzz(project: &Project, seconds: u64) -> Result<(), Failure> {
-    let mut fuzz = project.cargo(&["test", "-p", "kez-core", "--test", "fuzz"]);
+    let mut fuzz = project.cargo(&["test", "-p", "kez-core", "-p", "kez-chat-server", "--test", "fuzz"]);
     fuzz.env("KEZ_FUZZ_SECONDS", seconds.to_string()).run()
 }
 

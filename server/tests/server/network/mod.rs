@@ -23,7 +23,6 @@ const LIMIT: Duration = Duration::from_secs(120);
 fn met_every_fault(proxy: &Proxy) {
     use Fault::{AnswerCut, AnswerStalled, Delayed, None, Refused, RequestCut, RequestStalled};
     let met = proxy.met();
-    println!("{met:?}");
     for fault in [None, Refused, RequestCut, AnswerCut, RequestStalled, AnswerStalled, Delayed] {
         assert!(met.contains_key(&fault), "{fault:?} did not happen: {met:?}");
     }
@@ -85,7 +84,6 @@ async fn two_apps_chat_through_it() {
         tokio::join!(alice.chat(&alice_says, &bob_says), bob.chat(&bob_says, &alice_says));
     };
     timeout(LIMIT, chat).await.expect("everything arrives");
-    println!("{:?}", proxy.met());
     let faults: usize = proxy.met().iter().filter(|(fault, _)| **fault != Fault::None).map(|(_, n)| n).sum();
     assert!(faults >= 5, "the network was too good: {:?}", proxy.met());
     assert!(server.terminate().await.success());

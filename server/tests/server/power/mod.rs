@@ -92,6 +92,7 @@ async fn is_sound(db: &Path) {
 }
 
 /// The power goes at so many moments.
+#[allow(clippy::print_stdout, reason = "a long run says what it did")]
 async fn power_fails(messages: usize, cuts: u64) {
     let run = Run::record(messages).await;
     run.is_whole();
