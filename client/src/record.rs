@@ -38,7 +38,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -47,6 +47,7 @@ impl Kind {
         Self::Draft,
         Self::Quarantine,
         Self::Chain,
+        Self::Nkey,
     ];
 
     /// The kind with this text form.

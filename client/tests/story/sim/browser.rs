@@ -130,8 +130,9 @@ impl Browser {
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {
+        // A storage knows kinds by their text form.
         let record = |((kind, id), value): (&(Kind, String), &Vec<u8>)| Record {
-            kind: *kind,
+            kind: Kind::parse(kind.as_str()).expect("a kind that reads back"),
             id: id.clone(),
             value: Some(value.clone().into()),
         };
