@@ -94,7 +94,7 @@ async fn claim(
         ClaimOutcome::HandleTaken => hand_over(state, NextKey { handle, primary, registration: text }).await,
         ClaimOutcome::PrimaryTaken => taken(ProblemCode::PrimaryTaken),
         ClaimOutcome::HandleReserved => taken(ProblemCode::ReservedHandle),
-        ClaimOutcome::InviteRefused => Err(not_invited()),
+        ClaimOutcome::InviteRefused => Err(why_not_invited(state, invite, now).await?),
     }
 }
 
@@ -117,13 +117,27 @@ fn invite(state: &AppState, headers: &HeaderMap) -> Result<Option<InviteHash>, A
         }
         Registration::Invite => {
             let code = headers.get(invite::HEADER).and_then(|code| code.to_str().ok()?.parse().ok());
-            code.map(|code: InviteCode| Some(code.hash())).ok_or_else(not_invited)
+            code.map(|code: InviteCode| Some(code.hash())).ok_or_else(|| {
+                ApiError::new(ProblemCode::InviteRefused, "this server takes new accounts by invitation only")
+            })
         }
     }
 }
 
-/// One answer, whatever is wrong with an invitation.
-fn not_invited() -> ApiError {
-    let detail = "this server takes new accounts by invitation only, and this is none that counts";
-    ApiError::new(ProblemCode::InviteRefused, detail)
+/// What is wrong with an invitation. Whoever knows one that was handed out may know that: codes are too long to be guessed.
+async fn why_not_invited(
+    state: &AppState,
+    invite: Option<InviteHash>,
+    now: Timestamp,
+) -> Result<ApiError, StoreError> {
+    let known = match invite {
+        Some(hash) => state.store.invite(hash).await?,
+        None => None,
+    };
+    let detail = match known.map(|invite| invite.over(now)) {
+        Some(Some(over)) => over.to_string(),
+        Some(None) => "this invitation does not count: try again".to_owned(),
+        None => "there is no such invitation: compare the code letter by letter".to_owned(),
+    };
+    Ok(ApiError::new(ProblemCode::InviteRefused, detail))
 }

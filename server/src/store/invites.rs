@@ -10,6 +10,9 @@ pub trait Invites {
     /// Keeps a new invitation.
     fn create_invite(&self, invite: NewInvite) -> Answer<'_, Invite>;
 
+    /// The one with this code.
+    fn invite(&self, hash: InviteHash) -> Answer<'_, Option<Invite>>;
+
     /// All of them, the newest first, also those that are over.
     fn invites(&self) -> Answer<'_, Vec<Invite>>;
 
@@ -54,8 +57,32 @@ pub struct Invite {
 impl Invite {
     /// Whether it makes an account now.
     pub fn counts(&self, now: Timestamp) -> bool {
-        !self.revoked && self.used < self.uses && now < self.expires_at
+        self.over(now).is_none()
     }
+
+    /// Why it makes no account now; `None` when it does.
+    pub fn over(&self, now: Timestamp) -> Option<Over> {
+        match self {
+            Self { revoked: true, .. } => Some(Over::Revoked),
+            _ if self.used >= self.uses => Some(Over::UsedUp),
+            _ if now >= self.expires_at => Some(Over::Expired),
+            _ => None,
+        }
+    }
+}
+
+/// Why an invitation makes no more accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// The operator has ended it.
+    #[error("this invitation was withdrawn: ask for another one")]
+    Revoked,
+    /// It has made its accounts.
+    #[error("this invitation is used up: ask for another one")]
+    UsedUp,
+    /// Its time has passed.
+    #[error("this invitation has expired: ask for another one")]
+    Expired,
 }
 
 /// The columns of [`Invite`].

@@ -219,11 +219,17 @@ async fn invitations_are_made_shown_and_ended() {
     let (code, made) = json(&create).await;
     assert_eq!((code, made["uses"].as_u64(), made["open"].as_bool()), (0, Some(2), Some(true)));
     assert_eq!(made["code"].as_str().unwrap().len(), "K7QXM-2R9VD-WT4HB-N8ZPC".len());
+    assert_eq!(
+        made["link"].as_str(),
+        Some(format!("/join#invite={}", made["code"].as_str().unwrap()).as_str())
+    );
+    let (_, elsewhere) = json(&[&create[..], &["--server", "chat.example"]].concat()).await;
+    assert!(elsewhere["link"].as_str().unwrap().starts_with("https://chat.example/join#invite="));
     let (code, shown) = json(&["admin", "invite", "list", "--db", &db]).await;
     assert_eq!((code, shown["invites"][0]["label"].as_str()), (0, Some("friends")));
     assert!(!shown.to_string().contains(made["code"].as_str().unwrap()), "nobody keeps the code");
 
-    let id = made["id"].to_string();
+    let id = elsewhere["id"].to_string();
     assert_eq!(json(&["admin", "invite", "revoke", &id, "--db", &db]).await.0, 0);
     assert_eq!(json(&["admin", "invite", "revoke", "4711", "--db", &db]).await.0, 3);
     let (_, shown) = json(&["admin", "invite", "list", "--db", &db]).await;

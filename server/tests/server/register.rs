@@ -165,8 +165,11 @@ async fn a_server_by_invitation_takes_whoever_holds_one_that_counts() {
     let store = SqliteStore::open(&server.db()).await.unwrap();
     let now = server.now();
     let expires_at = Timestamp::from_unix(now.unix() + 60);
-    let invite = NewInvite { hash: code.hash(), label: "friends".to_owned(), uses: 1, now, expires_at };
-    store.create_invite(invite).await.unwrap();
+    let invite = |code: &InviteCode, expires_at| {
+        let label = "friends".to_owned();
+        NewInvite { hash: code.hash(), label, uses: 1, now, expires_at }
+    };
+    store.create_invite(invite(&code, expires_at)).await.unwrap();
 
     let alice = Person::new("alice");
     let register = async |person: &Person, code: &str| {
@@ -174,13 +177,24 @@ async fn a_server_by_invitation_takes_whoever_holds_one_that_counts() {
         let request = request.header(invite::HEADER, code).body(person.registration(server.now()));
         Reply::of(request).await
     };
+    let refused = async |person: &Person, code: &str, why: &str| {
+        let reply = register(person, code).await;
+        assert!(reply.json()["detail"].as_str().unwrap().contains(why), "{code}: {}", reply.json());
+        reply.refused(403, "invite_refused");
+    };
     server.register(&alice).await.refused(403, "invite_refused");
-    let other = InviteCode::random(&mut rng()).to_string();
-    for wrong in ["", "nonsense", other.as_str()] {
-        register(&alice, wrong).await.refused(403, "invite_refused");
+    for bad in ["", "nonsense"] {
+        refused(&alice, bad, "by invitation only").await;
+    }
+    let [unknown, expired, revoked] = [(); 3].map(|()| InviteCode::random(&mut rng()));
+    store.create_invite(invite(&expired, now)).await.unwrap();
+    let id = store.create_invite(invite(&revoked, expires_at)).await.unwrap().id;
+    assert!(store.revoke_invite(id).await.unwrap());
+    for (code, why) in [(unknown, "no such"), (expired, "expired"), (revoked, "withdrawn")] {
+        refused(&alice, &code.to_string(), why).await;
     }
     assert_eq!(register(&alice, &code.to_string().to_lowercase()).await.status, 201);
     assert_eq!(server.register(&alice).await.status, 201, "a repeat needs none");
-    register(&Person::new("bob"), &code.to_string()).await.refused(403, "invite_refused");
+    refused(&Person::new("bob"), &code.to_string(), "used up").await;
     store.close().await;
 }

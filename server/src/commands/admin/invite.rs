@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
+use kez_core::handle::ServerName;
 use kez_core::invite::InviteCode;
 use kez_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{Database, Failure, Output, Report, report};
+use crate::config::HttpUrl;
 use crate::store::invites::{Invite, NewInvite};
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
@@ -48,6 +50,12 @@ pub(in crate::commands) struct Create {
     /// After how many days it makes none.
     #[arg(long, default_value = "7", value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
+    /// The address that people reach the server under, for the link; unset, https:// and the name of the server.
+    #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<HttpUrl>,
+    /// The name of the server, for the link.
+    #[arg(long, env = "KEZ_CHAT_SERVER", value_name = "NAME")]
+    server: Option<ServerName>,
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
@@ -69,10 +77,18 @@ impl Create {
         let invite = store.create_invite(new).await;
         store.close().await;
         let invite = invite.map_err(Failure::failed)?;
-        let text = format!("{code}\nlink: /join#invite={code} on your server\n{}", line(&invite, now));
+        let path = format!("/join#invite={code}");
+        let site = self.public_url.map(|url| url.to_string());
+        let site = site.or_else(|| self.server.map(|server| format!("https://{server}")));
+        let (link, told) = match site {
+            Some(site) => (format!("{site}{path}"), ""),
+            None => (path, " on your server"),
+        };
+        let text = format!("{code}\nlink: {link}{told}\n{}", line(&invite, now));
         let mut json = describe(&invite, now);
         if let Value::Object(fields) = &mut json {
             fields.insert("code".to_owned(), json!(code.to_string()));
+            fields.insert("link".to_owned(), json!(link));
         }
         Ok(Report::new(text, json))
     }

@@ -15,6 +15,10 @@ impl Invites for SqliteStore {
         self.writer.write(move |connection| create(connection, invite).boxed()).boxed()
     }
 
+    fn invite(&self, hash: InviteHash) -> Answer<'_, Option<Invite>> {
+        self.readers.read(move |connection| one(connection, hash).boxed()).boxed()
+    }
+
     fn invites(&self) -> Answer<'_, Vec<Invite>> {
         self.readers.read(|connection| all(connection).boxed()).boxed()
     }
@@ -37,6 +41,14 @@ async fn create(connection: &mut SqliteConnection, invite: NewInvite) -> Result<
         .fetch_one(connection)
         .await?;
     row.try_into()
+}
+
+async fn one(connection: &mut SqliteConnection, hash: InviteHash) -> Result<Option<Invite>, StoreError> {
+    const SQL: &str =
+        "SELECT id, label, uses, used, created_at, expires_at, revoked FROM invites WHERE hash = ?1";
+    let row: Option<InviteRow> =
+        sqlx::query_as(SQL).bind(hash.as_bytes().as_slice()).fetch_optional(connection).await?;
+    row.map(Invite::try_from).transpose()
 }
 
 async fn all(connection: &mut SqliteConnection) -> Result<Vec<Invite>, StoreError> {
