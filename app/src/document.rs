@@ -100,7 +100,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
 mod tests {
     use super::{Assets, render};
     use crate::page::Page;
-    use crate::profile::Profile;
+    use crate::profile::{History, Profile};
 
     fn assets() -> Assets {
         Assets { css: "/pkg/a.css".to_owned(), js: "/pkg/a.js".to_owned(), wasm: "/pkg/a.wasm".to_owned() }
@@ -140,7 +140,7 @@ mod tests {
             handle: "alice".to_owned(),
             fqhn: "alice@kez.lat".to_owned(),
             primary: format!("ed25519:{}", "ab".repeat(32)),
-            history: vec![(1_795_374_000, "Claimed the handle @alice on kez.lat.".to_owned())],
+            history: History::Told(vec![(1_795_374_000, "Claimed the handle @alice on kez.lat.".to_owned())]),
         };
         let html = Profile::render(Some(profile), &assets());
         assert!(html.contains("<title>@alice · KEZ Chat</title>"), "{html}");

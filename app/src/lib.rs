@@ -30,4 +30,4 @@ pub use app::{App, mark_hydrated};
 #[cfg(feature = "ssr")]
 pub use document::{Assets, render};
 pub use page::Page;
-pub use profile::Profile;
+pub use profile::{History, Profile};

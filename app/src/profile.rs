@@ -18,9 +18,20 @@ pub struct Profile {
     pub fqhn: String,
     /// `ed25519:<hex>`.
     pub primary: String,
-    /// The history of the key: Unix seconds and one sentence each, the first first.
-    #[serde(default)]
-    pub history: Vec<(u64, String)>,
+    /// The history of the key.
+    pub history: History,
+}
+
+/// What is known of the history of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// Unix seconds and one sentence for each link, the first first; empty where there is none.
+    Told(Vec<(u64, String)>),
+    /// The server that keeps it does not answer.
+    Unreachable,
+    /// What the server that keeps it shows breaks the rules.
+    Broken,
 }
 
 impl Profile {

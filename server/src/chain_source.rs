@@ -17,6 +17,8 @@ use crate::transparency::{OpenLogError, TransparencyLog};
 
 /// How long a chain may take to arrive, with all its pages: less than a request may take that waits for it.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// How long it may take for a page that tells of it and does without.
+const PAGE_PATIENCE: Duration = Duration::from_secs(2);
 /// A page ends after the link that reaches [`PAGE_BYTES`].
 const MOST_BYTES: usize = PAGE_BYTES + 64 * 1024;
 
@@ -114,20 +116,35 @@ impl RemoteChains {
     pub async fn chain(&self, root: &Primary) -> Result<Chain, ChainUnavailable> {
         let silent =
             || ChainUnavailable::Unreachable(format!("no whole chain within {} s", PATIENCE.as_secs()));
-        timeout(PATIENCE, self.fetch(root)).await.map_err(|_| silent())?
+        let whole = timeout(PATIENCE, self.fetch(root)).await.map_err(|_| silent())?;
+        whole.map(|(chain, _)| chain)
     }
 
-    async fn fetch(&self, root: &Primary) -> Result<Chain, ChainUnavailable> {
-        let mut chain = Chain::new(*root);
+    /// The links of a chain, fetched whole and checked; none when the server has no such chain. For a page that somebody
+    /// waits for: the server gets little time.
+    ///
+    /// # Errors
+    /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.
+    pub async fn links(&self, root: &Primary) -> Result<Vec<Link>, ChainUnavailable> {
+        let silent =
+            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", PAGE_PATIENCE.as_secs()));
+        let whole = timeout(PAGE_PATIENCE, self.fetch(root)).await.map_err(|_| silent())?;
+        whole.map(|(_, links)| links)
+    }
+
+    async fn fetch(&self, root: &Primary) -> Result<(Chain, Vec<Link>), ChainUnavailable> {
+        let (mut chain, mut links) = (Chain::new(*root), Vec::new());
         while let Some(page) = self.page(root, chain.length()).await? {
             for link in &page.links {
-                chain.append(&Link::parse(link.get().as_bytes())?)?;
+                let link = Link::parse(link.get().as_bytes())?;
+                chain.append(&link)?;
+                links.push(link);
             }
             if chain.length() >= page.length.min(MAX_LINKS) || page.links.is_empty() {
                 break;
             }
         }
-        Ok(chain)
+        Ok((chain, links))
     }
 
     async fn page(&self, root: &Primary, since: u64) -> Result<Option<Links>, ChainUnavailable> {

@@ -1,9 +1,11 @@
 //! What a profile page tells of the history of a key.
 
+use kez_app::History;
 use kez_core::api::Lookup;
 use kez_core::identity::Primary;
 use kez_core::sigchain::Link;
 
+use crate::chain_source::{ChainSource, ChainUnavailable};
 use crate::store::{Store, StoreError};
 
 /// How many links a page tells of, the last ones: some people have thousands.
@@ -11,17 +13,45 @@ const SHOWN: usize = 50;
 /// How much of a chain is read at once.
 const PAGE_BYTES: usize = 256 * 1024;
 
-/// When each link was made, in Unix seconds, and what it says; nothing for somebody whose chain is kept elsewhere.
+/// What each link says and when it was made, or that the sigchain server does not tell.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn key_history(store: &dyn Store, lookup: &Lookup) -> Result<Vec<(u64, String)>, StoreError> {
-    let Some(root) = root_of(lookup) else { return Ok(Vec::new()) };
-    let Some(head) = store.chain_head(&root).await? else { return Ok(Vec::new()) };
+pub async fn key_history(
+    chains: &ChainSource,
+    store: &dyn Store,
+    lookup: &Lookup,
+) -> Result<History, StoreError> {
+    let Some(root) = root_of(lookup) else { return Ok(History::Told(Vec::new())) };
+    match chains {
+        ChainSource::Embedded(_) => own(store, &root).await.map(History::Told),
+        ChainSource::Remote(remote) => match remote.links(&root).await {
+            Ok(links) => {
+                let before = links.len().saturating_sub(SHOWN);
+                Ok(History::Told(links.iter().skip(before).map(told).collect()))
+            }
+            Err(ChainUnavailable::Store(error)) => Err(error),
+            Err(error @ ChainUnavailable::Unreachable(_)) => {
+                tracing::warn!(%error, "a profile page goes without its key history");
+                Ok(History::Unreachable)
+            }
+            Err(error @ ChainUnavailable::Invalid(_)) => {
+                tracing::error!(%error, "a profile page goes without its key history");
+                Ok(History::Broken)
+            }
+        },
+    }
+}
+
+async fn own(store: &dyn Store, root: &Primary) -> Result<Vec<(u64, String)>, StoreError> {
+    let Some(head) = store.chain_head(root).await? else { return Ok(Vec::new()) };
     let since = head.seqno.saturating_sub(SHOWN as u64);
-    let piece = store.links_after(&root, since, PAGE_BYTES).await?;
+    let piece = store.links_after(root, since, PAGE_BYTES).await?;
     let links = piece.into_iter().flat_map(|piece| piece.links);
-    links.map(|link| told(&link)).collect()
+    let parsed = links.map(|link| Link::parse(link.as_bytes()));
+    parsed
+        .map(|link| link.map(|link| told(&link)).map_err(|_| StoreError::Corrupt("sigchain link")))
+        .collect()
 }
 
 fn root_of(lookup: &Lookup) -> Option<Primary> {
@@ -29,7 +59,6 @@ fn root_of(lookup: &Lookup) -> Option<Primary> {
     format!("ed25519:{hex}").parse().ok()
 }
 
-fn told(link: &str) -> Result<(u64, String), StoreError> {
-    let link = Link::parse(link.as_bytes()).map_err(|_| StoreError::Corrupt("sigchain link"))?;
-    Ok((link.created_at().unix(), link.body().in_words()))
+fn told(link: &Link) -> (u64, String) {
+    (link.created_at().unix(), link.body().in_words())
 }

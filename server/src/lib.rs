@@ -194,6 +194,7 @@ fn web_settings(state: &AppState) -> WebSettings {
         public_url: state.config.public_url(),
         connect_to: nats.chain(state.config.sigchains_origin()).collect(),
         profiles: Arc::new(Profiles(state.clone())),
+        gate: state.gate(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use kez_app::History;
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -198,12 +199,12 @@ impl ProfileLookup for Profiles {
         async move { self.0.profile(handle).await.map_err(|error| unavailable(&error)) }.boxed()
     }
 
-    fn history<'a>(
-        &'a self,
-        lookup: &'a Lookup,
-    ) -> BoxFuture<'a, Result<Vec<(u64, String)>, ProfileUnavailable>> {
-        async move { key_history(self.0.store.as_ref(), lookup).await.map_err(|error| unavailable(&error)) }
-            .boxed()
+    fn history<'a>(&'a self, lookup: &'a Lookup) -> BoxFuture<'a, Result<History, ProfileUnavailable>> {
+        async move {
+            let told = key_history(&self.0.chains, self.0.store.as_ref(), lookup).await;
+            told.map_err(|error| unavailable(&error))
+        }
+        .boxed()
     }
 }
 

@@ -8,6 +8,8 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures::future::BoxFuture;
+use kez_app::History;
+use kez_chat_server::around::Gate;
 use kez_chat_server::web::{ProfileLookup, ProfileUnavailable, WebSettings, router};
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
@@ -31,8 +33,9 @@ impl ProfileLookup for OnlyAlice {
         })
     }
 
-    fn history<'a>(&'a self, _: &'a Lookup) -> BoxFuture<'a, Result<Vec<(u64, String)>, ProfileUnavailable>> {
-        Box::pin(async { Ok(vec![(1_795_374_000, "Claimed the handle @alice on kez.lat.".to_owned())]) })
+    fn history<'a>(&'a self, _: &'a Lookup) -> BoxFuture<'a, Result<History, ProfileUnavailable>> {
+        let told = (1_795_374_000, "Claimed the handle @alice on kez.lat.".to_owned());
+        Box::pin(async { Ok(History::Told(vec![told])) })
     }
 }
 
@@ -73,6 +76,7 @@ fn pages(web_dir: Option<&Path>) -> Router {
         server: "kez.lat".parse().unwrap(),
         public_url: "https://kez.lat".to_owned(),
         profiles: Arc::new(OnlyAlice),
+        gate: Gate { limits: None, edge: Arc::default() },
     })
 }
 

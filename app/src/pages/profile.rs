@@ -8,7 +8,7 @@ use crate::components::key_text::{DigitGroups, KeyText};
 use crate::components::site_header::SiteHeader;
 use crate::navigation::use_navigation;
 use crate::pages::not_found::NotFound;
-use crate::profile::{Profile, ProfileState, fingerprint, profile_of};
+use crate::profile::{History, Profile, ProfileState, fingerprint, profile_of};
 use crate::reactive::effect;
 
 /// The public profile of the handle in the address.
@@ -49,12 +49,27 @@ fn Card(profile: Profile) -> impl IntoView {
                 </p>
                 <h2>"Public key"</h2>
                 <KeyText key=primary/>
-                {(!history.is_empty()).then(|| view! {
-                    <h2>"Key history"</h2>
-                    <KeyHistory entries=history/>
-                    <p class="hint">"Signed by the key itself. The apps of friends replay it, and notice when it is changed."</p>
-                })}
+                {told(history)}
             </main>
         </div>
     }
+}
+
+/// The section about the history of the key; none where there is none.
+fn told(history: History) -> Option<AnyView> {
+    const SILENT: &str =
+        "The server that keeps it does not answer at the moment. Load this page again in a while.";
+    const BROKEN: &str = "The server that keeps it shows one that breaks the rules, so it is not shown here. Compare the \
+                          fingerprint in another way before you trust this key.";
+    let body = match history {
+        History::Told(entries) if entries.is_empty() => return None,
+        History::Told(entries) => view! {
+            <KeyHistory entries/>
+            <p class="hint">"Signed by the key itself. The apps of friends replay it, and notice when it is changed."</p>
+        }
+        .into_any(),
+        History::Unreachable => view! { <p class="hint">{SILENT}</p> }.into_any(),
+        History::Broken => view! { <p class="error">{BROKEN}</p> }.into_any(),
+    };
+    Some(view! { <h2>"Key history"</h2>{body} }.into_any())
 }

@@ -8,8 +8,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use futures::future::BoxFuture;
+use kez_app::History;
 use kez_core::api::Lookup;
 use kez_core::handle::{Handle, ServerName};
+
+use crate::around::Gate;
 
 mod document;
 mod encoding;
@@ -39,6 +42,8 @@ pub struct WebSettings {
     pub connect_to: Vec<String>,
     /// Who holds a handle, for the profile pages.
     pub profiles: Arc<dyn ProfileLookup>,
+    /// Counts them: a profile page is a lookup.
+    pub gate: Gate,
 }
 
 /// Finds the record of a handle, as `GET /v1/u/{handle}` answers it.
@@ -50,15 +55,11 @@ pub trait ProfileLookup: Send + Sync + 'static {
     fn profile<'a>(&'a self, handle: &'a Handle)
     -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>>;
 
-    /// The history of the record's key: Unix seconds and one sentence for each link, the first first; empty where there
-    /// is none.
+    /// The history of the record's key.
     ///
     /// # Errors
     /// [`ProfileUnavailable`] when the storage does not answer; the cause is logged already.
-    fn history<'a>(
-        &'a self,
-        lookup: &'a Lookup,
-    ) -> BoxFuture<'a, Result<Vec<(u64, String)>, ProfileUnavailable>>;
+    fn history<'a>(&'a self, lookup: &'a Lookup) -> BoxFuture<'a, Result<History, ProfileUnavailable>>;
 }
 
 /// The storage does not answer at the moment.
@@ -72,7 +73,7 @@ pub struct ProfileUnavailable;
 /// whole site into memory; when that fails, the log says why and a placeholder page stands in.
 pub fn router(web: WebSettings) -> Router {
     let router = match site_of(&web) {
-        Some((site, assets)) => pages::router(Pages::new(site, &assets, web.profiles)),
+        Some((site, assets)) => pages::router(Pages::new(site, &assets, web.profiles), web.gate),
         None => placeholder::router(&web.server),
     };
     let headers = security_headers::for_app(&web.connect_to);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kez_app::{Assets, Page, Profile};
@@ -13,6 +14,8 @@ use kez_app::{Assets, Page, Profile};
 use super::document::{Document, REVALIDATE};
 use super::site::Site;
 use super::{ProfileLookup, profile};
+use crate::around::{Gate, within_rate};
+use crate::limits::Kind;
 
 /// The route of profiles, the only pages that are not the same for everybody.
 const PROFILE: &str = "/u/{handle}";
@@ -46,10 +49,14 @@ impl Pages {
 }
 
 /// The routes: those of the app's own router, and the files beside them.
-pub(super) fn router(pages: Pages) -> Router {
+pub(super) fn router(pages: Pages, gate: Gate) -> Router {
+    let lookups = from_fn_with_state((gate, Kind::Lookup), within_rate);
     let mut router = Router::new();
     for listing in leptos_axum::generate_route_list(kez_app::App) {
-        let handler = if listing.path() == PROFILE { get(profile::profile) } else { get(page) };
+        let handler = match listing.path() {
+            PROFILE => get(profile::profile).layer(lookups.clone()),
+            _ => get(page),
+        };
         router = router.route(listing.path(), handler);
     }
     router.fallback(file_or_not_found).with_state(Arc::new(pages))

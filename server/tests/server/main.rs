@@ -31,6 +31,7 @@ mod openapi;
 mod people;
 mod postgres;
 mod power;
+mod profile;
 #[allow(dead_code, reason = "shared with the tests of NATS alone")]
 mod proxy;
 mod register;

@@ -23,7 +23,7 @@ impl World {
         Self { chains: Host::of(&chat), chat, sig: None }
     }
 
-    async fn with_a_sig_server() -> Self {
+    pub(crate) async fn with_a_sig_server() -> Self {
         let sig = SigServer::start().await;
         let chat = TestServer::start_with(&["--limits", "off", "--sig-server-url", &sig.host.url]).await;
         Self { chat, chains: Host { url: sig.host.url.clone(), http: sig.host.http.clone() }, sig: Some(sig) }
@@ -215,7 +215,7 @@ async fn of_two_at_once_with_the_same_right_one_is_not_lost() {
 }
 
 /// A sigchain server that answers everything alike.
-async fn answering(status: u16, body: String) -> String {
+pub(crate) async fn answering(status: u16, body: String) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let status = axum::http::StatusCode::from_u16(status).unwrap();
