@@ -1,39 +1,51 @@
-//! What the server says of itself: its name, without which nothing can be signed or proven before there is an account, and
-//! where key histories are.
+//! What the server says of itself: its name, without which nothing can be signed or proven before there is an account, whom
+//! it takes, and where key histories and NATS are.
 
-use kez_core::api::ServerConfig;
+use kez_core::api::{RegistrationMode, ServerConfig};
 use kez_core::handle::ServerName;
+use kez_core::problem::ProblemCode;
 
 use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::requests::{Answer, Purpose, retry_after};
+use crate::requests::{Answer, Purpose, problem, retry_after};
 
 /// The server's name, or the attempts to learn it.
 pub(crate) struct Config {
     pub(crate) server: Option<ServerName>,
+    /// Whom it takes.
+    pub(crate) registration: Option<RegistrationMode>,
     /// Where sigchains are.
     pub(crate) sigchains: Option<String>,
+    /// Where NATS is, where the server has it.
+    pub(crate) broker: Option<String>,
     ask_at: Option<u64>,
     backoff: Backoff,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { server: None, sigchains: None, ask_at: None, backoff: Backoff::new(500, 30_000) }
+        Self {
+            server: None,
+            registration: None,
+            sigchains: None,
+            broker: None,
+            ask_at: None,
+            backoff: Backoff::new(500, 30_000),
+        }
     }
 }
 
 impl Config {
     /// Asks, unless it is known.
     pub(crate) fn ask(&mut self, cx: &mut Context<'_>) {
-        if self.server.is_none() && !cx.shared.requests.awaits(&Purpose::Config) {
-            self.ask_at = None;
-            cx.get("/v1/config".to_owned(), Purpose::Config);
+        if self.server.is_none() {
+            ask_now(cx);
         }
     }
 
-    /// The server has answered, or not.
+    /// The server has answered, or not. It is asked again while somebody waits for the answer.
     pub(crate) fn answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        self.ask_at = None;
         let config: Option<ServerConfig> = match answer {
             Ok(response) if response.status == 200 => serde_json::from_slice(&response.body).ok(),
             _ => None,
@@ -41,7 +53,9 @@ impl Config {
         match config {
             Some(config) => {
                 self.server = Some(config.server);
+                self.registration = Some(config.registration);
                 self.sigchains = config.sigchains_url;
+                self.broker = config.nats_ws_url;
             }
             None => {
                 let wait = self.backoff.next_after(retry_after(answer), cx.rng);
@@ -50,15 +64,32 @@ impl Config {
         }
     }
 
+    /// The server has answered a registration: a refusal may say that it takes others than it did.
+    pub(crate) fn refused(&mut self, answer: &Answer) {
+        self.registration = match answer.as_ref().ok().and_then(problem).map(|problem| problem.code) {
+            Some(ProblemCode::InviteRefused) => Some(RegistrationMode::Invite),
+            Some(ProblemCode::RegistrationClosed) => Some(RegistrationMode::Closed),
+            _ => self.registration,
+        };
+    }
+
     /// Time has passed.
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
         if self.ask_at.is_some_and(|at| at <= cx.now) {
-            self.ask(cx);
+            self.ask_at = None;
+            ask_now(cx);
         }
     }
 
     /// When to ask again.
     pub(crate) const fn wake(&self) -> Option<u64> {
         self.ask_at
+    }
+}
+
+/// Asks, unless an answer is on its way.
+pub(crate) fn ask_now(cx: &mut Context<'_>) {
+    if !cx.shared.requests.awaits(&Purpose::Config) {
+        cx.get("/v1/config".to_owned(), Purpose::Config);
     }
 }

@@ -281,7 +281,7 @@ impl Session {
         let since = self.sync.cursor;
         let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", self.handle);
         let auth = inbox_auth::header(&self.me, &self.handle, since, cx.timestamp());
-        let request = HttpRequest { method: Method::Get, target, auth: Some(auth), body: None };
+        let request = HttpRequest { method: Method::Get, target, auth: Some(auth), invite: None, body: None };
         cx.request(request, Purpose::Page);
     }
 

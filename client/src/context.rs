@@ -66,13 +66,19 @@ impl<'a> Context<'a> {
 
     /// Asks without a signature.
     pub(crate) fn get(&mut self, target: String, purpose: Purpose) {
-        self.request(HttpRequest { method: Method::Get, target, auth: None, body: None }, purpose);
+        self.request(
+            HttpRequest { method: Method::Get, target, auth: None, invite: None, body: None },
+            purpose,
+        );
     }
 
     /// Posts JSON.
     pub(crate) fn post(&mut self, target: &str, body: String, purpose: Purpose) {
         let target = target.to_owned();
-        self.request(HttpRequest { method: Method::Post, target, auth: None, body: Some(body) }, purpose);
+        self.request(
+            HttpRequest { method: Method::Post, target, auth: None, invite: None, body: Some(body) },
+            purpose,
+        );
     }
 
     pub(crate) fn request(&mut self, request: HttpRequest, purpose: Purpose) {

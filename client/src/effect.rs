@@ -84,6 +84,8 @@ pub struct HttpRequest {
     pub target: String,
     /// The `X-KEZ-Auth` header, where there is one.
     pub auth: Option<String>,
+    /// The `X-KEZ-Invite` header, for a registration that needs one.
+    pub invite: Option<String>,
     /// The JSON body, for POST and PUT.
     pub body: Option<String>,
 }

@@ -153,6 +153,11 @@ pub enum UiEvent {
         /// The text.
         text: String,
     },
+    /// /join: the text in "Invitation" changed.
+    InvitationTyped {
+        /// The text.
+        text: Secret,
+    },
     /// /join: "Continue" with an available handle.
     HandleChosen,
     /// /join: "Continue" below the recovery phrase.

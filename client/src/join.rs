@@ -1,10 +1,13 @@
 //! Joining: handle, recovery phrase, three words asked back, passphrase, then [`registering`](crate::registering).
 
+use kez_core::api::RegistrationMode;
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{SecretIdentity, Seed};
+use kez_core::invite::{InvalidInvite, InviteCode};
 use kez_core::recovery_phrase;
 use rand_core::CryptoRng;
 
+use crate::config::Config;
 use crate::context::Context;
 use crate::lookup::Proof;
 use crate::registering::Registering;
@@ -22,6 +25,8 @@ pub(crate) struct Join {
     /// The text in "Handle".
     pub(crate) handle: String,
     pub(crate) availability: Availability,
+    /// The text in "Invitation".
+    pub(crate) invitation: Secret,
     pub(crate) error: Option<String>,
     /// Drawn when the phrase is first shown; kept when one goes back.
     pub(crate) seed: Option<Seed>,
@@ -64,6 +69,14 @@ impl Join {
         };
     }
 
+    /// The text in "Invitation" changed, or a link brought it.
+    pub(crate) fn invitation_typed(&mut self, text: Secret) {
+        if self.step == Step::Handle && !self.busy() {
+            self.error = None;
+            self.invitation = text;
+        }
+    }
+
     /// The server has said who holds a handle. Only the answer for the text as it stands now counts.
     pub(crate) fn availability_answered(
         &mut self,
@@ -84,7 +97,7 @@ impl Join {
 
     /// "Continue" with a handle. The server has the last word at registration, so an unknown availability does not stop
     /// anybody here.
-    pub(crate) fn handle_chosen(&mut self, server: Option<&ServerName>, cx: &mut Context<'_>) {
+    pub(crate) fn handle_chosen(&mut self, config: &Config, cx: &mut Context<'_>) {
         if self.step != Step::Handle || self.busy() {
             return;
         }
@@ -96,9 +109,16 @@ impl Join {
             Availability::Available | Availability::Checking | Availability::Unknown => {}
             _ => return,
         }
+        let invite = match self.invite(config) {
+            Ok(invite) => invite,
+            Err(why) => {
+                self.error = Some(why);
+                return;
+            }
+        };
         self.error = None;
-        if let (Some(registering), Some(server)) = (&mut self.registering, server) {
-            return registering.claim(handle, server, cx);
+        if let (Some(registering), Some(server)) = (&mut self.registering, &config.server) {
+            return registering.claim(handle, server, invite, cx);
         }
         self.seed.get_or_insert_with(|| Seed::random(&mut &mut *cx.rng));
         self.step = Step::Phrase;
@@ -145,23 +165,36 @@ impl Join {
     }
 
     /// "Create account".
-    pub(crate) fn create_account(
-        &mut self,
-        passphrase: Secret,
-        server: Option<&ServerName>,
-        cx: &mut Context<'_>,
-    ) {
+    pub(crate) fn create_account(&mut self, passphrase: Secret, config: &Config, cx: &mut Context<'_>) {
         if self.step != Step::Passphrase || self.registering.is_some() {
             return;
         }
         let (Some(handle), Some(seed)) = (self.chosen_handle(), self.seed.clone()) else { return };
-        let Some(server) = server else {
+        let Some(server) = &config.server else {
             self.error = Some("The server could not be reached yet. Try again in a moment.".to_owned());
             return;
         };
+        // Whom the server takes may have become known only after the first step; then its refusal leads back there.
+        let invite = self.invite(config).unwrap_or_default();
         self.error = None;
         let me = SecretIdentity::from_seed(seed);
-        self.registering = Some(Registering::begin(me, handle, server, passphrase, cx));
+        self.registering = Some(Registering::begin(me, handle, server, invite, passphrase, cx));
+    }
+
+    /// The invitation to register with, where the server asks for one.
+    fn invite(&self, config: &Config) -> Result<Option<InviteCode>, String> {
+        match config.registration {
+            Some(RegistrationMode::Invite) if self.invitation.expose().trim().is_empty() => {
+                Err("This server takes new accounts by invitation: enter yours.".to_owned())
+            }
+            Some(RegistrationMode::Invite) => self
+                .invitation
+                .expose()
+                .parse()
+                .map(Some)
+                .map_err(|bad: InvalidInvite| sentence(&bad.to_string())),
+            _ => Ok(None),
+        }
     }
 
     /// Whether an answer is awaited.

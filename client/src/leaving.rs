@@ -100,7 +100,7 @@ impl Session {
         let request =
             CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: &[] };
         let auth = caller_auth::header(&self.me, &self.handle, &request, cx.timestamp(), &mut &mut *cx.rng);
-        cx.request(HttpRequest { method, target, auth: Some(auth), body: None }, purpose);
+        cx.request(HttpRequest { method, target, auth: Some(auth), invite: None, body: None }, purpose);
     }
 
     /// `{"type","version","stored":<the server's export>,"conversations":[{"with","primary","verified","messages"}]}`

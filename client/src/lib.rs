@@ -100,7 +100,7 @@ impl Client {
         let unknown = Tab::default();
         let tab = self.shared.tabs.get(tab).unwrap_or(&unknown);
         let mut view = View {
-            account: view::account(&self.state.account, tab),
+            account: view::account(&self.state.account, &self.state.config, tab),
             notice: self.shared.notice.clone(),
             storage: self.shared.storage,
             ..View::default()

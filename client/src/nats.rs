@@ -1,13 +1,13 @@
 //! Hints from NATS, where the server has it: while they come, the live stream is closed, and the inbox is read when one
 //! comes and every 30 s whatever comes. Until they come, and when they stop, the live stream and polling do the work.
 
-use kez_core::api::ServerConfig;
 use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::nats_binding::{self, NatsBinding, subscription};
 use kez_core::problem::ProblemCode;
 use kez_core::time::Timestamp;
 
 use crate::backoff::Backoff;
+use crate::config;
 use crate::context::Context;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::NatsEvent;
@@ -50,7 +50,7 @@ enum Stage {
 
 impl Default for Nats {
     fn default() -> Self {
-        Self { stage: Stage::Idle(0), url: None, nkey: None, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT) }
+        Self { stage: Stage::Asking, url: None, nkey: None, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT) }
     }
 }
 
@@ -77,7 +77,7 @@ impl Session {
         }
         let Some(url) = self.nats.url.clone() else {
             self.nats.stage = Stage::Asking;
-            return cx.get("/v1/config".to_owned(), Purpose::Broker);
+            return config::ask_now(cx);
         };
         let nkey = self.own_nkey(cx);
         let Ok(signer) = nkey.signer() else { return self.nats_rests(cx) };
@@ -92,7 +92,7 @@ impl Session {
     /// The browser says whether there is a network.
     pub(crate) fn nats_network_changed(&mut self, cx: &mut Context<'_>) {
         self.nats.stage = Stage::Idle(cx.now);
-        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Broker | Purpose::Binding { .. }));
+        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Binding { .. }));
         if cx.shared.offline {
             cx.push(Effect::CloseNats);
         } else {
@@ -145,17 +145,15 @@ impl Session {
         }
     }
 
-    /// The server has described itself, or not.
-    pub(crate) fn broker_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        let config: Option<ServerConfig> = match answer {
-            Ok(response) if response.status == 200 => serde_json::from_slice(&response.body).ok(),
-            _ => None,
-        };
-        match config {
-            None => self.nats_later(retry_after(answer), cx),
-            Some(ServerConfig { nats_ws_url: None, .. }) => self.nats_rests(cx),
-            Some(ServerConfig { nats_ws_url: url, .. }) => {
-                self.nats.url = url;
+    /// The server has described itself: where its broker is, where it has one.
+    pub(crate) fn broker_at(&mut self, url: Option<&str>, cx: &mut Context<'_>) {
+        if self.nats.url.is_some() || self.nats.stage != Stage::Asking {
+            return;
+        }
+        match url {
+            None => self.nats_rests(cx),
+            Some(url) => {
+                self.nats.url = Some(url.to_owned());
                 self.nats_now(cx);
             }
         }
@@ -205,7 +203,8 @@ impl Session {
             CallerRequest { server: &self.server, method: "PUT", target: &target, body: body.as_bytes() };
         let auth = caller_auth::header(&self.me, &self.handle, &request, now, &mut &mut *cx.rng);
         self.nats.stage = Stage::Asking;
-        let request = HttpRequest { method: Method::Put, target, auth: Some(auth), body: Some(body) };
+        let request =
+            HttpRequest { method: Method::Put, target, auth: Some(auth), invite: None, body: Some(body) };
         cx.request(request, Purpose::Binding { until });
     }
 

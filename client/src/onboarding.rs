@@ -1,8 +1,7 @@
 //! While there is no account: events for /join and /restore.
 
-use kez_core::handle::ServerName;
-
 use crate::account::{Onboarding, StoredAccount};
+use crate::config::Config;
 use crate::context::Context;
 use crate::event::{StorageFault, UiEvent};
 use crate::join::{Join, Step};
@@ -10,7 +9,6 @@ use crate::record::Record;
 use crate::registering::{Outcome, Registering};
 use crate::requests::{Answer, Purpose, sentence};
 use crate::session::Session;
-use crate::view::Availability;
 
 impl Onboarding {
     /// Goes on with a registration that the server has not accepted yet.
@@ -24,6 +22,7 @@ impl Onboarding {
             step: Step::Passphrase,
             handle: account.handle.to_string(),
             seed: Some(account.seed.0.clone()),
+            invitation: Registering::kept_invitation(&records),
             registering: Some(Registering::resume(account, has_passphrase, records, cx)),
             ..Join::default()
         };
@@ -31,18 +30,19 @@ impl Onboarding {
     }
 
     /// A person did something.
-    pub(crate) fn ui(&mut self, event: UiEvent, server: Option<&ServerName>, cx: &mut Context<'_>) {
+    pub(crate) fn ui(&mut self, event: UiEvent, config: &Config, cx: &mut Context<'_>) {
         match event {
             UiEvent::HandleTyped { text } => self.join.handle_typed(text, cx),
-            UiEvent::HandleChosen => self.join.handle_chosen(server, cx),
+            UiEvent::InvitationTyped { text } => self.join.invitation_typed(text),
+            UiEvent::HandleChosen => self.join.handle_chosen(config, cx),
             UiEvent::PhraseSeen => self.join.phrase_seen(cx),
             UiEvent::PhraseConfirmed { words } => self.join.phrase_confirmed(&words),
             UiEvent::JoinBack => self.join.back(),
             UiEvent::AccountCreated { passphrase } if !self.restore.busy() => {
-                self.join.create_account(passphrase, server, cx);
+                self.join.create_account(passphrase, config, cx);
             }
             UiEvent::RestoreSubmitted { phrase, passphrase } if self.join.registering.is_none() => {
-                self.restore.submit(&phrase, passphrase, server, cx);
+                self.restore.submit(&phrase, passphrase, config.server.as_ref(), cx);
             }
             _ => {}
         }
@@ -53,19 +53,21 @@ impl Onboarding {
         &mut self,
         purpose: &Purpose,
         answer: &Answer,
-        server: Option<&ServerName>,
+        config: &mut Config,
         cx: &mut Context<'_>,
     ) -> Option<Result<Session, StorageFault>> {
+        let server = config.server.as_ref();
         match (purpose, &mut self.join.registering) {
             (Purpose::Availability(handle), _) => self.join.availability_answered(handle, answer, server),
             (Purpose::Restore, _) => self.restore.answered(answer, server, cx),
             (Purpose::Register, Some(registering)) => {
+                config.refused(answer);
                 let outcome = registering.claim_answered(answer, cx);
-                return self.registration_went(outcome);
+                return self.registration_went(outcome, cx);
             }
             (Purpose::OwnAccount, Some(registering)) => {
                 let outcome = registering.own_account_answered(answer, cx);
-                return self.registration_went(outcome);
+                return self.registration_went(outcome, cx);
             }
             _ => {}
         }
@@ -92,13 +94,17 @@ impl Onboarding {
         }
     }
 
-    fn registration_went(&mut self, outcome: Outcome) -> Option<Result<Session, StorageFault>> {
+    fn registration_went(
+        &mut self,
+        outcome: Outcome,
+        cx: &mut Context<'_>,
+    ) -> Option<Result<Session, StorageFault>> {
         match outcome {
             Outcome::Pending(error) => self.join.error = error,
             Outcome::Registered => return self.join.registering.take().map(Registering::open),
             Outcome::Refused(error) => {
                 self.join.step = Step::Handle;
-                self.join.availability = Availability::Unknown;
+                self.join.handle_typed(self.join.handle.clone(), cx);
                 self.join.error = Some(error);
             }
         }

@@ -73,7 +73,6 @@ impl Session {
         match purpose {
             Purpose::Handle(handle) => self.handle_answered(&handle, answer, cx),
             Purpose::Sender(key) => self.sender_answered(&key, answer, cx),
-            Purpose::Broker => self.broker_answered(answer, cx),
             Purpose::Binding { until } => self.binding_answered(until, answer, cx),
             Purpose::OwnRecord => self.own_record_answered(answer, cx),
             Purpose::OwnChain => self.own_chain_answered(answer, cx),

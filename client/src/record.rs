@@ -34,11 +34,13 @@ pub enum Kind {
     Chain,
     /// This browser's key at NATS. One record.
     Nkey,
+    /// The invitation that a registration still needs. One record.
+    Invite,
 }
 
 impl Kind {
     /// All of them.
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Quarantine,
         Self::Chain,
         Self::Nkey,
+        Self::Invite,
     ];
 
     /// The kind with this text form.
@@ -67,6 +70,7 @@ impl Kind {
             Self::Quarantine => "quarantine",
             Self::Chain => "chain",
             Self::Nkey => "nkey",
+            Self::Invite => "invite",
         }
     }
 }

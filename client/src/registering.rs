@@ -3,16 +3,17 @@
 
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::SecretIdentity;
+use kez_core::invite::InviteCode;
 use kez_core::problem::ProblemCode;
 use kez_core::registration::HandleRegistration;
 
 use crate::account::{StoredAccount, StoredSeed};
 use crate::backoff::Backoff;
 use crate::context::Context;
-use crate::effect::Effect;
+use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::StorageFault;
 use crate::lookup::Proof;
-use crate::record::Record;
+use crate::record::{Kind, Record};
 use crate::requests::{Answer, Purpose, may_succeed_later, problem, refusal, retry_after};
 use crate::secret::Secret;
 use crate::session::Session;
@@ -21,12 +22,17 @@ use crate::sync::StoredSync;
 /// A claim older than this, in milliseconds, is signed anew: the server takes them for five minutes.
 pub(crate) const LONGEST_CLAIM_AGE: u64 = 4 * 60 * 1000;
 
+/// The id of the record of kind [`Kind::Invite`].
+const INVITE: &str = "invite";
+
 /// An account that is being made.
 pub(crate) struct Registering {
     account: StoredAccount,
     has_passphrase: bool,
     /// What the vault holds beside the account.
     records: Vec<Record>,
+    /// What the server wants to see before it takes somebody new. Kept in the vault until it has.
+    invite: Option<InviteCode>,
     phase: Phase,
     backoff: Backoff,
 }
@@ -39,7 +45,7 @@ enum Phase {
     Server,
     /// The server is asked again at this time.
     Waiting(u64),
-    /// Somebody else holds the handle: another one is to be chosen.
+    /// Somebody else holds the handle, or the invitation does not count: another one is to be chosen.
     Refused,
 }
 
@@ -50,7 +56,7 @@ pub(crate) enum Outcome {
     Pending(Option<String>),
     /// The account exists.
     Registered,
-    /// The server will not have this handle.
+    /// The server will not have this handle, or not with this invitation.
     Refused(String),
 }
 
@@ -60,6 +66,7 @@ impl Registering {
         me: SecretIdentity,
         handle: Handle,
         server: &ServerName,
+        invite: Option<InviteCode>,
         passphrase: Secret,
         cx: &mut Context<'_>,
     ) -> Self {
@@ -77,8 +84,10 @@ impl Registering {
         let sync = StoredSync::new(cx.rng).record();
         let has_passphrase = !passphrase.is_empty();
         let passphrase = has_passphrase.then_some(passphrase);
-        cx.push(Effect::CreateVault { passphrase, records: vec![account.record(), sync.clone()] });
-        Self { account, has_passphrase, records: vec![sync], phase: Phase::Vault, backoff: backoff() }
+        let mut first = vec![account.record(), sync.clone()];
+        first.extend(invite.as_ref().map(record));
+        cx.push(Effect::CreateVault { passphrase, records: first });
+        Self { account, has_passphrase, records: vec![sync], invite, phase: Phase::Vault, backoff: backoff() }
     }
 
     /// Goes on after a restart: the vault has an account that the server may not know yet.
@@ -88,9 +97,17 @@ impl Registering {
         records: Vec<Record>,
         cx: &mut Context<'_>,
     ) -> Self {
-        let mut this = Self { account, has_passphrase, records, phase: Phase::Server, backoff: backoff() };
+        let invite = Self::kept_invitation(&records).expose().parse().ok();
+        let (phase, backoff) = (Phase::Server, backoff());
+        let mut this = Self { account, has_passphrase, records, invite, phase, backoff };
         this.post(cx);
         this
+    }
+
+    /// The invitation that the vault keeps; empty where there is none.
+    pub(crate) fn kept_invitation(records: &[Record]) -> Secret {
+        let kept = records.iter().find(|record| record.kind == Kind::Invite);
+        Secret::new(kept.and_then(|record| record.read::<String>().ok()).unwrap_or_default())
     }
 
     /// The vault is there.
@@ -100,11 +117,21 @@ impl Registering {
         }
     }
 
-    /// Another handle was chosen after a refusal.
-    pub(crate) fn claim(&mut self, handle: Handle, server: &ServerName, cx: &mut Context<'_>) {
+    /// Another handle or another invitation was chosen after a refusal.
+    pub(crate) fn claim(
+        &mut self,
+        handle: Handle,
+        server: &ServerName,
+        invite: Option<InviteCode>,
+        cx: &mut Context<'_>,
+    ) {
         self.account.handle = handle;
         self.account.server = server.clone();
         self.account.registration = None;
+        self.invite = invite;
+        if let Some(invite) = &self.invite {
+            cx.save(record(invite));
+        }
         self.post(cx);
     }
 
@@ -188,7 +215,14 @@ impl Registering {
         }
         self.phase = Phase::Server;
         if let Some(body) = self.account.registration.clone() {
-            cx.post("/v1/register", body, Purpose::Register);
+            let request = HttpRequest {
+                method: Method::Post,
+                target: "/v1/register".to_owned(),
+                auth: None,
+                invite: self.invite.as_ref().map(ToString::to_string),
+                body: Some(body),
+            };
+            cx.request(request, Purpose::Register);
         }
     }
 
@@ -201,8 +235,15 @@ impl Registering {
     fn registered(&mut self, cx: &mut Context<'_>) -> Outcome {
         self.account.registered = true;
         cx.save(self.account.record());
+        if self.invite.is_some() {
+            cx.delete(Kind::Invite, INVITE);
+        }
         Outcome::Registered
     }
+}
+
+fn record(invite: &InviteCode) -> Record {
+    Record::put(Kind::Invite, INVITE, &invite.to_string())
 }
 
 const fn backoff() -> Backoff {

@@ -65,8 +65,6 @@ pub(crate) enum Purpose {
     Unblock,
     /// A page of the inbox.
     Page,
-    /// Where the broker of the server is.
-    Broker,
     /// The binding of this browser's nkey.
     Binding {
         /// Until when, in Unix seconds.

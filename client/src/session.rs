@@ -8,6 +8,7 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{StoredAccount, StoredSeed};
+use crate::config::Config;
 use crate::connection::Link;
 use crate::contacts::{ContactId, Contacts};
 use crate::context::Context;
@@ -107,13 +108,18 @@ impl Session {
         cx.push(Effect::Remember { handle: Some(self.handle.to_string()) });
         cx.push(Effect::PersistStorage);
         self.connect(cx);
-        self.nats_due(cx);
         self.send_queued(cx);
         self.ask_about_senders(cx);
         self.tell_people(cx);
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
         }
+    }
+
+    /// The server has described itself.
+    pub(crate) fn described(&mut self, config: &Config, cx: &mut Context<'_>) {
+        self.sigchains_at(config.sigchains.clone(), cx);
+        self.broker_at(config.broker.as_deref(), cx);
     }
 
     /// Time has passed.
@@ -156,7 +162,7 @@ impl Session {
         let signed =
             CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: bytes };
         let auth = caller_auth::header(&self.me, &self.handle, &signed, cx.timestamp(), &mut &mut *cx.rng);
-        HttpRequest { method, target, auth: Some(auth), body }
+        HttpRequest { method, target, auth: Some(auth), invite: None, body }
     }
 
     /// Writes the account.
@@ -202,7 +208,7 @@ impl Session {
 
     fn take_in(&mut self, record: &Record) -> Result<(), StorageFault> {
         match record.kind {
-            Kind::Account | Kind::Sync | Kind::Contact => {}
+            Kind::Account | Kind::Sync | Kind::Contact | Kind::Invite => {}
             Kind::Message => {
                 let (contact, order) = parse_message_key(&record.id)?;
                 let message: StoredMessage = record.read()?;

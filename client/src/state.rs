@@ -87,8 +87,10 @@ impl State {
         self.account = match session {
             Ok(mut session) => {
                 session.start(cx);
-                self.config.ask(cx);
-                session.sigchains_at(self.config.sigchains.clone(), cx);
+                match self.config.server {
+                    Some(_) => session.described(&self.config, cx),
+                    None => self.config.ask(cx),
+                }
                 Account::Open(Box::new(session))
             }
             Err(fault) => Account::Unusable(fault),
@@ -107,7 +109,7 @@ impl State {
                 }
             }
             event => match &mut self.account {
-                Account::None(onboarding) => onboarding.ui(event, self.config.server.as_ref(), cx),
+                Account::None(onboarding) => onboarding.ui(event, &self.config, cx),
                 Account::Open(session) => session.ui(tab, event, cx),
                 _ => {}
             },
@@ -180,12 +182,12 @@ impl State {
         match (purpose, &mut self.account) {
             (Purpose::Config, account) => {
                 self.config.answered(answer, cx);
-                if let Account::Open(session) = account {
-                    session.sigchains_at(self.config.sigchains.clone(), cx);
+                if let (Account::Open(session), Some(_)) = (account, &self.config.server) {
+                    session.described(&self.config, cx);
                 }
             }
             (purpose, Account::None(onboarding)) => {
-                let session = onboarding.answered(&purpose, answer, self.config.server.as_ref(), cx);
+                let session = onboarding.answered(&purpose, answer, &mut self.config, cx);
                 if let Some(session) = session {
                     self.open(session, cx);
                 }

@@ -4,10 +4,12 @@ mod account;
 mod list;
 mod thread;
 
+use kez_core::api::RegistrationMode;
 use kez_core::envelope::OpenError;
 use serde::{Deserialize, Serialize};
 
 use crate::event::StorageFault;
+use crate::secret::Secret;
 
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
@@ -77,6 +79,10 @@ pub struct JoinView {
     pub handle: String,
     /// Whether the handle can be had.
     pub availability: Availability,
+    /// Whom the server takes, once it has said so.
+    pub registration: Option<RegistrationMode>,
+    /// The text in "Invitation".
+    pub invitation: Secret,
     /// What went wrong at this step.
     pub error: Option<String>,
     /// Whether an answer is awaited.

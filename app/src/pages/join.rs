@@ -2,6 +2,7 @@
 
 use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, JoinStep, JoinView};
+use kez_core::api::RegistrationMode;
 use leptos::prelude::*;
 
 use crate::browser::use_title;
@@ -11,13 +12,16 @@ use crate::navigation::use_navigation;
 use crate::page::Page;
 use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
+use closed::Closed;
 use confirm_step::ConfirmStep;
 use handle_step::HandleStep;
 use passphrase_step::PassphraseStep;
 use phrase_step::PhraseStep;
 
+mod closed;
 mod confirm_step;
 mod handle_step;
+mod invitation;
 mod passphrase_step;
 mod phrase_step;
 
@@ -28,13 +32,18 @@ pub(crate) fn Join() -> impl IntoView {
     use_leave_when_open();
     let session = use_session();
     let step = memo(move || join_view(session, |join| join.step.clone()).unwrap_or_default());
+    let closed = memo(move || mode_of(session) == Some(RegistrationMode::Closed));
+    let stopped = memo(move || closed.get() && step.with(|step| *step == JoinStep::Handle));
     view! {
         <div class="page">
             <SiteHeader/>
             <main class="prose narrow">
                 <h1>"Create account"</h1>
-                <p class="hint">{move || format!("Step {} of 4", number(&step.get()))}</p>
+                {move || (!stopped.get()).then(|| view! {
+                    <p class="hint">{format!("Step {} of 4", number(&step.get()))}</p>
+                })}
                 {move || match step.get() {
+                    JoinStep::Handle if stopped.get() => Closed().into_any(),
                     JoinStep::Handle => view! { <HandleStep/> }.into_any(),
                     JoinStep::Phrase { words } => view! { <PhraseStep words/> }.into_any(),
                     JoinStep::Confirm { positions } => view! { <ConfirmStep positions/> }.into_any(),
@@ -62,6 +71,11 @@ fn join_view<T>(session: Session, part: impl Fn(&JoinView) -> T) -> Option<T> {
         AccountView::None { join, .. } => Some(part(join)),
         _ => None,
     })
+}
+
+/// Whom the server takes, once it has said so.
+fn mode_of(session: Session) -> Option<RegistrationMode> {
+    join_view(session, |join| join.registration).flatten()
 }
 
 fn error_of(session: Session) -> Signal<Option<String>> {

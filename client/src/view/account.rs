@@ -5,35 +5,38 @@ use kez_core::sigchain::Link;
 
 use super::{AccountView, ChainView, HistoryRow, JoinView, Me, RestoreView};
 use crate::account::{Account, Onboarding, StoredSeed};
+use crate::config::Config;
 use crate::join::Join;
 use crate::restore::Restore;
 use crate::session::Session;
 use crate::tabs::Tab;
 
 /// The account; its phrases only where this tab shows them.
-pub(crate) fn account(account: &Account, tab: &Tab) -> AccountView {
+pub(crate) fn account(account: &Account, config: &Config, tab: &Tab) -> AccountView {
     match account {
         Account::Loading => AccountView::Loading,
         Account::Unusable(fault) => AccountView::Unusable { fault: *fault },
-        Account::None(onboarding) => none(onboarding),
+        Account::None(onboarding) => none(onboarding, config),
         Account::Locked { busy, error } => AccountView::Locked { busy: *busy, error: error.clone() },
         Account::Open(session) => AccountView::Open(me(session, tab)),
     }
 }
 
-fn none(onboarding: &Onboarding) -> AccountView {
+fn none(onboarding: &Onboarding, config: &Config) -> AccountView {
     AccountView::None {
-        join: join(&onboarding.join),
+        join: join(&onboarding.join, config),
         restore: restore(&onboarding.restore),
         lost: onboarding.lost.clone(),
     }
 }
 
-fn join(join: &Join) -> JoinView {
+fn join(join: &Join, config: &Config) -> JoinView {
     JoinView {
         step: join.step_view(),
         handle: join.handle.clone(),
         availability: join.availability.clone(),
+        registration: config.registration,
+        invitation: join.invitation.clone(),
         error: join.error.clone(),
         busy: join.busy(),
     }

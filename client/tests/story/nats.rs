@@ -174,3 +174,13 @@ fn offline_and_online_again() {
     world.run(5_000);
     assert!(world.broker.has("bob") && !world.has_stream("bob"));
 }
+
+#[test]
+fn a_server_describes_itself_once_a_session() {
+    let mut world = with_nats(11);
+    assert_eq!(world.relay.described, 2, "once to each");
+    world.reload("bob");
+    world.run(90 * MINUTE);
+    assert!(world.broker.has("bob"));
+    assert_eq!(world.relay.described, 3);
+}

@@ -3,7 +3,7 @@
 use js_sys::Uint8Array;
 use kez_client::effect::{HttpRequest, RequestId};
 use kez_client::event::{Event, HttpResponse, NetworkFault};
-use kez_core::inbox_auth;
+use kez_core::{inbox_auth, invite};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortSignal, Headers, RequestCache, RequestCredentials, RequestInit, Response};
@@ -34,6 +34,9 @@ fn init(request: &HttpRequest) -> Result<RequestInit, JsValue> {
     let headers = Headers::new()?;
     if let Some(auth) = &request.auth {
         headers.set(inbox_auth::HEADER, auth)?;
+    }
+    if let Some(code) = &request.invite {
+        headers.set(invite::HEADER, code)?;
     }
     let init = RequestInit::new();
     init.set_method(request.method.as_str());

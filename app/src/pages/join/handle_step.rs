@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use kez_client::event::UiEvent;
 use kez_client::view::Availability;
+use kez_core::api::RegistrationMode;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::{ev, html, prelude::*};
 
-use super::{busy_of, error_of, join_view};
+use super::invitation::Invitation;
+use super::{busy_of, error_of, join_view, mode_of};
 use crate::components::field::{ErrorText, Field};
 use crate::components::handle_check::HandleCheck;
 use crate::reactive::{effect, memo};
@@ -28,6 +30,7 @@ pub(super) fn HandleStep() -> impl IntoView {
         let (handle, availability) = known.get();
         if typed.with(|typed| *typed == handle) { availability } else { Availability::Checking }
     });
+    let by_invitation = memo(move || mode_of(session) == Some(RegistrationMode::Invite));
     let busy = busy_of(session);
     let cannot_go = move || busy.get() || availability.get() != Availability::Available;
     effect(move || {
@@ -56,6 +59,9 @@ pub(super) fn HandleStep() -> impl IntoView {
             <p>"Your handle is how people find you. It is public, and it stays yours."</p>
             <Field label="Handle" id="join-handle" node disabled=busy described_by="join-handle-check" on_input/>
             <HandleCheck id="join-handle-check" availability/>
+            <Show when=move || by_invitation.get()>
+                <Invitation/>
+            </Show>
             <ErrorText text=error_of(session)/>
             <p class="actions">
                 <button type="submit" class="button button-primary" disabled=cannot_go>"Continue"</button>

@@ -42,6 +42,12 @@ pub(crate) struct Relay {
     pub(crate) removed: Vec<String>,
     /// How many pages were asked for.
     pub(crate) pages: u64,
+    /// How often it was asked to describe itself.
+    pub(crate) described: u64,
+    /// Whom it takes.
+    pub(crate) registration: RegistrationMode,
+    /// Invitations, with what is wrong with each that does not count.
+    pub(crate) invites: BTreeMap<String, Option<&'static str>>,
     /// Who stands on whose list: by owner and "contacts" or "blocks".
     pub(crate) listed: BTreeMap<(Handle, String), BTreeSet<Handle>>,
     accounts: BTreeMap<Handle, Registered>,
@@ -69,6 +75,9 @@ impl Relay {
             bound: BTreeMap::new(),
             removed: Vec::new(),
             pages: 0,
+            described: 0,
+            registration: RegistrationMode::Open,
+            invites: BTreeMap::new(),
             listed: BTreeMap::new(),
             accounts: BTreeMap::new(),
             inboxes: BTreeMap::new(),
@@ -80,7 +89,7 @@ impl Relay {
         let now = Timestamp::from_unix(now / 1000);
         let response = match (request.method, request.body.as_deref(), request.target.as_str()) {
             (Method::Get, _, "/v1/config") => self.config(),
-            (Method::Post, Some(body), "/v1/register") => self.register(body, now),
+            (Method::Post, Some(body), "/v1/register") => self.register(body, request.invite.as_deref(), now),
             (Method::Post, Some(body), "/v1/messages") => match request.auth {
                 Some(_) if self.caller(request, now).is_none() => problem(ProblemCode::Unauthorized),
                 _ => self.send(body, now),
@@ -187,12 +196,13 @@ impl Relay {
         })
     }
 
-    fn config(&self) -> HttpResponse {
+    fn config(&mut self) -> HttpResponse {
+        self.described += 1;
         let config = ServerConfig {
             server: self.server.clone(),
             version: "0".into(),
             limits: Limits::PROTOCOL,
-            registration: RegistrationMode::Open,
+            registration: self.registration,
             live_url: None,
             nats_ws_url: self.nats_ws_url.clone(),
             sigchains_url: Some(sigchains::BASE.into()),
@@ -223,7 +233,7 @@ impl Relay {
         (last.map_or(0, |item| item.seq), self.accounts[handle].key.primary().hex())
     }
 
-    fn register(&mut self, body: &str, now: Timestamp) -> HttpResponse {
+    fn register(&mut self, body: &str, invite: Option<&str>, now: Timestamp) -> HttpResponse {
         let Ok(signed) = Signed::<HandleRegistration>::parse(body.as_bytes()) else {
             return problem(ProblemCode::Malformed);
         };
@@ -246,8 +256,30 @@ impl Relay {
         if self.accounts.values().any(|other| other.key == *claim.primary()) {
             return problem(ProblemCode::PrimaryTaken);
         }
+        if let Err(refused) = self.let_in(invite) {
+            return refused;
+        }
         self.force_registration(body, now.unix() * 1000);
         json(201, &self.lookup(claim.handle()))
+    }
+
+    /// An invitation makes one account.
+    fn let_in(&mut self, invite: Option<&str>) -> Result<(), HttpResponse> {
+        let refused = |why| Err(json(403, &Problem::new(ProblemCode::InviteRefused, why)));
+        match (self.registration, invite) {
+            (RegistrationMode::Open, None) => Ok(()),
+            (RegistrationMode::Open, Some(_)) => panic!("nobody asked for an invitation"),
+            (RegistrationMode::Closed, _) => Err(problem(ProblemCode::RegistrationClosed)),
+            (RegistrationMode::Invite, None) => refused("this server takes new accounts by invitation only"),
+            (RegistrationMode::Invite, Some(code)) => match self.invites.get_mut(code) {
+                None => refused("there is no such invitation"),
+                Some(Some(why)) => refused(why),
+                Some(counts) => {
+                    *counts = Some("this invitation is used up");
+                    Ok(())
+                }
+            },
+        }
     }
 
     fn send(&mut self, body: &str, now: Timestamp) -> HttpResponse {

@@ -1,0 +1,134 @@
+//! Joining a server that does not take everybody.
+
+use kez_client::event::UiEvent;
+use kez_client::secret::Secret;
+use kez_client::view::{AccountView, Availability, JoinStep, JoinView};
+use kez_core::api::RegistrationMode;
+use rstest::rstest;
+
+use crate::sim::World;
+
+const GOOD: &str = "K7QXM-2R9VD-WT4HB-N8ZPC";
+const BAD: &str = "00000-11111-00000-11111";
+
+fn join(world: &World) -> JoinView {
+    let AccountView::None { join, .. } = world.view("bob").account else { panic!("not joining") };
+    join
+}
+
+fn is_open(world: &World) -> bool {
+    matches!(world.view("bob").account, AccountView::Open(_))
+}
+
+/// Bob is on /join, and has typed a handle that he can have.
+fn at_the_door(mode: RegistrationMode) -> World {
+    let mut world = World::new(1);
+    world.relay.registration = mode;
+    world.relay.invites.insert(GOOD.into(), None);
+    world.open("bob");
+    world.run(500);
+    world.ui("bob", UiEvent::HandleTyped { text: "bob".into() });
+    world.run(500);
+    world
+}
+
+fn type_invitation(world: &mut World, text: &str) {
+    world.ui("bob", UiEvent::InvitationTyped { text: Secret::new(text) });
+}
+
+fn go_on(world: &mut World) {
+    world.ui("bob", UiEvent::HandleChosen);
+    world.run(1_000);
+}
+
+#[test]
+fn an_invitation_lets_one_in_however_it_is_typed() {
+    let mut world = at_the_door(RegistrationMode::Invite);
+    assert_eq!(join(&world).registration, Some(RegistrationMode::Invite));
+    go_on(&mut world);
+    assert_eq!(join(&world).step, JoinStep::Handle);
+    assert!(join(&world).error.unwrap().contains("by invitation"));
+    type_invitation(&mut world, "K7QXM");
+    assert_eq!(join(&world).error, None);
+    go_on(&mut world);
+    assert!(join(&world).error.unwrap().starts_with("An invitation is 20 letters and digits"));
+    type_invitation(&mut world, " k7qxm2r9vdwt4hbn8zpc ");
+    world.create_account("bob", "");
+    world.run(1_000);
+    assert!(is_open(&world));
+    assert!(!world.browser("bob").disk.keys().any(|(kind, _)| kind.as_str() == "invite"), "not kept");
+}
+
+#[rstest]
+#[case::unknown(None, "There is no such invitation.")]
+#[case::used_up(Some("this invitation is used up"), "This invitation is used up.")]
+#[case::expired(Some("this invitation has expired"), "This invitation has expired.")]
+#[case::revoked(Some("this invitation was withdrawn"), "This invitation was withdrawn.")]
+fn a_refused_invitation_is_corrected_and_the_phrase_stays(
+    #[case] state: Option<&'static str>,
+    #[case] sentence: &str,
+    #[values(false, true)] reloads: bool,
+) {
+    let mut world = at_the_door(RegistrationMode::Invite);
+    world.relay.invites.extend(state.map(|why| (BAD.to_owned(), Some(why))));
+    type_invitation(&mut world, BAD);
+    world.ui("bob", UiEvent::HandleChosen);
+    let JoinStep::Phrase { words } = world.join_step("bob") else { panic!("no phrase") };
+    world.create_account("bob", "");
+    world.run(1_000);
+    if reloads {
+        world.reload("bob");
+        world.run(1_000);
+    }
+    let view = join(&world);
+    assert_eq!((&view.step, view.busy, view.error.as_deref()), (&JoinStep::Handle, false, Some(sentence)));
+    assert_eq!((view.handle.as_str(), view.invitation.expose()), ("bob", BAD));
+    assert_eq!(view.availability, Availability::Available, "nothing is wrong with the handle");
+
+    type_invitation(&mut world, GOOD);
+    go_on(&mut world);
+    assert!(is_open(&world));
+    assert_eq!(world.words("bob"), words.join(" "), "the words that were written down");
+    world.reload("bob");
+    assert!(is_open(&world));
+}
+
+#[test]
+fn an_invitation_survives_a_lost_answer_and_a_reload() {
+    for lost in ["request", "answer"] {
+        let mut world = at_the_door(RegistrationMode::Invite);
+        type_invitation(&mut world, GOOD);
+        match lost {
+            "request" => world.weather.request_lost = 100,
+            _ => world.weather.answer_lost = 100,
+        }
+        world.create_account("bob", "");
+        world.run(60_000);
+        world.reload("bob");
+        world.run(5_000);
+        (world.weather.request_lost, world.weather.answer_lost) = (0, 0);
+        world.run(60_000);
+        assert!(is_open(&world), "{lost}");
+    }
+}
+
+#[test]
+fn a_closed_server_says_so_before_anything_is_typed() {
+    let world = at_the_door(RegistrationMode::Closed);
+    assert_eq!(join(&world).registration, Some(RegistrationMode::Closed));
+}
+
+#[test]
+fn a_server_that_asks_for_one_only_at_the_end_is_believed() {
+    let mut world = at_the_door(RegistrationMode::Open);
+    type_invitation(&mut world, GOOD);
+    world.relay.registration = RegistrationMode::Invite;
+    world.create_account("bob", "");
+    world.run(1_000);
+    assert_eq!(
+        (join(&world).step, join(&world).registration),
+        (JoinStep::Handle, Some(RegistrationMode::Invite))
+    );
+    go_on(&mut world);
+    assert!(is_open(&world));
+}
