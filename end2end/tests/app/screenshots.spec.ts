@@ -26,13 +26,15 @@ for (const { width, height, colorScheme, people: names } of PICTURES) {
   test(`${width} pixels, ${colorScheme}`, async ({ people, baseURL }) => {
     const me = await people.visitor({ viewport: { width, height }, colorScheme, deviceScaleFactor: 2 });
     await me.join(names[0]);
+    await me.takeRotationPhrase();
+    await me.open('/messages');
     const [friend, ...others] = await Promise.all(names.slice(1).map((name) => Peer.register(baseURL!, name)));
     const primary = await friend!.primaryOf(me.handle);
     for (const [place, other] of others.entries()) {
       const text = ['The parcel has arrived, thank you!', 'Can you send me the recipe again?'][place]!;
       mustStaySecret(text);
       await other.deliver(me.handle, other.seal(primary, text));
-      await expect(me.row(other.handle)).toBeVisible();
+      await me.accept(other.handle);
     }
     await nextSecond();
 

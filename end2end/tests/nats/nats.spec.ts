@@ -37,4 +37,9 @@ test('two browsers hear of messages over NATS, do without it, and come back to i
   await toAlice.send(again!);
   await toBob.shows(again!, 'received');
   await toBob.showsInOrder([hello!, answer!, without!, again!]);
+
+  // The key that a browser has bound is kept with the account.
+  await alice.reload();
+  await toBob.showsInOrder([hello!, answer!, without!, again!]);
+  await bothListen();
 });

@@ -1,0 +1,50 @@
+//! The tab dies in the middle of a send, at each step of it.
+
+use kez_client::view::DeliveryState;
+use rstest::rstest;
+
+use crate::sim::World;
+use crate::two_people::alice_and_bob;
+
+fn texts_of_bob(world: &World) -> Vec<String> {
+    world.rows("bob").iter().map(crate::sim::text).collect()
+}
+
+/// The effects of a send, one after the other: the message is written, sealed and written, posted; its answer is written,
+/// and its copy to oneself goes the same way. Whatever was done before the tab died, the other side has the message once,
+/// or it was never accepted.
+#[rstest]
+fn a_message_arrives_once_or_was_never_accepted(
+    #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)] effects: usize,
+    #[values(false, true)] answers_are_lost: bool,
+) {
+    let mut world = alice_and_bob(30 + effects as u64);
+    world.send("alice", "bob", "before");
+    world.run(2_000);
+    world.weather.answer_lost = if answers_are_lost { 100 } else { 0 };
+    world.browser("alice").dies_after = Some(effects);
+    world.send("alice", "bob", "while it dies");
+    world.run(3_000);
+    // Whatever is left of the countdown ends here too.
+    world.browser("alice").dies_after = None;
+    world.weather.answer_lost = 0;
+    world.reload("alice");
+    world.run(60_000);
+    let accepted = world.rows("alice").len() == 2;
+    assert!(accepted || effects == 0, "what was written is there");
+    if world.states("alice").contains(&DeliveryState::Failed) {
+        let failed = world.rows("alice").into_iter().find(|row| row.state == DeliveryState::Failed).unwrap();
+        let retry = kez_client::event::UiEvent::RetryPressed { handle: "bob".into(), id: failed.id };
+        world.ui("alice", retry);
+        world.run(10_000);
+    }
+    world.send("alice", "bob", "after");
+    world.run(10_000);
+
+    let expected: &[&str] =
+        if accepted { &["before", "while it dies", "after"] } else { &["before", "after"] };
+    assert_eq!(texts_of_bob(&world), expected);
+    assert!(world.states("alice").iter().all(|state| *state == DeliveryState::Sent));
+    let odd = |row: &kez_client::view::MessageRow| row.missing_before > 0 || row.contradicts_chain;
+    assert!(!world.rows("bob").iter().any(odd), "and the count of messages holds");
+}

@@ -1,0 +1,83 @@
+// A chat server of a test's own, with flags of its own, and what else such a test starts.
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+
+export const target = path.resolve(import.meta.dirname, '../..', process.env.CARGO_TARGET_DIR ?? 'target');
+const binary = process.env.KEZ_CHAT_SERVER_BINARY ?? path.join(target, 'release', 'kez-chat-server');
+const site = process.env.KEZ_CHAT_WEB_DIR ?? path.join(target, 'site');
+
+export class OwnServer {
+  private process?: ChildProcess;
+
+  private constructor(readonly folder: string, readonly origin: string) {}
+
+  static async start(...flags: string[]): Promise<OwnServer> {
+    const [port] = await freePorts(1);
+    const server = new OwnServer(mkdtempSync(path.join(tmpdir(), 'kez-chat-')), `http://127.0.0.1:${port}`);
+    await server.run(...flags);
+    return server;
+  }
+
+  /** A folder and an address, for a server that is run once everything around it is there. */
+  static at(folder: string, port: number): OwnServer {
+    return new OwnServer(folder, `http://127.0.0.1:${port}`);
+  }
+
+  async run(...flags: string[]): Promise<void> {
+    this.process = spawn(binary, [
+      '--bind', new URL(this.origin).host, '--db', this.db(), '--web-dir', site, '--limits', 'off',
+      '--server', 'localhost', '--public-url', this.origin, '--sig-server-url', 'embedded', ...flags,
+    ], { stdio: ['ignore', 'ignore', 'pipe'] });
+    await said(this.process, 'listening');
+  }
+
+  /** What a command of the operator's prints with `--json`. */
+  command(...words: string[]): any {
+    return command(...words, '--db', this.db());
+  }
+
+  async stop(): Promise<void> {
+    await ended(this.process, 'SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private db(): string {
+    return path.join(this.folder, 'kez-chat.db');
+  }
+}
+
+/** What a command of the server's program prints with `--json`. */
+export function command(...words: string[]): any {
+  return JSON.parse(execFileSync(binary, [...words, '--json'], { encoding: 'utf8' }));
+}
+
+/** Waits for a line on standard error, and reads on so that the pipe does not fill up. */
+export async function said(process: ChildProcess, text: string): Promise<void> {
+  const lines = createInterface({ input: process.stderr! });
+  await new Promise<void>((resolve, reject) => {
+    lines.on('line', (line) => line.includes(text) && resolve());
+    process.once('exit', (code) => reject(new Error(`ended with ${code} before it said ${text}`)));
+    process.once('error', reject);
+  });
+}
+
+export async function ended(process: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+  if (!process || process.exitCode !== null || process.signalCode !== null) return;
+  const exit = once(process, 'exit');
+  process.kill(signal);
+  await exit;
+}
+
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

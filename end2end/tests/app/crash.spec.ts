@@ -1,0 +1,64 @@
+// The tab of an app that is in the middle of something dies, as a browser short of memory kills it.
+
+import type { Page } from '@playwright/test';
+import { BROKEN_ON_PURPOSE, expect, test, unique } from '../../support/fixtures.ts';
+
+/** Kills the process behind a page. */
+async function crash(page: Page): Promise<void> {
+  const crashed = page.waitForEvent('crash');
+  const session = await page.context().newCDPSession(page);
+  // Nobody is left to answer.
+  session.send('Page.crash').catch(() => undefined);
+  await crashed;
+}
+
+for (const point of ['before the server hears of it', 'before its answer comes'] as const) {
+  test(`a message whose tab dies ${point} arrives once`, async ({ people }) => {
+    const alice = await people.join('alice');
+    const peer = await people.peer('peer');
+    alice.console.allow(BROKEN_ON_PURPOSE);
+    const first = await alice.chatWith(peer.handle);
+    const [before, text, after] = [unique('before'), unique('while it dies'), unique('after')];
+    await first.send(before);
+    await first.shows(before, 'sent');
+
+    let [reached, alive] = [() => {}, true];
+    const there = new Promise<void>((resolve) => (reached = resolve));
+    await alice.context.route('**/v1/messages', async (route) => {
+      if (!alive) return route.continue();
+      if (point === 'before its answer comes') await route.fetch();
+      reached();
+    });
+    await first.send(text);
+    await there;
+    alive = false;
+    await crash(alice.page);
+
+    alice.page = await alice.newTab(`/messages/${peer.handle}`);
+    const second = alice.thread(peer.handle, alice.page);
+    await second.shows(text, 'sent');
+    await second.send(after);
+    await second.shows(after, 'sent');
+    await second.showsInOrder([before, text, after]);
+    expect((await peer.inbox()).map((envelope) => peer.open(envelope).text)).toEqual([before, text, after]);
+  });
+}
+
+test('when the tab that leads dies, another one goes on', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const leads = await alice.chatWith(peer.handle);
+  const tabs = [await alice.newTab(`/messages/${peer.handle}`), await alice.newTab(`/messages/${peer.handle}`)];
+  const [one, two, three] = [unique('one'), unique('two'), unique('three')];
+  await leads.send(one);
+  for (const tab of tabs) await alice.thread(peer.handle, tab).shows(one, 'sent');
+
+  await crash(leads.page);
+  await alice.thread(peer.handle, tabs[1]!).send(two);
+  for (const tab of tabs) await alice.thread(peer.handle, tab).shows(two, 'sent');
+  await tabs[0]!.close();
+  await alice.thread(peer.handle, tabs[1]!).send(three);
+  await alice.thread(peer.handle, tabs[1]!).showsInOrder([one, two, three]);
+  await alice.thread(peer.handle, tabs[1]!).shows(three, 'sent');
+  expect((await peer.inbox()).map((envelope) => peer.open(envelope).text)).toEqual([one, two, three]);
+});
