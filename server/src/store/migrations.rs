@@ -26,7 +26,8 @@ migrations![
     "0003_nats_bindings",
     "0004_sigchains",
     "0005_people_and_shares",
-    "0006_operations"
+    "0006_operations",
+    "0007_message_places"
 ];
 
 /// The names of those that a database has not seen which has seen so many.

@@ -124,10 +124,8 @@ macro_rules! moderation_statements {
             connection: &mut $connection,
             account: AccountId,
         ) -> Result<bool, StoreError> {
-            const SQL: &str = "DELETE FROM messages WHERE inbox = $1 AND seq IN \
-                (SELECT seq FROM messages WHERE inbox = $1 ORDER BY seq LIMIT $2)";
             let deleted =
-                sqlx::query(SQL).bind(account.0).bind(signed(PORTION)).execute(connection).await?;
+                sqlx::query(DELETE_OLDEST).bind(account.0).bind(signed(PORTION)).execute(connection).await?;
             Ok(deleted.rows_affected() == PORTION)
         }
 
@@ -148,6 +146,7 @@ macro_rules! moderation_statements {
                 .fetch_optional(&mut *connection)
                 .await?;
             let Some(handle) = handle else { return Ok(false) };
+            while delete_portion(connection, account).await? {}
             for rows in OF_AN_ACCOUNT {
                 sqlx::query(rows).bind(account.0).execute(&mut *connection).await?;
             }
@@ -203,11 +202,8 @@ macro_rules! moderation_statements {
             after: AccountId,
             limit: u64,
         ) -> Result<Vec<(AccountId, Option<Timestamp>)>, StoreError> {
-            const SQL: &str = "SELECT account, \
-                (SELECT created_at FROM messages WHERE inbox = account ORDER BY seq LIMIT 1) \
-                FROM inboxes WHERE account > $1 ORDER BY account LIMIT $2";
             let rows: Vec<(i64, Option<i64>)> =
-                sqlx::query_as(SQL).bind(after.0).bind(signed(limit)).fetch_all(connection).await?;
+                sqlx::query_as(OLDEST_OF_EACH).bind(after.0).bind(signed(limit)).fetch_all(connection).await?;
             let inbox = |(account, oldest): (i64, Option<i64>)| {
                 Ok((AccountId(account), oldest.map(time).transpose()?))
             };
@@ -219,12 +215,10 @@ macro_rules! moderation_statements {
             inbox: AccountId,
             before: Timestamp,
         ) -> Result<u64, StoreError> {
-            const SQL: &str = "DELETE FROM messages WHERE inbox = $1 AND created_at < $2 AND seq IN \
-                (SELECT seq FROM messages WHERE inbox = $1 ORDER BY seq LIMIT $3)";
-            let forgotten = sqlx::query(SQL)
+            let forgotten = sqlx::query(DELETE_OLDEST_BEFORE)
                 .bind(inbox.0)
-                .bind(signed(before.unix()))
                 .bind(signed(PORTION))
+                .bind(signed(before.unix()))
                 .execute(connection)
                 .await?;
             Ok(forgotten.rows_affected())
@@ -258,9 +252,8 @@ macro_rules! moderation_statements {
 }
 pub(super) use moderation_statements;
 
-/// Everything that is stored for an account, children first.
-pub(super) const OF_AN_ACCOUNT: [&str; 6] = [
-    "DELETE FROM messages WHERE inbox = $1",
+/// Everything that is stored for an account besides its messages, children first.
+pub(super) const OF_AN_ACCOUNT: [&str; 5] = [
     "DELETE FROM nonces WHERE account = $1",
     "DELETE FROM inboxes WHERE account = $1",
     "DELETE FROM former_keys WHERE account = $1",

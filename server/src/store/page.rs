@@ -3,7 +3,7 @@
 use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 
-use super::row::{signed, time, unsigned};
+use super::row::{time, unsigned};
 use super::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// The columns of an item: number, time, hash, envelope.
@@ -18,33 +18,41 @@ pub(super) struct Page<'a> {
     damaged: &'a Counter,
     items: Vec<StoredMessage>,
     bytes: usize,
-    /// The last number that was looked at.
     after: u64,
-    /// How many rows of this batch were left out; before the first batch, none is known to be whole.
-    left_out: Option<u64>,
+    left_out: u64,
     full: bool,
 }
 
 impl<'a> Page<'a> {
     /// Nothing after `since` was read yet. `damaged` counts what is left out.
     pub(super) fn new(inbox: AccountId, since: u64, limit: PageLimit, damaged: &'a Counter) -> Self {
-        Self { inbox, limit, damaged, items: Vec::new(), bytes: 0, after: since, left_out: None, full: false }
+        Self { inbox, limit, damaged, items: Vec::new(), bytes: 0, after: since, left_out: 0, full: false }
     }
 
-    /// After which number rows are to be read next, and how many at most. None once the page is done: what was left
-    /// out is made up for by further rows, so that a page is short only at the end of the inbox.
-    pub(super) fn wants(&mut self) -> Option<(i64, i64)> {
-        let room = self.limit.items.saturating_sub(self.items.len() as u64);
-        match self.left_out.replace(0) {
-            Some(0) => return None,
-            Some(rows) => {
-                let (inbox, after) = (self.inbox.0, self.after);
-                tracing::error!(inbox, rows, after, "stored envelopes are damaged and are left out");
-                self.damaged.inc_by(rows);
-            }
-            None => {}
-        }
-        (room > 0 && !self.full).then(|| (signed(self.after), signed(room)))
+    /// Whose it is.
+    pub(super) const fn inbox(&self) -> AccountId {
+        self.inbox
+    }
+
+    /// The last number that was looked at.
+    pub(super) const fn after(&self) -> u64 {
+        self.after
+    }
+
+    /// How many more items it takes.
+    pub(super) fn room(&self) -> u64 {
+        if self.full { 0 } else { self.limit.items.saturating_sub(self.items.len() as u64) }
+    }
+
+    /// How many rows were left out so far. They are to be made up for by further ones: a page is short only at the end
+    /// of the inbox.
+    pub(super) const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// How many bytes an item of this page has, on the average; 1 at least.
+    pub(super) fn mean_bytes(&self) -> u64 {
+        (self.bytes / self.items.len().max(1)).max(1) as u64
     }
 
     /// Takes a row in; `false` when the page has no room for it or what follows.
@@ -52,20 +60,26 @@ impl<'a> Page<'a> {
         let seq = unsigned(seq)?;
         if Sha256::digest(&envelope).as_slice() != hash {
             self.after = seq;
-            self.left_out = self.left_out.map(|rows| rows + 1);
+            self.left_out += 1;
             return Ok(true);
         }
-        self.bytes += envelope.len();
-        if self.bytes > self.limit.bytes && !self.items.is_empty() {
+        if self.bytes + envelope.len() > self.limit.bytes && !self.items.is_empty() {
             self.full = true;
             return Ok(false);
         }
+        self.bytes += envelope.len();
         self.after = seq;
         self.items.push(StoredMessage { seq, created_at: time(created_at)?, envelope });
         Ok(true)
     }
 
+    /// What was taken in.
     pub(super) fn into_items(self) -> Vec<StoredMessage> {
+        if self.left_out > 0 {
+            let (inbox, rows, up_to) = (self.inbox.0, self.left_out, self.after);
+            tracing::error!(inbox, rows, up_to, "stored envelopes are damaged and are left out");
+            self.damaged.inc_by(rows);
+        }
         self.items
     }
 }

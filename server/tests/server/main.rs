@@ -29,6 +29,7 @@ mod network;
 mod nodes;
 mod openapi;
 mod people;
+mod portions;
 mod postgres;
 mod power;
 mod profile;

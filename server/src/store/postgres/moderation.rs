@@ -4,6 +4,7 @@ use futures::FutureExt;
 use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
+use super::dialect::{DELETE_OLDEST, DELETE_OLDEST_BEFORE, OLDEST_OF_EACH};
 use crate::store::Answer;
 use crate::store::moderation::Moderation;
 

@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::pool::Pool;
 use crate::store::page::{ItemRow, Page};
+use crate::store::row::signed;
 use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// A page is cut off where its bytes run out before it is sent: what a reader leaves unread would still have to come
@@ -25,7 +26,8 @@ pub(super) async fn page_after(
         WHERE bytes <= $4 OR place = 1 ORDER BY seq";
     let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
     let mut page = Page::new(inbox, since, limit, damaged);
-    while let Some((after, room)) = page.wants() {
+    while page.room() > 0 {
+        let (after, room, left_out) = (signed(page.after()), signed(page.room()), page.left_out());
         let rows: Vec<ItemRow> = pool
             .read(|connection| {
                 async move {
@@ -39,6 +41,9 @@ pub(super) async fn page_after(
             if !page.take(row)? {
                 break;
             }
+        }
+        if page.left_out() == left_out {
+            break;
         }
     }
     Ok(page.into_items())

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fmt::Write as _;
 
 use axum::body::Bytes;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
+use super::json_rows::JsonRows;
+use super::tail::Tail;
 use crate::store::row::{time, unsigned};
 use crate::store::usage::Usage;
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
@@ -103,17 +104,66 @@ impl Counter {
     }
 }
 
-/// Stores the messages that do not stand in their inboxes yet, inside the transaction that the caller has begun, and
-/// says for each where it stands, in order.
-pub(super) async fn append_all(
+macro_rules! find {
+    () => {
+        "SELECT wanted.key, messages.seq, messages.created_at FROM json_each(?1) AS wanted \
+         CROSS JOIN message_hashes AS known \
+            ON known.inbox = wanted.value ->> 0 AND known.hash_start = wanted.value ->> 1 \
+         CROSS JOIN messages ON messages.id = known.message AND messages.inbox = known.inbox \
+         WHERE messages.hash = substr(?2, wanted.key * 32 + 1, 32) \
+         UNION ALL \
+         SELECT wanted.value ->> 0, messages.seq, messages.created_at FROM json_each(?3) AS wanted \
+         CROSS JOIN messages ON messages.id = wanted.value ->> 2 AND messages.inbox = wanted.value ->> 1 \
+         WHERE messages.hash = substr(?2, (wanted.value ->> 0) * 32 + 1, 32)"
+    };
+}
+
+/// Which of the messages stand in their inboxes already. The statement begins the transaction, unless that has begun.
+pub(super) async fn find_standing(
+    connection: &mut SqliteConnection,
+    tail: &Tail,
+    messages: &[HashedMessage],
+    begun: bool,
+) -> Result<Standing, StoreError> {
+    let sql = if begun { find!() } else { concat!("BEGIN IMMEDIATE; ", find!()) };
+    let (mut wanted, mut in_tail) = (JsonRows::default(), JsonRows::default());
+    let mut hashes = Vec::with_capacity(messages.len() * 32);
+    for (place, message) in (0_i64..).zip(messages) {
+        let (inbox, start) = (message.message.inbox, message.hash_start());
+        wanted.push(&[inbox.0, start]);
+        hashes.extend_from_slice(&message.hash);
+        tail.find(inbox, start).for_each(|id| in_tail.push(&[place, inbox.0, id]));
+    }
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(sql)
+        .bind(wanted.finish())
+        .bind(hashes)
+        .bind(in_tail.finish())
+        .fetch_all(connection)
+        .await?;
+    let mut standing = Standing::new();
+    for (place, seq, created_at) in rows {
+        let message = usize::try_from(place).ok().and_then(|place| messages.get(place));
+        let message = message.ok_or(StoreError::Corrupt("place in a batch"))?;
+        let stands = Appended { seq: unsigned(seq)?, created_at: time(created_at)?, fresh: false };
+        standing.insert((message.message.inbox, message.hash), stands);
+    }
+    Ok(standing)
+}
+
+/// Where the messages of a batch stand that were stored before.
+pub(super) type Standing = HashMap<(AccountId, Hash), Appended>;
+
+/// Gives each message its place, or the one that it has, and says so in order; the rows are those still to be inserted.
+pub(super) async fn place(
     connection: &mut SqliteConnection,
     counters: &mut Counters,
+    tail: &mut Tail,
     messages: &[HashedMessage],
-) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
+    mut standing: Standing,
+) -> Result<(Vec<Result<Appended, StoreError>>, Rows), StoreError> {
     if counters.0.len() > COUNTERS {
         counters.forget();
     }
-    let mut standing = find_standing(connection, messages).await?;
     let mut appended = Vec::with_capacity(messages.len());
     let mut rows = Rows::default();
     for message in messages {
@@ -130,52 +180,43 @@ pub(super) async fn append_all(
             }
         };
         let stored = Appended { seq, created_at: now, fresh: true };
-        rows.push(message, stored.seq);
+        rows.push(message, stored.seq, tail.next_id());
         // The same bytes once more in this batch are a retry like any other.
         standing.insert((inbox, message.hash), Appended { fresh: false, ..stored });
         appended.push(Ok(stored));
     }
-    rows.insert(connection).await?;
-    Ok(appended)
-}
-
-/// Which of the messages stand in their inboxes already.
-async fn find_standing(
-    connection: &mut SqliteConnection,
-    messages: &[HashedMessage],
-) -> Result<HashMap<(AccountId, Hash), Appended>, StoreError> {
-    const SQL: &str = "SELECT wanted.key, seq, created_at \
-        FROM json_each(?1) AS wanted CROSS JOIN messages \
-        ON inbox = wanted.value ->> 0 AND hash_start = wanted.value ->> 1 \
-        WHERE hash = substr(?2, wanted.key * 32 + 1, 32)";
-    let (mut wanted, mut hashes) = (JsonRows::default(), Vec::with_capacity(messages.len() * 32));
-    for message in messages {
-        wanted.push(&[message.message.inbox.0, message.hash_start()]);
-        hashes.extend_from_slice(&message.hash);
-    }
-    let rows: Vec<(i64, i64, i64)> =
-        sqlx::query_as(SQL).bind(wanted.finish()).bind(hashes).fetch_all(connection).await?;
-    let mut standing = HashMap::new();
-    for (place, seq, created_at) in rows {
-        let message = usize::try_from(place).ok().and_then(|place| messages.get(place));
-        let message = message.ok_or(StoreError::Corrupt("place in a batch"))?;
-        let stands = Appended { seq: unsigned(seq)?, created_at: time(created_at)?, fresh: false };
-        standing.insert((message.message.inbox, message.hash), stands);
-    }
-    Ok(standing)
+    Ok((appended, rows))
 }
 
 /// The rows of one `INSERT`.
 #[derive(Default)]
-struct Rows {
+pub(super) struct Rows {
     numbers: JsonRows,
     hashes: Vec<u8>,
     envelopes: Vec<u8>,
     inboxes: HashMap<AccountId, Counter>,
+    entries: Vec<(AccountId, i64, i64)>,
+}
+
+macro_rules! insert {
+    () => {
+        "INSERT INTO messages (id, inbox, seq, created_at, hash_start, origin, hash, envelope) \
+         SELECT value ->> 7, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 6, \
+                substr(?2, key * 32 + 1, 32), substr(?3, value ->> 4, value ->> 5) \
+         FROM json_each(?1); \
+         UPDATE inboxes SET last_seq = new.value ->> 1, \
+            messages = messages + (new.value ->> 2), bytes = bytes + (new.value ->> 3), \
+            from_others = from_others + (new.value ->> 4), others_bytes = others_bytes + (new.value ->> 5) \
+         FROM json_each(?4) AS new WHERE account = new.value ->> 0"
+    };
 }
 
 impl Rows {
-    fn push(&mut self, message: &HashedMessage, seq: u64) {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn push(&mut self, message: &HashedMessage, seq: u64, id: i64) {
         let NewMessage { inbox, envelope, origin, now, .. } = &message.message;
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.numbers.push(&[
@@ -186,66 +227,41 @@ impl Rows {
             number(self.envelopes.len() + 1),
             number(envelope.len()),
             *origin as i64,
+            id,
         ]);
         self.hashes.extend_from_slice(&message.hash);
         self.envelopes.extend_from_slice(envelope);
         let usage = self.added_to(*inbox).plus(Usage::of(*origin, envelope));
         self.inboxes.insert(*inbox, Counter { last_seq: seq, usage });
+        self.entries.push((*inbox, message.hash_start(), id));
     }
 
     fn added_to(&self, inbox: AccountId) -> Usage {
         self.inboxes.get(&inbox).map_or_else(Usage::default, |counter| counter.usage)
     }
 
-    async fn insert(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        const MESSAGES: &str = "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope) \
-            SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 6, \
-                   substr(?2, key * 32 + 1, 32), substr(?3, value ->> 4, value ->> 5) \
-            FROM json_each(?1)";
-        const COUNTERS: &str = "UPDATE inboxes SET last_seq = new.value ->> 1, \
-                messages = messages + (new.value ->> 2), bytes = bytes + (new.value ->> 3), \
-                from_others = from_others + (new.value ->> 4), others_bytes = others_bytes + (new.value ->> 5) \
-            FROM json_each(?1) AS new WHERE account = new.value ->> 0";
-        if self.inboxes.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(MESSAGES)
-            .bind(self.numbers.finish())
-            .bind(self.hashes)
-            .bind(self.envelopes)
-            .execute(&mut *connection)
-            .await?;
+    /// Inserts them, and commits with the same breath when this is all that the transaction still has to do.
+    pub(super) async fn insert(
+        self,
+        connection: &mut SqliteConnection,
+        tail: &mut Tail,
+        commit: bool,
+    ) -> Result<(), StoreError> {
+        let sql = if commit { concat!(insert!(), "; COMMIT") } else { insert!() };
         let mut counters = JsonRows::default();
         for (inbox, Counter { last_seq, usage }) in self.inboxes {
             let numbers = [last_seq, usage.messages, usage.bytes, usage.from_others, usage.others_bytes];
             let [last_seq, messages, bytes, from_others, others_bytes] = numbers.map(u64::cast_signed);
             counters.push(&[inbox.0, last_seq, messages, bytes, from_others, others_bytes]);
         }
-        sqlx::query(COUNTERS).bind(counters.finish()).execute(connection).await?;
+        sqlx::query(sql)
+            .bind(self.numbers.finish())
+            .bind(self.hashes)
+            .bind(self.envelopes)
+            .bind(counters.finish())
+            .execute(connection)
+            .await?;
+        self.entries.into_iter().for_each(|(inbox, start, id)| tail.push(inbox, start, id));
         Ok(())
-    }
-}
-
-/// A JSON array of arrays of integers, as it is written.
-#[derive(Default)]
-struct JsonRows(String);
-
-impl JsonRows {
-    fn push(&mut self, numbers: &[i64]) {
-        for (place, number) in numbers.iter().enumerate() {
-            self.0.push_str(match (place, self.0.is_empty()) {
-                (0, true) => "[[",
-                (0, false) => ",[",
-                _ => ",",
-            });
-            // Writing to a String does not fail.
-            let _ = write!(self.0, "{number}");
-        }
-        self.0.push(']');
-    }
-
-    fn finish(mut self) -> String {
-        self.0.push(']');
-        self.0
     }
 }

@@ -6,6 +6,8 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::HashedMessage;
+use super::nonces::UsedNonce;
+use super::transaction::Outcomes;
 use crate::store::{Answer, Appended, StoreError};
 
 /// How many jobs one transaction takes at most ...
@@ -19,6 +21,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     /// An envelope; those of a transaction are stored together.
     Append(HashedMessage, Reply<Appended>),
+    /// A nonce; those of a transaction are recorded together.
+    UseNonce(UsedNonce, Reply<bool>),
     /// Anything else.
     Write(Box<dyn Write>),
 }
@@ -75,6 +79,8 @@ pub(super) struct Batch {
     pub(super) writes: Vec<Box<dyn Write>>,
     pub(super) messages: Vec<HashedMessage>,
     replies: Vec<Reply<Appended>>,
+    pub(super) nonces: Vec<UsedNonce>,
+    nonce_replies: Vec<Reply<bool>>,
     /// Bytes of envelopes.
     pub(super) bytes: usize,
 }
@@ -84,7 +90,9 @@ impl Batch {
     pub(super) fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Self {
         let mut batch = Self::default();
         batch.push(first);
-        while batch.writes.len() + batch.messages.len() < BATCH && batch.bytes < BATCH_BYTES {
+        while batch.writes.len() + batch.messages.len() + batch.nonces.len() < BATCH
+            && batch.bytes < BATCH_BYTES
+        {
             let Ok(job) = jobs.try_recv() else { break };
             batch.push(job);
         }
@@ -107,19 +115,25 @@ impl Batch {
                 self.messages.push(message);
                 self.replies.push(reply);
             }
+            Job::UseNonce(used, reply) => {
+                self.nonces.push(used);
+                self.nonce_replies.push(reply);
+            }
             Job::Write(write) => self.writes.push(write),
         }
     }
 
-    /// The transaction was committed; `appended` is in the order of the messages.
-    pub(super) fn succeed(self, appended: Vec<Result<Appended, StoreError>>) {
+    /// The transaction was committed; the outcomes are in the order of the messages and nonces.
+    pub(super) fn succeed(self, outcomes: Outcomes) {
         self.writes.into_iter().for_each(|write| write.answer(Ok(())));
-        self.replies.into_iter().zip(appended).for_each(|(to, answer)| reply(to, answer));
+        self.replies.into_iter().zip(outcomes.appended).for_each(|(to, answer)| reply(to, answer));
+        self.nonce_replies.into_iter().zip(outcomes.fresh_nonces).for_each(|(to, answer)| reply(to, answer));
     }
 
     /// Nothing was stored.
     pub(super) fn fail(self, error: &StoreError) {
         self.writes.into_iter().for_each(|write| write.answer(Err(error.clone())));
         self.replies.into_iter().for_each(|to| reply(to, Err(error.clone())));
+        self.nonce_replies.into_iter().for_each(|to| reply(to, Err(error.clone())));
     }
 }

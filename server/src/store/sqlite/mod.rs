@@ -13,15 +13,19 @@ mod dialect;
 mod failure;
 mod invites;
 mod job;
+mod json_rows;
 mod moderation;
 mod nonces;
 mod operations;
+mod page;
 mod people;
 mod reader;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod rotation;
 mod schema;
+mod tail;
+mod transaction;
 mod writer;
 
 use std::path::Path;
@@ -44,6 +48,7 @@ use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
     StoreError, StoredMessage,
 };
+use nonces::UsedNonce;
 use reader::Readers;
 use writer::Writer;
 
@@ -112,7 +117,7 @@ impl Store for SqliteStore {
     }
 
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
-        self.writer.write(move |connection| nonces::use_nonce(connection, caller, nonce, now).boxed()).boxed()
+        self.writer.use_nonce(UsedNonce { caller, nonce, now }).boxed()
     }
 
     fn is_shared(&self) -> bool {

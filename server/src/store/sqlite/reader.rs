@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use futures::{FutureExt, TryStreamExt};
+use futures::FutureExt;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use prometheus_client::metrics::counter::Counter;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
-use super::BUSY_TIMEOUT;
+use super::{BUSY_TIMEOUT, page};
 use crate::store::page::Page;
 use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Answer, PageLimit, StoreError, StoredMessage};
@@ -17,8 +17,8 @@ use crate::store::{Account, AccountId, Answer, PageLimit, StoreError, StoredMess
 /// More readers than processors only wait for each other.
 const CONNECTIONS: u32 = 4;
 
-/// How many rows a connection fetches ahead: envelopes may be large.
-const ROWS_AHEAD: usize = 16;
+/// KiB of pages that a connection keeps for itself. The system keeps them all once more.
+const CACHE: &str = "-512";
 
 pub(super) struct Readers {
     pool: SqlitePool,
@@ -32,7 +32,7 @@ impl Readers {
             .filename(file)
             .read_only(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .row_buffer_size(ROWS_AHEAD);
+            .pragma("cache_size", CACHE);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(BUSY_TIMEOUT)
@@ -76,16 +76,9 @@ impl Readers {
         since: u64,
         limit: PageLimit,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        const SQL: &str = "SELECT seq, created_at, hash, envelope FROM messages \
-                           WHERE inbox = ?1 AND seq > ?2 AND origin <> 2 ORDER BY seq LIMIT ?3";
-        let mut page = Page::new(inbox, since, limit, &self.damaged);
-        while let Some((after, room)) = page.wants() {
-            let mut rows = sqlx::query_as(SQL).bind(inbox.0).bind(after).bind(room).fetch(&self.pool);
-            while let Some(row) = rows.try_next().await?
-                && page.take(row)?
-            {}
-        }
-        Ok(page.into_items())
+        let mut connection = self.pool.acquire().await?;
+        let page = Page::new(inbox, since, limit, &self.damaged);
+        page::fill(&mut connection, page).await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {

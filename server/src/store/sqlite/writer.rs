@@ -24,9 +24,11 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::append::{Counters, HashedMessage, append_all};
+use super::append::HashedMessage;
 use super::checkpoint::Checkpoints;
 use super::job::{Batch, Job, Reply, WriteOnce};
+use super::nonces::UsedNonce;
+use super::transaction::{Memory, Outcomes, write_batch};
 use crate::metrics;
 use crate::store::operations::Vitals;
 use crate::store::{Answer, Appended, NewMessage, StoreError};
@@ -51,7 +53,7 @@ impl Writer {
         let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, stop.clone());
         let commits = metrics::seconds();
         let task =
-            Task { connection, counters: Counters::default(), turn, checkpoints, commits: commits.clone() };
+            Task { connection, memory: Memory::default(), turn, checkpoints, commits: commits.clone() };
         tasks.spawn(task.run(jobs, stop.clone()));
         tasks.close();
         Self { queue, stop, tasks, commits }
@@ -61,6 +63,11 @@ impl Writer {
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         let message = HashedMessage::new(message);
         self.send(|reply| Job::Append(message, reply)).await
+    }
+
+    /// Records a nonce, and says whether it is new.
+    pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
+        self.send(|reply| Job::UseNonce(used, reply)).await
     }
 
     /// Runs a feature's write; see the module.
@@ -106,7 +113,7 @@ fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
 /// The task that owns the connection.
 struct Task {
     connection: SqliteConnection,
-    counters: Counters,
+    memory: Memory,
     turn: Arc<Mutex<()>>,
     checkpoints: Checkpoints,
     commits: Histogram,
@@ -133,10 +140,10 @@ impl Task {
     async fn commit(&mut self, mut batch: Batch) -> Result<(), StoreError> {
         let start = Instant::now();
         match self.transaction(&mut batch).await {
-            Ok(appended) => {
+            Ok(outcomes) => {
                 self.commits.observe(start.elapsed().as_secs_f64());
                 self.checkpoints.written(batch.bytes);
-                batch.succeed(appended);
+                batch.succeed(outcomes);
                 Ok(())
             }
             Err(error) => {
@@ -146,93 +153,8 @@ impl Task {
         }
     }
 
-    async fn transaction(
-        &mut self,
-        batch: &mut Batch,
-    ) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
-        let turn = Arc::clone(&self.turn);
-        let _turn = turn.lock().await;
-        let result = self.write_all(batch).await;
-        if result.is_err() {
-            // The counters ran ahead of a history that did not happen.
-            self.counters.forget();
-            // SQLite has rolled back by itself after some failures, and says so with another error.
-            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await;
-        }
-        result
+    async fn transaction(&mut self, batch: &mut Batch) -> Result<Outcomes, StoreError> {
+        let _turn = self.turn.lock().await;
+        write_batch(&mut self.connection, &mut self.memory, batch).await
     }
-
-    async fn write_all(
-        &mut self,
-        batch: &mut Batch,
-    ) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
-        for write in &mut batch.writes {
-            let connection = &mut self.connection;
-            begin_part(connection).await?;
-            let result = write.run(connection).await;
-            end_part(connection, &result).await?;
-        }
-        let appended = self.append(&batch.messages).await?;
-        sqlx::query("COMMIT").execute(&mut self.connection).await?;
-        Ok(appended)
-    }
-
-    /// All messages at once, or, when the database refuses one of them, each by itself.
-    async fn append(
-        &mut self,
-        messages: &[HashedMessage],
-    ) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
-        if messages.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.append_part(messages).await? {
-            Ok(appended) => return Ok(appended),
-            Err(error) if messages.len() == 1 => return Ok(vec![Err(error)]),
-            Err(_) => {}
-        }
-        let mut all = Vec::with_capacity(messages.len());
-        for single in messages.chunks(1) {
-            match self.append_part(single).await? {
-                Ok(appended) => all.extend(appended),
-                Err(error) => all.push(Err(error)),
-            }
-        }
-        Ok(all)
-    }
-
-    async fn append_part(
-        &mut self,
-        messages: &[HashedMessage],
-    ) -> Result<Result<Vec<Result<Appended, StoreError>>, StoreError>, StoreError> {
-        begin_part(&mut self.connection).await?;
-        let result = append_all(&mut self.connection, &mut self.counters, messages).await;
-        end_part(&mut self.connection, &result).await?;
-        if result.is_err() {
-            self.counters.forget();
-        }
-        Ok(result)
-    }
-}
-
-/// Begins a part of the transaction that can be undone by itself.
-async fn begin_part(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("SAVEPOINT part").execute(connection).await?;
-    Ok(())
-}
-
-/// Ends it; what a failed part did is undone. When that is not possible, as after failures upon which SQLite undoes
-/// everything, the part's error is that of the transaction.
-async fn end_part<T>(
-    connection: &mut SqliteConnection,
-    result: &Result<T, StoreError>,
-) -> Result<(), StoreError> {
-    match result {
-        Ok(_) => sqlx::raw_sql("RELEASE part").execute(connection).await?,
-        Err(error) => {
-            let undone = sqlx::raw_sql("ROLLBACK TO part; RELEASE part").execute(connection).await;
-            undone.map_err(|_| error.clone())?
-        }
-    };
-    Ok(())
 }

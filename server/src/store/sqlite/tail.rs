@@ -1,0 +1,116 @@
+//! The newest messages' hashes, until they are written in a large, sorted portion.
+//!
+//! A hash lies anywhere in its table, so each by itself would cost a page. In a portion of thousands, a page takes as many
+//! as belong there. Until then they are here in memory; after a start they are read from the messages themselves, all of
+//! which have a greater id than `hashed_messages.up_to`. A portion is written in slices, one with each transaction, so that
+//! nobody waits for all of it; a slice that was written and is read back after a crash is written once more, which changes
+//! nothing.
+//!
+//! Places come in portions too, but wait for them in a table of their own, `new_places`, which readers look into.
+
+use std::collections::BTreeSet;
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::json_rows::JsonRows;
+use crate::store::{AccountId, StoreError};
+
+/// How many hashes make a portion ...
+const PORTION: usize = 8192;
+/// ... and how many of them go with one transaction: more than it adds, so that portions come to their end.
+const SLICE: usize = 256;
+/// How many places wait at most, roughly: some four pages full, which each transaction writes again.
+const NEW_PLACES: usize = 1024;
+
+/// An inbox, the start of a hash, and the id of the message.
+type Entry = (AccountId, i64, i64);
+
+/// See the module.
+pub(super) struct Tail {
+    next_id: i64,
+    new_places: usize,
+    /// The next portion.
+    gathered: BTreeSet<Entry>,
+    /// What is left of the portion that is being written.
+    leaving: BTreeSet<Entry>,
+    /// The greatest id in that portion.
+    leaving_up_to: i64,
+}
+
+impl Tail {
+    pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+        const STATE: &str = "SELECT up_to, max(up_to, coalesce((SELECT max(id) FROM messages), 0)), \
+            (SELECT count(*) FROM new_places) FROM hashed_messages";
+        const TAIL: &str = "SELECT inbox, hash_start, id FROM messages WHERE id > ?1";
+        let (up_to, last_id, new_places): (i64, i64, i64) =
+            sqlx::query_as(STATE).fetch_one(&mut *connection).await?;
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(TAIL).bind(up_to).fetch_all(connection).await?;
+        Ok(Self {
+            next_id: last_id + 1,
+            new_places: usize::try_from(new_places).unwrap_or(usize::MAX),
+            gathered: rows.into_iter().map(|(inbox, start, id)| (AccountId(inbox), start, id)).collect(),
+            leaving: BTreeSet::new(),
+            leaving_up_to: up_to,
+        })
+    }
+
+    /// An id that no message has or had since the start.
+    pub(super) fn next_id(&mut self) -> i64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    /// Takes up a message that was inserted.
+    pub(super) fn push(&mut self, inbox: AccountId, hash_start: i64, id: i64) {
+        self.gathered.insert((inbox, hash_start, id));
+        self.new_places += 1;
+    }
+
+    /// The ids of messages in an inbox whose hashes start like this, among those that are here.
+    pub(super) fn find(&self, inbox: AccountId, hash_start: i64) -> impl Iterator<Item = i64> {
+        let alike = (inbox, hash_start, i64::MIN)..=(inbox, hash_start, i64::MAX);
+        self.gathered.range(alike.clone()).chain(self.leaving.range(alike)).map(|(_, _, id)| *id)
+    }
+
+    /// Whether the next transaction should write something of this.
+    pub(super) fn is_due(&self) -> bool {
+        self.new_places >= NEW_PLACES || !self.leaving.is_empty() || self.gathered.len() >= PORTION
+    }
+
+    /// Writes what is due, as a part of the caller's transaction. When that is not committed, this tail is worth nothing.
+    pub(super) async fn write_due(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        if self.new_places >= NEW_PLACES {
+            const MOVE: &str = "INSERT INTO message_places SELECT inbox, seq, message FROM new_places; \
+                                DELETE FROM new_places";
+            sqlx::query(MOVE).execute(&mut *connection).await?;
+            self.new_places = 0;
+        }
+        if self.leaving.is_empty() && self.gathered.len() >= PORTION {
+            self.leaving = std::mem::take(&mut self.gathered);
+            self.leaving_up_to = self.next_id - 1;
+        }
+        if !self.leaving.is_empty() {
+            self.write_slice(connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_slice(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        // A message that was deleted meanwhile has no hash to be found by.
+        const SLICE_SQL: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) \
+            SELECT messages.inbox, messages.hash_start, messages.id \
+            FROM json_each(?1) AS new CROSS JOIN messages ON messages.id = new.value";
+        const DONE: &str = "UPDATE hashed_messages SET up_to = ?1";
+        let mut ids = JsonRows::default();
+        for _ in 0..SLICE {
+            let Some((_, _, id)) = self.leaving.pop_first() else { break };
+            ids.push_one(id);
+        }
+        sqlx::query(SLICE_SQL).bind(ids.finish()).execute(&mut *connection).await?;
+        if self.leaving.is_empty() {
+            sqlx::query(DONE).bind(self.leaving_up_to).execute(connection).await?;
+        }
+        Ok(())
+    }
+}

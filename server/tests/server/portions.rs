@@ -1,0 +1,114 @@
+//! Places and hashes of messages on SQLite move into their tables in portions: no state between two of them hides a
+//! message or forgets what a retry is recognised by.
+
+use std::path::Path;
+
+use futures::future::join_all;
+use kez_chat_server::store::moderation::Moderation as _;
+use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::usage::Origin;
+use kez_chat_server::store::{AccountId, Appended, ClaimOutcome, NewMessage, PageLimit, Store as _};
+use kez_core::time::Timestamp;
+use sqlx::Connection;
+
+use crate::store::claim;
+use crate::support::{NOW, Person, second_connection};
+
+/// So many hashes make a portion (`store/sqlite/tail.rs`), and so many messages go with one transaction.
+const PORTION: u64 = 8192;
+const BATCH: u64 = 128;
+
+async fn inbox(store: &SqliteStore, name: &str) -> AccountId {
+    match store.claim_handle(claim(&Person::new(name))).await.unwrap() {
+        ClaimOutcome::Stands(account) => account.id,
+        taken => panic!("{taken:?}"),
+    }
+}
+
+/// Sends messages with these numbers, a batch at a time; even ones to the first inbox, odd ones to the second.
+async fn send(store: &SqliteStore, inboxes: [AccountId; 2], numbers: std::ops::Range<u64>) -> Vec<Appended> {
+    let numbers: Vec<u64> = numbers.collect();
+    let mut all = Vec::new();
+    for batch in numbers.chunks(BATCH as usize) {
+        let sent = batch.iter().map(|n| {
+            store.append(NewMessage {
+                inbox: inboxes[(n % 2) as usize],
+                envelope: format!(r#"{{"n":{n}}}"#).into(),
+                origin: Origin::Known,
+                quota: None,
+                now: Timestamp::from_unix(NOW + n),
+            })
+        });
+        all.extend(join_all(sent).await.into_iter().map(Result::unwrap));
+    }
+    all
+}
+
+/// The numbers of the messages that a reader of an inbox gets, page by page.
+async fn read(store: &SqliteStore, inbox: AccountId) -> Vec<(u64, String)> {
+    let (mut all, mut since) = (Vec::new(), 0);
+    loop {
+        let page =
+            store.page_after(inbox, since, PageLimit { items: 700, bytes: 1024 * 1024 }).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        since = last.seq;
+        all.extend(page.into_iter().map(|item| (item.seq, String::from_utf8(item.envelope).unwrap())));
+    }
+}
+
+/// How many messages, places and hashes there are, and up to which message the hashes are complete.
+async fn rows(file: &Path) -> [i64; 4] {
+    let mut connection = second_connection(file).await;
+    let sql = "SELECT (SELECT count(*) FROM messages), \
+        (SELECT count(*) FROM message_places) + (SELECT count(*) FROM new_places), \
+        (SELECT count(*) FROM message_hashes), up_to FROM hashed_messages";
+    let (messages, places, hashes, up_to) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    [messages, places, hashes, up_to]
+}
+
+#[tokio::test]
+async fn no_message_is_hidden_or_forgotten_between_two_slices() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let inboxes = [inbox(&store, "alice").await, inbox(&store, "bob").await];
+    let count = PORTION + 3 * BATCH;
+    let sent = send(&store, inboxes, 0..count).await;
+    assert!(sent.iter().all(|appended| appended.fresh));
+    let [messages, places, hashes, up_to] = rows(&file).await;
+    assert_eq!((messages, places), (count.cast_signed(), count.cast_signed()));
+    assert!(hashes > 0 && hashes < PORTION.cast_signed(), "a portion is half written: {hashes}");
+    assert_eq!(up_to, 0);
+
+    // What only memory knew is found again. While the rest is written, each message is known and none is hidden.
+    store.close().await;
+    let store = SqliteStore::open(&file).await.unwrap();
+    let (again, of_alice) = tokio::join!(send(&store, inboxes, 0..count), read(&store, inboxes[0]));
+    let known: Vec<_> = sent.iter().map(|stored| Appended { fresh: false, ..*stored }).collect();
+    assert_eq!(again, known);
+    let expected: Vec<_> = (0..count / 2).map(|n| (n + 1, format!(r#"{{"n":{}}}"#, 2 * n))).collect();
+    assert_eq!(of_alice, expected);
+    let [_, _, hashes, up_to] = rows(&file).await;
+    assert!(
+        hashes >= PORTION.cast_signed() && up_to >= PORTION.cast_signed(),
+        "{hashes} hashes up to {up_to}"
+    );
+    assert_eq!(send(&store, inboxes, 0..count).await, known, "and from the table");
+
+    // A message that is deleted leaves its place and its hash, wherever they are. Its number and its id stay its own.
+    let fresh = send(&store, inboxes, count..count + 10).await;
+    assert_eq!(fresh[0].seq, count / 2 + 1);
+    let oldest = Timestamp::from_unix(NOW + 100);
+    assert_eq!(store.forget_messages(inboxes[0], oldest).await.unwrap(), 50);
+    assert!(store.delete_account(inboxes[1], oldest).await.unwrap());
+    let left = count / 2 + 5 - 50;
+    let [messages, places, hashes, _] = rows(&file).await;
+    assert_eq!((messages, places), (left.cast_signed(), left.cast_signed()));
+    assert!(hashes <= left.cast_signed(), "{hashes}");
+    assert_eq!(read(&store, inboxes[0]).await.len() as u64, left);
+    let [repeated] = send(&store, [inboxes[0]; 2], 0..1).await[..] else { panic!("one answer") };
+    assert!(repeated.fresh, "what was deleted is no longer known");
+    assert_eq!(repeated.seq, count / 2 + 6);
+    store.close().await;
+}
