@@ -1,10 +1,6 @@
 //! Security headers on every answer. What a route sets itself stays; everything else gets the strictest value.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::edge::Edge;
@@ -23,8 +19,7 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
 /// Adds what is missing.
-pub async fn add_defaults(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub fn add_defaults(edge: &Edge, response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in DEFAULTS {
         headers.entry(name).or_insert(value);
@@ -32,5 +27,4 @@ pub async fn add_defaults(State(edge): State<Arc<Edge>>, request: Request, next:
     if edge.https {
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
     }
-    response
 }

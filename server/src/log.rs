@@ -3,12 +3,10 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 
 use crate::client_address::Peer;
@@ -66,24 +64,37 @@ pub fn start_with(format: LogFormat, filter_file: Option<&Path>, level: &str) ->
     }
 }
 
-/// Writes the line, and gives request and answer their id.
-pub async fn each_request(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let start = Instant::now();
-    let id = request_id(&edge, &request);
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    request.headers_mut().insert(X_REQUEST_ID, id.clone());
-    let mut response = next.run(request).await;
-    tracing::info!(
-        %method,
-        route = route.as_ref().map_or("-", MatchedPath::as_str),
-        status = response.status().as_u16(),
-        ms = start.elapsed().as_secs_f64() * 1e3,
-        id = id.to_str().unwrap_or_default(),
-        "request"
-    );
-    response.headers_mut().insert(X_REQUEST_ID, id);
-    response
+/// The line of a request that is being answered.
+pub struct Line {
+    start: Instant,
+    id: HeaderValue,
+    method: Method,
+    route: Option<MatchedPath>,
+}
+
+impl Line {
+    /// Gives the request its id.
+    pub fn begin(edge: &Edge, request: &mut Request) -> Self {
+        let id = request_id(edge, request);
+        let method = request.method().clone();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        request.headers_mut().insert(X_REQUEST_ID, id.clone());
+        Self { start: Instant::now(), id, method, route }
+    }
+
+    /// Writes the line, and gives the answer the id.
+    pub fn end(self, response: &mut Response) {
+        let Self { start, id, method, route } = self;
+        tracing::info!(
+            %method,
+            route = route.as_ref().map_or("-", MatchedPath::as_str),
+            status = response.status().as_u16(),
+            ms = start.elapsed().as_secs_f64() * 1e3,
+            id = id.to_str().unwrap_or_default(),
+            "request"
+        );
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
 }
 
 /// The id that a trusted proxy gave, or a new one.
