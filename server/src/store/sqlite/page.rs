@@ -11,8 +11,10 @@ use crate::store::{AccountId, StoreError, StoredMessage};
 
 /// How many messages come first, whatever their size ...
 const FIRST: u64 = 16;
-/// ... and how many bytes come at a time then, if they are as large as those before.
+/// ... and how many bytes come at a time then, if they are as large as those before ...
 const AT_A_TIME: u64 = 256 * 1024;
+/// ... which nobody promises, so there is an end to their number.
+const MOST: u64 = 64;
 
 /// Several messages as one row: how many, then a list each of places, times and lengths, then their hashes and their
 /// envelopes.
