@@ -28,6 +28,7 @@ struct Written {
 }
 
 impl Checkpoints {
+    /// `stop` is cancelled when the writer has closed its connection.
     pub(super) fn start(
         connection: SqliteConnection,
         turn: Arc<Mutex<()>>,
@@ -76,7 +77,7 @@ impl Task {
                 }
             }
         }
-        // The writer stops on the same signal; the connection that closes last empties the log.
+        // Who closes last empties the log. Two that close at once each see the other, and neither does.
         super::close(self.connection).await;
     }
 

@@ -18,8 +18,7 @@ const MOST: u64 = 64;
 
 /// Several messages as one row: how many, then a list each of places, times and lengths, then their hashes and their
 /// envelopes.
-type Several =
-    (i64, Option<String>, Option<String>, Option<String>, Option<Vec<u8>>, Option<Vec<u8>>);
+type Several = (i64, Option<String>, Option<String>, Option<String>, Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// Reads until the page is full or the inbox is at its end.
 pub(super) async fn fill(

@@ -21,7 +21,7 @@ use std::time::Instant;
 use prometheus_client::metrics::histogram::Histogram;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::append::HashedMessage;
@@ -50,10 +50,11 @@ impl Writer {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Held while a transaction runs, so that a checkpoint that must not be overtaken can keep the writer out.
         let turn = Arc::new(Mutex::new(()));
-        let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, stop.clone());
+        let closed = CancellationToken::new();
+        let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, closed.clone());
         let commits = metrics::seconds();
-        let task =
-            Task { connection, memory: Memory::default(), turn, checkpoints, commits: commits.clone() };
+        let (memory, closed) = (Memory::default(), closed.drop_guard());
+        let task = Task { connection, memory, turn, checkpoints, commits: commits.clone(), _closed: closed };
         tasks.spawn(task.run(jobs, stop.clone()));
         tasks.close();
         Self { queue, stop, tasks, commits }
@@ -117,6 +118,8 @@ struct Task {
     turn: Arc<Mutex<()>>,
     checkpoints: Checkpoints,
     commits: Histogram,
+    /// Falls when the connection is closed.
+    _closed: DropGuard,
 }
 
 impl Task {
