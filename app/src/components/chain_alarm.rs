@@ -38,7 +38,7 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
             <p class="banner banner-bad" role="alert">
                 <Icon of=Glyph::Alert/>
                 "Your key was changed in another browser. This one can neither send nor receive until you type the new \
-                 phrase under "<a href="/settings">"Settings"</a>"."
+                 phrase in "<a href="/settings">"the settings"</a>"."
             </p>
         }
         .into_any(),
@@ -51,7 +51,7 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
         Notice::PhraseWaits => view! {
             <p class="banner banner-reminder" role="status">
                 "Your rotation phrase waits to be written down: it is what replaces your key if somebody gets hold of it. "
-                <a href="/settings">"Settings"</a>
+                <a href="/settings">"Write it down"</a>
             </p>
         }
         .into_any(),

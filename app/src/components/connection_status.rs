@@ -3,17 +3,25 @@
 use kez_client::view::Connection;
 use leptos::prelude::*;
 
+use crate::components::account_gate::{Stage, stage_of};
 use crate::components::icon::{Glyph, Icon};
+use crate::reactive::memo;
 use crate::session::use_session;
 
-/// The status "Connection": one word, with a dot in its colour.
+/// The status "Connection": one word, with a dot in its colour. Nothing while no account is open, which connects to
+/// nothing.
 #[component]
 pub(crate) fn ConnectionStatus() -> impl IntoView {
-    let connection = use_session().connection;
+    let session = use_session();
+    let connection = session.connection;
+    let stage = stage_of(session);
+    let shown = memo(move || matches!(stage.get(), Stage::Loading | Stage::Open));
     view! {
-        <div class="connection" role="status" aria-label="Connection" data-state=move || name(connection.get())>
-            {move || word(connection.get())}
-        </div>
+        <Show when=move || shown.get()>
+            <div class="connection" role="status" aria-label="Connection" data-state=move || name(connection.get())>
+                {move || word(connection.get())}
+            </div>
+        </Show>
     }
 }
 

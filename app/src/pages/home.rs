@@ -52,6 +52,13 @@ pub(crate) fn Home() -> impl IntoView {
 fn Screenshot() -> impl IntoView {
     view! {
         <picture class="screenshot">
+            <source
+                srcset="/screenshot-phone-dark.webp"
+                media="(max-width: 40rem) and (prefers-color-scheme: dark)"
+                attr:width="390"
+                attr:height="420"
+            />
+            <source srcset="/screenshot-phone-light.webp" media="(max-width: 40rem)" attr:width="390" attr:height="420"/>
             <source srcset="/screenshot-dark.webp" media="(prefers-color-scheme: dark)"/>
             <img
                 src="/screenshot-light.webp"

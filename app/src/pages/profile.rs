@@ -45,7 +45,7 @@ fn Card(profile: Profile) -> impl IntoView {
                 <h2>"Safety fingerprint"</h2>
                 {fingerprint(&primary).map(|digits| view! { <DigitGroups digits/> })}
                 <p class="hint">
-                    {format!("@{handle} finds the same digits in the settings. Compare them before you trust this page: the server shows it.")}
+                    {format!("It is the server that shows this page. @{handle} finds the same digits in the settings: compare them before you trust it.")}
                 </p>
                 <h2>"Public key"</h2>
                 <KeyText key=primary/>
