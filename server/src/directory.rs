@@ -66,6 +66,7 @@ impl Directory {
     /// # Errors
     /// When the store does not answer.
     pub async fn holder_now(&self, handle: &Handle) -> Result<Option<Holder>, StoreError> {
+        let changes = self.changes();
         let Some(account) = self.store.lookup(handle).await? else { return Ok(None) };
         let unchanged = |holder: &Holder| holder.id == account.id && holder.key.primary() == account.primary;
         if let Some(remembered) = self.remembered(handle).filter(unchanged) {
@@ -73,12 +74,21 @@ impl Directory {
         }
         let key = PublicIdentity::try_from(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
         let holder = Holder { id: account.id, key };
+        self.remember(handle, holder, changes);
+        Ok(Some(holder))
+    }
+
+    /// Remembers who held the handle when so many holders had changed, unless others have changed since.
+    fn remember(&self, handle: &Handle, holder: Holder, changes: u64) {
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        // Whoever forgets counts first and then waits for this lock, so nothing out of date stays.
+        if self.changes() != changes {
+            return;
+        }
         if remembered.len() >= REMEMBERED {
             remembered.clear();
         }
         remembered.insert(handle.clone(), holder);
-        Ok(Some(holder))
     }
 
     fn remembered(&self, handle: &Handle) -> Option<Holder> {

@@ -1,13 +1,16 @@
 //! Reading, on connections that cannot write and never wait for the writer.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use prometheus_client::metrics::counter::Counter;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::{BUSY_TIMEOUT, page};
 use crate::store::page::Page;
@@ -15,13 +18,18 @@ use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Answer, PageLimit, StoreError, StoredMessage};
 
 /// More readers than processors only wait for each other.
-const CONNECTIONS: u32 = 4;
+const CONNECTIONS: usize = 4;
 
 /// KiB of pages that a connection keeps for itself. The system keeps them all once more.
 const CACHE: &str = "-512";
 
+/// The connections. sqlx's own pool asks a connection whether it is well whenever it comes back, which here costs as much
+/// as reading.
 pub(super) struct Readers {
-    pool: SqlitePool,
+    options: SqliteConnectOptions,
+    /// As many permits as connections may be open.
+    turns: Semaphore,
+    idle: Mutex<Vec<SqliteConnection>>,
     /// Envelopes that were read and left out, because the disk has changed them.
     pub(super) damaged: Counter,
 }
@@ -33,14 +41,9 @@ impl Readers {
             .read_only(true)
             .busy_timeout(BUSY_TIMEOUT)
             .pragma("cache_size", CACHE);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .idle_timeout(Duration::from_secs(60))
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await?;
-        Ok(Self { pool, damaged: Counter::default() })
+        let first = options.connect().await?;
+        let (turns, idle) = (Semaphore::new(CONNECTIONS), Mutex::new(vec![first]));
+        Ok(Self { options, turns, idle, damaged: Counter::default() })
     }
 
     /// Runs a feature's queries on one connection. Each sees what was committed before it; between
@@ -49,8 +52,19 @@ impl Readers {
     where
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T>,
     {
-        let mut connection = self.pool.acquire().await?;
-        read(&mut connection).await
+        let turn = timeout(BUSY_TIMEOUT, self.turns.acquire()).await.map_err(|_| StoreError::Busy)?;
+        let _turn = turn.map_err(|_| StoreError::Closed)?;
+        let idle = self.idle().pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.options.connect().await?,
+        };
+        let result = read(&mut connection).await;
+        // One that failed may stand inside a transaction. It is closed, like one whose caller went away.
+        if result.is_ok() {
+            self.idle().push(connection);
+        }
+        result
     }
 
     pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Account>, StoreError> {
@@ -76,18 +90,35 @@ impl Readers {
         since: u64,
         limit: PageLimit,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
         let page = Page::new(inbox, since, limit, &self.damaged);
-        page::fill(&mut connection, page).await
+        self.read(|connection| page::fill(connection, page).boxed()).await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT epoch FROM meta").fetch_one(&self.pool).await?;
-        Ok(())
+        self.read(|connection| {
+            async move {
+                sqlx::query("SELECT epoch FROM meta").fetch_one(connection).await?;
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
     }
 
+    /// Waits for those who read, and closes every connection.
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        // It fails when they were closed before.
+        let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
+        let Ok(_turns) = self.turns.acquire_many(all).await else { return };
+        self.turns.close();
+        let idle = std::mem::take(&mut *self.idle());
+        for connection in idle {
+            super::close(connection).await;
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
