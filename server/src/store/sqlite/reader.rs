@@ -135,37 +135,35 @@ async fn find_account(
 mod tests {
     use super::*;
 
-    fn begin(connection: &mut SqliteConnection) -> Answer<'_, ()> {
-        async move {
-            sqlx::query("BEGIN").execute(connection).await?;
-            Err(StoreError::Corrupt("row"))
-        }
-        .boxed()
+    async fn begin_and_fail(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query("BEGIN").execute(connection).await?;
+        Err(StoreError::Corrupt("row"))
     }
 
-    fn one(connection: &mut SqliteConnection) -> Answer<'_, i64> {
-        async move { Ok(sqlx::query_scalar("SELECT 1").fetch_one(connection).await?) }.boxed()
+    async fn one(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT 1").fetch_one(connection).await?)
     }
 
     #[tokio::test]
     async fn reads_that_fail_or_are_abandoned_cost_nobody_a_connection() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("kez-chat.db");
-        super::super::connect(&file).await.unwrap();
+        let _writer = super::super::connect(&file).await.unwrap();
         let readers = Readers::open(&file).await.unwrap();
         for _ in 0..2 * CONNECTIONS {
-            let failed = readers.read(begin).await;
+            let failed = readers.read(|connection| begin_and_fail(connection).boxed()).await;
             assert!(
                 matches!(failed, Err(StoreError::Corrupt(_))),
-                "no other transaction was under way: {failed:?}"
+                "no transaction was under way: {failed:?}"
             );
-            let mut abandoned = Box::pin(readers.read(|_| std::future::pending::<Result<(), _>>().boxed()));
-            assert!(futures::poll!(&mut abandoned).is_pending());
+            let abandoned = readers.read(|_| std::future::pending::<Result<(), StoreError>>().boxed());
+            assert!(abandoned.now_or_never().is_none());
         }
-        let all = (0..2 * CONNECTIONS).map(|_| readers.read(one));
+        let all = (0..2 * CONNECTIONS).map(|_| readers.read(|connection| one(connection).boxed()));
         assert!(futures::future::join_all(all).await.into_iter().all(|answer| matches!(answer, Ok(1))));
         readers.close().await;
         readers.close().await;
-        assert!(matches!(readers.check().await, Err(StoreError::Closed)));
+        let closed = readers.read(|connection| one(connection).boxed()).await;
+        assert!(matches!(closed, Err(StoreError::Closed)));
     }
 }

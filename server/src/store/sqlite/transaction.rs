@@ -185,7 +185,7 @@ async fn append_part(
     .await;
     end_part(connection, &result).await?;
     if result.is_err() {
-        counters.forget();
+        memory.forget();
     }
     Ok(result)
 }
