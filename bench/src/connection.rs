@@ -11,6 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::failure::Failure;
+use crate::origin::Origin;
+
+/// Names the client that a proxy speaks for.
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// A connection that carries one request after the other.
 pub(crate) struct Connection {
@@ -23,6 +27,15 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        Self::over(stream, address).await
+    }
+
+    /// Connects from somewhere.
+    pub(crate) async fn open_from(origin: Origin, address: SocketAddr) -> Result<Self, Failure> {
+        Self::over(origin.connect(address).await?, address).await
+    }
+
+    async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, Failure> {
         let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         let host = HeaderValue::from_str(&address.to_string()).map_err(hyper::http::Error::from)?;
@@ -49,16 +62,43 @@ impl Connection {
         self.expect(StatusCode::OK, path, request.body(Full::default())?).await
     }
 
+    /// Makes a request, whatever becomes of it; the headers are added to those that every request has.
+    pub(crate) async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        origin: Origin,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, &self.host)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(client) = origin.forwarded {
+            request = request.header(X_FORWARDED_FOR, client.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.answer(request.body(Full::new(body))?).await
+    }
+
+    async fn answer(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
+        self.requests.ready().await?;
+        let response = self.requests.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+
     async fn expect(
         &mut self,
         expected: StatusCode,
         path: &str,
         request: Request<Full<Bytes>>,
     ) -> Result<Bytes, Failure> {
-        self.requests.ready().await?;
-        let response = self.requests.send_request(request).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
+        let (status, body) = self.answer(request).await?;
         if status == expected {
             return Ok(body);
         }

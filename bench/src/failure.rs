@@ -31,6 +31,9 @@ pub(crate) enum Failure {
         "{wanted} connections need more open files than the {allowed} allowed: raise `ulimit -n`, or lower --idle"
     )]
     OpenFiles { wanted: usize, allowed: usize },
+    /// What the server promises does not hold.
+    #[error("{0}")]
+    Broken(String),
     /// A message or a key did not come out as it must.
     #[error("{0}")]
     Protocol(String),

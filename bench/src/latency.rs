@@ -29,6 +29,11 @@ impl Latencies {
 }
 
 impl Sorted {
+    /// How many there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The latency, in milliseconds, that `percent` of all do not exceed (nearest rank), so 100 gives the longest; 0
     /// where there are none.
     pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {

@@ -3,10 +3,13 @@
 use futures::{SinkExt, StreamExt};
 use kez_core::api::{InboxItem, LiveFrame, LiveHello};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::failure::Failure;
+use crate::origin::Origin;
 use crate::people::Person;
 use crate::target::Target;
 
@@ -18,14 +21,41 @@ impl LiveStream {
     pub(crate) async fn open(target: &Target, person: &Person) -> Result<Self, Failure> {
         let tcp = TcpStream::connect(target.address).await?;
         tcp.set_nodelay(true)?;
+        let mut stream = Self::greet(tcp, target, person, None, 0).await?;
+        while let LiveFrame::Items { .. } = stream.frame().await? {}
+        Ok(stream)
+    }
+
+    /// Connects from somewhere and authenticates; the backlog behind the cursor comes as items.
+    pub(crate) async fn open_from(
+        origin: Origin,
+        target: &Target,
+        person: &Person,
+        since: u64,
+    ) -> Result<Self, Failure> {
+        let tcp = origin.connect(target.address).await?;
+        Self::greet(tcp, target, person, Some(origin), since).await
+    }
+
+    async fn greet(
+        tcp: TcpStream,
+        target: &Target,
+        person: &Person,
+        origin: Option<Origin>,
+        since: u64,
+    ) -> Result<Self, Failure> {
         let url = format!("ws://{}{}", target.address, target.live_path(person));
+        let mut request = url.into_client_request()?;
+        if let Some(client) = origin.and_then(|origin| origin.forwarded) {
+            let client = HeaderValue::from_str(&client.to_string()).map_err(Failure::protocol)?;
+            request.headers_mut().insert("x-forwarded-for", client);
+        }
         // Thousands of these are held at once, on the generator's side too.
         let small = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
-        let (socket, _) = client_async_with_config(url, tcp, Some(small)).await?;
+        let (socket, _) = client_async_with_config(request, tcp, Some(small)).await?;
         let mut stream = Self(socket);
-        let hello = LiveHello { since: 0, auth: target.live_auth(person, 0)? };
+        let hello = LiveHello { since, auth: target.live_auth(person, since)? };
         stream.0.send(Message::text(serde_json::to_string(&hello)?)).await?;
-        while let LiveFrame::Items { .. } = stream.frame().await? {}
         Ok(stream)
     }
 
@@ -37,7 +67,8 @@ impl LiveStream {
         }
     }
 
-    async fn frame(&mut self) -> Result<LiveFrame, Failure> {
+    /// Waits for whatever comes next.
+    pub(crate) async fn frame(&mut self) -> Result<LiveFrame, Failure> {
         while let Some(message) = self.0.next().await {
             match message? {
                 Message::Text(text) => return Ok(serde_json::from_str(text.as_str())?),

@@ -5,13 +5,17 @@ mod client;
 mod connection;
 mod database;
 mod failure;
+mod flood;
 mod latency;
 mod live_stream;
+mod origin;
+mod party;
 mod people;
 mod phases;
 mod process;
 mod report;
 mod server;
+mod streams;
 mod target;
 mod yardstick;
 
@@ -35,6 +39,10 @@ enum Command {
     Server(server::Options),
     /// Times how fast a client opens the messages that it catches up with.
     Client(client::Options),
+    /// Floods a server that it starts itself, and sees whether people who know each other notice.
+    Flood(flood::Options),
+    /// Holds thousands of live streams of a server that it starts itself, cuts them all at once, and sees them come back.
+    Streams(streams::Options),
     /// The bare handlers that the server is compared with.
     #[command(hide = true)]
     Yardstick(yardstick::Options),
@@ -55,6 +63,8 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Server(options) => server::run(&options).await,
         Command::Client(options) => client::run(&options),
+        Command::Flood(options) => flood::run(&options).await,
+        Command::Streams(options) => streams::run(&options).await,
         Command::Yardstick(options) => yardstick::run(&options).await,
     }
 }

@@ -1,6 +1,7 @@
 //! People with real keys, and what they say, sealed before any clock runs: a generator that seals while it measures
 //! would measure itself.
 
+use std::borrow::Borrow;
 use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -97,9 +98,9 @@ pub(crate) fn chain(n: u64) -> Chain {
 }
 
 /// For each sender `each` messages; `recipient` says who gets the k-th of sender i. Uses all cores.
-pub(crate) fn seal_all(
-    senders: &[Person],
-    recipients: &[Person],
+pub(crate) fn seal_all<P: Borrow<Person> + Sync>(
+    senders: &[P],
+    recipients: &[P],
     each: usize,
     recipient: impl Fn(usize, usize) -> usize + Sync,
 ) -> Result<Vec<Vec<Sealed>>, Failure> {
@@ -113,7 +114,9 @@ pub(crate) fn seal_all(
             .map(|(chunk, senders)| {
                 scope.spawn(move || -> Result<Vec<Vec<Sealed>>, Failure> {
                     let numbered = senders.iter().enumerate().map(|(i, me)| (chunk * per_thread + i, me));
-                    numbered.map(|(i, me)| seal_row(me, recipients, each, |k| recipient(i, k))).collect()
+                    numbered
+                        .map(|(i, me)| seal_row(me.borrow(), recipients, each, |k| recipient(i, k)))
+                        .collect()
                 })
             })
             .collect();
@@ -125,20 +128,20 @@ pub(crate) fn seal_all(
     })
 }
 
-fn seal_row(
+fn seal_row<P: Borrow<Person>>(
     me: &Person,
-    recipients: &[Person],
+    recipients: &[P],
     each: usize,
     recipient: impl Fn(usize) -> usize,
 ) -> Result<Vec<Sealed>, Failure> {
     let peers: Vec<Peer> = recipients
         .iter()
-        .map(|them| Peer::new(&me.identity, them.identity.public()).map_err(Failure::protocol))
+        .map(|them| Peer::new(&me.identity, them.borrow().identity.public()).map_err(Failure::protocol))
         .collect::<Result<_, _>>()?;
     let numbers = 1..;
     numbers
         .zip(0..each)
-        .map(|(n, k)| me.seal(&recipients[recipient(k)], &peers[recipient(k)], &chain(n)))
+        .map(|(n, k)| me.seal(recipients[recipient(k)].borrow(), &peers[recipient(k)], &chain(n)))
         .collect()
 }
 

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::ops::{Add, Sub};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use crate::failure::Failure;
 
 /// Clock ticks a second in `/proc/<pid>/stat`: `USER_HZ`, 100 on every architecture that Linux offers today.
@@ -78,6 +80,13 @@ pub(crate) fn resident_kib(pid: u32) -> Result<f64, Failure> {
     labelled(&fs::read_to_string(format!("/proc/{pid}/status"))?, "VmRSS:")
 }
 
+/// Lets this process have as many files open as an unprivileged one may.
+pub(crate) fn raise_open_files() -> Result<(), Failure> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit).map_err(io::Error::from)?)
+}
+
 /// How many files this process may have open.
 pub(crate) fn open_files_allowed() -> Result<usize, Failure> {
     let limits = fs::read_to_string("/proc/self/limits")?;
@@ -131,6 +140,13 @@ mod tests {
     fn labels_are_found_whole() {
         assert_eq!(labelled("VmHWM:\t 9 kB\nVmRSS:\t  1234 kB\n", "VmRSS:").unwrap(), 1234.0);
         assert!(labelled("VmRSS:\tmuch\n", "VmRSS:").is_err());
+    }
+
+    #[test]
+    fn the_limit_of_open_files_goes_up_to_the_hard_one() {
+        raise_open_files().unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) struct Target {
     /// What it keeps everything in, where that is a database server.
     pub(crate) database: Option<Database>,
     _child: Child,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// How to speak to a target.
@@ -63,12 +63,17 @@ impl Target {
             Some(server) => Some(Database::create(server).await?),
             None => None,
         };
-        Self::start(Kind::Server, &place.binary, &place.directory, database).await
+        Self::start(Kind::Server, &place.binary, &place.directory, database, &["--limits", "off"]).await
+    }
+
+    /// Starts the server as it stands, with its limits, and these flags.
+    pub(crate) async fn limited_server(place: &Place, flags: &[&str]) -> Result<Self, Failure> {
+        Self::start(Kind::Server, &place.binary, &place.directory, None, flags).await
     }
 
     /// Starts one of the bare handlers, which are in this program.
     pub(crate) async fn yardstick(kind: Kind, directory: &Path) -> Result<Self, Failure> {
-        Self::start(kind, &std::env::current_exe()?, directory, None).await
+        Self::start(kind, &std::env::current_exe()?, directory, None, &[]).await
     }
 
     async fn start(
@@ -76,6 +81,7 @@ impl Target {
         binary: &Path,
         directory: &Path,
         database: Option<Database>,
+        flags: &[&str],
     ) -> Result<Self, Failure> {
         let directory = tempfile::Builder::new().prefix("kez-bench-").tempdir_in(directory)?;
         let address = free_address()?;
@@ -86,7 +92,7 @@ impl Target {
         let file = || directory.path().join("bench.db").into_os_string();
         let db = database.as_ref().map_or_else(file, |database| database.url.clone().into());
         match kind {
-            Kind::Server => command.args(["--limits", "off", "--server", server_name()?.as_str()]),
+            Kind::Server => command.args(["--server", server_name()?.as_str()]).args(flags),
             Kind::Writer | Kind::Echo => command.arg("yardstick"),
         };
         command.args(["--bind", &bind, "--db"]).arg(db).kill_on_drop(true);
@@ -94,7 +100,7 @@ impl Target {
             command.spawn().map_err(|source| Failure::NotStarted { program: binary.to_owned(), source })?;
         let pid = child.id().ok_or(Failure::NotReady(kind.name()))?;
         ready(kind, address, &mut child).await?;
-        Ok(Self { address, pid, kind, database, _child: child, _directory: directory })
+        Ok(Self { address, pid, kind, database, _child: child, directory })
     }
 
     /// Makes the inboxes of these people known, where that is needed.
@@ -138,11 +144,17 @@ impl Target {
 
     /// What authenticates a reader in the first frame of the live stream.
     pub(crate) fn live_auth(&self, person: &Person, since: u64) -> Result<String, Failure> {
-        let server = server_name()?;
-        let target = live_target(&person.handle, since);
-        let request =
-            caller_auth::CallerRequest { server: &server, method: "GET", target: &target, body: b"" };
-        Ok(caller_auth::header(&person.identity, &person.handle, &request, now(), &mut rng()))
+        signature(person, "GET", &live_target(&person.handle, since), b"")
+    }
+
+    /// Bytes of the database's files.
+    pub(crate) fn disk_bytes(&self) -> Result<u64, Failure> {
+        let mut bytes = 0;
+        for file in std::fs::read_dir(self.directory.path())? {
+            // The log may go between the two looks.
+            bytes += file?.metadata().map_or(0, |file| file.len());
+        }
+        Ok(bytes)
     }
 }
 
@@ -156,7 +168,15 @@ impl Kind {
     }
 }
 
-fn server_name() -> Result<ServerName, Failure> {
+/// The header with which a person signs a request.
+pub(crate) fn signature(person: &Person, method: &str, target: &str, body: &[u8]) -> Result<String, Failure> {
+    let server = server_name()?;
+    let request = caller_auth::CallerRequest { server: &server, method, target, body };
+    Ok(caller_auth::header(&person.identity, &person.handle, &request, now(), &mut rng()))
+}
+
+/// The name that the server is started under.
+pub(crate) fn server_name() -> Result<ServerName, Failure> {
     "bench.example".parse().map_err(Failure::protocol)
 }
 

@@ -212,7 +212,12 @@ impl Config {
 
     /// What stands between this server and its callers.
     pub fn edge(&self) -> Edge {
-        Edge { trusted_proxies: self.trusted_proxies.clone(), https: self.is_https() }
+        Edge {
+            trusted_proxies: self.trusted_proxies.clone(),
+            https: self.is_https(),
+            connections_per_network: (self.limits == Switch::On)
+                .then_some(self.abuse.connections_per_network as usize),
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub struct Edge {
     pub trusted_proxies: Vec<Network>,
     /// Whether people reach the server under https.
     pub https: bool,
+    /// How many connections a client network may have that calls by itself; any number under `--limits off`.
+    pub connections_per_network: Option<usize>,
 }
 
 impl Edge {

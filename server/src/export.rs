@@ -3,6 +3,7 @@
 //! ```text
 //! {"type":"kez.chat.export","version":1,"server":"kez.lat","exported_at":"...",
 //!  "account":{"handle":"...","primary":"...","registered_at":"...","registration":{...}},
+//!  "nats_keys":[{"removed_at":null,"binding":{...}},...],"contacts":["..."],"blocks":["..."],
 //!  "inbox":{"epoch":"...","items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
 //! ```
 
@@ -15,7 +16,8 @@ use kez_core::time::Timestamp;
 use serde_json::json;
 
 use crate::routes::items;
-use crate::store::{Account, AccountId, PageLimit, Store, StoreError};
+use crate::store::people::List;
+use crate::store::{Account, AccountId, Binding, PageLimit, Store, StoreError};
 
 /// How much is read at once.
 const PAGE: PageLimit = PageLimit { items: 500, bytes: 1024 * 1024 };
@@ -27,9 +29,9 @@ pub fn stream(
     account: &Account,
     now: Timestamp,
 ) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + use<> {
-    let head = head(&*store, server, account, now);
+    let head = head(server, account, now);
     let inbox = account.id;
-    stream::try_unfold(Next::Head(head), move |next| {
+    stream::try_unfold(Next::Account(head), move |next| {
         let store = Arc::clone(&store);
         async move { next.part(&*store, inbox).await }
     })
@@ -37,7 +39,10 @@ pub fn stream(
 
 /// What comes next.
 enum Next {
-    Head(String),
+    Account(String),
+    Keys,
+    People,
+    InboxHead,
     Items { since: u64 },
     Nothing,
 }
@@ -45,7 +50,13 @@ enum Next {
 impl Next {
     async fn part(self, store: &dyn Store, inbox: AccountId) -> Result<Option<(Bytes, Self)>, StoreError> {
         let since = match self {
-            Self::Head(head) => return Ok(Some((head.into(), Self::Items { since: 0 }))),
+            Self::Account(head) => return Ok(Some((head.into(), Self::Keys))),
+            Self::Keys => return Ok(Some((nats_keys(store, inbox).await?.into(), Self::People))),
+            Self::People => return Ok(Some((people(store, inbox).await?.into(), Self::InboxHead))),
+            Self::InboxHead => {
+                let head = format!(",\"inbox\":{{\"epoch\":{},\"items\":[", json!(store.epoch()));
+                return Ok(Some((head.into(), Self::Items { since: 0 })));
+            }
             Self::Items { since } => since,
             Self::Nothing => return Ok(None),
         };
@@ -60,16 +71,34 @@ impl Next {
     }
 }
 
-/// Everything before the first item.
-fn head(store: &dyn Store, server: &ServerName, account: &Account, now: Timestamp) -> String {
+/// The bindings of nkeys as they were signed, and when they were ended for good.
+async fn nats_keys(store: &dyn Store, account: AccountId) -> Result<String, StoreError> {
+    let bindings = store.bindings_of(account).await?;
+    let binding = |Binding { binding, removed_at }: &Binding| {
+        format!("{{\"removed_at\":{},\"binding\":{binding}}}", json!(removed_at))
+    };
+    let bindings: Vec<_> = bindings.iter().map(binding).collect();
+    Ok(format!(",\"nats_keys\":[{}]", bindings.join(",")))
+}
+
+/// The handles of those whom the owner has accepted, and blocked.
+async fn people(store: &dyn Store, owner: AccountId) -> Result<String, StoreError> {
+    let listed = store.listed(owner).await?;
+    let on =
+        |list| listed.iter().filter(|peer| peer.list == list).map(|peer| &peer.handle).collect::<Vec<_>>();
+    let [contacts, blocks] = [List::Contacts, List::Blocks].map(|list| json!(on(list)));
+    Ok(format!(",\"contacts\":{contacts},\"blocks\":{blocks}"))
+}
+
+/// Everything before the lists.
+fn head(server: &ServerName, account: &Account, now: Timestamp) -> String {
     let Account { handle, primary, registration, registered_at, .. } = account;
-    let [server, exported_at, epoch] =
-        [json!(server), json!(now), json!(store.epoch())].map(|value| value.to_string());
+    let [server, exported_at] = [json!(server), json!(now)].map(|value| value.to_string());
     let [handle, primary, registered_at] =
         [json!(handle), json!(primary), json!(registered_at)].map(|value| value.to_string());
     format!(
         "{{\"type\":\"kez.chat.export\",\"version\":1,\"server\":{server},\"exported_at\":{exported_at},\
          \"account\":{{\"handle\":{handle},\"primary\":{primary},\"registered_at\":{registered_at},\
-         \"registration\":{registration}}},\"inbox\":{{\"epoch\":{epoch},\"items\":["
+         \"registration\":{registration}}}"
     )
 }

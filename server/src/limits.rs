@@ -23,7 +23,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub enum Kind {
     /// Claims a handle: people do so once.
     Register,
-    /// Looks somebody up: what a person types, and what a new conversation needs.
+    /// Looks somebody up, on a page or for a program: what a person types, and what a new conversation needs.
     Lookup,
     /// Comes with a caller's signature, which costs something to check, whoever signed.
     Signed,
@@ -45,22 +45,42 @@ pub struct Limits {
     audit: Bucket<ClientNetwork>,
 }
 
-impl Default for Limits {
+/// How many requests of a kind one client network may make in a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// [`Kind::Register`]; twice as many at once.
+    pub registrations: u32,
+    /// [`Kind::Lookup`]; twice as many at once.
+    pub lookups: u32,
+    /// [`Kind::Signed`]; half as many at once.
+    pub signed: u32,
+    /// [`Kind::Read`]; half as many at once.
+    pub reads: u32,
+}
+
+impl Default for Rates {
     fn default() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let bucket = |burst, per_minute| Bucket::new(burst, MINUTE / per_minute, &clock);
-        Self {
-            register: bucket(20, 10),
-            lookup: bucket(120, 60),
-            signed: bucket(600, 1200),
-            read: bucket(300, 600),
-            link: bucket(60, 30),
-            audit: bucket(1200, 600),
-        }
+        Self { registrations: 10, lookups: 60, signed: 1200, reads: 600 }
     }
 }
 
 impl Limits {
+    /// Full buckets.
+    pub fn new(rates: Rates) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let bucket = |burst, per_minute: u32| Bucket::new(burst, MINUTE / per_minute.max(1), &clock);
+        let twice = |rate: u32| bucket(rate.saturating_mul(2), rate);
+        let half = |rate: u32| bucket(rate.div_ceil(2), rate);
+        Self {
+            register: twice(rates.registrations),
+            lookup: twice(rates.lookups),
+            signed: half(rates.signed),
+            read: half(rates.reads),
+            link: twice(30),
+            audit: twice(600),
+        }
+    }
+
     /// Takes a token.
     ///
     /// # Errors
@@ -152,7 +172,7 @@ mod tests {
 
     #[test]
     fn each_network_and_each_kind_has_its_own_bucket() {
-        let limits = Limits::default();
+        let limits = Limits::new(Rates::default());
         let network = |address: &str| ClientNetwork::of_address(address.parse().unwrap());
         for _ in 0..20 {
             assert!(limits.check(Kind::Register, network("192.0.2.1")).is_ok());

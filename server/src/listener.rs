@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::client_address::Peer;
+use crate::client_address::{ClientNetwork, Peer};
+use crate::crowding::Crowding;
 use crate::edge::Edge;
 use crate::impatient::Impatient;
 
@@ -61,6 +62,7 @@ pub async fn serve(
     connections: TaskTracker,
 ) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let crowding = edge.connections_per_network.map(Crowding::new);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,
@@ -68,11 +70,17 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
+                // A proxy speaks for many, and has limits of its own.
+                let crowding = crowding.as_ref().filter(|_| !edge.trusts(peer.ip().to_canonical()));
+                let place = crowding.map(|crowding| crowding.enter(ClientNetwork::of_address(peer.ip())));
+                if matches!(place, Some(None)) {
+                    continue;
+                }
                 let connection = Connection { router: router.clone(), peer, idle: idle_time(&edge, peer) };
                 let stop = stop.clone();
                 connections.spawn(async move {
                     connection.serve(stream, stop).await;
-                    drop(permit);
+                    drop((permit, place));
                 });
             }
             Err(error) => {

@@ -137,6 +137,8 @@ struct Page {
     queued: Gauge,
     database_bytes: Gauge,
     ready: Gauge,
+    /// None without NATS.
+    nats: Option<Gauge>,
 }
 
 impl Page {
@@ -169,7 +171,11 @@ impl Page {
         let queued = gauge("queued_writes", "Writes that wait for their transaction");
         let database_bytes = gauge("database_bytes", "Size of the database");
         let ready = gauge("ready", "1 when the server takes work");
-        Self { registry, handles, streams, queued, database_bytes, ready }
+        let nats = state
+            .push
+            .nats_connected()
+            .map(|_| gauge("nats_connected", "1 while a NATS broker is connected"));
+        Self { registry, handles, streams, queued, database_bytes, ready, nats }
     }
 
     async fn look(&self, state: &AppState) -> Result<(), ApiError> {
@@ -179,6 +185,9 @@ impl Page {
         self.database_bytes.set(number(extent.database_bytes));
         self.streams.set(number(state.streams.len() as u64));
         self.queued.set(number(state.store.vitals().queued));
+        if let (Some(gauge), Some(connected)) = (&self.nats, state.push.nats_connected()) {
+            gauge.set(connected.into());
+        }
         self.ready.set(i64::from(state.is_ready() && state.store.check().await.is_ok()));
         Ok(())
     }

@@ -57,9 +57,19 @@ impl Push {
         Waiting { rooms: self.rooms.clone(), inbox, woken, hints }
     }
 
+    /// How many wait on this node for the inbox.
+    pub fn waiting(&self, inbox: AccountId) -> usize {
+        self.rooms.lock().get(&inbox).map_or(0, watch::Sender::receiver_count)
+    }
+
+    /// Whether a broker is connected; nothing without NATS.
+    pub fn nats_connected(&self) -> Option<bool> {
+        self.bus.as_ref().map(|bus| bus.is_up())
+    }
+
     /// Whether all nodes hear each other, as far as this one can tell.
     pub fn is_whole(&self) -> bool {
-        self.bus.as_ref().is_none_or(|bus| bus.is_up())
+        self.nats_connected().unwrap_or(true)
     }
 
     /// Lets the last announcements out.
@@ -124,6 +134,7 @@ mod tests {
         assert_eq!(two.woken().now_or_never(), None);
 
         let again = wait_for(1);
+        assert_eq!([1, 2, 3].map(|inbox| push.waiting(AccountId(inbox))), [2, 1, 0]);
         drop(one);
         assert_eq!(push.rooms.lock().len(), 2);
         drop((again, two));

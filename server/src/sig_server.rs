@@ -22,7 +22,7 @@ use crate::commands::environment::unknown_variables;
 use crate::config::Switch;
 use crate::config::sig_server::SigConfig;
 use crate::error::ApiError;
-use crate::limits::Limits;
+use crate::limits::{Limits, Rates};
 use crate::routes::{log, not_found, openapi, sigchains};
 use crate::sigchains::Sigchains;
 use crate::transparency::TransparencyLog;
@@ -55,7 +55,10 @@ pub async fn run_with_clock(
         TransparencyLog::open(store.clone(), &config.log_name(), config.log_seed_file.as_deref()).await?;
     let limited = config.limits == Switch::On;
     let chains = Arc::new(Sigchains::new(store.clone(), log, clock, limited));
-    let gate = Gate { limits: limited.then(|| Arc::new(Limits::default())), edge: Arc::new(config.edge()) };
+    let gate = Gate {
+        limits: limited.then(|| Arc::new(Limits::new(Rates::default()))),
+        edge: Arc::new(config.edge()),
+    };
     let router = router(chains, &gate)?;
 
     for name in unknown_variables("KEZ_SIG_", &SigConfig::command()) {

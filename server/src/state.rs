@@ -96,7 +96,7 @@ impl Shared {
         let directory = Directory::new(Arc::clone(&store));
         let people = PeopleCache::new(Arc::clone(&store), Arc::clone(&clock));
         let limited = config.limits == Switch::On;
-        let limits = limited.then(Arc::default);
+        let limits = limited.then(|| Arc::new(Limits::new(config.abuse.rates())));
         let senders = limited.then(|| Senders::new(&config.abuse, &clock));
         let edge = Arc::new(config.edge());
         let work = WorkDesk::new(work_key, config.abuse.work_bits);

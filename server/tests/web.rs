@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures::future::BoxFuture;
 use kez_app::History;
 use kez_chat_server::around::Gate;
+use kez_chat_server::limits::{Limits, Rates};
 use kez_chat_server::web::{ProfileLookup, ProfileUnavailable, WebSettings, router};
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
@@ -70,13 +71,17 @@ fn site() -> TempDir {
 }
 
 fn pages(web_dir: Option<&Path>) -> Router {
+    pages_within(web_dir, None)
+}
+
+fn pages_within(web_dir: Option<&Path>, limits: Option<Limits>) -> Router {
     router(WebSettings {
+        gate: Gate { limits: limits.map(Arc::new), edge: Arc::default() },
         connect_to: Vec::new(),
         web_dir: web_dir.map(Path::to_owned),
         server: "kez.lat".parse().unwrap(),
         public_url: "https://kez.lat".to_owned(),
         profiles: Arc::new(OnlyAlice),
-        gate: Gate { limits: None, edge: Arc::default() },
     })
 }
 
@@ -277,6 +282,16 @@ async fn links_out_of_the_site_are_not_followed() {
     let dir = outside.path().join("site");
     std::os::unix::fs::symlink(outside.path().join("secret.txt"), dir.join("link.txt")).unwrap();
     assert_eq!(ask(&pages(Some(&dir)), "GET", "/link.txt", &[]).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn profile_pages_count_as_look_ups_and_other_pages_do_not() {
+    let outside = site();
+    let limits = Limits::new(Rates { lookups: 1, ..Rates::default() });
+    let router = pages_within(Some(&outside.path().join("site")), Some(limits));
+    for (path, status) in [("/u/alice", 200), ("/u/nobody", 404), ("/u/alice", 429), ("/messages", 200)] {
+        assert_eq!(ask(&router, "GET", path, &[]).await.status, status, "{path}");
+    }
 }
 
 #[tokio::test]

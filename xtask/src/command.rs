@@ -1,6 +1,6 @@
 //! Running other programs: shown before they run, failed when they fail.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::failure::Failure;
 
@@ -35,6 +35,33 @@ impl Run for Command {
         }
         String::from_utf8(stdout)
             .map_err(|_| Failure::Unexpected(format!("`{}` printed no text", line(self))))
+    }
+}
+
+/// A program that runs beside this one, and ends with it.
+pub(crate) struct Beside(Child);
+
+impl Beside {
+    /// Starts it, and shows that.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
+        println!("$ {} &", line(command));
+        command.spawn().map(Self).map_err(|source| not_started(command, source))
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

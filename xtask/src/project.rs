@@ -70,7 +70,12 @@ impl Project {
 
     /// The release build of the server.
     pub(crate) fn server(&self) -> PathBuf {
-        self.target.join("release").join("kez-chat-server")
+        self.program("release", "kez-chat-server")
+    }
+
+    /// A program of the workspace, as `debug` or `release` build.
+    pub(crate) fn program(&self, profile: &str, name: &str) -> PathBuf {
+        self.target.join(profile).join(name)
     }
 
     /// Programs that the tests bring for themselves.

@@ -5,35 +5,37 @@ use clap::ValueEnum;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::steps::tools;
+use crate::steps::{api, load, tools};
 
 /// What `cargo xtask soak` takes.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Which test.
     name: Name,
-    /// How often it goes round: 20 times for nodes and 200 for power-loss, unless said otherwise.
+    /// How often it goes round: 20 times for nodes, 200 for power-loss and 3 for streams, unless said otherwise.
     #[arg(long)]
     rounds: Option<u32>,
+    /// How long the flood lasts.
+    #[arg(long, default_value_t = 180)]
+    seconds: u64,
+    /// How many live streams there are.
+    #[arg(long, default_value_t = 10_000)]
+    streams: u32,
 }
 
 /// The tests by name.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Name {
     /// Three nodes, three brokers and a PostgreSQL, killed one after the other under load.
     Nodes,
     /// The power goes at so many moments of a run of 20,000 messages.
     PowerLoss,
-}
-
-impl Name {
-    /// The path of the test in the server's test binary; ignored there unless asked for.
-    const fn test(self) -> &'static str {
-        match self {
-            Self::Nodes => "nodes::soak",
-            Self::PowerLoss => "power::soak",
-        }
-    }
+    /// A flood from many networks, while people who know each other write.
+    Flood,
+    /// Thousands of live streams, cut all at once and coming back.
+    Streams,
+    /// Requests made up from the OpenAPI document.
+    Api,
 }
 
 /// Runs one of them, with what it prints.
@@ -41,13 +43,21 @@ impl Name {
 /// # Errors
 /// When it fails, or a tool is missing and cannot be installed.
 pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> {
+    match options.name {
+        Name::Nodes => of_the_server(project, "nodes::soak", options.rounds.unwrap_or(20)),
+        Name::PowerLoss => of_the_server(project, "power::soak", options.rounds.unwrap_or(200)),
+        Name::Flood => load::flood(project, options.seconds),
+        Name::Streams => load::streams(project, options.streams, options.rounds.unwrap_or(3)),
+        Name::Api => api::thoroughly(project),
+    }
+}
+
+/// One of the server's own tests, by its path in the test binary; ignored there unless asked for.
+fn of_the_server(project: &Project, test: &str, rounds: u32) -> Result<(), Failure> {
     let (postgres, nats_server) = (tools::postgres()?, tools::nats_server(project)?);
     tools::strace()?;
     let mut cargo = project.cargo(&["test", "-p", "kez-chat-server", "--test", "server", "--"]);
-    cargo.args([options.name.test(), "--exact", "--ignored", "--nocapture"]);
+    cargo.args([test, "--exact", "--ignored", "--nocapture"]);
     cargo.env("POSTGRES_BIN", postgres).env("NATS_SERVER", nats_server);
-    if let Some(rounds) = options.rounds {
-        cargo.env("KEZ_SOAK_ROUNDS", rounds.to_string());
-    }
-    cargo.run()
+    cargo.env("KEZ_SOAK_ROUNDS", rounds.to_string()).run()
 }

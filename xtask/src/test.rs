@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::steps::{browser, checks, purity, server, site, sizes, tests, tools};
+use crate::steps::{api, browser, checks, compose, load, purity, server, site, sizes, tests, tools};
 use crate::summary::{Line, Outcome, Summary};
 
 /// One check.
@@ -15,7 +15,7 @@ struct Step {
 }
 
 /// In the order that finds a mistake soonest; each one relies on those before it.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 15] = [
     Step { name: "format", check: checks::formatting },
     Step { name: "wasm-target", check: tools::wasm_target },
     Step { name: "purity", check: purity::check },
@@ -24,8 +24,11 @@ const STEPS: [Step; 12] = [
     Step { name: "docs", check: checks::documentation },
     Step { name: "tests", check: tests::native },
     Step { name: "tests-wasm", check: tests::wasm },
+    Step { name: "compose", check: compose::check },
     Step { name: "site", check: site_within_budget },
     Step { name: "server", check: server::build },
+    Step { name: "api", check: api::briefly },
+    Step { name: "load", check: load::brief },
     Step { name: "pages", check: browser::pages },
     Step { name: "browser", check: browser::app },
 ];

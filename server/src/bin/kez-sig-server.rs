@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use kez_chat_server::config::sig_server::SigConfig;
-use kez_chat_server::{listener, log, sig_server, stop};
+use kez_chat_server::{listener, log, open_files, sig_server, stop};
 
 /// The exit code for settings that cannot be.
 const USAGE: u8 = 2;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn serve(config: SigConfig) -> Result<(), String> {
+    open_files::raise();
     let bind = config.bind;
     let listener = listener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let shutdown = stop::told_to_stop().map_err(|error| format!("cannot listen to signals: {error}"))?;

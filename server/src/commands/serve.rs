@@ -9,7 +9,7 @@ use super::{CommandLine, environment};
 use crate::config::Config;
 use crate::stop::told_to_stop;
 use crate::store::OpenError;
-use crate::{StartError, listener, log, run};
+use crate::{StartError, listener, log, open_files, run};
 
 /// Runs the server. Nothing it says goes to standard output.
 pub(super) fn serve(config: Config) -> ExitCode {
@@ -31,6 +31,7 @@ async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
     for name in environment::unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
         tracing::warn!(name, "a variable is set, but there is no such setting");
     }
+    open_files::raise();
     let bind = config.bind;
     let listener =
         listener::bind(bind).map_err(|error| Failure::failed(format!("cannot listen on {bind}: {error}")))?;

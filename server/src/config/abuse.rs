@@ -5,12 +5,39 @@ use clap::{Args, ValueEnum};
 use kez_core::api::RegistrationMode;
 use kez_core::envelope;
 
+use crate::limits::Rates;
+
 /// The flags against abuse. `--limits off` lifts all of them but `--registration`.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct AbuseConfig {
     /// Who may register: anybody, whoever holds an invitation, or nobody.
     #[arg(long, env = "KEZ_CHAT_REGISTRATION", default_value = "open", value_name = "open|invite|closed")]
     pub registration: Registration,
+
+    /// Connections at once from one client network (an IPv4 address, an IPv6 /64) that calls without a trusted proxy; live
+    /// streams are not counted.
+    #[arg(long, env = "KEZ_CHAT_CONNECTIONS_PER_NETWORK", default_value = "256", value_name = "CONNECTIONS")]
+    pub connections_per_network: u32,
+
+    /// Handles claimed, and nkeys bound, a minute from one client network; twice as many at once.
+    #[arg(long, env = "KEZ_CHAT_REGISTRATIONS_PER_MINUTE", default_value = "10", value_name = "REQUESTS")]
+    pub registrations_per_minute: u32,
+
+    /// Look-ups a minute from one client network, by handle, key, WebFinger or profile page; twice as many at once.
+    #[arg(long, env = "KEZ_CHAT_LOOKUPS_PER_MINUTE", default_value = "60", value_name = "REQUESTS")]
+    pub lookups_per_minute: u32,
+
+    /// Pages of inboxes read, and live streams opened, a minute from one client network; half as many at once.
+    #[arg(long, env = "KEZ_CHAT_READS_PER_MINUTE", default_value = "600", value_name = "REQUESTS")]
+    pub reads_per_minute: u32,
+
+    /// Signed requests a minute from one client network, whoever signed; half as many at once.
+    #[arg(long, env = "KEZ_CHAT_SIGNED_PER_MINUTE", default_value = "1200", value_name = "REQUESTS")]
+    pub signed_per_minute: u32,
+
+    /// Live streams at once of one inbox.
+    #[arg(long, env = "KEZ_CHAT_STREAMS_PER_INBOX", default_value = "64", value_name = "STREAMS")]
+    pub streams_per_inbox: u32,
 
     /// Messages a minute from one sender to people who have accepted them.
     #[arg(long, env = "KEZ_CHAT_KNOWN_PER_MINUTE", default_value = "60", value_name = "MESSAGES")]
@@ -90,6 +117,18 @@ pub struct AbuseConfig {
     /// While so many bytes are free, the disk counts as empty enough, whatever the per cent.
     #[arg(long, env = "KEZ_CHAT_DISK_AMPLE_BYTES", default_value = "2147483648", value_name = "BYTES")]
     pub disk_ample_bytes: u64,
+}
+
+impl AbuseConfig {
+    /// What one client network may ask for in a minute.
+    pub const fn rates(&self) -> Rates {
+        Rates {
+            registrations: self.registrations_per_minute,
+            lookups: self.lookups_per_minute,
+            signed: self.signed_per_minute,
+            reads: self.reads_per_minute,
+        }
+    }
 }
 
 /// Who may register.

@@ -10,6 +10,9 @@ use crate::commands::environment::with_secrets_from_files;
 use crate::commands::one_sentence;
 use crate::edge::Edge;
 
+/// Connections at once from one client network that calls without a trusted proxy, as the chat server has it by default.
+const CONNECTIONS_PER_NETWORK: usize = 256;
+
 /// The KEZ sigchain server: keeps the signed histories of keys, and the log that proves that it changes none of them.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kez-sig-server", version)]
@@ -100,7 +103,8 @@ impl SigConfig {
     /// What stands between this server and its callers.
     pub fn edge(&self) -> Edge {
         let https = self.public_url.as_ref().is_some_and(|url| url.0.starts_with("https:"));
-        Edge { trusted_proxies: self.trusted_proxies.clone(), https }
+        let connections_per_network = (self.limits == Switch::On).then_some(CONNECTIONS_PER_NETWORK);
+        Edge { trusted_proxies: self.trusted_proxies.clone(), https, connections_per_network }
     }
 
     /// The name of the log: where it is served, without the scheme.

@@ -14,7 +14,8 @@ use crate::state::AppState;
 
 /// Exports an account.
 ///
-/// The answer is one JSON object: the account with its signed registration, and every stored envelope as it came.
+/// The answer is one JSON object: the account with its signed registration, the bindings of its nkeys, the handles of those
+/// whom it has accepted and blocked, and every stored envelope as it came.
 #[utoipa::path(get, path = "/v1/export", tag = "Account", params(
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 /// What the routes do not say themselves.
@@ -34,9 +35,52 @@ pub const PATH: &str = "/v1/openapi.json";
 pub fn route<S: Clone + Send + Sync + 'static>(
     document: &utoipa::openapi::OpenApi,
 ) -> Result<MethodRouter<S>, serde_json::Error> {
-    let json: Arc<Bytes> = Arc::new(document.to_json()?.into());
+    let mut document = serde_json::to_value(document)?;
+    finish(&mut document);
+    let json: Arc<Bytes> = Arc::new(serde_json::to_vec(&document)?.into());
     Ok(get(move || {
         let json = Bytes::clone(&json);
         async move { ([(header::CONTENT_TYPE, "application/json")], json).into_response() }
     }))
+}
+
+/// What a parameter of this name looks like, wherever it stands: where the text is the whole rule, or nearly.
+const PATTERNS: [(&str, &str); 5] = [
+    ("handle", "^[a-z0-9][a-z0-9_-]{2,31}$"),
+    ("peer", "^[a-z0-9][a-z0-9_-]{2,31}$"),
+    ("primary", "^ed25519:[0-9a-f]{64}$"),
+    ("hex", "^[0-9a-f]{64}$"),
+    ("nkey", "^U[A-Z2-7]{55}$"),
+];
+
+/// Says what all operations have in common, and the macros would have to be told for each: refusals are problem details,
+/// and parameters in paths have their patterns.
+fn finish(document: &mut Value) {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let operations = paths.into_iter().flat_map(serde_json::Map::values_mut);
+    let operations = operations.filter_map(Value::as_object_mut).flat_map(serde_json::Map::values_mut);
+    for operation in operations {
+        let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+        responses.into_iter().flat_map(serde_json::Map::values_mut).for_each(name_problem);
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+        parameters.into_iter().flatten().for_each(add_pattern);
+    }
+}
+
+/// RFC 9457, section 3.
+fn name_problem(response: &mut Value) {
+    let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { return };
+    let is_problem = |body: &Value| body["schema"]["$ref"] == "#/components/schemas/Problem";
+    if content.get("application/json").is_some_and(is_problem)
+        && let Some(body) = content.remove("application/json")
+    {
+        content.insert("application/problem+json".to_owned(), body);
+    }
+}
+
+fn add_pattern(parameter: &mut Value) {
+    let pattern = PATTERNS.iter().find(|(name, _)| parameter["in"] == "path" && parameter["name"] == *name);
+    if let Some((_, pattern)) = pattern {
+        parameter["schema"]["pattern"] = json!(pattern);
+    }
 }

@@ -21,6 +21,18 @@ pub trait Bindings: Send + Sync {
 
     /// The key that an nkey is bound to, was not removed from, and that still holds its account.
     fn bound_nkey(&self, nkey: PublicNkey) -> Answer<'_, Option<Bound>>;
+
+    /// Every binding that the account ever made, the removed ones too, by nkey.
+    fn bindings_of(&self, account: AccountId) -> Answer<'_, Vec<Binding>>;
+}
+
+/// A binding as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The signed binding, in canonical JSON.
+    pub binding: String,
+    /// When its account ended it for good.
+    pub removed_at: Option<Timestamp>,
 }
 
 /// A binding that passed every check but those of [`BindOutcome`].
@@ -79,6 +91,9 @@ pub(super) mod sql {
     /// (`nkey`, `account`, `now`)
     pub(in crate::store) const REMOVE: &str =
         "UPDATE nats_bindings SET removed_at = coalesce(removed_at, $3) WHERE nkey = $1 AND account = $2";
+    /// (`account`)
+    pub(in crate::store) const ALL: &str =
+        "SELECT binding, removed_at FROM nats_bindings WHERE account = $1 ORDER BY nkey";
     /// (`nkey`) Nothing for an account that is banned, or that another key holds by now.
     pub(in crate::store) const FIND: &str = "SELECT accounts.primary_key, expires_at FROM nats_bindings \
         JOIN accounts ON accounts.id = account AND accounts.primary_key = nats_bindings.primary_key \
@@ -92,6 +107,17 @@ pub(super) fn obstacle(holder: Option<(i64, bool)>, account: AccountId) -> Optio
         Some((holder, _)) if holder != account.0 => Some(BindOutcome::HeldByAnother),
         Some((_, true)) => Some(BindOutcome::Removed),
         _ => None,
+    }
+}
+
+impl TryFrom<(String, Option<i64>)> for Binding {
+    type Error = StoreError;
+
+    /// From the columns `binding` and `removed_at`.
+    fn try_from((binding, removed_at): (String, Option<i64>)) -> Result<Self, StoreError> {
+        let removed_at =
+            removed_at.map(u64::try_from).transpose().map_err(|_| StoreError::Corrupt("time"))?;
+        Ok(Self { binding, removed_at: removed_at.map(Timestamp::from_unix) })
     }
 }
 

@@ -33,7 +33,7 @@ use operations::Operations;
 use people::People;
 use usage::{Origin, Quota};
 
-pub use bindings::{BindOutcome, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding};
+pub use bindings::{BindOutcome, Binding, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding};
 pub use chains::Chains;
 pub use open::{OpenError, open, pending_migrations};
 pub use rotation::Rotations;

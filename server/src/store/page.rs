@@ -12,10 +12,10 @@ pub(super) type ItemRow = (i64, i64, Vec<u8>, Vec<u8>);
 /// A page that grows row by row. An envelope whose bytes are not those that were stored, as their SHA-256 says, is left
 /// out, logged and counted: a disk that lost bits is no reason to hand out garbage (which might not even be JSON, so that
 /// a reader of the page fails on all of it), nor to keep back what stands behind it.
-pub(super) struct Page<'a> {
+pub(super) struct Page {
     inbox: AccountId,
     limit: PageLimit,
-    damaged: &'a Counter,
+    damaged: Counter,
     items: Vec<StoredMessage>,
     bytes: usize,
     after: u64,
@@ -23,9 +23,10 @@ pub(super) struct Page<'a> {
     full: bool,
 }
 
-impl<'a> Page<'a> {
+impl Page {
     /// Nothing after `since` was read yet. `damaged` counts what is left out.
-    pub(super) fn new(inbox: AccountId, since: u64, limit: PageLimit, damaged: &'a Counter) -> Self {
+    pub(super) fn new(inbox: AccountId, since: u64, limit: PageLimit, damaged: &Counter) -> Self {
+        let damaged = damaged.clone();
         Self { inbox, limit, damaged, items: Vec::new(), bytes: 0, after: since, left_out: 0, full: false }
     }
 

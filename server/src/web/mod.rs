@@ -42,7 +42,7 @@ pub struct WebSettings {
     pub connect_to: Vec<String>,
     /// Who holds a handle, for the profile pages.
     pub profiles: Arc<dyn ProfileLookup>,
-    /// Counts them: a profile page is a lookup.
+    /// Counts profile pages with the other look-ups of their network.
     pub gate: Gate,
 }
 

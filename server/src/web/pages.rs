@@ -50,13 +50,10 @@ impl Pages {
 
 /// The routes: those of the app's own router, and the files beside them.
 pub(super) fn router(pages: Pages, gate: Gate) -> Router {
-    let lookups = from_fn_with_state((gate, Kind::Lookup), within_rate);
     let mut router = Router::new();
+    let profile = get(profile::profile).layer(from_fn_with_state((gate, Kind::Lookup), within_rate));
     for listing in leptos_axum::generate_route_list(kez_app::App) {
-        let handler = match listing.path() {
-            PROFILE => get(profile::profile).layer(lookups.clone()),
-            _ => get(page),
-        };
+        let handler = if listing.path() == PROFILE { profile.clone() } else { get(page) };
         router = router.route(listing.path(), handler);
     }
     router.fallback(file_or_not_found).with_state(Arc::new(pages))

@@ -90,6 +90,25 @@ async fn a_broker_that_stalls_delays_nothing() {
 }
 
 #[tokio::test]
+async fn monitors_see_whether_a_broker_is_connected() {
+    let mut broker = Broker::start().await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = broker.server_with(&["--metrics-bind", &free.to_string()]).await;
+    let says = async |line: &str| {
+        // The listener comes a moment after the server.
+        let Ok(reply) = reqwest::get(format!("http://{free}/metrics")).await else { return false };
+        let text = reply.text().await.unwrap();
+        text.lines().any(|said| said == line)
+    };
+    crate::broker::until(async || says("kez_chat_nats_connected 1").await).await;
+    ready(&server, "ok").await;
+    broker.kill().await;
+    crate::broker::until(async || says("kez_chat_nats_connected 0").await).await;
+    ready(&server, "degraded").await;
+    assert!(says("kez_chat_ready 1").await, "it does all of its work");
+}
+
+#[tokio::test]
 async fn a_server_starts_and_works_without_its_broker_and_finds_it_later() {
     let mut broker = Broker::start().await;
     broker.kill().await;

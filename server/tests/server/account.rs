@@ -1,6 +1,10 @@
 //! What the owner of an account may do about all of it: take a copy, and delete it.
 
-use crate::support::{NOW, Person, TestServer};
+use kez_core::nkey::PublicNkey;
+use kez_core::time::Timestamp;
+use serde_json::Value;
+
+use crate::support::{NOW, Person, TestServer, nkey};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
@@ -32,6 +36,9 @@ async fn an_export_holds_everything_stored_for_its_caller() {
     assert!(envelopes.iter().all(|envelope| export.body.contains(envelope)), "byte for byte");
     assert_eq!(json["inbox"]["epoch"], server.inbox(&bob, 0).await.json()["epoch"]);
     assert!(!export.body.contains("for\":\"alice"));
+    for list in ["nats_keys", "contacts", "blocks"] {
+        assert_eq!(json[list], Value::Array(Vec::new()), "{list}");
+    }
 
     let nobody = server.signed(&bob, "GET", "/v1/export", String::new()).await;
     assert_eq!(nobody.status, 200);
@@ -39,6 +46,39 @@ async fn an_export_holds_everything_stored_for_its_caller() {
     let header = bob.signs("GET", "/v1/export", b"", server.now());
     assert_eq!(server.with_header("GET", "/v1/export", String::new(), &header).await.status, 200);
     server.with_header("GET", "/v1/export", String::new(), &header).await.refused(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn an_export_holds_keys_and_lists_too() {
+    let server = TestServer::start().await;
+    let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
+    let (kept, removed) = (nkey().public(), nkey().public());
+    for nkey in [kept, removed] {
+        assert_eq!(server.bind(&bob, nkey, 600).await.status, 204);
+    }
+    server.clock.set(NOW + 5);
+    assert_eq!(server.unbind(&bob, removed).await.status, 204);
+    assert_eq!(server.bind(&alice, nkey().public(), 600).await.status, 204);
+    for (owner, list, peer) in
+        [("bob", "contacts", "carol"), ("bob", "contacts", "alice"), ("bob", "blocks", "carol")]
+    {
+        let target = format!("/v1/u/{owner}/{list}/{peer}");
+        assert_eq!(server.signed(&bob, "PUT", &target, String::new()).await.status, 204);
+    }
+    assert_eq!(server.signed(&carol, "PUT", "/v1/u/carol/contacts/bob", String::new()).await.status, 204);
+
+    let export = server.signed(&bob, "GET", "/v1/export", String::new()).await.json();
+    assert_eq!(export["contacts"], serde_json::json!(["alice", "carol"]));
+    assert_eq!(export["blocks"], serde_json::json!(["carol"]));
+    let keys = export["nats_keys"].as_array().unwrap();
+    let removed_at = |nkey: PublicNkey| {
+        let of = |key: &&Value| key["binding"]["payload"]["nkey"] == nkey.to_string();
+        keys.iter().find(of).unwrap()["removed_at"].clone()
+    };
+    assert_eq!(keys.len(), 2, "and none of anybody else's");
+    assert_eq!(removed_at(kept), Value::Null);
+    assert_eq!(removed_at(removed), serde_json::json!(Timestamp::from_unix(NOW + 5)));
+    assert!(keys.iter().all(|key| key["binding"]["signature"]["sig"].is_string()), "as they were signed");
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ async fn posting_from_another_page() {
 
 #[tokio::test]
 async fn flooding_an_inbox_without_an_account() {
-    let server = TestServer::start_with(&[]).await;
+    let server = TestServer::start_with(&["--connections-per-network", "400"]).await;
     let [alice] = server.people(["alice"]).await;
     let floods = (0..400).map(async |n| server.send(&alice, &format!(r#"{{"n":{n}}}"#)).await);
     let replies = futures::future::join_all(floods).await;

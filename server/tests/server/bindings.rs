@@ -1,6 +1,6 @@
 //! The part of the stores' story that tells of nkeys.
 
-use kez_chat_server::store::{AccountId, BindOutcome, Bound, MAX_EVER, MAX_LIVE, NewBinding, Store};
+use kez_chat_server::store::{AccountId, BindOutcome, Binding, Bound, MAX_EVER, MAX_LIVE, NewBinding, Store};
 use kez_core::identity::Primary;
 use kez_core::nkey::PublicNkey;
 use kez_core::time::Timestamp;
@@ -34,6 +34,11 @@ pub(crate) async fn story(store: &impl Store, alice: (AccountId, Primary), bob: 
     assert_eq!(store.bound_nkey(first).await.unwrap(), None);
     assert_eq!(bind(alice.0, first, NOW + 1).await, BindOutcome::Removed);
     assert_eq!(bind(bob, first, NOW + 1).await, BindOutcome::HeldByAnother);
+
+    // All of them are still there to be handed out, and when they ended.
+    let ended = |of: Vec<Binding>| of.iter().map(|binding| binding.removed_at).collect::<Vec<_>>();
+    assert_eq!(ended(store.bindings_of(alice.0).await.unwrap()), [Some(NOW_TIME)]);
+    assert_eq!(ended(store.bindings_of(bob).await.unwrap()), []);
 
     // So many at a time, and so many in all; what stands may always be renewed.
     let mut had = vec![first];

@@ -35,6 +35,7 @@ mod power;
 mod profile;
 #[allow(dead_code, reason = "shared with the tests of NATS alone")]
 mod proxy;
+mod rates;
 mod register;
 mod rotation;
 mod server;

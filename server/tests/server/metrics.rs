@@ -43,6 +43,7 @@ async fn metrics_count_what_happens_and_name_nobody() {
     assert!(of("commit_seconds_count") >= 3.0 && of("database_bytes") > 0.0);
     assert!(of(r#"request_seconds_count{route="/v1/inbox/{handle}"}"#) >= 1.0);
     assert!(text.ends_with("# EOF\n"));
+    assert!(!text.contains("nats"), "there is none");
     assert!(!text.contains("bobby") && !text.contains("ed25519") && !text.contains("127.0.0.1"));
     assert!(server.terminate().await.success());
 }

@@ -274,6 +274,11 @@ impl Live {
         matches!(self.0.next().await, None | Some(Err(_) | Ok(Message::Close(_))))
     }
 
+    /// Whether the stream ends before it says anything.
+    pub(crate) async fn ended_at_once(mut self) -> bool {
+        !matches!(self.0.next().await, Some(Ok(Message::Text(_))))
+    }
+
     /// The close code that the stream ends with, skipping frames before it.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {

@@ -1,9 +1,12 @@
 //! What the commands are made of, one concern a file.
 
+pub(crate) mod api;
 pub(crate) mod browser;
 pub(crate) mod checks;
+pub(crate) mod compose;
 pub(crate) mod compress;
 pub(crate) mod files;
+pub(crate) mod load;
 pub(crate) mod purity;
 pub(crate) mod server;
 pub(crate) mod site;

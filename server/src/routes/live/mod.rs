@@ -9,7 +9,7 @@ use std::convert::Infallible;
 
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use kez_core::api::{LiveFrame, LiveHello, live_target};
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
@@ -40,7 +40,7 @@ const MAX_STREAMS: usize = 20_000;
 ///
 /// The client's first frame is a `LiveHello`. Then come frames with items from the cursor on, one that says
 /// `caught_up` at the end of the backlog, and items as they arrive. Bad authentication closes with 4401, a shutdown
-/// with 1001, a database that does not answer with 1013.
+/// with 1001, a database that does not answer with 1013, and so an inbox with too many streams.
 #[utoipa::path(get, path = "/v1/inbox/{handle}/live", tag = "Relay", params(("handle" = String, Path)), responses(
     (status = 101, description = "A WebSocket that sends these frames", body = LiveFrame),
     (status = 400, description = "malformed: no handle, or no WebSocket", body = Problem),
@@ -85,6 +85,10 @@ async fn greet_and_follow(
     };
     let changes = state.directory.changes();
     let holder = authenticate(state, handle, &hello).await?;
+    let most = state.config.abuse.streams_per_inbox as usize;
+    if state.senders.is_some() && state.push.waiting(holder.id) >= most {
+        return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
+    }
     // Before the first page is read, so that nothing falls between page and wait.
     let waiting = state.push.wait_for(holder.id, &holder.key.primary());
     Stream::new(state, handle, holder, changes, hello.since, socket).follow(waiting).await

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use super::PostgresStore;
 use crate::store::bindings::{obstacle, sql};
 use crate::store::{
-    AccountId, Answer, BindOutcome, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding, StoreError,
+    AccountId, Answer, BindOutcome, Binding, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding, StoreError,
 };
 
 impl Bindings for PostgresStore {
@@ -22,6 +22,10 @@ impl Bindings for PostgresStore {
 
     fn bound_nkey(&self, nkey: PublicNkey) -> Answer<'_, Option<Bound>> {
         self.pool.read(move |connection| find(connection, nkey).boxed()).boxed()
+    }
+
+    fn bindings_of(&self, account: AccountId) -> Answer<'_, Vec<Binding>> {
+        self.pool.read(move |connection| all(connection, account).boxed()).boxed()
     }
 }
 
@@ -74,4 +78,10 @@ async fn find(connection: &mut PgConnection, nkey: PublicNkey) -> Result<Option<
     let row: Option<(String, i64)> =
         sqlx::query_as(sql::FIND).bind(nkey.to_string()).fetch_optional(connection).await?;
     row.map(Bound::try_from).transpose()
+}
+
+async fn all(connection: &mut PgConnection, account: AccountId) -> Result<Vec<Binding>, StoreError> {
+    let rows: Vec<(String, Option<i64>)> =
+        sqlx::query_as(sql::ALL).bind(account.0).fetch_all(connection).await?;
+    rows.into_iter().map(Binding::try_from).collect()
 }

@@ -23,7 +23,7 @@ type Several = (i64, Option<String>, Option<String>, Option<String>, Option<Vec<
 /// Reads until the page is full or the inbox is at its end.
 pub(super) async fn fill(
     connection: &mut SqliteConnection,
-    mut page: Page<'_>,
+    mut page: Page,
 ) -> Result<Vec<StoredMessage>, StoreError> {
     let mut wanted = page.room().min(FIRST);
     while wanted > 0 {

@@ -1,0 +1,78 @@
+//! How much one client network may ask for, and that each figure is the operator's to change.
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::support::{Person, TestServer};
+
+#[tokio::test]
+async fn look_ups_of_every_kind_share_one_rate() {
+    let server = TestServer::start_with(&["--lookups-per-minute", "2"]).await;
+    let [alice] = server.people(["alice"]).await;
+    let by_key = format!("/v1/by-primary/{}", alice.primary());
+    let ways = ["/v1/u/alice", &by_key, "/.well-known/webfinger?resource=acct:alice@kez.lat", "/v1/u/alice"];
+    for way in ways {
+        assert_eq!(server.get(way).await.status, 200, "{way}");
+    }
+    for way in ways {
+        let refused = server.get(way).await;
+        refused.refused(429, "rate_limited");
+        assert!((1..=30).contains(&refused.header("retry-after").parse::<u32>().unwrap()), "{way}");
+    }
+    assert_eq!(server.inbox(&alice, 0).await.status, 200, "reading is another matter");
+}
+
+#[tokio::test]
+async fn registrations_and_reads_have_rates_of_their_own() {
+    let flags = ["--registrations-per-minute", "1", "--reads-per-minute", "2", "--signed-per-minute", "2"];
+    let server = TestServer::start_with(&flags).await;
+    let [alice, _] = server.people(["alice", "bob"]).await;
+    server.register(&Person::new("carol")).await.refused(429, "rate_limited");
+    assert_eq!(server.inbox(&alice, 0).await.status, 200);
+    server.inbox(&alice, 0).await.refused(429, "rate_limited");
+    assert_eq!(server.send_as(&alice, &alice, "{}").await.status, 201);
+    server.send_as(&alice, &alice, r#"{"n":1}"#).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn a_network_has_only_so_many_connections() {
+    let server = TestServer::start_with(&["--connections-per-network", "3"]).await;
+    let connect = async || TcpStream::connect(server.address).await.unwrap();
+    let mut held = vec![connect().await, connect().await, connect().await];
+    let closed = connect().await.read(&mut [0; 1]).await;
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+    // A place is free again once its connection has gone, which the server notices a moment later.
+    held.pop();
+    let served = async { while reqwest::get(server.url("/v1/healthz")).await.is_err() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(4), served).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_proxy_may_have_more() {
+    let flags = ["--connections-per-network", "1", "--trusted-proxies", "127.0.0.1"];
+    let server = TestServer::start_with(&flags).await;
+    let _held = [
+        TcpStream::connect(server.address).await.unwrap(),
+        TcpStream::connect(server.address).await.unwrap(),
+    ];
+    assert_eq!(server.get("/v1/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_inbox_has_only_so_many_live_streams() {
+    let server = TestServer::start_with(&["--streams-per-inbox", "2"]).await;
+    let [alice, bob] = server.people(["alice", "bob"]).await;
+    let mut first = server.live_as(&alice, 0).await;
+    let mut second = server.live_as(&alice, 0).await;
+    for live in [&mut first, &mut second] {
+        assert_eq!(live.next().await["caught_up"], 0);
+    }
+    assert_eq!(server.live_as(&alice, 0).await.closed().await, 1013);
+    assert_eq!(server.live_as(&bob, 0).await.next().await["caught_up"], 0, "another inbox");
+    drop(first);
+    let comes_in = async {
+        // The server notices a moment later that the first has gone.
+        while server.live_as(&alice, 0).await.ended_at_once().await {}
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(4), comes_in).await.unwrap();
+}

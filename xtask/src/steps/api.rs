@@ -1,0 +1,86 @@
+//! The server as its own OpenAPI document describes it: schemathesis makes up requests from the document, fitting and unfit
+//! ones, and compares every answer with it.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{server, tools};
+use crate::command::{Beside, Run};
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// The same requests each time.
+const SEED: &str = "1";
+/// How long the server may take to start.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// That a request fits the document does not mean that it is accepted: no schema says whether a signature holds or a point
+/// lies on the curve, so this one check would blame what is right. All others count.
+const NOT_PROMISED: &str = "positive_data_acceptance";
+
+/// A few requests for each operation, with the release server that an earlier step has built.
+///
+/// # Errors
+/// When an answer is not as described, or the server fails.
+pub(crate) fn briefly(project: &Project) -> Result<(), Failure> {
+    check(project, 5)
+}
+
+/// Many requests for each operation.
+///
+/// # Errors
+/// When an answer is not as described, or the server fails.
+pub(crate) fn thoroughly(project: &Project) -> Result<(), Failure> {
+    server::build(project)?;
+    check(project, 500)
+}
+
+fn check(project: &Project, examples: u32) -> Result<(), Failure> {
+    let folder = project.tools().join("api");
+    // What an earlier run left.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(Failure::file(&folder))?;
+    let address = free_address().map_err(Failure::file(&folder))?;
+    let mut command = Command::new(project.server());
+    command
+        .args(["--limits", "off", "--sig-server-url", "embedded", "--bind", &address.to_string()])
+        .arg("--public-url")
+        .arg(format!("http://{address}"))
+        .arg("--db")
+        .arg(folder.join("api.db"))
+        .env("RUST_LOG", "warn");
+    let mut running = Beside::start(&mut command)?;
+    wait_for(project.server().as_path(), address, &mut running)?;
+    tools::schemathesis(project)?
+        .current_dir(&folder)
+        .arg("run")
+        .arg(format!("http://{address}/v1/openapi.json"))
+        .args(["--seed", SEED, "--max-examples", &examples.to_string(), "--exclude-checks", NOT_PROMISED])
+        .args(["--phases", "examples,coverage,fuzzing", "--workers", "2", "--request-timeout", "30"])
+        // How fast this machine makes up data is no property of the server.
+        .args(["--suppress-health-check", "all", "--warnings", "off", "--no-color", "--continue-on-failure"])
+        .run()?;
+    if running.runs() { Ok(()) } else { Err(Failure::Broken("the server ended".to_owned())) }
+}
+
+/// An address that was free a moment ago.
+pub(super) fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// Asks the server, by its own command, until it is ready.
+fn wait_for(binary: &Path, address: SocketAddr, running: &mut Beside) -> Result<(), Failure> {
+    let start = Instant::now();
+    while start.elapsed() < START_LIMIT && running.runs() {
+        let mut check = Command::new(binary);
+        check.args(["healthcheck", "--bind", &address.to_string()]);
+        if check.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(100));
+    }
+    Err(Failure::Broken("the server did not come up".to_owned()))
+}
