@@ -85,6 +85,15 @@ macro_rules! moderation_statements {
             announce(connection, unbanned, &handle, now).await
         }
 
+        /// Whether the operator has put an account out of use.
+        pub(super) async fn is_banned(
+            connection: &mut $connection,
+            account: AccountId,
+        ) -> Result<bool, StoreError> {
+            const SQL: &str = "SELECT 1 FROM bans WHERE account = $1";
+            Ok(sqlx::query(SQL).bind(account.0).fetch_optional(connection).await?.is_some())
+        }
+
         pub(super) async fn reserve(
             connection: &mut $connection,
             handle: Handle,

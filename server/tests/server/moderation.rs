@@ -31,6 +31,7 @@ async fn a_ban_hides_an_account_and_keeps_everything() {
     live.next().await;
     let mut other = server.live_as(&alice, 0).await;
     other.next().await;
+    let registration = server.get("/v1/u/bob").await.json()["registration"].to_string();
 
     let (code, banned) = admin(&server, "ban", "bob", &["--reason", "spam"]).await;
     assert_eq!((code, &banned["state"]), (0, &"banned".into()));
@@ -41,6 +42,7 @@ async fn a_ban_hides_an_account_and_keeps_everything() {
     server.inbox(&bob, 0).await.refused(401, "unauthorized");
     server.signed(&bob, "GET", "/v1/export", String::new()).await.refused(401, "unauthorized");
     server.register(&Person::new("bob")).await.refused(409, "handle_taken");
+    server.post("/v1/register", registration).await.refused(409, "handle_taken");
     let (code, shown) = admin(&server, "show", "bob", &[]).await;
     assert_eq!((code, &shown["state"], &shown["ban_reason"]), (0, &"banned".into(), &"spam".into()));
 

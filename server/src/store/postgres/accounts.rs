@@ -6,7 +6,7 @@ use kez_core::identity::Primary;
 use sqlx::postgres::PgConnection;
 
 use super::invites::use_invite;
-use super::moderation::first_seq;
+use super::moderation::{first_seq, is_banned};
 use super::pool::Pool;
 use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
@@ -107,11 +107,12 @@ async fn compare(connection: &mut PgConnection, claim: &Claim) -> Result<ClaimOu
     let holder: Option<AccountRow> = sqlx::query_as(HOLDERS)
         .bind(claim.handle.as_str())
         .bind(claim.primary.to_string())
-        .fetch_optional(connection)
+        .fetch_optional(&mut *connection)
         .await?;
     // The holder may have gone since: whoever tries again finds both free.
     let holder = Account::try_from(holder.ok_or(StoreError::Busy)?)?;
-    Ok(if holder.registration == claim.registration {
+    let stands = holder.registration == claim.registration && !is_banned(connection, holder.id).await?;
+    Ok(if stands {
         ClaimOutcome::Stands(holder)
     } else if holder.handle == claim.handle {
         ClaimOutcome::HandleTaken

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::invites::use_invite;
-use super::moderation::first_seq;
+use super::moderation::{first_seq, is_banned};
 use crate::store::row::AccountRow;
 use crate::store::{Account, AccountId, Claim, ClaimOutcome, StoreError};
 
@@ -20,7 +20,7 @@ pub(super) async fn claim_handle(
         .fetch_optional(&mut *connection)
         .await?;
     match holder {
-        Some(holder) => compare(holder.try_into()?, &claim),
+        Some(holder) => compare(connection, holder.try_into()?, &claim).await,
         None => match first_seq(connection, &claim.handle, claim.now).await? {
             Some(last_seq) => match claim.invite {
                 Some(invite) if !use_invite(&mut *connection, invite, claim.now).await? => {
@@ -33,8 +33,13 @@ pub(super) async fn claim_handle(
     }
 }
 
-fn compare(holder: Account, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
-    Ok(if holder.registration == claim.registration {
+async fn compare(
+    connection: &mut SqliteConnection,
+    holder: Account,
+    claim: &Claim,
+) -> Result<ClaimOutcome, StoreError> {
+    let stands = holder.registration == claim.registration && !is_banned(connection, holder.id).await?;
+    Ok(if stands {
         ClaimOutcome::Stands(holder)
     } else if holder.handle == claim.handle {
         ClaimOutcome::HandleTaken
