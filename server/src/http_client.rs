@@ -1,6 +1,7 @@
 //! Asking other servers over HTTP: within a time, within a size, and without following anybody elsewhere.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -10,6 +11,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::ring::default_provider;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
 /// How long a connection may take to come about.
@@ -50,19 +53,22 @@ pub enum NoAnswer {
 }
 
 impl Client {
-    /// A client.
+    /// A client. Where the system has no certificates to check others' with, it reaches nobody over TLS.
     ///
     /// # Errors
-    /// When the system has no certificates to check others' with.
+    /// When TLS itself cannot be set up.
     pub fn new() -> io::Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT));
         connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
+        let tls = match HttpsConnectorBuilder::new().with_provider_and_native_roots(default_provider()) {
+            Ok(tls) => tls,
+            Err(error) => {
+                tracing::warn!(%error, "no certificates to check other servers' with: none is reached over TLS");
+                HttpsConnectorBuilder::new().with_tls_config(trusting_nobody()?)
+            }
+        };
+        let connector = tls.https_or_http().enable_http1().wrap_connector(connector);
         Ok(Self(legacy::Client::builder(TokioExecutor::new()).build(connector)))
     }
 
@@ -88,6 +94,13 @@ impl Client {
         })?;
         Ok(Answer { status, retry_after, body: body.to_bytes() })
     }
+}
+
+fn trusting_nobody() -> io::Result<ClientConfig> {
+    let versions = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    Ok(versions.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<u64> {

@@ -78,6 +78,11 @@ impl Project {
         self.target.join(profile).join(name)
     }
 
+    /// Where cargo builds.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Programs that the tests bring for themselves.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")

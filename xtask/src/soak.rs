@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::steps::{api, load, tools};
+use crate::steps::{api, images, load, tools};
 
 /// What `cargo xtask soak` takes.
 #[derive(clap::Args)]
@@ -36,6 +36,8 @@ enum Name {
     Streams,
     /// Requests made up from the OpenAPI document.
     Api,
+    /// Both Dockerfiles, carried out step by step in a bare folder, and what they make started.
+    Images,
 }
 
 /// Runs one of them, with what it prints.
@@ -49,6 +51,7 @@ pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> 
         Name::Flood => load::flood(project, options.seconds),
         Name::Streams => load::streams(project, options.streams, options.rounds.unwrap_or(3)),
         Name::Api => api::thoroughly(project),
+        Name::Images => images::build_and_start(project),
     }
 }
 

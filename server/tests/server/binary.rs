@@ -189,6 +189,19 @@ async fn refusal(command: &mut Command) -> String {
     text
 }
 
+/// As in a small image, or on a fresh system.
+#[tokio::test]
+async fn works_where_there_are_no_certificates() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bare = command(&[]);
+    bare.env("SSL_CERT_FILE", directory.path().join("none")).env("SSL_CERT_DIR", directory.path());
+    let db = directory.path().join("kez-chat.db");
+    let server = Binary::spawn(bare, "127.0.0.1:0".parse().unwrap(), db.as_os_str(), &[]).await;
+    let server = server.expect("it starts");
+    let ready = reqwest::get(format!("http://{}/v1/readyz", server.address)).await.unwrap();
+    assert_eq!(ready.status(), 200);
+}
+
 #[tokio::test]
 async fn bad_values_are_refused_with_one_sentence() {
     for (flag, value) in [
