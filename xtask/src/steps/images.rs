@@ -187,10 +187,10 @@ mount --bind "$image/data" "$image/data"
 mount -o remount,ro,bind "$image"
 mount -t tmpfs -o size=16m,noexec,nosuid,nodev tmpfs "$image/tmp"
 if touch "$image/usr/bin/changed" 2>/dev/null; then echo "the root can be written"; exit 1; fi
-within() { env -i $variables setpriv --no-new-privs chroot --userspec="$user" "$image" "$@"; }
+within() { exec env -i $variables setpriv --no-new-privs chroot --userspec="$user" "$image" "$@"; }
 within $entrypoint & server=$!
 tries=0
-until within $check; do
+until (within $check); do
     tries=$((tries + 1))
     if [ $tries -gt 100 ] || ! kill -0 $server; then echo "not healthy"; exit 1; fi
     sleep 0.1
