@@ -26,8 +26,9 @@ export class Recorder {
   private request(request: Request): void {
     const body = request.postDataBuffer()?.toString('latin1') ?? '';
     this.sent.push(`${request.method()} ${request.url()}\n${body}`);
+    // An invitation is the server's own secret: it travels in this header (docs/SPEC.md, section 3), and nowhere else.
     const headers = request.allHeaders()
-      .then((all) => { this.sent.push(JSON.stringify(all)); })
+      .then(({ 'x-kez-invite': _invitation, ...others }) => { this.sent.push(JSON.stringify(others)); })
       .catch(() => undefined); // The page may be gone by now; its body is kept already.
     this.headers.push(headers);
   }

@@ -108,12 +108,15 @@ impl Driver {
 
     async fn hear(&mut self, message: Between) {
         match message {
-            Between::Here { tab } => {
+            Between::Here { tab, looking } => {
                 if self.followers.insert(tab.clone(), 0).is_none() {
                     tabs::watch_presence(tab.clone(), self.inputs.clone());
                 }
                 self.shown.remove(&tab);
                 self.share_key();
+                if let Some(looking) = looking {
+                    self.step(Event::Ui(tab, looking)).await;
+                }
             }
             Between::Event { tab, n, event } => {
                 let last = self.followers.get_or_default(tab.clone());

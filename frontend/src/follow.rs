@@ -31,7 +31,7 @@ impl Follower {
 
     /// Follows until this worker leads.
     pub(crate) async fn follow(&mut self, inputs: &mut UnboundedReceiver<Input>) {
-        self.others.tell(&Between::Here { tab: self.tab.id.clone() });
+        self.say_here();
         while let Some(input) = inputs.next().await {
             match input {
                 Input::Lead => return,
@@ -74,13 +74,13 @@ impl Follower {
         }
     }
 
+    fn say_here(&self) {
+        self.others.tell(&Between::Here { tab: self.tab.id.clone(), looking: self.looking.clone() });
+    }
+
     /// Tells a new leader about this tab, and again what the last one did not acknowledge.
-    fn introduce(&mut self) {
-        self.others.tell(&Between::Here { tab: self.tab.id.clone() });
-        if let Some(looking) = self.looking.clone() {
-            self.last += 1;
-            self.pending.push_back((self.last, looking));
-        }
+    fn introduce(&self) {
+        self.say_here();
         for (n, event) in &self.pending {
             let (n, event) = (*n, event.clone());
             self.others.tell(&Between::Event { tab: self.tab.id.clone(), n, event });

@@ -64,8 +64,8 @@ pub(crate) enum ToPage {
 /// Between the workers, over a channel that all of them hear.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Between {
-    /// A follower is there.
-    Here { tab: TabId },
+    /// A follower is there, and its page shows this: the leader has to know before it tells the page what to show.
+    Here { tab: TabId, looking: Option<UiEvent> },
     /// A new leader is there: followers say [`Between::Here`] and send again what was not acknowledged.
     Leader,
     /// A follower's event, numbered from 1.
