@@ -129,8 +129,9 @@ impl Registering {
         self.account.server = server.clone();
         self.account.registration = None;
         self.invite = invite;
-        if let Some(invite) = &self.invite {
-            cx.save(record(invite));
+        match &self.invite {
+            Some(invite) => cx.save(record(invite)),
+            None => cx.delete(Kind::Invite, INVITE),
         }
         self.post(cx);
     }
