@@ -15,7 +15,7 @@ impl From<sqlx::Error> for StoreError {
                 let code = database.code().unwrap_or_default();
                 let meaning = match database.try_downcast_ref::<PgDatabaseError>() {
                     Some(_) => postgres::meaning(&code, &error),
-                    None => sqlite::meaning(&code),
+                    None => code.parse().ok().and_then(sqlite::meaning),
                 };
                 meaning.unwrap_or_else(text)
             }

@@ -59,4 +59,7 @@ pub enum OpenError {
     /// The database refused.
     #[error("the database cannot be opened: {0}")]
     Database(#[from] sqlx::Error),
+    /// SQLite refused a connection of the message path.
+    #[error("the database cannot be opened: {0}")]
+    Sqlite(#[from] rusqlite::Error),
 }

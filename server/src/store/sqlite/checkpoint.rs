@@ -19,6 +19,7 @@ const LONG_LOG_PAGES: i64 = 16 * 1024;
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Tells the checkpointing task what was written.
+#[derive(Clone)]
 pub(super) struct Checkpoints(Arc<Written>);
 
 #[derive(Default)]

@@ -9,11 +9,13 @@ mod bindings;
 mod chains;
 mod checkpoint;
 mod claim;
+mod counters;
 mod dialect;
+mod direct;
 mod failure;
+mod features;
 mod invites;
 mod job;
-mod json_rows;
 mod moderation;
 mod nonces;
 mod operations;
@@ -77,7 +79,7 @@ impl SqliteStore {
         let epoch = schema::epoch(&mut connection).await?;
         let checkpoints = connect(file).await?;
         let readers = Readers::open(file).await?;
-        Ok(Self { epoch, writer: Writer::start(connection, checkpoints), readers })
+        Ok(Self { epoch, writer: Writer::start(file, connection, checkpoints)?, readers })
     }
 }
 

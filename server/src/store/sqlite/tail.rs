@@ -10,9 +10,8 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 
-use super::json_rows::JsonRows;
 use crate::store::{AccountId, StoreError};
 
 /// How many hashes make a portion ...
@@ -20,7 +19,7 @@ const PORTION: usize = 8192;
 /// ... and how many of them go with one transaction: more than it adds, so that portions come to their end.
 const SLICE: usize = 256;
 /// How many places wait at most, roughly: some four pages full, which each transaction writes again.
-const NEW_PLACES: usize = 1024;
+const NEW_PLACES: u32 = 1024;
 
 /// An inbox, the start of a hash, and the id of the message.
 type Entry = (AccountId, i64, i64);
@@ -28,7 +27,7 @@ type Entry = (AccountId, i64, i64);
 /// See the module.
 pub(super) struct Tail {
     next_id: i64,
-    new_places: usize,
+    new_places: u32,
     /// The next portion.
     gathered: BTreeSet<Entry>,
     /// What is left of the portion that is being written.
@@ -38,17 +37,18 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+    pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
         const STATE: &str = "SELECT up_to, max(up_to, coalesce((SELECT max(id) FROM messages), 0)), \
             (SELECT count(*) FROM new_places) FROM hashed_messages";
         const TAIL: &str = "SELECT inbox, hash_start, id FROM messages WHERE id > ?1";
-        let (up_to, last_id, new_places): (i64, i64, i64) =
-            sqlx::query_as(STATE).fetch_one(&mut *connection).await?;
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(TAIL).bind(up_to).fetch_all(connection).await?;
+        let (up_to, last_id, new_places) =
+            connection.query_row(STATE, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
+        let mut tail = connection.prepare(TAIL)?;
+        let rows = tail.query_map([up_to], |row| Ok((AccountId(row.get(0)?), row.get(1)?, row.get(2)?)))?;
         Ok(Self {
             next_id: last_id + 1,
-            new_places: usize::try_from(new_places).unwrap_or(usize::MAX),
-            gathered: rows.into_iter().map(|(inbox, start, id)| (AccountId(inbox), start, id)).collect(),
+            new_places,
+            gathered: rows.collect::<Result<_, _>>()?,
             leaving: BTreeSet::new(),
             leaving_up_to: up_to,
         })
@@ -73,17 +73,12 @@ impl Tail {
         self.gathered.range(alike.clone()).chain(self.leaving.range(alike)).map(|(_, _, id)| *id)
     }
 
-    /// Whether the next transaction should write something of this.
-    pub(super) fn is_due(&self) -> bool {
-        self.new_places >= NEW_PLACES || !self.leaving.is_empty() || self.gathered.len() >= PORTION
-    }
-
     /// Writes what is due, as a part of the caller's transaction. When that is not committed, this tail is worth nothing.
-    pub(super) async fn write_due(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub(super) fn write_due(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if self.new_places >= NEW_PLACES {
-            const MOVE: &str = "INSERT INTO message_places SELECT inbox, seq, message FROM new_places; \
-                                DELETE FROM new_places";
-            sqlx::query(MOVE).execute(&mut *connection).await?;
+            const MOVE: &str = "INSERT INTO message_places SELECT inbox, seq, message FROM new_places";
+            connection.prepare_cached(MOVE)?.execute([])?;
+            connection.prepare_cached("DELETE FROM new_places")?.execute([])?;
             self.new_places = 0;
         }
         if self.leaving.is_empty() && self.gathered.len() >= PORTION {
@@ -91,25 +86,23 @@ impl Tail {
             self.leaving_up_to = self.next_id - 1;
         }
         if !self.leaving.is_empty() {
-            self.write_slice(connection).await?;
+            self.write_slice(connection)?;
         }
         Ok(())
     }
 
-    async fn write_slice(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    fn write_slice(&mut self, connection: &Connection) -> Result<(), StoreError> {
         // A message that was deleted meanwhile has no hash to be found by.
-        const SLICE_SQL: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) \
-            SELECT messages.inbox, messages.hash_start, messages.id \
-            FROM json_each(?1) AS new CROSS JOIN messages ON messages.id = new.value";
+        const HASH: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) \
+            SELECT inbox, hash_start, id FROM messages WHERE id = ?1";
         const DONE: &str = "UPDATE hashed_messages SET up_to = ?1";
-        let mut ids = JsonRows::default();
+        let mut write = connection.prepare_cached(HASH)?;
         for _ in 0..SLICE {
             let Some((_, _, id)) = self.leaving.pop_first() else { break };
-            ids.push_one(id);
+            write.execute([id])?;
         }
-        sqlx::query(SLICE_SQL).bind(ids.finish()).execute(&mut *connection).await?;
         if self.leaving.is_empty() {
-            sqlx::query(DONE).bind(self.leaving_up_to).execute(connection).await?;
+            connection.prepare_cached(DONE)?.execute([self.leaving_up_to])?;
         }
         Ok(())
     }

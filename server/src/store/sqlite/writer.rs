@@ -1,24 +1,16 @@
-//! The one writer: it gathers what waits, commits it as one transaction, and answers only then.
+//! The one writer of messages: a thread that owns its connection, gathers what waits, commits it as one transaction, and
+//! answers only then.
 //!
 //! One `fsync` then pays for many messages, and rows become visible in the order of their sequence numbers because
-//! nobody else writes.
-//!
-//! A feature writes with a function of a connection, which it hands to [`Writer::write`]:
-//!
-//! ```text
-//! async fn block(connection: &mut SqliteConnection, block: Block) -> Result<bool, StoreError> { .. }
-//!
-//! self.writer.write(move |connection| block(connection, block).boxed()).await
-//! ```
-//!
-//! It runs in the transaction of whatever waits at that moment, under a savepoint: what it did is undone when it fails,
-//! and then only that. It neither begins nor commits, and does nothing but database work, since everybody waits for it.
-//! What it returns reaches the caller when the transaction is durable.
+//! nobody else writes them. Everything else that is written goes through [`Features`], in its own turn.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use prometheus_client::metrics::histogram::Histogram;
+use rusqlite::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -26,38 +18,69 @@ use tokio_util::task::TaskTracker;
 
 use super::append::HashedMessage;
 use super::checkpoint::Checkpoints;
-use super::job::{Batch, Job, Reply, WriteOnce};
+use super::direct;
+use super::features::Features;
+use super::job::{Batch, Job, Outcomes, Reply};
 use super::nonces::UsedNonce;
-use super::transaction::{Memory, Outcomes, write_batch};
+use super::transaction::{Memory, write_batch};
 use crate::metrics;
 use crate::store::operations::Vitals;
-use crate::store::{Answer, Appended, NewMessage, StoreError};
+use crate::store::{Answer, Appended, NewMessage, OpenError, StoreError};
 
-/// How many writes may wait. Beyond that callers are told to come back.
-const QUEUE: usize = 512;
+/// How many writes may wait, of messages and of features each. Beyond that callers are told to come back.
+pub(super) const QUEUE: usize = 512;
 
-/// Hands writes to the writer's task and waits for their answers.
+/// Hands writes to those who own connections, and waits for their answers.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Job>,
-    stop: CancellationToken,
+    messages: mpsc::Sender<Job>,
+    features: Features,
     tasks: TaskTracker,
     commits: Histogram,
 }
 
+/// What each of those who write does around a transaction.
+#[derive(Clone)]
+pub(super) struct Desk {
+    /// Held while a transaction runs: SQLite would let others wait as well, but not in order, nor without sleeping. And a
+    /// checkpoint that must not be overtaken keeps them out.
+    pub(super) turn: Arc<Mutex<()>>,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) commits: Histogram,
+    /// Falls when the last connection is closed.
+    _closed: Arc<DropGuard>,
+}
+
+impl Desk {
+    /// A transaction with so many bytes of envelopes, begun at `start`, was committed.
+    pub(super) fn committed(&self, start: Instant, bytes: usize) {
+        self.commits.observe(start.elapsed().as_secs_f64());
+        self.checkpoints.written(bytes);
+    }
+}
+
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, checkpoints: SqliteConnection) -> Self {
-        let (queue, jobs) = mpsc::channel(QUEUE);
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        // Held while a transaction runs, so that a checkpoint that must not be overtaken can keep the writer out.
-        let turn = Arc::new(Mutex::new(()));
-        let closed = CancellationToken::new();
+    pub(super) fn start(
+        file: &Path,
+        features: SqliteConnection,
+        checkpoints: SqliteConnection,
+    ) -> Result<Self, OpenError> {
+        let connection = direct::for_writing(file)?;
+        let (messages, jobs) = mpsc::channel(QUEUE);
+        let (tasks, closed) = (TaskTracker::new(), CancellationToken::new());
+        let (turn, commits) = (Arc::new(Mutex::new(())), metrics::seconds());
         let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, closed.clone());
-        let commits = metrics::seconds();
-        let (memory, closed) = (Memory::default(), closed.drop_guard());
-        let task = Task { connection, memory, turn, checkpoints, commits: commits.clone(), _closed: closed };
-        tasks.spawn(task.run(jobs, stop.clone()));
+        let desk =
+            Desk { turn, checkpoints, commits: commits.clone(), _closed: Arc::new(closed.drop_guard()) };
+        let writer = MessageWriter { connection, memory: Memory::default(), desk: desk.clone() };
+        let open = tasks.token();
+        let run = move || {
+            writer.run(jobs);
+            drop(open);
+        };
+        thread::Builder::new().name("messages".to_owned()).spawn(run).map_err(sqlx::Error::Io)?;
+        let features = Features::start(features, desk, &tasks);
         tasks.close();
-        Self { queue, stop, tasks, commits }
+        Ok(Self { messages, features, tasks, commits })
     }
 
     /// Puts an envelope at the end of its inbox.
@@ -71,81 +94,80 @@ impl Writer {
         self.send(|reply| Job::UseNonce(used, reply)).await
     }
 
-    /// Runs a feature's write; see the module.
+    /// Runs a feature's write; see [`Features`].
     pub(super) async fn write<F, T>(&self, write: F) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T> + Send + 'static,
         T: Send + 'static,
     {
-        self.send(|reply| Job::Write(Box::new(WriteOnce::new(write, reply)))).await
+        self.features.write(write).await
     }
 
-    /// Whether there is a writer, and room in its queue.
+    /// Whether there are those who write, and room in their queues.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.queue.try_reserve().map(|_| ()).map_err(refused)
+        self.messages.try_reserve().map_err(refused)?;
+        self.features.check()
     }
 
-    /// How it is doing.
+    /// How they are doing.
     pub(super) fn vitals(&self) -> Vitals {
-        let queued = self.queue.max_capacity() - self.queue.capacity();
+        let queued = self.messages.max_capacity() - self.messages.capacity() + self.features.queued();
         Vitals { queued: queued as u64, commits: self.commits.clone() }
     }
 
-    /// Lets the writer finish what is queued.
+    /// Lets them finish what is queued.
     pub(super) async fn close(&self) {
-        self.stop.cancel();
+        // It fails when it was closed before.
+        let _ = self.messages.send(Job::Close).await;
+        self.features.close();
         self.tasks.wait().await;
     }
 
     async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.queue.try_reserve().map_err(refused)?.send(job(reply));
+        self.messages.try_reserve().map_err(refused)?.send(job(reply));
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
-fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
+pub(super) fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
     match error {
         mpsc::error::TrySendError::Full(()) => StoreError::Busy,
         mpsc::error::TrySendError::Closed(()) => StoreError::Closed,
     }
 }
 
-/// The task that owns the connection.
-struct Task {
-    connection: SqliteConnection,
+/// What the thread owns.
+struct MessageWriter {
+    connection: Connection,
     memory: Memory,
-    turn: Arc<Mutex<()>>,
-    checkpoints: Checkpoints,
-    commits: Histogram,
-    /// Falls when the connection is closed.
-    _closed: DropGuard,
+    desk: Desk,
 }
 
-impl Task {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, stop: CancellationToken) {
-        loop {
-            let first = tokio::select! {
-                job = jobs.recv() => job,
-                // Nothing new is taken then, and what is queued still comes out.
-                () = stop.cancelled(), if !jobs.is_closed() => { jobs.close(); continue }
-            };
-            let Some(first) = first else { break };
+impl MessageWriter {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
             let batch = Batch::gather(first, &mut jobs);
-            if let Err(StoreError::Locked) = self.commit(batch).await {
+            if batch.is_empty() {
+                continue;
+            }
+            if let Err(StoreError::Locked) = self.commit(batch) {
                 // What waited behind has waited as long. A new transaction would only wait once more.
                 Batch::gather_all(&mut jobs).fail(&StoreError::Locked);
             }
         }
-        super::close(self.connection).await;
+        let Self { connection, memory: _, desk } = self;
+        if let Err((_, error)) = connection.close() {
+            tracing::warn!(%error, "a database connection did not close cleanly");
+        }
+        drop(desk);
     }
 
-    async fn commit(&mut self, mut batch: Batch) -> Result<(), StoreError> {
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         let start = Instant::now();
-        match self.transaction(&mut batch).await {
+        match self.transaction(&batch) {
             Ok(outcomes) => {
-                self.commits.observe(start.elapsed().as_secs_f64());
-                self.checkpoints.written(batch.bytes);
+                self.desk.committed(start, batch.bytes);
                 batch.succeed(outcomes);
                 Ok(())
             }
@@ -156,8 +178,8 @@ impl Task {
         }
     }
 
-    async fn transaction(&mut self, batch: &mut Batch) -> Result<Outcomes, StoreError> {
-        let _turn = self.turn.lock().await;
-        write_batch(&mut self.connection, &mut self.memory, batch).await
+    fn transaction(&mut self, batch: &Batch) -> Result<Outcomes, StoreError> {
+        let _turn = self.desk.turn.blocking_lock();
+        write_batch(&self.connection, &mut self.memory, batch)
     }
 }
