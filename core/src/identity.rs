@@ -101,7 +101,8 @@ impl<'de> Deserialize<'de> for Primary {
 
 /// A public key that was accepted: canonical, not of small order, free of torsion.
 ///
-/// There is no way to make one but [`PublicIdentity::parse`] and one's own [`SecretIdentity`].
+/// There is no way to make one but [`PublicIdentity::parse`], one's own [`SecretIdentity`], and
+/// [`PublicIdentity::accepted_before`] for those that were.
 #[derive(Clone, Copy)]
 pub struct PublicIdentity {
     primary: Primary,
@@ -118,6 +119,20 @@ impl PublicIdentity {
     /// [`InvalidKey`] for everything else.
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         Self::try_from(text.parse::<Primary>()?)
+    }
+
+    /// A key that was accepted when it was stored, in a place that nobody else writes to: everything but the check for
+    /// torsion, which takes twice as long as checking a signature.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] when it is no key any more.
+    pub fn accepted_before(primary: Primary) -> Result<Self, InvalidKey> {
+        let point = CompressedEdwardsY(primary.0).decompress().ok_or(InvalidKey)?;
+        let key = VerifyingKey::from(point);
+        if key.to_bytes() != primary.0 || point.is_small_order() {
+            return Err(InvalidKey);
+        }
+        Ok(Self { primary, key })
     }
 
     /// The key as it is written.
@@ -143,12 +158,8 @@ impl TryFrom<Primary> for PublicIdentity {
     type Error = InvalidKey;
 
     fn try_from(primary: Primary) -> Result<Self, InvalidKey> {
-        let point = CompressedEdwardsY(primary.0).decompress().ok_or(InvalidKey)?;
-        if point.compress().0 != primary.0 || point.is_small_order() || !point.is_torsion_free() {
-            return Err(InvalidKey);
-        }
-        let key = VerifyingKey::from_bytes(&primary.0).map_err(|_| InvalidKey)?;
-        Ok(Self { primary, key })
+        let accepted = Self::accepted_before(primary)?;
+        if accepted.key.to_edwards().is_torsion_free() { Ok(accepted) } else { Err(InvalidKey) }
     }
 }
 
@@ -312,5 +323,16 @@ mod tests {
         ] {
             assert_eq!(PublicIdentity::parse(&alias), Err(InvalidKey), "{alias:?}");
         }
+    }
+
+    #[test]
+    fn a_stored_key_that_anybody_could_sign_for_is_none() {
+        let mine = SecretIdentity::from_seed(Seed::from_bytes([7; 32])).public();
+        assert_eq!(PublicIdentity::accepted_before(mine.primary()), Ok(mine));
+        for point in curve25519_dalek::constants::EIGHT_TORSION {
+            let primary = Primary::from_bytes(point.compress().0);
+            assert_eq!(PublicIdentity::accepted_before(primary), Err(InvalidKey), "{primary}");
+        }
+        assert_eq!(PublicIdentity::accepted_before(Primary::from_bytes([0xff; 32])), Err(InvalidKey));
     }
 }

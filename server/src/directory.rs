@@ -1,7 +1,6 @@
-//! Who holds which handle, with the key parsed and ready: checking a key costs more than checking a signature, and
-//! every message and every poll asks.
+//! Who holds which handle, with the key parsed and ready: every message and every poll asks.
 //!
-//! Where other nodes share the database, only the check of a key is remembered. A handle that moved to another key, or
+//! Where other nodes share the database, only the parsed key is remembered. A handle that moved to another key, or
 //! to nobody, on any node is so on every node at once.
 
 use std::collections::HashMap;
@@ -72,7 +71,7 @@ impl Directory {
         if let Some(remembered) = self.remembered(handle).filter(unchanged) {
             return Ok(Some(remembered));
         }
-        let key = PublicIdentity::try_from(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
+        let key = PublicIdentity::accepted_before(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
         let holder = Holder { id: account.id, key };
         self.remember(handle, holder, changes);
         Ok(Some(holder))

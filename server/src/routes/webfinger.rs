@@ -59,7 +59,7 @@ async fn describe(state: &AppState, query: Vec<(String, String)>) -> Result<Jrd,
         return Err(ApiError::unknown_handle());
     }
     let account = state.store.lookup(&resource.handle).await?.ok_or_else(ApiError::unknown_handle)?;
-    let key = PublicIdentity::try_from(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
+    let key = PublicIdentity::accepted_before(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
     let sigchain_url = state.config.sigchain_url(&account.root);
     let proof = state.inclusion(&account.root).await?;
     let rels: Vec<String> =

@@ -7,7 +7,7 @@ use super::row::{time, unsigned};
 use super::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// The columns of an item: number, time, hash, envelope.
-pub(super) type ItemRow = (i64, i64, Vec<u8>, Vec<u8>);
+pub(super) type ItemRow<B> = (i64, i64, B, B);
 
 /// A page that grows row by row. An envelope whose bytes are not those that were stored, as their SHA-256 says, is left
 /// out, logged and counted: a disk that lost bits is no reason to hand out garbage (which might not even be JSON, so that
@@ -51,26 +51,29 @@ impl Page {
         self.left_out
     }
 
-    /// How many bytes an item of this page has, on the average; 1 at least.
-    pub(super) fn mean_bytes(&self) -> u64 {
-        (self.bytes / self.items.len().max(1)).max(1) as u64
+    /// How many bytes of envelopes it holds.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Takes a row in; `false` when the page has no room for it or what follows.
-    pub(super) fn take(&mut self, (seq, created_at, hash, envelope): ItemRow) -> Result<bool, StoreError> {
-        let seq = unsigned(seq)?;
-        if Sha256::digest(&envelope).as_slice() != hash {
+    pub(super) fn take<B: AsRef<[u8]> + Into<Vec<u8>>>(
+        &mut self,
+        (seq, created_at, hash, envelope): ItemRow<B>,
+    ) -> Result<bool, StoreError> {
+        let (seq, length) = (unsigned(seq)?, envelope.as_ref().len());
+        if Sha256::digest(&envelope).as_slice() != hash.as_ref() {
             self.after = seq;
             self.left_out += 1;
             return Ok(true);
         }
-        if self.bytes + envelope.len() > self.limit.bytes && !self.items.is_empty() {
+        if self.bytes + length > self.limit.bytes && !self.items.is_empty() {
             self.full = true;
             return Ok(false);
         }
-        self.bytes += envelope.len();
+        self.bytes += length;
         self.after = seq;
-        self.items.push(StoredMessage { seq, created_at: time(created_at)?, envelope });
+        self.items.push(StoredMessage { seq, created_at: time(created_at)?, envelope: envelope.into() });
         Ok(true)
     }
 

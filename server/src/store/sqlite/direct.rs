@@ -11,6 +11,9 @@ use crate::store::{OpenError, StoreError};
 /// How many prepared statements a connection keeps: more than the message path has.
 const STATEMENTS: usize = 32;
 
+/// KiB of pages that a connection for reading keeps for itself, as SQLite writes it. The system keeps them all once more.
+pub(super) const READER_CACHE: i64 = -512;
+
 /// A connection that may write to a file that is in WAL mode. It never checkpoints by itself: that would stall a commit.
 pub(super) fn for_writing(file: &Path) -> Result<Connection, OpenError> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -18,6 +21,13 @@ pub(super) fn for_writing(file: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn for_reading(file: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", READER_CACHE)?;
     Ok(connection)
 }
 

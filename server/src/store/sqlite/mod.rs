@@ -21,6 +21,7 @@ mod nonces;
 mod operations;
 mod page;
 mod people;
+mod quick;
 mod reader;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
@@ -51,6 +52,7 @@ use super::{
     StoreError, StoredMessage,
 };
 use nonces::UsedNonce;
+use quick::QuickReaders;
 use reader::Readers;
 use writer::Writer;
 
@@ -66,6 +68,7 @@ pub struct SqliteStore {
     epoch: String,
     writer: Writer,
     readers: Readers,
+    quick: QuickReaders,
 }
 
 impl SqliteStore {
@@ -79,7 +82,8 @@ impl SqliteStore {
         let epoch = schema::epoch(&mut connection).await?;
         let checkpoints = connect(file).await?;
         let readers = Readers::open(file).await?;
-        Ok(Self { epoch, writer: Writer::start(file, connection, checkpoints)?, readers })
+        let quick = QuickReaders::open(file)?;
+        Ok(Self { epoch, writer: Writer::start(file, connection, checkpoints)?, readers, quick })
     }
 }
 
@@ -103,11 +107,11 @@ impl Store for SqliteStore {
     }
 
     fn lookup<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Account>> {
-        self.readers.lookup(handle).boxed()
+        self.quick.lookup(handle).boxed()
     }
 
     fn lookup_primary<'a>(&'a self, primary: &'a Primary) -> Answer<'a, Option<Account>> {
-        self.readers.lookup_primary(primary).boxed()
+        self.quick.lookup_primary(primary).boxed()
     }
 
     fn append(&self, message: NewMessage) -> Answer<'_, Appended> {
@@ -115,7 +119,7 @@ impl Store for SqliteStore {
     }
 
     fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>> {
-        self.readers.page_after(inbox, since, limit).boxed()
+        self.quick.page_after(inbox, since, limit).boxed()
     }
 
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
@@ -144,6 +148,7 @@ impl Store for SqliteStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         async {
+            self.quick.close().await;
             self.readers.close().await;
             self.writer.close().await;
         }

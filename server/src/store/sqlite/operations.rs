@@ -23,7 +23,7 @@ impl Operations for SqliteStore {
     }
 
     fn damaged(&self) -> Counter {
-        self.readers.damaged.clone()
+        self.quick.damaged.clone()
     }
 }
 

@@ -1,27 +1,20 @@
-//! Reading, on connections that cannot write and never wait for the writer.
+//! What features read, on connections that cannot write and never wait for a writer.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
-use kez_core::handle::Handle;
-use kez_core::identity::Primary;
-use prometheus_client::metrics::counter::Counter;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{BUSY_TIMEOUT, page};
-use crate::store::page::Page;
-use crate::store::row::AccountRow;
-use crate::store::{Account, AccountId, Answer, PageLimit, StoreError, StoredMessage};
+use super::BUSY_TIMEOUT;
+use super::direct::READER_CACHE;
+use crate::store::{Answer, StoreError};
 
 /// More readers than processors only wait for each other.
 const CONNECTIONS: usize = 4;
-
-/// KiB of pages that a connection keeps for itself. The system keeps them all once more.
-const CACHE: &str = "-512";
 
 /// The connections. sqlx's own pool asks a connection whether it is well whenever it comes back, which here costs as much
 /// as reading.
@@ -30,8 +23,6 @@ pub(super) struct Readers {
     /// As many permits as connections may be open.
     turns: Semaphore,
     idle: Mutex<Vec<SqliteConnection>>,
-    /// Envelopes that were read and left out, because the disk has changed them.
-    pub(super) damaged: Counter,
 }
 
 impl Readers {
@@ -40,10 +31,10 @@ impl Readers {
             .filename(file)
             .read_only(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", CACHE);
+            .pragma("cache_size", READER_CACHE.to_string());
         let first = options.connect().await?;
         let (turns, idle) = (Semaphore::new(CONNECTIONS), Mutex::new(vec![first]));
-        Ok(Self { options, turns, idle, damaged: Counter::default() })
+        Ok(Self { options, turns, idle })
     }
 
     /// Runs a feature's queries on one connection. Each sees what was committed before it; between
@@ -65,33 +56,6 @@ impl Readers {
             self.idle().push(connection);
         }
         result
-    }
-
-    pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Account>, StoreError> {
-        const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
-             WHERE handle = ?1 AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
-        self.account(SQL, handle.as_str().to_owned()).await
-    }
-
-    pub(super) async fn lookup_primary(&self, primary: &Primary) -> Result<Option<Account>, StoreError> {
-        const SQL: &str = "SELECT id, handle, primary_key, registration, registered_at, chain_root FROM accounts \
-            WHERE (primary_key = ?1 OR id = (SELECT account FROM former_keys WHERE primary_key = ?1)) \
-         AND NOT EXISTS (SELECT 1 FROM bans WHERE account = accounts.id)";
-        self.account(SQL, primary.to_string()).await
-    }
-
-    async fn account(&self, sql: &'static str, wanted: String) -> Result<Option<Account>, StoreError> {
-        self.read(|connection| find_account(connection, sql, wanted).boxed()).await
-    }
-
-    pub(super) async fn page_after(
-        &self,
-        inbox: AccountId,
-        since: u64,
-        limit: PageLimit,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
-        let page = Page::new(inbox, since, limit, &self.damaged);
-        self.read(|connection| page::fill(connection, page).boxed()).await
     }
 
     pub(super) async fn check(&self) -> Result<(), StoreError> {
@@ -120,15 +84,6 @@ impl Readers {
     fn idle(&self) -> MutexGuard<'_, Vec<SqliteConnection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn find_account(
-    connection: &mut SqliteConnection,
-    sql: &'static str,
-    wanted: String,
-) -> Result<Option<Account>, StoreError> {
-    let row: Option<AccountRow> = sqlx::query_as(sql).bind(wanted).fetch_optional(connection).await?;
-    row.map(Account::try_from).transpose()
 }
 
 #[cfg(test)]
