@@ -11,13 +11,16 @@ use crate::store::{OpenError, StoreError};
 /// How many prepared statements a connection keeps: more than the message path has.
 const STATEMENTS: usize = 32;
 
-/// KiB of pages that a connection for reading keeps for itself, as SQLite writes it. The system keeps them all once more.
-pub(super) const READER_CACHE: i64 = -512;
+/// KiB of pages that a connection keeps for itself, as SQLite writes it. The system keeps them all once more.
+pub(super) const CACHE: i64 = -128;
+/// The same for that of the message path: the ends of its tables are written again and again.
+const MESSAGE_CACHE: i64 = -1024;
 
 /// A connection that may write to a file that is in WAL mode. It never checkpoints by itself: that would stall a commit.
 pub(super) fn for_writing(file: &Path) -> Result<Connection, OpenError> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "cache_size", MESSAGE_CACHE)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -27,7 +30,7 @@ pub(super) fn for_writing(file: &Path) -> Result<Connection, OpenError> {
 /// A connection that only reads.
 pub(super) fn for_reading(file: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.pragma_update(None, "cache_size", READER_CACHE)?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
     Ok(connection)
 }
 

@@ -83,6 +83,8 @@ impl Batch {
 
     /// The transaction was committed.
     pub(super) fn succeed(self, outcomes: Outcomes) {
+        // Callers hold on to what they sent, and let go of its memory on the thread that it comes from.
+        drop(self.messages);
         self.replies.into_iter().zip(outcomes.appended).for_each(|(to, answer)| reply(to, answer));
         self.nonce_replies.into_iter().zip(outcomes.fresh_nonces).for_each(|(to, answer)| reply(to, answer));
     }

@@ -97,6 +97,7 @@ async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", "0")
+        .pragma("cache_size", direct::CACHE.to_string())
         .connect()
         .await
 }

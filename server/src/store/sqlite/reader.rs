@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::BUSY_TIMEOUT;
-use super::direct::READER_CACHE;
+use super::direct::CACHE;
 use crate::store::{Answer, StoreError};
 
 /// More readers than processors only wait for each other.
@@ -31,7 +31,7 @@ impl Readers {
             .filename(file)
             .read_only(true)
             .busy_timeout(BUSY_TIMEOUT)
-            .pragma("cache_size", READER_CACHE.to_string());
+            .pragma("cache_size", CACHE.to_string());
         let first = options.connect().await?;
         let (turns, idle) = (Semaphore::new(CONNECTIONS), Mutex::new(vec![first]));
         Ok(Self { options, turns, idle })
