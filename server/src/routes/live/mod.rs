@@ -21,18 +21,17 @@ use tokio::time::timeout;
 
 use super::path::HandleInPath;
 use crate::caller;
-use crate::directory::Holder;
 use crate::error::ApiError;
 use crate::state::AppState;
 use end::End;
-use stream::Stream;
+use stream::{Followed, Stream};
 
 pub use timings::Timings;
 
 /// A client has little to say here.
 const MAX_CLIENT_FRAME: usize = 4 * 1024;
 /// Buffers of a connection that is idle nearly all the time.
-const BUFFER: usize = 1024;
+const BUFFER: usize = 256;
 /// How many streams one server holds.
 const MAX_STREAMS: usize = 20_000;
 
@@ -85,13 +84,16 @@ async fn greet_and_follow(
     };
     let changes = state.directory.changes();
     let holder = authenticate(state, handle, &hello).await?;
+    // Its text would stay for as long as the stream.
+    let since = hello.since;
+    drop(hello);
     let most = state.config.abuse.streams_per_inbox as usize;
-    if state.senders.is_some() && state.push.waiting(holder.id) >= most {
+    if state.senders.is_some() && state.push.waiting(holder.account) >= most {
         return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
     }
     // Before the first page is read, so that nothing falls between page and wait.
-    let waiting = state.push.wait_for(holder.id, &holder.key.primary());
-    Stream::new(state, handle, holder, changes, hello.since, socket).follow(waiting).await
+    let waiting = state.push.wait_for(holder.account, &holder.key);
+    Stream::new(state, handle, holder, changes, since, socket).follow(waiting).await
 }
 
 async fn first_frame(socket: &mut WebSocket) -> Result<LiveHello, End> {
@@ -105,12 +107,12 @@ async fn first_frame(socket: &mut WebSocket) -> Result<LiveHello, End> {
     }
 }
 
-async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> Result<Holder, End> {
+async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> Result<Followed, End> {
     let auth = CallerAuth::parse(&hello.auth)?;
     if auth.handle() != handle || hello.since > MAX_INTEGER {
         return Err(Unauthorized.into());
     }
     let target = live_target(handle, hello.since);
     let request = CallerRequest { server: &state.config.server, method: "GET", target: &target, body: b"" };
-    Ok(caller::authenticate(state, &auth, &request).await?)
+    Ok(caller::authenticate(state, &auth, &request).await?.into())
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use axum::extract::ws::{Message, WebSocket};
 use kez_core::handle::Handle;
+use kez_core::identity::Primary;
 use kez_core::inbox_auth::Unauthorized;
 use tokio::time::{Instant, timeout};
 
@@ -14,16 +15,29 @@ use crate::directory::Holder;
 use crate::push::Waiting;
 use crate::routes::items;
 use crate::state::AppState;
-use crate::store::{PageLimit, StoreError, StoredMessage};
+use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// How much goes into one frame.
 const FRAME: PageLimit = PageLimit { items: 100, bytes: 256 * 1024 };
+
+/// Whose inbox it is. A [`Holder`] has the key ready for checking signatures as well, which is a lot for a stream that waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Followed {
+    pub(super) account: AccountId,
+    pub(super) key: Primary,
+}
+
+impl From<Holder> for Followed {
+    fn from(holder: Holder) -> Self {
+        Self { account: holder.id, key: holder.key.primary() }
+    }
+}
 
 /// An authenticated stream.
 pub(super) struct Stream<'a> {
     state: &'a AppState,
     handle: &'a Handle,
-    holder: Holder,
+    holder: Followed,
     /// How many holders had changed before this one was looked up.
     changes: u64,
     cursor: u64,
@@ -38,7 +52,7 @@ impl<'a> Stream<'a> {
     pub(super) fn new(
         state: &'a AppState,
         handle: &'a Handle,
-        holder: Holder,
+        holder: Followed,
         changes: u64,
         cursor: u64,
         socket: &'a mut WebSocket,
@@ -82,7 +96,7 @@ impl<'a> Stream<'a> {
 
     async fn send_what_is_new(&mut self) -> Result<(), End> {
         loop {
-            let page = self.state.store.page_after(self.holder.id, self.cursor, FRAME).await?;
+            let page = self.state.store.page_after(self.holder.account, self.cursor, FRAME).await?;
             let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
             let full = page.len() as u64 == FRAME.items || bytes > FRAME.bytes / 2;
@@ -113,7 +127,7 @@ impl<'a> Stream<'a> {
 
     /// Ends the stream when the handle has gone or belongs to another key.
     fn check_holder(&self, now: Option<Holder>) -> Result<(), End> {
-        if now == Some(self.holder) { Ok(()) } else { Err(Unauthorized.into()) }
+        if now.map(Followed::from) == Some(self.holder) { Ok(()) } else { Err(Unauthorized.into()) }
     }
 
     async fn ping(&mut self) -> Result<(), End> {
