@@ -1,5 +1,7 @@
 // Starts the app: compiles the WASM module once, starts the worker with it, and makes the page react.
 
+import { provide } from "/later.js";
+
 // The server renders without resources; Leptos looks for these all the same.
 self.__RESOLVED_RESOURCES = [];
 self.__SERIALIZED_ERRORS = [];
@@ -7,7 +9,7 @@ self.__PENDING_RESOURCES = [];
 self.__RESOURCE_RESOLVERS = [];
 self.__INCOMPLETE_CHUNKS = [];
 
-const { module: glue, wasm } = document.querySelector("script[data-module]").dataset;
+const { module: glue, wasm, later } = document.querySelector("script[data-module]").dataset;
 
 async function start() {
   const worker = new Worker("/worker.js", { type: "module", name: "kez-chat" });
@@ -16,8 +18,9 @@ async function start() {
     WebAssembly.compileStreaming(fetch(wasm)),
     import(new URL(glue, location.href).href),
   ]);
-  worker.postMessage({ glue, module, page: port2 }, [port2]);
-  await init({ module_or_path: module });
+  worker.postMessage({ glue, module, later, page: port2 }, [port2]);
+  provide(later, await init({ module_or_path: module }));
+  if (!location.pathname.startsWith("/messages")) await self.later.bring();
   hydrate(port1);
 }
 

@@ -1,5 +1,7 @@
 // The dedicated worker that holds the keys, the state, the network and the storage.
 
+import { provide } from "/later.js";
+
 // A message counts as stored once it is on the disk. The library behind the storage has no way to ask for that, so
 // every transaction of this worker is made a strictly durable one (IndexedDB 3.0, section 2.7.1).
 const transaction = IDBDatabase.prototype.transaction;
@@ -7,9 +9,9 @@ IDBDatabase.prototype.transaction = function (stores, mode) {
   return transaction.call(this, stores, mode, { durability: "strict" });
 };
 
-self.onmessage = async ({ data: { glue, module, page } }) => {
+self.onmessage = async ({ data: { glue, module, later, page } }) => {
   const { default: init, start_worker } = await import(new URL(glue, self.location.href).href);
-  await init({ module_or_path: module });
+  provide(later, await init({ module_or_path: module }));
   start_worker(page);
 };
 

@@ -17,6 +17,8 @@ pub struct Assets {
     pub js: String,
     /// The WASM module.
     pub wasm: String,
+    /// The part of it that a first visit of /messages does not need, where it was split.
+    pub later: Option<String>,
 }
 
 /// What a document holds beside the app.
@@ -69,7 +71,7 @@ fn well_formed(html: &str) -> String {
 }
 
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
-    let Assets { css, js, wasm } = assets.clone();
+    let Assets { css, js, wasm, later } = assets.clone();
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -87,7 +89,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                 <link rel="stylesheet" href=css/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                 <link rel="modulepreload" href=js.clone()/>
-                <script type="module" src="/boot.js" data-module=js data-wasm=wasm></script>
+                <script type="module" src="/boot.js" data-module=js data-wasm=wasm data-later=later></script>
             </head>
             <body>
                 <App/>
@@ -103,7 +105,9 @@ mod tests {
     use crate::profile::{History, Profile};
 
     fn assets() -> Assets {
-        Assets { css: "/pkg/a.css".to_owned(), js: "/pkg/a.js".to_owned(), wasm: "/pkg/a.wasm".to_owned() }
+        let [css, js, wasm, later] =
+            ["css", "js", "wasm", "later.wasm"].map(|ending| format!("/pkg/a.{ending}"));
+        Assets { css, js, wasm, later: Some(later) }
     }
 
     #[test]
@@ -116,6 +120,7 @@ mod tests {
                 html.contains("data-module=\"/pkg/a.js\"") && html.contains("data-wasm=\"/pkg/a.wasm\""),
                 "{html}"
             );
+            assert!(html.contains("data-later=\"/pkg/a.later.wasm\""), "{html}");
             assert_eq!(html.matches("<h1").count(), 1, "one first heading: {html}");
             let scripts = html.split("<script").skip(1);
             assert!(
@@ -124,6 +129,12 @@ mod tests {
             );
             assert!(!html.contains("<style") && !html.contains(" style="), "{html}");
         }
+    }
+
+    #[test]
+    fn a_module_that_was_not_split_has_no_later_part() {
+        let html = render(Page::Messages, &Assets { later: None, ..assets() });
+        assert!(html.contains("data-wasm=") && !html.contains("data-later"), "{html}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod components;
 #[cfg(feature = "ssr")]
 mod document;
 mod keyed;
+mod later;
 mod navigation;
 mod page;
 mod pages;

@@ -15,6 +15,7 @@ mod driver;
 mod effects;
 mod follow;
 mod js;
+mod later;
 mod messages;
 mod page;
 mod tabs;

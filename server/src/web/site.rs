@@ -32,12 +32,14 @@ pub(super) struct File {
 const CSS: &str = "/pkg/kez-chat.css";
 const JS: &str = "/pkg/kez-chat.js";
 const WASM: &str = "/pkg/kez-chat.wasm";
+/// What was split off the module; not every build does.
+const LATER: &str = "/pkg/kez-chat.later.wasm";
 
 impl Site {
-    /// Reads all files now. The three of the app are also served under names that hold their hash, for ever.
+    /// Reads all files now. Those of the app are also served under names that hold their hash, for ever.
     pub(super) fn loaded(dir: &Path) -> io::Result<Self> {
         let mut files = read(dir)?;
-        for path in [CSS, JS, WASM] {
+        for path in [CSS, JS, WASM, LATER] {
             if let Some(file) = files.get(path) {
                 let file = File { cache: IMMUTABLE, ..file.clone() };
                 files.insert(hashed(path, &file.document), file);
@@ -61,7 +63,12 @@ impl Site {
 
     /// Where pages find the app. `None` when it is not there.
     pub(super) fn assets(&self) -> Option<kez_app::Assets> {
-        Some(kez_app::Assets { css: self.url(CSS)?, js: self.url(JS)?, wasm: self.url(WASM)? })
+        Some(kez_app::Assets {
+            css: self.url(CSS)?,
+            js: self.url(JS)?,
+            wasm: self.url(WASM)?,
+            later: self.url(LATER).filter(|_| self.file(LATER).is_some()),
+        })
     }
 
     fn url(&self, path: &str) -> Option<String> {

@@ -8,7 +8,9 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use super::compress::precompress;
 use super::files::{empty, entries, files};
+use super::minify::{bundle, minify};
 use super::sizes::{self, Sizes};
+use super::split::split;
 use super::stamp::Stamp;
 use super::tools;
 use crate::command::Run;
@@ -28,6 +30,8 @@ const WASM_OPT: [&str; 6] = [
 
 /// The one script that the first visit does not load.
 pub(crate) const NATS_SCRIPT: &str = "nats.js";
+/// How the file of what is split off the module ends.
+pub(crate) const LATER: &str = "later.wasm";
 
 /// Builds the whole site, its slow part only when something changed.
 ///
@@ -36,6 +40,7 @@ pub(crate) const NATS_SCRIPT: &str = "nats.js";
 pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
     tools::wasm_target(project)?;
     tools::npm_packages(project)?;
+    tools::npm_packages_in(&project.nats_script())?;
     module(project)?;
     style(project)?;
     public(project)?;
@@ -48,11 +53,11 @@ fn module(project: &Project) -> Result<(), Failure> {
     let profile = ["--profile", "wasm-release"];
     project.cargo(&["build", "-p", "kez-frontend", "--lib", "--target", WASM_TARGET]).args(profile).run()?;
     let pkg = project.site().join("pkg");
-    let (wasm, js) = (pkg.join(format!("{OUTPUT_NAME}.wasm")), pkg.join(format!("{OUTPUT_NAME}.js")));
+    let [wasm, later, js] = ["wasm", LATER, "js"].map(|ending| pkg.join(format!("{OUTPUT_NAME}.{ending}")));
     let stamp = Stamp {
         note: project.site_stamp(),
         inputs: vec![project.wasm(), project.end2end().join("package-lock.json")],
-        outputs: vec![wasm.clone(), js.clone()],
+        outputs: vec![wasm.clone(), later.clone(), js.clone()],
         recipe: WASM_OPT.join(" "),
     };
     if stamp.holds() {
@@ -61,7 +66,12 @@ fn module(project: &Project) -> Result<(), Failure> {
     }
     empty(&pkg)?;
     bind(&project.wasm(), &pkg)?;
-    optimise(project, &pkg.join(format!("{OUTPUT_NAME}_bg.wasm")), &wasm)?;
+    minify(project, &js)?;
+    let whole = pkg.join(format!("{OUTPUT_NAME}_bg.wasm"));
+    split(&whole, &wasm, &later).map_err(|error| Failure::Unexpected(format!("splitting: {error:#}")))?;
+    fs::remove_file(&whole).map_err(Failure::file(&whole))?;
+    optimise(project, &wasm)?;
+    optimise(project, &later)?;
     println!("compressing");
     files(&pkg)?.iter().try_for_each(|file| precompress(file))?;
     stamp.set()
@@ -79,35 +89,27 @@ fn bind(wasm: &Path, pkg: &Path) -> Result<(), Failure> {
 }
 
 /// Runs npm's wasm-opt: distributions ship versions that write modules which die at start.
-fn optimise(project: &Project, from: &Path, to: &Path) -> Result<(), Failure> {
+fn optimise(project: &Project, module: &Path) -> Result<(), Failure> {
     Command::new("node")
         .arg(project.end2end().join("node_modules/binaryen/bin/wasm-opt"))
         .args(WASM_OPT)
-        .arg(from)
+        .arg(module)
         .arg("-o")
-        .arg(to)
-        .run()?;
-    fs::remove_file(from).map_err(Failure::file(from))
+        .arg(module)
+        .run()
 }
 
 fn style(project: &Project) -> Result<(), Failure> {
     let from = project.root().join("style/main.css");
     let to = project.site().join("pkg").join(format!("{OUTPUT_NAME}.css"));
-    copy(&from, &to)
+    copy(project, &from, &to)
 }
 
 /// The script that a browser loads where a server has NATS, in one file with the library behind it. After `public`,
 /// which clears the place.
 fn nats(project: &Project) -> Result<(), Failure> {
-    let (folder, to) = (project.nats_script(), project.site().join(NATS_SCRIPT));
-    tools::npm_packages_in(&folder)?;
-    // Its own installation may have put a native program in the place of the script.
-    Command::new(folder.join("node_modules/.bin/esbuild"))
-        .current_dir(&folder)
-        .args(["nats.js", "--log-level=warning"])
-        .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--legal-comments=none"])
-        .arg(format!("--outfile={}", to.display()))
-        .run()?;
+    let to = project.site().join(NATS_SCRIPT);
+    bundle(project, "nats.js", &to)?;
     precompress(&to)
 }
 
@@ -122,15 +124,16 @@ fn public(project: &Project) -> Result<(), Failure> {
     }
     for file in files(&public)? {
         let below = file.strip_prefix(&public).unwrap_or(&file);
-        copy(&file, &site.join(below))?;
+        copy(project, &file, &site.join(below))?;
     }
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+fn copy(project: &Project, from: &Path, to: &Path) -> Result<(), Failure> {
     if let Some(folder) = to.parent() {
         fs::create_dir_all(folder).map_err(Failure::file(folder))?;
     }
     fs::copy(from, to).map_err(Failure::file(from))?;
+    minify(project, to)?;
     precompress(to)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::compress::with_ending;
 use super::files::files;
-use super::site::NATS_SCRIPT;
+use super::site::{LATER, NATS_SCRIPT};
 use crate::failure::Failure;
 use crate::project::Project;
 
@@ -35,7 +35,7 @@ struct Size {
 pub(crate) fn measure(project: &Project) -> Result<Sizes, Failure> {
     let site = project.site();
     let first = |file: &PathBuf| {
-        let later = file.file_name().is_some_and(|name| name == NATS_SCRIPT);
+        let later = [NATS_SCRIPT, LATER].iter().any(|later| file.to_string_lossy().ends_with(later));
         !later && file.extension().is_some_and(|ending| FIRST_LOAD.iter().any(|first| ending == *first))
     };
     let mut loaded: Vec<_> = files(&site)?.into_iter().filter(first).collect();

@@ -1,0 +1,31 @@
+// Brings the part of the module that a first visit of /messages does not need. `cargo xtask build` splits it off; where it
+// did not (there is no `url`, or the module shares no memory), everything is there.
+export function provide(url, first) {
+  let there = !url || !first.m0;
+
+  function add(module) {
+    if (!there) new WebAssembly.Instance(module, { first });
+    there = true;
+  }
+
+  self.later = {
+    isThere: () => there,
+
+    // Before something of it is shown.
+    async bring() {
+      if (!there) add(await WebAssembly.compileStreaming(fetch(url)));
+    },
+
+    // One of its functions was called, and the caller cannot wait: so the whole thread does. Only workers may ask for
+    // bytes here, a page must ask for text that means bytes.
+    bringNow() {
+      if (there) return;
+      const request = new XMLHttpRequest();
+      request.open("GET", url, false);
+      request.overrideMimeType("text/plain; charset=x-user-defined");
+      request.send();
+      if (request.status !== 200) throw new Error(`the rest of KEZ Chat did not come: ${request.status}`);
+      add(new WebAssembly.Module(Uint8Array.from(request.responseText, (letter) => letter.charCodeAt(0))));
+    },
+  };
+}
