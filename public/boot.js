@@ -20,8 +20,25 @@ async function start() {
   ]);
   worker.postMessage({ glue, module, later, page: port2 }, [port2]);
   provide(later, await init({ module_or_path: module }));
-  if (!location.pathname.startsWith("/messages")) await self.later.bring();
+  const bring = () => self.later.bring().then((rest) => worker.postMessage({ rest }));
+  if (location.pathname.startsWith("/messages")) {
+    whenUsed(() => bring().catch(() => {}));
+  } else {
+    await bring();
+  }
   hydrate(port1);
+}
+
+// Once somebody begins to do something, or has looked on for a while: until then the line belongs to what is needed first.
+function whenUsed(begin) {
+  const signs = ["keydown", "pointerdown", "pointermove"];
+  const used = () => {
+    signs.forEach((sign) => removeEventListener(sign, used, true));
+    clearTimeout(waiting);
+    begin();
+  };
+  const waiting = setTimeout(used, 10_000);
+  signs.forEach((sign) => addEventListener(sign, used, { capture: true, passive: true }));
 }
 
 start().catch((error) => {

@@ -1,7 +1,8 @@
 // Brings the part of the module that a first visit of /messages does not need. `cargo xtask build` splits it off; where it
 // did not (there is no `url`, or the module shares no memory), everything is there.
 export function provide(url, first) {
-  let there = !url || !first.m0;
+  let there = !url || !first["0m"];
+  let coming;
 
   function add(module) {
     if (!there) new WebAssembly.Instance(module, { first });
@@ -11,9 +12,16 @@ export function provide(url, first) {
   self.later = {
     isThere: () => there,
 
-    // Before something of it is shown.
-    async bring() {
-      if (!there) add(await WebAssembly.compileStreaming(fetch(url)));
+    // Compiled elsewhere already.
+    add,
+
+    // Before something of it is shown, and when there is time. Gives it to whoever wants to add it elsewhere.
+    bring() {
+      coming ??= compile(url).then(
+        (module) => { if (module) add(module); return module; },
+        (error) => { coming = undefined; throw error; },
+      );
+      return coming;
     },
 
     // One of its functions was called, and the caller cannot wait: so the whole thread does. Only workers may ask for
@@ -28,4 +36,8 @@ export function provide(url, first) {
       add(new WebAssembly.Module(Uint8Array.from(request.responseText, (letter) => letter.charCodeAt(0))));
     },
   };
+}
+
+async function compile(url) {
+  return url && WebAssembly.compileStreaming(fetch(url));
 }

@@ -10,8 +10,12 @@ IDBDatabase.prototype.transaction = function (stores, mode) {
 };
 
 self.onmessage = async ({ data: { glue, module, later, page } }) => {
+  // Only the rest of the module comes this way now, maybe before there is anything to add it to.
+  let early;
+  self.onmessage = ({ data: { rest } }) => self.later ? rest && self.later.add(rest) : early = rest;
   const { default: init, start_worker } = await import(new URL(glue, self.location.href).href);
   provide(later, await init({ module_or_path: module }));
+  if (early) self.later.add(early);
   start_worker(page);
 };
 

@@ -8,14 +8,13 @@
 //! and performs its effects ([`driver`]). The workers of the other tabs [`follow`]: they pass events to the leader and
 //! views to their page, and one of them takes over when the leader goes.
 
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::prelude::*;
 use web_sys::MessagePort;
 
 mod driver;
 mod effects;
 mod follow;
 mod js;
-mod later;
 mod messages;
 mod page;
 mod tabs;
@@ -33,4 +32,18 @@ pub fn hydrate(worker: MessagePort) {
 pub fn start_worker(page: MessagePort) {
     console_error_panic_hook::set_once();
     wasm_bindgen_futures::spawn_local(worker::run(page));
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// In `public/later.js`.
+    #[wasm_bindgen(js_namespace = later, js_name = bringNow)]
+    fn bring_now();
+}
+
+/// Returns once the part of the module is there that a first visit does not need. What stands in the places of its functions
+/// until then calls this: `xtask/src/steps/split.rs`.
+#[wasm_bindgen]
+pub fn bring_later() {
+    bring_now();
 }

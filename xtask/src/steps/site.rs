@@ -8,7 +8,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use super::compress::precompress;
 use super::files::{empty, entries, files};
-use super::minify::{bundle, minify};
+use super::minify::{bundle, minify, minify_glue};
 use super::sizes::{self, Sizes};
 use super::split::split;
 use super::stamp::Stamp;
@@ -17,10 +17,13 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
 
-/// Smallest code, with the features of the WASM that rustc writes (those of its target's default CPU). The same
-/// arguments stand in the workspace's metadata for cargo-leptos.
-const WASM_OPT: [&str; 6] = [
-    "-Oz",
+/// The code that compresses best, with the features of the WASM that rustc writes (those of its target's default CPU). A
+/// function with one caller is not put into it unless it is tiny: that makes less code, and more of it after compression.
+/// The same arguments stand in the workspace's metadata for cargo-leptos.
+const WASM_OPT: [&str; 8] = [
+    "-O2",
+    "--one-caller-inline-max-function-size",
+    "10",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
@@ -66,9 +69,10 @@ fn module(project: &Project) -> Result<(), Failure> {
     }
     empty(&pkg)?;
     bind(&project.wasm(), &pkg)?;
-    minify(project, &js)?;
+    let names = minify_glue(project, &js)?;
     let whole = pkg.join(format!("{OUTPUT_NAME}_bg.wasm"));
-    split(&whole, &wasm, &later).map_err(|error| Failure::Unexpected(format!("splitting: {error:#}")))?;
+    split(&whole, &names, &wasm, &later)
+        .map_err(|error| Failure::Unexpected(format!("splitting: {error:#}")))?;
     fs::remove_file(&whole).map_err(Failure::file(&whole))?;
     optimise(project, &wasm)?;
     optimise(project, &later)?;

@@ -1,6 +1,6 @@
 //! Splits the module in two: what the first visit of /messages runs, and what can come later.
 //!
-//! A function that comes later is named in [`plan`]. Its place in the first module is taken by a *stub*, which has the
+//! A function that comes later is named in `split/later.txt`. Its place in the first module is taken by a *stub*, which has the
 //! second module brought ([`BRING`]), and then calls the function through the table, where the second module puts it
 //! when it is instantiated. Memory, table, globals and all data stay in the first module; the second one imports what it
 //! uses of them. So a function that is wrongly put off costs a delay and never an error, and nothing else of the program
@@ -23,15 +23,24 @@ use plan::Plan;
 
 /// The exported function that returns once the second module is there.
 const BRING: &str = "bring_later";
-/// Under this name the second module imports from the first one, and each shared item has a number behind it.
+/// Under this name the second module imports from the first one.
 const SHARED: &str = "first";
 
-/// Reads the whole module, with its names, and writes the two that it is made of.
+/// What a shared item is called: wasm-bindgen and esbuild give no name that begins with a digit.
+fn shared(index: usize, kind: char) -> String {
+    format!("{index}{kind}")
+}
+
+/// Short names for what the module and its script call in each other.
+pub(crate) type Names = BTreeMap<String, String>;
+
+/// Reads the whole module, and writes the two that it is made of, which call their script by `names`.
 ///
 /// # Errors
 /// When it cannot be read or written, or is not what wasm-bindgen makes of ours.
-pub(crate) fn split(whole: &Path, first: &Path, later: &Path) -> walrus::Result<()> {
+pub(crate) fn split(whole: &Path, names: &Names, first: &Path, later: &Path) -> walrus::Result<()> {
     let (mut module, mut rest) = (Module::from_file(whole)?, Module::from_file(whole)?);
+    rename(&mut module, names);
     let table = module.tables.main_function_table()?.ok_or_else(|| missing("function table"))?;
     let plan = Plan::of(&module, table)?;
     let slots = stand_in(&mut module, &plan, table)?;
@@ -42,6 +51,20 @@ pub(crate) fn split(whole: &Path, first: &Path, later: &Path) -> walrus::Result<
     passes::gc::run(&mut module);
     module.emit_wasm_file(first)?;
     rest.emit_wasm_file(later)
+}
+
+/// Calls everything as the shortened script does.
+fn rename(module: &mut Module, names: &Names) {
+    for import in module.imports.iter_mut() {
+        if let Some(short) = names.get(&import.name) {
+            import.name.clone_from(short);
+        }
+    }
+    for export in module.exports.iter_mut() {
+        if let Some(short) = names.get(&export.name) {
+            export.name.clone_from(short);
+        }
+    }
 }
 
 /// Puts stubs in the places of the functions that come later. Gives the slots of the table where these are found.
@@ -104,29 +127,29 @@ fn detach(
     for id in rest.imports.iter().map(walrus::Import::id).collect::<Vec<_>>() {
         let import = rest.imports.get_mut(id);
         if let ImportKind::Function(function) = import.kind {
-            (import.module, import.name) = (SHARED.to_owned(), format!("f{}", function.index()));
+            (import.module, import.name) = (SHARED.to_owned(), shared(function.index(), 'f'));
         }
     }
     for id in rest.funcs.iter().map(walrus::Function::id).collect::<Vec<_>>() {
         let function = rest.funcs.get(id);
         if matches!(function.kind, FunctionKind::Local(_)) && !plan.is_later(id) {
             let ty = function.ty();
-            let import = rest.imports.add(SHARED, &format!("f{}", id.index()), id);
+            let import = rest.imports.add(SHARED, &shared(id.index(), 'f'), id);
             rest.funcs.get_mut(id).kind = FunctionKind::Import(ImportedFunction { import, ty });
         }
     }
     for id in rest.globals.iter().map(walrus::Global::id).collect::<Vec<_>>() {
-        let import = rest.imports.add(SHARED, &format!("g{}", id.index()), id);
+        let import = rest.imports.add(SHARED, &shared(id.index(), 'g'), id);
         rest.globals.get_mut(id).kind = GlobalKind::Import(import);
     }
     for id in rest.memories.iter().map(walrus::Memory::id).collect::<Vec<_>>() {
-        let import = rest.imports.add(SHARED, &format!("m{}", id.index()), id);
+        let import = rest.imports.add(SHARED, &shared(id.index(), 'm'), id);
         let memory = rest.memories.get_mut(id);
         memory.import = Some(import);
         memory.data_segments.clear();
     }
     for id in rest.tables.iter().map(walrus::Table::id).collect::<Vec<_>>() {
-        let import = rest.imports.add(SHARED, &format!("t{}", id.index()), id);
+        let import = rest.imports.add(SHARED, &shared(id.index(), 't'), id);
         let table = rest.tables.get_mut(id);
         table.import = Some(import);
         table.elem_segments.clear();
@@ -146,7 +169,7 @@ fn detach(
 /// Exports from the first module what the second one imports.
 fn share(module: &mut Module, rest: &Module) -> walrus::Result<()> {
     for import in rest.imports.iter().filter(|import| import.module == SHARED) {
-        let index = import.name[1..].parse::<usize>()?;
+        let index = import.name[..import.name.len() - 1].parse::<usize>()?;
         let item: Option<ExportItem> = match import.kind {
             ImportKind::Function(_) => {
                 module.funcs.iter().find(|item| item.id().index() == index).map(|item| item.id().into())
@@ -175,8 +198,6 @@ fn missing(what: &str) -> anyhow::Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::fs;
-
     use super::*;
     use crate::scratch::Scratch;
 
@@ -197,16 +218,16 @@ mod tests {
         };
         let bring = function(BRING, &[]);
         let used = function("used", &[]);
-        let join = function("kez_client::join::typed", &[used]);
+        let join = function("kez_app::pages::settings::leaving::typed", &[used]);
         let entry = function("entry", &[join, used]);
         module.exports.add(BRING, bring);
         module.exports.add("entry", entry);
         module.emit_wasm_file(&whole).unwrap();
 
-        split(&whole, &first, &later).unwrap();
+        split(&whole, &Names::from([("entry".to_owned(), "a".to_owned())]), &first, &later).unwrap();
 
         let (first, later) = (Module::from_file(&first).unwrap(), Module::from_file(&later).unwrap());
-        assert!(fs::metadata(folder.path().join("later")).unwrap().len() > 0);
+        assert!(first.exports.iter().any(|export| export.name == "a"), "by its short name");
         assert!(first.tables.iter().any(|table| table.initial == 2), "a slot for `typed`: {table:?}");
         assert_eq!(later.funcs.iter_local().count(), 1, "`typed` alone");
         for import in later.imports.iter() {

@@ -8,77 +8,8 @@ use walrus::{
     TableId,
 };
 
-/// Parts of the names of functions that come later.
-const LATER: &[&str] = &[
-    // Pages other than /messages, which `app/src/later.rs` waits for.
-    "Route>::page",
-    "kez_app::pages::home",
-    "kez_app::pages::join",
-    "kez_app::pages::profile",
-    "kez_app::pages::restore",
-    "kez_app::pages::security",
-    "kez_app::pages::settings",
-    "kez_app::components::handle_check",
-    "kez_app::components::key_history",
-    "kez_app::components::key_text",
-    "kez_app::components::word_list",
-    // In the worker: ways to an account and out of it, changes of its key, a passphrase.
-    "kez_client::join",
-    "kez_client::leaving",
-    "kez_client::onboarding",
-    "kez_client::registering",
-    "kez_client::restore",
-    "kez_client::sigchains::rotation",
-    "kez_client::vault::passphrase_key",
-    "kez_core::invite",
-    "kez_core::recovery_phrase",
-    "kez_core::work",
-    "argon2::",
-    "blake2::",
-    // In the worker: servers with NATS, and those that refuse.
-    "kez_client::nkey",
-    "kez_client::requests::problem",
-    "kez_core::nats_binding",
-    "kez_core::nkey",
-    "kez_core::problem",
-    "kez_frontend::effects::nats",
-    // What Leptos has for apps of another kind.
-    "into_any_nested_route::generate_routes",
-    "hydrate_async",
-    "hydrate_from_template",
-    "server_fn",
-    "start_view_transition",
-    "into_underlying",
-    "wasm_streams",
-    // Panics, and what is only shown in them.
-    "as core::fmt::Debug>::fmt",
-    "console_error_panic_hook::hook",
-    "core::cell::panic_already",
-    "core::num::flt2dec",
-    "core::panicking::",
-    "expect_failed",
-    "serde_json::error::JsonUnexpected",
-    "slice_error_fail",
-    "slice_index_fail",
-    "std::panicking::",
-    "unwrap_failed",
-];
-
-/// Parts of the names of functions that are among [`LATER`] by name, and yet run at the first visit. Of functions that
-/// compile to the same code only one is kept, under the name of any of them.
-const FIRST: &[&str] = &[
-    "kez_app::pages::messages",
-    "kez_client::join::Join>::busy",
-    "leptos::show::__component_show",
-    "leptos_dom::helpers::closure_once",
-    "leptos_router::",
-    "std::panicking::set_hook",
-    // Parts of `hydrate_async` that its synchronous twin shares.
-    "::get_guard",
-    "::inner_1",
-    "::inner_2",
-    "::prep",
-];
+/// Parts of the names of functions that come later, a line each.
+const LATER: &str = include_str!("later.txt");
 
 /// What is to be split, by the indices that functions have in the module.
 pub(super) struct Plan {
@@ -138,10 +69,15 @@ impl Plan {
     }
 }
 
+/// The lines of [`LATER`] that are no comments.
+fn patterns() -> impl Iterator<Item = &'static str> {
+    LATER.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
 /// Whether a function comes later by its name, as wasm-bindgen writes it: `kez_app[3f..]::pages::join::..`.
 fn is_named(name: &str) -> bool {
     let name = without_hashes(name);
-    LATER.iter().any(|part| name.contains(part)) && !FIRST.iter().any(|part| name.contains(part))
+    patterns().any(|part| name.contains(part))
 }
 
 fn without_hashes(name: &str) -> String {
@@ -216,7 +152,10 @@ mod tests {
         };
         let shared = function("core[0123456789abcdef]::shared", &[]);
         let helper = function("core[0123456789abcdef]::helper", &[]);
-        let join = function("<kez_client[0123456789abcdef]::join::Join>::typed", &[shared, helper]);
+        let join = function(
+            "<kez_app[0123456789abcdef]::pages::settings::leaving::Leaving>::typed",
+            &[shared, helper],
+        );
         let shown = function("<u8 as core[0123456789abcdef]::fmt::Debug>::fmt", &[]);
         let entry = function("entry", &[join, shared]);
         module.exports.add("entry", entry);
@@ -244,8 +183,14 @@ mod tests {
 
     #[test]
     fn names_count_without_the_hashes_of_crates() {
-        assert!(is_named("<kez_client[3f0a8c21d4e5b677]::join::Join>::typed"));
-        assert!(!is_named("<kez_client[3f0a8c21d4e5b677]::join::Join>::busy"));
+        assert!(is_named("<kez_app[3f0a8c21d4e5b677]::pages::settings::leaving::Leaving>::typed"));
+        assert!(!is_named("<kez_client[3f0a8c21d4e5b677]::inbox::Inbox>::take"));
         assert!(!is_named("<[u8] as kez_client[3f0a8c21d4e5b677]::record::Write>::write"));
+    }
+
+    #[test]
+    fn the_list_is_sorted_and_says_nothing_twice() {
+        let lines: Vec<_> = patterns().collect();
+        assert!(lines.windows(2).all(|pair| pair[0] < pair[1]), "each line once, in order");
     }
 }
