@@ -39,7 +39,6 @@ export default defineConfig({
   },
   projects: [
     { name: 'pages', testDir: 'tests/pages' },
-    { name: 'first-visit', testDir: 'tests/first_visit' },
     { name: 'chromium', testDir: 'tests/app' },
     { name: 'nats', testDir: 'tests/nats' },
     { name: 'leaks', testDir: 'tests/leaks', dependencies: ['chromium'] },

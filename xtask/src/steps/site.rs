@@ -10,7 +10,7 @@ use super::compress::precompress;
 use super::files::{empty, entries, files};
 use super::minify::{bundle, minify, minify_glue};
 use super::sizes::{self, Sizes};
-use super::split::split;
+use super::split::{LATER_FUNCTIONS, split};
 use super::stamp::Stamp;
 use super::tools;
 use crate::command::Run;
@@ -61,7 +61,7 @@ fn module(project: &Project) -> Result<(), Failure> {
         note: project.site_stamp(),
         inputs: vec![project.wasm(), project.end2end().join("package-lock.json")],
         outputs: vec![wasm.clone(), later.clone(), js.clone()],
-        recipe: WASM_OPT.join(" "),
+        recipe: format!("{}\n{LATER_FUNCTIONS}", WASM_OPT.join(" ")),
     };
     if stamp.holds() {
         println!("the module has not changed");

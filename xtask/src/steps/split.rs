@@ -21,6 +21,9 @@ mod plan;
 
 use plan::Plan;
 
+/// Parts of the names of functions that come later, a line each.
+pub(crate) const LATER_FUNCTIONS: &str = include_str!("split/later.txt");
+
 /// The exported function that returns once the second module is there.
 const BRING: &str = "bring_later";
 /// Under this name the second module imports from the first one.

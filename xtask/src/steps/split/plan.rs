@@ -8,8 +8,7 @@ use walrus::{
     TableId,
 };
 
-/// Parts of the names of functions that come later, a line each.
-const LATER: &str = include_str!("later.txt");
+use super::LATER_FUNCTIONS;
 
 /// What is to be split, by the indices that functions have in the module.
 pub(super) struct Plan {
@@ -69,9 +68,9 @@ impl Plan {
     }
 }
 
-/// The lines of [`LATER`] that are no comments.
+/// The lines of [`LATER_FUNCTIONS`] that are no comments.
 fn patterns() -> impl Iterator<Item = &'static str> {
-    LATER.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    LATER_FUNCTIONS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// Whether a function comes later by its name, as wasm-bindgen writes it: `kez_app[3f..]::pages::join::..`.
