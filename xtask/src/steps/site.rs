@@ -19,11 +19,11 @@ use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
 
 /// The code that compresses best, with the features of the WASM that rustc writes (those of its target's default CPU). A
 /// function with one caller is not put into it unless it is tiny: that makes less code, and more of it after compression.
-/// The same arguments stand in the workspace's metadata for cargo-leptos.
-const WASM_OPT: [&str; 8] = [
+/// The same arguments stand in the workspace's metadata for cargo-leptos, which passes them in any
+/// order.
+const WASM_OPT: [&str; 7] = [
     "-O2",
-    "--one-caller-inline-max-function-size",
-    "10",
+    "--one-caller-inline-max-function-size=10",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
