@@ -19,10 +19,13 @@ async function start() {
     import(new URL(glue, location.href).href),
   ]);
   worker.postMessage({ glue, module, later, page: port2 }, [port2]);
-  provide(later, await init({ module_or_path: module }));
+  const missing = () => say("A part of KEZ Chat could not be loaded. Reload the page once you are online.");
+  worker.onmessage = missing;
+  provide(later, await init({ module_or_path: module }), missing);
   const bring = () => self.later.bring().then((rest) => worker.postMessage({ rest }));
   if (location.pathname.startsWith("/messages")) {
-    whenUsed(() => bring().catch(() => {}));
+    const soon = () => bring().catch(() => setTimeout(soon, 10_000));
+    whenUsed(soon);
   } else {
     await bring();
   }
@@ -41,11 +44,15 @@ function whenUsed(begin) {
   signs.forEach((sign) => addEventListener(sign, used, { capture: true, passive: true }));
 }
 
-start().catch((error) => {
+function say(text) {
   const alert = document.createElement("p");
   alert.setAttribute("role", "alert");
   alert.className = "boot-failed";
-  alert.textContent = "KEZ Chat could not start in this browser. Reload the page, or update the browser.";
+  alert.textContent = text;
   document.body.prepend(alert);
+}
+
+start().catch((error) => {
+  say("KEZ Chat could not start in this browser. Reload the page, or update the browser.");
   throw error;
 });

@@ -1,6 +1,8 @@
 // Brings the part of the module that a first visit of /messages does not need. `cargo xtask build` splits it off; where it
 // did not (there is no `url`, or the module shares no memory), everything is there.
-export function provide(url, first) {
+//
+// `missing` is called when a function cannot go on because its part did not come.
+export function provide(url, first, missing) {
   let there = !url || !first["0m"];
   let coming;
 
@@ -24,18 +26,27 @@ export function provide(url, first) {
       return coming;
     },
 
-    // One of its functions was called, and the caller cannot wait: so the whole thread does. Only workers may ask for
-    // bytes here, a page must ask for text that means bytes.
+    // One of its functions was called, and the caller cannot wait: so the whole thread does.
     bringNow() {
       if (there) return;
-      const request = new XMLHttpRequest();
-      request.open("GET", url, false);
-      request.overrideMimeType("text/plain; charset=x-user-defined");
-      request.send();
-      if (request.status !== 200) throw new Error(`the rest of KEZ Chat did not come: ${request.status}`);
-      add(new WebAssembly.Module(Uint8Array.from(request.responseText, (letter) => letter.charCodeAt(0))));
+      try {
+        add(new WebAssembly.Module(bytesNow(url)));
+      } catch (error) {
+        missing();
+        throw error;
+      }
     },
   };
+}
+
+// Only workers may ask for bytes in this way, a page must ask for text that means bytes.
+function bytesNow(url) {
+  const request = new XMLHttpRequest();
+  request.open("GET", url, false);
+  request.overrideMimeType("text/plain; charset=x-user-defined");
+  request.send();
+  if (request.status !== 200) throw new Error(`the rest of KEZ Chat did not come: ${request.status}`);
+  return Uint8Array.from(request.responseText, (letter) => letter.charCodeAt(0));
 }
 
 async function compile(url) {

@@ -14,7 +14,7 @@ self.onmessage = async ({ data: { glue, module, later, page } }) => {
   let early;
   self.onmessage = ({ data: { rest } }) => self.later ? rest && self.later.add(rest) : early = rest;
   const { default: init, start_worker } = await import(new URL(glue, self.location.href).href);
-  provide(later, await init({ module_or_path: module }));
+  provide(later, await init({ module_or_path: module }), () => self.postMessage("missing"));
   if (early) self.later.add(early);
   start_worker(page);
 };

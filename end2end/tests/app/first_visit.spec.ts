@@ -68,6 +68,20 @@ test('the rest can come while its caller waits', async ({ people }) => {
   expect(needed.length).toBeGreaterThan(0);
 });
 
+test('when the rest does not come, the page says so', async ({ people }) => {
+  const alice = await people.join('alice', { passphrase: 'correct horse battery staple 4711' });
+  await alice.open('/messages');
+  await expect(alice.button('Unlock')).toBeVisible();
+  alice.console.allow(/did not come|Failed to load resource|net::ERR_FAILED|NetworkError/);
+  await alice.context.route(REST, (route) => route.abort());
+  await alice.unlock('correct horse battery staple 4711');
+  await expect(alice.page.getByRole('alert').filter({ hasText: 'could not be loaded' })).toBeVisible();
+  await alice.context.unroute(REST);
+  await alice.reload();
+  await alice.unlock('correct horse battery staple 4711');
+  await expect(alice.button('New conversation')).toBeVisible();
+});
+
 test('chatting needs only the first part', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   const needed = [await arrives(alice)];

@@ -18,9 +18,8 @@ use crate::failure::Failure;
 use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
 
 /// The code that compresses best, with the features of the WASM that rustc writes (those of its target's default CPU). A
-/// function with one caller is not put into it unless it is tiny: that makes less code, and more of it after compression.
-/// The same arguments stand in the workspace's metadata for cargo-leptos, which passes them in any
-/// order.
+/// function with one caller is not put into it unless it is tiny: there it makes less code, but more of it once compressed.
+/// The same arguments stand in the workspace's metadata for cargo-leptos, which passes them in any order.
 const WASM_OPT: [&str; 7] = [
     "-O2",
     "--one-caller-inline-max-function-size=10",
