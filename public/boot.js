@@ -44,7 +44,9 @@ function whenUsed(begin) {
   signs.forEach((sign) => addEventListener(sign, used, { capture: true, passive: true }));
 }
 
+// Once: whatever else goes wrong then has the same cause.
 function say(text) {
+  if (document.querySelector("body > .boot-failed")) return;
   const alert = document.createElement("p");
   alert.setAttribute("role", "alert");
   alert.className = "boot-failed";
