@@ -3,8 +3,8 @@
 //! A function that comes later is named in `split/later.txt`. Its place in the first module is taken by a *stub*, which has the
 //! second module brought ([`BRING`]), and then calls the function through the table, where the second module puts it
 //! when it is instantiated. Memory, table, globals and all data stay in the first module; the second one imports what it
-//! uses of them. So a function that is wrongly put off costs a delay and never an error, and nothing else of the program
-//! knows of the split.
+//! uses of them. So a function that is wrongly put off costs a delay, or a reload where there is no network, and never a wrong
+//! result; and nothing else of the program knows of the split.
 //!
 //! `public/later.js` is the other half of this.
 
