@@ -27,7 +27,8 @@ migrations![
     "0004_sigchains",
     "0005_people_and_shares",
     "0006_operations",
-    "0007_message_places"
+    "0007_message_places",
+    "0008_message_tail"
 ];
 
 /// The names of those that a database has not seen which has seen so many.

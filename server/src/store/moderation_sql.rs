@@ -148,6 +148,8 @@ macro_rules! moderation_statements {
                 SELECT handle, $2, $3, last_seq FROM accounts JOIN inboxes ON account = id WHERE id = $1 \
                 ON CONFLICT (handle) DO UPDATE SET reserved_at = excluded.reserved_at, \
                 reserved_until = excluded.reserved_until, last_seq = excluded.last_seq RETURNING handle";
+            // Before the number of the last one is read: the table may learn of it as it goes.
+            while delete_portion(connection, account).await? {}
             let handle: Option<String> = sqlx::query_scalar(TOMBSTONE)
                 .bind(account.0)
                 .bind(signed(now.unix()))
@@ -155,7 +157,6 @@ macro_rules! moderation_statements {
                 .fetch_optional(&mut *connection)
                 .await?;
             let Some(handle) = handle else { return Ok(false) };
-            while delete_portion(connection, account).await? {}
             for rows in OF_AN_ACCOUNT {
                 sqlx::query(rows).bind(account.0).execute(&mut *connection).await?;
             }

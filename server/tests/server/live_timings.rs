@@ -28,7 +28,8 @@ async fn a_row_that_nobody_announced_is_found() {
         // It appears without any notification.
         let row = format!(
             "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope) \
-             SELECT inbox, {seq}, created_at, hash_start, origin, hash, envelope FROM messages WHERE seq = 1"
+             SELECT inbox, {seq}, created_at, hash_start, origin, hash, envelope FROM messages WHERE seq = 1; \
+             INSERT INTO message_places SELECT inbox, seq, id FROM messages WHERE seq = {seq}"
         );
         database.execute(sqlx::AssertSqlSafe(row)).await.unwrap();
         let found = timeout(SOON, live.next()).await.expect("the stream looks by itself");

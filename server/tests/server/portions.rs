@@ -60,8 +60,9 @@ async fn read(store: &SqliteStore, inbox: AccountId) -> Vec<(u64, String)> {
 async fn rows(file: &Path) -> [i64; 4] {
     let mut connection = second_connection(file).await;
     let sql = "SELECT (SELECT count(*) FROM messages), \
-        (SELECT count(*) FROM message_places) + (SELECT count(*) FROM new_places), \
-        (SELECT count(*) FROM message_hashes), up_to FROM hashed_messages";
+        (SELECT count(*) FROM message_places) \
+            + (SELECT count(*) FROM messages, placed_messages WHERE id > placed_messages.up_to), \
+        (SELECT count(*) FROM message_hashes), hashed_messages.up_to FROM hashed_messages";
     let (messages, places, hashes, up_to) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     [messages, places, hashes, up_to]

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::counters::Counters;
+use super::memory::Known;
 use super::tail::Tail;
 use crate::store::row::{time, unsigned};
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
@@ -36,21 +36,20 @@ impl HashedMessage {
 /// database or in memory.
 pub(super) fn append(
     connection: &Connection,
-    counters: &mut Counters,
-    tail: &mut Tail,
+    known: &mut Known,
     message: &HashedMessage,
 ) -> Result<Appended, StoreError> {
-    if let Some(stands) = find_standing(connection, tail, message)? {
+    if let Some(stands) = find_standing(connection, &known.tail, message)? {
         return Ok(stands);
     }
     let NewMessage { inbox, now, .. } = message.message;
-    let next = counters.next(connection, &message.message)?;
-    let id = tail.next_id();
-    insert(connection, message, id, next.last_seq)?;
-    tail.push(inbox, message.hash_start(), id);
-    let appended = Appended { seq: next.last_seq, created_at: now, fresh: true };
-    counters.set(inbox, next);
-    Ok(appended)
+    let next = known.counters.next(connection, &message.message)?;
+    let (seq, id) = (next.last_seq, known.tail.next_id());
+    insert(connection, message, id, seq)?;
+    known.tail.push(inbox, message.hash_start(), id);
+    known.unplaced.push(inbox, (seq, id));
+    known.counters.set(inbox, next);
+    Ok(Appended { seq, created_at: now, fresh: true })
 }
 
 /// Where these very bytes stand in the inbox already: this transaction's and the latest are in the tail, all others in

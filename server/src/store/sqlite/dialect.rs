@@ -4,7 +4,8 @@ macro_rules! oldest {
     () => {
         "id IN (SELECT message FROM ( \
             SELECT seq, message FROM message_places WHERE inbox = $1 \
-            UNION ALL SELECT seq, message FROM new_places WHERE inbox = $1 ORDER BY seq LIMIT $2))"
+            UNION ALL SELECT seq, id FROM messages \
+            WHERE inbox = $1 AND id > (SELECT up_to FROM placed_messages) ORDER BY seq LIMIT $2))"
     };
 }
 
@@ -25,8 +26,11 @@ pub(super) const DELETE_OLDEST: &str = concat!("DELETE FROM messages WHERE ", ol
 pub(super) const DELETE_OLDEST_BEFORE: &str =
     concat!("DELETE FROM messages WHERE created_at < $3 AND ", oldest!());
 
-/// When the oldest message of each inbox was stored. Those in new_places are younger than all others.
-pub(super) const OLDEST_OF_EACH: &str = "SELECT account, (SELECT created_at FROM messages WHERE id = coalesce( \
+/// When the oldest message of each inbox was stored. Those that have no place yet are younger than all others.
+pub(super) const OLDEST_OF_EACH: &str = "WITH unplaced AS MATERIALIZED ( \
+        SELECT inbox, min(id) AS message FROM messages \
+        WHERE id > (SELECT up_to FROM placed_messages) GROUP BY inbox) \
+    SELECT account, (SELECT created_at FROM messages WHERE id = coalesce( \
         (SELECT message FROM message_places WHERE inbox = account ORDER BY seq LIMIT 1), \
-        (SELECT message FROM new_places WHERE inbox = account ORDER BY seq LIMIT 1))) \
+        (SELECT message FROM unplaced WHERE inbox = account))) \
     FROM inboxes WHERE account > $1 ORDER BY account LIMIT $2";

@@ -21,6 +21,8 @@ pub(super) fn for_writing(file: &Path) -> Result<Connection, OpenError> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", MESSAGE_CACHE)?;
+    // What a statement keeps in order to sort or to undo is small, and would go to a file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;

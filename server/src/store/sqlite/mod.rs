@@ -16,6 +16,7 @@ mod failure;
 mod features;
 mod invites;
 mod job;
+mod memory;
 mod moderation;
 mod nonces;
 mod operations;
@@ -23,12 +24,14 @@ mod page;
 mod people;
 mod quick;
 mod reader;
+mod recent;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod rotation;
 mod schema;
 mod tail;
 mod transaction;
+mod unplaced;
 mod writer;
 
 use std::path::Path;
@@ -83,7 +86,8 @@ impl SqliteStore {
         let checkpoints = connect(file).await?;
         let readers = Readers::open(file).await?;
         let quick = QuickReaders::open(file)?;
-        Ok(Self { epoch, writer: Writer::start(file, connection, checkpoints)?, readers, quick })
+        let writer = Writer::start(file, connection, checkpoints, quick.recent())?;
+        Ok(Self { epoch, writer, readers, quick })
     }
 }
 

@@ -1,8 +1,11 @@
 //! Pages of an inbox, row by row.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
+use std::ops::ControlFlow;
 
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
+
+use super::recent::{Place, Recent};
 use crate::store::StoreError;
 use crate::store::page::Page;
 use crate::store::row::signed;
@@ -22,46 +25,86 @@ pub(super) const ALL: Most = Most { rows: u64::MAX, bytes: usize::MAX };
 /// What a damaged row holds instead of a time is none, also when its envelope is whole.
 const NO_TIME: i64 = -1;
 
-/// The older places, and then the newer ones: those in `new_places` are younger than all others.
-const PLACES: [&str; 2] = [
-    "SELECT place.seq, created_at, hash, envelope FROM message_places AS place \
-     CROSS JOIN messages ON messages.id = place.message \
-     WHERE place.inbox = ?1 AND place.seq > ?2 AND origin <> 2 ORDER BY place.seq",
-    "SELECT place.seq, created_at, hash, envelope FROM new_places AS place \
-     CROSS JOIN messages ON messages.id = place.message \
-     WHERE place.inbox = ?1 AND place.seq > ?2 AND origin <> 2 ORDER BY place.seq",
-];
-
 /// Reads until the page is full, the inbox is at its end, or so much was read; false in the last case.
-pub(super) fn fill(connection: &Connection, page: &mut Page, most: Most) -> Result<bool, StoreError> {
-    // A place moves from one table to the other in one transaction. Both are looked at as they were before or after.
+pub(super) fn fill(
+    connection: &Connection,
+    recent: &Recent,
+    page: &mut Page,
+    most: Most,
+) -> Result<bool, StoreError> {
+    // What is written down between this look and the transaction is found in the table.
+    let newest = recent.after(page.inbox(), page.after());
     connection.prepare_cached("BEGIN")?.execute([])?;
-    let whole = fill_within(connection, page, most)?;
+    let whole = Filling { connection, page, most, read: 0 }.fill(&newest)?;
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(whole)
 }
 
-fn fill_within(connection: &Connection, page: &mut Page, most: Most) -> Result<bool, StoreError> {
-    let mut read = 0;
-    for sql in PLACES {
-        let mut places = connection.prepare_cached(sql)?;
-        let mut rows = places.query(params![page.inbox().0, signed(page.after())])?;
-        while let Some(row) = rows.next()? {
-            if page.room() == 0 {
-                return Ok(true);
-            }
-            if read >= most.rows || page.bytes() >= most.bytes {
-                return Ok(false);
-            }
-            let created_at = row.get_ref(1)?.as_i64().unwrap_or(NO_TIME);
-            let item = (row.get(0)?, created_at, bytes(row.get_ref(2)?), bytes(row.get_ref(3)?));
-            if !page.take(item)? {
-                return Ok(true);
-            }
-            read += 1;
+struct Filling<'a> {
+    connection: &'a Connection,
+    page: &'a mut Page,
+    most: Most,
+    read: u64,
+}
+
+/// Goes on with the next row, or ends with what [`fill`] answers.
+type Next = ControlFlow<bool>;
+
+impl Filling<'_> {
+    /// The places in the table, and then the newest, which are younger than all of these.
+    fn fill(mut self, newest: &[Place]) -> Result<bool, StoreError> {
+        let cursor = self.page.after();
+        if newest.first().is_none_or(|(seq, _)| seq.checked_sub(1) != Some(cursor))
+            && let Next::Break(whole) = self.take_placed()?
+        {
+            return Ok(whole);
         }
+        for place in newest {
+            if let Next::Break(whole) = self.take_newest(*place)? {
+                return Ok(whole);
+            }
+        }
+        Ok(true)
     }
-    Ok(true)
+
+    fn take_placed(&mut self) -> Result<Next, StoreError> {
+        const SQL: &str = "SELECT place.seq, created_at, hash, envelope FROM message_places AS place \
+             CROSS JOIN messages ON messages.id = place.message \
+             WHERE place.inbox = ?1 AND place.seq > ?2 AND origin <> 2 ORDER BY place.seq";
+        let mut placed = self.connection.prepare_cached(SQL)?;
+        let mut rows = placed.query(params![self.page.inbox().0, signed(self.page.after())])?;
+        while let Some(row) = rows.next()? {
+            if let Next::Break(whole) = self.take(row)? {
+                return Ok(Next::Break(whole));
+            }
+        }
+        Ok(Next::Continue(()))
+    }
+
+    fn take_newest(&mut self, (seq, id): Place) -> Result<Next, StoreError> {
+        const SQL: &str = "SELECT seq, created_at, hash, envelope FROM messages \
+             WHERE id = ?1 AND inbox = ?2 AND seq = ?3 AND origin <> 2";
+        if seq <= self.page.after() {
+            return Ok(Next::Continue(()));
+        }
+        let mut message = self.connection.prepare_cached(SQL)?;
+        let mut rows = message.query(params![id, self.page.inbox().0, signed(seq)])?;
+        // None when it was deleted meanwhile.
+        rows.next()?.map_or(Ok(Next::Continue(())), |row| self.take(row))
+    }
+
+    fn take(&mut self, row: &Row<'_>) -> Result<Next, StoreError> {
+        if self.page.room() == 0 {
+            return Ok(Next::Break(true));
+        }
+        if self.read >= self.most.rows || self.page.bytes() >= self.most.bytes {
+            return Ok(Next::Break(false));
+        }
+        self.read += 1;
+        let created_at = row.get_ref(1)?.as_i64().unwrap_or(NO_TIME);
+        let item = (row.get(0)?, created_at, bytes(row.get_ref(2)?), bytes(row.get_ref(3)?));
+        Ok(if self.page.take(item)? { Next::Continue(()) } else { Next::Break(true) })
+    }
 }
 
 /// What a damaged row holds instead of bytes has no hash that fits.

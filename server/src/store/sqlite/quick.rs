@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::recent::Recent;
 use super::{BUSY_TIMEOUT, direct, page};
 use crate::store::page::Page;
 use crate::store::row::AccountRow;
@@ -27,6 +28,7 @@ const CONNECTIONS: u32 = 4;
 /// See the module.
 pub(super) struct QuickReaders {
     connections: Arc<Connections>,
+    recent: Arc<Recent>,
     /// Envelopes that were read and left out, because the disk has changed them.
     pub(super) damaged: Counter,
 }
@@ -40,10 +42,17 @@ struct Connections {
 
 impl QuickReaders {
     pub(super) fn open(file: &Path) -> Result<Self, rusqlite::Error> {
-        let idle = Mutex::new(vec![direct::for_reading(file)?]);
+        let connection = direct::for_reading(file)?;
+        let recent = Recent::load(&connection)?.into();
+        let idle = Mutex::new(vec![connection]);
         let turns = Arc::new(Semaphore::new(CONNECTIONS as usize));
         let connections = Arc::new(Connections { file: file.to_owned(), turns, idle });
-        Ok(Self { connections, damaged: Counter::default() })
+        Ok(Self { connections, recent, damaged: Counter::default() })
+    }
+
+    /// Where the newest messages stand, which the writer keeps up to date.
+    pub(super) fn recent(&self) -> Arc<Recent> {
+        Arc::clone(&self.recent)
     }
 
     pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Account>, StoreError> {
@@ -67,16 +76,17 @@ impl QuickReaders {
         since: u64,
         limit: PageLimit,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        let damaged = self.damaged.clone();
+        let (damaged, recent) = (self.damaged.clone(), self.recent());
         let begin = move |connection: &Connection| {
             let mut page = Page::new(inbox, since, limit, &damaged);
-            let whole = page::fill(connection, &mut page, page::A_FEW)?;
+            let whole = page::fill(connection, &recent, &mut page, page::A_FEW)?;
             Ok((page, whole))
         };
         let (mut page, whole) = self.read(begin).await?;
         if !whole {
+            let recent = self.recent();
             let rest = move |connection: &Connection| {
-                page::fill(connection, &mut page, page::ALL)?;
+                page::fill(connection, &recent, &mut page, page::ALL)?;
                 Ok(page)
             };
             page = self.read_apart(rest).await?;

@@ -5,8 +5,6 @@
 //! which have a greater id than `hashed_messages.up_to`. A portion is written in slices, one with each transaction, so that
 //! nobody waits for all of it; a slice that was written and is read back after a crash is written once more, which changes
 //! nothing.
-//!
-//! Places come in portions too, but wait for them in a table of their own, `new_places`, which readers look into.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +16,6 @@ use crate::store::{AccountId, StoreError};
 const PORTION: usize = 8192;
 /// ... and how many of them go with one transaction: more than it adds, so that portions come to their end.
 const SLICE: usize = 256;
-/// How many places wait at most, roughly: some four pages full, which each transaction writes again.
-const NEW_PLACES: u32 = 1024;
 
 /// An inbox, the start of a hash, and the id of the message.
 type Entry = (AccountId, i64, i64);
@@ -27,7 +23,6 @@ type Entry = (AccountId, i64, i64);
 /// See the module.
 pub(super) struct Tail {
     next_id: i64,
-    new_places: u32,
     /// The next portion.
     gathered: BTreeSet<Entry>,
     /// What is left of the portion that is being written.
@@ -38,16 +33,16 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn load(connection: &Connection) -> Result<Self, StoreError> {
-        const STATE: &str = "SELECT up_to, max(up_to, coalesce((SELECT max(id) FROM messages), 0)), \
-            (SELECT count(*) FROM new_places) FROM hashed_messages";
+        const STATE: &str = "SELECT hashed.up_to, \
+            max(hashed.up_to, placed.up_to, coalesce((SELECT max(id) FROM messages), 0)) \
+            FROM hashed_messages AS hashed CROSS JOIN placed_messages AS placed";
         const TAIL: &str = "SELECT inbox, hash_start, id FROM messages WHERE id > ?1";
-        let (up_to, last_id, new_places) =
-            connection.query_row(STATE, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
+        let (up_to, last_id) =
+            connection.query_row(STATE, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
         let mut tail = connection.prepare(TAIL)?;
         let rows = tail.query_map([up_to], |row| Ok((AccountId(row.get(0)?), row.get(1)?, row.get(2)?)))?;
         Ok(Self {
             next_id: last_id + 1,
-            new_places,
             gathered: rows.collect::<Result<_, _>>()?,
             leaving: BTreeSet::new(),
             leaving_up_to: up_to,
@@ -64,7 +59,6 @@ impl Tail {
     /// Takes up a message that was inserted.
     pub(super) fn push(&mut self, inbox: AccountId, hash_start: i64, id: i64) {
         self.gathered.insert((inbox, hash_start, id));
-        self.new_places += 1;
     }
 
     /// The ids of messages in an inbox whose hashes start like this, among those that are here.
@@ -75,12 +69,6 @@ impl Tail {
 
     /// Writes what is due, as a part of the caller's transaction. When that is not committed, this tail is worth nothing.
     pub(super) fn write_due(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if self.new_places >= NEW_PLACES {
-            const MOVE: &str = "INSERT INTO message_places SELECT inbox, seq, message FROM new_places";
-            connection.prepare_cached(MOVE)?.execute([])?;
-            connection.prepare_cached("DELETE FROM new_places")?.execute([])?;
-            self.new_places = 0;
-        }
         if self.leaving.is_empty() && self.gathered.len() >= PORTION {
             self.leaving = std::mem::take(&mut self.gathered);
             self.leaving_up_to = self.next_id - 1;

@@ -6,34 +6,10 @@
 use rusqlite::Connection;
 
 use super::append::{HashedMessage, append};
-use super::counters::Counters;
 use super::job::{Batch, Outcomes};
+use super::memory::Memory;
 use super::nonces;
-use super::tail::Tail;
 use crate::store::{Appended, StoreError};
-
-/// What the writer knows of the database without looking, because nobody else adds messages to it.
-#[derive(Default)]
-pub(super) struct Memory {
-    counters: Counters,
-    tail: Option<Tail>,
-}
-
-impl Memory {
-    /// After a transaction that was not committed, this ran ahead of a history that did not happen.
-    fn forget(&mut self) {
-        self.counters.forget();
-        self.tail = None;
-    }
-
-    fn recall(&mut self, connection: &Connection) -> Result<(&mut Counters, &mut Tail), StoreError> {
-        let tail = match self.tail.take() {
-            Some(tail) => tail,
-            None => Tail::load(connection)?,
-        };
-        Ok((&mut self.counters, self.tail.insert(tail)))
-    }
-}
 
 /// Writes all of a batch and commits it.
 ///
@@ -45,7 +21,9 @@ pub(super) fn write_batch(
     batch: &Batch,
 ) -> Result<Outcomes, StoreError> {
     let result = try_batch(connection, memory, batch);
-    if result.is_err() {
+    if result.is_ok() {
+        memory.committed();
+    } else {
         memory.forget();
         // SQLite has rolled back by itself after some failures, and says so with another error.
         let _ = connection.execute_batch("ROLLBACK");
@@ -76,11 +54,10 @@ fn append_all(
     if messages.is_empty() {
         return Ok(Vec::new());
     }
-    let (counters, tail) = memory.recall(connection)?;
-    let append = |message| alone(connection, append(connection, counters, tail, message));
+    let known = memory.recall(connection)?;
+    let append = |message| alone(connection, append(connection, known, message));
     let appended = messages.iter().map(append).collect::<Result<_, _>>()?;
-    counters.write(connection)?;
-    tail.write_due(connection)?;
+    known.write_due(connection)?;
     Ok(appended)
 }
 

@@ -21,8 +21,10 @@ use super::checkpoint::Checkpoints;
 use super::direct;
 use super::features::Features;
 use super::job::{Batch, Job, Outcomes, Reply};
+use super::memory::Memory;
 use super::nonces::UsedNonce;
-use super::transaction::{Memory, write_batch};
+use super::recent::Recent;
+use super::transaction::write_batch;
 use crate::metrics;
 use crate::store::operations::Vitals;
 use crate::store::{Answer, Appended, NewMessage, OpenError, StoreError};
@@ -63,6 +65,7 @@ impl Writer {
         file: &Path,
         features: SqliteConnection,
         checkpoints: SqliteConnection,
+        recent: Arc<Recent>,
     ) -> Result<Self, OpenError> {
         let connection = direct::for_writing(file)?;
         let (messages, jobs) = mpsc::channel(QUEUE);
@@ -71,7 +74,7 @@ impl Writer {
         let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, closed.clone());
         let desk =
             Desk { turn, checkpoints, commits: commits.clone(), _closed: Arc::new(closed.drop_guard()) };
-        let writer = MessageWriter { connection, memory: Memory::default(), desk: desk.clone() };
+        let writer = MessageWriter { connection, memory: Memory::new(recent), desk: desk.clone() };
         let open = tasks.token();
         let run = move || {
             writer.run(jobs);
