@@ -1,11 +1,10 @@
 //! The last sequence number of each inbox and what the inbox holds, as the writer of messages committed it.
 //!
-//! The table of inboxes learns of it later ([`super::unplaced`]). So what is known here has to be forgotten together with
-//! what is unplaced being written down, and not before.
+//! The table of inboxes learns of it later ([`super::unplaced`]): before that, nothing here may be forgotten.
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use crate::store::row::unsigned;
 use crate::store::usage::Usage;
@@ -26,14 +25,16 @@ pub(super) struct Counter {
 }
 
 impl Counters {
-    /// Reads them again from the database when they are needed next.
+    /// Reads them again from the table when they are needed next.
     pub(super) fn forget(&mut self) {
         self.0.clear();
     }
 
-    /// Whether there are too many of them.
-    pub(super) fn is_full(&self) -> bool {
-        self.0.len() > MOST
+    /// Forgets them when they are too many.
+    pub(super) fn limit(&mut self) {
+        if self.0.len() > MOST {
+            self.forget();
+        }
     }
 
     /// What the inbox's counter is once a message is counted in, with the message's number.
@@ -55,6 +56,21 @@ impl Counters {
     /// Takes up what [`Counters::next`] gave, once the message is inserted.
     pub(super) fn set(&mut self, inbox: AccountId, next: Counter) {
         self.0.insert(inbox, next);
+    }
+
+    /// Writes down what is known of these inboxes, which nobody else has changed meanwhile.
+    pub(super) fn write(&self, connection: &Connection, inboxes: &[AccountId]) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE inboxes SET last_seq = ?2, messages = ?3, bytes = ?4, \
+            from_others = ?5, others_bytes = ?6 WHERE account = ?1";
+        let mut update = connection.prepare_cached(SQL)?;
+        for inbox in inboxes {
+            let Some(Counter { last_seq, usage }) = self.0.get(inbox) else { continue };
+            let Usage { messages, bytes, from_others, others_bytes } = *usage;
+            let [last_seq, messages, bytes, from_others, others_bytes] =
+                [*last_seq, messages, bytes, from_others, others_bytes].map(u64::cast_signed);
+            update.execute(params![inbox.0, last_seq, messages, bytes, from_others, others_bytes])?;
+        }
+        Ok(())
     }
 }
 

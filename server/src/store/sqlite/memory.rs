@@ -36,17 +36,13 @@ impl Memory {
         self.known = None;
     }
 
-    /// What is known, at the beginning of a transaction. Features delete messages and whole inboxes, and a table that is up
-    /// to date tells best what they have left.
+    /// What is known, at the beginning of a transaction. Features delete messages and whole inboxes: what they have left is
+    /// looked up.
     pub(super) fn recall(&mut self, connection: &Connection) -> Result<&mut Known, StoreError> {
-        let version =
-            connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get::<_, i64>(0))?;
+        let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         let known = match self.known.take() {
             Some(mut known) => {
-                if known.version != version {
-                    known.write_down(connection)?;
-                    known.version = version;
-                }
+                known.compare(connection, version)?;
                 known
             }
             None => Known::load(connection, version)?,
@@ -66,23 +62,26 @@ impl Memory {
 impl Known {
     fn load(connection: &Connection, version: i64) -> Result<Self, StoreError> {
         let mut unplaced = Unplaced::default();
-        unplaced.place(connection)?;
+        unplaced.place_as_stored(connection)?;
         Ok(Self { counters: Counters::default(), tail: Tail::load(connection)?, unplaced, version })
+    }
+
+    fn compare(&mut self, connection: &Connection, version: i64) -> Result<(), StoreError> {
+        if self.version != version {
+            self.unplaced.place_as_stored(connection)?;
+            self.counters.forget();
+            self.tail.doubt();
+            self.version = version;
+        }
+        Ok(())
     }
 
     /// Writes what is due, at the end of a transaction that brought messages.
     pub(super) fn write_due(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        if self.counters.is_full() {
-            self.write_down(connection)?;
-        } else if self.unplaced.is_due() {
-            self.unplaced.place(connection)?;
+        if self.unplaced.is_due() {
+            self.unplaced.place(connection, &self.counters)?;
+            self.counters.limit();
         }
         self.tail.write_due(connection)
-    }
-
-    fn write_down(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        self.unplaced.place(connection)?;
-        self.counters.forget();
-        Ok(())
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Tail {
     leaving: BTreeSet<Entry>,
     /// The greatest id in that portion.
     leaving_up_to: i64,
+    /// Up to this id, messages may have been deleted since they came.
+    doubtful_up_to: i64,
 }
 
 impl Tail {
@@ -46,7 +48,13 @@ impl Tail {
             gathered: rows.collect::<Result<_, _>>()?,
             leaving: BTreeSet::new(),
             leaving_up_to: up_to,
+            doubtful_up_to: up_to,
         })
+    }
+
+    /// Others have changed the database, and may have deleted any of these.
+    pub(super) fn doubt(&mut self) {
+        self.doubtful_up_to = self.next_id - 1;
     }
 
     /// An id that no message has or had since the start.
@@ -80,14 +88,20 @@ impl Tail {
     }
 
     fn write_slice(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        // A message that was deleted meanwhile has no hash to be found by.
-        const HASH: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) \
+        const HASH: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) VALUES (?1, ?2, ?3)";
+        // A message that was deleted has no hash to be found by.
+        const HASH_OF: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) \
             SELECT inbox, hash_start, id FROM messages WHERE id = ?1";
         const DONE: &str = "UPDATE hashed_messages SET up_to = ?1";
-        let mut write = connection.prepare_cached(HASH)?;
+        let (mut write, mut write_if_stored) =
+            (connection.prepare_cached(HASH)?, connection.prepare_cached(HASH_OF)?);
         for _ in 0..SLICE {
-            let Some((_, _, id)) = self.leaving.pop_first() else { break };
-            write.execute([id])?;
+            let Some((inbox, hash_start, id)) = self.leaving.pop_first() else { break };
+            if id > self.doubtful_up_to {
+                write.execute([inbox.0, hash_start, id])?;
+            } else {
+                write_if_stored.execute([id])?;
+            }
         }
         if self.leaving.is_empty() {
             connection.prepare_cached(DONE)?.execute([self.leaving_up_to])?;
