@@ -42,15 +42,22 @@ impl Connection {
         Ok(Self { requests, host })
     }
 
-    /// Posts a JSON body; anything but 201 is a failure.
-    pub(crate) async fn post(&mut self, path: &str, json: Bytes) -> Result<Bytes, Failure> {
-        let request = Request::builder()
+    /// Posts a JSON body, with the header that authenticates the caller; anything but 201 is a failure.
+    pub(crate) async fn post(
+        &mut self,
+        path: &str,
+        json: Bytes,
+        auth: Option<&str>,
+    ) -> Result<Bytes, Failure> {
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
             .header(HOST, &self.host)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(Full::new(json))?;
-        self.expect(StatusCode::CREATED, path, request).await
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(auth) = auth {
+            request = request.header(kez_core::inbox_auth::HEADER, auth);
+        }
+        self.expect(StatusCode::CREATED, path, request.body(Full::new(json))?).await
     }
 
     /// Gets a resource, with the header that authenticates the reader; anything but 200 is a failure.

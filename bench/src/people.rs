@@ -40,6 +40,8 @@ pub(crate) struct Sealed {
     pub(crate) inbox: usize,
     /// The body of the request.
     pub(crate) body: Bytes,
+    /// The header with which its sender signs the request, where they do.
+    pub(crate) auth: Option<String>,
 }
 
 /// The system's random generator.
@@ -83,7 +85,7 @@ impl Person {
         );
         let envelope = RawValue::from_string(sealed.map_err(Failure::protocol)?.json)?;
         let body = serde_json::to_vec(&SendMessage { to: to.handle.to_string(), envelope })?;
-        Ok(Sealed { inbox: to.inbox, body: body.into() })
+        Ok(Sealed { inbox: to.inbox, body: body.into(), auth: None })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `kez-bench server`: the phases one after the other, their figures beside the goals of docs/PERFORMANCE.md.
 
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::latency::Latencies;
 use crate::people::{self, Person, Sealed};
 use crate::phases::limits::{Limits, ROUNDS, SideBySide};
 use crate::phases::live::{self, Pace};
@@ -14,13 +16,16 @@ use crate::phases::store::Stored;
 use crate::phases::{drain, idle, within};
 use crate::process::{open_files_allowed, resident_kib};
 use crate::report::{Figure, Goal, Report};
-use crate::target::{Kind, Place, Target};
+use crate::target::{Kind, Place, Target, signature};
 
 /// How many messages each sender posts before anything counts.
 const WARM_UP: usize = 64;
+/// One message in so many is stored once more, signed by its sender.
+const SIGNED: usize = 4;
 /// Messages a second in the paced live phase.
 const LIVE_RATE: u32 = 500;
 /// The inboxes of the phases are apart.
+const SENDERS_FROM: usize = 5_000;
 const ONLINE_FROM: usize = 10_000;
 const IDLE_FROM: usize = 20_000;
 
@@ -70,10 +75,11 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     if wanted + 200 > allowed {
         return Err(Failure::OpenFiles { wanted, allowed });
     }
-    let load = Load::prepare(options)?;
+    let mut load = Load::prepare(options)?;
     let mut report = Report::start(options)?;
     let limits = Limits::start(&place).await?;
     load.store(&limits, &mut report).await?;
+    load.store_signed(&limits, &mut report).await?;
     load.drain(&limits, &mut report).await?;
     load.live(&limits, &mut report).await?;
     drop(limits);
@@ -83,8 +89,10 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
 
 /// What is sent, sealed before the first clock runs.
 struct Load {
+    senders: Vec<Person>,
     recipients: Arc<Vec<Person>>,
     offline: Arc<Vec<Vec<Sealed>>>,
+    signed: Vec<Vec<Sealed>>,
     each: usize,
     online: Vec<Person>,
     paced: Arc<Vec<Vec<Sealed>>>,
@@ -94,17 +102,20 @@ struct Load {
 impl Load {
     fn prepare(options: &Options) -> Result<Self, Failure> {
         let count = usize::from(options.senders);
-        let senders = people::people(0, count)?;
+        let senders = people::people(SENDERS_FROM, count)?;
         let (recipients, online) = (people::people(0, count)?, people::people(ONLINE_FROM, count)?);
         let each = (options.messages as usize / count).max(ROUNDS);
         let live = (options.live as usize / count).max(1);
+        let turn = |i: usize, k: usize| (i + k) % count;
         Ok(Self {
-            offline: people::seal_all(&senders, &recipients, WARM_UP + each, |i, k| (i + k) % count)?.into(),
+            offline: people::seal_all(&senders, &recipients, WARM_UP + each, turn)?.into(),
+            signed: people::seal_all(&senders, &recipients, each / SIGNED, turn)?,
             paced: people::seal_all(&senders, &online, live, |i, _| i)?.into(),
             unpaced: people::seal_all(&senders, &online, live, |i, _| i)?.into(),
             recipients: recipients.into(),
             each,
             online,
+            senders,
         })
     }
 
@@ -119,8 +130,31 @@ impl Load {
         Ok(())
     }
 
+    /// The inboxes of the recipients are as long as before; their senders sign.
+    async fn store_signed(&mut self, limits: &Limits, report: &mut Report) -> Result<(), Failure> {
+        limits.server.register(&self.senders).await?;
+        let mut messages = mem::take(&mut self.signed);
+        for (sender, messages) in self.senders.iter().zip(&mut messages) {
+            for message in messages {
+                message.auth = Some(signature(sender, "POST", "/v1/messages", &message.body)?);
+            }
+        }
+        let each = self.each / SIGNED;
+        let SideBySide { server, writer, .. } =
+            within("store, signed", limits.store(&messages.into(), 0, each)).await?;
+        report.add([Figure::new("CPU s per 1,000 stored, sender signs", server.cpu_per_thousand())
+            .writer(writer.cpu_per_thousand())
+            .goal(Goal::AtMost(0.085))]);
+        let acks = [server.acks, writer.acks].map(Latencies::sorted);
+        report.add([50, 99].map(|percent| {
+            let name = if percent == 50 { "ack ms, sender signs, p50" } else { "ack ms, sender signs, p99" };
+            Figure::new(name, acks[0].percentile_ms(percent)).writer(acks[1].percentile_ms(percent))
+        }));
+        Ok(())
+    }
+
     async fn drain(&self, limits: &Limits, report: &mut Report) -> Result<(), Failure> {
-        let acknowledged = self.recipients.len() * (WARM_UP + self.each);
+        let acknowledged = self.recipients.len() * (WARM_UP + self.each + self.each / SIGNED);
         let writer = within("drain", drain::run(&limits.writer, &self.recipients, acknowledged)).await?;
         let server = within("drain", drain::run(&limits.server, &self.recipients, acknowledged)).await?;
         let goal = Goal::AtMost(0.004);

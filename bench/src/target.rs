@@ -111,7 +111,7 @@ impl Target {
         let server = server_name()?;
         let mut connection = Connection::open(self.address).await?;
         for person in people {
-            connection.post("/v1/register", person.registration(&server)?).await?;
+            connection.post("/v1/register", person.registration(&server)?, None).await?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ async fn send(
     for (number, message) in messages.iter().enumerate() {
         let departure = clock.departure(number).await;
         departures.send(departure).map_err(|_| Failure::Stream("its receiver has gone".into()))?;
-        connection.post(&target.message_path(message), message.body.clone()).await?;
+        connection.post(&target.message_path(message), message.body.clone(), None).await?;
     }
     Ok(())
 }

@@ -92,7 +92,7 @@ async fn post_each(
     for message in messages {
         let path = target.message_path(message);
         let start = Instant::now();
-        connection.post(&path, message.body.clone()).await?;
+        connection.post(&path, message.body.clone(), message.auth.as_deref()).await?;
         acks.push(start.elapsed());
     }
     Ok(acks)
