@@ -121,6 +121,11 @@ impl CallerRequest<'_> {
 }
 
 impl Nonce {
+    /// The nonce of these 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -41,6 +41,20 @@ impl FromRequest<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        Self::verified(request, state, Use::Durable).await
+    }
+}
+
+impl Caller {
+    /// Somebody who sends a message: that they signed is on the disk no later than the message.
+    ///
+    /// # Errors
+    /// As for every caller.
+    pub async fn who_appends(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        Self::verified(request, state, Use::WithNextAppend).await
+    }
+
+    async fn verified(request: Request, state: &AppState, how: Use) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         // What is no header of this kind is refused before anybody waits for a body.
         let auth = CallerAuth::parse(header(&parts.headers).ok_or(Unauthorized)?)?;
@@ -51,9 +65,18 @@ impl FromRequest<AppState> for Caller {
             target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
             body: &body,
         };
-        let holder = authenticate(state, &auth, &request).await?;
+        let holder = verify(state, &auth, &request, how).await?;
         Ok(Self { handle: auth.handle().clone(), holder, body })
     }
+}
+
+/// When the use of a nonce has to be durable.
+#[derive(Clone, Copy)]
+enum Use {
+    /// Before anything else happens.
+    Durable,
+    /// With the message that is appended next.
+    WithNextAppend,
 }
 
 /// The header's text, where it stands there once.
@@ -83,7 +106,7 @@ impl From<Refused> for ApiError {
     }
 }
 
-/// Checks a header against the request that it came with and uses its nonce up.
+/// Checks a header against the request that it came with and uses its nonce up, durably.
 ///
 /// # Errors
 /// [`Refused`] when it does not hold, or cannot be checked.
@@ -92,8 +115,21 @@ pub async fn authenticate(
     auth: &CallerAuth,
     request: &CallerRequest<'_>,
 ) -> Result<Holder, Refused> {
+    verify(state, auth, request, Use::Durable).await
+}
+
+async fn verify(
+    state: &AppState,
+    auth: &CallerAuth,
+    request: &CallerRequest<'_>,
+    how: Use,
+) -> Result<Holder, Refused> {
     let holder = state.directory.holder(auth.handle()).await?.ok_or(Unauthorized)?;
     let now = state.now();
     let nonce = auth.verify(request, &holder.key, now)?;
-    if state.store.use_nonce(holder.id, nonce, now).await? { Ok(holder) } else { Err(Unauthorized.into()) }
+    let fresh = match how {
+        Use::Durable => state.store.use_nonce(holder.id, nonce, now),
+        Use::WithNextAppend => state.store.note_nonce(holder.id, nonce, now),
+    };
+    if fresh.await? { Ok(holder) } else { Err(Unauthorized.into()) }
 }

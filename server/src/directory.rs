@@ -78,7 +78,7 @@ impl Directory {
     }
 
     /// Remembers who held the handle when so many holders had changed, unless others have changed since.
-    fn remember(&self, handle: &Handle, holder: Holder, changes: u64) {
+    pub fn remember(&self, handle: &Handle, holder: Holder, changes: u64) {
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         // Whoever forgets counts first and then waits for this lock, so nothing out of date stays.
         if self.changes() != changes {

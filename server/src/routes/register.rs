@@ -13,6 +13,7 @@ use kez_core::time::Timestamp;
 
 use crate::body::JsonBody;
 use crate::config::Registration;
+use crate::directory::Holder;
 use crate::error::ApiError;
 use crate::rotation::{NextKey, hand_over};
 use crate::state::AppState;
@@ -89,8 +90,14 @@ async fn claim(
     };
     let primary = registration.primary().primary();
     let claim = Claim { handle: handle.clone(), primary, registration: text.clone(), invite, now };
+    let changes = state.directory.changes();
     match state.store.claim_handle(claim).await? {
-        ClaimOutcome::Stands(account) => Ok(account),
+        ClaimOutcome::Stands(account) => {
+            // Whoever has just registered comes back at once.
+            let holder = Holder { id: account.id, key: *registration.primary() };
+            state.directory.remember(&handle, holder, changes);
+            Ok(account)
+        }
         ClaimOutcome::HandleTaken => hand_over(state, NextKey { handle, primary, registration: text }).await,
         ClaimOutcome::PrimaryTaken => taken(ProblemCode::PrimaryTaken),
         ClaimOutcome::HandleReserved => taken(ProblemCode::ReservedHandle),

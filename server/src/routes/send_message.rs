@@ -106,7 +106,7 @@ impl Post {
                 limits.check(Kind::Signed, network)?;
             }
             body::must_be_json(request.headers())?;
-            let caller = Caller::from_request(request, state).await?;
+            let caller = Caller::who_appends(request, state).await?;
             return Ok(Self {
                 network,
                 work,

@@ -28,7 +28,8 @@ migrations![
     "0005_people_and_shares",
     "0006_operations",
     "0007_message_places",
-    "0008_message_tail"
+    "0008_message_tail",
+    "0009_nonces_in_order"
 ];
 
 /// The names of those that a database has not seen which has seen so many.

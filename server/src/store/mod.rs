@@ -66,6 +66,11 @@ pub trait Store:
     /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later.
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool>;
 
+    /// The same for a caller who is about to append a message: the record is durable when the message is, at the latest.
+    fn note_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+        self.use_nonce(caller, nonce, now)
+    }
+
     /// Whether other servers change the same database, so that what one of them remembers may be out of date.
     fn is_shared(&self) -> bool;
 

@@ -140,6 +140,15 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     // An account goes over to its next key, once.
     let former = rotation_story(&store).await;
 
+    // Who signs a message has used the nonce up once the message is there, also for a process that comes after a crash.
+    let of_message = fresh_nonce();
+    assert!(store.note_nonce(bob, of_message, NOW_TIME).await.unwrap());
+    assert!(!store.note_nonce(bob, of_message, NOW_TIME).await.unwrap());
+    store.append(new_message(bob, "signed")).await.unwrap();
+    let next = open().await;
+    assert!(!next.use_nonce(bob, of_message, NOW_TIME).await.unwrap());
+    next.close().await;
+
     // All of it outlives the process.
     let last = fresh_nonce();
     assert!(store.use_nonce(bob, last, NOW_TIME).await.unwrap());

@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::HashedMessage;
-use super::nonces::UsedNonce;
+use super::nonces::Waiting;
 use crate::store::{Appended, StoreError};
 
 /// How many jobs one transaction takes at most ...
@@ -17,8 +17,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     /// An envelope.
     Append(HashedMessage, Reply<Appended>),
-    /// A nonce.
-    UseNonce(UsedNonce, Reply<bool>),
+    /// There are nonces that have waited long enough.
+    Nonces,
     /// Nothing is to be taken any more, beyond what waits already.
     Close,
 }
@@ -28,8 +28,8 @@ pub(super) enum Job {
 pub(super) struct Batch {
     pub(super) messages: Vec<HashedMessage>,
     replies: Vec<Reply<Appended>>,
-    pub(super) nonces: Vec<UsedNonce>,
-    nonce_replies: Vec<Reply<bool>>,
+    /// Those that wait when the messages are gathered.
+    pub(super) nonces: Vec<Waiting>,
     /// Bytes of envelopes.
     pub(super) bytes: usize,
 }
@@ -38,7 +38,7 @@ pub(super) struct Batch {
 #[derive(Default)]
 pub(super) struct Outcomes {
     pub(super) appended: Vec<Result<Appended, StoreError>>,
-    pub(super) fresh_nonces: Vec<Result<bool, StoreError>>,
+    pub(super) nonces: Vec<Result<bool, StoreError>>,
 }
 
 impl Batch {
@@ -46,7 +46,7 @@ impl Batch {
     pub(super) fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Self {
         let mut batch = Self::default();
         batch.push(first, jobs);
-        while batch.messages.len() + batch.nonces.len() < BATCH && batch.bytes < BATCH_BYTES {
+        while batch.messages.len() < BATCH && batch.bytes < BATCH_BYTES {
             let Ok(job) = jobs.try_recv() else { break };
             batch.push(job, jobs);
         }
@@ -69,10 +69,7 @@ impl Batch {
                 self.messages.push(message);
                 self.replies.push(reply);
             }
-            Job::UseNonce(used, reply) => {
-                self.nonces.push(used);
-                self.nonce_replies.push(reply);
-            }
+            Job::Nonces => {}
             Job::Close => jobs.close(),
         }
     }
@@ -86,13 +83,19 @@ impl Batch {
         // Callers hold on to what they sent, and let go of its memory on the thread that it comes from.
         drop(self.messages);
         self.replies.into_iter().zip(outcomes.appended).for_each(|(to, answer)| reply(to, answer));
-        self.nonce_replies.into_iter().zip(outcomes.fresh_nonces).for_each(|(to, answer)| reply(to, answer));
+        answer_all(self.nonces.into_iter().zip(outcomes.nonces));
     }
 
     /// Nothing was stored.
     pub(super) fn fail(self, error: &StoreError) {
         self.replies.into_iter().for_each(|to| reply(to, Err(error.clone())));
-        self.nonce_replies.into_iter().for_each(|to| reply(to, Err(error.clone())));
+        answer_all(self.nonces.into_iter().map(|waiting| (waiting, Err(error.clone()))));
+    }
+}
+
+fn answer_all(nonces: impl Iterator<Item = (Waiting, Result<bool, StoreError>)>) {
+    for ((_, to), answer) in nonces {
+        to.into_iter().for_each(|to| reply(to, answer.clone()));
     }
 }
 

@@ -38,7 +38,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use kez_core::caller_auth::Nonce;
 use kez_core::handle::Handle;
 use kez_core::identity::{Primary, Seed};
@@ -129,6 +129,10 @@ impl Store for SqliteStore {
 
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.writer.use_nonce(UsedNonce { caller, nonce, now }).boxed()
+    }
+
+    fn note_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+        ready(self.writer.note_nonce(UsedNonce { caller, nonce, now })).boxed()
     }
 
     fn is_shared(&self) -> bool {

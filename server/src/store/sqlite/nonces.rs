@@ -1,10 +1,26 @@
-//! Nonces of signed requests: each works once.
+//! Nonces of signed requests: each works once. They are recognised in memory, and written down so that this outlives the
+//! process.
+//!
+//! Those that wait to be written go with the next transaction that brings messages, or with one of their own a moment
+//! later, together with others that have come meanwhile.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
 use rusqlite::{Connection, params};
+use tokio::sync::Notify;
 
+use super::job::Reply;
 use crate::store::{AccountId, StoreError};
+
+/// How long nonces wait for messages to be written with, and for each other.
+pub(super) const PATIENCE: Duration = Duration::from_millis(2);
+/// How many wait at most. Beyond that callers are told to come back.
+const WAITING: usize = 1024;
 
 /// A nonce, and who uses it when.
 #[derive(Clone, Copy)]
@@ -14,23 +30,160 @@ pub(super) struct UsedNonce {
     pub(super) now: Timestamp,
 }
 
-/// Records a nonce, and says whether it is new.
-pub(super) fn record(connection: &Connection, used: &UsedNonce) -> Result<bool, StoreError> {
-    const SQL: &str =
-        "INSERT INTO nonces (account, nonce, used_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+/// One that waits to be written, and who wants to know when it is.
+pub(super) type Waiting = (UsedNonce, Option<Reply<bool>>);
+
+/// See the module.
+pub(super) struct Nonces {
+    seen: Mutex<Seen>,
+    /// `None` once nobody writes any more.
+    waiting: Mutex<Option<Vec<Waiting>>>,
+    /// Told when the first one waits, or nobody writes any more.
+    pub(super) some_wait: Notify,
+}
+
+impl Nonces {
+    /// Those that a database holds which was just opened.
+    pub(super) fn load(connection: &Connection) -> Result<Self, rusqlite::Error> {
+        let mut seen = Seen::default();
+        let mut all = connection.prepare("SELECT account, nonce, used_at FROM nonces ORDER BY id")?;
+        let mut rows = all.query([])?;
+        while let Some(row) = rows.next()? {
+            let caller = AccountId(row.get(0)?);
+            // What the disk has changed was no nonce of anybody's.
+            if let (Ok(nonce), Ok(used_at)) = (row.get(1), row.get::<_, i64>(2)?.try_into()) {
+                seen.note(caller, Nonce::from_bytes(nonce), used_at);
+            }
+        }
+        Ok(Self { seen: seen.into(), waiting: Mutex::new(Some(Vec::new())), some_wait: Notify::new() })
+    }
+
+    /// Whether nobody has seen it yet; then it waits to be written, and somebody may wait for that.
+    pub(super) fn add(&self, used: UsedNonce, reply: Option<Reply<bool>>) -> Result<bool, StoreError> {
+        let mut waiting = self.waiting();
+        let waiting = waiting.as_mut().ok_or(StoreError::Closed)?;
+        if waiting.len() >= WAITING {
+            return Err(StoreError::Busy);
+        }
+        if !lock(&self.seen).note(used.caller, used.nonce, used.now.unix()) {
+            return Ok(false);
+        }
+        if waiting.is_empty() {
+            self.some_wait.notify_one();
+        }
+        waiting.push((used, reply));
+        Ok(true)
+    }
+
+    /// Those that wait, to be written now.
+    pub(super) fn take(&self) -> Vec<Waiting> {
+        self.waiting().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Nobody writes any more.
+    pub(super) fn close(&self) {
+        *self.waiting() = None;
+        self.some_wait.notify_one();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Waiting>>> {
+        lock(&self.waiting)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When nonces were used, in seconds since 1970, by their hashes under a key of this process. Two generations, each of
+/// one lifetime, so that none needs to be searched for those that are too old.
+#[derive(Default)]
+struct Seen {
+    hasher: RandomState,
+    since: u64,
+    young: HashMap<u64, u64>,
+    old: HashMap<u64, u64>,
+}
+
+impl Seen {
+    /// Takes a nonce up; `false` when it was used within its lifetime.
+    fn note(&mut self, caller: AccountId, nonce: Nonce, now: u64) -> bool {
+        if now >= self.since.saturating_add(NONCE_LIFETIME_SECONDS) {
+            self.old = std::mem::take(&mut self.young);
+            self.since = now;
+        }
+        let key = self.hasher.hash_one((caller, nonce.as_bytes()));
+        let alive = |used_at: &&u64| **used_at >= now.saturating_sub(NONCE_LIFETIME_SECONDS);
+        if [&self.young, &self.old].iter().any(|seen| seen.get(&key).filter(alive).is_some()) {
+            return false;
+        }
+        self.young.insert(key, now);
+        true
+    }
+}
+
+/// Writes a nonce, as a part of the caller's transaction.
+pub(super) fn record(connection: &Connection, used: &UsedNonce) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO nonces (account, nonce, used_at) VALUES (?1, ?2, ?3)";
     let UsedNonce { caller, nonce, now } = used;
-    let recorded = connection.prepare_cached(SQL)?.execute(params![
+    connection.prepare_cached(SQL)?.execute(params![
         caller.0,
         nonce.as_bytes(),
         now.unix().cast_signed()
     ])?;
-    Ok(recorded == 1)
+    Ok(())
 }
 
-/// Forgets those that no signature can come with any more.
-pub(super) fn forget_old(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    const SQL: &str = "DELETE FROM nonces WHERE used_at < ?1";
-    let oldest = now.unix().cast_signed() - NONCE_LIFETIME_SECONDS.cast_signed();
-    connection.prepare_cached(SQL)?.execute([oldest])?;
+/// Forgets some of those that no signature can come with any more: at most as many as `new`, and a few, so that nobody
+/// waits long and they grow no more than they have to.
+pub(super) fn forget_old(connection: &Connection, now: Timestamp, new: usize) -> Result<(), StoreError> {
+    const SQL: &str =
+        "DELETE FROM nonces WHERE id < (SELECT min(id) FROM nonces) + ?1 AND used_at NOT BETWEEN ?2 AND ?3";
+    let (now, lifetime) = (now.unix().cast_signed(), NONCE_LIFETIME_SECONDS.cast_signed());
+    let some = i64::try_from(2 * new + 8).unwrap_or(i64::MAX);
+    // One from a time to come was written under a clock that has been put back since.
+    connection.prepare_cached(SQL)?.execute([some, now - lifetime, now + lifetime])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: AccountId = AccountId(1);
+    const LIFETIME: u64 = NONCE_LIFETIME_SECONDS;
+
+    fn nonce(byte: u8) -> Nonce {
+        Nonce::from_bytes([byte; 16])
+    }
+
+    #[test]
+    fn a_nonce_is_recognised_for_its_lifetime() {
+        let mut seen = Seen::default();
+        assert!(seen.note(ALICE, nonce(1), 1_000));
+        assert!(seen.note(AccountId(2), nonce(1), 1_000), "everybody has nonces of their own");
+        assert!(!seen.note(ALICE, nonce(1), 1_000));
+        for n in 0..LIFETIME {
+            assert!(seen.note(ALICE, nonce(100 + n as u8), 1_000 + n), "{n}");
+        }
+        assert!(!seen.note(ALICE, nonce(1), 1_000 + LIFETIME));
+        assert!(seen.note(ALICE, nonce(1), 1_001 + LIFETIME));
+        assert!(!seen.note(ALICE, nonce(1), 1_001 + 2 * LIFETIME), "used anew");
+    }
+
+    #[test]
+    fn those_of_old_take_no_room() {
+        let mut seen = Seen::default();
+        for n in 0..100 {
+            seen.note(ALICE, nonce(n), 1_000 + u64::from(n) * LIFETIME / 4);
+        }
+        assert!(seen.young.len() + seen.old.len() <= 9, "{} {}", seen.young.len(), seen.old.len());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_makes_no_nonce_new() {
+        let mut seen = Seen::default();
+        assert!(seen.note(ALICE, nonce(1), 1_000));
+        assert!(!seen.note(ALICE, nonce(1), 900));
+    }
 }

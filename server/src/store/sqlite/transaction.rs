@@ -35,11 +35,12 @@ fn try_batch(connection: &Connection, memory: &mut Memory, batch: &Batch) -> Res
     let run = |sql| connection.prepare_cached(sql)?.execute([]);
     let mut outcomes = Outcomes::default();
     run("BEGIN IMMEDIATE")?;
-    if let Some(now) = batch.nonces.iter().map(|used| used.now).min() {
-        nonces::forget_old(connection, now)?;
+    if let Some(now) = batch.nonces.iter().map(|(used, _)| used.now).min() {
+        nonces::forget_old(connection, now, batch.nonces.len())?;
     }
-    for used in &batch.nonces {
-        outcomes.fresh_nonces.push(alone(connection, nonces::record(connection, used))?);
+    for (used, _) in &batch.nonces {
+        let recorded = nonces::record(connection, used).map(|()| true);
+        outcomes.nonces.push(alone(connection, recorded)?);
     }
     outcomes.appended = append_all(connection, memory, &batch.messages)?;
     run("COMMIT")?;

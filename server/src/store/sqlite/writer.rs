@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -22,7 +23,7 @@ use super::direct;
 use super::features::Features;
 use super::job::{Batch, Job, Outcomes, Reply};
 use super::memory::Memory;
-use super::nonces::UsedNonce;
+use super::nonces::{self, Nonces, UsedNonce};
 use super::recent::Recent;
 use super::transaction::write_batch;
 use crate::metrics;
@@ -35,6 +36,7 @@ pub(super) const QUEUE: usize = 512;
 /// Hands writes to those who own connections, and waits for their answers.
 pub(super) struct Writer {
     messages: mpsc::Sender<Job>,
+    nonces: Arc<Nonces>,
     features: Features,
     tasks: TaskTracker,
     commits: Histogram,
@@ -68,22 +70,25 @@ impl Writer {
         recent: Arc<Recent>,
     ) -> Result<Self, OpenError> {
         let connection = direct::for_writing(file)?;
+        let nonces = Arc::new(Nonces::load(&connection)?);
         let (messages, jobs) = mpsc::channel(QUEUE);
         let (tasks, closed) = (TaskTracker::new(), CancellationToken::new());
         let (turn, commits) = (Arc::new(Mutex::new(())), metrics::seconds());
         let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, closed.clone());
         let desk =
             Desk { turn, checkpoints, commits: commits.clone(), _closed: Arc::new(closed.drop_guard()) };
-        let writer = MessageWriter { connection, memory: Memory::new(recent), desk: desk.clone() };
+        let memory = Memory::new(recent);
+        let writer = MessageWriter { connection, memory, nonces: Arc::clone(&nonces), desk: desk.clone() };
         let open = tasks.token();
         let run = move || {
             writer.run(jobs);
             drop(open);
         };
         thread::Builder::new().name("messages".to_owned()).spawn(run).map_err(sqlx::Error::Io)?;
+        tasks.spawn(remind(Arc::clone(&nonces), messages.downgrade()));
         let features = Features::start(features, desk, &tasks);
         tasks.close();
-        Ok(Self { messages, features, tasks, commits })
+        Ok(Self { messages, nonces, features, tasks, commits })
     }
 
     /// Puts an envelope at the end of its inbox.
@@ -92,9 +97,19 @@ impl Writer {
         self.send(|reply| Job::Append(message, reply)).await
     }
 
-    /// Records a nonce, and says whether it is new.
+    /// Records a nonce, and says whether it is new; durably then.
     pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
-        self.send(|reply| Job::UseNonce(used, reply)).await
+        let (reply, answer) = oneshot::channel();
+        if self.nonces.add(used, Some(reply))? {
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        } else {
+            Ok(false)
+        }
+    }
+
+    /// Says whether a nonce is new. It is written in a moment, and not after what is appended from now on.
+    pub(super) fn note_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
+        self.nonces.add(used, None)
     }
 
     /// Runs a feature's write; see [`Features`].
@@ -140,17 +155,32 @@ pub(super) fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
     }
 }
 
+/// Tells the writer about nonces that have waited long enough, as long as there is one.
+async fn remind(nonces: Arc<Nonces>, writer: mpsc::WeakSender<Job>) {
+    loop {
+        nonces.some_wait.notified().await;
+        sleep(nonces::PATIENCE).await;
+        match writer.upgrade() {
+            Some(writer) if writer.send(Job::Nonces).await.is_ok() => {}
+            _ => return,
+        }
+    }
+}
+
 /// What the thread owns.
 struct MessageWriter {
     connection: Connection,
     memory: Memory,
+    nonces: Arc<Nonces>,
     desk: Desk,
 }
 
 impl MessageWriter {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
-            let batch = Batch::gather(first, &mut jobs);
+            let mut batch = Batch::gather(first, &mut jobs);
+            // After the messages: what is noted before a message is gathered at its side.
+            batch.nonces = self.nonces.take();
             if batch.is_empty() {
                 continue;
             }
@@ -159,7 +189,8 @@ impl MessageWriter {
                 Batch::gather_all(&mut jobs).fail(&StoreError::Locked);
             }
         }
-        let Self { connection, memory: _, desk } = self;
+        self.nonces.close();
+        let Self { connection, memory: _, nonces: _, desk } = self;
         if let Err((_, error)) = connection.close() {
             tracing::warn!(%error, "a database connection did not close cleanly");
         }
