@@ -96,6 +96,8 @@ impl Task {
             let _turn = turn.lock().await;
             self.pragma("PRAGMA wal_checkpoint(TRUNCATE)").await?;
         } else if log > LONG_LOG_PAGES {
+            // What was written during the first one, so that next to nothing is left for the moment in which others wait.
+            self.pragma("PRAGMA wal_checkpoint(PASSIVE)").await?;
             let turn = Arc::clone(&self.turn);
             let _turn = turn.lock().await;
             self.pragma("PRAGMA wal_checkpoint(RESTART)").await?;
