@@ -68,6 +68,27 @@ async fn rows(file: &Path) -> [i64; 4] {
     [messages, places, hashes, up_to]
 }
 
+/// What was written down of the messages is what the messages say.
+async fn assert_consistent(file: &Path) {
+    const WRONG: [&str; 4] = [
+        "SELECT count(*) FROM message_places AS p LEFT JOIN messages AS m ON m.id = p.message \
+         WHERE m.id IS NULL OR m.inbox <> p.inbox OR m.seq <> p.seq",
+        "SELECT count(*) FROM message_hashes AS h LEFT JOIN messages AS m ON m.id = h.message \
+         WHERE m.id IS NULL OR m.inbox <> h.inbox OR m.hash_start <> h.hash_start",
+        "SELECT count(*) FROM messages AS m, placed_messages AS placed LEFT JOIN message_places AS p \
+         ON p.inbox = m.inbox AND p.seq = m.seq WHERE m.id <= placed.up_to AND p.message IS NULL",
+        "SELECT count(*) FROM inboxes WHERE (messages, bytes) <> \
+         (SELECT count(*), coalesce(sum(length(envelope)), 0) FROM messages, placed_messages AS placed \
+          WHERE inbox = account AND id <= placed.up_to)",
+    ];
+    let mut connection = second_connection(file).await;
+    for sql in WRONG {
+        let wrong: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(wrong, 0, "{sql}");
+    }
+    connection.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     let directory = tempfile::tempdir().unwrap();
@@ -81,6 +102,7 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     assert_eq!((messages, places), (count.cast_signed(), count.cast_signed()));
     assert!(hashes > 0 && hashes < PORTION.cast_signed(), "a portion is half written: {hashes}");
     assert_eq!(up_to, 0);
+    assert_consistent(&file).await;
 
     // What only memory knew is found again. While the rest is written, each message is known and none is hidden.
     store.close().await;
@@ -96,6 +118,7 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
         "{hashes} hashes up to {up_to}"
     );
     assert_eq!(send(&store, inboxes, 0..count).await, known, "and from the table");
+    assert_consistent(&file).await;
 
     // A message that is deleted leaves its place and its hash, wherever they are. Its number and its id stay its own.
     let fresh = send(&store, inboxes, count..count + 10).await;
@@ -111,5 +134,36 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     let [repeated] = send(&store, [inboxes[0]; 2], 0..1).await[..] else { panic!("one answer") };
     assert!(repeated.fresh, "what was deleted is no longer known");
     assert_eq!(repeated.seq, count / 2 + 6);
+    assert_consistent(&file).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let [alice, bob] = [inbox(&store, "alice").await, inbox(&store, "bob").await];
+    let last = send(&store, [alice, bob], 0..10).await[8].seq;
+    // All five of Alice's, which no table but their own has heard of; and the process ends there.
+    assert_eq!(store.forget_messages(alice, Timestamp::from_unix(NOW + 100)).await.unwrap(), last);
+    assert_consistent(&file).await;
+    drop(store);
+    let store = SqliteStore::open(&file).await.unwrap();
+    assert_eq!(read(&store, alice).await, []);
+    assert_eq!(read(&store, bob).await.len(), 5);
+    let next = send(&store, [alice; 2], 10..11).await[0];
+    assert_eq!(next.seq, last + 1, "no number is used twice");
+
+    // A portion of hashes goes out, some of whose messages have been deleted since they came.
+    let portion = send(&store, [alice, bob], 100..100 + PORTION).await;
+    assert_eq!(store.forget_messages(bob, Timestamp::from_unix(NOW + 1_000)).await.unwrap(), 455);
+    assert!(store.delete_account(alice, Timestamp::from_unix(NOW)).await.unwrap());
+    let more = send(&store, [bob; 2], 20_000..20_000 + PORTION).await;
+    let [messages, _, hashes, up_to] = rows(&file).await;
+    assert!(up_to > PORTION.cast_signed() && hashes < messages, "{hashes} of {messages} up to {up_to}");
+    assert_consistent(&file).await;
+    assert_eq!(more[0].seq, portion[1].seq + PORTION / 2);
+    assert_eq!(read(&store, bob).await.len() as u64, 5 + PORTION / 2 - 455 + PORTION);
     store.close().await;
 }
