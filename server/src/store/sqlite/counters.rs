@@ -77,9 +77,9 @@ impl Counters {
 fn read(connection: &Connection, inbox: AccountId) -> Result<Counter, StoreError> {
     const SQL: &str =
         "SELECT last_seq, messages, bytes, from_others, others_bytes FROM inboxes WHERE account = ?1";
-    let numbers: [i64; 5] = connection.prepare_cached(SQL)?.query_row([inbox.0], |row| {
-        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
-    })?;
+    let numbers: [i64; 5] = connection
+        .prepare_cached(SQL)?
+        .query_row([inbox.0], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]))?;
     let [last_seq, messages, bytes, from_others, others_bytes] = numbers;
     let usage = Usage {
         messages: unsigned(messages)?,

@@ -76,12 +76,12 @@ impl Known {
         Ok(())
     }
 
-    /// Writes what is due, at the end of a transaction that brought messages.
-    pub(super) fn write_due(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    /// Writes what is due, at the end of a transaction that brought so many messages.
+    pub(super) fn write_due(&mut self, connection: &Connection, messages: usize) -> Result<(), StoreError> {
         if self.unplaced.is_due() {
             self.unplaced.place(connection, &self.counters)?;
             self.counters.limit();
         }
-        self.tail.write_due(connection)
+        self.tail.write_due(connection, messages)
     }
 }

@@ -126,11 +126,7 @@ impl Seen {
 pub(super) fn record(connection: &Connection, used: &UsedNonce) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO nonces (account, nonce, used_at) VALUES (?1, ?2, ?3)";
     let UsedNonce { caller, nonce, now } = used;
-    connection.prepare_cached(SQL)?.execute(params![
-        caller.0,
-        nonce.as_bytes(),
-        now.unix().cast_signed()
-    ])?;
+    connection.prepare_cached(SQL)?.execute(params![caller.0, nonce.as_bytes(), now.unix().cast_signed()])?;
     Ok(())
 }
 

@@ -12,10 +12,14 @@ use rusqlite::Connection;
 
 use crate::store::{AccountId, StoreError};
 
-/// How many hashes make a portion ...
+/// How many hashes make a portion.
 const PORTION: usize = 8192;
-/// ... and how many of them go with one transaction: more than it adds, so that portions come to their end.
-const SLICE: usize = 256;
+
+/// How many of them go with a transaction that brings so many messages: more than it adds, so that portions come to their
+/// end, and not so many that others wait for it.
+const fn slice(messages: usize) -> usize {
+    8 * messages + 32
+}
 
 /// An inbox, the start of a hash, and the id of the message.
 type Entry = (AccountId, i64, i64);
@@ -75,27 +79,29 @@ impl Tail {
         self.gathered.range(alike.clone()).chain(self.leaving.range(alike)).map(|(_, _, id)| *id)
     }
 
-    /// Writes what is due, as a part of the caller's transaction. When that is not committed, this tail is worth nothing.
-    pub(super) fn write_due(&mut self, connection: &Connection) -> Result<(), StoreError> {
+    /// Writes what is due, as a part of the caller's transaction, which brings so many messages. When that is not committed,
+    /// this tail is worth nothing.
+    pub(super) fn write_due(&mut self, connection: &Connection, messages: usize) -> Result<(), StoreError> {
         if self.leaving.is_empty() && self.gathered.len() >= PORTION {
             self.leaving = std::mem::take(&mut self.gathered);
             self.leaving_up_to = self.next_id - 1;
         }
         if !self.leaving.is_empty() {
-            self.write_slice(connection)?;
+            self.write_slice(connection, slice(messages))?;
         }
         Ok(())
     }
 
-    fn write_slice(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        const HASH: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) VALUES (?1, ?2, ?3)";
+    fn write_slice(&mut self, connection: &Connection, count: usize) -> Result<(), StoreError> {
+        const HASH: &str =
+            "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) VALUES (?1, ?2, ?3)";
         // A message that was deleted has no hash to be found by.
         const HASH_OF: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) \
             SELECT inbox, hash_start, id FROM messages WHERE id = ?1";
         const DONE: &str = "UPDATE hashed_messages SET up_to = ?1";
         let (mut write, mut write_if_stored) =
             (connection.prepare_cached(HASH)?, connection.prepare_cached(HASH_OF)?);
-        for _ in 0..SLICE {
+        for _ in 0..count {
             let Some((inbox, hash_start, id)) = self.leaving.pop_first() else { break };
             if id > self.doubtful_up_to {
                 write.execute([inbox.0, hash_start, id])?;

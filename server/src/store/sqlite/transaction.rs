@@ -58,7 +58,7 @@ fn append_all(
     let known = memory.recall(connection)?;
     let append = |message| alone(connection, append(connection, known, message));
     let appended = messages.iter().map(append).collect::<Result<_, _>>()?;
-    known.write_due(connection)?;
+    known.write_due(connection, messages.len())?;
     Ok(appended)
 }
 
