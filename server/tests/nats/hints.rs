@@ -29,6 +29,8 @@ async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
                    VALUES (1, ?1, 0, ?1, ?2, ?3)";
         let row = sqlx::query(row).bind(seq).bind(Sha256::digest(&envelope).to_vec());
         row.bind(envelope.into_bytes()).execute(&mut database).await.unwrap();
+        let place = "INSERT INTO message_places SELECT inbox, seq, id FROM messages WHERE seq = ?1";
+        sqlx::query(place).bind(seq).execute(&mut database).await.unwrap();
         assert_eq!(other_node.publish(&subject, &format!(r#"{{"seq":{seq}}}"#)).await, None);
         let frame = live.next().await;
         assert_eq!(frame["items"][0]["envelope"]["n"], seq, "{frame}");
