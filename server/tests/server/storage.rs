@@ -20,9 +20,13 @@ async fn a_locked_database_is_503_and_heals() {
     let start = Instant::now();
     let sends =
         futures::future::join_all((1..20).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await));
-    let (replies, page) = tokio::join!(sends, server.inbox(&bob, 0));
+    // Those who sign wait for their nonces, and no longer than others.
+    let exports = futures::future::join_all(
+        (0..3).map(async |_| server.signed(&bob, "GET", "/v1/export", String::new()).await),
+    );
+    let (replies, exports, page) = tokio::join!(sends, exports, server.inbox(&bob, 0));
     assert_eq!(page.seqs(), [1], "reading goes on meanwhile");
-    for reply in replies {
+    for reply in replies.into_iter().chain(exports) {
         reply.refused(503, "unavailable");
         assert!(reply.header("retry-after").parse::<u64>().unwrap() >= 1);
     }

@@ -49,10 +49,10 @@ impl Nonces {
         let mut all = connection.prepare("SELECT account, nonce, used_at FROM nonces ORDER BY id")?;
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
-            let caller = AccountId(row.get(0)?);
+            let used_at = row.get::<_, i64>(2).map(u64::try_from);
             // What the disk has changed was no nonce of anybody's.
-            if let (Ok(nonce), Ok(used_at)) = (row.get(1), row.get::<_, i64>(2)?.try_into()) {
-                seen.note(caller, Nonce::from_bytes(nonce), used_at);
+            if let (Ok(caller), Ok(nonce), Ok(Ok(used_at))) = (row.get(0), row.get(1), used_at) {
+                seen.note(AccountId(caller), Nonce::from_bytes(nonce), used_at);
             }
         }
         Ok(Self { seen: seen.into(), waiting: Mutex::new(Some(Vec::new())), some_wait: Notify::new() })

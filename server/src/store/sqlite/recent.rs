@@ -23,9 +23,9 @@ impl Recent {
         let mut unplaced = connection.prepare(SQL)?;
         let mut rows = unplaced.query([])?;
         while let Some(row) = rows.next()? {
-            // A number below zero is one that the disk has changed: no cursor finds it.
-            if let Ok(seq) = row.get::<_, i64>(1)?.try_into() {
-                recent.add(false, [(AccountId(row.get(0)?), (seq, row.get(2)?))]);
+            // What is no number, or is below zero, the disk has changed: no cursor finds it.
+            if let (Ok(inbox), Ok(Ok(seq))) = (row.get(0), row.get::<_, i64>(1).map(u64::try_from)) {
+                recent.add(false, [(AccountId(inbox), (seq, row.get(2)?))]);
             }
         }
         Ok(recent)

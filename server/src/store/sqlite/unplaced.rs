@@ -56,7 +56,8 @@ impl Unplaced {
 
     /// The same by what the database says: others have changed it, or nothing is known.
     pub(super) fn place_as_stored(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        const PLACE: &str = "INSERT INTO message_places SELECT inbox, seq, id FROM messages \
+        // Two messages in one place are the work of a damaged disk: the first one keeps it, and the writer goes on.
+        const PLACE: &str = "INSERT OR IGNORE INTO message_places SELECT inbox, seq, id FROM messages \
             WHERE id > (SELECT up_to FROM placed_messages) ORDER BY inbox, seq";
         // The number of one that was deleted meanwhile stands in the table already.
         const COUNT: &str = "UPDATE inboxes SET last_seq = max(last_seq, new_seq), \

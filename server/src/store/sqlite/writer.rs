@@ -186,7 +186,9 @@ impl MessageWriter {
             }
             if let Err(StoreError::Locked) = self.commit(batch) {
                 // What waited behind has waited as long. A new transaction would only wait once more.
-                Batch::gather_all(&mut jobs).fail(&StoreError::Locked);
+                let mut waiting = Batch::gather_all(&mut jobs);
+                waiting.nonces = self.nonces.take();
+                waiting.fail(&StoreError::Locked);
             }
         }
         self.nonces.close();
