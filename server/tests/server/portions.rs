@@ -8,7 +8,9 @@ use kez_chat_server::store::moderation::Moderation as _;
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::usage::Origin;
 use kez_chat_server::store::{AccountId, Appended, ClaimOutcome, NewMessage, PageLimit, Store as _};
+use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
+use sha2::{Digest, Sha256};
 use sqlx::Connection;
 
 use crate::store::claim;
@@ -165,5 +167,78 @@ async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_numbe
     assert_consistent(&file).await;
     assert_eq!(more[0].seq, portion[1].seq + PORTION / 2);
     assert_eq!(read(&store, bob).await.len() as u64, 5 + PORTION / 2 - 455 + PORTION);
+    store.close().await;
+}
+
+/// The schema before the newest messages stood in no other table, with one message in each of its tables of places.
+#[tokio::test]
+async fn places_and_nonces_of_an_older_schema_come_along() {
+    const OLD: [&str; 6] = [
+        include_str!("../../migrations/sqlite/0001_accounts_and_messages.sql"),
+        include_str!("../../migrations/sqlite/0003_nats_bindings.sql"),
+        include_str!("../../migrations/sqlite/0004_sigchains.sql"),
+        include_str!("../../migrations/sqlite/0005_people_and_shares.sql"),
+        include_str!("../../migrations/sqlite/0006_operations.sql"),
+        include_str!("../../migrations/sqlite/0007_message_places.sql"),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let alice = Person::new("alice");
+    std::fs::File::create(&file).unwrap();
+    let mut connection = second_connection(&file).await;
+    for migration in OLD {
+        sqlx::raw_sql(migration).execute(&mut connection).await.unwrap();
+    }
+    let message = |seq: u64, envelope: &str| {
+        let (hash, envelope) =
+            (base16ct::lower::encode_string(&Sha256::digest(envelope)), envelope.as_bytes());
+        let envelope = base16ct::lower::encode_string(envelope);
+        format!(
+            "INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
+             VALUES (1, {seq}, 0, {seq}, X'{hash}', X'{envelope}');"
+        )
+    };
+    let rows = format!(
+        "INSERT INTO accounts VALUES (1, 'alice', '{}', '{{}}', 0, NULL); \
+         INSERT INTO inboxes (account, last_seq, messages, bytes) VALUES (1, 2, 2, 10); {} \
+         INSERT INTO message_places SELECT inbox, seq, message FROM new_places; DELETE FROM new_places; {} \
+         INSERT INTO nonces VALUES (1, X'{}', {NOW});",
+        alice.primary(),
+        message(1, "first"),
+        message(2, "other"),
+        "07".repeat(16),
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut connection).await.unwrap();
+    sqlx::query("PRAGMA user_version = 6").execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+
+    let store = SqliteStore::open(&file).await.unwrap();
+    assert_consistent(&file).await;
+    let inbox = AccountId(1);
+    assert_eq!(read(&store, inbox).await, [(1, "first".to_owned()), (2, "other".to_owned())]);
+    assert_eq!(send(&store, [inbox; 2], 3..4).await[0].seq, 3);
+    let now = Timestamp::from_unix(NOW);
+    assert!(!store.use_nonce(inbox, Nonce::from_bytes([7; 16]), now).await.unwrap());
+    assert!(store.use_nonce(inbox, Nonce::from_bytes([8; 16]), now).await.unwrap());
+    store.close().await;
+}
+
+#[tokio::test]
+async fn nonces_of_old_leave_the_table_and_those_of_today_stay() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let alice = inbox(&store, "alice").await;
+    let used = |n: u8, at: u64| store.use_nonce(alice, Nonce::from_bytes([n; 16]), Timestamp::from_unix(at));
+    assert!(join_all((0..100).map(|n| used(n, NOW))).await.into_iter().all(Result::unwrap));
+    for n in 100..150 {
+        assert!(used(n, NOW + NONCE_LIFETIME_SECONDS + 1).await.unwrap());
+    }
+    let mut connection = second_connection(&file).await;
+    let left: Vec<i64> =
+        sqlx::query_scalar("SELECT used_at FROM nonces").fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    assert_eq!(left.len(), 50);
+    assert!(left.into_iter().all(|at| at.cast_unsigned() > NOW));
     store.close().await;
 }
