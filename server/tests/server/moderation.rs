@@ -90,6 +90,8 @@ async fn an_operator_lists_exports_and_deletes() {
 #[tokio::test]
 async fn handles_are_kept_back_while_the_server_runs() {
     let server = TestServer::start().await;
+    // Its database is there once it answers.
+    assert_eq!(server.get("/v1/readyz").await.status, 200);
     assert_eq!(admin(&server, "show", "ceo", &[]).await.0, 3);
     assert_eq!(admin(&server, "reserve", "ceo", &[]).await.0, 0);
     let person = Person::new("ceo");

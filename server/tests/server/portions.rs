@@ -1,7 +1,7 @@
 //! Places and hashes of messages on SQLite move into their tables in portions: no state between two of them hides a
 //! message or forgets what a retry is recognised by.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
 use kez_chat_server::store::moderation::Moderation as _;
@@ -12,6 +12,7 @@ use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
 use sha2::{Digest, Sha256};
 use sqlx::Connection;
+use tempfile::TempDir;
 
 use crate::store::claim;
 use crate::support::{NOW, Person, second_connection};
@@ -19,6 +20,13 @@ use crate::support::{NOW, Person, second_connection};
 /// So many hashes make a portion (`store/sqlite/tail.rs`), and so many messages go with one transaction.
 const PORTION: u64 = 8192;
 const BATCH: u64 = 128;
+
+async fn fresh_store() -> (TempDir, PathBuf, SqliteStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    (directory, file, store)
+}
 
 async fn inbox(store: &SqliteStore, name: &str) -> AccountId {
     match store.claim_handle(claim(&Person::new(name))).await.unwrap() {
@@ -93,9 +101,7 @@ async fn assert_consistent(file: &Path) {
 
 #[tokio::test]
 async fn no_message_is_hidden_or_forgotten_between_two_slices() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("kez-chat.db");
-    let store = SqliteStore::open(&file).await.unwrap();
+    let (_directory, file, store) = fresh_store().await;
     let inboxes = [inbox(&store, "alice").await, inbox(&store, "bob").await];
     let count = PORTION + 3 * BATCH;
     let sent = send(&store, inboxes, 0..count).await;
@@ -142,9 +148,7 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
 
 #[tokio::test]
 async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_number() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("kez-chat.db");
-    let store = SqliteStore::open(&file).await.unwrap();
+    let (_directory, file, store) = fresh_store().await;
     let [alice, bob] = [inbox(&store, "alice").await, inbox(&store, "bob").await];
     let last = send(&store, [alice, bob], 0..10).await[8].seq;
     // All five of Alice's, which no table but their own has heard of; and the process ends there.
@@ -225,9 +229,7 @@ async fn places_and_nonces_of_an_older_schema_come_along() {
 
 #[tokio::test]
 async fn nonces_of_old_leave_the_table_and_those_of_today_stay() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("kez-chat.db");
-    let store = SqliteStore::open(&file).await.unwrap();
+    let (_directory, file, store) = fresh_store().await;
     let alice = inbox(&store, "alice").await;
     let used = |n: u8, at: u64| store.use_nonce(alice, Nonce::from_bytes([n; 16]), Timestamp::from_unix(at));
     assert!(join_all((0..100).map(|n| used(n, NOW))).await.into_iter().all(Result::unwrap));

@@ -38,7 +38,7 @@ pub(super) struct Batch {
 #[derive(Default)]
 pub(super) struct Outcomes {
     pub(super) appended: Vec<Result<Appended, StoreError>>,
-    pub(super) nonces: Vec<Result<bool, StoreError>>,
+    pub(super) nonces: Vec<Result<(), StoreError>>,
 }
 
 impl Batch {
@@ -93,7 +93,7 @@ impl Batch {
     }
 }
 
-fn answer_all(nonces: impl Iterator<Item = (Waiting, Result<bool, StoreError>)>) {
+fn answer_all(nonces: impl Iterator<Item = (Waiting, Result<(), StoreError>)>) {
     for ((_, to), answer) in nonces {
         to.into_iter().for_each(|to| reply(to, answer.clone()));
     }

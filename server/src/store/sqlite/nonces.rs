@@ -31,7 +31,7 @@ pub(super) struct UsedNonce {
 }
 
 /// One that waits to be written, and who wants to know when it is.
-pub(super) type Waiting = (UsedNonce, Option<Reply<bool>>);
+pub(super) type Waiting = (UsedNonce, Option<Reply<()>>);
 
 /// See the module.
 pub(super) struct Nonces {
@@ -59,7 +59,7 @@ impl Nonces {
     }
 
     /// Whether nobody has seen it yet; then it waits to be written, and somebody may wait for that.
-    pub(super) fn add(&self, used: UsedNonce, reply: Option<Reply<bool>>) -> Result<bool, StoreError> {
+    pub(super) fn add(&self, used: UsedNonce, reply: Option<Reply<()>>) -> Result<bool, StoreError> {
         let mut waiting = self.waiting();
         let waiting = waiting.as_mut().ok_or(StoreError::Closed)?;
         if waiting.len() >= WAITING {
@@ -73,6 +73,11 @@ impl Nonces {
         }
         waiting.push((used, reply));
         Ok(true)
+    }
+
+    /// How many wait.
+    pub(super) fn queued(&self) -> usize {
+        self.waiting().as_ref().map_or(0, Vec::len)
     }
 
     /// Those that wait, to be written now.

@@ -39,8 +39,7 @@ fn try_batch(connection: &Connection, memory: &mut Memory, batch: &Batch) -> Res
         nonces::forget_old(connection, now, batch.nonces.len())?;
     }
     for (used, _) in &batch.nonces {
-        let recorded = nonces::record(connection, used).map(|()| true);
-        outcomes.nonces.push(alone(connection, recorded)?);
+        outcomes.nonces.push(alone(connection, nonces::record(connection, used))?);
     }
     outcomes.appended = append_all(connection, memory, &batch.messages)?;
     run("COMMIT")?;

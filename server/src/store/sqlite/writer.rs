@@ -100,11 +100,11 @@ impl Writer {
     /// Records a nonce, and says whether it is new; durably then.
     pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
         let (reply, answer) = oneshot::channel();
-        if self.nonces.add(used, Some(reply))? {
-            answer.await.unwrap_or(Err(StoreError::Closed))
-        } else {
-            Ok(false)
+        let fresh = self.nonces.add(used, Some(reply))?;
+        if fresh {
+            answer.await.unwrap_or(Err(StoreError::Closed))?;
         }
+        Ok(fresh)
     }
 
     /// Says whether a nonce is new. It is written in a moment, and not after what is appended from now on.
@@ -129,7 +129,8 @@ impl Writer {
 
     /// How they are doing.
     pub(super) fn vitals(&self) -> Vitals {
-        let queued = self.messages.max_capacity() - self.messages.capacity() + self.features.queued();
+        let messages = self.messages.max_capacity() - self.messages.capacity();
+        let queued = messages + self.nonces.queued() + self.features.queued();
         Vitals { queued: queued as u64, commits: self.commits.clone() }
     }
 
