@@ -173,12 +173,11 @@ fn depth(json: &[u8]) -> usize {
 }
 
 fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => drop(bytes.next()),
-            _ => {}
+    while let Some(end) = memchr::memchr2(b'"', b'\\', bytes.as_slice()) {
+        if bytes.nth(end) == Some(&b'"') {
+            return;
         }
+        bytes.next();
     }
 }
 

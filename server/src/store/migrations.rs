@@ -29,7 +29,8 @@ migrations![
     "0006_operations",
     "0007_message_places",
     "0008_message_tail",
-    "0009_nonces_in_order"
+    "0009_nonces_in_order",
+    "0010_packed_envelopes"
 ];
 
 /// The names of those that a database has not seen which has seen so many.

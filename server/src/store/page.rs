@@ -7,7 +7,7 @@ use super::row::{time, unsigned};
 use super::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// The columns of an item: number, time, hash, envelope.
-pub(super) type ItemRow<B> = (i64, i64, B, B);
+pub(super) type ItemRow<H, E> = (i64, i64, H, E);
 
 /// A page that grows row by row. An envelope whose bytes are not those that were stored, as their SHA-256 says, is left
 /// out, logged and counted: a disk that lost bits is no reason to hand out garbage (which might not even be JSON, so that
@@ -57,9 +57,9 @@ impl Page {
     }
 
     /// Takes a row in; `false` when the page has no room for it or what follows.
-    pub(super) fn take<B: AsRef<[u8]> + Into<Vec<u8>>>(
+    pub(super) fn take<H: AsRef<[u8]>, E: AsRef<[u8]> + Into<Vec<u8>>>(
         &mut self,
-        (seq, created_at, hash, envelope): ItemRow<B>,
+        (seq, created_at, hash, envelope): ItemRow<H, E>,
     ) -> Result<bool, StoreError> {
         let (seq, length) = (unsigned(seq)?, envelope.as_ref().len());
         if Sha256::digest(&envelope).as_slice() != hash.as_ref() {

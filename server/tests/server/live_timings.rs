@@ -27,8 +27,8 @@ async fn a_row_that_nobody_announced_is_found() {
     for seq in 2..=4 {
         // It appears without any notification.
         let row = format!(
-            "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope) \
-             SELECT inbox, {seq}, created_at, hash_start, origin, hash, envelope FROM messages WHERE seq = 1; \
+            "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
+             SELECT inbox, {seq}, created_at, hash_start, origin, hash, envelope, unpacked_length FROM messages WHERE seq = 1; \
              INSERT INTO message_places SELECT inbox, seq, id FROM messages WHERE seq = {seq}"
         );
         database.execute(sqlx::AssertSqlSafe(row)).await.unwrap();

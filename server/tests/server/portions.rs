@@ -88,7 +88,7 @@ async fn assert_consistent(file: &Path) {
         "SELECT count(*) FROM messages AS m, placed_messages AS placed LEFT JOIN message_places AS p \
          ON p.inbox = m.inbox AND p.seq = m.seq WHERE m.id <= placed.up_to AND p.message IS NULL",
         "SELECT count(*) FROM inboxes WHERE (messages, bytes) <> \
-         (SELECT count(*), coalesce(sum(length(envelope)), 0) FROM messages, placed_messages AS placed \
+         (SELECT count(*), coalesce(sum(coalesce(unpacked_length, length(envelope))), 0) FROM messages, placed_messages AS placed \
           WHERE inbox = account AND id <= placed.up_to)",
     ];
     let mut connection = second_connection(file).await;

@@ -28,7 +28,7 @@ pub(super) async fn page_after(
     let mut page = Page::new(inbox, since, limit, damaged);
     while page.room() > 0 {
         let (after, room, left_out) = (signed(page.after()), signed(page.room()), page.left_out());
-        let rows: Vec<ItemRow<Vec<u8>>> = pool
+        let rows: Vec<ItemRow<Vec<u8>, Vec<u8>>> = pool
             .read(|connection| {
                 async move {
                     let rows = sqlx::query_as(SQL).bind(inbox.0).bind(after).bind(room).bind(bytes);

@@ -5,24 +5,32 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::memory::Known;
+use super::packing::Packed;
 use super::tail::Tail;
 use crate::store::row::{time, unsigned};
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
-/// An envelope and the SHA-256 of its bytes.
-pub(super) struct HashedMessage {
+/// An envelope, the SHA-256 of its bytes, and how it will lie in the file.
+pub(super) struct PreparedMessage {
     message: NewMessage,
     hash: [u8; 32],
+    packed: Packed,
 }
 
-impl HashedMessage {
+impl PreparedMessage {
     pub(super) fn new(message: NewMessage) -> Self {
         let hash = Sha256::digest(&message.envelope).into();
-        Self { message, hash }
+        let packed = Packed::new(&message.envelope);
+        Self { message, hash, packed }
     }
 
     pub(super) fn envelope(&self) -> &Bytes {
         &self.message.envelope
+    }
+
+    /// Another handle of the memory that holds it packed.
+    pub(super) fn packed(&self) -> Bytes {
+        self.packed.bytes.clone()
     }
 
     /// The first eight bytes of the hash as a number: short enough for an index, long enough to find one row.
@@ -37,7 +45,7 @@ impl HashedMessage {
 pub(super) fn append(
     connection: &Connection,
     known: &mut Known,
-    message: &HashedMessage,
+    message: &PreparedMessage,
 ) -> Result<Appended, StoreError> {
     if let Some(stands) = find_standing(connection, &known.tail, message)? {
         return Ok(stands);
@@ -57,7 +65,7 @@ pub(super) fn append(
 fn find_standing(
     connection: &Connection,
     tail: &Tail,
-    message: &HashedMessage,
+    message: &PreparedMessage,
 ) -> Result<Option<Appended>, StoreError> {
     const IN_TAIL: &str = "SELECT seq, created_at FROM messages WHERE id = ?1 AND inbox = ?2 AND hash = ?3";
     const IN_TABLE: &str = "SELECT messages.seq, messages.created_at FROM message_hashes AS known \
@@ -79,10 +87,10 @@ fn standing((seq, created_at): (i64, i64)) -> Result<Appended, StoreError> {
     Ok(Appended { seq: unsigned(seq)?, created_at: time(created_at)?, fresh: false })
 }
 
-fn insert(connection: &Connection, message: &HashedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO messages (id, inbox, seq, created_at, hash_start, origin, hash, envelope) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let NewMessage { inbox, envelope, origin, now, .. } = &message.message;
+fn insert(connection: &Connection, message: &PreparedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
+    const SQL: &str = "INSERT INTO messages (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let NewMessage { inbox, origin, now, .. } = &message.message;
     connection.prepare_cached(SQL)?.execute(params![
         id,
         inbox.0,
@@ -91,7 +99,8 @@ fn insert(connection: &Connection, message: &HashedMessage, id: i64, seq: u64) -
         message.hash_start(),
         *origin as i64,
         message.hash,
-        &envelope[..],
+        &message.packed.bytes[..],
+        message.packed.unpacked_length,
     ])?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::append::HashedMessage;
+use super::append::PreparedMessage;
 use super::nonces::Waiting;
 use crate::store::{Appended, StoreError};
 
@@ -16,7 +16,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// A job for the writer.
 pub(super) enum Job {
     /// An envelope.
-    Append(HashedMessage, Reply<Appended>),
+    Append(PreparedMessage, Reply<Appended>),
     /// There are nonces that have waited long enough.
     Nonces,
     /// Nothing is to be taken any more, beyond what waits already.
@@ -26,7 +26,7 @@ pub(super) enum Job {
 /// What one transaction takes.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) messages: Vec<HashedMessage>,
+    pub(super) messages: Vec<PreparedMessage>,
     replies: Vec<Reply<Appended>>,
     /// Those that wait when the messages are gathered.
     pub(super) nonces: Vec<Waiting>,

@@ -20,6 +20,7 @@ mod memory;
 mod moderation;
 mod nonces;
 mod operations;
+mod packing;
 mod page;
 mod people;
 mod quick;

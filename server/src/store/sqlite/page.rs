@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
+use super::packing::unpack;
 use super::recent::{Place, Recent};
 use crate::store::StoreError;
 use crate::store::page::Page;
@@ -68,7 +69,7 @@ impl Filling<'_> {
     }
 
     fn take_placed(&mut self) -> Result<Next, StoreError> {
-        const SQL: &str = "SELECT place.seq, created_at, hash, envelope FROM message_places AS place \
+        const SQL: &str = "SELECT place.seq, created_at, hash, envelope, unpacked_length FROM message_places AS place \
              CROSS JOIN messages ON messages.id = place.message \
              WHERE place.inbox = ?1 AND place.seq > ?2 AND origin <> 2 ORDER BY place.seq";
         let mut placed = self.connection.prepare_cached(SQL)?;
@@ -82,7 +83,7 @@ impl Filling<'_> {
     }
 
     fn take_newest(&mut self, (seq, id): Place) -> Result<Next, StoreError> {
-        const SQL: &str = "SELECT seq, created_at, hash, envelope FROM messages \
+        const SQL: &str = "SELECT seq, created_at, hash, envelope, unpacked_length FROM messages \
              WHERE id = ?1 AND inbox = ?2 AND seq = ?3 AND origin <> 2";
         if seq <= self.page.after() {
             return Ok(Next::Continue(()));
@@ -102,12 +103,14 @@ impl Filling<'_> {
         }
         self.read += 1;
         let created_at = row.get_ref(1)?.as_i64().unwrap_or(NO_TIME);
-        let item = (row.get(0)?, created_at, bytes(row.get_ref(2)?), bytes(row.get_ref(3)?));
+        // What a damaged row holds instead of bytes has no hash that fits.
+        let (stored, unpacked_length) = (bytes(row.get_ref(3)?), row.get_ref(4)?.as_i64_or_null());
+        let envelope = unpacked_length.ok().and_then(|length| unpack(stored, length));
+        let item = (row.get(0)?, created_at, bytes(row.get_ref(2)?), envelope.unwrap_or_default());
         Ok(if self.page.take(item)? { Next::Continue(()) } else { Next::Break(true) })
     }
 }
 
-/// What a damaged row holds instead of bytes has no hash that fits.
 fn bytes(value: ValueRef<'_>) -> &[u8] {
     match value {
         ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes,

@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::append::{HashedMessage, append};
+use super::append::{PreparedMessage, append};
 use super::job::{Batch, Outcomes};
 use super::memory::Memory;
 use super::nonces;
@@ -49,7 +49,7 @@ fn try_batch(connection: &Connection, memory: &mut Memory, batch: &Batch) -> Res
 fn append_all(
     connection: &Connection,
     memory: &mut Memory,
-    messages: &[HashedMessage],
+    messages: &[PreparedMessage],
 ) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
     if messages.is_empty() {
         return Ok(Vec::new());

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::append::HashedMessage;
+use super::append::PreparedMessage;
 use super::checkpoint::Checkpoints;
 use super::direct;
 use super::features::Features;
@@ -93,7 +93,9 @@ impl Writer {
 
     /// Puts an envelope at the end of its inbox.
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
-        let message = HashedMessage::new(message);
+        let message = PreparedMessage::new(message);
+        // The writer lets go of it first, and memory goes back to the thread that it is from.
+        let _packed = message.packed();
         self.send(|reply| Job::Append(message, reply)).await
     }
 

@@ -1,0 +1,2 @@
+-- SQLite packs envelopes from this version on. PostgreSQL holds them as they came.
+SELECT 1;
