@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey, Verifier, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -99,6 +99,13 @@ impl<'de> Deserialize<'de> for Primary {
     }
 }
 
+/// The neutral element of the curve, compressed: x = 0, y = 1.
+const NEUTRAL: [u8; 32] = {
+    let mut bytes = [0; 32];
+    bytes[0] = 1;
+    bytes
+};
+
 /// A public key that was accepted: canonical, not of small order, free of torsion.
 ///
 /// There is no way to make one but [`PublicIdentity::parse`], one's own [`SecretIdentity`], and
@@ -140,12 +147,21 @@ impl PublicIdentity {
         self.primary
     }
 
-    /// Checks a signature with dalek's `verify_strict`.
+    /// Checks a signature: without cofactor, with a canonical S, and with no point of small order (RFC 8032, section
+    /// 5.1.7, and dalek's `verify_strict`).
+    ///
+    /// It answers as `verify_strict` does, which would decompress R and look at the orders of both points, in seven eighths
+    /// of the time. This key was accepted, so it is neither of small order nor has it torsion. Hence the point that `verify`
+    /// computes, and compares with R as bytes, has no torsion either; and only one point without torsion is of small order.
     ///
     /// # Errors
     /// [`BadSignature`] when it does not hold.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
-        self.key.verify_strict(message, &signature.to_dalek()).map_err(|_| BadSignature)
+        let signature = signature.to_dalek();
+        if signature.r_bytes() == &NEUTRAL {
+            return Err(BadSignature);
+        }
+        self.key.verify(message, &signature).map_err(|_| BadSignature)
     }
 
     /// The X25519 public key: the Edwards point mapped to u = (1 + y) / (1 - y) (RFC 7748, section 4.1).
@@ -297,6 +313,8 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
+    use curve25519_dalek::scalar::Scalar;
+
     use super::*;
 
     #[test]
@@ -334,5 +352,61 @@ mod tests {
             assert_eq!(PublicIdentity::accepted_before(primary), Err(InvalidKey), "{primary}");
         }
         assert_eq!(PublicIdentity::accepted_before(Primary::from_bytes([0xff; 32])), Err(InvalidKey));
+    }
+
+    /// What `verify_strict` says, which must also be what [`PublicIdentity::verify`] says.
+    fn strictly(me: &SecretIdentity, message: &[u8], signature: [u8; 64]) -> bool {
+        let strict = me.public.key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature));
+        let ours = me.public.verify(message, &Signature::from_bytes(signature));
+        assert_eq!(ours.is_ok(), strict.is_ok(), "{}", hex::encode(&signature));
+        strict.is_ok()
+    }
+
+    /// A signature that only the owner of the key can make: with r = 0, its R is any point of small order.
+    fn signature_without_r(me: &SecretIdentity, r: [u8; 32], message: &[u8]) -> [u8; 64] {
+        use sha2::{Digest, Sha512};
+        let hash = Sha512::new().chain_update(r).chain_update(me.public.key.as_bytes()).chain_update(message);
+        let s = Scalar::from_bytes_mod_order_wide(&hash.finalize().into()) * me.signing.to_scalar();
+        [r, s.to_bytes()].concat().try_into().unwrap()
+    }
+
+    #[test]
+    fn a_signature_with_an_r_of_small_order_does_not_hold() {
+        let me = SecretIdentity::from_seed(Seed::from_bytes([7; 32]));
+        for point in curve25519_dalek::constants::EIGHT_TORSION {
+            assert!(!strictly(&me, b"text", signature_without_r(&me, point.compress().0, b"text")));
+        }
+        // It is R alone that is wrong: without the check of its order, this one holds.
+        let neutral = ed25519_dalek::Signature::from_bytes(&signature_without_r(&me, NEUTRAL, b"text"));
+        assert!(me.public.key.verify(b"text", &neutral).is_ok());
+    }
+
+    #[test]
+    fn a_signature_with_any_bit_changed_does_not_hold() {
+        let me = SecretIdentity::from_seed(Seed::from_bytes([7; 32]));
+        let signature = me.sign(b"text").to_bytes();
+        assert!(strictly(&me, b"text", signature));
+        assert!(!strictly(&me, b"test", signature));
+        for bit in 0..512 {
+            let mut changed = signature;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!strictly(&me, b"text", changed), "bit {bit}");
+        }
+        // The same signature with L added to S (RFC 8032, section 5.1.7: 0 <= S < L), and the same with torsion in R.
+        let l_minus_1 = (-Scalar::ONE).to_bytes();
+        let mut changed = signature;
+        let mut carry = 1;
+        for (byte, l) in changed[32..].iter_mut().zip(l_minus_1) {
+            let sum = u16::from(*byte) + u16::from(l) + carry;
+            *byte = sum.to_le_bytes()[0];
+            carry = sum >> 8;
+        }
+        assert!(!strictly(&me, b"text", changed));
+        let r = CompressedEdwardsY(signature[..32].try_into().unwrap()).decompress().unwrap();
+        for point in &curve25519_dalek::constants::EIGHT_TORSION[1..] {
+            let mut changed = signature;
+            changed[..32].copy_from_slice(&(r + point).compress().0);
+            assert!(!strictly(&me, b"text", changed));
+        }
     }
 }

@@ -39,7 +39,7 @@ impl Signature {
 /// Verifies a signature over arbitrary bytes, with key and signature as text: the one verifier for the whole project.
 ///
 /// `public_key` is 64 lower-case hexadecimal digits and passes [`PublicIdentity::parse`]; `signature` is 128. The
-/// check is dalek's `verify_strict` (RFC 8032, section 5.1.7, without cofactor and without small-order points).
+/// check is that of [`PublicIdentity::verify`].
 ///
 /// # Errors
 /// [`BadSignature`] when the key or signature is malformed, or when the signature does not hold.
