@@ -2,37 +2,87 @@
 //! when it fails.
 
 use std::any::Any;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use axum::routing::future::RouteFuture;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use kez_core::problem::ProblemCode;
-use tower_http::catch_panic::CatchPanicLayer;
+use tokio::time::timeout;
+use tower::Service;
+use tower::layer::layer_fn;
 
 use crate::client_address::ClientNetwork;
 use crate::edge::Edge;
 use crate::error::ApiError;
 use crate::limits::{Kind, Limits};
-use crate::{headers, log};
+use crate::state::AppState;
+use crate::{headers, log, metrics};
 
 /// How long a request may take from its head to the head of the answer. A live stream's answer is its upgrade.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Puts everything around a router that every request of a server passes.
 pub fn around(router: Router, edge: Arc<Edge>) -> Router {
-    // Each layer of a router costs every request several allocations, so what can be one layer is one.
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(edge, each_request))
+    layer(router, edge, None)
 }
 
-async fn each_request(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let line = log::Line::begin(&edge, &mut request);
-    let mut response = within_time(request, next).await;
-    headers::add_defaults(&edge, &mut response);
-    line.end(&mut response);
-    response
+/// The same for the chat server, which also looks at its disk and counts.
+pub fn around_chat(router: Router, state: AppState) -> Router {
+    layer(router, Arc::clone(&state.edge), Some(state))
+}
+
+fn layer(router: Router, edge: Arc<Edge>, chat: Option<AppState>) -> Router {
+    router.layer(layer_fn(move |inner| Around { inner, edge: Arc::clone(&edge), chat: chat.clone() }))
+}
+
+/// All of it as one layer, and not as functions with a `Next`: each layer of a router is one more that is copied onto the
+/// heap for every request, by each one around it.
+#[derive(Clone)]
+struct Around {
+    inner: Route,
+    edge: Arc<Edge>,
+    chat: Option<AppState>,
+}
+
+impl Service<Request> for Around {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let (edge, chat) = (Arc::clone(&self.edge), self.chat.clone());
+        let line = log::Line::begin(&edge, &mut request);
+        let count = chat.as_ref().and_then(|state| metrics::Count::begin(state, &request));
+        let refused = chat.as_ref().and_then(|state| state.disk.refuse(&request));
+        let answer = refused.map_or_else(|| Ok(self.inner.call(request)), Err);
+        let answered = async move {
+            let mut response = match answer {
+                Ok(answer) => within_time(answer).await,
+                Err(refused) => refused.into_response(),
+            };
+            if let (Some(count), Some(state)) = (count, chat) {
+                count.end(&state, &response);
+            }
+            headers::add_defaults(&edge, &mut response);
+            line.end(&mut response);
+            Ok(response)
+        };
+        Box::pin(answered)
+    }
 }
 
 /// Counts requests by the network that they come from.
@@ -55,9 +105,10 @@ pub async fn within_rate(State((gate, kind)): State<(Gate, Kind)>, request: Requ
     next.run(request).await
 }
 
-async fn within_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
+async fn within_time(answer: RouteFuture<Infallible>) -> Response {
+    match timeout(ANSWER_TIMEOUT, AssertUnwindSafe(answer).catch_unwind()).await {
+        Ok(Ok(Ok(response))) => response,
+        Ok(Err(panic)) => panicked(panic),
         Err(_) => {
             tracing::warn!("a request took longer than {} s", ANSWER_TIMEOUT.as_secs());
             ApiError::new(ProblemCode::Timeout, "the server did not finish within 15 s").into_response()

@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::Method;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use kez_core::problem::ProblemCode;
 
 use crate::config::AbuseConfig;
@@ -62,6 +60,14 @@ impl Disk {
             Room::None => tracing::error!("the database's disk is nearly full: nothing is taken in any more"),
         }
     }
+
+    /// Refuses what would be written while there is no room for it.
+    pub fn refuse(&self, request: &Request) -> Option<ApiError> {
+        let writes = matches!(*request.method(), Method::POST | Method::PUT);
+        let detail = "the server's disk is nearly full, so it takes nothing in at the moment";
+        (writes && self.room() == Room::None)
+            .then(|| ApiError::new(ProblemCode::StorageFull, detail).retry_after(60))
+    }
 }
 
 /// Looks at the disk again and again.
@@ -76,16 +82,6 @@ pub async fn watch(state: AppState, file: PathBuf) {
             tracing::warn!(%error, "the database's disk cannot be looked at");
         }
     }
-}
-
-/// Refuses what would be written while there is no room for it.
-pub async fn refuse_writes(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let writes = matches!(*request.method(), Method::POST | Method::PUT);
-    if writes && state.disk.room() == Room::None {
-        let detail = "the server's disk is nearly full, so it takes nothing in at the moment";
-        return ApiError::new(ProblemCode::StorageFull, detail).retry_after(60).into_response();
-    }
-    next.run(request).await
 }
 
 /// Bytes of a file system, as an unprivileged process may use them.

@@ -6,7 +6,6 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kez_core::problem::ProblemCode;
@@ -93,22 +92,34 @@ impl Metrics {
     }
 }
 
-/// Counts a request and what became of it.
-pub async fn count(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let (start, method) = (Instant::now(), request.method().to_string());
-    let route = request.extensions().get::<MatchedPath>().map_or("page", MatchedPath::as_str).to_owned();
-    let response = next.run(request).await;
-    let metrics = &state.metrics;
-    if let Some(code) = response.extensions().get::<ProblemCode>() {
-        metrics.refusals.get_or_create(&Refusal { code: code.name() }).inc();
+/// A request that is counted, with what becomes of it.
+pub struct Count {
+    start: Instant,
+    method: String,
+    route: String,
+}
+
+impl Count {
+    /// None where nobody asks for the numbers.
+    pub fn begin(state: &AppState, request: &Request) -> Option<Self> {
+        state.config.operations.metrics_bind?;
+        let route = request.extensions().get::<MatchedPath>().map_or("page", MatchedPath::as_str).to_owned();
+        Some(Self { start: Instant::now(), method: request.method().to_string(), route })
     }
-    metrics
-        .request_seconds
-        .get_or_create(&Route { route: route.clone() })
-        .observe(start.elapsed().as_secs_f64());
-    let status = response.status().as_u16();
-    metrics.requests.get_or_create(&Answered { route, method, status }).inc();
-    response
+
+    /// The answer.
+    pub fn end(self, state: &AppState, response: &Response) {
+        let (metrics, Self { start, method, route }) = (&state.metrics, self);
+        if let Some(code) = response.extensions().get::<ProblemCode>() {
+            metrics.refusals.get_or_create(&Refusal { code: code.name() }).inc();
+        }
+        metrics
+            .request_seconds
+            .get_or_create(&Route { route: route.clone() })
+            .observe(start.elapsed().as_secs_f64());
+        let status = response.status().as_u16();
+        metrics.requests.get_or_create(&Answered { route, method, status }).inc();
+    }
 }
 
 /// The one route of the listener for monitors.

@@ -7,10 +7,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::around::{around, within_rate};
-use crate::disk;
+use crate::around::{around_chat, within_rate};
 use crate::limits::Kind;
-use crate::metrics;
 use crate::routes::{
     by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, nats_keys, not_found,
     openapi, people, readyz, register, send_message, sigchains, webfinger,
@@ -54,12 +52,7 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .route("/v1/", any(not_found::not_found))
         .route("/v1/{*rest}", any(not_found::not_found))
         .route("/.well-known/{*rest}", any(not_found::not_found))
-        .layer(from_fn_with_state(state.clone(), disk::refuse_writes))
         .with_state(state.clone())
         .fallback_service(pages);
-    let router = match state.config.operations.metrics_bind {
-        Some(_) => router.layer(from_fn_with_state(state.clone(), metrics::count)),
-        None => router,
-    };
-    Ok(around(router, state.edge.clone()))
+    Ok(around_chat(router, state))
 }
