@@ -126,7 +126,9 @@ async fn verify(
 ) -> Result<Holder, Refused> {
     let holder = state.directory.holder(auth.handle()).await?.ok_or(Unauthorized)?;
     let now = state.now();
+    let expected = matches!(how, Use::WithNextAppend).then(|| state.store.expect());
     let nonce = auth.verify(request, &holder.key, now)?;
+    drop(expected);
     let fresh = match how {
         Use::Durable => state.store.use_nonce(holder.id, nonce, now),
         Use::WithNextAppend => state.store.note_nonce(holder.id, nonce, now),

@@ -79,6 +79,8 @@ pub async fn send_message(
         quota: state.quota(),
         now: state.now(),
     };
+    // What is left of the request would keep the connection's buffer, and the next read would need another one.
+    drop(post);
     let stored = state.store.append(new).await?;
     let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
     if stored.fresh && origin != Origin::Blocked {

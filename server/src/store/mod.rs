@@ -3,6 +3,7 @@
 
 mod bindings;
 pub mod chains;
+mod expected;
 mod failure;
 pub mod invites;
 mod migrations;
@@ -35,6 +36,7 @@ use usage::{Origin, Quota};
 
 pub use bindings::{BindOutcome, Binding, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding};
 pub use chains::Chains;
+pub use expected::Expected;
 pub use open::{OpenError, open, pending_migrations};
 pub use rotation::Rotations;
 
@@ -69,6 +71,12 @@ pub trait Store:
     /// The same for a caller who is about to append a message: the record is durable when the message is, at the latest.
     fn note_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.use_nonce(caller, nonce, now)
+    }
+
+    /// Tells that a message will be appended in a moment, if a signature holds which is being checked: so that what comes
+    /// together is stored together.
+    fn expect(&self) -> Expected {
+        Expected::NOBODY_WAITS
     }
 
     /// Whether other servers change the same database, so that what one of them remembers may be out of date.

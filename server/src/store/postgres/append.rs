@@ -61,7 +61,7 @@ pub(super) async fn append_all(
             outcomes.push(Err(StoreError::Database("there is no such inbox".into())));
             continue;
         };
-        let held = counter.usage.plus(Usage::of(origin, &message.message.envelope));
+        let held = counter.usage.plus(Usage::of(origin, message.len()));
         if quota.is_some_and(|quota| !held.fits(origin, quota)) {
             outcomes.push(Err(StoreError::InboxFull));
             continue;

@@ -1,6 +1,6 @@
 //! Appending an envelope to its inbox, as a part of the caller's transaction.
 
-use axum::body::Bytes;
+use kez_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
@@ -8,29 +8,26 @@ use super::memory::Known;
 use super::packing::Packed;
 use super::tail::Tail;
 use crate::store::row::{time, unsigned};
+use crate::store::usage::{Origin, Quota};
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
-/// An envelope, the SHA-256 of its bytes, and how it will lie in the file.
+/// A message as it is written: the bytes that came are needed no more.
 pub(super) struct PreparedMessage {
-    message: NewMessage,
+    pub(super) inbox: AccountId,
+    pub(super) origin: Origin,
+    pub(super) quota: Option<Quota>,
+    now: Timestamp,
+    /// The bytes of the envelope.
+    pub(super) length: usize,
+    /// Their SHA-256.
     hash: [u8; 32],
-    packed: Packed,
+    pub(super) packed: Packed,
 }
 
 impl PreparedMessage {
-    pub(super) fn new(message: NewMessage) -> Self {
-        let hash = Sha256::digest(&message.envelope).into();
-        let packed = Packed::new(&message.envelope);
-        Self { message, hash, packed }
-    }
-
-    pub(super) fn envelope(&self) -> &Bytes {
-        &self.message.envelope
-    }
-
-    /// Another handle of the memory that holds it packed.
-    pub(super) fn packed(&self) -> Bytes {
-        self.packed.bytes.clone()
+    pub(super) fn new(NewMessage { inbox, envelope, origin, quota, now }: NewMessage) -> Self {
+        let (length, hash) = (envelope.len(), Sha256::digest(&envelope).into());
+        Self { inbox, origin, quota, now, length, hash, packed: Packed::new(envelope) }
     }
 
     /// The first eight bytes of the hash as a number: short enough for an index, long enough to find one row.
@@ -50,8 +47,8 @@ pub(super) fn append(
     if let Some(stands) = find_standing(connection, &known.tail, message)? {
         return Ok(stands);
     }
-    let NewMessage { inbox, now, .. } = message.message;
-    let next = known.counters.next(connection, &message.message)?;
+    let PreparedMessage { inbox, now, .. } = *message;
+    let next = known.counters.next(connection, message)?;
     let (seq, id) = (next.last_seq, known.tail.next_id());
     insert(connection, message, id, seq)?;
     known.tail.push(inbox, message.hash_start(), id);
@@ -71,9 +68,9 @@ fn find_standing(
     const IN_TABLE: &str = "SELECT messages.seq, messages.created_at FROM message_hashes AS known \
         CROSS JOIN messages ON messages.id = known.message AND messages.inbox = known.inbox \
         WHERE known.inbox = ?1 AND known.hash_start = ?2 AND messages.hash = ?3";
-    let (AccountId(inbox), start) = (message.message.inbox, message.hash_start());
+    let (AccountId(inbox), start) = (message.inbox, message.hash_start());
     let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    for id in tail.find(message.message.inbox, start) {
+    for id in tail.find(message.inbox, start) {
         let mut find = connection.prepare_cached(IN_TAIL)?;
         if let Some(stands) = find.query_row(params![id, inbox, message.hash], row).optional()? {
             return standing(stands).map(Some);
@@ -90,14 +87,13 @@ fn standing((seq, created_at): (i64, i64)) -> Result<Appended, StoreError> {
 fn insert(connection: &Connection, message: &PreparedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
     const SQL: &str = "INSERT INTO messages (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let NewMessage { inbox, origin, now, .. } = &message.message;
     connection.prepare_cached(SQL)?.execute(params![
         id,
-        inbox.0,
+        message.inbox.0,
         seq.cast_signed(),
-        now.unix().cast_signed(),
+        message.now.unix().cast_signed(),
         message.hash_start(),
-        *origin as i64,
+        message.origin as i64,
         message.hash,
         &message.packed.bytes[..],
         message.packed.unpacked_length,

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// A checkpoint is due when so many bytes of envelopes were written since the last.
+/// A checkpoint is due when so many bytes of packed envelopes were written since the last.
 const DUE_BYTES: usize = 4 * 1024 * 1024;
 /// A log of so many pages (64 MiB) keeps the writer out for the moment that it takes to start over.
 const LONG_LOG_PAGES: i64 = 16 * 1024;
@@ -41,7 +41,7 @@ impl Checkpoints {
         Self(written)
     }
 
-    /// A transaction with so many bytes of envelopes was committed.
+    /// A transaction with so many bytes of packed envelopes was committed.
     pub(super) fn written(&self, bytes: usize) {
         // Every commit writes a page at least.
         let bytes = bytes.max(4096);

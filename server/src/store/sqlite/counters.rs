@@ -6,9 +6,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
+use super::append::PreparedMessage;
 use crate::store::row::unsigned;
 use crate::store::usage::Usage;
-use crate::store::{AccountId, NewMessage, StoreError};
+use crate::store::{AccountId, StoreError};
 
 /// How many inboxes' counters are kept in memory.
 const MOST: usize = 65_536;
@@ -41,11 +42,15 @@ impl Counters {
     ///
     /// # Errors
     /// [`StoreError::InboxFull`] when the inbox has no room for it.
-    pub(super) fn next(&self, connection: &Connection, message: &NewMessage) -> Result<Counter, StoreError> {
-        let NewMessage { inbox, envelope, origin, quota, .. } = message;
+    pub(super) fn next(
+        &self,
+        connection: &Connection,
+        message: &PreparedMessage,
+    ) -> Result<Counter, StoreError> {
+        let PreparedMessage { inbox, length, origin, quota, .. } = message;
         let Counter { last_seq, usage } =
             self.0.get(inbox).copied().map_or_else(|| read(connection, *inbox), Ok)?;
-        let usage = usage.plus(Usage::of(*origin, envelope));
+        let usage = usage.plus(Usage::of(*origin, *length));
         if quota.is_none_or(|quota| usage.fits(*origin, quota)) {
             Ok(Counter { last_seq: last_seq + 1, usage })
         } else {

@@ -8,7 +8,7 @@ use crate::store::{Appended, StoreError};
 
 /// How many jobs one transaction takes at most ...
 const BATCH: usize = 128;
-/// ... and how many bytes of envelopes.
+/// ... and how many bytes of packed envelopes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -30,7 +30,7 @@ pub(super) struct Batch {
     replies: Vec<Reply<Appended>>,
     /// Those that wait when the messages are gathered.
     pub(super) nonces: Vec<Waiting>,
-    /// Bytes of envelopes.
+    /// Bytes of packed envelopes.
     pub(super) bytes: usize,
 }
 
@@ -65,7 +65,7 @@ impl Batch {
     fn push(&mut self, job: Job, jobs: &mut mpsc::Receiver<Job>) {
         match job {
             Job::Append(message, reply) => {
-                self.bytes += message.envelope().len();
+                self.bytes += message.packed.bytes.len();
                 self.messages.push(message);
                 self.replies.push(reply);
             }

@@ -52,8 +52,8 @@ use sqlx::{ConnectOptions, Connection};
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
-    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
-    StoreError, StoredMessage,
+    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, Expected, NewMessage, OpenError, PageLimit,
+    Store, StoreError, StoredMessage,
 };
 use nonces::UsedNonce;
 use quick::QuickReaders;
@@ -134,6 +134,10 @@ impl Store for SqliteStore {
 
     fn note_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         ready(self.writer.note_nonce(UsedNonce { caller, nonce, now })).boxed()
+    }
+
+    fn expect(&self) -> Expected {
+        self.writer.expect()
     }
 
     fn is_shared(&self) -> bool {

@@ -64,12 +64,12 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Packs an envelope, when that makes it shorter.
-    pub(super) fn new(envelope: &Bytes) -> Self {
-        let packed = Packer::pack(envelope);
+    pub(super) fn new(envelope: Bytes) -> Self {
+        let packed = Packer::pack(&envelope);
         if packed.len() < envelope.len() {
             Self { bytes: packed.into(), unpacked_length: i64::try_from(envelope.len()).ok() }
         } else {
-            Self { bytes: envelope.clone(), unpacked_length: None }
+            Self { bytes: envelope, unpacked_length: None }
         }
     }
 }
@@ -263,7 +263,7 @@ mod tests {
 
     /// What is stored of an envelope, and the length that is stored with it.
     fn packed(envelope: &[u8]) -> (Vec<u8>, Option<i64>) {
-        let Packed { bytes, unpacked_length } = Packed::new(&Bytes::copy_from_slice(envelope));
+        let Packed { bytes, unpacked_length } = Packed::new(Bytes::copy_from_slice(envelope));
         assert_eq!(unpack(&bytes, unpacked_length).as_deref(), Some(envelope));
         (bytes.to_vec(), unpacked_length)
     }

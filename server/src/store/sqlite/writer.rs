@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
@@ -27,16 +27,23 @@ use super::nonces::{self, Nonces, UsedNonce};
 use super::recent::Recent;
 use super::transaction::write_batch;
 use crate::metrics;
+use crate::store::expected::Expectations;
 use crate::store::operations::Vitals;
-use crate::store::{Answer, Appended, NewMessage, OpenError, StoreError};
+use crate::store::{Answer, Appended, Expected, NewMessage, OpenError, StoreError};
 
 /// How many writes may wait, of messages and of features each. Beyond that callers are told to come back.
 pub(super) const QUEUE: usize = 512;
+
+/// How long a transaction waits at most for messages that are expected ...
+const PATIENCE: Duration = Duration::from_micros(200);
+/// ... and after what time it looks again. A signature takes about as long.
+const LOOK_EVERY: Duration = Duration::from_micros(30);
 
 /// Hands writes to those who own connections, and waits for their answers.
 pub(super) struct Writer {
     messages: mpsc::Sender<Job>,
     nonces: Arc<Nonces>,
+    expectations: Expectations,
     features: Features,
     tasks: TaskTracker,
     commits: Histogram,
@@ -55,7 +62,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// A transaction with so many bytes of envelopes, begun at `start`, was committed.
+    /// A transaction with so many bytes of packed envelopes, begun at `start`, was committed.
     pub(super) fn committed(&self, start: Instant, bytes: usize) {
         self.commits.observe(start.elapsed().as_secs_f64());
         self.checkpoints.written(bytes);
@@ -78,7 +85,14 @@ impl Writer {
         let desk =
             Desk { turn, checkpoints, commits: commits.clone(), _closed: Arc::new(closed.drop_guard()) };
         let memory = Memory::new(recent);
-        let writer = MessageWriter { connection, memory, nonces: Arc::clone(&nonces), desk: desk.clone() };
+        let expectations = Expectations::default();
+        let writer = MessageWriter {
+            connection,
+            memory,
+            nonces: Arc::clone(&nonces),
+            expectations: expectations.clone(),
+            desk: desk.clone(),
+        };
         let open = tasks.token();
         let run = move || {
             writer.run(jobs);
@@ -88,14 +102,14 @@ impl Writer {
         tasks.spawn(remind(Arc::clone(&nonces), messages.downgrade()));
         let features = Features::start(features, desk, &tasks);
         tasks.close();
-        Ok(Self { messages, nonces, features, tasks, commits })
+        Ok(Self { messages, nonces, expectations, features, tasks, commits })
     }
 
     /// Puts an envelope at the end of its inbox.
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         let message = PreparedMessage::new(message);
         // The writer lets go of it first, and memory goes back to the thread that it is from.
-        let _packed = message.packed();
+        let _packed = message.packed.bytes.clone();
         self.send(|reply| Job::Append(message, reply)).await
     }
 
@@ -112,6 +126,11 @@ impl Writer {
     /// Says whether a nonce is new. It is written in a moment, and not after what is appended from now on.
     pub(super) fn note_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
         self.nonces.add(used, None)
+    }
+
+    /// Tells that a message will come in a moment.
+    pub(super) fn expect(&self) -> Expected {
+        self.expectations.add()
     }
 
     /// Runs a feature's write; see [`Features`].
@@ -175,12 +194,14 @@ struct MessageWriter {
     connection: Connection,
     memory: Memory,
     nonces: Arc<Nonces>,
+    expectations: Expectations,
     desk: Desk,
 }
 
 impl MessageWriter {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
+            self.wait_for_expected();
             let mut batch = Batch::gather(first, &mut jobs);
             // After the messages: what is noted before a message is gathered at its side.
             batch.nonces = self.nonces.take();
@@ -195,11 +216,20 @@ impl MessageWriter {
             }
         }
         self.nonces.close();
-        let Self { connection, memory: _, nonces: _, desk } = self;
+        let Self { connection, memory: _, nonces: _, expectations: _, desk } = self;
         if let Err((_, error)) = connection.close() {
             tracing::warn!(%error, "a database connection did not close cleanly");
         }
         drop(desk);
+    }
+
+    /// While processors check signatures, messages come one by one; a transaction for each few of them would take more of
+    /// the processors' time, which it is they that lack.
+    fn wait_for_expected(&self) {
+        let start = Instant::now();
+        while self.expectations.any() && start.elapsed() < PATIENCE {
+            thread::sleep(LOOK_EVERY);
+        }
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
