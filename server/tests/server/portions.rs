@@ -35,6 +35,11 @@ async fn inbox(store: &SqliteStore, name: &str) -> AccountId {
     }
 }
 
+/// An envelope with a number. Every third has something in it that is packed.
+fn envelope(n: u64) -> String {
+    if n.is_multiple_of(3) { format!(r#"{{"n":{n},"nonce":"{n:064x}"}}"#) } else { format!(r#"{{"n":{n}}}"#) }
+}
+
 /// Sends messages with these numbers, a batch at a time; even ones to the first inbox, odd ones to the second.
 async fn send(store: &SqliteStore, inboxes: [AccountId; 2], numbers: std::ops::Range<u64>) -> Vec<Appended> {
     let numbers: Vec<u64> = numbers.collect();
@@ -43,7 +48,7 @@ async fn send(store: &SqliteStore, inboxes: [AccountId; 2], numbers: std::ops::R
         let sent = batch.iter().map(|n| {
             store.append(NewMessage {
                 inbox: inboxes[(n % 2) as usize],
-                envelope: format!(r#"{{"n":{n}}}"#).into(),
+                envelope: envelope(*n).into(),
                 origin: Origin::Known,
                 quota: None,
                 now: Timestamp::from_unix(NOW + n),
@@ -111,6 +116,11 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     assert!(hashes > 0 && hashes < PORTION.cast_signed(), "a portion is half written: {hashes}");
     assert_eq!(up_to, 0);
     assert_consistent(&file).await;
+    let mut connection = second_connection(&file).await;
+    let packed = "SELECT count(*) FROM messages WHERE unpacked_length > length(envelope)";
+    let packed: i64 = sqlx::query_scalar(packed).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(packed, count.div_ceil(3).cast_signed());
+    connection.close().await.unwrap();
 
     // What only memory knew is found again. While the rest is written, each message is known and none is hidden.
     store.close().await;
@@ -118,7 +128,7 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     let (again, of_alice) = tokio::join!(send(&store, inboxes, 0..count), read(&store, inboxes[0]));
     let known: Vec<_> = sent.iter().map(|stored| Appended { fresh: false, ..*stored }).collect();
     assert_eq!(again, known);
-    let expected: Vec<_> = (0..count / 2).map(|n| (n + 1, format!(r#"{{"n":{}}}"#, 2 * n))).collect();
+    let expected: Vec<_> = (0..count / 2).map(|n| (n + 1, envelope(2 * n))).collect();
     assert_eq!(of_alice, expected);
     let [_, _, hashes, up_to] = rows(&file).await;
     assert!(

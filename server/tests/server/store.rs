@@ -91,7 +91,10 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(seqs, [1, 2, 1, 3, 2]);
     let again = store.append(new_message(alice, "c")).await.unwrap();
     assert!((again.seq, again.fresh) == (3, false));
+    // One that is expected and does not come keeps nobody.
+    let expected = store.expect();
     let other = store.append(new_message(bob, "a")).await.unwrap();
+    drop(expected);
     assert!((other.seq, other.fresh) == (1, true));
 
     // Pages start behind the cursor and end at the sooner of their limits.
