@@ -67,7 +67,7 @@ impl Packed {
     pub(super) fn new(envelope: Bytes) -> Self {
         let packed = Packer::pack(&envelope);
         if packed.len() < envelope.len() {
-            Self { bytes: packed.into(), unpacked_length: i64::try_from(envelope.len()).ok() }
+            Self { bytes: packed.into(), unpacked_length: Some(envelope.len() as i64) }
         } else {
             Self { bytes: envelope, unpacked_length: None }
         }
