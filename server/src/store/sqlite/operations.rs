@@ -35,8 +35,8 @@ async fn extent(connection: &mut SqliteConnection) -> Result<Extent, StoreError>
 }
 
 async fn stats(connection: &mut SqliteConnection) -> Result<Stats, StoreError> {
-    const SQL: &str = "SELECT (SELECT count(*) FROM accounts), count(*), coalesce(sum(coalesce(unpacked_length, length(envelope))), 0) \
-                       FROM messages";
+    const SQL: &str = "SELECT (SELECT count(*) FROM accounts), count(*), \
+        coalesce(sum(coalesce(unpacked_length, length(envelope))), 0) FROM messages";
     let (handles, messages, bytes) = sqlx::query_as(SQL).fetch_one(connection).await?;
     Ok(Stats { handles: unsigned(handles)?, messages: unsigned(messages)?, bytes: unsigned(bytes)? })
 }

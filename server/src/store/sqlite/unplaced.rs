@@ -63,9 +63,10 @@ impl Unplaced {
         const COUNT: &str = "UPDATE inboxes SET last_seq = max(last_seq, new_seq), \
             messages = messages + new_messages, bytes = bytes + new_bytes, \
             from_others = from_others + new_from_others, others_bytes = others_bytes + new_others_bytes \
-            FROM (SELECT inbox, max(seq) AS new_seq, count(*) AS new_messages, sum(bytes) AS new_bytes, \
-                sum(origin > 0) AS new_from_others, sum(iif(origin > 0, bytes, 0)) AS new_others_bytes \
-                FROM (SELECT *, coalesce(unpacked_length, length(envelope)) AS bytes FROM messages) WHERE id > (SELECT up_to FROM placed_messages) GROUP BY inbox) \
+            FROM (SELECT inbox, max(seq) AS new_seq, count(*) AS new_messages, sum(length) AS new_bytes, \
+                sum(origin > 0) AS new_from_others, sum(iif(origin > 0, length, 0)) AS new_others_bytes \
+                FROM (SELECT *, coalesce(unpacked_length, length(envelope)) AS length FROM messages) \
+                WHERE id > (SELECT up_to FROM placed_messages) GROUP BY inbox) \
             WHERE account = inbox";
         for sql in [PLACE, COUNT] {
             connection.prepare_cached(sql)?.execute([])?;
