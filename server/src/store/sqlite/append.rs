@@ -85,8 +85,9 @@ fn standing((seq, created_at): (i64, i64)) -> Result<Appended, StoreError> {
 }
 
 fn insert(connection: &Connection, message: &PreparedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO messages (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    const SQL: &str = "INSERT INTO messages \
+        (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     connection.prepare_cached(SQL)?.execute(params![
         id,
         message.inbox.0,

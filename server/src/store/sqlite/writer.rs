@@ -34,7 +34,8 @@ use crate::store::{Answer, Appended, Expected, NewMessage, OpenError, StoreError
 /// How many writes may wait, of messages and of features each. Beyond that callers are told to come back.
 pub(super) const QUEUE: usize = 512;
 
-/// How long a transaction waits at most for messages that are expected ...
+/// How long a transaction waits at most for messages that are expected; somebody whose signatures do not hold delays others
+/// by no more than this ...
 const PATIENCE: Duration = Duration::from_micros(200);
 /// ... and after what time it looks again. A signature takes about as long.
 const LOOK_EVERY: Duration = Duration::from_micros(30);
