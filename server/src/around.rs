@@ -63,9 +63,9 @@ impl Service<Request> for Around {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request) -> Self::Future {
+    fn call(&mut self, request: Request) -> Self::Future {
         let (edge, chat) = (Arc::clone(&self.edge), self.chat.clone());
-        let line = log::Line::begin(&edge, &mut request);
+        let line = log::Line::begin(&edge, &request);
         let count = chat.as_ref().and_then(|state| metrics::Count::begin(state, &request));
         let refused = chat.as_ref().and_then(|state| state.disk.refuse(&request));
         let answer = refused.map_or_else(|| Ok(self.inner.call(request)), Err);

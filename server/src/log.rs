@@ -11,6 +11,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
+use data_encoding::HEXLOWER;
 
 use crate::client_address::Peer;
 use crate::config::LogFormat;
@@ -76,12 +77,11 @@ pub struct Line {
 }
 
 impl Line {
-    /// Gives the request its id.
-    pub fn begin(edge: &Edge, request: &mut Request) -> Self {
+    /// Begins a request, and gives it an id.
+    pub fn begin(edge: &Edge, request: &Request) -> Self {
         let id = request_id(edge, request);
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
-        request.headers_mut().insert(X_REQUEST_ID, id.clone());
         Self { start: Instant::now(), id, method, route }
     }
 
@@ -104,7 +104,9 @@ impl Line {
 fn request_id(edge: &Edge, request: &Request) -> HeaderValue {
     let trusted = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| edge.trusts(peer.ip()));
     given_id(request.headers()).filter(|_| trusted).unwrap_or_else(|| {
-        HeaderValue::from_str(&format!("{:016x}", new_id())).unwrap_or(HeaderValue::from_static("-"))
+        let mut id = [0; 16];
+        HEXLOWER.encode_mut(&new_id().to_be_bytes(), &mut id);
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("-"))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Appending an envelope to its inbox, as a part of the caller's transaction.
 
 use kez_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::memory::Known;
@@ -37,67 +37,81 @@ impl PreparedMessage {
     }
 }
 
-/// Gives a message its place and stores it, or finds the place that it has. When this fails it has changed nothing, in the
-/// database or in memory.
-pub(super) fn append(
-    connection: &Connection,
-    known: &mut Known,
-    message: &PreparedMessage,
-) -> Result<Appended, StoreError> {
-    if let Some(stands) = find_standing(connection, &known.tail, message)? {
-        return Ok(stands);
-    }
-    let PreparedMessage { inbox, now, .. } = *message;
-    let next = known.counters.next(connection, message)?;
-    let (seq, id) = (next.last_seq, known.tail.next_id());
-    insert(connection, message, id, seq)?;
-    known.tail.push(inbox, message.hash_start(), id);
-    known.unplaced.push(inbox, (seq, id));
-    known.counters.set(inbox, next);
-    Ok(Appended { seq, created_at: now, fresh: true })
+/// Appends messages one after the other, with statements that are prepared for all of them.
+pub(super) struct Appending<'c> {
+    connection: &'c Connection,
+    find: CachedStatement<'c>,
+    insert: CachedStatement<'c>,
 }
 
-/// Where these very bytes stand in the inbox already: this transaction's and the latest are in the tail, all others in
-/// the table.
-fn find_standing(
-    connection: &Connection,
-    tail: &Tail,
-    message: &PreparedMessage,
-) -> Result<Option<Appended>, StoreError> {
-    const IN_TAIL: &str = "SELECT seq, created_at FROM messages WHERE id = ?1 AND inbox = ?2 AND hash = ?3";
-    const IN_TABLE: &str = "SELECT messages.seq, messages.created_at FROM message_hashes AS known \
-        CROSS JOIN messages ON messages.id = known.message AND messages.inbox = known.inbox \
-        WHERE known.inbox = ?1 AND known.hash_start = ?2 AND messages.hash = ?3";
-    let (AccountId(inbox), start) = (message.inbox, message.hash_start());
-    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    for id in tail.find(message.inbox, start) {
-        let mut find = connection.prepare_cached(IN_TAIL)?;
-        if let Some(stands) = find.query_row(params![id, inbox, message.hash], row).optional()? {
-            return standing(stands).map(Some);
-        }
+impl<'c> Appending<'c> {
+    pub(super) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
+        const FIND: &str = "SELECT messages.seq, messages.created_at FROM message_hashes AS known \
+            CROSS JOIN messages ON messages.id = known.message AND messages.inbox = known.inbox \
+            WHERE known.inbox = ?1 AND known.hash_start = ?2 AND messages.hash = ?3";
+        const INSERT: &str = "INSERT INTO messages \
+            (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let (find, insert) = (connection.prepare_cached(FIND)?, connection.prepare_cached(INSERT)?);
+        Ok(Self { connection, find, insert })
     }
-    let mut find = connection.prepare_cached(IN_TABLE)?;
-    find.query_row(params![inbox, start, message.hash], row).optional()?.map(standing).transpose()
+
+    /// Gives a message its place and stores it, or finds the place that it has. When this fails it has changed nothing, in
+    /// the database or in memory.
+    pub(super) fn append(
+        &mut self,
+        known: &mut Known,
+        message: &PreparedMessage,
+    ) -> Result<Appended, StoreError> {
+        if let Some(stands) = self.find_standing(&known.tail, message)? {
+            return Ok(stands);
+        }
+        let PreparedMessage { inbox, now, .. } = *message;
+        let next = known.counters.next(self.connection, message)?;
+        let (seq, id) = (next.last_seq, known.tail.next_id());
+        self.insert(message, id, seq)?;
+        known.tail.push(inbox, message.hash_start(), id);
+        known.unplaced.push(inbox, (seq, id));
+        known.counters.set(inbox, next);
+        Ok(Appended { seq, created_at: now, fresh: true })
+    }
+
+    /// Where these very bytes stand in the inbox already: this transaction's and the latest are in the tail, all others in
+    /// the table.
+    fn find_standing(
+        &mut self,
+        tail: &Tail,
+        message: &PreparedMessage,
+    ) -> Result<Option<Appended>, StoreError> {
+        const IN_TAIL: &str = "SELECT seq, created_at FROM messages WHERE id = ?1 AND inbox = ?2 AND hash = ?3";
+        let (AccountId(inbox), start) = (message.inbox, message.hash_start());
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        for id in tail.find(message.inbox, start) {
+            let mut find = self.connection.prepare_cached(IN_TAIL)?;
+            if let Some(stands) = find.query_row(params![id, inbox, message.hash], row).optional()? {
+                return standing(stands).map(Some);
+            }
+        }
+        let stands = self.find.query_row(params![inbox, start, message.hash], row).optional()?;
+        stands.map(standing).transpose()
+    }
+
+    fn insert(&mut self, message: &PreparedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
+        self.insert.execute(params![
+            id,
+            message.inbox.0,
+            seq.cast_signed(),
+            message.now.unix().cast_signed(),
+            message.hash_start(),
+            message.origin as i64,
+            message.hash,
+            &message.packed.bytes[..],
+            message.packed.unpacked_length,
+        ])?;
+        Ok(())
+    }
 }
 
 fn standing((seq, created_at): (i64, i64)) -> Result<Appended, StoreError> {
     Ok(Appended { seq: unsigned(seq)?, created_at: time(created_at)?, fresh: false })
-}
-
-fn insert(connection: &Connection, message: &PreparedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO messages \
-        (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    connection.prepare_cached(SQL)?.execute(params![
-        id,
-        message.inbox.0,
-        seq.cast_signed(),
-        message.now.unix().cast_signed(),
-        message.hash_start(),
-        message.origin as i64,
-        message.hash,
-        &message.packed.bytes[..],
-        message.packed.unpacked_length,
-    ])?;
-    Ok(())
 }

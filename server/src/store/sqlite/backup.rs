@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::fs;
 use tokio::io::AsyncReadExt;
 
-use super::schema;
+use super::{PAGE_BYTES, schema};
 use crate::store::OpenError;
 
 /// How long a running server may keep its database from being looked at.
@@ -93,7 +93,8 @@ pub async fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
 
 async fn make_copy(db: &Path, part: &Path) -> Result<BackedUp, BackupError> {
     must_be_free(part)?;
-    let mut connection = SqliteConnectOptions::new().filename(db).read_only(true).connect().await?;
+    let options = SqliteConnectOptions::new().filename(db).page_size(PAGE_BYTES).read_only(true);
+    let mut connection = options.connect().await?;
     schema::refuse_newer(&mut connection).await?;
     let name = part.to_str().ok_or_else(|| BackupError::Missing(part.to_owned()))?;
     sqlx::query("VACUUM INTO ?1").bind(name).execute(&mut connection).await?;

@@ -45,6 +45,9 @@ impl Batch {
     /// The first job and what waits behind it, as far as it fits.
     pub(super) fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Self {
         let mut batch = Self::default();
+        let waiting = (1 + jobs.len()).min(BATCH);
+        batch.messages.reserve(waiting);
+        batch.replies.reserve(waiting);
         batch.push(first, jobs);
         while batch.messages.len() < BATCH && batch.bytes < BATCH_BYTES {
             let Ok(job) = jobs.try_recv() else { break };

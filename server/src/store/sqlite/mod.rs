@@ -67,6 +67,11 @@ pub use schema::pending_migrations;
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The pages of a new file, which take three messages of 1 KiB each, packed. Every transaction writes some pages whatever it
+/// brings, and smaller ones are less to write; still smaller ones would not be filled as well. A file of an earlier version
+/// keeps its larger pages until it is backed up and restored.
+const PAGE_BYTES: u32 = 2048;
+
 /// A store in one SQLite file.
 pub struct SqliteStore {
     epoch: String,
@@ -97,6 +102,7 @@ async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
+        .page_size(PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::Notify;
 
 use super::job::Reply;
@@ -127,12 +127,20 @@ impl Seen {
     }
 }
 
-/// Writes a nonce, as a part of the caller's transaction.
-pub(super) fn record(connection: &Connection, used: &UsedNonce) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO nonces (account, nonce, used_at) VALUES (?1, ?2, ?3)";
-    let UsedNonce { caller, nonce, now } = used;
-    connection.prepare_cached(SQL)?.execute(params![caller.0, nonce.as_bytes(), now.unix().cast_signed()])?;
-    Ok(())
+/// Writes nonces one after the other, as a part of the caller's transaction.
+pub(super) struct Recording<'c>(CachedStatement<'c>);
+
+impl<'c> Recording<'c> {
+    pub(super) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
+        const SQL: &str = "INSERT INTO nonces (account, nonce, used_at) VALUES (?1, ?2, ?3)";
+        Ok(Self(connection.prepare_cached(SQL)?))
+    }
+
+    pub(super) fn record(&mut self, used: &UsedNonce) -> Result<(), StoreError> {
+        let UsedNonce { caller, nonce, now } = used;
+        self.0.execute(params![caller.0, nonce.as_bytes(), now.unix().cast_signed()])?;
+        Ok(())
+    }
 }
 
 /// Forgets some of those that no signature can come with any more: at most as many as `new`, and a few, so that nobody

@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::append::{PreparedMessage, append};
+use super::append::{Appending, PreparedMessage};
 use super::job::{Batch, Outcomes};
 use super::memory::Memory;
 use super::nonces;
@@ -35,15 +35,20 @@ fn try_batch(connection: &Connection, memory: &mut Memory, batch: &Batch) -> Res
     let run = |sql| connection.prepare_cached(sql)?.execute([]);
     let mut outcomes = Outcomes::default();
     run("BEGIN IMMEDIATE")?;
-    if let Some(now) = batch.nonces.iter().map(|(used, _)| used.now).min() {
-        nonces::forget_old(connection, now, batch.nonces.len())?;
-    }
-    for (used, _) in &batch.nonces {
-        outcomes.nonces.push(alone(connection, nonces::record(connection, used))?);
-    }
+    outcomes.nonces = record_all(connection, &batch.nonces)?;
     outcomes.appended = append_all(connection, memory, &batch.messages)?;
     run("COMMIT")?;
     Ok(outcomes)
+}
+
+fn record_all(
+    connection: &Connection,
+    nonces: &[nonces::Waiting],
+) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    let Some(now) = nonces.iter().map(|(used, _)| used.now).min() else { return Ok(Vec::new()) };
+    nonces::forget_old(connection, now, nonces.len())?;
+    let mut recording = nonces::Recording::prepare(connection)?;
+    nonces.iter().map(|(used, _)| alone(connection, recording.record(used))).collect()
 }
 
 fn append_all(
@@ -55,7 +60,8 @@ fn append_all(
         return Ok(Vec::new());
     }
     let known = memory.recall(connection)?;
-    let append = |message| alone(connection, append(connection, known, message));
+    let mut appending = Appending::prepare(connection)?;
+    let append = |message| alone(connection, appending.append(known, message));
     let appended = messages.iter().map(append).collect::<Result<_, _>>()?;
     known.write_due(connection, messages.len())?;
     Ok(appended)
