@@ -15,6 +15,7 @@ use kez_core::sigchain::LinkRefused;
 use kez_core::signature::BadSignature;
 use kez_core::work::WorkOffer;
 
+use crate::json::Json;
 use crate::store::StoreError;
 
 /// The media type of problem details (RFC 9457, section 3).
@@ -79,7 +80,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = Problem { work: self.work, ..Problem::new(self.code, self.detail) };
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(problem)).into_response();
+        let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if let Some(seconds) = self.retry_after {

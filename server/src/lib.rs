@@ -23,6 +23,7 @@ pub mod export;
 pub mod headers;
 pub mod http_client;
 pub mod impatient;
+pub mod json;
 pub mod key_history;
 pub mod limits;
 pub mod listener;

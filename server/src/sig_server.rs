@@ -4,9 +4,9 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::routing::any;
-use axum::{Json, Router};
 use clap::CommandFactory;
 use kez_core::problem::Problem;
 use tokio::net::TcpListener;
@@ -22,6 +22,7 @@ use crate::commands::environment::unknown_variables;
 use crate::config::Switch;
 use crate::config::sig_server::SigConfig;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::limits::{Limits, Rates};
 use crate::routes::{log, not_found, openapi, sigchains};
 use crate::sigchains::Sigchains;

@@ -1,6 +1,5 @@
 //! `GET /v1/by-primary/{key}`: which handle a key holds, with the proof.
 
-use axum::Json;
 use axum::extract::State;
 use kez_core::api::Lookup;
 use kez_core::identity::PublicIdentity;
@@ -8,6 +7,7 @@ use kez_core::problem::Problem;
 
 use super::path::Text;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::state::AppState;
 
 /// Looks a key up.

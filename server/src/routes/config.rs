@@ -1,9 +1,9 @@
 //! `GET /v1/config`: what a client needs to know before it does anything.
 
-use axum::Json;
 use axum::extract::State;
 use kez_core::api::{Limits, ServerConfig};
 
+use crate::json::Json;
 use crate::state::AppState;
 
 /// Describes the server.

@@ -1,9 +1,9 @@
 //! `GET /v1/healthz`: the process is alive.
 
-use axum::Json;
 use axum::extract::State;
 use kez_core::api::Health;
 
+use crate::json::Json;
 use crate::state::AppState;
 
 /// Says that the process is alive.

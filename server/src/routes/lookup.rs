@@ -1,12 +1,12 @@
 //! `GET /v1/u/{handle}`: which key holds a handle, with the proof.
 
-use axum::Json;
 use axum::extract::State;
 use kez_core::api::Lookup;
 use kez_core::problem::Problem;
 
 use super::path::HandleInPath;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::state::AppState;
 
 /// Looks a handle up.

@@ -1,7 +1,6 @@
 //! `/v1/u/{handle}/contacts` and `/v1/u/{handle}/blocks`: whom somebody has accepted and whom they have blocked, for
 //! themselves alone.
 
-use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -13,6 +12,7 @@ use super::path::HandleInPath;
 use crate::caller::Caller;
 use crate::directory::Holder;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::state::AppState;
 use crate::store::people::List;
 

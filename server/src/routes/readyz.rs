@@ -1,12 +1,12 @@
 //! `GET /v1/readyz`: the server can do its work, so send it some.
 
-use axum::Json;
 use axum::extract::State;
 use kez_core::api::Health;
 use kez_core::problem::Problem;
 
 use super::healthz::health;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::state::AppState;
 
 /// Says whether the server can do its work: the database answers and no shutdown is under way.

@@ -1,6 +1,5 @@
 //! `POST /v1/register`: somebody claims a handle with the key that it shall belong to.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use kez_core::api::Lookup;
@@ -15,6 +14,7 @@ use crate::body::JsonBody;
 use crate::config::Registration;
 use crate::directory::Holder;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::rotation::{NextKey, hand_over};
 use crate::state::AppState;
 use crate::store::{Account, Claim, ClaimOutcome, StoreError};

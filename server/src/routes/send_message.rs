@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -21,6 +20,7 @@ use crate::caller::Caller;
 use crate::client_address::ClientNetwork;
 use crate::directory::Holder;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::limits::Kind;
 use crate::people::Lists;
 use crate::state::AppState;

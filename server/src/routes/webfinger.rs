@@ -8,6 +8,7 @@ use kez_core::problem::Problem;
 use kez_core::webfinger::{Jrd, MEDIA_TYPE, PROPERTY_LOG, Resource};
 
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::state::AppState;
 use crate::store::StoreError;
 
@@ -37,7 +38,7 @@ pub async fn webfinger(
         Err(_) => Err(ApiError::malformed("the query cannot be read")),
     };
     match answer {
-        Ok(jrd) => (OPEN, axum::Json(jrd)).into_response(),
+        Ok(jrd) => (OPEN, Json(jrd)).into_response(),
         // Scripts elsewhere shall be able to read the refusal, too.
         Err(error) => {
             let mut response = error.into_response();

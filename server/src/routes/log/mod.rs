@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -19,6 +18,7 @@ use super::sigchains::Root;
 use crate::around::{Gate, within_rate};
 use crate::cors;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::limits::Kind;
 use crate::sigchains::Sigchains;
 use crate::transparency::tile::TileId;

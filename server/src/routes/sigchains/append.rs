@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use kez_core::sigchain::{Appended as AppendedBody, ConflictProblem, Link, MAX_LI
 use super::Root;
 use crate::body::JsonBody;
 use crate::error::{ApiError, PROBLEM_JSON};
+use crate::json::Json;
 use crate::sigchains::{Appended, NotAppended, Sigchains};
 use crate::store::chains::ChainHead;
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::Root;
 use crate::error::ApiError;
+use crate::json::Json;
 use crate::query;
 use crate::sigchains::{PAGE_BYTES, Sigchains};
 use crate::store::StoreError;

@@ -83,7 +83,8 @@ impl<'c> Appending<'c> {
         tail: &Tail,
         message: &PreparedMessage,
     ) -> Result<Option<Appended>, StoreError> {
-        const IN_TAIL: &str = "SELECT seq, created_at FROM messages WHERE id = ?1 AND inbox = ?2 AND hash = ?3";
+        const IN_TAIL: &str =
+            "SELECT seq, created_at FROM messages WHERE id = ?1 AND inbox = ?2 AND hash = ?3";
         let (AccountId(inbox), start) = (message.inbox, message.hash_start());
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         for id in tail.find(message.inbox, start) {
