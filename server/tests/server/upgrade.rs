@@ -1,7 +1,7 @@
 //! A database file of an earlier release, as that release's binary left it: three people with known keys and thirty
 //! messages, listed in the JSON file beside it with the text that each one seals.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kez_core::envelope::Envelope;
 use kez_core::identity::{Peer, SecretIdentity, Seed};
@@ -61,5 +61,32 @@ async fn a_database_of_the_first_release_keeps_every_message() {
     for taken in [Person::new("carol"), person("somebody-else", 3)] {
         assert_eq!(server.register(&taken).await, 409);
     }
+    assert!(server.terminate().await.success());
+}
+
+/// The size of a database file's pages (<https://www.sqlite.org/fileformat2.html#page_size>).
+fn page_size(db: &Path) -> u16 {
+    let head = std::fs::read(db).unwrap();
+    u16::from_be_bytes([head[16], head[17]])
+}
+
+#[tokio::test]
+async fn a_file_with_larger_pages_gets_smaller_ones_by_way_of_a_backup() {
+    let directory = tempfile::tempdir().unwrap();
+    let [old, backup, new] = ["old.db", "backup.db", "new.db"].map(|name| directory.path().join(name));
+    std::fs::copy(fixture("first_release.db"), &old).unwrap();
+    let text = |file: &Path| file.to_str().unwrap().to_owned();
+    let alice = person("alice", 1);
+
+    let server = Binary::start(&old, &["--limits", "off"]).await;
+    let inbox = server.inbox(&alice).await;
+    assert!(server.terminate().await.success());
+    assert_eq!(page_size(&old), 4096, "a file stays as it is");
+
+    assert_eq!(json(&["backup", "--db", &text(&old), "--to", &text(&backup)]).await.0, 0);
+    assert_eq!(json(&["restore", "--db", &text(&new), "--from", &text(&backup)]).await.0, 0);
+    assert_eq!(page_size(&new), 2048, "as those of a file that begins today");
+    let server = Binary::start(&new, &["--limits", "off"]).await;
+    assert_eq!(server.inbox(&alice).await, inbox);
     assert!(server.terminate().await.success());
 }

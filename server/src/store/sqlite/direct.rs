@@ -14,7 +14,7 @@ const STATEMENTS: usize = 32;
 /// KiB of pages that a connection keeps for itself, as SQLite writes it. The system keeps them all once more.
 pub(super) const CACHE: i64 = -128;
 /// The same for that of the message path: the ends of its tables are written again and again.
-const MESSAGE_CACHE: i64 = -1024;
+const MESSAGE_CACHE: i64 = -3072;
 
 /// A connection that may write to a file that is in WAL mode. It never checkpoints by itself: that would stall a commit.
 pub(super) fn for_writing(file: &Path) -> Result<Connection, OpenError> {

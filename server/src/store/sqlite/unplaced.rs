@@ -5,7 +5,6 @@
 //! than `placed_messages.up_to`. Until then readers look into [`super::recent`] too, and the writer knows the counters of
 //! these inboxes by heart.
 
-use std::collections::BTreeSet;
 use std::mem;
 
 use rusqlite::{Connection, params};
@@ -20,7 +19,7 @@ const PORTION: usize = 1024;
 /// The unplaced messages, as far as the transaction under way has come.
 #[derive(Default)]
 pub(super) struct Unplaced {
-    waiting: BTreeSet<(AccountId, Place)>,
+    waiting: Vec<(AccountId, Place)>,
     /// Those of them that the transaction brought.
     new: Vec<(AccountId, Place)>,
     /// Whether it has placed what was waiting before these.
@@ -30,7 +29,7 @@ pub(super) struct Unplaced {
 impl Unplaced {
     /// Takes up a message that was inserted.
     pub(super) fn push(&mut self, inbox: AccountId, place: Place) {
-        self.waiting.insert((inbox, place));
+        self.waiting.push((inbox, place));
         self.new.push((inbox, place));
     }
 
@@ -44,7 +43,8 @@ impl Unplaced {
     pub(super) fn place(&mut self, connection: &Connection, counters: &Counters) -> Result<(), StoreError> {
         const PLACE: &str = "INSERT INTO message_places (inbox, seq, message) VALUES (?1, ?2, ?3)";
         let mut insert = connection.prepare_cached(PLACE)?;
-        let waiting = mem::take(&mut self.waiting);
+        let mut waiting = mem::take(&mut self.waiting);
+        waiting.sort_unstable();
         for (inbox, (seq, id)) in &waiting {
             insert.execute(params![inbox.0, seq.cast_signed(), id])?;
         }
