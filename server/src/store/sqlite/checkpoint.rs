@@ -13,9 +13,9 @@ use tokio_util::task::TaskTracker;
 
 /// A checkpoint is due when so many bytes of packed envelopes were written since the last.
 const DUE_BYTES: usize = 4 * 1024 * 1024;
-/// A log of so many pages, 32 MiB of them where they are small, keeps the writer out for the moment that it takes to start
-/// over.
-const LONG_LOG_PAGES: i64 = 16 * 1024;
+/// A log of so many pages, 20 MiB of them where they are small, keeps the writer out for the moment that it takes to start
+/// over. To write over what is there takes two thirds of the time of making a file longer.
+const LONG_LOG_PAGES: i64 = 10 * 1024;
 /// After so long without a write, the log is emptied and its file made short.
 const IDLE: Duration = Duration::from_secs(2);
 
