@@ -13,12 +13,12 @@
 
 use std::convert::Infallible;
 
-use kez_core::caller_auth::{self, CallerAuth, CallerRequest};
+use kez_core::caller_auth::{self, CallerAuth, CallerRequest, NONCE_LIFETIME_SECONDS};
 use kez_core::canonical_json::{self, MAX_INTEGER, Numbers};
-use kez_core::envelope::{self, Envelope};
+use kez_core::envelope::{self, Envelope, OpenError, SealError};
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
-use kez_core::inbox_auth;
+use kez_core::inbox_auth::{self, MAX_SKEW_SECONDS};
 use kez_core::message::{Message, padme};
 use kez_core::nats_binding::NatsBinding;
 use kez_core::nkey::{PublicNkey, Role, SecretNkey};
@@ -239,6 +239,21 @@ proptest! {
     }
 
     #[test]
+    fn a_caller_header_lives_for_two_minutes_and_its_nonce_as_long(me in person(), name in handle(), skew in 55_u64..65) {
+        let server: ServerName = "kez.lat".parse().unwrap();
+        let ts = 1_790_000_000;
+        let request = CallerRequest { server: &server, method: "GET", target: "/", body: b"" };
+        let value = caller_auth::header(&me, &name, &request, Timestamp::from_unix(ts), &mut Drawn([7; 32]));
+        let auth = CallerAuth::parse(&value).unwrap();
+        let holds_at = |now| auth.verify(&request, &me.public(), Timestamp::from_unix(now)).is_ok();
+        prop_assert_eq!(holds_at(ts + skew), skew <= 60);
+        prop_assert_eq!(holds_at(ts - skew), skew <= 60);
+        // Used as early as it holds, its nonce is remembered up to the last moment at which it does.
+        let remembered_until = ts - MAX_SKEW_SECONDS + NONCE_LIFETIME_SECONDS;
+        prop_assert!(holds_at(remembered_until) && !holds_at(remembered_until + 1));
+    }
+
+    #[test]
     fn agreement_is_symmetric_and_words_are_the_seed(seed in any::<[u8; 32]>(), other in person()) {
         let me = SecretIdentity::from_seed(Seed::from_bytes(seed));
         let (ours, theirs) = (me.agree(&other.public()).unwrap(), other.agree(&me.public()).unwrap());
@@ -349,5 +364,31 @@ fn small_order_points_are_no_keys() {
         "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     ] {
         assert!(PublicIdentity::parse(&format!("ed25519:{hex}")).is_err(), "{hex}");
+    }
+}
+
+#[test]
+fn an_envelope_is_as_large_as_the_relay_takes_and_no_larger() {
+    let [me, other] = [1, 2].map(|byte| SecretIdentity::from_seed(Seed::from_bytes([byte; 32])));
+    let (peer, now) = (Peer::new(&me, other.public()).unwrap(), Timestamp::from_unix(1_790_000_000));
+    let seal = |length| envelope::seal(&me, &peer, &vec![b'x'; length], now, &mut Drawn([7; 32]));
+    // A tag of 16 bytes, and four letters for three bytes.
+    let around = seal(0).unwrap().json.len() - 22;
+    let longest = (262_144 - around) * 3 / 4 - 16;
+    // No bytes give a base64 text that is longer by one letter.
+    assert_eq!(seal(longest).unwrap().json.len(), 262_143);
+    assert_eq!(seal(longest + 1).unwrap_err(), SealError::TooLarge);
+    assert_eq!(seal(longest + 2).unwrap_err(), SealError::TooLarge);
+}
+
+#[test]
+fn another_version_is_told_from_what_is_no_envelope() {
+    let why = |json: &str| Envelope::parse(json.as_bytes()).unwrap_err();
+    // The last is no JSON of this version, which has no fractions; a later one may have them.
+    for later in [r#"{"v":2}"#, r#"{"v":"1"}"#, r#"{"v":null}"#, r#"{"size":0.5,"v":2}"#] {
+        assert_eq!(why(later), OpenError::UnsupportedVersion, "{later}");
+    }
+    for none in ["", "[]", "1", "{}", r#"{"v":1}"#, r#"{"size":0.5}"#, r#"{"size":0.5,"v":1}"#] {
+        assert_eq!(why(none), OpenError::Malformed, "{none}");
     }
 }

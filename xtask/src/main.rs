@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `test`, `soak`, `fuzz` and `build`.
+//! The project's commands: `cargo xtask run`, `test`, `soak`, `fuzz`, `mutants` and `build`.
 
 mod command;
 mod failure;
@@ -36,6 +36,12 @@ enum Task {
         #[arg(default_value_t = 600)]
         seconds: u64,
     },
+    /// Changes the code of core and client in one place after the other, and lists the changes that no test notices. Takes
+    /// hours for all of it.
+    Mutants {
+        /// Only these files, such as `core/src/envelope.rs`.
+        files: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -54,6 +60,7 @@ fn perform(task: &Task) -> Result<ExitCode, Failure> {
         Task::Run(options) => Err(run::run(&project, options)),
         Task::Test(options) => Ok(test::test(&project, options)),
         Task::Fuzz { seconds } => steps::tests::fuzz(&project, *seconds).map(|()| ExitCode::SUCCESS),
+        Task::Mutants { files } => steps::tests::mutants(&project, files).map(|()| ExitCode::SUCCESS),
         Task::Soak(options) => soak::soak(&project, options).map(|()| ExitCode::SUCCESS),
         Task::Build => run::build(&project).map(|()| ExitCode::SUCCESS),
     }

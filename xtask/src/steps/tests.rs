@@ -1,5 +1,7 @@
 //! Tests in Rust, natively and in WASM.
 
+use std::process::Command;
+
 use super::tools;
 use crate::command::Run;
 use crate::failure::Failure;
@@ -28,6 +30,18 @@ pub(crate) fn native(project: &Project) -> Result<(), Failure> {
 pub(crate) fn fuzz(project: &Project, seconds: u64) -> Result<(), Failure> {
     let mut fuzz = project.cargo(&["test", "-p", "kez-core", "-p", "kez-chat-server", "--test", "fuzz"]);
     fuzz.env("KEZ_FUZZ_SECONDS", seconds.to_string()).run()
+}
+
+/// Changes the core and the client in one place after the other, or some of their files, and lists the changes that no test
+/// of theirs notices. A copy is changed, not the work tree.
+///
+/// # Errors
+/// When there is such a change, or a tool is missing and cannot be installed.
+pub(crate) fn mutants(project: &Project, files: &[String]) -> Result<(), Failure> {
+    let mut mutants = Command::new(tools::cargo_mutants(project)?);
+    mutants.current_dir(project.root()).args(["mutants", "-p", "kez-core", "-p", "kez-client", "--output"]);
+    mutants.arg(project.target());
+    files.iter().fold(&mut mutants, |mutants, file| mutants.args(["--file", file])).run()
 }
 
 /// The vectors and every other test of the core that is marked for it, compiled to WASM and run in Node.

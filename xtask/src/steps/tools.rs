@@ -94,6 +94,24 @@ pub(crate) fn check_jsonschema(project: &Project) -> Result<Command, Failure> {
     python_module(project, "check-jsonschema", CHECK_JSONSCHEMA, "check_jsonschema")
 }
 
+/// The version of cargo-mutants that changes the code to see whether a test notices. MIT.
+const CARGO_MUTANTS: &str = "27.1.0";
+
+/// cargo-mutants; built below the target directory when it is missing there in this version.
+///
+/// # Errors
+/// When it is missing and cargo cannot fetch or build it.
+pub(crate) fn cargo_mutants(project: &Project) -> Result<PathBuf, Failure> {
+    let folder = project.tools().join(format!("cargo-mutants-{CARGO_MUTANTS}"));
+    let program = folder.join("bin").join("cargo-mutants");
+    if !program.exists() {
+        let mut install =
+            project.cargo(&["install", "cargo-mutants", "--locked", "--version", CARGO_MUTANTS]);
+        install.arg("--root").arg(&folder).run()?;
+    }
+    Ok(program)
+}
+
 /// A module of a Python package, as a program.
 fn python_module(project: &Project, name: &str, package: &str, module: &str) -> Result<Command, Failure> {
     let folder = python_package(project, name, package)?;
