@@ -2,8 +2,8 @@
 
 use kez_client::event::UiEvent;
 use kez_client::view::{
-    AccountView, Connection, ConversationRow, MessageRow, NewConversation, Notice, StorageView, ThreadView,
-    View,
+    AccountView, BlockedRow, Connection, ConversationRow, MessageRow, NewConversation, Notice, StorageView,
+    ThreadView, View,
 };
 use leptos::prelude::*;
 
@@ -18,7 +18,7 @@ pub struct Session {
     pub(crate) connection: RwSignal<Connection>,
     pub(crate) conversations: RwSignal<Vec<ConversationRow>>,
     /// Everybody who is blocked.
-    pub(crate) blocked: RwSignal<Vec<String>>,
+    pub(crate) blocked: RwSignal<Vec<BlockedRow>>,
     pub(crate) unread: RwSignal<u64>,
     /// The open conversation without its messages.
     pub(crate) thread: RwSignal<Option<ThreadView>>,

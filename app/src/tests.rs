@@ -1,9 +1,9 @@
 //! Whole pages from hand-made views: the roles and names that people, screen readers and tests go by.
 
 use kez_client::view::{
-    AccountView, Availability, ChainAlarm, ChainView, Connection, ConversationRow, DeliveryState, HistoryRow,
-    JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow, Notice, Preview, RestoreView, ThreadState,
-    ThreadView, View,
+    AccountView, Availability, Block, BlockedRow, ChainAlarm, ChainView, Connection, ConversationRow,
+    DeliveryState, HistoryRow, JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow, Notice, Preview,
+    RestoreView, ThreadState, ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -69,7 +69,7 @@ fn thread() -> ThreadView {
         key_change_proven: false,
         chain_alarm: None,
         request: false,
-        blocked: false,
+        block: Block::None,
         refused: None,
     }
 }
@@ -282,6 +282,24 @@ fn a_key_change_that_is_proven_is_said_calmly() {
         &show("/messages/bob", open(Some(changed))),
         &["proves that @bob did that", "Accept new key</button>"],
     );
+}
+
+#[test]
+fn a_block_that_the_server_has_not_lifted_yet_is_said() {
+    let blocked = |handle: &str, lifting| BlockedRow { handle: handle.to_owned(), lifting };
+    let view = View { blocked: vec![blocked("mallory", false), blocked("trent", true)], ..open(None) };
+    let html = show("/settings", view);
+    assert_holds(&html, &["<span>@mallory</span>", "<span>@trent</span>", "server has still to hear of it"]);
+    assert_eq!(html.matches("Unblock</button>").count(), 1, "{html}");
+
+    let banner = |block| {
+        show("/messages/bob", open(Some(ThreadView { block, request: block != Block::None, ..thread() })))
+    };
+    assert_holds(&banner(Block::Set), &["You have blocked @bob", "Unblock</button>"]);
+    let html = banner(Block::Lifting);
+    assert_holds(&html, &["You have unblocked @bob. Until your server hears of it"]);
+    assert!(!html.contains("Unblock</button>") && !html.contains("Accept</button>"), "{html}");
+    assert!(!banner(Block::None).contains("blocked @bob"));
 }
 
 #[test]

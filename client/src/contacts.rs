@@ -186,6 +186,11 @@ impl Contacts {
         self.all.iter().map(|(id, contact)| (*id, contact))
     }
 
+    /// Everybody, in the order of their handles.
+    pub(crate) fn by_name(&self) -> impl Iterator<Item = &Contact> {
+        self.by_handle.values().filter_map(|id| self.all.get(id))
+    }
+
     pub(crate) fn by_handle(&self, handle: &Handle) -> Option<ContactId> {
         self.by_handle.get(handle).copied()
     }

@@ -87,7 +87,7 @@ impl Session {
             Purpose::Send(key) => self.send_answered(key, answer, cx),
             Purpose::Blocks => self.blocks_answered(answer, cx),
             Purpose::Tell(contact, news) => self.people_told(contact, news, answer, cx),
-            Purpose::Unblock => {}
+            Purpose::Unblock(handle) => self.stranger_unblocked(&handle, answer, cx),
             Purpose::Page => self.page_answered(answer, cx),
             Purpose::Export(tab) => self.export_answered(tab, answer, cx),
             Purpose::DeleteAccount => self.deletion_answered(answer, cx),

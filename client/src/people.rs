@@ -16,6 +16,8 @@ use crate::context::Context;
 use crate::effect::Method;
 use crate::requests::{Answer, Purpose, may_succeed_later, retry_after};
 use crate::session::Session;
+use crate::sorted_map::SortedMap;
+use crate::view::{Block, BlockedRow};
 
 /// How somebody stands with the person whose account this is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,16 @@ impl Standing {
         }
     }
 
+    /// Whether they are kept from one: as long as the server does not know that a block is lifted, it keeps back what they
+    /// send.
+    pub(crate) const fn block(self) -> Block {
+        match (self.blocked, self.told_blocked) {
+            (true, _) => Block::Set,
+            (false, true) => Block::Lifting,
+            (false, false) => Block::None,
+        }
+    }
+
     const fn told(&mut self, news: News) {
         match news {
             News::Accepted => self.told_accepted = true,
@@ -71,8 +83,8 @@ impl Standing {
 pub(crate) struct Telling {
     /// The server was asked whom other browsers of this account have blocked.
     asked: bool,
-    /// Blocked people of whom there is no contact here.
-    strangers: BTreeSet<Handle>,
+    /// Blocked people of whom there is no contact here, and whether the block is to be lifted.
+    strangers: SortedMap<Handle, bool>,
     in_flight: bool,
     retry_at: Option<u64>,
     backoff: Backoff,
@@ -81,7 +93,7 @@ pub(crate) struct Telling {
 impl Default for Telling {
     fn default() -> Self {
         let backoff = Backoff::new(1_000, 300_000);
-        Self { asked: false, strangers: BTreeSet::new(), in_flight: false, retry_at: None, backoff }
+        Self { asked: false, strangers: SortedMap::default(), in_flight: false, retry_at: None, backoff }
     }
 }
 
@@ -109,7 +121,11 @@ impl Session {
     pub(crate) fn set_blocked(&mut self, handle: &str, blocked: bool, cx: &mut Context<'_>) {
         let Some(handle) = self.handle_at(handle) else { return };
         let Some(id) = self.contacts.by_handle(&handle) else {
-            return self.unblock_stranger(&handle, blocked, cx);
+            if let Some(lifting) = self.telling.strangers.get_mut(&handle) {
+                *lifting = !blocked;
+                self.tell_people(cx);
+            }
+            return;
         };
         let Some(contact) = self.contacts.get_mut(id) else { return };
         if contact.stored.standing.blocked != blocked {
@@ -119,21 +135,29 @@ impl Session {
         }
     }
 
-    /// Everybody who is blocked, in alphabetical order.
-    pub(crate) fn blocked(&self) -> Vec<String> {
-        let contacts = self.contacts.iter().filter(|(_, contact)| contact.stored.standing.blocked);
-        let contacts = contacts.map(|(_, contact)| contact.stored.handle.to_string());
-        let mut all: Vec<String> =
-            contacts.chain(self.telling.strangers.iter().map(ToString::to_string)).collect();
-        all.sort_unstable();
-        all
+    /// Everybody whom the server keeps back or is to keep back, in alphabetical order.
+    pub(crate) fn blocked(&self) -> Vec<BlockedRow> {
+        let row = |handle: &Handle, lifting| BlockedRow { handle: handle.to_string(), lifting };
+        let mut strangers = self.telling.strangers.iter().peekable();
+        let mut rows = Vec::new();
+        for contact in self.contacts.by_name() {
+            let (handle, block) = (&contact.stored.handle, contact.stored.standing.block());
+            if block != Block::None {
+                while let Some((stranger, lifting)) = strangers.next_if(|(stranger, _)| *stranger < handle) {
+                    rows.push(row(stranger, *lifting));
+                }
+                rows.push(row(handle, block == Block::Lifting));
+            }
+        }
+        rows.extend(strangers.map(|(stranger, lifting)| row(stranger, *lifting)));
+        rows
     }
 
     /// How a new contact stands who came to be because they wrote, or because somebody looked for them.
     pub(crate) fn first_standing(&mut self, handle: &Handle, wrote_first: bool) -> Standing {
         let mut standing = if wrote_first { Standing::request() } else { Standing::default() };
-        if self.telling.strangers.remove(handle) {
-            (standing.blocked, standing.told_blocked) = (true, true);
+        if let Some(lifting) = self.telling.strangers.remove(handle) {
+            (standing.blocked, standing.told_blocked) = (!lifting, true);
         }
         standing
     }
@@ -156,7 +180,12 @@ impl Session {
         });
         if let Some((id, handle, news)) = next {
             self.telling.in_flight = true;
-            self.tell(&handle, news, Purpose::Tell(id, news), cx);
+            return self.tell(&handle, news, Purpose::Tell(id, news), cx);
+        }
+        let next = self.telling.strangers.iter().find(|(_, lifting)| **lifting);
+        if let Some(handle) = next.map(|(handle, _)| handle.clone()) {
+            self.telling.in_flight = true;
+            self.tell(&handle, News::Unblocked, Purpose::Unblock(handle.clone()), cx);
         }
     }
 
@@ -187,6 +216,14 @@ impl Session {
         self.tell_people(cx);
     }
 
+    /// The server has been told that a block is lifted of whom there was no contact here.
+    pub(crate) fn stranger_unblocked(&mut self, handle: &Handle, answer: &Answer, cx: &mut Context<'_>) {
+        if !self.told_later(answer, cx) {
+            self.telling.strangers.remove(handle);
+            self.tell_people(cx);
+        }
+    }
+
     /// The connection is back.
     pub(crate) fn tell_again(&mut self, cx: &mut Context<'_>) {
         self.telling.retry_at = None;
@@ -209,13 +246,8 @@ impl Session {
                 self.save_contact(id, cx);
             }
         }
-        self.telling.strangers = listed;
-    }
-
-    fn unblock_stranger(&mut self, handle: &Handle, blocked: bool, cx: &mut Context<'_>) {
-        if !blocked && self.telling.strangers.remove(handle) {
-            // Should the server not hear of it, its list says so when it is read next.
-            self.tell(handle, News::Unblocked, Purpose::Unblock, cx);
+        for handle in listed {
+            self.telling.strangers.insert(handle, false);
         }
     }
 

@@ -62,7 +62,7 @@ pub(crate) enum Purpose {
     /// Something that the server has to know about a contact.
     Tell(ContactId, News),
     /// A block is lifted of whom there is no contact here.
-    Unblock,
+    Unblock(Handle),
     /// A page of the inbox.
     Page,
     /// The binding of this browser's nkey.

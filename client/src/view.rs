@@ -5,7 +5,6 @@ mod list;
 mod thread;
 
 use kez_core::api::RegistrationMode;
-use kez_core::envelope::OpenError;
 use serde::{Deserialize, Serialize};
 
 use crate::event::StorageFault;
@@ -14,6 +13,7 @@ use crate::secret::Secret;
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
 pub(crate) use self::thread::thread;
+pub use self::thread::{DeliveryState, MessageBody, MessageRow, ThreadState, ThreadView};
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct View {
     /// The list, newest activity first.
     pub conversations: Vec<ConversationRow>,
     /// Everybody who is blocked, by handle.
-    pub blocked: Vec<String>,
+    pub blocked: Vec<BlockedRow>,
     /// All unread messages together, for the title.
     pub unread: u64,
     /// The open conversation.
@@ -284,114 +284,26 @@ pub enum Preview {
     Unreadable,
 }
 
-/// The open conversation.
+/// How far a block is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// There is none.
+    #[default]
+    None,
+    /// Nothing that they send is heard.
+    Set,
+    /// It is lifted, which the server does not know yet: it goes on keeping back what they send.
+    Lifting,
+}
+
+/// One row of the list "Blocked".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ThreadView {
-    /// Whom it is with, as in the URL.
+pub struct BlockedRow {
+    /// Who it is.
     pub handle: String,
-    /// Whether the conversation can be shown.
-    pub state: ThreadState,
-    /// The newest messages, oldest first; `has_older` says whether there are more.
-    pub messages: Vec<MessageRow>,
-    /// Whether older messages are kept here than those in `messages`.
-    pub has_older: bool,
-    /// The message above which the line "New messages" stands: the first that was unread when the thread was opened.
-    pub first_unread: Option<String>,
-    /// What stands in the composer, kept over a reload. The page takes it when it opens the thread.
-    pub draft: String,
-    /// Their key; the new one while `key_changed`, so that it can be compared before it is accepted.
-    pub primary: Option<String>,
-    /// The safety number with that key, twelve groups of five digits.
-    pub safety_number: Option<String>,
-    /// Whether the person said that it matches.
-    pub verified: bool,
-    /// The key behind the handle has changed: say so, and ask before the next message.
-    pub key_changed: bool,
-    /// Whether the history of their key proves that they changed it themselves.
-    pub key_change_proven: bool,
-    /// Something is wrong with the history of their key.
-    pub chain_alarm: Option<ChainAlarm>,
-    /// Somebody unknown wrote first: "Accept" and "Block" are offered.
-    pub request: bool,
-    /// Whether this person is blocked.
-    pub blocked: bool,
-    /// Why the last "Send" was refused (too long, say).
-    pub refused: Option<String>,
-}
-
-/// Whether a conversation can be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ThreadState {
-    /// The handle is being looked up.
-    Resolving,
-    /// Ready.
-    Ready,
-    /// Nobody has this handle, or it breaks the rule.
-    NotFound,
-    /// The server could not be asked, or its answer proves nothing.
-    Unavailable,
-}
-
-/// One message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageRow {
-    /// Its name, unique in the thread: the key of the row.
-    pub id: String,
-    /// Whether one wrote it oneself.
-    pub mine: bool,
-    /// What the row shows.
-    pub body: MessageBody,
-    /// `data-state`.
-    pub state: DeliveryState,
-    /// When it was sent, Unix seconds, by the sender's clock.
-    pub at: u64,
-    /// How many of the sender's messages are missing right before this one.
-    pub missing_before: u64,
-    /// Whether it does not fit what came from the sender before: something was replaced, or sent from a copied storage.
-    pub contradicts_chain: bool,
-    /// Which replaced key it was sealed with or for, where it was.
-    pub former_key: Option<FormerKey>,
-    /// Why the send failed, where it did.
-    pub error: Option<String>,
-}
-
-/// What a row shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MessageBody {
-    /// Words.
-    Text {
-        /// The words.
-        text: String,
-    },
-    /// A kind that this version does not know.
-    Unsupported,
-    /// Nobody sent it: the other person has changed the key, and the history of their key proves it.
-    KeyReplaced,
-    /// An envelope that could not be opened.
-    Undecryptable {
-        /// Why; its `Display` completes "This message could not be read: ...".
-        why: OpenError,
-    },
-    /// The plaintext made no sense.
-    Malformed,
-}
-
-/// The mark of a message: `data-state` is the snake-case name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeliveryState {
-    /// Not at the relay yet.
-    Sending,
-    /// Durable at the relay.
-    Sent,
-    /// Given up for now: Retry or Delete.
-    Failed,
-    /// From somebody else.
-    Received,
-    /// From somebody else, and not readable.
-    Undecryptable,
+    /// Whether the server has still to hear that the block is lifted ([`Block::Lifting`]).
+    pub lifting: bool,
 }
 
 /// The dialog "New conversation".

@@ -1,6 +1,7 @@
 //! The dialog "Verify @handle": the safety number, and whether it was found to match.
 
 use kez_client::event::UiEvent;
+use kez_client::view;
 use leptos::prelude::*;
 
 use crate::components::dialog::Dialog;
@@ -25,7 +26,7 @@ pub(crate) fn VerifyDialog(handle: String, open: RwSignal<bool>) -> impl IntoVie
 fn Block(handle: String, open: RwSignal<bool>) -> impl IntoView {
     let session = use_session();
     let label = format!("Block @{handle}");
-    let can_block = session.thread_part(|thread| !thread.blocked && !thread.request);
+    let can_block = session.thread_part(|thread| thread.block != view::Block::Set && !thread.request);
     let block = move |_| {
         session.send(UiEvent::BlockPressed { handle: handle.clone() });
         open.set(false);

@@ -1,7 +1,7 @@
 //! Somebody unknown writes: a request, until it is accepted or answered; and people who are blocked.
 
 use kez_client::event::UiEvent;
-use kez_client::view::{ConversationRow, DeliveryState, ThreadView};
+use kez_client::view::{Block, BlockedRow, ConversationRow, DeliveryState, ThreadView};
 use kez_core::problem::ProblemCode;
 
 use crate::restore::restore;
@@ -15,6 +15,10 @@ fn row(world: &World, who: &'static str) -> ConversationRow {
 fn listed(world: &World, owner: &str, list: &str) -> Vec<String> {
     let listed = world.relay.listed.get(&(owner.parse().unwrap(), list.to_owned()));
     listed.into_iter().flatten().map(ToString::to_string).collect()
+}
+
+fn blocked(handle: &str, lifting: bool) -> BlockedRow {
+    BlockedRow { handle: handle.to_owned(), lifting }
 }
 
 fn press(world: &mut World, who: &'static str, event: UiEvent) {
@@ -74,14 +78,14 @@ fn who_is_blocked_is_heard_no_more_and_the_list_follows_to_a_restored_browser() 
     let mut world = a_request(4);
     press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
     assert!(world.view("bob").conversations.is_empty());
-    assert_eq!(world.view("bob").blocked, ["alice"]);
+    assert_eq!(world.view("bob").blocked, [blocked("alice", false)]);
     assert_eq!(listed(&world, "bob", "blocks"), ["alice"]);
     world.send("alice", "bob", "Still there?");
     world.run(1_000);
     assert_eq!(world.states("alice"), [DeliveryState::Sent, DeliveryState::Sent], "she is told nothing");
     world.look("bob", "alice");
-    let ThreadView { blocked, request, .. } = world.thread("bob");
-    assert!(blocked && request);
+    let ThreadView { block, request, .. } = world.thread("bob");
+    assert!(block == Block::Set && request);
     assert_eq!(world.texts("bob"), ["them: Hello Bob"]);
     world.send("bob", "alice", "Go away");
     assert_eq!(
@@ -91,7 +95,7 @@ fn who_is_blocked_is_heard_no_more_and_the_list_follows_to_a_restored_browser() 
 
     let phrase = world.words("bob");
     restore(&mut world, "phone", &phrase);
-    assert_eq!(world.view("phone").blocked, ["alice"]);
+    assert_eq!(world.view("phone").blocked, [blocked("alice", false)]);
     assert!(world.view("phone").conversations.is_empty());
 
     press(&mut world, "phone", UiEvent::UnblockPressed { handle: "alice".into() });
@@ -111,11 +115,37 @@ fn the_server_is_told_when_it_is_back() {
     world.run(5_000);
     assert_eq!(
         (world.view("bob").blocked, listed(&world, "bob", "blocks").len()),
-        (vec!["alice".to_owned()], 0)
+        (vec![blocked("alice", false)], 0)
     );
     world.relay_up(true);
     world.run(120_000);
     assert_eq!(listed(&world, "bob", "blocks"), ["alice"]);
+}
+
+#[test]
+fn a_block_counts_as_lifted_once_the_server_knows() {
+    let mut world = a_request(7);
+    press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
+    world.look("bob", "alice");
+    let phrase = world.words("bob");
+    restore(&mut world, "phone", &phrase);
+    world.relay_up(false);
+    for who in ["bob", "phone"] {
+        press(&mut world, who, UiEvent::UnblockPressed { handle: "alice".into() });
+        assert_eq!(world.view(who).blocked, [blocked("alice", true)], "{who}");
+    }
+    assert_eq!(world.thread("bob").block, Block::Lifting);
+    world.reload("bob");
+    world.run(5_000);
+    assert_eq!(world.view("bob").blocked, [blocked("alice", true)], "a reload forgets nothing");
+    assert_eq!(listed(&world, "bob", "blocks"), ["alice"]);
+    world.relay_up(true);
+    world.run(300_000);
+    assert_eq!(listed(&world, "bob", "blocks"), [] as [&str; 0]);
+    for who in ["bob", "phone"] {
+        assert_eq!(world.view(who).blocked, [], "{who}");
+    }
+    assert_eq!(world.thread("bob").block, Block::None);
 }
 
 #[test]

@@ -57,7 +57,12 @@ test('who is blocked does not come back until the settings say so', async ({ peo
   const blocked = bob.page.getByRole('list', { name: 'Blocked' }).getByRole('listitem');
   await expect(blocked).toHaveCount(1);
   await expect(blocked).toContainText(`@${peer.handle}`);
+  let hear!: () => void;
+  const heard = new Promise<void>((resolve) => { hear = resolve; });
+  await bob.context.route('**/blocks/*', async (route) => { await heard; await route.continue(); });
   await blocked.getByRole('button', { name: 'Unblock', exact: true }).click();
+  await expect(blocked, 'the server still keeps back what is sent').toContainText('your server has still to hear of it');
+  hear();
   await expect(blocked).toHaveCount(0);
 
   await bob.open('/messages');

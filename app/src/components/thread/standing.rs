@@ -1,6 +1,7 @@
 //! The banner above the composer about how one stands with the other: a request, or a block.
 
 use kez_client::event::UiEvent;
+use kez_client::view::Block;
 use leptos::prelude::*;
 
 use crate::components::request_actions::RequestActions;
@@ -10,11 +11,11 @@ use crate::session::use_session;
 #[component]
 pub(super) fn StandingBanner(handle: String) -> impl IntoView {
     let session = use_session();
-    let standing = session.thread_part(|thread| (thread.blocked, thread.request));
+    let standing = session.thread_part(|thread| (thread.block, thread.request));
     move || {
         let handle = handle.clone();
         match standing.get() {
-            (true, _) => {
+            (Block::Set, _) => {
                 let text = format!("You have blocked @{handle}: nothing they send reaches you.");
                 let unblock = move |_| session.send(UiEvent::UnblockPressed { handle: handle.clone() });
                 view! {
@@ -25,7 +26,13 @@ pub(super) fn StandingBanner(handle: String) -> impl IntoView {
                 }
                 .into_any()
             }
-            (false, true) => {
+            (Block::Lifting, _) => {
+                let text = format!(
+                    "You have unblocked @{handle}. Until your server hears of it, nothing they send reaches you."
+                );
+                view! { <div class="banner" role="status"><p>{text}</p></div> }.into_any()
+            }
+            (Block::None, true) => {
                 let text = format!(
                     "@{handle} is new to you. They do not learn that you have seen this. An answer accepts them."
                 );
@@ -37,7 +44,7 @@ pub(super) fn StandingBanner(handle: String) -> impl IntoView {
                 }
                 .into_any()
             }
-            (false, false) => ().into_any(),
+            (Block::None, false) => ().into_any(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The section "Privacy and blocking".
 
 use kez_client::event::UiEvent;
+use kez_client::view;
 use leptos::prelude::*;
 
 use crate::session::use_session;
@@ -19,21 +20,27 @@ pub(super) fn Blocking() -> impl IntoView {
             <h3 id="blocked-title">"Blocked"</h3>
             {move || blocked.with(Vec::is_empty).then(|| view! { <p class="hint">"You have blocked nobody."</p> })}
             <ul class="blocked" aria-labelledby="blocked-title">
-                {move || blocked.get().into_iter().map(|handle| view! { <BlockedRow handle/> }).collect_view()}
+                {move || blocked.get().into_iter().map(|row| view! { <BlockedRow row/> }).collect_view()}
             </ul>
         </section>
     }
 }
 
 #[component]
-fn BlockedRow(handle: String) -> impl IntoView {
+fn BlockedRow(row: view::BlockedRow) -> impl IntoView {
     let session = use_session();
+    let view::BlockedRow { handle, lifting } = row;
     let name = format!("@{handle}");
     let unblock = move |_| session.send(UiEvent::UnblockPressed { handle: handle.clone() });
+    let end = if lifting {
+        view! { <span class="hint">"Unblocking: your server has still to hear of it"</span> }.into_any()
+    } else {
+        view! { <button type="button" class="button" on:click=unblock>"Unblock"</button> }.into_any()
+    };
     view! {
         <li>
             <span>{name}</span>
-            <button type="button" class="button" on:click=unblock>"Unblock"</button>
+            {end}
         </li>
     }
 }
