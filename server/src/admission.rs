@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::AbuseConfig;
 use crate::disk::Room;
 use crate::error::ApiError;
-use crate::limits::{Bucket, Wait};
+use crate::limits::{Bucket, Kind, Wait};
 use crate::state::{AppState, Shared};
 use crate::store::AccountId;
 use crate::store::usage::{Origin, Quota};
@@ -122,6 +122,8 @@ pub enum Door {
     Taken,
     /// There is none, for so long.
     Empty(Wait),
+    /// There is none, and work was done instead.
+    Paid,
     /// Not asked yet: the message is signed.
     Ahead,
 }
@@ -138,6 +140,31 @@ impl Shared {
             (Err(wait), Some(_)) => Ok(Door::Empty(wait)),
             (Err(wait), None) => Err(self.too_many(wait)),
         }
+    }
+
+    /// Looks at the work that was done for a message that was read, where it is needed, before anything is looked up for it.
+    ///
+    /// # Errors
+    /// 429 with an offer of work when it is not what was asked for, or when a network pays faster than it may read.
+    pub fn pay(
+        &self,
+        door: Door,
+        network: ClientNetwork,
+        (work, work_for): (Option<&Work>, WorkFor<'_>),
+    ) -> Result<Door, ApiError> {
+        let Door::Empty(wait) = door else { return Ok(door) };
+        if !self.is_paid(work, work_for) {
+            return Err(self.too_many(wait));
+        }
+        // The same bytes may come as often as answers are lost, with the same work.
+        if let Some(limits) = &self.limits {
+            limits.check(Kind::Read, network)?;
+        }
+        Ok(Door::Paid)
+    }
+
+    fn is_paid(&self, work: Option<&Work>, work_for: WorkFor<'_>) -> bool {
+        work.is_some_and(|work| self.work.accepts(work, work_for, self.now()))
     }
 
     /// Finds the tier of a message that was read.
@@ -160,15 +187,14 @@ impl Shared {
             return Ok(tier);
         }
         let shared = match door {
-            Door::Open | Door::Taken => Ok(()),
+            Door::Open | Door::Taken | Door::Paid => Ok(()),
             Door::Empty(wait) => Err(wait),
             Door::Ahead => senders.network.take(network),
         };
-        if let Err(wait) = shared {
-            let paid = work.is_some_and(|work| self.work.accepts(work, work_for, self.now()));
-            if !paid {
-                return Err(self.too_many(wait));
-            }
+        if let Err(wait) = shared
+            && !self.is_paid(work, work_for)
+        {
+            return Err(self.too_many(wait));
         }
         if work_for.envelope.len() as u64 > self.config.abuse.anonymous_bytes {
             let detail = format!(

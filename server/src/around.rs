@@ -26,7 +26,7 @@ use crate::edge::Edge;
 use crate::error::ApiError;
 use crate::limits::{Kind, Limits};
 use crate::state::AppState;
-use crate::{headers, log, metrics};
+use crate::{cors, headers, log, metrics};
 
 /// How long a request may take from its head to the head of the answer. A live stream's answer is its upgrade.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -66,6 +66,7 @@ impl Service<Request> for Around {
     fn call(&mut self, request: Request) -> Self::Future {
         let (edge, chat) = (Arc::clone(&self.edge), self.chat.clone());
         let line = log::Line::begin(&edge, &request);
+        let public = cors::is_public(request.uri().path());
         let count = chat.as_ref().and_then(|state| metrics::Count::begin(state, &request));
         let refused = chat.as_ref().and_then(|state| state.disk.refuse(&request));
         let answer = refused.map_or_else(|| Ok(self.inner.call(request)), Err);
@@ -76,6 +77,9 @@ impl Service<Request> for Around {
             };
             if let (Some(count), Some(state)) = (count, chat) {
                 count.end(&state, &response);
+            }
+            if public {
+                cors::open(&mut response);
             }
             headers::add_defaults(&edge, &mut response);
             line.end(&mut response);

@@ -1,11 +1,13 @@
 //! Where a request comes from: the connection's other end or, through a trusted proxy, whom the proxy names.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, header::HeaderName};
+use axum::extract::{FromRequestParts, Request};
+use axum::http::{Extensions, HeaderMap, header::HeaderName, request::Parts};
 
 use crate::edge::Edge;
+use crate::state::AppState;
 
 /// A proxy adds the address that it was called from at the right end.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -23,9 +25,7 @@ pub struct ClientNetwork(IpAddr);
 impl ClientNetwork {
     /// The network that a request comes from.
     pub fn of(edge: &Edge, request: &Request) -> Self {
-        // Every connection has another end; the listener put it on.
-        let peer = request.extensions().get::<Peer>().map_or(NOBODY, |Peer(peer)| *peer);
-        Self::of_request(edge, peer, request.headers())
+        Self::of_request(edge, peer(request.extensions()), request.headers())
     }
 
     /// The network that an address belongs to.
@@ -50,6 +50,19 @@ impl ClientNetwork {
             address = hop.to_canonical();
         }
         Self::of_address(address)
+    }
+}
+
+/// Every connection has another end; the listener put it on.
+fn peer(extensions: &Extensions) -> SocketAddr {
+    extensions.get::<Peer>().map_or(NOBODY, |Peer(peer)| *peer)
+}
+
+impl FromRequestParts<AppState> for ClientNetwork {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        Ok(Self::of_request(&state.edge, peer(&parts.extensions), &parts.headers))
     }
 }
 

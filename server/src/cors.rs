@@ -1,9 +1,7 @@
 //! Answers that every page may read (CORS, <https://fetch.spec.whatwg.org/#http-cors-protocol>): what is public, and
 //! served without credentials.
 
-use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 /// What opens an answer, refusals included.
@@ -20,11 +18,17 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
 ];
 
-/// Opens every answer of a router.
-pub async fn open(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// What is under these is for every page.
+const PUBLIC: [&str; 3] = ["/v1/sigchains/", "/v1/log/", "/.well-known/webfinger"];
+
+/// Whether every page may read what a path answers.
+pub fn is_public(path: &str) -> bool {
+    PUBLIC.iter().any(|public| path.starts_with(public))
+}
+
+/// Opens an answer.
+pub fn open(response: &mut Response) {
     response.headers_mut().extend(OPEN);
-    response
 }
 
 /// Answers a preflight.

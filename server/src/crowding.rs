@@ -1,5 +1,5 @@
 //! How many connections one client network holds at once: nobody takes all of those that the server serves. Live streams
-//! have left this count when they begin; they have limits of their own.
+//! leave that count when they begin, and are counted for themselves.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -51,6 +51,7 @@ pub mod web;
 pub mod work;
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,12 +131,12 @@ pub async fn run_with_clock(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
-    let store = store::open(&config.database).await?;
-    let chains = ChainSource::open(&config, store.clone(), clock.clone()).await?;
-    let bus = nats::start::bus(&config.nats).await?;
-    let work_key = store.work_key().await?;
-    let state: AppState = Arc::new(Shared::new(config, store, reserved, bus, clock, chains, work_key));
+    let mut shutdown = pin!(shutdown);
+    // A database may keep one waiting for longer than somebody who stops the server likes to.
+    let state = tokio::select! {
+        state = open(config, clock) => state?,
+        () = &mut shutdown => return Ok(()),
+    };
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;
 
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
@@ -187,6 +188,16 @@ pub async fn run_with_clock(
     }
     state.store.close().await;
     Ok(())
+}
+
+/// Opens the database and whatever else has to be there before the first request.
+async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<AppState, StartError> {
+    let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
+    let store = store::open(&config.database).await?;
+    let chains = ChainSource::open(&config, store.clone(), clock.clone()).await?;
+    let bus = nats::start::bus(&config.nats).await?;
+    let work_key = store.work_key().await?;
+    Ok(Arc::new(Shared::new(config, store, reserved, bus, clock, chains, work_key)))
 }
 
 fn web_settings(state: &AppState) -> WebSettings {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use data_encoding::HEXLOWER;
 
@@ -17,6 +17,7 @@ use crate::client_address::Peer;
 use crate::config::LogFormat;
 use crate::edge::Edge;
 use crate::log_filter;
+use crate::metrics::method_name;
 
 /// Names one request in its answer and in the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -72,7 +73,7 @@ pub fn start_with(format: LogFormat, filter_file: Option<&Path>, level: &str) ->
 pub struct Line {
     start: Instant,
     id: HeaderValue,
-    method: Method,
+    method: &'static str,
     route: Option<MatchedPath>,
 }
 
@@ -80,7 +81,7 @@ impl Line {
     /// Begins a request, and gives it an id.
     pub fn begin(edge: &Edge, request: &Request) -> Self {
         let id = request_id(edge, request);
-        let method = request.method().clone();
+        let method = method_name(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
         Self { start: Instant::now(), id, method, route }
     }
@@ -89,7 +90,7 @@ impl Line {
     pub fn end(self, response: &mut Response) {
         let Self { start, id, method, route } = self;
         tracing::info!(
-            %method,
+            method,
             route = route.as_ref().map_or("-", MatchedPath::as_str),
             status = response.status().as_u16(),
             ms = start.elapsed().as_secs_f64() * 1e3,
@@ -102,7 +103,8 @@ impl Line {
 
 /// The id that a trusted proxy gave, or a new one.
 fn request_id(edge: &Edge, request: &Request) -> HeaderValue {
-    let trusted = request.extensions().get::<Peer>().is_some_and(|Peer(peer)| edge.trusts(peer.ip()));
+    let trusted =
+        request.extensions().get::<Peer>().is_some_and(|Peer(peer)| edge.trusts(peer.ip().to_canonical()));
     given_id(request.headers()).filter(|_| trusted).unwrap_or_else(|| {
         let mut id = [0; 16];
         HEXLOWER.encode_mut(&new_id().to_be_bytes(), &mut id);

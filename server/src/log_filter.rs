@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 
-/// Libraries that write headers or frames at their lowest levels, whatever anybody asks for.
+/// Libraries that write headers or frames at their lowest levels: these count, whatever anybody asks for.
 const HUSHED: [&str; 5] =
     ["async_nats=warn", "hyper=info", "hyper_util=info", "tungstenite=info", "sqlx=warn"];
 
@@ -56,8 +56,15 @@ fn of_file(file: &Path) -> Result<EnvFilter, String> {
 }
 
 fn parse(source: &str, wanted: &str) -> Result<EnvFilter, String> {
+    // What names a part of such a library would count for more than what names the library.
+    let is_about_a_part = |directive: &str| {
+        let libraries = HUSHED.iter().filter_map(|hushed| hushed.split_once('='));
+        let mut parts = libraries.filter_map(|(library, _)| directive.trim().strip_prefix(library));
+        parts.any(|part| part.starts_with("::"))
+    };
+    let kept: Vec<&str> = wanted.split(',').filter(|directive| !is_about_a_part(directive)).collect();
     let mut filter =
-        EnvFilter::try_new(wanted).map_err(|error| format!("{source} cannot be read: {error}"))?;
+        EnvFilter::try_new(kept.join(",")).map_err(|error| format!("{source} cannot be read: {error}"))?;
     for directive in HUSHED {
         filter = filter.add_directive(directive.parse().map_err(|error| format!("{directive}: {error}"))?);
     }
@@ -76,6 +83,14 @@ mod tests {
         assert!(initial(Some(&file), "info").unwrap().to_string().contains("warn"));
         std::fs::write(&file, "kez=nonsense").unwrap();
         assert!(initial(Some(&file), "info").unwrap_err().contains("--log-filter-file"));
+        std::fs::write(&file, "info, tungstenite::protocol=trace,hyper=trace,kez_chat_server::x=debug")
+            .unwrap();
+        let filter = initial(Some(&file), "info").unwrap().to_string();
+        assert!(
+            filter.contains("tungstenite=info") && filter.contains("kez_chat_server::x=debug"),
+            "{filter}"
+        );
+        assert!(!filter.contains("protocol") && !filter.contains("hyper=trace"), "{filter}");
         assert!(initial(Some(Path::new("/nowhere")), "info").unwrap_err().contains("/nowhere"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kez_core::problem::ProblemCode;
@@ -61,7 +61,7 @@ impl Default for Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
     route: String,
-    method: String,
+    method: &'static str,
     status: u16,
 }
 
@@ -95,8 +95,25 @@ impl Metrics {
 /// A request that is counted, with what becomes of it.
 pub struct Count {
     start: Instant,
-    method: String,
+    method: &'static str,
     route: String,
+}
+
+/// A method by its name; one that is not in use here by none, since anybody could make up as many as they like.
+pub fn method_name(method: &Method) -> &'static str {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    const NAMES: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+    KNOWN.iter().position(|known| known == method).map_or("other", |at| NAMES[at])
 }
 
 impl Count {
@@ -104,7 +121,7 @@ impl Count {
     pub fn begin(state: &AppState, request: &Request) -> Option<Self> {
         state.config.operations.metrics_bind?;
         let route = request.extensions().get::<MatchedPath>().map_or("page", MatchedPath::as_str).to_owned();
-        Some(Self { start: Instant::now(), method: request.method().to_string(), route })
+        Some(Self { start: Instant::now(), method: method_name(request.method()), route })
     }
 
     /// The answer.
@@ -133,7 +150,7 @@ pub fn router(state: AppState) -> Router {
 }
 
 async fn metrics(State((state, page)): State<(AppState, Arc<Page>)>) -> Result<Response, ApiError> {
-    page.look(&state).await?;
+    page.look(&state).await;
     let mut text = String::new();
     encode(&mut text, &page.registry)
         .map_err(|error| ApiError::new(ProblemCode::Internal, error.to_string()))?;
@@ -189,17 +206,18 @@ impl Page {
         Self { registry, handles, streams, queued, database_bytes, ready, nats }
     }
 
-    async fn look(&self, state: &AppState) -> Result<(), ApiError> {
+    async fn look(&self, state: &AppState) {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let extent = state.store.extent().await?;
-        self.handles.set(number(extent.handles));
-        self.database_bytes.set(number(extent.database_bytes));
+        // While the database does not answer, the rest is what one wants to see.
+        if let Ok(extent) = state.store.extent().await {
+            self.handles.set(number(extent.handles));
+            self.database_bytes.set(number(extent.database_bytes));
+        }
         self.streams.set(number(state.streams.len() as u64));
         self.queued.set(number(state.store.vitals().queued));
         if let (Some(gauge), Some(connected)) = (&self.nats, state.push.nats_connected()) {
             gauge.set(connected.into());
         }
-        self.ready.set(i64::from(state.is_ready() && state.store.check().await.is_ok()));
-        Ok(())
+        self.ready.set(i64::from(state.is_ready() && state.check_store().await.is_ok()));
     }
 }

@@ -3,6 +3,7 @@
 //! A change is known at once on the node that made it, and on the others within [`REMEMBERED_FOR`].
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -31,12 +32,13 @@ pub struct PeopleCache {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     remembered: RwLock<HashMap<AccountId, (Duration, Arc<Lists>)>>,
+    forgotten: AtomicU64,
 }
 
 impl PeopleCache {
     /// An empty memory before a store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, remembered: RwLock::default() }
+        Self { store, clock, remembered: RwLock::default(), forgotten: AtomicU64::new(0) }
     }
 
     /// The lists of an account.
@@ -51,17 +53,22 @@ impl PeopleCache {
         {
             return Ok(lists);
         }
+        let forgotten = self.forgotten.load(Ordering::Acquire);
         let lists = Arc::new(self.store.listed(owner).await?.into_iter().collect::<Lists>());
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
+        // Whoever forgets counts first and then waits for this lock, so nothing out of date stays.
+        if self.forgotten.load(Ordering::Acquire) == forgotten {
+            if remembered.len() >= REMEMBERED {
+                remembered.clear();
+            }
+            remembered.insert(owner, (now, Arc::clone(&lists)));
         }
-        remembered.insert(owner, (now, Arc::clone(&lists)));
         Ok(lists)
     }
 
     /// Reads the lists of an account anew when they are needed next.
     pub fn forget(&self, owner: AccountId) {
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.remembered.write().unwrap_or_else(PoisonError::into_inner).remove(&owner);
     }
 }

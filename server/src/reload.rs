@@ -9,12 +9,13 @@ use crate::state::AppState;
 /// changes nothing.
 pub async fn on_hangup(state: AppState, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
-        if let Err(error) = log_filter::reload() {
-            tracing::error!(error, "the filter of the log stays as it is");
+        match log_filter::reload() {
+            Ok(()) => tracing::info!("read the filter of the log again"),
+            Err(error) => tracing::error!(error, "the filter of the log stays as it is"),
         }
-        if let Err(error) = state.reserved.reload() {
-            tracing::error!(%error, "the reserved handles stay as they are");
+        match state.reserved.reload() {
+            Ok(()) => tracing::info!("read the reserved handles again"),
+            Err(error) => tracing::error!(%error, "the reserved handles stay as they are"),
         }
-        tracing::info!("read the log filter and the reserved handles again");
     }
 }

@@ -2,6 +2,7 @@
 //! database.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -51,11 +52,12 @@ pub async fn run_with_clock(
     clock: Arc<dyn Clock>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let store = store::open(&config.database()).await?;
-    let log =
-        TransparencyLog::open(store.clone(), &config.log_name(), config.log_seed_file.as_deref()).await?;
-    let limited = config.limits == Switch::On;
-    let chains = Arc::new(Sigchains::new(store.clone(), log, clock, limited));
+    let mut shutdown = pin!(shutdown);
+    let chains = tokio::select! {
+        chains = open(&config, clock) => chains?,
+        () = &mut shutdown => return Ok(()),
+    };
+    let (store, limited) = (chains.store.clone(), config.limits == Switch::On);
     let gate = Gate {
         limits: limited.then(|| Arc::new(Limits::new(Rates::default()))),
         edge: Arc::new(config.edge()),
@@ -83,6 +85,13 @@ pub async fn run_with_clock(
     }
     store.close().await;
     Ok(())
+}
+
+async fn open(config: &SigConfig, clock: Arc<dyn Clock>) -> Result<Arc<Sigchains>, StartError> {
+    let store = store::open(&config.database()).await?;
+    let log =
+        TransparencyLog::open(store.clone(), &config.log_name(), config.log_seed_file.as_deref()).await?;
+    Ok(Arc::new(Sigchains::new(store, log, clock, config.limits == Switch::On)))
 }
 
 #[derive(OpenApi)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -12,7 +13,7 @@ use kez_core::identity::Primary;
 use kez_core::log::inclusion::Inclusion;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +22,7 @@ use crate::around::Gate;
 use crate::chain_source::ChainSource;
 use crate::clock::Clock;
 use crate::config::{Config, Switch};
+use crate::crowding::Crowding;
 use crate::directory::Directory;
 use crate::disk::Disk;
 use crate::edge::Edge;
@@ -77,10 +79,17 @@ pub struct Shared {
     pub shutdown: CancellationToken,
     /// The live streams.
     pub streams: TaskTracker,
+    /// How many of them one client network holds; none under `--limits off`.
+    pub stream_crowding: Option<Crowding>,
     /// What is counted.
     pub metrics: Metrics,
     ready: AtomicBool,
+    /// When the store last answered [`Shared::check_store`], by the clock's ticks.
+    checked: Mutex<Option<Duration>>,
 }
+
+/// How long an answer of the store's counts: nobody makes it answer more often by asking whether it would.
+const CHECKED_FOR: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// The state at the start.
@@ -98,6 +107,7 @@ impl Shared {
         let limited = config.limits == Switch::On;
         let limits = limited.then(|| Arc::new(Limits::new(config.abuse.rates())));
         let senders = limited.then(|| Senders::new(&config.abuse, &clock));
+        let stream_crowding = limited.then(|| Crowding::new(config.abuse.streams_per_network as usize));
         let edge = Arc::new(config.edge());
         let work = WorkDesk::new(work_key, config.abuse.work_bits);
         let (push, shutdown, streams) = (Push::new(bus), CancellationToken::new(), TaskTracker::new());
@@ -118,8 +128,10 @@ impl Shared {
             clock,
             shutdown,
             streams,
+            stream_crowding,
             metrics: Metrics::default(),
             ready: AtomicBool::new(true),
+            checked: Mutex::default(),
         }
     }
 
@@ -131,6 +143,21 @@ impl Shared {
     /// Counts requests at the door.
     pub fn gate(&self) -> Gate {
         Gate { limits: self.limits.clone(), edge: Arc::clone(&self.edge) }
+    }
+
+    /// Whether the store does its work, asked by one at a time.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn check_store(&self) -> Result<(), StoreError> {
+        let mut checked = self.checked.lock().await;
+        let now = self.clock.ticks();
+        if checked.is_none_or(|at| now.saturating_sub(at) >= CHECKED_FOR) {
+            *checked = None;
+            self.store.check().await?;
+            *checked = Some(now);
+        }
+        Ok(())
     }
 
     /// Whether new requests are welcome: not while the server shuts down.

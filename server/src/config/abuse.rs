@@ -39,6 +39,10 @@ pub struct AbuseConfig {
     #[arg(long, env = "KEZ_CHAT_STREAMS_PER_INBOX", default_value = "64", value_name = "STREAMS")]
     pub streams_per_inbox: u32,
 
+    /// Live streams at once of one client network.
+    #[arg(long, env = "KEZ_CHAT_STREAMS_PER_NETWORK", default_value = "1024", value_name = "STREAMS")]
+    pub streams_per_network: u32,
+
     /// Messages a minute from one sender to people who have accepted them.
     #[arg(long, env = "KEZ_CHAT_KNOWN_PER_MINUTE", default_value = "60", value_name = "MESSAGES")]
     pub known_per_minute: u32,

@@ -1,14 +1,14 @@
 //! `PUT /v1/u/{handle}/nats-keys` and `DELETE /v1/u/{handle}/nats-keys/{nkey}`: which keys may fetch the hints for an
 //! inbox from NATS.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use kez_core::nats_binding::NatsBinding;
 use kez_core::nkey::PublicNkey;
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::signed::Signed;
 
-use super::path::HandleInPath;
+use super::path::{HandleInPath, Text};
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -78,7 +78,7 @@ pub async fn bind(
 ))]
 pub async fn remove(
     State(state): State<AppState>,
-    Path((handle, nkey)): Path<(String, String)>,
+    Text((handle, nkey)): Text<(String, String)>,
     caller: Caller,
 ) -> Result<StatusCode, ApiError> {
     let handle = handle.parse().map_err(|_| ApiError::malformed("the path holds no handle"))?;

@@ -3,20 +3,21 @@
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use kez_core::handle::Handle;
+use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
-/// A path parameter as text, percent-decoded.
-pub struct Text(pub String);
+/// The parameters of the path, percent-decoded.
+pub struct Text<T = String>(pub T);
 
 /// The handle in the path.
 pub struct HandleInPath(pub Handle);
 
-impl<S: Send + Sync> FromRequestParts<S> for Text {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Text<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let path: Result<Path<String>, _> = Path::from_request_parts(parts, state).await;
+        let path: Result<Path<T>, _> = Path::from_request_parts(parts, state).await;
         path.map(|Path(text)| Self(text)).map_err(|_| ApiError::malformed("the path cannot be read"))
     }
 }
@@ -25,7 +26,7 @@ impl<S: Send + Sync> FromRequestParts<S> for HandleInPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Text(text) = Text::from_request_parts(parts, state).await?;
+        let Text::<String>(text) = Text::from_request_parts(parts, state).await?;
         text.parse()
             .map(Self)
             .map_err(|reason| ApiError::malformed(format!("the path holds no handle: {reason}")))

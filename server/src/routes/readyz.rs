@@ -20,7 +20,7 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, ApiEr
     if !state.is_ready() {
         return Err(ApiError::unavailable("the server is shutting down", 2));
     }
-    state.store.check().await?;
+    state.check_store().await?;
     let status = if state.push.is_whole() { "ok" } else { "degraded" };
     Ok(Json(Health { status: status.to_owned(), ..health(&state) }))
 }

@@ -17,6 +17,7 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::rotation::{NextKey, hand_over};
 use crate::state::AppState;
+use crate::store::moderation::HandleState;
 use crate::store::{Account, Claim, ClaimOutcome, StoreError};
 
 /// Claims a handle.
@@ -84,9 +85,12 @@ async fn claim(
     }
     let invite = match invite(state, headers) {
         Ok(invite) => invite,
-        // A handle that is held can only go on to its holder's next key, for which nobody needs to be invited.
-        Err(_) if state.directory.holder_now(&handle).await?.is_some() => None,
-        Err(refused) => return Err(refused),
+        Err(refused) => match state.store.handle_state(handle.clone()).await? {
+            // It can only go on to its holder's next key, for which nobody needs to be invited.
+            HandleState::Held(_) => None,
+            reserved if reserved.is_reserved(now) => return taken(ProblemCode::ReservedHandle),
+            _ => return Err(refused),
+        },
     };
     let primary = registration.primary().primary();
     let claim = Claim { handle: handle.clone(), primary, registration: text.clone(), invite, now };

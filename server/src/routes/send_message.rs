@@ -60,15 +60,17 @@ pub async fn send_message(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<(StatusCode, Json<MessageStored>), ApiError> {
-    let post = Post::read(&state, request).await?;
+    let mut post = Post::read(&state, request).await?;
     let message: Borrowed<'_> = serde_json::from_slice(&post.body)
         .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))?;
     let envelope = message.envelope.get().as_bytes();
     check(envelope)?;
     let handle = message.to.parse().map_err(|_| ApiError::unknown_handle())?;
+    let work_for = WorkFor { to: &handle, envelope };
+    post.door = state.pay(post.door, post.network, (post.work.as_ref(), work_for))?;
     let recipient = state.directory.holder(&handle).await?.ok_or_else(ApiError::unknown_handle)?;
     let lists = state.people.of(recipient.id).await?;
-    let tier = post.admit(&state, recipient, &lists, WorkFor { to: &handle, envelope })?;
+    let tier = post.admit(&state, recipient, &lists, work_for)?;
     let _turn = state.turn(tier).await?;
     let sender = post.sender.map(|sender| sender.id);
     let origin = if lists.blocks(sender, envelope) { Origin::Blocked } else { tier.into() };

@@ -1,7 +1,7 @@
 //! `GET /.well-known/webfinger` (RFC 7033): from `acct:alice@kez.lat` to her key and the ways to reach her.
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use kez_core::identity::PublicIdentity;
 use kez_core::problem::Problem;
@@ -12,14 +12,7 @@ use crate::json::Json;
 use crate::state::AppState;
 use crate::store::StoreError;
 
-/// Every page may read this (RFC 7033, section 5), so the answer opens what the other answers keep shut.
-const OPEN: [(HeaderName, HeaderValue); 3] = [
-    (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
-    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
-];
-
-/// Describes an account.
+/// Describes an account. Every page may read the answer (RFC 7033, section 5).
 #[utoipa::path(get, path = "/.well-known/webfinger", tag = "Registry", params(
     ("resource" = String, Query, example = "acct:alice@kez.lat"),
     ("rel" = Option<Vec<String>>, Query, description = "Only links of these relations; may stand more than once"),
@@ -32,20 +25,10 @@ const OPEN: [(HeaderName, HeaderValue); 3] = [
 pub async fn webfinger(
     State(state): State<AppState>,
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
-) -> impl IntoResponse {
-    let answer = match query {
-        Ok(Query(query)) => describe(&state, query).await,
-        Err(_) => Err(ApiError::malformed("the query cannot be read")),
-    };
-    match answer {
-        Ok(jrd) => (OPEN, Json(jrd)).into_response(),
-        // Scripts elsewhere shall be able to read the refusal, too.
-        Err(error) => {
-            let mut response = error.into_response();
-            response.headers_mut().extend(OPEN.into_iter().skip(1));
-            response
-        }
-    }
+) -> Result<impl IntoResponse, ApiError> {
+    let Query(query) = query.map_err(|_| ApiError::malformed("the query cannot be read"))?;
+    let jrd = describe(&state, query).await?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))], Json(jrd)))
 }
 
 async fn describe(state: &AppState, query: Vec<(String, String)>) -> Result<Jrd, ApiError> {

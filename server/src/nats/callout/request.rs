@@ -106,7 +106,7 @@ impl Request {
         if issuer.role() != Role::Server || issuer != server_id.id {
             return Err(Unanswerable::NotItsServer);
         }
-        if claims.exp.is_some_and(|exp| exp <= now.unix()) {
+        if claims.exp.is_none_or(|exp| exp <= now.unix()) {
             return Err(Unanswerable::Expired);
         }
         let (ConnectOpts { nkey, sig: signature }, ClientInfo { nonce }) = (connect_opts, client_info);

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::path::HandleInPath;
 use crate::caller;
+use crate::client_address::ClientNetwork;
 use crate::error::ApiError;
 use crate::state::AppState;
 use end::End;
@@ -49,11 +50,16 @@ const MAX_STREAMS: usize = 20_000;
 pub async fn live(
     State(state): State<AppState>,
     HandleInPath(handle): HandleInPath,
+    network: ClientNetwork,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| ApiError::malformed("this route speaks WebSocket (RFC 6455)"))?;
     if state.streams.len() >= MAX_STREAMS || !state.is_ready() {
         return Err(ApiError::unavailable("the server takes no more live streams at the moment", 5));
+    }
+    let place = state.stream_crowding.as_ref().map(|crowding| crowding.enter(network));
+    if matches!(place, Some(None)) {
+        return Err(ApiError::unavailable("your network has as many live streams as it may have", 60));
     }
     let streams = state.streams.clone();
     Ok(upgrade
@@ -61,7 +67,12 @@ pub async fn live(
         .write_buffer_size(0)
         .max_message_size(MAX_CLIENT_FRAME)
         .max_frame_size(MAX_CLIENT_FRAME)
-        .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket))))
+        .on_upgrade(move |socket| {
+            streams.track_future(async move {
+                serve(state, handle, socket).await;
+                drop(place);
+            })
+        }))
 }
 
 async fn serve(state: AppState, handle: Handle, mut socket: WebSocket) {
@@ -98,7 +109,8 @@ async fn greet_and_follow(
 
 async fn first_frame(socket: &mut WebSocket) -> Result<LiveHello, End> {
     loop {
-        match socket.recv().await.ok_or(End::Gone)?? {
+        // What breaks the rules of WebSocket, a frame that is too long, say, is malformed as well.
+        match socket.recv().await.ok_or(End::Gone)?.map_err(|_| Unauthorized)? {
             Message::Text(text) => return Ok(serde_json::from_str(&text).map_err(|_| Unauthorized)?),
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Binary(_) => return Err(Unauthorized.into()),

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::io::Write as _;
 
 use axum::extract::ws::{Message, WebSocket};
+use kez_core::envelope;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::inbox_auth::Unauthorized;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::end::End;
 use super::timings::Timings;
@@ -18,7 +19,7 @@ use crate::state::AppState;
 use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// How much goes into one frame.
-const FRAME: PageLimit = PageLimit { items: 100, bytes: 256 * 1024 };
+const FRAME: PageLimit = PageLimit { items: 100, bytes: 2 * envelope::MAX_BYTES };
 
 /// Whose inbox it is. A [`Holder`] has the key ready for checking signatures as well, which is a lot for a stream that waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) struct Stream<'a> {
     holder: Followed,
     /// How many holders had changed before this one was looked up.
     changes: u64,
+    /// When the holder is looked up and the inbox is read again, though nothing was heard of either.
+    reread: Instant,
     cursor: u64,
     socket: &'a mut WebSocket,
     /// Whether the client was heard since the last ping.
@@ -57,7 +60,9 @@ impl<'a> Stream<'a> {
         cursor: u64,
         socket: &'a mut WebSocket,
     ) -> Self {
-        Self { state, handle, holder, changes, cursor, socket, heard: true, timings: state.config.live }
+        let timings = state.config.live;
+        let reread = Instant::now() + timings.reread_after();
+        Self { state, handle, holder, changes, reread, cursor, socket, heard: true, timings }
     }
 
     /// Sends what there is, and then what comes, until the stream ends.
@@ -66,44 +71,34 @@ impl<'a> Stream<'a> {
         self.send_caught_up().await?;
         let ping_every = self.timings.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
-        let mut reread = Instant::now() + self.timings.reread_after();
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = waiting.woken() => {
-                    // Whoever changes a holder tells the directory first, and then wakes the streams.
-                    let changes = self.state.directory.changes();
-                    if changes != std::mem::replace(&mut self.changes, changes) {
-                        let now = self.state.directory.holder_now(self.handle).await?;
-                        self.check_holder(now)?;
-                    }
-                    self.send_what_is_new().await?;
-                }
-                () = tokio::time::sleep_until(reread) => {
-                    reread = Instant::now() + self.timings.reread_after();
-                    let now = self.state.directory.holder_now(self.handle).await?;
-                    self.check_holder(now)?;
-                    self.send_what_is_new().await?;
-                }
-                _ = ping.tick() => self.ping().await?,
+                // What the client said while something was sent is heard before it is given up.
+                biased;
+                () = self.state.shutdown.cancelled() => return Err(End::going_away()),
+                () = tokio::time::sleep_until(self.reread) => self.send_what_is_new().await?,
+                () = waiting.woken() => self.send_what_is_new().await?,
                 message = self.socket.recv() => match message.ok_or(End::Gone)?? {
                     Message::Close(_) => return Err(End::Gone),
                     _ => self.heard = true,
                 },
-                () = self.state.shutdown.cancelled() => return Err(End::going_away()),
+                _ = ping.tick() => self.ping().await?,
             }
         }
     }
 
     async fn send_what_is_new(&mut self) -> Result<(), End> {
         loop {
+            self.check_whether_to_go_on().await?;
             let page = self.state.store.page_after(self.holder.account, self.cursor, FRAME).await?;
             let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
-            let full = page.len() as u64 == FRAME.items || bytes > FRAME.bytes / 2;
+            let full = page.len() as u64 == FRAME.items || bytes + envelope::MAX_BYTES > FRAME.bytes;
             self.send_items(&page).await?;
             self.state.metrics.delivered_live(page.len());
             self.cursor = last;
-            // A page that had room to spare was the last.
+            // A page with room for any envelope was the last.
             if !full {
                 return Ok(());
             }
@@ -125,9 +120,23 @@ impl<'a> Stream<'a> {
         self.send(Message::text(format!(r#"{{"epoch":"{epoch}","caught_up":{}}}"#, self.cursor))).await
     }
 
-    /// Ends the stream when the handle has gone or belongs to another key.
-    fn check_holder(&self, now: Option<Holder>) -> Result<(), End> {
-        if now.map(Followed::from) == Some(self.holder) { Ok(()) } else { Err(Unauthorized.into()) }
+    /// Ends the stream when the server stops, or when the handle has gone or belongs to another key; also in the middle of
+    /// a long backlog.
+    async fn check_whether_to_go_on(&mut self) -> Result<(), End> {
+        if self.state.shutdown.is_cancelled() {
+            return Err(End::going_away());
+        }
+        // Whoever changes a holder tells the directory first, and then wakes the streams.
+        let changes = self.state.directory.changes();
+        let changed = changes != std::mem::replace(&mut self.changes, changes);
+        if changed || self.reread <= Instant::now() {
+            self.reread = Instant::now() + self.timings.reread_after();
+            let holder = self.state.directory.holder_now(self.handle).await?;
+            if holder.map(Followed::from) != Some(self.holder) {
+                return Err(Unauthorized.into());
+            }
+        }
+        Ok(())
     }
 
     async fn ping(&mut self) -> Result<(), End> {

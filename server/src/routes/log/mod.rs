@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kez_core::log::inclusion::Inclusion;
@@ -14,9 +14,9 @@ use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+use super::path::Text;
 use super::sigchains::Root;
 use crate::around::{Gate, within_rate};
-use crate::cors;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::limits::Kind;
@@ -37,7 +37,6 @@ pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &G
         .routes(routes!(inclusion).layer(rate()))
         .route("/v1/log/tile/entries/{*index}", get(entries).layer(rate()))
         .route("/v1/log/tile/{level}/{*index}", get(tile).layer(rate()))
-        .layer(from_fn(cors::open))
         .with_state(chains)
 }
 
@@ -95,8 +94,9 @@ async fn inclusion(
 ))]
 async fn tile(
     State(chains): State<Arc<Sigchains>>,
-    Path((level, index)): Path<(String, String)>,
+    path: Result<Text<(String, String)>, ApiError>,
 ) -> Result<Response, ApiError> {
+    let Text((level, index)) = path.map_err(|_| no_such_tile())?;
     let id = TileId::parse(&level, &index, chains.log.size().await?).ok_or_else(no_such_tile)?;
     Ok(piece(chains.log.tile(id).await?))
 }
@@ -112,8 +112,9 @@ async fn tile(
 ))]
 async fn entries(
     State(chains): State<Arc<Sigchains>>,
-    Path(index): Path<String>,
+    path: Result<Text, ApiError>,
 ) -> Result<Response, ApiError> {
+    let Text(index) = path.map_err(|_| no_such_tile())?;
     let id = TileId::parse_entries(&index, chains.log.size().await?).ok_or_else(no_such_tile)?;
     Ok(piece(chains.log.entries(id).await?))
 }

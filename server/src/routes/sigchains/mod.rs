@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::options;
 use kez_core::identity::{Primary, PublicIdentity};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
@@ -26,7 +26,6 @@ pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &G
         .routes(routes!(read::read).layer(rate(Kind::Audit)))
         .routes(routes!(append::append).layer(rate(Kind::Link)))
         .route("/v1/sigchains/ed25519/{hex}", options(cors::preflight))
-        .layer(from_fn(cors::open))
         .with_state(chains)
 }
 
