@@ -115,6 +115,7 @@ impl From<StoreError> for ApiError {
                 let detail = "the recipient's inbox has no room for this message";
                 Self::new(ProblemCode::InboxFull, detail).retry_after(3600)
             }
+            StoreError::NoSuchAccount => Self::unknown_handle(),
             StoreError::Database(_) | StoreError::Corrupt(_) => {
                 let detail = "the server failed; the request id names the entry in its log";
                 Self::new(ProblemCode::Internal, detail)
@@ -126,7 +127,7 @@ impl From<StoreError> for ApiError {
 /// Tells the operator what a store could not do, where that is more than a busy moment.
 pub fn log_failure(error: &StoreError) {
     match error {
-        StoreError::Busy | StoreError::Closed | StoreError::InboxFull => {}
+        StoreError::Busy | StoreError::Closed | StoreError::InboxFull | StoreError::NoSuchAccount => {}
         StoreError::Locked => tracing::warn!("the database is locked by another process"),
         StoreError::Unreachable(_) => tracing::warn!(%error, "the database does not answer"),
         StoreError::Full => tracing::error!("the disk of the database is full"),

@@ -205,6 +205,9 @@ pub enum StoreError {
     /// known; all of them may be repeated.
     #[error("the database cannot be reached: {0}")]
     Unreachable(Arc<str>),
+    /// The account that it is for, or from, is not there any more.
+    #[error("there is no such account")]
+    NoSuchAccount,
     /// The inbox, or the share of it that is open to strangers, has no room left.
     #[error("the inbox is full")]
     InboxFull,

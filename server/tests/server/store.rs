@@ -17,6 +17,7 @@ use kez_chat_server::store::{
 };
 use kez_chat_server::transparency::tree;
 use kez_core::caller_auth::{self, CallerAuth, CallerRequest, Nonce};
+use kez_core::handle::Handle;
 use kez_core::identity::{Primary, SecretIdentity, Seed};
 use kez_core::invite::InviteCode;
 use kez_core::log::merkle::GrowingTree;
@@ -83,6 +84,13 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(store.claim_handle(other_key).await.unwrap(), ClaimOutcome::HandleTaken);
     let other_handle = Claim { handle: bob.handle.clone(), registration: "{}".to_owned(), ..claim(&alice) };
     assert_eq!(store.claim_handle(other_handle).await.unwrap(), ClaimOutcome::PrimaryTaken);
+    // What is kept back is kept back from everybody, also from a key that holds another handle.
+    let kept: Handle = "kept".parse().unwrap();
+    assert!(store.reserve(kept.clone(), None, NOW_TIME).await.unwrap());
+    for person in [&alice, &bob] {
+        let reserved = Claim { handle: kept.clone(), registration: "{}".to_owned(), ..claim(person) };
+        assert_eq!(store.claim_handle(reserved).await.unwrap(), ClaimOutcome::HandleReserved);
+    }
     let (alice, bob) = (first.id, account(&store, &bob).await.id);
 
     // Each inbox counts for itself; the same bytes stand once, also within one batch.
@@ -110,7 +118,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     let nobody = AccountId(4711);
     let (refused, stored) =
         tokio::join!(store.append(new_message(nobody, "x")), store.append(new_message(bob, "y")));
-    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NoSuchAccount)), "{refused:?}");
     assert_eq!(stored.unwrap().seq, 2);
     assert_eq!(store.append(new_message(bob, "z")).await.unwrap().seq, 3, "no number was used up");
 
@@ -121,7 +129,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
         store.use_nonce(nobody, nonce, NOW_TIME),
         store.use_nonce(bob, nonce, NOW_TIME),
     );
-    assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::NoSuchAccount)), "{refused:?}");
     assert!(recorded.unwrap() && stored.unwrap().seq == 4);
 
     // A nonce works once for each caller, until it is forgotten.
@@ -132,6 +140,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert!(store.use_nonce(alice, nonces[1], NOW_TIME).await.unwrap());
     assert!(store.use_nonce(alice, nonces[0], Timestamp::from_unix(NOW + 121)).await.unwrap());
 
+    deleted_ones_take_nothing(&store, bob).await;
     people_are_listed(&store, alice, bob).await;
     inboxes_fill_up(&store, account(&store, &Person::new("grace")).await.id).await;
     invitations_are_used_up(&store).await;
@@ -268,6 +277,21 @@ async fn chain_story(store: &impl Store) -> Primary {
 
 fn seed(byte: u8) -> Seed {
     Seed::from_bytes([byte; 32])
+}
+
+/// Mallory's account goes while others still know its number.
+async fn deleted_ones_take_nothing(store: &impl Store, bob: AccountId) {
+    let mallory = account(store, &Person::new("mallory")).await.id;
+    assert_eq!(store.append(new_message(mallory, "before")).await.unwrap().seq, 1);
+    assert!(store.delete_account(mallory, NOW_TIME).await.unwrap());
+    let (refused, unsigned, stored) = tokio::join!(
+        store.append(new_message(mallory, "after")),
+        store.use_nonce(mallory, fresh_nonce(), NOW_TIME),
+        store.append(new_message(bob, "v")),
+    );
+    assert!(matches!(refused, Err(StoreError::NoSuchAccount)), "{refused:?}");
+    assert!(matches!(unsigned, Err(StoreError::NoSuchAccount)), "{unsigned:?}");
+    assert_eq!(stored.unwrap().seq, 5);
 }
 
 async fn people_are_listed(store: &impl Store, alice: AccountId, bob: AccountId) {

@@ -58,7 +58,7 @@ pub(super) async fn append_all(
             continue;
         }
         let Some(counter) = counters.get_mut(&inbox) else {
-            outcomes.push(Err(StoreError::Database("there is no such inbox".into())));
+            outcomes.push(Err(StoreError::NoSuchAccount));
             continue;
         };
         let held = counter.usage.plus(Usage::of(origin, message.len()));

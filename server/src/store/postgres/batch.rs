@@ -34,6 +34,8 @@ pub(super) struct Batch {
 pub(super) struct Outcomes {
     pub(super) appends: Vec<Result<Appended, StoreError>>,
     pub(super) nonces: Vec<bool>,
+    /// Whether old nonces are left that might have been deleted with it.
+    pub(super) old_nonces: bool,
 }
 
 impl Batch {

@@ -24,8 +24,10 @@ use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
 /// How many writes may wait in each lane. Beyond that callers are told to come back.
 const QUEUE: usize = 256;
-/// How often each lane deletes old nonces, in seconds.
+/// How often each lane deletes old nonces, in seconds ...
 const FORGET_EVERY: u64 = 60;
+/// ... and how soon it goes on while there are more than it deletes at once.
+const FORGET_ON: u64 = 1;
 
 /// Hands writes to the lanes and waits for their answers.
 pub(super) struct Lanes {
@@ -41,12 +43,7 @@ impl Lanes {
         let commits = metrics::seconds();
         let start = |_| {
             let (queue, jobs) = mpsc::channel(QUEUE);
-            let lane = Lane {
-                pool: pool.clone(),
-                connection: None,
-                forgotten: Timestamp::from_unix(0),
-                commits: commits.clone(),
-            };
+            let lane = Lane { pool: pool.clone(), connection: None, forget_at: 0, commits: commits.clone() };
             tasks.spawn(lane.run(jobs, stop.clone()));
             queue
         };
@@ -112,7 +109,8 @@ fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
 struct Lane {
     pool: Pool,
     connection: Option<PoolConnection<Postgres>>,
-    forgotten: Timestamp,
+    /// When old nonces are deleted next, in seconds since 1970.
+    forget_at: u64,
     commits: Histogram,
 }
 
@@ -158,8 +156,11 @@ impl Lane {
                 batch.succeed(outcomes);
                 Ok(())
             }
-            // One row that the database refuses must not take the others with it.
-            Err(Failed { error: StoreError::Database(_), .. }) if batch.len() > 1 => {
+            // One row that the database refuses, or has damaged, must not take the others with it.
+            Err(Failed {
+                error: StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::NoSuchAccount,
+                ..
+            }) if batch.len() > 1 => {
                 let mut last = Ok(());
                 for single in batch.into_singles() {
                     last = Box::pin(self.store(single)).await;
@@ -181,6 +182,9 @@ impl Lane {
         };
         let forget = self.forgets(batch);
         let result = within_patience(write_all(&mut connection, batch, forget, &mut in_doubt)).await;
+        if let (Some(now), Ok(Outcomes { old_nonces: true, .. })) = (forget, &result) {
+            self.forget_at = now.unix() + FORGET_ON;
+        }
         if matches!(result, Err(StoreError::Unreachable(_))) {
             connection.close_on_drop();
         } else {
@@ -192,8 +196,9 @@ impl Lane {
     /// The time of the batch, when it is time to delete old nonces.
     fn forgets(&mut self, batch: &Batch) -> Option<Timestamp> {
         let now = batch.nonces.last()?.write.now;
-        let due = now.unix() >= self.forgotten.unix() + FORGET_EVERY;
-        due.then(|| self.forgotten = now).map(|()| now)
+        // A clock that was ahead and has been put back puts it off no longer than that.
+        let due = now.unix() >= self.forget_at || now.unix() + FORGET_EVERY < self.forget_at;
+        due.then(|| self.forget_at = now.unix() + FORGET_EVERY).map(|()| now)
     }
 }
 
@@ -208,10 +213,11 @@ async fn write_all(
     let appends = append_all(&mut transaction, &messages).await?;
     let nonces: Vec<_> = batch.nonces.iter().map(|pending| &pending.write).collect();
     let nonces = use_all(&mut transaction, &nonces).await?;
-    if let Some(now) = forget {
-        forget_old(&mut transaction, now).await?;
-    }
+    let old_nonces = match forget {
+        Some(now) => forget_old(&mut transaction, now).await?,
+        None => false,
+    };
     *in_doubt = true;
     transaction.commit().await?;
-    Ok(Outcomes { appends, nonces })
+    Ok(Outcomes { appends, nonces, old_nonces })
 }

@@ -11,6 +11,9 @@ use crate::store::{AccountId, StoreError};
 /// Rows are deleted only after twice their lifetime: another node's clock may be behind this one's.
 const KEPT_SECONDS: i64 = 2 * NONCE_LIFETIME_SECONDS.cast_signed();
 
+/// How many rows one transaction deletes at most, so that nobody else waits long.
+const PORTION: u64 = 10_000;
+
 /// A nonce and who used it when.
 pub(super) struct UsedNonce {
     pub(super) caller: AccountId,
@@ -46,7 +49,8 @@ pub(super) async fn use_all(
         .bind(times)
         .bind(NONCE_LIFETIME_SECONDS.cast_signed())
         .fetch_all(connection)
-        .await?;
+        .await
+        .map_err(of_whom)?;
     let mut outcomes = vec![false; used.len()];
     for (account, nonce) in &fresh {
         if let Some((place, _)) = firsts.get(&(*account, nonce.as_slice())) {
@@ -56,11 +60,24 @@ pub(super) async fn use_all(
     Ok(outcomes)
 }
 
-/// Deletes those that no signature can come with any more, leaving to others what others are deleting.
-pub(super) async fn forget_old(connection: &mut PgConnection, now: Timestamp) -> Result<(), StoreError> {
+/// A caller who was deleted since the signature was checked is no failure of the database.
+fn of_whom(error: sqlx::Error) -> StoreError {
+    match error.as_database_error() {
+        Some(refused) if refused.is_foreign_key_violation() => StoreError::NoSuchAccount,
+        _ => error.into(),
+    }
+}
+
+/// Deletes those that no signature can come with any more, leaving to others what others are deleting. Says whether there
+/// may be more of them.
+pub(super) async fn forget_old(connection: &mut PgConnection, now: Timestamp) -> Result<bool, StoreError> {
     const SQL: &str = "DELETE FROM nonces WHERE (account, nonce) IN ( \
         SELECT account, nonce FROM nonces WHERE used_at < $1 \
-        ORDER BY used_at LIMIT 10000 FOR UPDATE SKIP LOCKED)";
-    sqlx::query(SQL).bind(now.unix().cast_signed() - KEPT_SECONDS).execute(connection).await?;
-    Ok(())
+        ORDER BY used_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    let deleted = sqlx::query(SQL)
+        .bind(now.unix().cast_signed() - KEPT_SECONDS)
+        .bind(PORTION.cast_signed())
+        .execute(connection)
+        .await?;
+    Ok(deleted.rows_affected() == PORTION)
 }

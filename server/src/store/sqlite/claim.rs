@@ -19,33 +19,32 @@ pub(super) async fn claim_handle(
         .bind(claim.primary.to_string())
         .fetch_optional(&mut *connection)
         .await?;
-    match holder {
-        Some(holder) => compare(connection, holder.try_into()?, &claim).await,
-        None => match first_seq(connection, &claim.handle, claim.now).await? {
-            Some(last_seq) => match claim.invite {
-                Some(invite) if !use_invite(&mut *connection, invite, claim.now).await? => {
-                    Ok(ClaimOutcome::InviteRefused)
-                }
-                _ => insert(connection, claim, last_seq).await.map(ClaimOutcome::Stands),
-            },
-            None => Ok(ClaimOutcome::HandleReserved),
-        },
+    let holder = holder.map(Account::try_from).transpose()?;
+    if let Some(holder) = holder.as_ref().filter(|holder| holder.handle == claim.handle) {
+        return compare(connection, holder, &claim).await;
+    }
+    let Some(last_seq) = first_seq(connection, &claim.handle, claim.now).await? else {
+        return Ok(ClaimOutcome::HandleReserved);
+    };
+    if holder.is_some() {
+        return Ok(ClaimOutcome::PrimaryTaken);
+    }
+    match claim.invite {
+        Some(invite) if !use_invite(&mut *connection, invite, claim.now).await? => {
+            Ok(ClaimOutcome::InviteRefused)
+        }
+        _ => insert(connection, claim, last_seq).await.map(ClaimOutcome::Stands),
     }
 }
 
+/// The same claim once more stands; any other comes too late for the handle.
 async fn compare(
     connection: &mut SqliteConnection,
-    holder: Account,
+    holder: &Account,
     claim: &Claim,
 ) -> Result<ClaimOutcome, StoreError> {
     let stands = holder.registration == claim.registration && !is_banned(connection, holder.id).await?;
-    Ok(if stands {
-        ClaimOutcome::Stands(holder)
-    } else if holder.handle == claim.handle {
-        ClaimOutcome::HandleTaken
-    } else {
-        ClaimOutcome::PrimaryTaken
-    })
+    Ok(if stands { ClaimOutcome::Stands(holder.clone()) } else { ClaimOutcome::HandleTaken })
 }
 
 async fn insert(

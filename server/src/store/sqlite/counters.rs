@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::append::PreparedMessage;
 use crate::store::row::unsigned;
@@ -41,7 +41,7 @@ impl Counters {
     /// What the inbox's counter is once a message is counted in, with the message's number.
     ///
     /// # Errors
-    /// [`StoreError::InboxFull`] when the inbox has no room for it.
+    /// [`StoreError::InboxFull`] when the inbox has no room for it, [`StoreError::NoSuchAccount`] when there is none.
     pub(super) fn next(
         &self,
         connection: &Connection,
@@ -82,10 +82,11 @@ impl Counters {
 fn read(connection: &Connection, inbox: AccountId) -> Result<Counter, StoreError> {
     const SQL: &str =
         "SELECT last_seq, messages, bytes, from_others, others_bytes FROM inboxes WHERE account = ?1";
-    let numbers: [i64; 5] = connection
+    let numbers: Option<[i64; 5]> = connection
         .prepare_cached(SQL)?
-        .query_row([inbox.0], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]))?;
-    let [last_seq, messages, bytes, from_others, others_bytes] = numbers;
+        .query_row([inbox.0], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?]))
+        .optional()?;
+    let [last_seq, messages, bytes, from_others, others_bytes] = numbers.ok_or(StoreError::NoSuchAccount)?;
     let usage = Usage {
         messages: unsigned(messages)?,
         bytes: unsigned(bytes)?,

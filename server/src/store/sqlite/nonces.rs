@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
+use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::Notify;
 
@@ -138,8 +139,14 @@ impl<'c> Recording<'c> {
 
     pub(super) fn record(&mut self, used: &UsedNonce) -> Result<(), StoreError> {
         let UsedNonce { caller, nonce, now } = used;
-        self.0.execute(params![caller.0, nonce.as_bytes(), now.unix().cast_signed()])?;
-        Ok(())
+        let recorded = self.0.execute(params![caller.0, nonce.as_bytes(), now.unix().cast_signed()]);
+        match recorded.as_ref().err().and_then(rusqlite::Error::sqlite_error) {
+            // Deleted since the signature was checked.
+            Some(error) if error.extended_code == SQLITE_CONSTRAINT_FOREIGNKEY => {
+                Err(StoreError::NoSuchAccount)
+            }
+            _ => Ok(recorded.map(drop)?),
+        }
     }
 }
 
