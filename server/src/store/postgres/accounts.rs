@@ -44,16 +44,19 @@ pub(super) async fn claim(pool: &Pool, claim: Claim) -> Result<ClaimOutcome, Sto
                 return Ok(ClaimOutcome::HandleReserved);
             };
             sqlx::query("SAVEPOINT before").execute(&mut *connection).await?;
+            let Some(account) = insert(connection, &claim, last_seq).await? else {
+                return compare(connection, &claim).await;
+            };
+            // A rotation may have freed the key in the unique index while this claim waited for it.
+            if is_former(connection, &claim.primary).await? {
+                return undo(connection, ClaimOutcome::PrimaryTaken).await;
+            }
             // An invitation is used up when the account is made; when it does not count, the account is not made.
-            match insert(connection, &claim, last_seq).await? {
-                None => compare(connection, &claim).await,
-                Some(account) => match claim.invite {
-                    Some(invite) if !use_invite(connection, invite, claim.now).await? => {
-                        sqlx::query("ROLLBACK TO before").execute(connection).await?;
-                        Ok(ClaimOutcome::InviteRefused)
-                    }
-                    _ => release_reservation(connection, account).await.map(ClaimOutcome::Stands),
-                },
+            match claim.invite {
+                Some(invite) if !use_invite(connection, invite, claim.now).await? => {
+                    undo(connection, ClaimOutcome::InviteRefused).await
+                }
+                _ => release_reservation(connection, account).await.map(ClaimOutcome::Stands),
             }
         }
         .boxed()
@@ -87,6 +90,18 @@ async fn insert(
         registration: claim.registration.clone(),
         registered_at: claim.now,
     }))
+}
+
+/// Whether an account held the key before its present one, as far as anybody has committed by now.
+async fn is_former(connection: &mut PgConnection, key: &Primary) -> Result<bool, StoreError> {
+    const SQL: &str = "SELECT 1 FROM former_keys WHERE primary_key = $1";
+    Ok(sqlx::query(SQL).bind(key.to_string()).fetch_optional(connection).await?.is_some())
+}
+
+/// Nothing of the claim stays.
+async fn undo(connection: &mut PgConnection, outcome: ClaimOutcome) -> Result<ClaimOutcome, StoreError> {
+    sqlx::query("ROLLBACK TO before").execute(connection).await?;
+    Ok(outcome)
 }
 
 /// Lets go of what kept the handle back until lately. Somebody who was deleted while this claim waited for the unique

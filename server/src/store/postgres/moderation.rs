@@ -10,16 +10,47 @@ use crate::store::moderation::Moderation;
 
 crate::store::moderation_sql::moderation_statements!(PgConnection);
 
-/// [`delete_account`] once no node stores anything for the account any more. Without the lock, a message that is
-/// committed meanwhile would stay behind, with a number that the tombstone does not know.
+/// [`delete_account`] once no node stores anything for the account any more. Without the locks, a message that is
+/// committed meanwhile would stay behind, with a number that the tombstone does not know; and a nonce that is would
+/// keep the account from going.
 async fn delete_alone(
     connection: &mut PgConnection,
     account: AccountId,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    const LOCK: &str = "SELECT account FROM inboxes WHERE account = $1 FOR UPDATE";
-    sqlx::query(LOCK).bind(account.0).execute(&mut *connection).await?;
+    const LOCKS: [&str; 2] = [
+        "SELECT account FROM inboxes WHERE account = $1 FOR UPDATE",
+        "SELECT id FROM accounts WHERE id = $1 FOR UPDATE",
+    ];
+    for lock in LOCKS {
+        sqlx::query(lock).bind(account.0).execute(&mut *connection).await?;
+    }
     delete_account(connection, account, now).await
+}
+
+/// Takes an inbox's lock before messages are deleted from it. The trigger that counts them would take it afterwards, and
+/// wait for somebody who took it first and waits for the messages.
+async fn lock_inbox(connection: &mut PgConnection, inbox: AccountId) -> Result<(), StoreError> {
+    const LOCK: &str = "SELECT account FROM inboxes WHERE account = $1 FOR NO KEY UPDATE";
+    sqlx::query(LOCK).bind(inbox.0).execute(connection).await?;
+    Ok(())
+}
+
+async fn delete_locked_portion(
+    connection: &mut PgConnection,
+    account: AccountId,
+) -> Result<bool, StoreError> {
+    lock_inbox(connection, account).await?;
+    delete_portion(connection, account).await
+}
+
+async fn forget_locked(
+    connection: &mut PgConnection,
+    inbox: AccountId,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    lock_inbox(connection, inbox).await?;
+    forget_messages(connection, inbox, before).await
 }
 
 impl Moderation for PostgresStore {
@@ -50,7 +81,11 @@ impl Moderation for PostgresStore {
     fn delete_account(&self, account: AccountId, now: Timestamp) -> Answer<'_, bool> {
         async move {
             // Others get their turn between two portions.
-            while self.pool.write(move |connection| delete_portion(connection, account).boxed()).await? {}
+            while self
+                .pool
+                .write(move |connection| delete_locked_portion(connection, account).boxed())
+                .await?
+            {}
             self.pool.write(move |connection| delete_alone(connection, account, now).boxed()).await
         }
         .boxed()
@@ -73,7 +108,7 @@ impl Moderation for PostgresStore {
     }
 
     fn forget_messages(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
-        self.pool.write(move |connection| forget_messages(connection, inbox, before).boxed()).boxed()
+        self.pool.write(move |connection| forget_locked(connection, inbox, before).boxed()).boxed()
     }
 
     fn forget_changes(&self, before: Timestamp) -> Answer<'_, ()> {

@@ -4,5 +4,6 @@ pub(crate) mod cluster;
 mod gap;
 mod nodes;
 pub(crate) mod open;
+mod races;
 mod restart;
 mod standby;

@@ -9,6 +9,7 @@ use sqlx::Executor;
 
 use super::cluster::{Cluster, connect};
 use super::open::url;
+use super::races::waits;
 use crate::store::claim;
 use crate::support::{NOW, Person, TestServer};
 
@@ -79,9 +80,7 @@ async fn what_another_node_is_storing_goes_with_the_account() {
     other.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(storing))).await.unwrap();
     let deletion = store.delete_account(bob, Timestamp::from_unix(NOW));
     let commit = async {
-        const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
-                               WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut observer).await.unwrap() == 0 {}
+        waits(&mut observer).await;
         other.execute("COMMIT").await.unwrap();
     };
     assert!(tokio::join!(deletion, commit).0.unwrap());

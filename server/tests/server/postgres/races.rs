@@ -1,0 +1,160 @@
+//! What two nodes do to one row at the same moment. The other node is played by a connection that stops half-way, until
+//! the store waits for it.
+
+use kez_chat_server::store::invites::{Invites as _, NewInvite};
+use kez_chat_server::store::moderation::Moderation as _;
+use kez_chat_server::store::postgres::PostgresStore;
+use kez_chat_server::store::usage::Origin;
+use kez_chat_server::store::{AccountId, Claim, ClaimOutcome, NewMessage, Store as _, StoreError};
+use kez_core::caller_auth::Nonce;
+use kez_core::invite::InviteCode;
+use kez_core::time::Timestamp;
+use sqlx::{Executor, PgConnection};
+
+use super::cluster::{Cluster, connect};
+use super::open::url;
+use crate::store::claim;
+use crate::support::{NOW, Person, rng};
+
+const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
+
+/// A store with one lane, the other node's connection, and one that looks on.
+struct Race {
+    store: PostgresStore,
+    other: PgConnection,
+    observer: PgConnection,
+}
+
+impl Race {
+    async fn new() -> Self {
+        let database = Cluster::shared().await.database().await;
+        Self {
+            store: PostgresStore::open(&url(&database), 4).await.unwrap(),
+            other: connect(&database).await,
+            observer: connect(&database).await,
+        }
+    }
+
+    async fn account(&self, person: &Person) -> AccountId {
+        match self.store.claim_handle(claim(person)).await.unwrap() {
+            ClaimOutcome::Stands(account) => account.id,
+            taken => panic!("{taken:?}"),
+        }
+    }
+
+    /// The other node does the first half, the store runs into it, and the other node does the second half.
+    async fn run<T>(&mut self, halves: [&str; 2], write: impl AsyncFnOnce(&PostgresStore) -> T) -> T {
+        let Self { store, other, observer } = self;
+        let [first, second] = halves.map(|half| sqlx::raw_sql(sqlx::AssertSqlSafe(half.to_owned())));
+        other.execute(first).await.unwrap();
+        let goes_on = async {
+            waits(observer).await;
+            other.execute(second).await.unwrap();
+        };
+        tokio::join!(write(store), goes_on).0
+    }
+
+    async fn count(&mut self, of: &str) -> i64 {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {of}"));
+        sqlx::query_scalar(sql).fetch_one(&mut self.observer).await.unwrap()
+    }
+
+    async fn execute(&mut self, sql: String) {
+        self.other.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.unwrap();
+    }
+}
+
+/// Returns once somebody waits for a lock in this database.
+pub(super) async fn waits(observer: &mut PgConnection) {
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+                           WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut *observer).await.unwrap() == 0 {}
+}
+
+fn message(inbox: AccountId, envelope: &'static str) -> NewMessage {
+    NewMessage { inbox, envelope: envelope.into(), origin: Origin::Known, quota: None, now: NOW_TIME }
+}
+
+#[tokio::test]
+async fn a_key_that_is_being_replaced_takes_no_other_handle() {
+    let mut race = Race::new().await;
+    let (before, after) = (Person::new("carol"), Person::new("carol"));
+    let carol = race.account(&before).await;
+    let (code, expires_at) = (InviteCode::random(&mut rng()), Timestamp::from_unix(NOW + 60));
+    let invite = NewInvite { hash: code.hash(), label: String::new(), uses: 1, now: NOW_TIME, expires_at };
+    race.store.create_invite(invite).await.unwrap();
+
+    let rotation = format!(
+        "BEGIN; UPDATE accounts SET primary_key = '{}' WHERE id = {id}; \
+         INSERT INTO former_keys (primary_key, account, replaced_at) VALUES ('{}', {id}, 0)",
+        after.primary(),
+        before.primary(),
+        id = carol.0,
+    );
+    let elsewhere = Claim { handle: "mallory".parse().unwrap(), invite: Some(code.hash()), ..claim(&before) };
+    let claimed = race.run([&rotation, "COMMIT"], async |store| store.claim_handle(elsewhere).await).await;
+    assert_eq!(claimed.unwrap(), ClaimOutcome::PrimaryTaken);
+    assert_eq!(race.count("accounts").await, 1);
+    assert_eq!(race.count("invites WHERE used > 0").await, 0, "nothing of the claim stays");
+    race.store.close().await;
+}
+
+#[tokio::test]
+async fn a_nonce_that_is_used_meanwhile_keeps_no_account_from_going() {
+    let mut race = Race::new().await;
+    let bob = race.account(&Person::new("bob")).await;
+    let nonce = format!("BEGIN; INSERT INTO nonces VALUES ({}, '\\x07', {NOW})", bob.0);
+    let deleted = race.run([&nonce, "COMMIT"], async |store| store.delete_account(bob, NOW_TIME).await).await;
+    assert!(deleted.unwrap());
+    assert_eq!((race.count("nonces").await, race.count("accounts").await), (0, 0));
+    race.store.close().await;
+}
+
+#[tokio::test]
+async fn those_who_delete_messages_wait_for_each_other_one_way_round() {
+    let mut race = Race::new().await;
+    let bob = race.account(&Person::new("bob")).await;
+    let lock = format!("BEGIN; SELECT FROM inboxes WHERE account = {} FOR UPDATE", bob.0);
+    let delete = format!("DELETE FROM messages WHERE inbox = {}; COMMIT", bob.0);
+
+    race.store.append(message(bob, "old")).await.unwrap();
+    let later = Timestamp::from_unix(NOW + 1);
+    let forgotten = race.run([&lock, &delete], async |store| store.forget_messages(bob, later).await).await;
+    assert_eq!(forgotten.unwrap(), 0, "the other one had it first");
+
+    race.store.append(message(bob, "new")).await.unwrap();
+    let deleted = race.run([&lock, &delete], async |store| store.delete_account(bob, NOW_TIME).await).await;
+    assert!(deleted.unwrap());
+    race.store.close().await;
+}
+
+#[tokio::test]
+async fn a_damaged_counter_is_its_own_inboxs_alone() {
+    let mut race = Race::new().await;
+    let (alice, bob) = (race.account(&Person::new("alice")).await, race.account(&Person::new("bob")).await);
+    race.execute(format!("UPDATE inboxes SET last_seq = -7 WHERE account = {}", alice.0)).await;
+    let (damaged, stored) =
+        tokio::join!(race.store.append(message(alice, "a")), race.store.append(message(bob, "b")));
+    assert!(matches!(damaged, Err(StoreError::Corrupt(_))), "{damaged:?}");
+    assert_eq!(stored.unwrap().seq, 1);
+    race.store.close().await;
+}
+
+/// More than a minute's portion came in at once.
+#[tokio::test]
+async fn old_nonces_go_portion_by_portion_until_none_is_left() {
+    let mut race = Race::new().await;
+    let bob = race.account(&Person::new("bob")).await;
+    race.execute(format!(
+        "INSERT INTO nonces SELECT {}, int4send(n), 0 FROM generate_series(1, 25000) AS n",
+        bob.0
+    ))
+    .await;
+    for (second, left) in [(0, 15_000), (1, 5_000), (2, 0)] {
+        let now = Timestamp::from_unix(NOW + second);
+        let nonce = Nonce::from_bytes([second as u8; 16]);
+        assert!(race.store.use_nonce(bob, nonce, now).await.unwrap());
+        assert_eq!(race.count("nonces WHERE used_at = 0").await, left);
+    }
+    race.store.close().await;
+}
