@@ -17,6 +17,8 @@ use crate::view::Connection;
 const POLL_INTERVAL: u64 = 5_000;
 /// How often the inbox is read while hints come: they may get lost.
 const HINTED_INTERVAL: u64 = 30_000;
+/// How often it is read after the live stream has last said something: it may be dead for long before the browser notices.
+const WATCH_INTERVAL: u64 = 120_000;
 const FIRST_WAIT: u64 = 1_000;
 const LONGEST_WAIT: u64 = 30_000;
 /// A stream that has lived this long, in milliseconds, was a good one: the next attempt waits little.
@@ -38,6 +40,8 @@ pub(crate) struct Link {
     refusals: u32,
     /// A hint came while a page was on its way, which may be older than what it hints at.
     look_again: bool,
+    /// The inbox was read to its end in this life.
+    read_to_end: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +66,17 @@ impl Default for Link {
             paused: false,
             refusals: 0,
             look_again: false,
+            read_to_end: false,
         }
     }
 }
 
 impl Link {
+    /// Whether everything was here at some moment since the account was opened.
+    pub(crate) const fn was_read_to_its_end(&self) -> bool {
+        self.read_to_end
+    }
+
     /// When something is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let reopen = match self.live {
@@ -144,10 +154,16 @@ impl Session {
         self.poll_later(cx);
         self.reached(cx);
         match self.receive(&page.epoch, &page.items, cx) {
-            Received::All { advanced: true } if !matches!(self.link.live, Live::Up(_)) => self.poll(cx),
+            Received::All { advanced: true } => {
+                // What the stream has not brought.
+                if matches!(self.link.live, Live::Up(_)) {
+                    self.reopen_later(cx);
+                }
+                self.poll(cx);
+            }
             Received::All { .. } if self.link.look_again => self.poll(cx),
-            Received::All { .. } => {}
-            Received::NewEpoch => self.read_again(cx),
+            Received::All { .. } => self.read_to_the_end(cx),
+            Received::NewEpoch => self.inbox_begins_anew(cx),
             Received::Paused => self.pause(cx),
         }
     }
@@ -188,7 +204,7 @@ impl Session {
         if self.link.live == Live::Opening {
             self.link.live = Live::Up(cx.now);
         }
-        self.link.poll_at = None;
+        self.poll_later(cx);
         self.link.refusals = 0;
         self.reached(cx);
         let received = match frame {
@@ -196,9 +212,16 @@ impl Session {
             LiveFrame::CaughtUp { epoch, .. } => self.receive(epoch, &[], cx),
         };
         match received {
+            Received::All { .. } if matches!(frame, LiveFrame::CaughtUp { .. }) => self.read_to_the_end(cx),
             Received::All { .. } => {}
-            Received::NewEpoch => self.read_again(cx),
+            Received::NewEpoch => self.inbox_begins_anew(cx),
             Received::Paused => self.pause(cx),
+        }
+    }
+
+    fn read_to_the_end(&mut self, cx: &mut Context<'_>) {
+        if !std::mem::replace(&mut self.link.read_to_end, true) {
+            self.tend_own_chain(cx);
         }
     }
 
@@ -246,7 +269,7 @@ impl Session {
 
     /// The relay's database changed under the stream: what is on its way follows the old cursor and
     /// would leave a hole.
-    fn read_again(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn inbox_begins_anew(&mut self, cx: &mut Context<'_>) {
         cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         self.reopen_later(cx);
         if !self.nats.is_up() {
@@ -285,12 +308,13 @@ impl Session {
         cx.request(request, Purpose::Page);
     }
 
-    /// The next poll, unless the live stream is up.
     fn poll_later(&mut self, cx: &mut Context<'_>) {
-        let interval = if self.nats.is_up() { HINTED_INTERVAL } else { POLL_INTERVAL };
-        let wait = around(interval, cx.rng);
-        let up = matches!(self.link.live, Live::Up(_));
-        self.link.poll_at = (!up).then_some(cx.now.saturating_add(wait));
+        let interval = match self.link.live {
+            Live::Up(_) => WATCH_INTERVAL,
+            _ if self.nats.is_up() => HINTED_INTERVAL,
+            _ => POLL_INTERVAL,
+        };
+        self.link.poll_at = Some(cx.now.saturating_add(around(interval, cx.rng)));
     }
 
     fn poll_failed(&mut self, answer: &Answer, cx: &mut Context<'_>) {

@@ -128,10 +128,12 @@ impl Contacts {
         self.all.get(&id)
     }
 
-    /// Switches to the key that was waiting to be accepted. A new key begins a new chain of messages.
+    /// Switches to the key that was waiting to be accepted. The chain of messages goes on where it is proven to be of the
+    /// same person, who has the messages so far.
     pub(crate) fn accept_new_key(
         &mut self,
         id: ContactId,
+        is_proven: bool,
         me: &SecretIdentity,
     ) -> Option<(Primary, PublicIdentity)> {
         let contact = self.all.get_mut(&id)?;
@@ -148,7 +150,9 @@ impl Contacts {
         contact.stored.new_key = None;
         contact.stored.verified = false;
         contact.stored.was_verified = false;
-        contact.stored.chain = ChainHead::default();
+        if !is_proven {
+            contact.stored.chain = ChainHead::default();
+        }
         Some((new.key.primary(), old))
     }
 

@@ -104,7 +104,7 @@ impl Session {
             self.save_contact(contact, cx);
             return self.send_queued(cx);
         }
-        let Some((key, _)) = self.contacts.accept_new_key(contact, &self.me) else { return };
+        let Some((key, _)) = self.contacts.accept_new_key(contact, false, &self.me) else { return };
         // The chain of the former key says nothing about this one.
         self.forget_chain(contact, cx);
         self.save_contact(contact, cx);

@@ -34,9 +34,16 @@ pub(crate) enum Received {
     Paused,
 }
 
-/// Whether a former key was found, with which more of the inbox can be read than before.
+/// What follows an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct ReadAgain(bool);
+enum Next {
+    /// The next one.
+    Item,
+    /// Everything again: a former key was found, with which more can be read than before.
+    Everything,
+    /// This one again, once the server has said what one's own chain is.
+    Wait,
+}
 
 /// An envelope on its way in.
 struct Incoming {
@@ -79,9 +86,16 @@ impl Session {
                 received = Received::Paused;
                 break;
             }
-            if self.receive_one(item, cx) == ReadAgain(true) {
-                self.after_receiving(cx);
-                return Received::NewEpoch;
+            match self.receive_one(item, cx) {
+                Next::Item => {}
+                Next::Everything => {
+                    self.after_receiving(cx);
+                    return Received::NewEpoch;
+                }
+                Next::Wait => {
+                    received = Received::Paused;
+                    break;
+                }
             }
             self.sync.cursor = self.sync.cursor.max(item.seq);
         }
@@ -108,13 +122,15 @@ impl Session {
             }
         }
         self.after_receiving(cx);
+        // A restored browser begins no chain before it has read what it wrote elsewhere.
+        self.tend_own_chain(cx);
     }
 
-    fn receive_one(&mut self, item: &InboxItem, cx: &mut Context<'_>) -> ReadAgain {
+    fn receive_one(&mut self, item: &InboxItem, cx: &mut Context<'_>) -> Next {
         let json = item.envelope.get();
         let parsed = Envelope::parse(json.as_bytes());
         let hash = parsed.as_ref().map_or_else(|_| hash_of_bytes(json), |envelope| Some(envelope.hash()));
-        let Some(hash) = hash.filter(|hash| self.seen.insert(*hash)) else { return ReadAgain(false) };
+        let Some(hash) = hash.filter(|hash| self.seen.insert(*hash)) else { return Next::Item };
         let incoming = Incoming { json: json.to_owned(), hash, kept_at: item.created_at.unix() };
         match self.place(&incoming) {
             Place::Wait(key) if self.quarantine.is_full() || PublicIdentity::try_from(key).is_err() => {
@@ -124,10 +140,20 @@ impl Session {
                 self.sync.last_quarantined += 1;
                 self.hold(self.sync.last_quarantined, key, incoming, cx);
             }
-            Place::FormerKey(seed) => return ReadAgain(self.learn_former_key(seed, hash, cx)),
+            Place::FormerKey(seed) if self.was_mine(&seed) => {
+                if self.learn_former_key(seed, hash, cx) {
+                    return Next::Everything;
+                }
+            }
+            // What follows is to come after what that key opens.
+            Place::FormerKey(_) if self.awaits_own_chain() => {
+                self.seen.remove(&hash);
+                return Next::Wait;
+            }
+            Place::FormerKey(_) => self.count_unreadable(hash, cx),
             place => self.put(place, &incoming, cx),
         }
-        ReadAgain(false)
+        Next::Item
     }
 
     fn put(&mut self, place: Place, incoming: &Incoming, cx: &mut Context<'_>) {
@@ -150,6 +176,10 @@ impl Session {
         let Ok(envelope) = Envelope::parse(incoming.json.as_bytes()) else { return Place::Unreadable };
         let sender = envelope.claimed_sender();
         let from_myself = self.own_key(&sender).is_some();
+        // One's own keys write to themselves alone: whoever has stolen a former one must not write to the present one.
+        if from_myself && envelope.recipient() != sender {
+            return Place::Unreadable;
+        }
         let contact = self.contacts.by_key(&sender);
         if contact.and_then(|id| self.contacts.get(id)).is_some_and(|contact| contact.stored.standing.blocked)
         {
@@ -161,7 +191,7 @@ impl Session {
         let opened =
             envelope.open(former.unwrap_or(&self.me), |key| peer.as_ref().or_else(|| self.peer(key)));
         match (opened, contact) {
-            (Ok(opened), _) if from_myself => self.place_own(&opened, incoming),
+            (Ok(opened), _) if from_myself => self.place_own(&opened, former.is_some(), incoming),
             (Ok(opened), Some(contact)) => {
                 let replaced = self.contacts.get(contact).is_some_and(|c| c.stored.key.primary() != sender);
                 let former_key = match (replaced, former) {
@@ -204,7 +234,7 @@ impl Session {
     }
 
     /// A copy of what one sent, from another browser or from the time before a restore.
-    fn place_own(&self, opened: &OpenedMessage, incoming: &Incoming) -> Place {
+    fn place_own(&self, opened: &OpenedMessage, with_former_key: bool, incoming: &Incoming) -> Place {
         let (to, message, sent_at, heads) = match Message::parse(&opened.plaintext) {
             Ok(Message { content: Content::Sent { to, message }, sent_at, heads, .. }) => {
                 (to, message, sent_at, heads)
@@ -223,8 +253,15 @@ impl Session {
             return Place::Nowhere;
         }
         let sent_at = message.sent_at.or(sent_at).unwrap_or(opened.created_at).unix();
-        let stored = incoming.message(Some(message.id), true, body(message.content), sent_at);
+        let mut stored = incoming.message(Some(message.id), true, body(message.content), sent_at);
+        stored.former_key = with_former_key.then_some(FormerKey::Mine);
         Place::Message(contact, stored, heads)
+    }
+
+    /// Whether one's own chain says that this key was replaced: anybody who has a former key could call any key one.
+    fn was_mine(&self, seed: &Seed) -> bool {
+        let key = SecretIdentity::from_seed(seed.clone()).public().primary();
+        self.chains.own.stored.watched.chain.is_former(&key)
     }
 
     /// Which of one's own keys this is, former ones included.
@@ -250,6 +287,22 @@ impl Session {
         }
         self.former.push(key);
         self.save_account(cx);
+        self.begin_reading_again(cx);
+        // It is known now.
+        self.seen.insert(note);
+        true
+    }
+
+    /// One's own chain is known now, and may name the keys in notes that were not believed before.
+    pub(crate) fn read_notes_again(&mut self, cx: &mut Context<'_>) {
+        if self.sync.unreadable > 0 && self.chains.own.stored.watched.chain.primaries().len() > 1 {
+            self.begin_reading_again(cx);
+            self.inbox_begins_anew(cx);
+        }
+    }
+
+    /// Reads the inbox from its start, but for what is here.
+    fn begin_reading_again(&mut self, cx: &mut Context<'_>) {
         let mut seen: HashSet<EnvelopeHash> = self.quarantine.hashes().collect();
         for (contact, conversation) in self.conversations.iter_mut() {
             for order in conversation.remove_sealed_for_others() {
@@ -257,7 +310,6 @@ impl Session {
             }
             seen.extend(conversation.envelopes());
         }
-        seen.insert(note);
         self.seen = seen;
         for id in self.quarantine.forget_unreadable() {
             cx.delete(Kind::Quarantine, id);
@@ -265,7 +317,6 @@ impl Session {
         self.sync.unreadable = 0;
         self.sync.cursor = 0;
         cx.save(self.sync.record());
-        true
     }
 
     fn peer(&self, key: &Primary) -> Option<&Peer> {

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::conversation::{Conversation, StoredMessage};
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::{NetworkFault, TabId};
+use crate::lookup::says_nobody;
 use crate::requests::{Answer, Purpose, refusal};
 use crate::session::Session;
 use crate::view::{LeavingView, MessageBody};
@@ -82,7 +83,7 @@ impl Session {
     /// Whether anybody holds the handle after a refused deletion.
     pub(crate) fn deletion_checked(&mut self, answer: &Answer) {
         match answer {
-            Ok(response) if response.status == 404 => self.leaving.gone = true,
+            Ok(response) if says_nobody(response) => self.leaving.gone = true,
             Ok(_) => {
                 let why = "The server does not accept this account's signature. Check this computer's clock.";
                 self.leaving.end(Some(why.to_owned()));

@@ -62,7 +62,7 @@ impl Proof {
 }
 
 /// The status alone is not enough: a proxy's 404 must not make anybody disappear.
-fn says_nobody(response: &HttpResponse) -> bool {
+pub(crate) fn says_nobody(response: &HttpResponse) -> bool {
     response.status == 404
         && problem(response).is_some_and(|problem| problem.code == ProblemCode::UnknownHandle)
 }

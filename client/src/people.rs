@@ -130,6 +130,10 @@ impl Session {
         let Some(contact) = self.contacts.get_mut(id) else { return };
         if contact.stored.standing.blocked != blocked {
             contact.stored.standing.blocked = blocked;
+            if !blocked {
+                // It may know of the block already, whether it has said so or not.
+                contact.stored.standing.told_blocked = true;
+            }
             self.save_contact(id, cx);
             self.tell_people(cx);
         }

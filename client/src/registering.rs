@@ -165,6 +165,8 @@ impl Registering {
         match Proof::of_key(answer, &self.account.server, key) {
             Proof::Proven(found) => {
                 self.account.handle = found.handle;
+                // A later claim than the one that the server has may have been signed meanwhile.
+                self.account.registration = Some(found.registration);
                 self.registered(cx)
             }
             Proof::Nobody => {

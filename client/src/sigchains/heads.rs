@@ -1,10 +1,12 @@
 //! `heads`: what people tell each other about chains inside their messages.
 
+use kez_core::identity::PublicIdentity;
 use kez_core::sigchain::{Heads, SeenHead};
 
-use super::watched::Compared;
+use super::watched::{Compared, Watched};
 use crate::contacts::ContactId;
 use crate::context::Context;
+use crate::requests::Purpose;
 use crate::session::Session;
 use crate::view::ChainAlarm;
 
@@ -19,15 +21,31 @@ impl Session {
 
     /// A message says what its sender has seen. Chains of others than the two are none of its business.
     pub(crate) fn compare_heads(&mut self, contact: ContactId, heads: &Heads, cx: &mut Context<'_>) {
-        self.compare_own_head(heads, cx);
-        let Some(watched) = self.chains.people.get_mut(&contact) else { return };
-        match heads.get(&watched.chain.root()).map(|seen| watched.compare(seen)) {
-            None | Some(Compared::Agrees) => {}
-            Some(Compared::Ahead) => {
+        let Some(stored) = self.contacts.get(contact).map(|contact| &contact.stored) else { return };
+        let root = stored.root.unwrap_or(stored.key.primary());
+        let known = self.chains.people.get(&contact).map_or(root, |watched| watched.chain.root());
+        let mut keys = std::iter::once(&stored.key).chain(&stored.former).map(PublicIdentity::primary);
+        let is_other_root = keys.any(|key| key != known && heads.contains_key(&key));
+        // A stranger may say whatever frightens.
+        if stored.standing.accepted {
+            self.compare_own_head(heads, cx);
+        }
+        if is_other_root {
+            // The server has named another root than the sender does.
+            self.chains.people.get_or_insert_with(contact, || Watched::new(known));
+            return self.alarm_about(contact, ChainAlarm::Contradicted, cx);
+        }
+        let Some(seen) = heads.get(&known) else { return };
+        let watched = self.chains.people.get_or_insert_with(contact, || Watched::new(known));
+        match watched.compare(seen) {
+            Compared::Agrees => {}
+            Compared::Ahead => {
                 self.save_chain(contact, cx);
+                // An answer that is on its way may be older than what the sender has seen.
+                cx.shared.requests.forget(|purpose| *purpose == Purpose::Chain(contact));
                 self.ask_about_chain(contact, cx);
             }
-            Some(Compared::Contradicts) => self.alarm_about(contact, ChainAlarm::Contradicted, cx),
+            Compared::Contradicts => self.alarm_about(contact, ChainAlarm::Contradicted, cx),
         }
     }
 
@@ -38,6 +56,7 @@ impl Session {
             None | Some(Compared::Agrees) => {}
             Some(Compared::Ahead) => {
                 self.save_own_chain(cx);
+                cx.shared.requests.forget(|purpose| *purpose == Purpose::OwnChain);
                 self.check_own_chain(cx);
             }
             Some(Compared::Contradicts) => self.alarm_about_own(ChainAlarm::Contradicted, cx),

@@ -69,6 +69,10 @@ impl Sigchains {
 impl Session {
     /// The server has said where chains are.
     pub(crate) fn sigchains_at(&mut self, base: Option<String>, cx: &mut Context<'_>) {
+        if base.is_none() {
+            self.chains.own.answered = true;
+            self.resume_reading(cx);
+        }
         if base.is_some() && self.chains.base != base {
             self.chains.base = base;
             self.tend_own_chain(cx);

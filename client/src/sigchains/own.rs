@@ -25,8 +25,12 @@ pub(crate) struct OwnChain {
     pub(crate) stored: StoredOwn,
     /// Whether the server was asked in this life, or since somebody said that there is more.
     checked: bool,
+    /// Whether the link on its way was refused. It may stand all the same: the chain is asked for before it is posted again.
+    refused: bool,
     /// When it was asked last, Unix milliseconds.
     asked_at: u64,
+    /// Whether there was any answer in this life.
+    pub(super) answered: bool,
     /// Whether the chain begins with the key that it is asked for under: a restored browser may have a later one.
     root_known: bool,
     pub(super) try_at: Option<u64>,
@@ -70,6 +74,8 @@ enum Step {
     AskForRecord,
     Register,
     KeepFormerKey(String),
+    /// Until the inbox was read.
+    Wait,
     Nothing,
 }
 
@@ -79,7 +85,17 @@ impl OwnChain {
         let links = Vec::new();
         let stored = StoredOwn { watched, links, next_seed: None, pending: None, change: None, note: None };
         let backoff = Backoff::new(1_000, 60_000);
-        Self { stored, checked: false, asked_at: 0, root_known: false, try_at: None, backoff, error: None }
+        Self {
+            stored,
+            checked: false,
+            refused: false,
+            asked_at: 0,
+            answered: false,
+            root_known: false,
+            try_at: None,
+            backoff,
+            error: None,
+        }
     }
 
     /// When there is something to do.
@@ -113,6 +129,7 @@ impl Session {
             Step::AskForRecord => cx.get(format!("/v1/u/{}", self.handle), Purpose::OwnRecord),
             Step::Register => self.register_changed_key(cx),
             Step::KeepFormerKey(envelope) => self.send_former_key(envelope, cx),
+            Step::Wait => {}
             Step::Nothing => {
                 self.chains.own.checked = false;
                 self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
@@ -144,7 +161,7 @@ impl Session {
         let (own, me) = (&self.chains.own, self.me.public().primary());
         let chain = &own.stored.watched.chain;
         if let Some(link) = &own.stored.pending {
-            return Step::Append(link.clone());
+            return if own.refused { Step::Fetch } else { Step::Append(link.clone()) };
         }
         if chain.length() == 0 && self.restored && !own.root_known {
             return Step::AskForRecord;
@@ -159,13 +176,17 @@ impl Session {
         if let Some(envelope) = &own.stored.note {
             return Step::KeepFormerKey(envelope.clone());
         }
+        if own.stored.watched.alarm.is_some_and(ChainAlarm::is_about_server) {
+            return Step::Nothing;
+        }
         if chain.length() == 0 {
+            // What one has sent from elsewhere tells of a chain that the server hides.
+            if self.restored && !(self.link.was_read_to_its_end() && self.quarantine.keys().is_empty()) {
+                return Step::Wait;
+            }
             return self.begin_own_chain(cx).map_or(Step::Nothing, Step::Append);
         }
-        if chain.primary() != me
-            || chain.is_closed()
-            || own.stored.watched.alarm.is_some_and(ChainAlarm::is_about_server)
-        {
+        if chain.primary() != me || chain.is_closed() {
             return Step::Nothing;
         }
         if chain.claim(&self.handle, &self.server).is_some_and(|claim| claim.primary == me) {
@@ -202,21 +223,12 @@ impl Session {
     pub(crate) fn append_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         match answer {
             Ok(response) if matches!(response.status, 200 | 201) => self.link_stands(cx),
-            // Another browser was faster, or somebody else is at work: the chain says who.
-            Ok(response) if response.status == 409 => {
-                self.give_up_pending(cx);
-                self.chains.own.checked = false;
-                // Whatever is there was not made here, and what is there is asked for next.
-                self.restored |= self.chains.own.stored.watched.chain.length() == 0;
-                self.chains.own.stored.watched.alarm.get_or_insert(ChainAlarm::NotMine);
-                self.save_own_chain(cx);
-            }
+            // Another browser was faster, or somebody else is at work, or it is not true: the chain says.
             Ok(response) if !may_succeed_later(answer) => {
-                self.chains.own.error = Some(refusal(response));
-                if self.chains.own.stored.change.is_some() {
-                    self.give_up_pending(cx);
+                if response.status != 409 {
+                    self.chains.own.error = Some(refusal(response));
                 }
-                self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
+                self.chains.own.refused = true;
             }
             _ => self.tend_later(answer, cx),
         }
@@ -251,15 +263,17 @@ impl Session {
 
     /// The server has said what one's own chain is.
     pub(crate) fn own_chain_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        self.chains.own.answered = true;
         let own = &mut self.chains.own;
         let first_sight = own.stored.watched.chain.length() == 0;
+        let was_refused = own.refused;
         match own.stored.watched.take(answer) {
             Fetched::New(links) => {
                 own.checked = !own.stored.watched.is_behind();
                 own.backoff.reset();
                 let pending = own.pending().map(|link| link.hash());
                 let mine = |link: &Link| Some(link.hash()) == pending;
-                let adopted = first_sight && self.restored;
+                let adopted = first_sight && self.restored && pending.is_none();
                 if !adopted && !links.iter().all(mine) {
                     own.stored.watched.alarm.get_or_insert(ChainAlarm::NotMine);
                 }
@@ -272,6 +286,7 @@ impl Session {
                 own.stored.links.extend(links.iter().map(|link| link.json().to_owned()));
                 if !links.is_empty() {
                     self.save_own_chain(cx);
+                    self.read_notes_again(cx);
                 }
             }
             Fetched::None => own.checked = true,
@@ -281,7 +296,29 @@ impl Session {
             }
             Fetched::Unavailable => self.tend_later(answer, cx),
         }
+        if was_refused && self.chains.own.checked {
+            self.post_again_later(answer, cx);
+        }
         self.tend_own_chain(cx);
+        self.resume_reading(cx);
+    }
+
+    /// Whether a restored browser has still to hear which keys it had before.
+    pub(crate) const fn awaits_own_chain(&self) -> bool {
+        self.restored && !self.chains.own.answered
+    }
+
+    /// Nothing stands where the refused link was to stand, as far as one can see. It is kept, for the server has it and
+    /// might append it yet: then the seed that it announces is needed.
+    fn post_again_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        self.chains.own.refused = false;
+        if self.chains.own.stored.pending.is_none() {
+            return;
+        }
+        if self.chains.own.stored.change.is_some() {
+            return self.tend_later(answer, cx);
+        }
+        self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
     }
 
     /// The server has said what one's own registration is, which a restored browser does not know.
@@ -296,7 +333,11 @@ impl Session {
                 self.registration = Some(found.registration);
                 self.save_account(cx);
             }
-            _ => self.tend_later(answer, cx),
+            _ => {
+                self.chains.own.answered = true;
+                self.tend_later(answer, cx);
+                self.resume_reading(cx);
+            }
         }
         self.tend_own_chain(cx);
     }

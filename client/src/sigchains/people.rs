@@ -85,7 +85,7 @@ impl Session {
 
     fn take_over_key(&mut self, id: ContactId, cx: &mut Context<'_>) {
         let was_verified = self.contacts.get(id).is_some_and(|contact| contact.stored.was_verified);
-        let Some((key, former)) = self.contacts.accept_new_key(id, &self.me) else { return };
+        let Some((key, former)) = self.contacts.accept_new_key(id, true, &self.me) else { return };
         self.contacts.add_former(id, former);
         if let Some(contact) = self.contacts.get_mut(id) {
             // Who has compared the number is asked to do so again before the next message.

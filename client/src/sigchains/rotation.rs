@@ -17,7 +17,7 @@ use super::own::KeyChange;
 use crate::account::StoredSeed;
 use crate::connection::Link;
 use crate::context::Context;
-use crate::effect::Effect;
+use crate::effect::{Effect, Method};
 use crate::lookup::Proof;
 use crate::registering::LONGEST_CLAIM_AGE;
 use crate::requests::{Answer, Purpose, may_succeed_later, refusal, sentence};
@@ -29,7 +29,8 @@ impl Session {
     /// holds now.
     pub(crate) fn change_key(&mut self, phrase: &Secret, cx: &mut Context<'_>) {
         if self.chains.own.stored.change.is_some() {
-            return;
+            self.chains.own.try_at = None;
+            return self.tend_own_chain(cx);
         }
         let outcome = self.begin_change(phrase, cx);
         self.chains.own.error = outcome.err();
@@ -169,7 +170,8 @@ impl Session {
         let body = RawValue::from_string(envelope)
             .and_then(|envelope| serde_json::to_string(&SendMessage { to, envelope }));
         if let Ok(body) = body {
-            cx.post("/v1/messages", body, Purpose::KeepFormerKey);
+            let request = self.signed(Method::Post, "/v1/messages".to_owned(), Some(body), cx);
+            cx.request(request, Purpose::KeepFormerKey);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use kez_core::identity::Primary;
 use kez_core::problem::ProblemCode;
-use kez_core::sigchain::{Chain, Link, LinkRefused, Links, SeenHead};
+use kez_core::sigchain::{Chain, Link, LinkRefused, Links, MAX_LINKS, SeenHead};
 use serde::{Deserialize, Serialize};
 
 use crate::requests::{Answer, problem};
@@ -55,7 +55,9 @@ impl Watched {
             && problem(response).is_some_and(|problem| problem.code == ProblemCode::UnknownChain);
         let links = match response.status {
             200 => serde_json::from_slice::<Links>(&response.body).ok(),
-            _ if nobody && self.chain.length() == 0 => return Fetched::None,
+            _ if nobody && self.chain.length() == 0 => {
+                return self.check_claimed().map_or(Fetched::None, Fetched::Alarm);
+            }
             _ if nobody => return Fetched::Alarm(ChainAlarm::Shorter),
             _ => None,
         };
@@ -73,6 +75,9 @@ impl Watched {
         if answer.length < self.chain.length() {
             return Err(ChainAlarm::Shorter);
         }
+        if answer.length > MAX_LINKS {
+            return Err(ChainAlarm::Broken);
+        }
         let mut chain = self.chain.clone();
         let mut new = Vec::with_capacity(answer.links.len());
         for link in &answer.links {
@@ -85,7 +90,7 @@ impl Watched {
         }
         if chain.length() < answer.length && !new.is_empty() {
             // A page of a long chain: what it ends with is still to come.
-            self.claimed = Some(SeenHead { length: answer.length, head: answer.head });
+            self.claim(&SeenHead { length: answer.length, head: answer.head });
             self.chain = chain;
             return Ok(new);
         }
@@ -99,6 +104,13 @@ impl Watched {
     /// Whether there is more to ask for.
     pub(crate) fn is_behind(&self) -> bool {
         self.claimed.is_some_and(|claimed| claimed.length > self.chain.length())
+    }
+
+    /// Somebody says that there is more. Less than was said before takes nothing of that back.
+    fn claim(&mut self, seen: &SeenHead) {
+        if self.claimed.is_none_or(|claimed| claimed.length < seen.length) {
+            self.claimed = Some(*seen);
+        }
     }
 
     fn check_claimed(&mut self) -> Option<ChainAlarm> {
@@ -117,9 +129,7 @@ impl Watched {
             Some(_) => Compared::Contradicts,
             None if seen.length == 0 => Compared::Contradicts,
             None => {
-                if self.claimed.is_none_or(|claimed| claimed.length < seen.length) {
-                    self.claimed = Some(*seen);
-                }
+                self.claim(seen);
                 Compared::Ahead
             }
         }

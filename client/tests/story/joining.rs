@@ -3,6 +3,7 @@
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
 use kez_client::view::{AccountView, Availability, JoinStep, JoinView};
+use kez_core::sigchain::Hash;
 
 use crate::sim::World;
 
@@ -139,4 +140,23 @@ fn lost_storage_is_noticed() {
     world.reload("alice");
     let AccountView::None { lost, .. } = world.view("alice").account else { panic!("there is an account") };
     assert_eq!(lost.as_deref(), Some("alice"));
+}
+
+#[test]
+fn the_chain_names_the_claim_that_the_server_has() {
+    let mut world = World::new(22);
+    world.open("alice");
+    world.run(1_000);
+    world.ui("alice", UiEvent::HandleTyped { text: "alice".into() });
+    world.run(1_000);
+    world.weather.answer_lost = 100;
+    world.create_account("alice", "");
+    // Long enough that the claim is signed anew.
+    world.run(6 * 60_000);
+    world.weather.answer_lost = 0;
+    world.run(120_000);
+    let registration = world.relay.lookup("alice").unwrap().registration.get().to_owned();
+    let key = world.key("alice").public().primary();
+    let claim = world.relay.sigchains.of(&key).claim(&"alice".parse().unwrap(), &world.relay.server).cloned();
+    assert_eq!(claim.unwrap().registration, Hash::of_json(&registration));
 }

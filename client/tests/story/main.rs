@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod crashes;
+mod hidden_chains;
 mod invitations;
 mod joining;
 mod leaving;
@@ -15,4 +16,5 @@ mod rotation;
 mod schedules;
 mod sigchains;
 mod sim;
+mod stolen_key;
 mod two_people;

@@ -247,3 +247,18 @@ fn the_list_begins_with_whoever_wrote_last_also_within_one_second() {
         assert_eq!(first(&world), writer, "after a reload");
     }
 }
+
+#[test]
+fn a_stream_that_died_unnoticed_is_replaced_within_minutes() {
+    let mut world = alice_and_bob(12);
+    world.silence_streams();
+    world.send("alice", "bob", "are you there?");
+    world.run(1_000);
+    assert_eq!(world.texts("bob"), [] as [&str; 0], "nobody has told him");
+    world.run(180_000);
+    assert_eq!(world.texts("bob"), ["them: are you there?"]);
+    world.send("alice", "bob", "so you are");
+    world.run(5_000);
+    assert!(world.has_stream("bob"));
+    assert_eq!(world.texts("bob").len(), 2);
+}

@@ -149,6 +149,20 @@ fn a_block_counts_as_lifted_once_the_server_knows() {
 }
 
 #[test]
+fn a_block_whose_answer_was_lost_can_be_lifted() {
+    let mut world = a_request(8);
+    world.weather.answer_lost = 100;
+    world.ui("bob", UiEvent::BlockPressed { handle: "alice".into() });
+    world.run(300);
+    world.ui("bob", UiEvent::UnblockPressed { handle: "alice".into() });
+    assert_eq!(world.view("bob").blocked, [blocked("alice", true)]);
+    world.weather.answer_lost = 0;
+    world.run(600_000);
+    assert_eq!(listed(&world, "bob", "blocks"), [] as [&str; 0]);
+    assert_eq!(world.view("bob").blocked, []);
+}
+
+#[test]
 fn a_message_leaves_unsigned_when_a_clock_is_wrong() {
     let mut world = alice_and_bob(6);
     world.relay.script = Some(Box::new(|request, response| {

@@ -1,11 +1,13 @@
 //! Changing the key: one's own, in one or two browsers, and seen by friends.
 
+use kez_client::effect::Method;
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
 use kez_client::view::{AccountView, ChainAlarm, Connection, DeliveryState, FormerKey, MessageBody};
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity};
 use kez_core::message::{Chain, TextMessage};
+use kez_core::problem::ProblemCode;
 use kez_core::recovery_phrase;
 use kez_core::sigchain::Heads;
 use kez_core::time::Timestamp;
@@ -13,11 +15,11 @@ use rstest::rstest;
 
 use crate::restore::restore;
 use crate::sigchains::kinds;
-use crate::sim::{Weather, World};
+use crate::sim::{BASE, Weather, World, problem};
 use crate::two_people::alice_and_bob;
 
 /// Alice and Bob have chatted, and Bob has written his rotation phrase down.
-fn ready(chance: u64) -> (World, String) {
+pub(crate) fn ready(chance: u64) -> (World, String) {
     let mut world = alice_and_bob(chance);
     world.send("alice", "bob", "one");
     world.run(1_000);
@@ -28,7 +30,7 @@ fn ready(chance: u64) -> (World, String) {
     (world, phrase)
 }
 
-fn change(world: &mut World, who: &'static str, phrase: &str) {
+pub(crate) fn change(world: &mut World, who: &'static str, phrase: &str) {
     world.ui(who, UiEvent::KeyChangeSubmitted { phrase: Secret::new(phrase) });
 }
 
@@ -66,6 +68,7 @@ fn the_announced_phrase_takes_over_and_both_go_on() {
         assert!(!thread.key_changed && thread.chain_alarm.is_none(), "nothing to be afraid of");
         assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| row.former_key.is_none()));
         assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| row.missing_before == 0));
+        assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| !row.contradicts_chain));
         world.reload("alice");
         world.reload("bob");
         world.run(2_000);
@@ -339,4 +342,39 @@ fn the_key_changes_twice() {
     world.look("restored", "alice");
     world.run(5_000);
     assert_eq!(world.texts("restored"), ["them: one", "me: two", "me: three"]);
+}
+
+#[test]
+fn a_link_that_is_said_to_be_refused_and_stands_changes_the_key_all_the_same() {
+    for code in [ProblemCode::NotAuthorised, ProblemCode::Conflict] {
+        let (mut world, phrase) = ready(20);
+        world.relay.script = Some(Box::new(move |request, response| {
+            let link = request.method == Method::Post && request.target.starts_with(BASE);
+            if link { problem(code.clone()) } else { response }
+        }));
+        change(&mut world, "bob", &phrase);
+        world.run(5_000);
+        world.relay.script = None;
+        world.run(120_000);
+        let view = world.chain("bob");
+        assert!(!view.changing && !view.replaced && view.alarm.is_none(), "{view:?}");
+        assert!(view.phrase_waits, "the next seed is kept");
+        assert_eq!(world.words("bob"), phrase);
+        assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "rotate_primary", "claim_handle"]);
+    }
+}
+
+#[test]
+fn a_link_that_is_refused_is_posted_until_it_stands() {
+    let (mut world, phrase) = ready(21);
+    world.relay.refuses_links = true;
+    change(&mut world, "bob", &phrase);
+    world.run(120_000);
+    let view = world.chain("bob");
+    assert!(view.changing && view.error.is_some() && view.alarm.is_none(), "{view:?}");
+    world.relay.refuses_links = false;
+    world.reload("bob");
+    world.run(120_000);
+    assert!(!world.chain("bob").changing);
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "rotate_primary", "claim_handle"]);
 }

@@ -29,6 +29,8 @@ pub(crate) struct Relay {
     pub(crate) epoch: String,
     pub(crate) up: bool,
     pub(crate) script: Option<Script>,
+    /// Appends no link to any chain.
+    pub(crate) refuses_links: bool,
     /// Every body that was posted.
     pub(crate) posted: Vec<String>,
     pub(crate) sigchains: Sigchains,
@@ -68,6 +70,7 @@ impl Relay {
             epoch: "00000000000000aa".into(),
             up: true,
             script: None,
+            refuses_links: false,
             posted: Vec::new(),
             sigchains: Sigchains::default(),
             changed: Vec::new(),
@@ -96,6 +99,9 @@ impl Relay {
             },
             (_, None, target) if target.contains("/contacts") || target.contains("/blocks") => {
                 self.people(request, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
+            }
+            (Method::Post, _, target) if target.starts_with(sigchains::BASE) && self.refuses_links => {
+                problem(ProblemCode::NotAuthorised)
             }
             (_, _, target) if target.starts_with(sigchains::BASE) => self.sigchains.answer(request),
             (Method::Get, _, "/v1/export") => self.export(request, now),

@@ -238,6 +238,11 @@ impl World {
         }
     }
 
+    /// The streams die, and no browser hears of it.
+    pub(crate) fn silence_streams(&mut self) {
+        self.streams.clear();
+    }
+
     pub(crate) fn view(&self, who: &'static str) -> View {
         self.tab_view(who, "tab")
     }

@@ -1,0 +1,189 @@
+//! A server that hides a chain, or the end of one.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use kez_client::event::{HttpResponse, UiEvent};
+use kez_client::view::{AccountView, ChainAlarm};
+use kez_core::api::Lookup;
+use kez_core::envelope;
+use kez_core::identity::{Peer, Primary, SecretIdentity};
+use kez_core::message::{Chain as Numbering, TextMessage};
+use kez_core::problem::ProblemCode;
+use kez_core::sigchain::{Body, Hash, Heads, SeenHead};
+use kez_core::time::Timestamp;
+
+use crate::restore::restore;
+use crate::sim::{BASE, World, json, problem, shown};
+use crate::two_people::alice_and_bob;
+
+fn now(world: &World) -> Timestamp {
+    Timestamp::from_unix(world.now / 1000)
+}
+
+fn target(root: &Primary) -> String {
+    format!("{BASE}/ed25519/{}", root.hex())
+}
+
+/// Adds a link to the chain of one's own that no browser of one's knows yet.
+fn add_link(world: &mut World, owner: &SecretIdentity) -> Hash {
+    let chain = world.relay.sigchains.of(&owner.public().primary());
+    let link = chain.draft(Body::SetCapabilities { min_version: 1 }, now(world)).sign(owner).unwrap();
+    world.relay.sigchains.append(&link);
+    link.hash()
+}
+
+/// Puts a message with these heads into somebody's inbox.
+fn say(world: &mut World, from: &SecretIdentity, to: &'static str, heads: &Heads) {
+    let (now, recipient) = (now(world), world.key(to).public());
+    let chain = Numbering { id: "00112233aabbccdd".into(), n: 1, prev: None };
+    let message = TextMessage { id: "with heads".into(), text: "hi".into(), sent_at: now };
+    let peer = Peer::new(from, recipient).unwrap();
+    let plaintext = message.to_plaintext(&chain, heads);
+    let sealed = envelope::seal(from, &peer, &plaintext, now, &mut world.rng).unwrap();
+    world.relay.append(to, &sealed.json, world.now);
+    world.push_to_streams();
+}
+
+#[test]
+fn a_chain_that_was_hidden_from_the_first_day_is_missed() {
+    let mut world = World::new(1);
+    world.join("alice", "");
+    world.join("bob", "");
+    let hidden = target(&world.key("bob").public().primary());
+    let bob_asks = Rc::new(RefCell::new(false));
+    let honest = Rc::clone(&bob_asks);
+    world.relay.script = Some(Box::new(move |request, answer| {
+        let hide = !*honest.borrow() && request.body.is_none() && request.target.starts_with(&hidden);
+        if hide { problem(ProblemCode::UnknownChain) } else { answer }
+    }));
+    world.look("alice", "bob");
+    world.look("bob", "alice");
+    world.run(1_000);
+    world.send("alice", "bob", "hello");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, None, "nobody has said that there is one");
+    world.send("bob", "alice", "hello yourself");
+    world.run(2_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+}
+
+#[test]
+fn a_false_root_is_contradicted_by_the_friend() {
+    let mut world = World::new(2);
+    for who in ["alice", "bob", "mallory"] {
+        world.join(who, "");
+    }
+    let false_root = world.key("mallory").public().primary().hex();
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.target != "/v1/u/bob" {
+            return answer;
+        }
+        let mut lookup: Lookup = serde_json::from_slice(&answer.body).unwrap();
+        let at = lookup.sigchain_url.rfind('/').unwrap() + 1;
+        lookup.sigchain_url.replace_range(at.., &false_root);
+        json(200, &lookup)
+    }));
+    world.look("alice", "bob");
+    world.look("bob", "alice");
+    world.run(1_000);
+    world.send("alice", "bob", "hello");
+    world.run(1_000);
+    world.send("bob", "alice", "hello yourself");
+    world.run(2_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Contradicted));
+}
+
+#[test]
+fn pages_take_nothing_back_of_what_a_friend_has_seen() {
+    let mut world = alice_and_bob(3);
+    world.send("alice", "bob", "hello");
+    world.run(1_000);
+    let bob = world.key("bob");
+    let root = bob.public().primary();
+    for _ in 0..3 {
+        add_link(&mut world, &bob);
+    }
+    world.reload("bob");
+    world.run(1_000);
+    let (asked, known) = (target(&root), world.relay.sigchains.links(&root)[..4].to_vec());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        let Some(query) = request.target.strip_prefix(&asked) else { return answer };
+        let since = query.split("since=").nth(1).and_then(|since| since.parse().ok()).unwrap_or(0);
+        let mut page = shown(root, &known, since);
+        page.links.truncate(1);
+        json(200, &page)
+    }));
+    world.send("bob", "alice", "there are five links");
+    world.run(5_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+}
+
+#[test]
+fn an_answer_that_was_on_its_way_accuses_nobody() {
+    for chance in 0..40 {
+        let mut world = alice_and_bob(100 + chance);
+        world.send("alice", "bob", "hello");
+        world.run(2 * 60 * 60 * 1000);
+        let bob = world.key("bob");
+        world.weather.delay = 3_000;
+        world.look("alice", "bob");
+        world.run(2_500 + chance * 40);
+        let head = add_link(&mut world, &bob);
+        let heads = [(bob.public().primary(), SeenHead { length: 3, head })].into();
+        say(&mut world, &bob, "alice", &heads);
+        world.run(60_000);
+        assert_eq!(world.thread("alice").chain_alarm, None, "{chance}");
+    }
+}
+
+#[test]
+fn a_stranger_frightens_nobody_about_ones_own_chain() {
+    let mut world = World::new(4);
+    world.join("bob", "");
+    world.join("mallory", "");
+    let mallory = world.key("mallory");
+    let root = world.key("bob").public().primary();
+    let heads = [(root, SeenHead { length: 1, head: Hash::of_json("made up") })].into();
+    say(&mut world, &mallory, "bob", &heads);
+    world.run(5_000);
+    assert_eq!(world.chain("bob").alarm, None);
+}
+
+#[test]
+fn a_restored_browser_from_which_the_chain_is_hidden_begins_no_other() {
+    let mut world = alice_and_bob(5);
+    for text in ["hello", "hello again"] {
+        world.send("bob", "alice", text);
+        world.run(1_000);
+    }
+    let (words, hidden) = (world.words("bob"), target(&world.key("bob").public().primary()));
+    let posted = Rc::new(RefCell::new(0));
+    let count = Rc::clone(&posted);
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if !request.target.starts_with(&hidden) {
+            return answer;
+        }
+        *count.borrow_mut() += u32::from(request.body.is_some());
+        problem(ProblemCode::UnknownChain)
+    }));
+    restore(&mut world, "phone", &words);
+    world.look("phone", "alice");
+    world.run(60_000);
+    assert_eq!(world.chain("phone").alarm, Some(ChainAlarm::Withheld), "what one has sent tells of it");
+    assert_eq!(*posted.borrow(), 0);
+}
+
+#[test]
+fn an_account_is_gone_when_its_server_says_so_and_no_proxy() {
+    let mut world = alice_and_bob(6);
+    world.relay.script = Some(Box::new(|request, response| match request.target.as_str() {
+        "/v1/u/alice" if request.auth.is_some() => problem(ProblemCode::Unauthorized),
+        "/v1/u/alice" => HttpResponse { status: 404, retry_after: None, body: b"<html>".to_vec() },
+        _ => response,
+    }));
+    world.ui("alice", UiEvent::DeletionConfirmed);
+    world.run(2_000);
+    assert!(matches!(world.view("alice").account, AccountView::Open(_)));
+    assert!(!world.browser("alice").disk.is_empty());
+}

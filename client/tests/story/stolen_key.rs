@@ -1,0 +1,93 @@
+//! Somebody has the key that was replaced, and writes to its owner.
+
+use kez_client::view::{FormerKey, MessageBody};
+use kez_core::envelope;
+use kez_core::identity::{Peer, PublicIdentity, SecretIdentity, Seed};
+use kez_core::message::{Chain, TextMessage, former_key_to_plaintext};
+use kez_core::sigchain::Heads;
+use kez_core::time::Timestamp;
+
+use crate::rotation::{change, ready};
+use crate::sim::World;
+
+fn chain() -> Chain {
+    Chain { id: "00112233aabbccdd".into(), n: 1, prev: None }
+}
+
+/// Bob has changed his key; the thief has the former one. Both, and who Alice is.
+fn stolen(chance: u64) -> (World, SecretIdentity, PublicIdentity) {
+    let (mut world, phrase) = ready(chance);
+    let (thief, alice) = (world.key("bob"), world.key("alice").public());
+    change(&mut world, "bob", &phrase);
+    world.run(5_000);
+    (world, thief, alice)
+}
+
+fn put(world: &mut World, from: &SecretIdentity, to: PublicIdentity, plaintext: &[u8]) {
+    let now = Timestamp::from_unix(world.now / 1000);
+    let peer = Peer::new(from, to).unwrap();
+    let sealed = envelope::seal(from, &peer, plaintext, now, &mut world.rng).unwrap();
+    world.relay.append("bob", &sealed.json, world.now);
+    world.push_to_streams();
+    world.run(2_000);
+}
+
+fn copy(world: &World, of: PublicIdentity, text: &str) -> Vec<u8> {
+    let now = Timestamp::from_unix(world.now / 1000);
+    let message = TextMessage { id: format!("id {text}"), text: text.into(), sent_at: now };
+    message.to_own_copy(of.primary(), &chain(), &Heads::new())
+}
+
+#[test]
+fn a_former_key_cannot_write_as_oneself_to_the_present_one() {
+    let (mut world, thief, alice) = stolen(1);
+    let before = world.texts("bob");
+    let (bob, words) = (world.key("bob").public(), copy(&world, alice, "I owe you 1000"));
+    put(&mut world, &thief, bob, &words);
+    assert_eq!(world.texts("bob"), before);
+}
+
+#[test]
+fn what_a_former_key_says_to_itself_is_marked() {
+    let (mut world, thief, alice) = stolen(2);
+    let words = copy(&world, alice, "I owe you 1000");
+    put(&mut world, &thief, thief.public(), &words);
+    let row = world.rows("bob").pop().unwrap();
+    assert_eq!(row.body, MessageBody::Text { text: "I owe you 1000".into() });
+    assert_eq!((row.mine, row.former_key), (true, Some(FormerKey::Mine)));
+}
+
+#[test]
+fn an_invented_former_key_is_none() {
+    let (mut world, thief, alice) = stolen(3);
+    let before = world.texts("bob");
+    let bob = world.key("bob").public();
+    for (n, to) in [(1, bob), (2, thief.public())] {
+        let invented = SecretIdentity::from_seed(Seed::from_bytes([n; 32]));
+        let note = former_key_to_plaintext(&format!("note {n}"), invented.seed(), &chain());
+        put(&mut world, &thief, to, &note);
+        let words = copy(&world, alice, "by an invented key");
+        put(&mut world, &invented, invented.public(), &words);
+    }
+    assert_eq!(world.texts("bob"), before);
+    world.send("alice", "bob", "hello");
+    world.run(2_000);
+    assert_eq!(world.texts("bob").len(), before.len() + 1, "and the inbox is read on");
+}
+
+#[test]
+fn who_restores_reads_what_came_before_the_change_in_order_however_late_the_chain_comes() {
+    for (chance, delay) in [(4, 0), (5, 400)] {
+        let (mut world, phrase) = ready(chance);
+        change(&mut world, "bob", &phrase);
+        world.run(5_000);
+        world.send("alice", "bob", "three");
+        world.run(5_000);
+        world.weather.delay = delay;
+        crate::restore::restore(&mut world, "phone", &phrase);
+        world.run(60_000);
+        world.look("phone", "alice");
+        world.run(60_000);
+        assert_eq!(world.texts("phone"), ["them: one", "me: two", "them: three"], "{delay}");
+    }
+}
