@@ -4,10 +4,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::usage::Origin;
+use kez_chat_server::store::{ClaimOutcome, NewMessage, Store as _};
+use kez_core::time::Timestamp;
 use sqlx::{Connection, Executor};
 
 use crate::binary::Binary;
-use crate::support::{Person, TestServer, message, second_connection};
+use crate::broker::until;
+use crate::store::claim;
+use crate::support::{NOW, Person, TestServer, message, second_connection};
 
 #[tokio::test]
 async fn a_locked_database_is_503_and_heals() {
@@ -38,6 +44,38 @@ async fn a_locked_database_is_503_and_heals() {
         assert_eq!(server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await.seq(), n + 1);
     }
     assert_eq!(server.inbox(&bob, 0).await.seqs(), (1..=20).collect::<Vec<_>>());
+}
+
+/// A backup reads what there was at one moment for as long as it takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_takes_long_keeps_nobody_from_writing() {
+    const MESSAGES: usize = 600;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let ClaimOutcome::Stands(bob) = store.claim_handle(claim(&Person::new("bob"))).await.unwrap() else {
+        panic!("nobody else is there");
+    };
+    let send = async |n: usize| {
+        let envelope = format!("{n} {}", " ".repeat(64 * 1024)).into();
+        let now = Timestamp::from_unix(NOW);
+        let message = NewMessage { inbox: bob.id, envelope, origin: Origin::Known, quota: None, now };
+        let stored = tokio::time::timeout(Duration::from_secs(3), store.append(message)).await;
+        stored.expect("writers wait for nobody who reads").unwrap();
+    };
+    let log = || std::fs::metadata(directory.path().join("kez-chat.db-wal")).unwrap().len();
+
+    let mut backup = second_connection(&file).await;
+    backup.execute("BEGIN").await.unwrap();
+    backup.execute("SELECT count(*) FROM messages").await.unwrap();
+    for n in 0..MESSAGES {
+        send(n).await;
+    }
+    assert!(log() > 30 * 1024 * 1024, "the log holds all that came meanwhile");
+    backup.execute("COMMIT").await.unwrap();
+    send(MESSAGES).await;
+    until(async || log() == 0).await;
+    store.close().await;
 }
 
 /// A file system in memory, unmounted when dropped.
