@@ -1,5 +1,6 @@
 //! Opening the store that the configuration names.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Store;
@@ -56,6 +57,18 @@ pub enum OpenError {
     /// Somebody uses what has to be left alone for the moment.
     #[error("a server is running on this database; stop every node first")]
     InUse,
+    /// There is no database, because a restore that was to replace it was cut short.
+    #[error(
+        "there is no database at {db}, but a restore that did not come to its end has left {left}; rename {db}.replaced \
+         to {db} to have back what stood there before, or move away what is left and run restore again",
+        db = .db.display(), left = .left.display()
+    )]
+    HalfRestored {
+        /// Where the database should be.
+        db: PathBuf,
+        /// What stands beside its place.
+        left: PathBuf,
+    },
     /// The database refused.
     #[error("the database cannot be opened: {0}")]
     Database(#[from] sqlx::Error),

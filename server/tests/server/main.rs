@@ -37,6 +37,7 @@ mod profile;
 mod proxy;
 mod rates;
 mod register;
+mod restore;
 mod rotation;
 mod server;
 mod sig_binary;

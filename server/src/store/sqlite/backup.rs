@@ -9,13 +9,18 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use tokio::fs;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{PAGE_BYTES, schema};
 use crate::store::OpenError;
 
 /// How long a running server may keep its database from being looked at.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the database is called that made room for a restored one ...
+const REPLACED: &str = ".replaced";
+/// ... and that one, before it stands in its place.
+const RESTORING: &str = ".restoring";
 
 /// A backup that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +84,8 @@ impl From<sqlx::Error> for BackupError {
 pub async fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
     must_be_free(to)?;
     let part = beside(to, ".part");
-    let made = make_copy(db, &part).await;
-    if made.is_err() {
-        let _ = fs::remove_file(&part).await;
-    }
-    let made = made?;
+    create(&part).await?;
+    let made = or_none(&part, make_copy(db, &part)).await?;
     put(&part, to).await?;
     let sums = beside(to, ".sha256");
     let name = to.file_name().unwrap_or_default().to_string_lossy();
@@ -92,14 +94,12 @@ pub async fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
 }
 
 async fn make_copy(db: &Path, part: &Path) -> Result<BackedUp, BackupError> {
-    must_be_free(part)?;
     let options = SqliteConnectOptions::new().filename(db).page_size(PAGE_BYTES).read_only(true);
     let mut connection = options.connect().await?;
     schema::refuse_newer(&mut connection).await?;
     let name = part.to_str().ok_or_else(|| BackupError::Missing(part.to_owned()))?;
     sqlx::query("VACUUM INTO ?1").bind(name).execute(&mut connection).await?;
     connection.close().await?;
-    only_for_its_owner(part).await?;
     check(part).await?;
     let bytes = fs::metadata(part).await.map_err(at(part))?.len();
     Ok(BackedUp { bytes, sha256: hash(part).await? })
@@ -115,21 +115,16 @@ pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, 
         return Err(BackupError::Missing(backup.to_owned()));
     }
     must_match_its_hash(backup).await?;
-    let aside = beside(db, ".replaced");
+    let aside = beside(db, REPLACED);
     if db.exists() {
         exclusive(db).await?.close().await?;
         must_be_free(if replace { &aside } else { db })?;
     }
     // A log without its database would be taken for the log of the restored one.
     must_be_free(&beside(db, "-wal"))?;
-    let part = beside(db, ".restoring");
-    must_be_free(&part)?;
-    fs::copy(backup, &part).await.map_err(at(&part))?;
-    let prepared = prepare(&part).await;
-    if prepared.is_err() {
-        let _ = fs::remove_file(&part).await;
-    }
-    let epoch = prepared?;
+    let part = beside(db, RESTORING);
+    create(&part).await?;
+    let epoch = or_none(&part, prepare(backup, &part)).await?;
     if db.exists() {
         fs::rename(db, &aside).await.map_err(at(&aside))?;
     }
@@ -137,13 +132,33 @@ pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, 
     Ok(epoch)
 }
 
-async fn prepare(part: &Path) -> Result<String, BackupError> {
-    only_for_its_owner(part).await?;
+/// Fails when there is no database, but what a restore leaves that did not come to its end: a power cut between its two
+/// renames, for one. To begin with an empty database then would look as if everything were lost.
+///
+/// # Errors
+/// [`OpenError::HalfRestored`].
+pub(super) fn refuse_half_restored(db: &Path) -> Result<(), OpenError> {
+    let left = [REPLACED, RESTORING].map(|ending| beside(db, ending)).into_iter().find(|left| left.exists());
+    match left {
+        Some(left) if !db.exists() => Err(OpenError::HalfRestored { db: db.to_owned(), left }),
+        _ => Ok(()),
+    }
+}
+
+/// Copies the backup and makes it ready; on the disk, before it takes anybody's place.
+async fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
+    let mut from = fs::File::open(backup).await.map_err(at(backup))?;
+    let mut to = fs::File::options().write(true).open(part).await.map_err(at(part))?;
+    tokio::io::copy(&mut from, &mut to).await.map_err(at(part))?;
+    to.flush().await.map_err(at(part))?;
+    drop(to);
     check(part).await?;
     let mut connection = super::connect(part).await?;
     schema::bring_up_to_date(&mut connection).await?;
     connection.close().await?;
-    renew_epoch(part).await
+    let epoch = renew_epoch(part).await?;
+    sync(part).await?;
+    Ok(epoch)
 }
 
 /// Gives a database that nobody uses a new epoch, and returns it.
@@ -208,17 +223,38 @@ async fn hash(file: &Path) -> Result<String, BackupError> {
 
 /// Gives a finished file its name, durably.
 async fn put(part: &Path, name: &Path) -> Result<(), BackupError> {
-    let file = fs::File::open(part).await.map_err(at(part))?;
-    file.sync_all().await.map_err(at(part))?;
+    sync(part).await?;
     fs::rename(part, name).await.map_err(at(name))?;
     let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory_file = fs::File::open(directory).await.map_err(at(directory))?;
-    directory_file.sync_all().await.map_err(at(directory))
+    sync(directory).await
 }
 
-async fn only_for_its_owner(file: &Path) -> Result<(), BackupError> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).await.map_err(at(file))
+async fn sync(path: &Path) -> Result<(), BackupError> {
+    let file = fs::File::open(path).await.map_err(at(path))?;
+    file.sync_all().await.map_err(at(path))
+}
+
+/// Makes an empty file, for its owner alone, that is this run's own: of two at once, the second one fails.
+async fn create(file: &Path) -> Result<(), BackupError> {
+    match fs::File::options().write(true).create_new(true).mode(0o600).open(file).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(BackupError::Exists(file.to_owned()))
+        }
+        Err(error) => Err(at(file)(error)),
+    }
+}
+
+/// Deletes a file that this run has created, when it does not become what it should.
+async fn or_none<T>(
+    file: &Path,
+    made: impl Future<Output = Result<T, BackupError>>,
+) -> Result<T, BackupError> {
+    let made = made.await;
+    if made.is_err() {
+        let _ = fs::remove_file(file).await;
+    }
+    made
 }
 
 fn must_be_free(file: &Path) -> Result<(), BackupError> {

@@ -84,12 +84,14 @@ impl SqliteStore {
     /// Opens the file, creating it when it is missing, and brings its schema up to date.
     ///
     /// # Errors
-    /// [`OpenError`] when the file cannot be used, or was written by a newer version of this server.
+    /// [`OpenError`] when the file cannot be used, was written by a newer version of this server, or is missing because a
+    /// restore was cut short.
     pub async fn open(file: &Path) -> Result<Self, OpenError> {
+        backup::refuse_half_restored(file)?;
         let mut connection = connect(file).await?;
         schema::bring_up_to_date(&mut connection).await?;
         let epoch = schema::epoch(&mut connection).await?;
-        let checkpoints = connect(file).await?;
+        let checkpoints = checkpoint::connect(file).await?;
         let readers = Readers::open(file).await?;
         let quick = QuickReaders::open(file)?;
         let writer = Writer::start(file, connection, checkpoints, quick.recent())?;

@@ -1,0 +1,101 @@
+//! Backups and restores that meet each other, or do not come to their end.
+
+use std::path::PathBuf;
+
+use kez_chat_server::store::sqlite::{BackupError, SqliteStore, back_up, restore};
+use kez_chat_server::store::{OpenError, Store as _};
+use tempfile::TempDir;
+
+use crate::store::claim;
+use crate::support::Person;
+
+struct Files {
+    directory: TempDir,
+    db: PathBuf,
+    backup: PathBuf,
+}
+
+impl Files {
+    /// A database with Bob in it, which nobody uses, and the name of a backup that is not there yet.
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let [db, backup] = ["kez-chat.db", "backup.db"].map(|name| directory.path().join(name));
+        let store = SqliteStore::open(&db).await.unwrap();
+        store.claim_handle(claim(&Person::new("bob"))).await.unwrap();
+        store.close().await;
+        Self { directory, db, backup }
+    }
+
+    fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    async fn has_bob(&self) -> bool {
+        let store = SqliteStore::open(&self.db).await.unwrap();
+        let bob = store.lookup(&"bob".parse().unwrap()).await.unwrap();
+        store.close().await;
+        bob.is_some()
+    }
+}
+
+#[tokio::test]
+async fn two_backups_of_one_name_leave_each_other_alone() {
+    let files = Files::new().await;
+    let part = files.beside("backup.db.part");
+    std::fs::write(&part, "the first one is at it").unwrap();
+    let refused = back_up(&files.db, &files.backup).await;
+    assert!(matches!(&refused, Err(BackupError::Exists(file)) if *file == part), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&part).unwrap(), "the first one is at it");
+
+    std::fs::remove_file(&part).unwrap();
+    let both = tokio::join!(back_up(&files.db, &files.backup), back_up(&files.db, &files.backup));
+    assert!(both.0.is_ok() != both.1.is_ok(), "{both:?}");
+    assert!(files.backup.exists() && !part.exists());
+    restore(&files.backup, &files.beside("other.db"), false).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_that_fails_leaves_nothing() {
+    let files = Files::new().await;
+    std::fs::write(&files.db, "no database").unwrap();
+    back_up(&files.db, &files.backup).await.unwrap_err();
+    assert_eq!(std::fs::read_dir(files.directory.path()).unwrap().count(), 1);
+}
+
+/// The power fails between the two renames.
+#[tokio::test]
+async fn a_restore_that_was_cut_short_is_not_taken_for_an_empty_database() {
+    let files = Files::new().await;
+    back_up(&files.db, &files.backup).await.unwrap();
+    let [replaced, restoring] =
+        ["kez-chat.db.replaced", "kez-chat.db.restoring"].map(|name| files.beside(name));
+    std::fs::rename(&files.db, &replaced).unwrap();
+    std::fs::copy(&files.backup, &restoring).unwrap();
+
+    let refused = SqliteStore::open(&files.db).await.err().unwrap();
+    assert!(matches!(&refused, OpenError::HalfRestored { left, .. } if *left == replaced), "{refused:?}");
+    assert!(refused.to_string().contains("run restore again"), "{refused}");
+    assert!(!files.db.exists());
+
+    // Back to what there was, ...
+    std::fs::rename(&replaced, &files.db).unwrap();
+    assert!(files.has_bob().await);
+    // ... or once more, which begins with what is left.
+    std::fs::rename(&files.db, &replaced).unwrap();
+    let refused = restore(&files.backup, &files.db, true).await;
+    assert!(matches!(&refused, Err(BackupError::Exists(file)) if *file == restoring), "{refused:?}");
+    std::fs::remove_file(&restoring).unwrap();
+    restore(&files.backup, &files.db, true).await.unwrap();
+    assert!(files.has_bob().await);
+}
+
+#[tokio::test]
+async fn a_restore_that_fails_leaves_everything_as_it_was() {
+    let files = Files::new().await;
+    std::fs::write(&files.backup, "no backup").unwrap();
+    restore(&files.backup, &files.db, true).await.unwrap_err();
+    assert!(
+        !files.beside("kez-chat.db.restoring").exists() && !files.beside("kez-chat.db.replaced").exists()
+    );
+    assert!(files.has_bob().await);
+}
