@@ -107,24 +107,48 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Seen {
     hasher: RandomState,
     since: u64,
-    young: HashMap<u64, u64>,
-    old: HashMap<u64, u64>,
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Default)]
+struct Generation {
+    used: HashMap<u64, u64>,
+    /// When the last of them was used.
+    newest: u64,
 }
 
 impl Seen {
     /// Takes a nonce up; `false` when it was used within its lifetime.
     fn note(&mut self, caller: AccountId, nonce: Nonce, now: u64) -> bool {
-        if now >= self.since.saturating_add(NONCE_LIFETIME_SECONDS) {
-            self.old = std::mem::take(&mut self.young);
+        let is_over = now >= self.since.saturating_add(NONCE_LIFETIME_SECONDS);
+        // Those that come under a clock that was put back must not gather until it is where it was.
+        let is_yet_to_come = now.saturating_add(NONCE_LIFETIME_SECONDS) < self.since;
+        let oldest = now.saturating_sub(NONCE_LIFETIME_SECONDS);
+        if is_over || is_yet_to_come {
+            let old = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            self.old.keep_alive(old, oldest);
             self.since = now;
         }
         let key = self.hasher.hash_one((caller, nonce.as_bytes()));
-        let alive = |used_at: &&u64| **used_at >= now.saturating_sub(NONCE_LIFETIME_SECONDS);
-        if [&self.young, &self.old].iter().any(|seen| seen.get(&key).filter(alive).is_some()) {
+        if [&self.young, &self.old].iter().any(|seen| seen.used.get(&key).is_some_and(|at| *at >= oldest)) {
             return false;
         }
-        self.young.insert(key, now);
+        self.young.used.insert(key, now);
+        self.young.newest = self.young.newest.max(now);
         true
+    }
+}
+
+impl Generation {
+    /// Takes over those of an older one that are alive. There are some only when the clock was put back or forth.
+    fn keep_alive(&mut self, mut older: Self, oldest: u64) {
+        if older.newest < oldest {
+            return;
+        }
+        older.used.retain(|_, used_at| *used_at >= oldest);
+        older.used.extend(self.used.drain());
+        *self = Self { used: older.used, newest: self.newest.max(older.newest) };
     }
 }
 
@@ -173,6 +197,12 @@ mod tests {
         Nonce::from_bytes([byte; 16])
     }
 
+    impl Seen {
+        fn count(&self) -> usize {
+            self.young.used.len() + self.old.used.len()
+        }
+    }
+
     #[test]
     fn a_nonce_is_recognised_for_its_lifetime() {
         let mut seen = Seen::default();
@@ -193,7 +223,7 @@ mod tests {
         for n in 0..100 {
             seen.note(ALICE, nonce(n), 1_000 + u64::from(n) * LIFETIME / 4);
         }
-        assert!(seen.young.len() + seen.old.len() <= 9, "{} {}", seen.young.len(), seen.old.len());
+        assert!(seen.count() <= 9, "{}", seen.count());
     }
 
     #[test]
@@ -201,5 +231,24 @@ mod tests {
         let mut seen = Seen::default();
         assert!(seen.note(ALICE, nonce(1), 1_000));
         assert!(!seen.note(ALICE, nonce(1), 900));
+    }
+
+    #[test]
+    fn those_that_come_after_the_clock_was_put_back_take_no_room_either() {
+        const AHEAD: u64 = 1_000_000;
+        let mut seen = Seen::default();
+        assert!(seen.note(ALICE, nonce(1), 1_000));
+        assert!(seen.note(ALICE, nonce(2), AHEAD));
+        // It was ahead for a moment only.
+        assert!(!seen.note(ALICE, nonce(1), 1_001), "alive, whatever the clock said meanwhile");
+        for n in 0..100 {
+            assert!(seen.note(ALICE, nonce(10 + n), 1_001 + u64::from(n) * LIFETIME / 4));
+            assert!(!seen.note(ALICE, nonce(10 + n), 1_001 + u64::from(n) * LIFETIME / 4));
+        }
+        assert!(seen.count() <= 10, "{}", seen.count());
+        // The signature from a time to come counts once that time has come.
+        assert!(!seen.note(ALICE, nonce(2), AHEAD));
+        assert!(!seen.note(ALICE, nonce(2), AHEAD + LIFETIME));
+        assert!(seen.note(ALICE, nonce(2), AHEAD + 1 + LIFETIME));
     }
 }
