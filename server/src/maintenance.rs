@@ -66,7 +66,14 @@ async fn forget(state: &AppState) -> Result<u64, StoreError> {
         last = *end;
         let due = |oldest: Option<Timestamp>| oldest.is_some_and(|oldest| oldest < before);
         for (inbox, _) in inboxes.into_iter().filter(|(_, oldest)| due(*oldest)) {
-            forgotten += forget_of(state, inbox, before).await?;
+            match forget_of(state, inbox, before).await {
+                Ok(messages) => forgotten += messages,
+                // A damaged page is in the way of its own inbox alone, and a lock passes. It is tried again.
+                Err(error @ (StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::Locked)) => {
+                    log_failure(&error);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use kez_core::handle::Handle;
 use kez_core::problem::Problem;
 
 use super::path::HandleInPath;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::state::AppState;
+use crate::store::{AccountId, StoreError};
 
 /// Deletes an account with everything that is stored for it.
 ///
@@ -29,7 +31,13 @@ pub async fn delete_account(
     caller: Caller,
 ) -> Result<StatusCode, ApiError> {
     caller.must_be(&handle)?;
-    let account = caller.holder.id;
+    // A task of its own, because a caller who leaves ends the request: between two portions, that would leave an account
+    // without messages. It stands with the live streams, since a server that stops waits for those.
+    let deletion = state.streams.spawn(delete(state.clone(), caller.holder.id, handle));
+    deletion.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+}
+
+async fn delete(state: AppState, account: AccountId, handle: Handle) -> Result<StatusCode, ApiError> {
     state.store.delete_account(account, state.now()).await?;
     state.holder_changed(account, &handle);
     Ok(StatusCode::NO_CONTENT)

@@ -3,8 +3,14 @@
 use kez_core::nkey::PublicNkey;
 use kez_core::time::Timestamp;
 use serde_json::Value;
+use sqlx::Executor;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use crate::support::{NOW, Person, TestServer, nkey};
+use crate::broker::until;
+use crate::postgres::cluster::{Cluster, connect};
+use crate::postgres::races::waits;
+use crate::support::{NOW, Person, TestServer, nkey, second_connection};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
 
@@ -152,4 +158,52 @@ async fn old_messages_are_deleted_and_their_numbers_are_not_used_again() {
     assert_eq!(server.send(&bob, r#"{"new":2}"#).await.seq(), 702);
     let server = server.restart_with(&["--limits", "off", "--retention", "1d"]).await;
     while server.inbox(&bob, 0).await.seqs() != [702] {}
+}
+
+#[tokio::test]
+async fn an_inbox_that_cannot_forget_keeps_no_other_from_it() {
+    const WEEK: u64 = 7 * 24 * 60 * 60;
+    // As a damaged page would.
+    const REFUSE: &str = "CREATE TRIGGER refuse BEFORE DELETE ON messages \
+        WHEN old.inbox = (SELECT id FROM accounts WHERE handle = 'alice') \
+        BEGIN SELECT raise(ABORT, 'no'); END";
+    let server = TestServer::start().await;
+    let people = server.people(["alice", "bob"]).await;
+    server.clock.set(NOW - WEEK);
+    for person in &people {
+        assert_eq!(server.send(person, r#"{"old":1}"#).await.status, 201);
+    }
+    second_connection(&server.db()).await.execute(REFUSE).await.unwrap();
+    let server = server.restart_with(&["--limits", "off", "--retention", "1d"]).await;
+    let [alice, bob] = people;
+    until(async || server.inbox(&bob, 0).await.seqs().is_empty()).await;
+    assert_eq!(server.inbox(&alice, 0).await.seqs(), [1]);
+}
+
+/// On PostgreSQL, where somebody else can be in the way of the deletion and of nothing else.
+#[tokio::test]
+async fn a_deletion_goes_on_when_its_caller_leaves() {
+    let database = Cluster::shared().await.database().await;
+    let server = TestServer::start_on(&database).await;
+    let [bob] = server.people(["bob"]).await;
+    let (mut other, mut observer) = (connect(&database).await, connect(&database).await);
+    other.execute("BEGIN").await.unwrap();
+    other.execute("SELECT FROM inboxes FOR UPDATE").await.unwrap();
+
+    let header = bob.signs("DELETE", "/v1/u/bob", b"", server.now());
+    let request = format!("DELETE /v1/u/bob HTTP/1.1\r\nHost: x\r\nX-KEZ-Auth: {header}\r\n\r\n");
+    let address = server.address;
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    caller.write_all(request.as_bytes()).await.unwrap();
+    waits(&mut observer).await;
+    drop(caller);
+    // The server stops as well, and waits for nobody else.
+    let commit = async {
+        until(async || TcpStream::connect(address).await.is_err()).await;
+        other.execute("COMMIT").await.unwrap();
+    };
+    tokio::join!(server.stop(), commit);
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM accounts").fetch_one(&mut observer).await.unwrap();
+    assert_eq!(left, 0);
 }

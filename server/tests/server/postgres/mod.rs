@@ -4,6 +4,6 @@ pub(crate) mod cluster;
 mod gap;
 mod nodes;
 pub(crate) mod open;
-mod races;
+pub(crate) mod races;
 mod restart;
 mod standby;

@@ -65,7 +65,7 @@ impl Race {
 }
 
 /// Returns once somebody waits for a lock in this database.
-pub(super) async fn waits(observer: &mut PgConnection) {
+pub(crate) async fn waits(observer: &mut PgConnection) {
     const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
                            WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut *observer).await.unwrap() == 0 {}
