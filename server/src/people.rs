@@ -11,8 +11,8 @@ use kez_core::identity::Primary;
 use serde::Deserialize;
 
 use crate::clock::Clock;
-use crate::store::people::{List, Listed};
-use crate::store::{AccountId, Store, StoreError};
+use crate::store::people::{List, Listed, People};
+use crate::store::{AccountId, StoreError};
 
 /// How long a node believes what it has read.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ pub struct Lists {
 
 /// Finds lists, in memory first.
 pub struct PeopleCache {
-    store: Arc<dyn Store>,
+    store: Arc<dyn People + Send + Sync>,
     clock: Arc<dyn Clock>,
     remembered: RwLock<HashMap<AccountId, (Duration, Arc<Lists>)>>,
     forgotten: AtomicU64,
@@ -37,7 +37,7 @@ pub struct PeopleCache {
 
 impl PeopleCache {
     /// An empty memory before a store.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<dyn People + Send + Sync>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, remembered: RwLock::default(), forgotten: AtomicU64::new(0) }
     }
 
@@ -114,4 +114,68 @@ fn claimed_sender(envelope: &[u8]) -> Option<Primary> {
         from: String,
     }
     serde_json::from_slice::<From>(envelope).ok()?.from.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt;
+    use kez_core::time::Timestamp;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::store::Answer;
+
+    /// Lists of nobody, that take a turn of the test's to be read.
+    struct Slow {
+        turns: Semaphore,
+    }
+
+    impl People for Slow {
+        fn list(&self, _: AccountId, _: List, _: AccountId) -> Answer<'_, bool> {
+            unreachable!("it is only read")
+        }
+
+        fn unlist(&self, _: AccountId, _: List, _: AccountId) -> Answer<'_, ()> {
+            unreachable!("it is only read")
+        }
+
+        fn listed(&self, _: AccountId) -> Answer<'_, Vec<Listed>> {
+            async {
+                self.turns.acquire().await.unwrap().forget();
+                Ok(Vec::new())
+            }
+            .boxed()
+        }
+    }
+
+    struct Standing;
+
+    impl Clock for Standing {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix(0)
+        }
+
+        fn ticks(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_read_before_it_changed_is_not_remembered() {
+        let slow = Arc::new(Slow { turns: Semaphore::new(0) });
+        let cache = PeopleCache::new(slow.clone(), Arc::new(Standing));
+        let owner = AccountId(1);
+        let mut early = pin!(cache.of(owner));
+        assert!(early.as_mut().now_or_never().is_none());
+        cache.forget(owner);
+        slow.turns.add_permits(1);
+        assert!(early.now_or_never().unwrap().is_ok());
+
+        assert!(cache.of(owner).now_or_never().is_none(), "it is read anew");
+        slow.turns.add_permits(1);
+        assert!(cache.of(owner).now_or_never().unwrap().is_ok());
+        assert!(cache.of(owner).now_or_never().unwrap().is_ok(), "and remembered then");
+    }
 }

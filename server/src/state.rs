@@ -103,7 +103,7 @@ impl Shared {
         work_key: [u8; 32],
     ) -> Self {
         let directory = Directory::new(Arc::clone(&store));
-        let people = PeopleCache::new(Arc::clone(&store), Arc::clone(&clock));
+        let people = PeopleCache::new(store.clone(), Arc::clone(&clock));
         let limited = config.limits == Switch::On;
         let limits = limited.then(|| Arc::new(Limits::new(config.abuse.rates())));
         let senders = limited.then(|| Senders::new(&config.abuse, &clock));
