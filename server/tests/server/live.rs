@@ -3,13 +3,23 @@
 use std::time::{Duration, Instant};
 
 use kez_core::api::{CLOSE_UNAUTHORIZED, live_target};
+use kez_core::envelope;
 use kez_core::time::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
+use crate::postgres::cluster::Cluster;
 use crate::support::{Live, NOW, Person, TestServer, server_name};
 
 fn envelope(n: usize) -> String {
     format!(r#"{{"n":{n}}}"#)
+}
+
+/// As long as an envelope may be.
+fn longest(n: usize) -> String {
+    let start = format!(r#"{{"n":{n},"padding":""#);
+    let padding = "x".repeat(envelope::MAX_BYTES - start.len() - 2);
+    format!(r#"{start}{padding}"}}"#)
 }
 
 /// Reads frames until an item with this sequence number came.
@@ -43,6 +53,38 @@ async fn backlog_then_caught_up_then_what_arrives() {
     }
     let arrived = items_up_to(&mut live, 260).await;
     assert_eq!(arrived.len(), 10);
+}
+
+#[tokio::test]
+async fn whatever_its_size_an_envelope_comes_before_the_end_of_the_backlog() {
+    let server = TestServer::start().await;
+    let [bob] = server.people(["bob"]).await;
+    for envelope in [envelope(1), longest(2), envelope(3), envelope(4), longest(5), longest(6), envelope(7)] {
+        assert_eq!(server.send(&bob, &envelope).await.status, 201);
+    }
+    let mut live = server.live_as(&bob, 0).await;
+    let (mut seqs, mut next) = (Vec::new(), live.next().await);
+    while let Some(items) = next["items"].as_array() {
+        seqs.extend(items.iter().map(|item| item["seq"].as_u64().unwrap()));
+        next = live.next().await;
+    }
+    assert_eq!((seqs.as_slice(), &next["caught_up"]), ([1, 2, 3, 4, 5, 6, 7].as_slice(), &json!(7)));
+}
+
+#[tokio::test]
+async fn one_wake_up_is_enough_for_whatever_was_stored_meanwhile() {
+    let database = Cluster::shared().await.database().await;
+    let [here, there] = [TestServer::start_on(&database).await, TestServer::start_on(&database).await];
+    let [bob] = here.people(["bob"]).await;
+    let mut live = here.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    // Without a broker this node does not hear of what another one stores.
+    for envelope in [envelope(1), longest(2), envelope(3), longest(4)] {
+        assert_eq!(there.send(&bob, &envelope).await.status, 201);
+    }
+    assert_eq!(here.send(&bob, &envelope(5)).await.seq(), 5);
+    let arrived = timeout(Duration::from_secs(10), items_up_to(&mut live, 5)).await;
+    assert_eq!(arrived.expect("not only when the inbox is read again").len(), 5);
 }
 
 #[tokio::test]
@@ -143,6 +185,11 @@ async fn a_shutdown_closes_with_1001() {
 async fn a_frame_too_large_for_a_greeting_ends_the_stream() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
+    for bytes in [4096, 4097] {
+        let mut live = server.live(&bob.handle).await;
+        live.send(&"x".repeat(bytes)).await;
+        assert_eq!(live.closed().await, CLOSE_UNAUTHORIZED, "{bytes}");
+    }
     let mut live = server.live(&bob.handle).await;
     live.send(&"x".repeat(64 * 1024)).await;
     assert!(live.ended().await);

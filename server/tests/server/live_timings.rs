@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use kez_chat_server::routes::live::Timings;
+use kez_chat_server::store::Store;
+use kez_chat_server::store::moderation::{Ban, Moderation};
+use kez_chat_server::store::sqlite::SqliteStore;
 use kez_core::api::CLOSE_UNAUTHORIZED;
 use sqlx::Executor;
 use tokio::time::timeout;
@@ -79,6 +82,43 @@ async fn a_silent_greeting_ends_when_its_time_is_over() {
     let [bob] = server.people(["bob"]).await;
     let mut live = server.live(&bob.handle).await;
     assert_eq!(timeout(SOON, live.closed()).await.unwrap(), CLOSE_UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_stream_in_the_middle_of_a_backlog_hears_that_it_has_to_end() {
+    const MESSAGES: usize = 80;
+    let patient = Timings { send: Duration::from_secs(60), ..Timings::default() };
+    let server = TestServer::start_with_timings(patient, &["--limits", "off"]).await;
+    let [bob] = server.people(["bob"]).await;
+    // More than the buffers of both ends hold.
+    for n in 0..MESSAGES {
+        let envelope = format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(250_000));
+        assert_eq!(server.send(&bob, &envelope).await.status, 201);
+    }
+    let begun = async || {
+        let mut live = server.live_as(&bob, 0).await;
+        assert_eq!(live.next().await["items"][0]["seq"], 1);
+        live
+    };
+    let cut_off = |frames: &[serde_json::Value]| {
+        let items: usize = frames.iter().map(|frame| frame["items"].as_array().map_or(0, Vec::len)).sum();
+        items + 2 < MESSAGES && frames.iter().all(|frame| frame["caught_up"].is_null())
+    };
+
+    let mut banned = begun().await;
+    let store = SqliteStore::open(&server.db()).await.unwrap();
+    let ban = Ban { at: server.now(), reason: String::new() };
+    assert!(store.ban(bob.handle.clone(), ban).await.unwrap());
+    until(async || server.inbox(&bob, 0).await.status == 401).await;
+    let (frames, code) = banned.rest().await;
+    assert!(code == CLOSE_UNAUTHORIZED && cut_off(&frames), "{code} after {} frames", frames.len());
+
+    assert!(store.unban(bob.handle.clone(), server.now()).await.unwrap());
+    store.close().await;
+    let mut stopped = begun().await;
+    let (directory, (frames, code)) = tokio::join!(server.stop(), stopped.rest());
+    assert!(code == 1001 && cut_off(&frames), "{code} after {} frames", frames.len());
+    drop(directory);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! How much one client network may ask for, and that each figure is the operator's to change.
 
+use std::time::Duration;
+
+use kez_chat_server::routes::live::Timings;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-use crate::support::{Person, TestServer};
+use crate::support::{Person, Reply, TestServer};
 
 #[tokio::test]
 async fn look_ups_of_every_kind_share_one_rate() {
@@ -44,7 +47,7 @@ async fn a_network_has_only_so_many_connections() {
     // A place is free again once its connection has gone, which the server notices a moment later.
     held.pop();
     let served = async { while reqwest::get(server.url("/v1/healthz")).await.is_err() {} };
-    tokio::time::timeout(std::time::Duration::from_secs(4), served).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(4), served).await.unwrap();
 }
 
 #[tokio::test]
@@ -74,5 +77,41 @@ async fn an_inbox_has_only_so_many_live_streams() {
         // The server notices a moment later that the first has gone.
         while server.live_as(&alice, 0).await.ended_at_once().await {}
     };
-    tokio::time::timeout(std::time::Duration::from_secs(4), comes_in).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(4), comes_in).await.unwrap();
+}
+
+/// Asks for a live stream as a client of a proxy would that names this address. It lasts as long as the answer is held.
+async fn stream_from(server: &TestServer, address: &str) -> Result<reqwest::Response, Reply> {
+    let request = server.http.get(server.url("/v1/inbox/alice/live")).header("x-forwarded-for", address);
+    let request = request.header("connection", "upgrade").header("upgrade", "websocket");
+    let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let request = request.header("sec-websocket-version", "13").header(key.0, key.1);
+    let response = request.try_clone().unwrap().send().await.unwrap();
+    if response.status() == 101 { Ok(response) } else { Err(Reply::of(request).await) }
+}
+
+#[tokio::test]
+async fn a_network_has_only_so_many_live_streams() {
+    let flags = ["--streams-per-network", "2", "--trusted-proxies", "127.0.0.1"];
+    // So that none ends by itself, although nobody greets.
+    let patient = Timings { hello: Duration::from_secs(60), ..Timings::default() };
+    let server = TestServer::start_with_timings(patient, &flags).await;
+    let first = stream_from(&server, "192.0.2.1").await.unwrap();
+    let _second = stream_from(&server, "192.0.2.1").await.unwrap();
+    let refused = stream_from(&server, "192.0.2.1").await.unwrap_err();
+    refused.refused(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), "60");
+    let _other = stream_from(&server, "192.0.2.2").await.expect("another network");
+    let _other = stream_from(&server, "2001:db8::1").await.expect("another network");
+    drop(first);
+    let comes_in = async {
+        // The server notices a moment later that the first has gone.
+        loop {
+            if let Ok(stream) = stream_from(&server, "192.0.2.1").await {
+                return stream;
+            }
+        }
+    };
+    let _third = tokio::time::timeout(Duration::from_secs(4), comes_in).await.unwrap();
+    stream_from(&server, "192.0.2.1").await.unwrap_err().refused(503, "unavailable");
 }

@@ -281,9 +281,17 @@ impl Live {
 
     /// The close code that the stream ends with, skipping frames before it.
     pub(crate) async fn closed(&mut self) -> u16 {
+        self.rest().await.1
+    }
+
+    /// The frames until the stream ends, and the close code that it ends with.
+    pub(crate) async fn rest(&mut self) -> (Vec<Value>, u16) {
+        let mut frames = Vec::new();
         loop {
-            if let Message::Close(frame) = self.0.next().await.unwrap().unwrap() {
-                return frame.unwrap().code.into();
+            match self.0.next().await.unwrap().unwrap() {
+                Message::Text(text) => frames.push(serde_json::from_str(&text).unwrap()),
+                Message::Close(frame) => return (frames, frame.unwrap().code.into()),
+                _ => {}
             }
         }
     }
