@@ -11,7 +11,9 @@ use kez_chat_server::clock::{Clock, SystemClock};
 use kez_core::inbox_auth;
 use sqlx::{Connection, Executor};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::support::{Person, Reply, second_connection};
 
@@ -23,6 +25,7 @@ pub(crate) struct Binary {
     pub(crate) endpoint: Endpoint,
     /// Where monitors ask.
     pub(crate) metrics: Option<SocketAddr>,
+    log: UnboundedReceiver<String>,
 }
 
 /// Where a server listens, whether it runs at the moment or not.
@@ -91,9 +94,24 @@ impl Binary {
                 break line["address"].as_str().unwrap().parse().unwrap();
             }
         };
-        // The pipe must not fill up.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Some(Self { child, metrics, endpoint: Endpoint::at(address, Duration::from_secs(20)) })
+        // The pipe must not fill up, whether anybody reads the log or not.
+        let (sender, log) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let _ = sender.send(line);
+            }
+        });
+        Some(Self { child, metrics, log, endpoint: Endpoint::at(address, Duration::from_secs(20)) })
+    }
+
+    /// The next line of the log that says this.
+    pub(crate) async fn logged(&mut self, message: &str) -> serde_json::Value {
+        loop {
+            let line: serde_json::Value = serde_json::from_str(&self.log.recv().await.unwrap()).unwrap();
+            if line["message"] == message {
+                return line;
+            }
+        }
     }
 
     /// Pulls the plug.
@@ -187,6 +205,24 @@ async fn refusal(command: &mut Command) -> String {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(text.lines().count(), 1, "one sentence: {text}");
     text
+}
+
+/// Runs a server whose database takes the connection and says nothing, and tells it to stop.
+pub(crate) async fn ends_though_its_database_is_silent(command: &mut Command) {
+    let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://kez:secret@{}/kez", database.local_addr().unwrap());
+    command.args(["--bind", "127.0.0.1:0", "--db", &url]).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let patience = Duration::from_secs(10);
+    let _connection = tokio::time::timeout(patience, database.accept()).await.unwrap().unwrap();
+    Binary::signal(child.id().unwrap(), "-TERM").await;
+    let ended = tokio::time::timeout(patience, child.wait()).await.expect("it does not wait for an answer");
+    assert_eq!(ended.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_server_that_waits_for_its_database_can_be_stopped() {
+    ends_though_its_database_is_silent(&mut command(&[])).await;
 }
 
 /// As in a small image, or on a fresh system.

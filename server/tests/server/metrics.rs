@@ -1,10 +1,18 @@
 //! What a monitor reads.
 
+use std::net::SocketAddr;
+
 use crate::binary::Binary;
-use crate::support::{Person, message};
+use crate::broker::until;
+use crate::postgres::cluster::Cluster;
+use crate::support::{NOW, Person, TestServer, message};
 
 async fn metrics(server: &Binary) -> String {
-    let url = format!("http://{}/metrics", server.metrics.unwrap());
+    metrics_at(server.metrics.unwrap()).await
+}
+
+async fn metrics_at(monitors: SocketAddr) -> String {
+    let url = format!("http://{monitors}/metrics");
     let response = reqwest::get(url).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
@@ -55,4 +63,42 @@ async fn without_the_flag_there_are_no_metrics() {
     assert_eq!(server.metrics, None);
     assert_eq!(reqwest::get(server.url("/metrics")).await.unwrap().status(), 404);
     assert!(server.terminate().await.success());
+}
+
+#[tokio::test]
+async fn methods_that_somebody_makes_up_are_counted_and_logged_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let flags = ["--metrics-bind", "127.0.0.1:0"];
+    let mut server = Binary::start(&directory.path().join("kez-chat.db"), &flags).await;
+    let http = reqwest::Client::new();
+    for method in ["BREW", "WHEN", "get"] {
+        let request = http.request(method.parse().unwrap(), server.url("/v1/healthz"));
+        assert_eq!(request.send().await.unwrap().status(), 405, "{method}");
+        let line = server.logged("request").await;
+        assert_eq!((&line["method"], &line["status"]), (&"other".into(), &405.into()), "{line}");
+    }
+    let text = metrics(&server).await;
+    let name = r#"kez_chat_requests_total{route="/v1/healthz",method="other",status="405"}"#;
+    assert_eq!(value(&text, name), 3.0);
+    assert!(!text.contains("BREW") && !text.contains("WHEN") && !text.contains(r#""get""#), "{text}");
+    assert!(server.terminate().await.success());
+}
+
+#[tokio::test]
+async fn the_numbers_are_there_while_the_database_is_not() {
+    let cluster = Cluster::start().await;
+    let monitors = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let flags = ["--limits", "off", "--metrics-bind", &monitors.to_string()];
+    let server = TestServer::start_on_with(&cluster.database().await, &flags).await;
+    server.people(["alice", "bob"]).await;
+    let seen = async || {
+        let text = metrics_at(monitors).await;
+        ["kez_chat_ready", "kez_chat_handles"].map(|name| value(&text, name))
+    };
+    assert_eq!(seen().await, [1.0, 2.0]);
+    cluster.stop().await;
+    server.clock.set(NOW + 1);
+    assert_eq!(seen().await, [0.0, 2.0], "as many handles as there were");
+    cluster.start_again().await;
+    until(async || seen().await == [1.0, 2.0]).await;
 }

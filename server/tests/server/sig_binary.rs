@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::binary::Binary;
+use crate::binary::{Binary, ends_though_its_database_is_silent};
 use crate::sig_server::{Host, Owner, SigServer};
 
 fn command(arguments: &[&str]) -> Command {
@@ -92,6 +92,11 @@ async fn it_serves_until_it_is_told_to_stop_and_keeps_what_it_acknowledged() {
             tokio::time::timeout(Duration::from_secs(10), child.wait()).await.unwrap().unwrap().success()
         );
     }
+}
+
+#[tokio::test]
+async fn it_can_be_stopped_while_it_waits_for_its_database() {
+    ends_though_its_database_is_silent(&mut command(&[])).await;
 }
 
 #[tokio::test]
