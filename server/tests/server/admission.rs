@@ -145,6 +145,45 @@ async fn work_buys_one_message() {
 }
 
 #[tokio::test]
+async fn work_is_looked_at_before_anybody_is_looked_up() {
+    let server = TestServer::start_with(&["--network-per-minute", "1", "--work-bits", "8"]).await;
+    let [bob] = server.people(["bob"]).await;
+    let nobody = Person::new("nobody2");
+    assert_eq!(server.send(&bob, &n(0)).await.status, 201);
+    let envelope = n(1);
+    let offer = offer(&server.send(&nobody, &envelope).await);
+    for to in [&bob, &nobody] {
+        server.send_paid(to, &envelope, "1795374600.00ff:1").await.refused(429, "rate_limited");
+    }
+    let work = offer.solve(WorkFor { to: &nobody.handle, envelope: envelope.as_bytes() }).to_string();
+    server.send_paid(&nobody, &envelope, &work).await.refused(404, "unknown_handle");
+    server.send_paid(&bob, &envelope, &work).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn paid_messages_are_paid_from_what_a_network_may_read() {
+    let flags = ["--network-per-minute", "1", "--work-bits", "8", "--reads-per-minute", "6"];
+    let server = TestServer::start_with(&flags).await;
+    let [bob] = server.people(["bob"]).await;
+    assert_eq!(server.send(&bob, &n(0)).await.status, 201);
+    let envelope = n(1);
+    let offer = offer(&server.send(&bob, &envelope).await);
+    let work = offer.solve(WorkFor { to: &bob.handle, envelope: envelope.as_bytes() }).to_string();
+    assert_eq!(server.send_paid(&bob, &envelope, &work).await.status, 201);
+    for _ in 0..2 {
+        assert_eq!(
+            server.send_paid(&bob, &envelope, &work).await.status,
+            200,
+            "once more after a lost answer"
+        );
+    }
+    let refused = server.send_paid(&bob, &envelope, &work).await;
+    refused.refused(429, "rate_limited");
+    assert!((1..=10).contains(&refused.header("retry-after").parse::<u32>().unwrap()), "{refused:?}");
+    server.inbox(&bob, 0).await.refused(429, "rate_limited");
+}
+
+#[tokio::test]
 async fn only_small_envelopes_from_strangers_where_the_operator_wants_it() {
     let server = TestServer::start_with(&["--anonymous-bytes", "100"]).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;

@@ -41,6 +41,45 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
+async fn every_page_may_read_refusals_of_what_is_public_and_nothing_else() {
+    // The disk is full, so that the server itself refuses whatever writes, before any route sees it.
+    let full = ["--disk-ample-bytes", "18446744073709551615", "--disk-writes-percent", "0"];
+    let flags = [&full[..], &["--lookups-per-minute", "1", "--sig-server-url", "embedded"]].concat();
+    let server = TestServer::start_with(&flags).await;
+    let opened = |reply: &Reply| {
+        let origins = reply.headers.get_all("access-control-allow-origin").iter();
+        let policies = reply.headers.get_all("cross-origin-resource-policy").iter();
+        [origins, policies]
+            .map(|values| values.map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    let webfinger = "/.well-known/webfinger?resource=acct:nobody2@kez.lat";
+    for _ in 0..2 {
+        server.get(webfinger).await.refused(404, "unknown_handle");
+    }
+    let limited = server.get(webfinger).await;
+    limited.refused(429, "rate_limited");
+    let full = server.post("/v1/sigchains/ed25519/00", "{}").await;
+    full.refused(507, "storage_full");
+    let delete = Reply::of(server.http.delete(server.url("/v1/log/checkpoint"))).await;
+    delete.refused(405, "method_not_allowed");
+    let link = server.http.request(reqwest::Method::OPTIONS, server.url("/v1/sigchains/ed25519/00"));
+    let preflight = Reply::of(link).await;
+    assert_eq!(preflight.status, 204);
+    let public =
+        ["/.well-known/webfinger", "/v1/sigchains/ed25519/00", "/v1/log/checkpoint", "/v1/log/tile/0/000"];
+    for path in public {
+        assert_eq!(opened(&server.get(path).await), [["*"], ["cross-origin"]], "{path}");
+    }
+    for reply in [limited, full, delete, preflight] {
+        assert_eq!(opened(&reply), [["*"], ["cross-origin"]], "{reply:?}");
+    }
+    for path in ["/v1/u/nobody2", "/v1/config", "/v1/inbox/nobody2", "/v1/nothing", "/v1/sigchain", "/"] {
+        assert_eq!(opened(&server.get(path).await)[0], [""; 0], "{path}");
+    }
+    assert_eq!(opened(&server.post("/v1/register", "{}").await)[0], [""; 0]);
+}
+
+#[tokio::test]
 async fn a_server_reached_over_http_does_not_ask_for_https() {
     let server = TestServer::start_with(&["--public-url", "http://localhost:6969"]).await;
     assert_eq!(server.get("/v1/healthz").await.header("strict-transport-security"), "");

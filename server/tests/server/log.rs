@@ -73,6 +73,9 @@ async fn what_was_appended_is_what_the_tiles_hold() {
         "0/000.p/0",
         "x/000",
         "entries/002.p/1",
+        "0/%ff",
+        "%ff/000",
+        "entries/%ff",
     ] {
         server.host.get(&format!("/v1/log/tile/{path}")).await.refused(404, "not_found");
     }

@@ -83,7 +83,12 @@ async fn a_caller_is_believed_for_one_request_of_their_own() {
 async fn the_path_must_make_sense() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
-    for target in ["/v1/u/alice/nats-keys/UAAA", "/v1/u/Alice/nats-keys/UAAA"] {
+    for target in [
+        "/v1/u/alice/nats-keys/UAAA",
+        "/v1/u/Alice/nats-keys/UAAA",
+        "/v1/u/alice/nats-keys/%ff",
+        "/v1/u/%ff/nats-keys/UAAA",
+    ] {
         server.signed(&alice, "DELETE", target, String::new()).await.refused(400, "malformed");
     }
     server

@@ -3,6 +3,7 @@
 use include_dir::{Dir, include_dir};
 use kez_chat_server::store::Store;
 use kez_chat_server::store::invites::{Invites, NewInvite};
+use kez_chat_server::store::moderation::{Ban, Moderation};
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_core::invite::{self, InviteCode};
 use kez_core::registration::HandleRegistration;
@@ -197,4 +198,32 @@ async fn a_server_by_invitation_takes_whoever_holds_one_that_counts() {
     assert_eq!(server.register(&alice).await.status, 201, "a repeat needs none");
     refused(&Person::new("bob"), &code.to_string(), "used up").await;
     store.close().await;
+}
+
+#[tokio::test]
+async fn whoever_is_not_invited_hears_of_handles_that_are_kept_back_too() {
+    let mut server = TestServer::start().await;
+    let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
+    assert_eq!(server.signed(&alice, "DELETE", "/v1/u/alice", String::new()).await.status, 204);
+    let (store, now) = (SqliteStore::open(&server.db()).await.unwrap(), server.now());
+    assert!(store.reserve("ceo".parse().unwrap(), None, now).await.unwrap());
+    let released = Timestamp::from_unix(NOW - 1);
+    assert!(store.reserve("cto".parse().unwrap(), Some(released), now).await.unwrap());
+    assert!(store.ban(bob.handle.clone(), Ban { at: now, reason: "spam".to_owned() }).await.unwrap());
+    store.close().await;
+    for (mode, code) in [("closed", "registration_closed"), ("invite", "invite_refused")] {
+        server = server.restart_with(&["--limits", "off", "--registration", mode]).await;
+        for (handle, status, code) in [
+            ("alice", 400, "reserved_handle"),
+            ("ceo", 400, "reserved_handle"),
+            ("bob", 409, "handle_taken"),
+            ("carol", 409, "handle_taken"),
+            ("cto", 403, code),
+            ("dave", 403, code),
+        ] {
+            let reply = server.register(&Person::new(handle)).await;
+            assert_eq!(reply.refusal(), (status, code.to_owned()), "{mode} {handle}");
+        }
+    }
+    drop((bob, carol));
 }
