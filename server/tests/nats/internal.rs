@@ -147,6 +147,7 @@ async fn a_request_that_no_broker_signed_is_not_answered() {
         (own(&|asked| asked["nats"]["type"] = "user".into()), 400, "malformed"),
         (own(&|asked| asked["nats"]["user_nkey"] = "U".into()), 400, "malformed"),
         (own(&|asked| asked["exp"] = now.into()), 400, "stale"),
+        (own(&|asked| drop(asked.as_object_mut().unwrap().remove("exp"))), 400, "stale"),
         (good.rsplit_once('.').unwrap().0.to_owned(), 400, "malformed"),
         ("a.b.c".to_owned(), 400, "malformed"),
         (String::new(), 400, "malformed"),
