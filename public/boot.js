@@ -13,14 +13,15 @@ const { module: glue, wasm, later } = document.querySelector("script[data-module
 
 async function start() {
   const worker = new Worker("/worker.js", { type: "module", name: "kez-chat" });
+  worker.onerror = () => say("KEZ Chat has stopped. Reload the page.");
   const { port1, port2 } = new MessageChannel();
   const [module, { default: init, hydrate }] = await Promise.all([
     WebAssembly.compileStreaming(fetch(wasm)),
     import(new URL(glue, location.href).href),
   ]);
-  worker.postMessage({ glue, module, later, page: port2 }, [port2]);
+  worker.postMessage({ glue, module, later, build: wasm, page: port2 }, [port2]);
   const missing = () => say("A part of KEZ Chat could not be loaded. Reload the page once you are online.");
-  worker.onmessage = missing;
+  worker.onmessage = ({ data }) => data ? say(data) : missing();
   provide(later, await init({ module_or_path: module }), missing);
   const bring = () => self.later.bring().then((rest) => worker.postMessage({ rest }));
   if (location.pathname.startsWith("/messages")) {

@@ -88,6 +88,19 @@ impl Session {
         }
     }
 
+    /// A value derived from the conversation with `handle`, or the default while that is not the open one.
+    pub(crate) fn thread_part_of<T>(
+        &self,
+        handle: &str,
+        part: impl Fn(&ThreadView) -> T + Send + Sync + 'static,
+    ) -> Memo<T>
+    where
+        T: Default + PartialEq + Send + Sync + 'static,
+    {
+        let handle = handle.to_owned();
+        self.thread_part(move |thread| if thread.handle == handle { part(thread) } else { T::default() })
+    }
+
     /// A value derived from the open conversation, or the default without one.
     pub(crate) fn thread_part<T>(&self, part: impl Fn(&ThreadView) -> T + Send + Sync + 'static) -> Memo<T>
     where

@@ -38,7 +38,12 @@ impl Session {
             Ok(contact) => contact,
             Err(why) => return cx.refuse(tab, why),
         };
-        if self.conversation_mut(contact).own(&id).is_some() {
+        let conversation = self.conversation_mut(contact);
+        if conversation.own(&id).is_some() {
+            // What the tab said before it was said again, too.
+            if conversation.draft == text {
+                self.set_draft(contact, String::new(), cx);
+            }
             return;
         }
         let message = TextMessage { id, text, sent_at: cx.timestamp() };

@@ -4,8 +4,6 @@
 //! Somebody who writes without being known here is a request: readable, but without a badge, until the person accepts it
 //! or answers. Whoever one has written to is accepted.
 
-use std::collections::BTreeSet;
-
 use kez_core::api::HandleList;
 use kez_core::handle::Handle;
 use serde::{Deserialize, Serialize};
@@ -202,7 +200,7 @@ impl Session {
         let list = answer.as_ref().ok().filter(|response| response.status == 200);
         let list = list.and_then(|response| serde_json::from_slice::<HandleList>(&response.body).ok());
         if let Some(HandleList { handles }) = list {
-            self.follow_list(handles.into_iter().collect(), cx);
+            self.follow_list(handles, cx);
         }
         self.tell_people(cx);
     }
@@ -236,10 +234,14 @@ impl Session {
     }
 
     /// Takes over what another browser has changed; what was changed here and not told yet stays.
-    fn follow_list(&mut self, mut listed: BTreeSet<Handle>, cx: &mut Context<'_>) {
+    fn follow_list(&mut self, handles: Vec<Handle>, cx: &mut Context<'_>) {
+        let mut listed = SortedMap::default();
+        for handle in handles {
+            listed.insert(handle, false);
+        }
         let mut changed = Vec::new();
         for (id, contact) in self.contacts.iter() {
-            let (standing, now) = (contact.stored.standing, listed.remove(&contact.stored.handle));
+            let (standing, now) = (contact.stored.standing, listed.remove(&contact.stored.handle).is_some());
             if standing.blocked == standing.told_blocked && standing.blocked != now {
                 changed.push((id, now));
             }
@@ -250,9 +252,7 @@ impl Session {
                 self.save_contact(id, cx);
             }
         }
-        for handle in listed {
-            self.telling.strangers.insert(handle, false);
-        }
+        self.telling.strangers = listed;
     }
 
     fn tell(&self, handle: &Handle, news: News, purpose: Purpose, cx: &mut Context<'_>) {

@@ -276,7 +276,7 @@ impl State {
         cx.push(Effect::CloseNats);
         let fault = crate::requests::sentence(&fault.to_string());
         cx.warn(format!(
-            "{fault} The last change was not saved. Make room if needed, then reload this page."
+            "{fault} The last change was not saved. Make room if needed, then reload all tabs of KEZ Chat."
         ));
     }
 }

@@ -46,7 +46,7 @@ impl Driver {
     /// Takes over: opens the storage, tells the other tabs, and says what this tab had not got said.
     pub(crate) async fn start(mut follower: Follower, inputs: Inputs) -> Self {
         let unsaid = follower.unsaid();
-        let Follower { tab, others, key, .. } = follower;
+        let Follower { tab, others, key, online, .. } = follower;
         let (vault, startup) = Vault::open(key, tab.remembered.clone()).await;
         let mut driver = Self {
             client: Client::new(),
@@ -61,6 +61,9 @@ impl Driver {
             shown: SortedMap::default(),
         };
         driver.others.tell(&Between::Leader);
+        if let Some(online) = online {
+            driver.step(Event::Network { online }).await;
+        }
         let opened = matches!(startup, Startup::Open { .. });
         driver.step(Event::Started(startup)).await;
         if opened {
@@ -109,7 +112,9 @@ impl Driver {
     async fn hear(&mut self, message: Between) {
         match message {
             Between::Here { tab, looking } => {
-                if self.followers.insert(tab.clone(), 0).is_none() {
+                // It may say so again, in answer to a new leader.
+                if self.followers.get(&tab).is_none() {
+                    self.followers.insert(tab.clone(), 0);
                     tabs::watch_presence(tab.clone(), self.inputs.clone());
                 }
                 self.shown.remove(&tab);
@@ -119,7 +124,8 @@ impl Driver {
                 }
             }
             Between::Event { tab, n, event } => {
-                let last = self.followers.get_or_default(tab.clone());
+                // A tab that has not said that it is there says so soon, and says this again then.
+                let Some(last) = self.followers.get_mut(&tab) else { return };
                 if n > *last {
                     *last = n;
                     self.step(Event::Ui(tab.clone(), event)).await;
@@ -167,7 +173,7 @@ impl Driver {
                 self.others.tell(&Between::Locked);
             }
             Effect::DestroyVault => {
-                self.others.tell(&Between::Locked);
+                self.others.tell(&Between::Deleted);
                 return self.vault.destroy().await.err().map(|fault| Event::Vault(VaultEvent::Failed(fault)));
             }
             Effect::Download { tab, name, bytes } if tab == self.tab.id => {
@@ -212,7 +218,7 @@ impl Driver {
             if own {
                 self.tab.page.pass(&packed(&message));
             } else {
-                self.others.pass(&packed(&message));
+                self.others.pass(&message);
             }
             self.shown.insert(tab.clone(), message);
         }

@@ -21,12 +21,14 @@ pub(crate) struct Follower {
     looking: Option<UiEvent>,
     /// The data key of the unlocked account, in case this worker has to take over.
     pub(crate) key: Option<Secret>,
+    /// What the page has said of the network last, for the time when this worker leads.
+    pub(crate) online: Option<bool>,
     last: u64,
 }
 
 impl Follower {
     pub(crate) fn new(tab: Tab, others: Tabs) -> Self {
-        Self { tab, others, pending: VecDeque::new(), looking: None, key: None, last: 0 }
+        Self { tab, others, pending: VecDeque::new(), looking: None, key: None, online: None, last: 0 }
     }
 
     /// Follows until this worker leads.
@@ -37,7 +39,8 @@ impl Follower {
                 Input::Lead => return,
                 Input::Page(ToWorker::Ui(event)) => self.pass_on(event),
                 Input::Tab(message) => self.hear(message),
-                // The leader asks its own page about the network and the storage; they are the same for all tabs.
+                Input::Page(ToWorker::Network { online }) => self.online = Some(online),
+                // The leader asks its own page about the storage; it is the same for all tabs.
                 Input::Page(_) | Input::TabGone(_) | Input::Client(_) => {}
             }
         }
@@ -70,6 +73,10 @@ impl Follower {
             }
             Between::Unlocked { key } => self.key = Some(key),
             Between::Locked => self.key = None,
+            Between::Deleted => {
+                self.key = None;
+                self.tab.remembered = None;
+            }
             _ => {}
         }
     }

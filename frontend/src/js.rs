@@ -12,6 +12,9 @@ extern "C" {
     #[wasm_bindgen(thread_local_v2, js_namespace = navigator, js_name = locks)]
     static LOCKS: Locks;
 
+    /// Tells the person that another tab runs another version (`public/worker.js`).
+    pub(crate) fn foreign();
+
     #[wasm_bindgen(method, js_name = request)]
     fn request(this: &Locks, name: &str, options: &Object, callback: &Function) -> Promise;
 }

@@ -1,7 +1,7 @@
 //! What crosses between the page and its worker, and between the workers of several tabs.
 //!
 //! Both ends are the same module, so the form is Postcard's: a fraction of the code and the time that JSON takes, and
-//! nothing of it is ever stored.
+//! nothing of it is ever stored. Between tabs, the name of the module goes in front: an update comes to one after the other.
 
 use js_sys::Uint8Array;
 use kez_client::event::{TabId, UiEvent};
@@ -25,9 +25,14 @@ pub(crate) fn packed(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).into()
 }
 
+/// The bytes that crossed; none for anything else.
+pub(crate) fn unpacked(data: &JsValue) -> Vec<u8> {
+    data.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default()
+}
+
 /// The message that crossed; `None` for anything else.
 pub(crate) fn decode<T: DeserializeOwned>(data: &JsValue) -> Option<T> {
-    postcard::from_bytes(&data.dyn_ref::<Uint8Array>()?.to_vec()).ok()
+    postcard::from_bytes(&unpacked(data)).ok()
 }
 
 /// From the page to its worker.
@@ -79,6 +84,8 @@ pub(crate) enum Between {
     Unlocked { key: kez_client::secret::Secret },
     /// A file for the person in front of a follower's page.
     Download { tab: TabId, name: String, bytes: Vec<u8> },
-    /// The account was locked or deleted: followers forget the key.
+    /// The account was locked: followers forget the key.
     Locked,
+    /// The account was deleted: followers forget that there was one.
+    Deleted,
 }

@@ -1,12 +1,12 @@
 //! The tabs of one browser: a channel between their workers, and locks that say who leads and who is still there.
 
 use kez_client::event::TabId;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
-use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use crate::js;
-use crate::messages::{Between, decode, encode};
+use crate::messages::{Between, bytes, packed, unpacked};
 use crate::worker::{Input, Inputs};
 
 /// The lock that the leading worker holds for as long as it lives, and the name of the channel.
@@ -14,6 +14,7 @@ pub(crate) const LEADER: &str = "kez-chat";
 
 /// The channel between the workers.
 pub(crate) struct Tabs {
+    build: Vec<u8>,
     channel: BroadcastChannel,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
 }
@@ -22,23 +23,27 @@ impl Tabs {
     /// Joins the channel; what is heard goes to `inputs`. `None` in a browser that has no such channel.
     pub(crate) fn join(inputs: Inputs) -> Option<Self> {
         let channel = BroadcastChannel::new(LEADER).ok()?;
+        let build = js::get(&js_sys::global(), "build").as_string().unwrap_or_default().into_bytes();
+        let ours = build.clone();
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
-            if let Some(message) = decode(&event.data()) {
-                inputs.send(Input::Tab(message));
+            let bytes = unpacked(&event.data());
+            match bytes.strip_prefix(ours.as_slice()).map(postcard::from_bytes) {
+                Some(Ok(message)) => inputs.send(Input::Tab(message)),
+                _ => js::foreign(),
             }
         });
         channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        Some(Self { channel, _on_message: on_message })
+        Some(Self { build, channel, _on_message: on_message })
     }
 
     /// Tells all other workers.
     pub(crate) fn tell(&self, message: &Between) {
-        self.pass(&encode(message));
+        self.pass(&bytes(message));
     }
 
-    /// Passes a message on that is in its form already.
-    pub(crate) fn pass(&self, message: &JsValue) {
-        let _ = self.channel.post_message(message);
+    /// Passes a message on that was written already.
+    pub(crate) fn pass(&self, message: &[u8]) {
+        let _ = self.channel.post_message(&packed(&[&self.build, message].concat()));
     }
 }
 

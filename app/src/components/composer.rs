@@ -9,7 +9,7 @@ use leptos::{ev, html, prelude::*};
 use crate::browser::has_real_keyboard;
 use crate::components::field::ErrorText;
 use crate::components::icon::{Glyph, Icon};
-use crate::components::keyboard::COMPOSER_ID;
+use crate::components::keyboard::{COMPOSER_ID, is_composing};
 use crate::reactive::effect;
 use crate::session::{Session, use_session};
 use crate::ulid::new_ulid;
@@ -27,7 +27,7 @@ pub(crate) fn Composer(handle: String) -> impl IntoView {
     let key_changed = draft.session.thread_part(|thread| thread.key_changed);
     let refused = draft.refused;
     let on_keydown = move |event: ev::KeyboardEvent| {
-        if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
+        if event.key() == "Enter" && !event.shift_key() && !is_composing(&event) {
             event.prevent_default();
             draft.send();
         }

@@ -40,6 +40,12 @@ fn OpenDialog(
             let _ = dialog.show_modal();
         }
     });
+    // Taken away without being closed, it would not give the focus back.
+    on_cleanup(move || {
+        if let Some(dialog) = node.try_get_untracked().flatten() {
+            dialog.close();
+        }
+    });
     let close = move || {
         if let Some(dialog) = node.get_untracked() {
             dialog.close();

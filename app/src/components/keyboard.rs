@@ -56,8 +56,14 @@ pub(crate) fn focus_composer() {
     }
 }
 
+/// Whether the key belongs to an input method. Safari ends the composition before it reports the key that ends it, whose code
+/// is 229 then (WebKit bug 165004).
+pub(crate) fn is_composing(event: &ev::KeyboardEvent) -> bool {
+    event.is_composing() || event.key_code() == 229
+}
+
 fn command_of(event: &ev::KeyboardEvent) -> Option<Command> {
-    if event.default_prevented() || event.is_composing() || a_dialog_is_open() {
+    if event.default_prevented() || is_composing(event) || a_dialog_is_open() {
         return None;
     }
     let key = event.key();

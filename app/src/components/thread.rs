@@ -73,8 +73,8 @@ fn body(state: ThreadState, handle: &str) -> AnyView {
 fn ThreadHeader(handle: String) -> impl IntoView {
     let session = use_session();
     let verifying = RwSignal::new(false);
-    let verified = session.thread_part(|thread| thread.verified);
-    let ready = session.thread_part(|thread| thread.state == ThreadState::Ready);
+    let verified = session.thread_part_of(&handle, |thread| thread.verified);
+    let ready = session.thread_part_of(&handle, |thread| thread.state == ThreadState::Ready);
     view! {
         <header class="thread-header">
             <a class="button button-quiet button-icon back" href="/messages" aria-label="Back">

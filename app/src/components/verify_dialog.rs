@@ -26,7 +26,8 @@ pub(crate) fn VerifyDialog(handle: String, open: RwSignal<bool>) -> impl IntoVie
 fn Block(handle: String, open: RwSignal<bool>) -> impl IntoView {
     let session = use_session();
     let label = format!("Block @{handle}");
-    let can_block = session.thread_part(|thread| thread.block != view::Block::Set && !thread.request);
+    let can_block =
+        session.thread_part_of(&handle, |thread| thread.block != view::Block::Set && !thread.request);
     let block = move |_| {
         session.send(UiEvent::BlockPressed { handle: handle.clone() });
         open.set(false);
@@ -47,8 +48,8 @@ fn Block(handle: String, open: RwSignal<bool>) -> impl IntoView {
 #[component]
 fn SafetyNumber(handle: String) -> impl IntoView {
     let session = use_session();
-    let number = session.thread_part(|thread| thread.safety_number.clone());
-    let verified = session.thread_part(|thread| thread.verified);
+    let number = session.thread_part_of(&handle, |thread| thread.safety_number.clone());
+    let verified = session.thread_part_of(&handle, |thread| thread.verified);
     let change = {
         let handle = handle.clone();
         move |_| {

@@ -350,7 +350,7 @@ fn a_link_that_is_said_to_be_refused_and_stands_changes_the_key_all_the_same() {
         let (mut world, phrase) = ready(20);
         world.relay.script = Some(Box::new(move |request, response| {
             let link = request.method == Method::Post && request.target.starts_with(BASE);
-            if link { problem(code.clone()) } else { response }
+            if link { problem(code) } else { response }
         }));
         change(&mut world, "bob", &phrase);
         world.run(5_000);

@@ -10,6 +10,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
     const peer = await people.peer('profile');
     for (const route of ['/', '/join', '/restore', '/messages', '/settings', '/security', `/u/${peer.handle}`]) {
       await visitor.open(route);
+      // What the worker shows, and not what stands there before.
+      if (['/messages', '/settings'].includes(route)) await expect(visitor.link('Create account').first()).toBeVisible();
       await expectAccessible(visitor.page, route);
     }
   });
@@ -55,6 +57,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
 
     await alice.open('/settings');
     await alice.button('Show recovery phrase').click();
+    await expect(alice.page.getByRole('list', { name: 'Recovery phrase' }).getByRole('listitem')).toHaveCount(24);
     await expectAccessible(alice.page, 'settings');
   });
 

@@ -32,7 +32,9 @@ test('nothing is sent while an input method composes', async ({ people }) => {
   await expect(thread.composer).toHaveValue('日本');
   await expect(thread.messages).toHaveCount(0);
   await alice.page.keyboard.press('Enter');
-  await expect(thread.messages).toHaveCount(1);
+  await thread.shows('日本', 'sent');
+  await thread.showsInOrder(['日本']);
+  expect((await peer.inbox()).map((envelope) => peer.open(envelope).text)).toEqual(['日本']);
 });
 
 test('a draft survives a reload, and shows in the list', async ({ people }) => {

@@ -37,6 +37,23 @@ test('Ctrl+K switches to a conversation by name', async ({ people }) => {
   await expect(switcher).toBeHidden();
 });
 
+test('the focus goes back when a dialog closes by what was chosen in it', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  const text = unique('x');
+  await thread.send(text);
+  await thread.shows(text, 'sent');
+  await thread.composer.focus();
+  await alice.page.keyboard.press('Control+k');
+  const switcher = alice.page.getByRole('dialog');
+  await expect(switcher).toBeVisible();
+  await alice.page.keyboard.type('peer');
+  await alice.page.keyboard.press('Enter');
+  await expect(switcher).toBeHidden();
+  await expect(thread.composer).toBeFocused();
+});
+
 test('? lists the shortcuts, Esc closes the top layer only, and typing finds the composer', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');

@@ -38,6 +38,9 @@ test('nothing scrolls sideways at 320 pixels', async ({ people }) => {
   await expectNoSidewaysScroll(alice, 'thread');
   for (const route of ['/', '/join', '/restore', '/messages', '/settings', '/security', `/u/${peer.handle}`]) {
     await alice.open(route);
+    // What the worker shows, and not what stands there before.
+    const there = { '/messages': alice.button('New conversation'), '/settings': alice.button('Lock now') }[route];
+    if (there) await expect(there).toBeVisible();
     await expectNoSidewaysScroll(alice, route);
   }
 });

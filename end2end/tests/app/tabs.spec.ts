@@ -44,3 +44,26 @@ test('what is read in one tab is read in the other', async ({ people }) => {
   await expect(tab).not.toHaveTitle(/^\(/);
   await expect(alice.page).not.toHaveTitle(/^\(/);
 });
+
+test('a worker that fails says so, and another tab goes on', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  await alice.chatWith(peer.handle);
+  const tab = await alice.newTab(`/messages/${peer.handle}`);
+  const second = alice.thread(peer.handle, tab);
+  await expect(second.composer).toBeEnabled();
+
+  alice.console.allow(/on purpose/);
+  const [worker] = alice.page.workers();
+  await worker!.evaluate(() => { setTimeout(() => { throw new Error('on purpose'); }); });
+  await expect(alice.page.getByRole('alert')).toContainText('has stopped');
+  const text = unique('still here');
+  await second.send(text);
+  await second.shows(text, 'sent');
+});
+
+test('a tab of another version executes nothing and is told of', async ({ people }) => {
+  const alice = await people.join('alice');
+  await alice.page.evaluate(() => new BroadcastChannel('kez-chat').postMessage(new Uint8Array([0, 1, 2, 3])));
+  await expect(alice.page.getByRole('alert')).toContainText('another version');
+});

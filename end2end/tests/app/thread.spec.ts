@@ -19,6 +19,8 @@ test('a long thread stays where one reads it, and a pill leads to what is new', 
   for (let n = 1; n <= 40; n++) last = await peer.say(alice.handle, `line ${n}`);
   await expect(thread.messages).toHaveCount(40);
   await expect(thread.message(last)).toBeInViewport();
+  const below = () => document.scrollingElement!.scrollHeight - window.innerHeight;
+  expect(await alice.page.evaluate(below), 'only the thread scrolls').toBeLessThanOrEqual(0);
 
   const pill = alice.page.getByRole('button', { name: /Jump to latest/ });
   await expect(pill).toBeHidden();
