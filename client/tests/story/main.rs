@@ -1,6 +1,7 @@
 //! Stories of people, browsers and a relay, told in memory with a clock that only moves when it is told to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod chain_lies;
 mod crashes;
 mod hidden_chains;
 mod invitations;

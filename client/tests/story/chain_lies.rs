@@ -1,0 +1,180 @@
+//! A server that lies about a chain: each lie is an alarm, and friends notice what differs between them.
+
+use kez_client::effect::HttpRequest;
+use kez_client::event::{HttpResponse, UiEvent};
+use kez_client::view::ChainAlarm;
+use kez_core::identity::{Primary, SecretIdentity, Seed};
+use kez_core::sigchain::{Body, Chain, Hash, Link};
+use rstest::rstest;
+use serde_json::Value;
+
+use crate::sigchains::now;
+use crate::sim::{BASE, World, json, shown};
+use crate::two_people::alice_and_bob;
+
+/// What a server that lies shows instead of a chain.
+type Lie = fn(Primary, Vec<Link>) -> HttpResponse;
+
+fn lie_about(world: &mut World, who: &'static str, lie: Lie) {
+    let root = world.key(who).public().primary();
+    let links = world.relay.sigchains.links(&root);
+    let target = format!("{BASE}/ed25519/{}", root.hex());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.body.is_none() && request.target.starts_with(&target) {
+            lie(root, links.clone())
+        } else {
+            answer
+        }
+    }));
+}
+
+/// Another chain of the same root, by whoever has its seed: the thief of a key, say.
+fn forge(root: Primary, seed: [u8; 32], links: &[Link]) -> Vec<Link> {
+    let me = SecretIdentity::from_seed(Seed::from_bytes(seed));
+    assert_eq!(me.public().primary(), root);
+    let mut chain = Chain::new(root);
+    let mut forged = Vec::new();
+    for link in links {
+        let body = match link.body() {
+            Body::Init { primary, .. } => Body::Init { primary: *primary, next: Hash::of_json("thief") },
+            body => body.clone(),
+        };
+        let link = chain.draft(body, link.created_at()).sign(&me).unwrap();
+        chain.append(&link).unwrap();
+        forged.push(link);
+    }
+    forged
+}
+
+fn shorter(root: Primary, links: Vec<Link>) -> HttpResponse {
+    json(200, &shown(root, &links[..1], 1))
+}
+
+fn gone(_: Primary, _: Vec<Link>) -> HttpResponse {
+    crate::sim::problem(kez_core::problem::ProblemCode::UnknownChain)
+}
+
+fn other_head(root: Primary, links: Vec<Link>) -> HttpResponse {
+    let mut answer = shown(root, &links, links.len());
+    answer.head = Hash::of_json("{}");
+    json(200, &answer)
+}
+
+fn unknown_kind(root: Primary, links: Vec<Link>) -> HttpResponse {
+    let mut answer = serde_json::to_value(shown(root, &links, links.len())).unwrap();
+    let mut link: Value = serde_json::from_str(links[1].json()).unwrap();
+    link["payload"]["body"] = serde_json::json!({"kind": "follow"});
+    answer["links"] = Value::Array(vec![link]);
+    answer["length"] = 3.into();
+    json(200, &answer)
+}
+
+fn repeated(root: Primary, links: Vec<Link>) -> HttpResponse {
+    let mut answer = shown(root, &links, 1);
+    answer.length = 3;
+    json(200, &answer)
+}
+
+#[rstest]
+#[case(shorter, ChainAlarm::Shorter)]
+#[case(gone, ChainAlarm::Shorter)]
+#[case(other_head, ChainAlarm::Forked)]
+#[case(unknown_kind, ChainAlarm::UnknownKind)]
+#[case(repeated, ChainAlarm::Forked)]
+fn a_lie_about_a_friend_is_an_alarm_in_the_thread(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
+    let mut world = alice_and_bob(12);
+    world.send("alice", "bob", "hello");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, None);
+    lie_about(&mut world, "bob", lie);
+    world.run(2 * 60 * 60 * 1000);
+    world.look("alice", "bob");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(alarm));
+    world.reload("alice");
+    assert_eq!(world.thread("alice").chain_alarm, Some(alarm), "it stays until it is read");
+    world.relay.script = None;
+    world.ui("alice", UiEvent::ChainAlarmDismissed { handle: "bob".into() });
+    world.reload("alice");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, None);
+}
+
+#[rstest]
+#[case(shorter, ChainAlarm::Shorter)]
+#[case(gone, ChainAlarm::Shorter)]
+#[case(other_head, ChainAlarm::Forked)]
+#[case(unknown_kind, ChainAlarm::UnknownKind)]
+fn a_lie_about_oneself_is_an_alarm_in_the_settings(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
+    let mut world = alice_and_bob(13);
+    lie_about(&mut world, "alice", lie);
+    world.reload("alice");
+    world.run(1_000);
+    assert_eq!(world.chain("alice").alarm, Some(alarm));
+}
+
+#[test]
+fn friends_notice_that_they_are_shown_different_chains() {
+    let mut world = World::new(14);
+    world.join("alice", "");
+    world.join("bob", "");
+    // Bob's seed is stolen. The server shows Alice a chain that the thief has made, and Bob his own.
+    let bob = world.key("bob");
+    let root = bob.public().primary();
+    let forged = forge(root, *bob.seed().as_bytes(), &world.relay.sigchains.links(&root));
+    let target = format!("{BASE}/ed25519/{}", root.hex());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.body.is_none() && request.target == format!("{target}?since=0") {
+            json(200, &shown(root, &forged, 0))
+        } else {
+            answer
+        }
+    }));
+    world.look("alice", "bob");
+    world.look("bob", "alice");
+    world.run(1_000);
+    for text in ["hello", "hello again"] {
+        world.send("alice", "bob", text);
+        world.run(1_000);
+    }
+    assert_eq!(world.chain("bob").alarm, None, "a stranger frightens nobody");
+    world.send("bob", "alice", "hello");
+    world.run(1_000);
+    world.send("alice", "bob", "hello once more");
+    world.run(1_000);
+    assert_eq!(world.chain("bob").alarm, Some(ChainAlarm::Contradicted), "Alice says what she was shown");
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Contradicted), "and so does Bob");
+}
+
+#[test]
+fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
+    let mut world = alice_and_bob(15);
+    world.send("alice", "bob", "hello");
+    world.run(1_000);
+    // Bob adds a link; the server shows Alice what she knows already.
+    let bob = world.key("bob");
+    let chain = world.relay.sigchains.of(&bob.public().primary());
+    lie_about(&mut world, "bob", |root, links| json(200, &shown(root, &links, links.len())));
+    let link = chain.draft(Body::SetCapabilities { min_version: 1 }, now(&world)).sign(&bob).unwrap();
+    world.relay.sigchains.append(&link);
+    world.relay.script.take();
+    world.reload("bob");
+    world.run(1_000);
+    assert_eq!(world.chain("bob").history.len(), 3);
+    let root = bob.public().primary();
+    let known: Vec<Link> = world.relay.sigchains.links(&root)[..2].to_vec();
+    let target = format!("{BASE}/ed25519/{}", root.hex());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.target.starts_with(&target) { json(200, &shown(root, &known, 2)) } else { answer }
+    }));
+    world.send("bob", "alice", "I have added something");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+
+    // A link that is only late is no alarm.
+    world.ui("alice", UiEvent::ChainAlarmDismissed { handle: "bob".into() });
+    world.relay.script = None;
+    world.send("bob", "alice", "once more");
+    world.run(1_000);
+    assert_eq!(world.thread("alice").chain_alarm, None);
+}
