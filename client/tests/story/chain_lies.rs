@@ -1,6 +1,5 @@
 //! A server that lies about a chain: each lie is an alarm, and friends notice what differs between them.
 
-use kez_client::effect::HttpRequest;
 use kez_client::event::{HttpResponse, UiEvent};
 use kez_client::view::ChainAlarm;
 use kez_core::identity::{Primary, SecretIdentity, Seed};

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::path::HandleInPath;
 use crate::caller;
 use crate::client_address::ClientNetwork;
+use crate::crowding::Place;
 use crate::error::ApiError;
 use crate::state::AppState;
 use end::End;
@@ -57,25 +58,23 @@ pub async fn live(
     if state.streams.len() >= MAX_STREAMS || !state.is_ready() {
         return Err(ApiError::unavailable("the server takes no more live streams at the moment", 5));
     }
-    let place = state.stream_crowding.as_ref().map(|crowding| crowding.enter(network));
-    if matches!(place, Some(None)) {
-        return Err(ApiError::unavailable("your network has as many live streams as it may have", 60));
-    }
+    let place = match &state.stream_crowding {
+        None => None,
+        Some(crowding) => Some(crowding.enter(network).ok_or_else(|| {
+            ApiError::unavailable("your network has as many live streams as it may have", 60)
+        })?),
+    };
     let streams = state.streams.clone();
     Ok(upgrade
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
         .max_message_size(MAX_CLIENT_FRAME)
         .max_frame_size(MAX_CLIENT_FRAME)
-        .on_upgrade(move |socket| {
-            streams.track_future(async move {
-                serve(state, handle, socket).await;
-                drop(place);
-            })
-        }))
+        .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket, place))))
 }
 
-async fn serve(state: AppState, handle: Handle, mut socket: WebSocket) {
+/// The stream's place is free when it has ended.
+async fn serve(state: AppState, handle: Handle, mut socket: WebSocket, _place: Option<Place>) {
     let Err(end) = greet_and_follow(&state, &handle, &mut socket).await;
     if let End::Close(code, reason) = end {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };

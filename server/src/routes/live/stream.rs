@@ -34,6 +34,13 @@ impl From<Holder> for Followed {
     }
 }
 
+/// What a stream that waits has to do next.
+enum Due {
+    Look,
+    Heard,
+    Ping,
+}
+
 /// An authenticated stream.
 pub(super) struct Stream<'a> {
     state: &'a AppState,
@@ -73,17 +80,23 @@ impl<'a> Stream<'a> {
         let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            // What is done about it comes after: inside, each branch would have room of its own in the stream.
+            let due = tokio::select! {
                 // What the client said while something was sent is heard before it is given up.
                 biased;
                 () = self.state.shutdown.cancelled() => return Err(End::going_away()),
-                () = tokio::time::sleep_until(self.reread) => self.send_what_is_new().await?,
-                () = waiting.woken() => self.send_what_is_new().await?,
+                () = tokio::time::sleep_until(self.reread) => Due::Look,
+                () = waiting.woken() => Due::Look,
                 message = self.socket.recv() => match message.ok_or(End::Gone)?? {
                     Message::Close(_) => return Err(End::Gone),
-                    _ => self.heard = true,
+                    _ => Due::Heard,
                 },
-                _ = ping.tick() => self.ping().await?,
+                _ = ping.tick() => Due::Ping,
+            };
+            match due {
+                Due::Look => self.send_what_is_new().await?,
+                Due::Heard => self.heard = true,
+                Due::Ping => self.ping().await?,
             }
         }
     }
