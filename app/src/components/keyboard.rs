@@ -32,7 +32,7 @@ pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
             match command {
                 Command::Switch => switcher.set(true),
                 Command::ListShortcuts => sheet.set(true),
-                Command::FocusComposer => return focus_composer(),
+                Command::FocusComposer => return focus(COMPOSER_ID),
                 Command::Go { down, unread_only } => {
                     let target = session.conversations.with_untracked(|rows| {
                         neighbour(rows, who.get_untracked().as_deref(), down, unread_only)
@@ -48,9 +48,9 @@ pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
     });
 }
 
-/// Puts the focus into the composer, where there is one.
-pub(crate) fn focus_composer() {
-    let element = document().get_element_by_id(COMPOSER_ID);
+/// Puts the focus there, where that is.
+pub(crate) fn focus(id: &str) {
+    let element = document().get_element_by_id(id);
     if let Some(field) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
         let _ = field.focus();
     }
@@ -106,7 +106,8 @@ fn typing() -> bool {
     focused_matches("input, textarea, select, [contenteditable]")
 }
 
-fn nothing_is_focused() -> bool {
+/// Whether keys go to nobody, or to the messages, which do nothing with them.
+pub(crate) fn nothing_is_focused() -> bool {
     focused_matches("body, [role=log]")
 }
 

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use crate::browser::use_title;
 use crate::components::account_gate::{Stage, stage_of};
+use crate::components::keyboard::{focus, nothing_is_focused};
 use crate::components::site_header::SiteHeader;
 use crate::navigation::use_navigation;
 use crate::page::Page;
@@ -25,6 +26,9 @@ mod invitation;
 mod passphrase_step;
 mod phrase_step;
 
+/// Says which step this is.
+const STEP_ID: &str = "join-step";
+
 /// The steps to an account.
 #[component]
 pub(crate) fn Join() -> impl IntoView {
@@ -33,6 +37,7 @@ pub(crate) fn Join() -> impl IntoView {
     let session = use_session();
     let step = memo(move || join_view(session, |join| join.step.clone()).unwrap_or_default());
     let closed = memo(move || mode_of(session) == Some(RegistrationMode::Closed));
+    use_focus_that_follows(memo(move || number(&step.get())));
     let stopped = memo(move || closed.get() && step.with(|step| *step == JoinStep::Handle));
     view! {
         <div class="page">
@@ -40,7 +45,7 @@ pub(crate) fn Join() -> impl IntoView {
             <main class="prose narrow">
                 <h1>"Create account"</h1>
                 {move || (!stopped.get()).then(|| view! {
-                    <p class="hint">{format!("Step {} of 4", number(&step.get()))}</p>
+                    <p id=STEP_ID tabindex="-1" class="hint">{format!("Step {} of 4", number(&step.get()))}</p>
                 })}
                 {move || match step.get() {
                     JoinStep::Handle if stopped.get() => Closed().into_any(),
@@ -52,6 +57,22 @@ pub(crate) fn Join() -> impl IntoView {
             </main>
         </div>
     }
+}
+
+/// The button that leads to another step is not there any more, and the focus would go with it.
+fn use_focus_that_follows(step: Memo<u8>) {
+    let mut first = true;
+    effect(move || {
+        // A memo that nobody reads hears of nothing.
+        step.get();
+        if !std::mem::take(&mut first) {
+            request_animation_frame(|| {
+                if nothing_is_focused() {
+                    focus(STEP_ID);
+                }
+            });
+        }
+    });
 }
 
 /// Goes to the messages once an account is here.

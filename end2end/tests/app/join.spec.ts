@@ -37,6 +37,7 @@ test('three of the words are asked back before the account exists', async ({ peo
   const handle = handleFrom('alice');
   await alice.open('/join');
   await alice.chooseHandle(handle);
+  await expect(alice.page.getByText('Step 2 of 4'), 'where the next step begins').toBeFocused();
   const words = await alice.readPhrase();
   expect(new Set(words).size).toBeGreaterThan(12);
 
