@@ -42,6 +42,8 @@ export default defineConfig({
     { name: 'chromium', testDir: 'tests/app' },
     { name: 'nats', testDir: 'tests/nats' },
     { name: 'leaks', testDir: 'tests/leaks', dependencies: ['chromium'] },
+    // For `kez-bench client`: figures, no judgement.
+    { name: 'measure', testDir: 'measure', testMatch: '*.measure.ts' },
   ],
   webServer: {
     command: [

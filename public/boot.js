@@ -1,6 +1,5 @@
-// Starts the app: compiles the WASM module once, starts the worker with it, and makes the page react.
-
-import { provide } from "/later.js";
+// Starts the app: the worker with its module, and this page with the page's module. Both are fetched at the same time, and
+// each is compiled where it runs.
 
 // The server renders without resources; Leptos looks for these all the same.
 self.__RESOLVED_RESOURCES = [];
@@ -9,43 +8,22 @@ self.__PENDING_RESOURCES = [];
 self.__RESOURCE_RESOLVERS = [];
 self.__INCOMPLETE_CHUNKS = [];
 
-const { module: glue, wasm, later } = document.querySelector("script[data-module]").dataset;
+const { pageJs, pageWasm, workerJs, workerWasm } = document.querySelector("script[data-page-wasm]").dataset;
 
 async function start() {
   const worker = new Worker("/worker.js", { type: "module", name: "kez-chat" });
   worker.onerror = () => say("KEZ Chat has stopped. Reload the page.");
+  worker.onmessage = ({ data }) => say(data);
   const { port1, port2 } = new MessageChannel();
-  const [module, { default: init, hydrate }] = await Promise.all([
-    WebAssembly.compileStreaming(fetch(wasm)),
-    import(new URL(glue, location.href).href),
-  ]);
-  worker.postMessage({ glue, module, later, build: wasm, page: port2 }, [port2]);
-  const missing = () => say("A part of KEZ Chat could not be loaded. Reload the page once you are online.");
-  worker.onmessage = ({ data }) => data ? say(data) : missing();
-  provide(later, await init({ module_or_path: module }), missing);
-  const bring = () => self.later.bring().then((rest) => worker.postMessage({ rest }));
-  if (location.pathname.startsWith("/messages")) {
-    const soon = () => bring().catch(() => setTimeout(soon, 10_000));
-    whenUsed(soon);
-  } else {
-    await bring();
-  }
+  worker.postMessage({ js: workerJs, wasm: workerWasm, page: port2 }, [port2]);
+  // Requested at once, not after the script.
+  const response = fetch(pageWasm);
+  const { default: init, hydrate } = await import(new URL(pageJs, location.href).href);
+  await init({ module_or_path: response });
   hydrate(port1);
 }
 
-// Once somebody begins to do something, or has looked on for a while: until then the line belongs to what is needed first.
-function whenUsed(begin) {
-  const signs = ["keydown", "pointerdown", "pointermove"];
-  const used = () => {
-    signs.forEach((sign) => removeEventListener(sign, used, true));
-    clearTimeout(waiting);
-    begin();
-  };
-  const waiting = setTimeout(used, 10_000);
-  signs.forEach((sign) => addEventListener(sign, used, { capture: true, passive: true }));
-}
-
-// Once: whatever else goes wrong then has the same cause.
+// Only the first message: later failures have the same cause.
 function say(text) {
   if (document.querySelector("body > .boot-failed")) return;
   const alert = document.createElement("p");

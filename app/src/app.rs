@@ -2,13 +2,18 @@
 
 use leptos::prelude::*;
 use leptos_router::components::{FlatRoutes, Route, Router};
-use leptos_router::{Lazy, path};
+use leptos_router::path;
 
 use crate::components::presence::Presence;
 use crate::components::toast::Toast;
-use crate::later::{HomeRoute, JoinRoute, ProfileRoute, RestoreRoute, SecurityRoute, SettingsRoute};
+use crate::pages::home::Home;
+use crate::pages::join::Join;
 use crate::pages::messages::Messages;
 use crate::pages::not_found::NotFound;
+use crate::pages::profile::ProfilePage;
+use crate::pages::restore::Restore;
+use crate::pages::security::Security;
+use crate::pages::settings::Settings;
 use crate::reactive::effect;
 use crate::session::Session;
 
@@ -22,13 +27,13 @@ pub fn App() -> impl IntoView {
     view! {
         <Router>
             <FlatRoutes fallback=NotFound>
-                <Route path=path!("/") view={Lazy::<HomeRoute>::new()}/>
-                <Route path=path!("/join") view={Lazy::<JoinRoute>::new()}/>
-                <Route path=path!("/restore") view={Lazy::<RestoreRoute>::new()}/>
+                <Route path=path!("/") view=Home/>
+                <Route path=path!("/join") view=Join/>
+                <Route path=path!("/restore") view=Restore/>
                 <Route path=path!("/messages/:who?") view=Messages/>
-                <Route path=path!("/u/:handle") view={Lazy::<ProfileRoute>::new()}/>
-                <Route path=path!("/settings") view={Lazy::<SettingsRoute>::new()}/>
-                <Route path=path!("/security") view={Lazy::<SecurityRoute>::new()}/>
+                <Route path=path!("/u/:handle") view=ProfilePage/>
+                <Route path=path!("/settings") view=Settings/>
+                <Route path=path!("/security") view=Security/>
             </FlatRoutes>
             <Presence/>
             <Toast/>

@@ -1,5 +1,7 @@
 //! The HTML document around the app, rendered on the server without a single inline script or style.
 
+use leptos::config::get_configuration;
+use leptos::hydration::AutoReload;
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
 
@@ -13,13 +15,23 @@ use crate::session::Session;
 pub struct Assets {
     /// The style sheet.
     pub css: String,
-    /// The JavaScript glue of the WASM module.
-    pub js: String,
-    /// The WASM module.
-    pub wasm: String,
-    /// The part of it that a first visit of /messages does not need, where it was split.
-    pub later: Option<String>,
+    /// The module of the page.
+    pub page: Module,
+    /// The module of the worker: the same files as the page's where both are one module.
+    pub worker: Module,
 }
+
+/// A WASM module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// The JavaScript that loads it.
+    pub js: String,
+    /// The module itself.
+    pub wasm: String,
+}
+
+/// Set by `cargo leptos watch`.
+pub const WATCH_ENV: &str = "LEPTOS_WATCH";
 
 /// What a document holds beside the app.
 struct Head {
@@ -71,7 +83,7 @@ fn well_formed(html: &str) -> String {
 }
 
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
-    let Assets { css, js, wasm, later } = assets.clone();
+    let Assets { css, page, worker } = assets.clone();
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -88,8 +100,16 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                 <script src="/theme.js"></script>
                 <link rel="stylesheet" href=css/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="modulepreload" href=js.clone()/>
-                <script type="module" src="/boot.js" data-module=js data-wasm=wasm data-later=later></script>
+                <link rel="modulepreload" href=page.js.clone()/>
+                <script
+                    type="module"
+                    src="/boot.js"
+                    data-page-js=page.js
+                    data-page-wasm=page.wasm
+                    data-worker-js=worker.js
+                    data-worker-wasm=worker.wasm
+                ></script>
+                {reload_on_change()}
             </head>
             <body>
                 <App/>
@@ -98,16 +118,22 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
     }
 }
 
+/// Under `cargo leptos watch`, the script that reloads the page when something was rebuilt; otherwise nothing.
+fn reload_on_change() -> Option<impl IntoView> {
+    std::env::var_os(WATCH_ENV)?;
+    let options = get_configuration(None).ok()?.leptos_options;
+    Some(view! { <AutoReload options/> })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Assets, render};
+    use super::{Assets, Module, render};
     use crate::page::Page;
     use crate::profile::{History, Profile};
 
     fn assets() -> Assets {
-        let [css, js, wasm, later] =
-            ["css", "js", "wasm", "later.wasm"].map(|ending| format!("/pkg/a.{ending}"));
-        Assets { css, js, wasm, later: Some(later) }
+        let module = |name: &str| Module { js: format!("/pkg/{name}.js"), wasm: format!("/pkg/{name}.wasm") };
+        Assets { css: "/pkg/a.css".to_owned(), page: module("page"), worker: module("worker") }
     }
 
     #[test]
@@ -116,11 +142,12 @@ mod tests {
             let html = render(page, &assets());
             assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
             assert!(html.contains(&format!("<title>{}</title>", page.title())), "{html}");
-            assert!(
-                html.contains("data-module=\"/pkg/a.js\"") && html.contains("data-wasm=\"/pkg/a.wasm\""),
-                "{html}"
-            );
-            assert!(html.contains("data-later=\"/pkg/a.later.wasm\""), "{html}");
+            for module in ["page", "worker"] {
+                for kind in ["js", "wasm"] {
+                    let attribute = format!("data-{module}-{kind}=\"/pkg/{module}.{kind}\"");
+                    assert!(html.contains(&attribute), "{attribute} in {html}");
+                }
+            }
             assert_eq!(html.matches("<h1").count(), 1, "one first heading: {html}");
             let scripts = html.split("<script").skip(1);
             assert!(
@@ -129,12 +156,6 @@ mod tests {
             );
             assert!(!html.contains("<style") && !html.contains(" style="), "{html}");
         }
-    }
-
-    #[test]
-    fn a_module_that_was_not_split_has_no_later_part() {
-        let html = render(Page::Messages, &Assets { later: None, ..assets() });
-        assert!(html.contains("data-wasm=") && !html.contains("data-later"), "{html}");
     }
 
     #[test]

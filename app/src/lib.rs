@@ -15,7 +15,6 @@ mod components;
 #[cfg(feature = "ssr")]
 mod document;
 mod keyed;
-mod later;
 mod navigation;
 mod page;
 mod pages;
@@ -29,6 +28,6 @@ mod ulid;
 
 pub use app::{App, mark_hydrated};
 #[cfg(feature = "ssr")]
-pub use document::{Assets, render};
+pub use document::{Assets, Module, WATCH_ENV, render};
 pub use page::Page;
 pub use profile::{History, Profile};

@@ -1,26 +1,39 @@
-//! The browser side of KEZ Chat.
+//! The browser side of KEZ Chat: two programs, each behind a feature of its own.
 //!
-//! One WASM module with two entry points: [`hydrate`] in the page, which only renders views and reports what people
-//! do, and [`start_worker`] in a dedicated worker, which holds the keys, the state, the network and the storage.
-//! `public/boot.js` compiles the module once and hands both ends of a message channel out.
+//! | feature | entry point | runs in | holds |
+//! |---|---|---|---|
+//! | `page` | [`hydrate`] | the page | the views; it reports what people do |
+//! | `worker` | [`start_worker`] | a dedicated worker | the keys, the state, the network and the storage |
 //!
-//! Of all the tabs of one browser a single worker *leads*: it holds the lock [`LEADER`](tabs::LEADER), runs the client
-//! and performs its effects ([`driver`]). The workers of the other tabs [`follow`]: they pass events to the leader and
-//! views to their page, and one of them takes over when the leader goes.
+//! `cargo xtask build` builds one WASM module per feature, so neither context loads the code of the other.
+//! `cargo leptos` builds both features into one module with two entry points, which both contexts load.
+//!
+//! Of all the tabs of one browser a single worker *leads*: it holds the lock `LEADER`, runs the client
+//! and performs its effects (`driver`). The workers of the other tabs follow (`follow`): they pass events to the leader
+//! and views to their page, and one of them takes over when the leader goes.
 
 use wasm_bindgen::prelude::*;
 use web_sys::MessagePort;
 
+#[cfg(feature = "worker")]
 mod driver;
+#[cfg(feature = "worker")]
 mod effects;
+#[cfg(feature = "worker")]
 mod follow;
 mod js;
+#[cfg(feature = "worker")]
+mod locks;
 mod messages;
+#[cfg(feature = "page")]
 mod page;
+#[cfg(feature = "worker")]
 mod tabs;
+#[cfg(feature = "worker")]
 mod worker;
 
 /// Entry point of the page: makes the server's HTML react, with the worker behind `worker`.
+#[cfg(feature = "page")]
 #[wasm_bindgen]
 pub fn hydrate(worker: MessagePort) {
     console_error_panic_hook::set_once();
@@ -28,22 +41,9 @@ pub fn hydrate(worker: MessagePort) {
 }
 
 /// Entry point of the worker, with the page behind `page`.
+#[cfg(feature = "worker")]
 #[wasm_bindgen]
 pub fn start_worker(page: MessagePort) {
     console_error_panic_hook::set_once();
     wasm_bindgen_futures::spawn_local(worker::run(page));
-}
-
-#[wasm_bindgen]
-extern "C" {
-    /// In `public/later.js`.
-    #[wasm_bindgen(js_namespace = later, js_name = bringNow)]
-    fn bring_now();
-}
-
-/// Returns once the part of the module is there that a first visit does not need. What stands in the places of its functions
-/// until then calls this: `xtask/src/steps/split.rs`.
-#[wasm_bindgen]
-pub fn bring_later() {
-    bring_now();
 }

@@ -1,7 +1,7 @@
 //! What crosses between the page and its worker, and between the workers of several tabs.
 //!
-//! Both ends are the same module, so the form is Postcard's: a fraction of the code and the time that JSON takes, and
-//! nothing of it is ever stored. Between tabs, the name of the module goes in front: an update comes to one after the other.
+//! Both ends come from one build, so the format is Postcard: a fraction of the code and the time that JSON takes. None of
+//! it is ever stored. Between tabs, the URL of the worker's module goes in front, because tabs update one after the other.
 
 use js_sys::Uint8Array;
 use kez_client::event::{TabId, UiEvent};
@@ -67,6 +67,7 @@ pub(crate) enum ToPage {
 }
 
 /// Between the workers, over a channel that all of them hear.
+#[cfg(feature = "worker")]
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Between {
     /// A follower is there, and its page shows this: the leader has to know before it tells the page what to show.

@@ -1,16 +1,21 @@
 //! The tabs of one browser: a channel between their workers, and locks that say who leads and who is still there.
 
 use kez_client::event::TabId;
-use wasm_bindgen::JsCast;
-use wasm_bindgen::prelude::Closure;
+use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, MessageEvent};
 
-use crate::js;
 use crate::messages::{Between, bytes, packed, unpacked};
 use crate::worker::{Input, Inputs};
+use crate::{js, locks};
 
 /// The lock that the leading worker holds for as long as it lives, and the name of the channel.
 pub(crate) const LEADER: &str = "kez-chat";
+
+#[wasm_bindgen]
+extern "C" {
+    /// Tells the person that another tab runs another version (`public/worker.js`).
+    fn foreign();
+}
 
 /// The channel between the workers.
 pub(crate) struct Tabs {
@@ -29,7 +34,7 @@ impl Tabs {
             let bytes = unpacked(&event.data());
             match bytes.strip_prefix(ours.as_slice()).map(postcard::from_bytes) {
                 Some(Ok(message)) => inputs.send(Input::Tab(message)),
-                _ => js::foreign(),
+                _ => foreign(),
             }
         });
         channel.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
@@ -49,12 +54,12 @@ impl Tabs {
 
 /// Holds a lock in this tab's name for as long as the tab lives.
 pub(crate) fn show_presence(tab: &TabId) {
-    js::hold_lock(&presence(tab), || {});
+    locks::hold(&presence(tab), || {});
 }
 
 /// Reports [`Input::TabGone`] when that tab lives no more.
 pub(crate) fn watch_presence(tab: TabId, inputs: Inputs) {
-    js::when_lock_is_free(&presence(&tab.clone()), move || inputs.send(Input::TabGone(tab)));
+    locks::when_free(&presence(&tab.clone()), move || inputs.send(Input::TabGone(tab)));
 }
 
 fn presence(tab: &TabId) -> String {

@@ -10,7 +10,7 @@ use web_sys::{MessageEvent, MessagePort};
 use crate::driver::Driver;
 use crate::follow::Follower;
 use crate::messages::{Between, ToPage, ToWorker, decode, encode};
-use crate::{js, tabs};
+use crate::{locks, tabs};
 
 /// Everything that reaches a worker, in the order in which it arrives.
 #[derive(Debug)]
@@ -84,9 +84,9 @@ pub(crate) async fn run(port: MessagePort) {
     let tab = Tab { id, remembered, page };
 
     let mut follower = Follower::new(tab, others);
-    if !js::take_lock_if_free(tabs::LEADER).await {
+    if !locks::take_if_free(tabs::LEADER).await {
         let lead = sender.clone();
-        js::hold_lock(tabs::LEADER, move || lead.send(Input::Lead));
+        locks::hold(tabs::LEADER, move || lead.send(Input::Lead));
         follower.follow(&mut inputs).await;
     }
     Driver::start(follower, sender).await.drive(&mut inputs).await;

@@ -55,11 +55,13 @@ fn site() -> TempDir {
     let dir = outside.path().join("site");
     fs::create_dir_all(dir.join("pkg/snippets/x")).unwrap();
     for (path, contents) in [
-        ("pkg/kez-chat.js", "export default 1;"),
         ("pkg/kez-chat.css", "body{}"),
-        ("pkg/kez-chat.wasm", "\0asm"),
-        ("pkg/kez-chat.wasm.br", "compressed by br"),
-        ("pkg/kez-chat.wasm.gz", "compressed by gz"),
+        ("pkg/kez-chat-page.js", "export default 1;"),
+        ("pkg/kez-chat-page.wasm", "\0asm"),
+        ("pkg/kez-chat-page.wasm.br", "compressed by br"),
+        ("pkg/kez-chat-page.wasm.gz", "compressed by gz"),
+        ("pkg/kez-chat-worker.js", "export default 2;"),
+        ("pkg/kez-chat-worker.wasm", "\0asm worker"),
         ("pkg/snippets/x/inline0.js", "export const x = 1;"),
         ("boot.js", "boot();"),
         ("favicon.svg", "<svg/>"),
@@ -149,10 +151,12 @@ async fn pages_hold_nothing_inline_and_name_the_hashed_files() {
             let (tag, rest) = script.split_once('>').unwrap();
             assert!(tag.contains("src=\"/") && rest.starts_with("</script>"), "{path}: {script}");
         }
-        for name in ["/pkg/kez-chat.", "/boot.js", "/theme.js"] {
+        for name in
+            ["/pkg/kez-chat.", "/pkg/kez-chat-page.", "/pkg/kez-chat-worker.", "/boot.js", "/theme.js"]
+        {
             assert!(html.contains(name), "{path} names {name}");
         }
-        assert!(!html.contains("/pkg/kez-chat.js\""), "{path}: the name holds the hash");
+        assert!(!html.contains("/pkg/kez-chat-page.js\""), "{path}: the name holds the hash");
     }
 }
 
@@ -223,18 +227,36 @@ async fn head_answers_like_get_without_the_body() {
 }
 
 #[tokio::test]
+async fn one_module_serves_page_and_worker_where_it_is_there() {
+    let outside = site();
+    let pkg = outside.path().join("site/pkg");
+    for (name, contents) in [("kez-chat.js", "export default 3;"), ("kez-chat.wasm", "\0asm whole")] {
+        fs::write(pkg.join(name), contents).unwrap();
+    }
+    let router = pages(Some(&outside.path().join("site")));
+    let html = ask(&router, "GET", "/", &[]).await;
+    let named = |attribute: &str| {
+        let value = html.text().split(attribute).nth(1).unwrap();
+        value.split('"').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(named("data-page-wasm="), named("data-worker-wasm="));
+    assert_eq!(named("data-page-js="), named("data-worker-js="));
+    assert_eq!(ask(&router, "GET", &named("data-worker-wasm="), &[]).await.text(), "\0asm whole");
+}
+
+#[tokio::test]
 async fn the_files_of_the_app_are_kept_for_ever_under_the_name_of_their_hash() {
     let outside = site();
     let router = pages(Some(&outside.path().join("site")));
     let html = ask(&router, "GET", "/", &[]).await;
-    let name = html.text().split("data-wasm=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let name = html.text().split("data-page-wasm=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
 
     let wasm = ask(&router, "GET", name, &[]).await;
     assert_eq!(wasm.header("content-type"), "application/wasm");
     assert_eq!(wasm.header("cache-control"), "public, max-age=31536000, immutable");
     assert_eq!(wasm.text(), "\0asm");
 
-    let plain = ask(&router, "GET", "/pkg/kez-chat.wasm", &[]).await;
+    let plain = ask(&router, "GET", "/pkg/kez-chat-page.wasm", &[]).await;
     assert_eq!(plain.header("cache-control"), "no-cache");
     assert_eq!(plain.body, wasm.body);
 
@@ -256,7 +278,7 @@ async fn other_files_have_their_plain_names_and_are_asked_for_again() {
         assert_eq!(answer.header("content-type"), media_type, "{path}");
         assert_eq!(answer.header("cache-control"), "no-cache", "{path}");
     }
-    assert_eq!(get("/pkg/kez-chat.wasm.br").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(get("/pkg/kez-chat-page.wasm.br").await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

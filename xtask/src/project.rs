@@ -58,9 +58,9 @@ impl Project {
         self.target.join("site")
     }
 
-    /// What the site's module was made from, to know when it need not be made again.
-    pub(crate) fn site_stamp(&self) -> PathBuf {
-        self.target.join("site.stamp")
+    /// The note of what a module of the site was made from, which says when it need not be made again.
+    pub(crate) fn site_stamp(&self, module: &str) -> PathBuf {
+        self.target.join(format!("site-{module}.stamp"))
     }
 
     /// The browser's module as cargo leaves it.

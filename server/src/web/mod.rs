@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use futures::future::BoxFuture;
-use kez_app::History;
+use kez_app::{History, WATCH_ENV};
 use kez_core::api::Lookup;
 use kez_core::handle::{Handle, ServerName};
 
@@ -25,9 +25,6 @@ mod site;
 
 use pages::Pages;
 use site::Site;
-
-/// Set by `cargo leptos watch`: files are read from the disk for every request, under their plain names.
-const WATCH_ENV: &str = "LEPTOS_WATCH";
 
 /// What the pages need to know of the server that they stand on.
 #[derive(Clone)]
@@ -76,16 +73,19 @@ pub fn router(web: WebSettings) -> Router {
         Some((site, assets)) => pages::router(Pages::new(site, &assets, web.profiles), web.gate),
         None => placeholder::router(&web.server),
     };
-    let headers = security_headers::for_app(&web.connect_to);
+    let headers = security_headers::for_app(&web.connect_to, is_watched());
     router.layer(axum::middleware::map_response_with_state(headers, security_headers::add))
+}
+
+/// Whether `cargo leptos watch` runs this server.
+fn is_watched() -> bool {
+    std::env::var_os(WATCH_ENV).is_some()
 }
 
 fn site_of(web: &WebSettings) -> Option<(Site, kez_app::Assets)> {
     let dir = web.web_dir.as_deref()?;
-    let loaded = match std::env::var_os(WATCH_ENV) {
-        Some(_) => Site::watched(dir),
-        None => Site::loaded(dir),
-    };
+    // While developing, files are read from the disk for every request, under their plain names.
+    let loaded = if is_watched() { Site::watched(dir) } else { Site::loaded(dir) };
     let site = loaded
         .inspect_err(
             |error| tracing::error!(%error, dir = %dir.display(), "the web directory cannot be read"),
@@ -93,7 +93,7 @@ fn site_of(web: &WebSettings) -> Option<(Site, kez_app::Assets)> {
         .ok()?;
     let assets = site.assets();
     if assets.is_none() {
-        tracing::error!(dir = %dir.display(), "the web directory holds no pkg/kez-chat.js, .css and .wasm");
+        tracing::error!(dir = %dir.display(), "the web directory holds no pkg/kez-chat.css with the modules beside it");
     }
     Some((site, assets?))
 }

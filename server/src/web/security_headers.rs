@@ -18,21 +18,23 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
 ];
 
-/// The headers of an app that connects to these origins besides its own.
-pub(super) fn for_app(connect_to: &[String]) -> Arc<HeaderMap> {
+/// The headers of an app that connects to these origins besides its own. `watched` allows what `cargo leptos watch` adds
+/// to a page for development: an inline script, and a WebSocket on another port of this machine.
+pub(super) fn for_app(connect_to: &[String], watched: bool) -> Arc<HeaderMap> {
     let mut headers = HeaderMap::from_iter(HEADERS);
     // An origin that no header can hold leaves a policy under which nothing loads.
-    let policy = HeaderValue::try_from(policy(connect_to))
+    let policy = HeaderValue::try_from(policy(connect_to, watched))
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
     headers.insert(HeaderName::from_static("content-security-policy"), policy);
     Arc::new(headers)
 }
 
 /// Forms are handled by script, so none may be sent. `'wasm-unsafe-eval'` allows WebAssembly and nothing else.
-fn policy(connect_to: &[String]) -> String {
+fn policy(connect_to: &[String], watched: bool) -> String {
+    let (inline, reload) = if watched { (" 'unsafe-inline'", " ws:") } else { ("", "") };
     let connect = connect_to.iter().fold("'self'".to_owned(), |all, origin| format!("{all} {origin}"));
     format!(
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src {connect}; \
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{inline}; style-src 'self'; connect-src {connect}{reload}; \
          img-src 'self' blob: data:; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'"
     )
@@ -52,9 +54,17 @@ mod tests {
     fn the_policy_names_where_the_app_connects() {
         let policy = |origins: &[&str]| {
             let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
-            for_app(&origins)["content-security-policy"].to_str().unwrap().to_owned()
+            for_app(&origins, false)["content-security-policy"].to_str().unwrap().to_owned()
         };
         assert!(policy(&[]).contains("; connect-src 'self'; "));
         assert!(policy(&["wss://kez.lat:8443"]).contains("; connect-src 'self' wss://kez.lat:8443; "));
+    }
+
+    #[test]
+    fn only_a_watched_app_may_run_the_inline_script_that_reloads_it() {
+        let policy = |watched| for_app(&[], watched)["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(!policy(false).contains("unsafe-inline"));
+        assert!(policy(true).contains("script-src 'self' 'wasm-unsafe-eval' 'unsafe-inline'; "));
+        assert!(policy(true).contains("connect-src 'self' ws:; "));
     }
 }

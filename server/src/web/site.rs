@@ -8,6 +8,8 @@ use std::{fs, io};
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 
+use kez_app::{Assets, Module};
+
 use super::document::{Document, IMMUTABLE, REVALIDATE};
 use super::encoding::Encoding;
 use super::mime::media_type;
@@ -30,16 +32,18 @@ pub(super) struct File {
 }
 
 const CSS: &str = "/pkg/kez-chat.css";
-const JS: &str = "/pkg/kez-chat.js";
-const WASM: &str = "/pkg/kez-chat.wasm";
-/// What was split off the module; not every build does.
-const LATER: &str = "/pkg/kez-chat.later.wasm";
+/// The one module with both entry points, as `cargo leptos` builds it: JavaScript and WASM.
+const WHOLE: [&str; 2] = ["/pkg/kez-chat.js", "/pkg/kez-chat.wasm"];
+/// The page's module, as `cargo xtask build` builds it.
+const PAGE: [&str; 2] = ["/pkg/kez-chat-page.js", "/pkg/kez-chat-page.wasm"];
+/// The worker's module beside it.
+const WORKER: [&str; 2] = ["/pkg/kez-chat-worker.js", "/pkg/kez-chat-worker.wasm"];
 
 impl Site {
     /// Reads all files now. Those of the app are also served under names that hold their hash, for ever.
     pub(super) fn loaded(dir: &Path) -> io::Result<Self> {
         let mut files = read(dir)?;
-        for path in [CSS, JS, WASM, LATER] {
+        for path in [&[CSS], &WHOLE[..], &PAGE, &WORKER].concat() {
             if let Some(file) = files.get(path) {
                 let file = File { cache: IMMUTABLE, ..file.clone() };
                 files.insert(hashed(path, &file.document), file);
@@ -62,13 +66,17 @@ impl Site {
     }
 
     /// Where pages find the app. `None` when it is not there.
-    pub(super) fn assets(&self) -> Option<kez_app::Assets> {
-        Some(kez_app::Assets {
-            css: self.url(CSS)?,
-            js: self.url(JS)?,
-            wasm: self.url(WASM)?,
-            later: self.url(LATER).filter(|_| self.file(LATER).is_some()),
-        })
+    pub(super) fn assets(&self) -> Option<Assets> {
+        let css = self.url(CSS)?;
+        // `cargo xtask build` removes the one module, so it is the newer build where it is there.
+        if let Some(whole) = self.module(WHOLE) {
+            return Some(Assets { css, page: whole.clone(), worker: whole });
+        }
+        Some(Assets { css, page: self.module(PAGE)?, worker: self.module(WORKER)? })
+    }
+
+    fn module(&self, [js, wasm]: [&str; 2]) -> Option<Module> {
+        Some(Module { js: self.url(js)?, wasm: self.url(wasm)? })
     }
 
     fn url(&self, path: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{Project, WASM_TARGET};
+use crate::steps::site::MODULES;
 
 /// `cargo fmt --check`.
 ///
@@ -22,13 +23,19 @@ pub(crate) fn clippy_native(project: &Project) -> Result<(), Failure> {
     project.cargo(&what).args(["--", "-D", "warnings"]).run()
 }
 
-/// Clippy on everything that runs in a browser.
+/// Clippy on everything that runs in a browser: both programs of the frontend together, and each one alone.
 ///
 /// # Errors
 /// On any warning.
 pub(crate) fn clippy_wasm(project: &Project) -> Result<(), Failure> {
-    let what = ["clippy", "-p", "kez-frontend", "-p", "kez-client", "-p", "kez-core"];
-    project.cargo(&what).args(["--target", WASM_TARGET, "--", "-D", "warnings"]).run()
+    let check = |what: &[&str]| {
+        let mut clippy = project.cargo(&["clippy", "--target", WASM_TARGET]);
+        clippy.args(what).args(["--", "-D", "warnings"]).run()
+    };
+    check(&["-p", "kez-frontend", "-p", "kez-client", "-p", "kez-core"])?;
+    MODULES
+        .iter()
+        .try_for_each(|module| check(&["-p", "kez-frontend", "--no-default-features", "--features", module]))
 }
 
 /// The public documentation builds, and its links lead somewhere.

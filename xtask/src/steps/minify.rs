@@ -1,10 +1,8 @@
 //! esbuild: one file of many, and without what only people read.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::split::Names;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
@@ -24,26 +22,6 @@ pub(crate) fn minify(project: &Project, file: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     esbuild(project).arg("--allow-overwrite").arg(file).arg(outfile(file)).run()
-}
-
-/// Shortens the script that wasm-bindgen wrote, and gives the new names of what the module calls in it and it in the
-/// module: the old ones hold hashes, which cannot be compressed.
-///
-/// # Errors
-/// When esbuild does not understand the script, or does not say what it renamed.
-pub(crate) fn minify_glue(project: &Project, script: &Path) -> Result<Names, Failure> {
-    let cache = script.with_extension("names.json");
-    fs::write(&cache, "{}").map_err(Failure::file(&cache))?;
-    esbuild(project)
-        .arg("--mangle-props=^(__wb|wasm_bindgen_)")
-        .arg(format!("--mangle-cache={}", cache.display()))
-        .arg("--allow-overwrite")
-        .arg(script)
-        .arg(outfile(script))
-        .run()?;
-    let json = fs::read(&cache).map_err(Failure::file(&cache))?;
-    fs::remove_file(&cache).map_err(Failure::file(&cache))?;
-    serde_json::from_slice(&json).map_err(|error| Failure::Unexpected(format!("esbuild's names: {error}")))
 }
 
 /// Writes a script of `frontend/nats` and all that it imports as one file.

@@ -14,7 +14,6 @@ pub(crate) mod purity;
 pub(crate) mod server;
 pub(crate) mod site;
 pub(crate) mod sizes;
-pub(crate) mod split;
-pub(crate) mod stamp;
+mod stamp;
 pub(crate) mod tests;
 pub(crate) mod tools;

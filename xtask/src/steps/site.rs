@@ -7,19 +7,18 @@ use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::compress::precompress;
-use super::files::{empty, entries, files};
-use super::minify::{bundle, minify, minify_glue};
+use super::files::{entries, files};
+use super::minify::{bundle, minify};
 use super::sizes::{self, Sizes};
-use super::split::{LATER_FUNCTIONS, split};
 use super::stamp::Stamp;
 use super::tools;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
 
-/// The code that compresses best, with the features of the WASM that rustc writes (those of its target's default CPU). A
-/// function with one caller is not put into it unless it is tiny: there it makes less code, but more of it once compressed.
-/// The same arguments stand in the workspace's metadata for cargo-leptos, which passes them in any order.
+/// The options that give the smallest module after compression, with the features of the WASM that rustc writes (those of
+/// its target's default CPU). Inlining functions with one caller makes the module smaller, but the compressed module larger.
+/// The workspace's metadata for cargo-leptos has the same options; it passes them in any order.
 const WASM_OPT: [&str; 7] = [
     "-O2",
     "--one-caller-inline-max-function-size=10",
@@ -30,10 +29,10 @@ const WASM_OPT: [&str; 7] = [
     "--enable-reference-types",
 ];
 
-/// The one script that the first visit does not load.
+/// The two programs of the browser, each a feature of `kez-frontend` and a module of its own.
+pub(crate) const MODULES: [&str; 2] = ["page", "worker"];
+/// The script that only browsers of a server with NATS load.
 pub(crate) const NATS_SCRIPT: &str = "nats.js";
-/// How the file of what is split off the module ends.
-pub(crate) const LATER: &str = "later.wasm";
 
 /// Builds the whole site, its slow part only when something changed.
 ///
@@ -43,51 +42,60 @@ pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
     tools::wasm_target(project)?;
     tools::npm_packages(project)?;
     tools::npm_packages_in(&project.nats_script())?;
-    module(project)?;
+    remove_single_module(project)?;
+    MODULES.iter().try_for_each(|name| module(project, name))?;
     style(project)?;
     public(project)?;
     nats(project)?;
     sizes::measure(project)
 }
 
-/// The browser's module and the glue code that loads it.
-fn module(project: &Project) -> Result<(), Failure> {
-    let profile = ["--profile", "wasm-release"];
-    project.cargo(&["build", "-p", "kez-frontend", "--lib", "--target", WASM_TARGET]).args(profile).run()?;
+/// Removes the one module that `cargo leptos` leaves, which the server would prefer.
+fn remove_single_module(project: &Project) -> Result<(), Failure> {
     let pkg = project.site().join("pkg");
-    let [wasm, later, js] = ["wasm", LATER, "js"].map(|ending| pkg.join(format!("{OUTPUT_NAME}.{ending}")));
+    for ending in ["js", "wasm"] {
+        let file = pkg.join(format!("{OUTPUT_NAME}.{ending}"));
+        if file.exists() {
+            fs::remove_file(&file).map_err(Failure::file(&file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Builds one program of the browser: its module, and the JavaScript that loads it.
+fn module(project: &Project, name: &str) -> Result<(), Failure> {
+    let what = ["build", "-p", "kez-frontend", "--lib", "--target", WASM_TARGET, "--profile", "wasm-release"];
+    project.cargo(&what).args(["--no-default-features", "--features", name]).run()?;
+    let (pkg, output) = (project.site().join("pkg"), format!("{OUTPUT_NAME}-{name}"));
+    let [wasm, js] = ["wasm", "js"].map(|ending| pkg.join(format!("{output}.{ending}")));
     let stamp = Stamp {
-        note: project.site_stamp(),
+        note: project.site_stamp(name),
         inputs: vec![project.wasm(), project.end2end().join("package-lock.json")],
-        outputs: vec![wasm.clone(), later.clone(), js.clone()],
-        recipe: format!("{}\n{LATER_FUNCTIONS}", WASM_OPT.join(" ")),
+        outputs: vec![wasm.clone(), js.clone()],
+        recipe: WASM_OPT.join(" "),
     };
     if stamp.holds() {
-        println!("the module has not changed");
+        println!("the module of the {name} has not changed");
         return Ok(());
     }
-    empty(&pkg)?;
-    bind(&project.wasm(), &pkg)?;
-    let names = minify_glue(project, &js)?;
-    let whole = pkg.join(format!("{OUTPUT_NAME}_bg.wasm"));
-    split(&whole, &names, &wasm, &later)
-        .map_err(|error| Failure::Unexpected(format!("splitting: {error:#}")))?;
-    fs::remove_file(&whole).map_err(Failure::file(&whole))?;
+    bind(&project.wasm(), &pkg, &output)?;
+    let bound = pkg.join(format!("{output}_bg.wasm"));
+    fs::rename(&bound, &wasm).map_err(Failure::file(&bound))?;
+    minify(project, &js)?;
     optimise(project, &wasm)?;
-    optimise(project, &later)?;
     println!("compressing");
-    files(&pkg)?.iter().try_for_each(|file| precompress(file))?;
+    [&wasm, &js].into_iter().try_for_each(|file| precompress(file))?;
     stamp.set()
 }
 
 /// What the `wasm-bindgen` command does for `--target web --no-typescript --omit-default-module-path`: the boot script
 /// passes the module's URL itself.
-fn bind(wasm: &Path, pkg: &Path) -> Result<(), Failure> {
+fn bind(wasm: &Path, pkg: &Path, output: &str) -> Result<(), Failure> {
     println!("wasm-bindgen {}", wasm.display());
     let mut bindgen = Bindgen::new();
     bindgen
         .web(true)
-        .and_then(|bindgen| bindgen.input_path(wasm).out_name(OUTPUT_NAME).generate(pkg))
+        .and_then(|bindgen| bindgen.input_path(wasm).out_name(output).generate(pkg))
         .map_err(|error| Failure::Unexpected(format!("wasm-bindgen: {error:#}")))
 }
 

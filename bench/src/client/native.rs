@@ -1,9 +1,8 @@
-//! `kez-bench client`: how long a client takes to verify and decrypt what it catches up with, natively. The same code
-//! runs in the browser as WebAssembly, at about half to a third of this speed.
+//! Verifying and decrypting a backlog natively. The same code runs in the browser as WebAssembly, at about half to a third
+//! of this speed.
 
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use kez_core::envelope::{self, Envelope};
 use kez_core::identity::Peer;
 use kez_core::message::Message;
@@ -15,14 +14,6 @@ use crate::people::{chain, people, rng, text_message};
 /// How long a text is so that the padded plaintext has 1 KiB.
 const TEXT_BYTES: usize = 780;
 
-/// Settings of the run.
-#[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// How many messages are caught up with.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
-    messages: u32,
-}
-
 #[derive(Default)]
 struct Times {
     parse: Duration,
@@ -31,13 +22,13 @@ struct Times {
 }
 
 /// Seals messages of 1 KiB, then times each step of opening them on one core.
-pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+pub(super) fn run(messages: u32) -> Result<(), Failure> {
     let everybody = people(0, 2)?;
     let [alice, bob] = everybody.as_slice() else { return Err(Failure::protocol("two people are needed")) };
     let to_bob = Peer::new(&alice.identity, bob.identity.public()).map_err(Failure::protocol)?;
     let from_alice = Peer::new(&bob.identity, alice.identity.public()).map_err(Failure::protocol)?;
     let mut times = Times::default();
-    for n in 1..=u64::from(options.messages) {
+    for n in 1..=u64::from(messages) {
         let text = text_message(TEXT_BYTES, n);
         let plaintext = text.to_plaintext(&chain(n), &Heads::new());
         let sealed = envelope::seal(&alice.identity, &to_bob, &plaintext, text.sent_at, &mut rng());
@@ -48,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         let opened = opened.map_err(Failure::protocol)?;
         timed(&mut times.read, || Message::parse(&opened.plaintext)).map_err(Failure::protocol)?;
     }
-    times.print(options.messages);
+    times.print(messages);
     Ok(())
 }
 
