@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::steps::{api, browser, checks, compose, load, purity, server, site, tests, tools};
+use crate::steps::{api, browser, checks, compose, deny, load, purity, server, site, tests, tools};
 use crate::summary::{Line, Outcome, Summary};
 
 /// One check.
@@ -15,10 +15,11 @@ struct Step {
 }
 
 /// In the order that finds a mistake soonest; each one relies on those before it.
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step { name: "format", check: checks::formatting },
     Step { name: "wasm-target", check: tools::wasm_target },
     Step { name: "purity", check: purity::check },
+    Step { name: "deny", check: deny::check },
     Step { name: "clippy", check: checks::clippy_native },
     Step { name: "clippy-wasm", check: checks::clippy_wasm },
     Step { name: "docs", check: checks::documentation },

