@@ -1,5 +1,7 @@
 //! The bodies of the HTTP API and the frames of the live stream, used by both ends.
 
+mod inbox;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
@@ -8,6 +10,11 @@ use crate::identity::{Primary, PublicIdentity};
 use crate::registration::HandleRegistration;
 use crate::signed::{Signed, Verified};
 use crate::time::Timestamp;
+
+pub use inbox::{
+    AckInbox, InboxLimits, InboxStatus, InvalidKeepDays, KeepDays, KeepMessages, MAX_KEEP_DAYS, Receipt,
+    RequestsHeld, ack_target, keep_target, requests_target, status_target,
+};
 
 /// The most bytes that a request's body may have: 512 KiB.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
@@ -88,8 +95,8 @@ pub struct SendMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageStored {
-    /// Its place in the recipient's inbox.
-    pub seq: u64,
+    /// The SHA-256 of the envelope's bytes as sent. A sender that reads another one here has not reached the server.
+    pub receipt: Receipt,
     /// When the server stored it.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub created_at: Timestamp,
@@ -117,6 +124,9 @@ pub struct InboxPage {
     pub items: Vec<InboxItem>,
     /// The cursor for the next page: the last item's seq, or the cursor asked with.
     pub next: u64,
+    /// The highest number that this inbox has given out so far; 0 before the first. A cursor behind it was never given
+    /// out in this epoch.
+    pub last: u64,
     /// 16 hexadecimal digits, chosen anew when a database is created or restored. When it changes, a client reads
     /// again from 0 and skips what it holds.
     pub epoch: String,

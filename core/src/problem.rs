@@ -63,6 +63,8 @@ pub enum ProblemCode {
     StorageFull,
     /// The recipient's inbox is full, or the share of it that is open to strangers.
     InboxFull,
+    /// The sequence number belongs to another epoch of the inbox.
+    EpochChanged,
     /// The list holds as many people as it can.
     ListFull,
     /// The server takes no new accounts.
@@ -98,6 +100,7 @@ impl ProblemCode {
             | Self::NkeyRemoved
             | Self::NkeyTaken
             | Self::TooManyNkeys
+            | Self::EpochChanged
             | Self::Conflict => 409,
             Self::EnvelopeTooLarge | Self::BodyTooLarge => 413,
             Self::RateLimited => 429,
@@ -144,6 +147,7 @@ impl ProblemCode {
             Self::Unavailable => "The server is busy",
             Self::StorageFull => "The server's storage is full",
             Self::InboxFull => "The inbox is full",
+            Self::EpochChanged => "The inbox has another epoch",
             Self::ListFull => "The list is full",
             Self::RegistrationClosed => "Registration is closed",
             Self::InviteRefused => "An invitation is needed",

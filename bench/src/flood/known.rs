@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
-use kez_core::api::{LiveFrame, MessageStored};
+use kez_core::api::{LiveFrame, MessageStored, Receipt};
 use kez_core::handle::Handle;
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -38,7 +38,7 @@ pub(super) enum Phase {
 
 /// An acknowledged message.
 struct Sent {
-    seq: u64,
+    receipt: Receipt,
     at: Instant,
     took: Duration,
     phase: Phase,
@@ -48,7 +48,7 @@ struct Sent {
 #[derive(Default)]
 struct Line {
     sent: Vec<Sent>,
-    arrived: HashMap<u64, Instant>,
+    arrived: HashMap<Receipt, Instant>,
     copies: Vec<(Duration, Phase)>,
 }
 
@@ -133,8 +133,8 @@ impl Conversations {
                 () = self.stop.cancelled() => return Ok(()),
             }
             let (phase, at) = (self.phase(), Instant::now());
-            let Some(seq) = self.post(&target, pair, message).await? else { continue };
-            self.line(pair).sent.push(Sent { seq, at, took: at.elapsed(), phase });
+            let Some(receipt) = self.post(&target, pair, message).await? else { continue };
+            self.line(pair).sent.push(Sent { receipt, at, took: at.elapsed(), phase });
             let at = Instant::now();
             if self.post(&target, pair, copy).await?.is_some() {
                 self.line(pair).copies.push((at.elapsed(), phase));
@@ -144,7 +144,7 @@ impl Conversations {
     }
 
     /// Posts the same bytes until somebody answers, as a client does. A refusal is noted.
-    async fn post(&self, target: &Target, pair: usize, message: &Sealed) -> Result<Option<u64>, Failure> {
+    async fn post(&self, target: &Target, pair: usize, message: &Sealed) -> Result<Option<Receipt>, Failure> {
         let sender = &self.senders[pair];
         loop {
             // A connection of its own for each message: between two of them the server closes an idle one.
@@ -154,7 +154,7 @@ impl Conversations {
             };
             match posted.await {
                 Ok((StatusCode::CREATED | StatusCode::OK, body)) => {
-                    return Ok(Some(serde_json::from_slice::<MessageStored>(&body)?.seq));
+                    return Ok(Some(serde_json::from_slice::<MessageStored>(&body)?.receipt));
                 }
                 Ok((status, body)) => {
                     let said = format!("{status}: {}", String::from_utf8_lossy(&body));
@@ -183,7 +183,8 @@ impl Conversations {
                     let now = Instant::now();
                     for item in items {
                         cursor = item.seq;
-                        self.line(pair).arrived.insert(item.seq, now);
+                        let receipt = Receipt::of(item.envelope.get().as_bytes());
+                        self.line(pair).arrived.insert(receipt, now);
                     }
                     self.progress.notify_waiters();
                 }
@@ -212,7 +213,7 @@ impl Conversations {
     pub(super) fn missing(&self) -> usize {
         let missing = |pair| {
             let line = self.line(pair);
-            line.sent.iter().filter(|sent| !line.arrived.contains_key(&sent.seq)).count()
+            line.sent.iter().filter(|sent| !line.arrived.contains_key(&sent.receipt)).count()
         };
         (0..self.lines.len()).map(missing).sum()
     }
@@ -224,7 +225,7 @@ impl Conversations {
             let line = self.line(pair);
             for sent in line.sent.iter().filter(|sent| sent.phase == phase) {
                 acks.push(sent.took);
-                if let Some(arrived) = line.arrived.get(&sent.seq) {
+                if let Some(arrived) = line.arrived.get(&sent.receipt) {
                     live.push(arrived.saturating_duration_since(sent.at));
                 }
             }
@@ -252,8 +253,9 @@ impl Conversations {
     }
 
     /// The messages that each recipient's inbox must hold.
-    pub(super) fn expected(&self) -> impl Iterator<Item = (&Party, Vec<u64>)> {
-        let expected = |(pair, party)| (party, self.line(pair).sent.iter().map(|sent| sent.seq).collect());
+    pub(super) fn expected(&self) -> impl Iterator<Item = (&Party, Vec<Receipt>)> {
+        let expected =
+            |(pair, party)| (party, self.line(pair).sent.iter().map(|sent| sent.receipt).collect());
         self.recipients.iter().enumerate().map(expected)
     }
 }

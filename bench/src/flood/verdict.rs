@@ -1,9 +1,9 @@
 //! What came of a flood, in figures, and whether it is as promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use hyper::StatusCode;
-use kez_core::api::InboxPage;
+use kez_core::api::{InboxPage, Receipt};
 
 use super::attackers::{Flood, Kind};
 use super::known::{Conversations, Phase};
@@ -127,7 +127,7 @@ impl Verdict {
         let mut lost = 0;
         for (party, expected) in known.expected() {
             let stored = stored(target, party).await?;
-            lost += expected.iter().filter(|seq| stored.binary_search(seq).is_err()).count();
+            lost += expected.iter().filter(|receipt| !stored.contains(receipt)).count();
         }
         println!("{} acknowledged messages of known senders, {lost} of them missing", known.acknowledged());
         if known.acknowledged() == 0 {
@@ -211,10 +211,10 @@ fn show(what: &str, latencies: Latencies) -> f64 {
     p99
 }
 
-/// The sequence numbers in an inbox, in order.
-async fn stored(target: &Target, party: &Party) -> Result<Vec<u64>, Failure> {
+/// What stands in an inbox.
+async fn stored(target: &Target, party: &Party) -> Result<HashSet<Receipt>, Failure> {
     let mut connection: Connection = party.connect(target).await?;
-    let (mut seqs, mut since) = (Vec::new(), 0);
+    let (mut stored, mut since) = (HashSet::new(), 0);
     loop {
         let (path, auth) = target.page_request(&party.person, since, 1000);
         let headers = auth.as_deref().map(|auth| (kez_core::inbox_auth::HEADER, auth));
@@ -228,9 +228,9 @@ async fn stored(target: &Target, party: &Party) -> Result<Vec<u64>, Failure> {
         }
         let page: InboxPage = serde_json::from_slice(&body)?;
         if page.next == since {
-            return Ok(seqs);
+            return Ok(stored);
         }
         since = page.next;
-        seqs.extend(page.items.iter().map(|item| item.seq));
+        stored.extend(page.items.iter().map(|item| Receipt::of(item.envelope.get().as_bytes())));
     }
 }

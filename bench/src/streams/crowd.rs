@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 use hyper::body::Bytes;
-use kez_core::api::{LiveFrame, MessageStored};
+use kez_core::api::{LiveFrame, MessageStored, Receipt};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -38,7 +38,9 @@ struct Member {
     /// The last item seen; a stream opens behind it.
     cursor: AtomicU64,
     /// The item that was acknowledged last, and when it was sent.
-    last_sent: Mutex<Option<(u64, Instant)>>,
+    last_sent: Mutex<Option<(Receipt, Instant)>>,
+    /// The item that came out of the stream last.
+    last_heard: Mutex<Option<Receipt>>,
 }
 
 /// See the module.
@@ -72,7 +74,12 @@ impl Followers {
 
 impl Crowd {
     pub(super) fn new(target: &Arc<Target>, parties: Vec<Party>) -> Arc<Self> {
-        let member = |party| Member { party, cursor: AtomicU64::new(0), last_sent: Mutex::default() };
+        let member = |party| Member {
+            party,
+            cursor: AtomicU64::new(0),
+            last_sent: Mutex::default(),
+            last_heard: Mutex::default(),
+        };
         Arc::new(Self {
             target: Arc::clone(target),
             members: parties.into_iter().map(member).collect(),
@@ -160,9 +167,11 @@ impl Crowd {
                 self.twice.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
+            let receipt = Receipt::of(item.envelope.get().as_bytes());
+            *lock(&member.last_heard) = Some(receipt);
             // The acknowledgement may come after the item; then its writer counts the time.
-            if let Some((seq, at)) = *lock(&member.last_sent)
-                && seq == item.seq
+            if let Some((sent, at)) = *lock(&member.last_sent)
+                && sent == receipt
             {
                 lock(&self.latencies).push(now.saturating_duration_since(at));
             }
@@ -214,8 +223,8 @@ impl Crowd {
             let (body, busy) = asked.await?;
             self.busy.fetch_add(busy, Ordering::Relaxed);
             let stored: MessageStored = serde_json::from_slice(&body)?;
-            *lock(&member.last_sent) = Some((stored.seq, at));
-            if member.cursor.load(Ordering::SeqCst) >= stored.seq {
+            *lock(&member.last_sent) = Some((stored.receipt, at));
+            if *lock(&member.last_heard) == Some(stored.receipt) {
                 lock(&self.latencies).push(at.elapsed());
             }
             self.sent.fetch_add(1, Ordering::SeqCst);

@@ -43,13 +43,15 @@ pub async fn inbox(
     let inbox = authenticate(&state, &handle, since, &headers).await?;
     let limit = PageLimit { items: limit, bytes: MAX_PAGE_BYTES };
     let page = state.store.page_after(inbox, since, limit).await?;
+    // After the page, so that it is never behind what the page shows.
+    let last = state.store.last_seq(inbox).await?;
 
     state.metrics.delivered_by_page(page.len());
     let next = page.last().map_or(since, |item| item.seq);
     let mut body = br#"{"items":"#.to_vec();
     items::write(&mut body, &page);
     // Writing to a Vec does not fail.
-    let _ = write!(body, r#","next":{next},"epoch":"{}"}}"#, state.store.epoch());
+    let _ = write!(body, r#","next":{next},"last":{last},"epoch":"{}"}}"#, state.store.epoch());
     Ok(([(header::CONTENT_TYPE, "application/json")], body))
 }
 

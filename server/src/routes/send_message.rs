@@ -88,7 +88,7 @@ pub async fn send_message(
     if stored.fresh && origin != Origin::Blocked {
         state.push.announce(recipient.id, recipient.key.primary(), stored.seq);
     }
-    Ok((status, Json(MessageStored { seq: stored.seq, created_at: stored.created_at })))
+    Ok((status, Json(MessageStored { receipt: stored.receipt, created_at: stored.created_at })))
 }
 
 /// A request to send something, and who makes it.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use futures::future::BoxFuture;
 use invites::Invites;
+use kez_core::api::Receipt;
 use kez_core::caller_auth::Nonce;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -63,6 +64,9 @@ pub trait Store:
     /// The items after a cursor in rising order: at most `limit.items`, and no more once they reach `limit.bytes`. An
     /// envelope that the disk has changed is left out.
     fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>>;
+
+    /// The highest number that an inbox has given out; 0 before the first, and for an account that has gone.
+    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64>;
 
     /// Records that a caller used a nonce; `false` when it was used before. It may be forgotten
     /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later.
@@ -164,8 +168,10 @@ pub struct NewMessage {
 /// Where an envelope stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Its place in the inbox.
+    /// Its place in the inbox, which its sender is not told.
     pub seq: u64,
+    /// The hash of its bytes.
+    pub receipt: Receipt,
     /// When it was stored first.
     pub created_at: Timestamp,
     /// Whether this call stored it; otherwise it stood there already.

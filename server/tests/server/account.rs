@@ -100,7 +100,7 @@ async fn a_deleted_account_leaves_its_tombstone_alone() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     for n in 0..1200 {
-        assert_eq!(server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await.seq(), n + 1);
+        assert_eq!(server.place_of(&bob, &format!(r#"{{"n":{n}}}"#)).await, n + 1);
     }
     assert_eq!(server.send(&alice, r#"{"from":"bob"}"#).await.status, 201);
     let mut live = server.live_as(&bob, 1200).await;
@@ -136,7 +136,7 @@ async fn a_deleted_account_leaves_its_tombstone_alone() {
     server.register(&other).await.refused(400, "reserved_handle");
     server.clock.set(NOW + YEAR);
     assert_eq!(server.register(&other).await.status, 201);
-    assert_eq!(server.send(&other, "{}").await.seq(), 1201, "no number is used twice");
+    assert_eq!(server.place_of(&other, "{}").await, 1201, "no number is used twice");
     assert_eq!(server.inbox(&other, 0).await.seqs(), [1201]);
 }
 
@@ -150,12 +150,12 @@ async fn old_messages_are_deleted_and_their_numbers_are_not_used_again() {
         assert_eq!(server.send(&bob, &format!(r#"{{"old":{n}}}"#)).await.status, 201);
     }
     server.clock.set(NOW - 29 * DAY);
-    assert_eq!(server.send(&bob, r#"{"new":1}"#).await.seq(), 701);
+    assert_eq!(server.place_of(&bob, r#"{"new":1}"#).await, 701);
     server.clock.set(NOW);
 
     let server = server.restart_with(&["--limits", "off", "--retention", "30d"]).await;
     while server.inbox(&bob, 0).await.seqs() != [701] {}
-    assert_eq!(server.send(&bob, r#"{"new":2}"#).await.seq(), 702);
+    assert_eq!(server.place_of(&bob, r#"{"new":2}"#).await, 702);
     let server = server.restart_with(&["--limits", "off", "--retention", "1d"]).await;
     while server.inbox(&bob, 0).await.seqs() != [702] {}
 }

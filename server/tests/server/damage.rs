@@ -166,7 +166,7 @@ async fn flipped_bits_in_the_file_are_never_served() {
 async fn damaged_rows_stop_nothing(server: TestServer, monitor: &str, damage: impl AsyncFn(&str)) {
     let [bob] = server.people(["bob"]).await;
     for n in 1..=130 {
-        assert_eq!(server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await.seq(), n);
+        assert_eq!(server.place_of(&bob, &format!(r#"{{"n":{n}}}"#)).await, n);
     }
     damage("seq <= 110 OR seq = 115").await;
     let whole: Vec<u64> = (111..=114).chain(116..=130).collect();

@@ -1,10 +1,11 @@
 //! What many senders sent and what was acknowledged, to compare with what is stored in the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use kez_core::api::{MessageStored, Receipt};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -14,12 +15,12 @@ use crate::support::{Person, message};
 pub(crate) const SENDERS: usize = 32;
 pub(crate) const RECIPIENTS: usize = 8;
 
-/// What the senders know: for each sender the number of its next message, and what was acknowledged as which seq.
+/// What the senders know: for each sender the number of its next message, and what was acknowledged.
 #[derive(Default)]
 pub(crate) struct Ledger {
     next: [AtomicUsize; SENDERS],
-    /// As which seq, and when, since 1970.
-    acknowledged: Mutex<HashMap<(usize, usize), (u64, Duration)>>,
+    /// When, since 1970.
+    acknowledged: Mutex<HashMap<(usize, usize), Duration>>,
     /// Messages that were acknowledged as known already: an earlier answer had been lost.
     repeated: AtomicUsize,
     progress: Notify,
@@ -27,7 +28,7 @@ pub(crate) struct Ledger {
 
 /// What a server holds, compared with what was acknowledged.
 pub(crate) struct Found {
-    /// Acknowledged and not where it was said to stand.
+    /// Acknowledged and not there.
     pub(crate) lost: Vec<(usize, usize)>,
     /// How many more messages stand there than were acknowledged.
     pub(crate) unheard: i64,
@@ -69,17 +70,17 @@ impl Ledger {
     /// Posts a sender's next message, or the same as before when that was not acknowledged. Says whether it is now.
     async fn post(&self, server: &Endpoint, people: &[Person], sender: usize) -> bool {
         let number = self.next[sender].load(Ordering::SeqCst);
-        let body = message(&people[sender % RECIPIENTS].handle, &envelope(sender, number));
+        let envelope = envelope(sender, number);
+        let body = message(&people[sender % RECIPIENTS].handle, &envelope);
         let Ok(reply) = server.post("/v1/messages", body).await else { return false };
         if reply.status >= 300 {
             assert!([503, 429].contains(&reply.status), "{reply:?}");
             return false;
         }
+        let stored: MessageStored = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(stored.receipt, Receipt::of(envelope.as_bytes()));
         self.repeated.fetch_add(usize::from(reply.status == 200), Ordering::SeqCst);
-        self.acknowledged
-            .lock()
-            .unwrap()
-            .insert((sender, number), (reply.seq(), UNIX_EPOCH.elapsed().unwrap()));
+        self.acknowledged.lock().unwrap().insert((sender, number), UNIX_EPOCH.elapsed().unwrap());
         self.next[sender].store(number + 1, Ordering::SeqCst);
         self.progress.notify_waiters();
         true
@@ -95,8 +96,8 @@ impl Ledger {
         }
     }
 
-    /// Every acknowledged message stands where it was said to stand, none stands twice, and those of one sender stand
-    /// in the order in which they were sent.
+    /// Every acknowledged message is there, none twice, and those of one sender are in the order in which they were
+    /// sent.
     pub(crate) async fn audit(&self, server: &Endpoint, people: &[Person]) {
         let found = self.compare(server, people, None).await;
         assert_eq!(found.lost, [], "was acknowledged");
@@ -107,7 +108,7 @@ impl Ledger {
     /// What a server holds and what was acknowledged, now or until some moment since 1970. Whatever it holds stands
     /// there whole, once, and in order.
     pub(crate) async fn compare(&self, server: &Endpoint, people: &[Person], at: Option<Duration>) -> Found {
-        let mut stored = BTreeMap::new();
+        let mut stored = BTreeSet::new();
         for person in people {
             let mut last = 0;
             let mut latest = HashMap::new();
@@ -119,15 +120,14 @@ impl Ledger {
                     latest.insert(sender, number).is_none_or(|before| before < number),
                     "in order of sending"
                 );
-                assert!(stored.insert((sender, number), seq).is_none(), "{envelope} stands twice");
+                assert!(stored.insert((sender, number)), "{envelope} stands twice");
             }
         }
         let acknowledged = self.acknowledged.lock().unwrap();
-        let before = acknowledged.iter().filter(|(_, (_, then))| at.is_none_or(|at| *then < at));
-        let before: Vec<_> = before.map(|(message, (seq, _))| (*message, *seq)).collect();
+        let before = acknowledged.iter().filter(|(_, then)| at.is_none_or(|at| **then < at));
+        let before: Vec<_> = before.map(|(message, _)| *message).collect();
         let unheard = stored.len() as i64 - before.len() as i64;
-        let lost = before.into_iter().filter(|(message, seq)| stored.get(message) != Some(seq));
-        Found { lost: lost.map(|(message, _)| message).collect(), unheard }
+        Found { lost: before.into_iter().filter(|message| !stored.contains(message)).collect(), unheard }
     }
 }
 

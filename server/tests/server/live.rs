@@ -82,7 +82,7 @@ async fn one_wake_up_is_enough_for_whatever_was_stored_meanwhile() {
     for envelope in [envelope(1), longest(2), envelope(3), longest(4)] {
         assert_eq!(there.send(&bob, &envelope).await.status, 201);
     }
-    assert_eq!(here.send(&bob, &envelope(5)).await.seq(), 5);
+    assert_eq!(here.place_of(&bob, &envelope(5)).await, 5);
     let arrived = timeout(Duration::from_secs(10), items_up_to(&mut live, 5)).await;
     assert_eq!(arrived.expect("not only when the inbox is read again").len(), 5);
 }

@@ -24,7 +24,7 @@ async fn a_row_that_nobody_announced_is_found() {
     let [bob] = server.people(["bob"]).await;
     let mut live = server.live_as(&bob, 0).await;
     assert_eq!(live.next().await["caught_up"], 0);
-    assert_eq!(server.send(&bob, "{}").await.seq(), 1);
+    assert_eq!(server.place_of(&bob, "{}").await, 1);
     assert_eq!(live.next().await["items"][0]["seq"], 1);
     let mut database = second_connection(&server.db()).await;
     for seq in 2..=4 {

@@ -50,7 +50,7 @@ async fn a_ban_hides_an_account_and_keeps_everything() {
     assert_eq!(admin(&server, "unban", "bob", &[]).await.0, 3, "he is not banned any more");
     assert_eq!(server.get("/v1/u/bob").await.status, 200);
     assert_eq!(server.inbox(&bob, 0).await.seqs(), [1]);
-    assert_eq!(server.send(&bob, r#"{"n":2}"#).await.seq(), 2);
+    assert_eq!(server.place_of(&bob, r#"{"n":2}"#).await, 2);
 
     // Nobody else noticed anything.
     assert_eq!(server.send(&alice, "{}").await.status, 201);

@@ -85,7 +85,7 @@ async fn one_registration_switches_lookup_inbox_and_authentication() {
         assert_eq!(live.closed().await, CLOSE_UNAUTHORIZED);
         let mut live = world.chat.live_as(&next, 1).await;
         assert_eq!(live.next().await["caught_up"], 1);
-        assert_eq!(world.chat.send(&next, "{}").await.seq(), 2, "numbers go on");
+        assert_eq!(world.chat.place_of(&next, "{}").await, 2, "numbers go on");
     }
 }
 

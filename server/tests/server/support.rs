@@ -13,8 +13,9 @@ use getrandom::rand_core::UnwrapErr;
 use kez_chat_server::clock::Clock;
 use kez_chat_server::config::Config;
 use kez_chat_server::routes::live::Timings;
-use kez_core::api::{LiveHello, Lookup, live_target};
+use kez_core::api::{LiveHello, Lookup, MessageStored, Receipt, live_target};
 use kez_core::caller_auth::{self, CallerRequest};
+use kez_core::canonical_json::MAX_INTEGER;
 use kez_core::envelope;
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity, Seed};
@@ -160,6 +161,18 @@ impl TestServer {
 
     pub(crate) async fn send(&self, to: &Person, envelope: &str) -> Reply {
         self.post("/v1/messages", message(&to.handle, envelope)).await
+    }
+
+    /// Sends something new, and reads in the inbox which number it was given.
+    pub(crate) async fn place_of(&self, to: &Person, envelope: &str) -> u64 {
+        let sent = self.send(to, envelope).await;
+        assert_eq!(sent.status, 201, "{sent:?}");
+        self.last(to).await
+    }
+
+    /// The highest number that an inbox has given out.
+    pub(crate) async fn last(&self, owner: &Person) -> u64 {
+        self.inbox(owner, MAX_INTEGER).await.json()["last"].as_u64().unwrap()
     }
 
     /// A request that its caller signs.
@@ -320,8 +333,9 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    pub(crate) fn seq(&self) -> u64 {
-        self.json()["seq"].as_u64().unwrap()
+    /// What a sender is told: the hash of the envelope that the server holds.
+    pub(crate) fn receipt(&self) -> Receipt {
+        serde_json::from_str::<MessageStored>(&self.body).unwrap().receipt
     }
 
     /// The sequence numbers of a page.

@@ -53,9 +53,10 @@ async fn a_database_of_the_first_release_keeps_every_message() {
         // A retry across the upgrade is a retry, and numbers go on where they were.
         let last = expected.last().unwrap();
         let repeated = server.post("/v1/messages", message(&reader.handle, &last.envelope)).await.unwrap();
-        assert_eq!((repeated.status, repeated.seq()), (200, last.seq));
+        assert_eq!(repeated.status, 200);
         let next = server.post("/v1/messages", message(&reader.handle, "{}")).await.unwrap();
-        assert_eq!((next.status, next.seq()), (201, last.seq + 1));
+        assert_eq!(next.status, 201);
+        assert_eq!(server.inbox(reader).await.last().unwrap().0, last.seq + 1);
     }
     // Handles and keys stay taken.
     for taken in [Person::new("carol"), person("somebody-else", 3)] {

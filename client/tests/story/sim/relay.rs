@@ -6,7 +6,7 @@ use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::HttpResponse;
 use kez_core::api::{HandleList, InboxItem, InboxPage, Lookup, live_target};
 use kez_core::api::{
-    Limits, LiveFrame, LiveHello, MessageStored, RegistrationMode, SendMessage, ServerConfig,
+    Limits, LiveFrame, LiveHello, MessageStored, Receipt, RegistrationMode, SendMessage, ServerConfig,
 };
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
@@ -299,12 +299,13 @@ impl Relay {
         let Some(handle) = to.parse().ok().filter(|to| self.accounts.contains_key(to)) else {
             return problem(ProblemCode::UnknownHandle);
         };
+        let receipt = Receipt::of(envelope.get().as_bytes());
         let inbox = self.inboxes.entry(handle).or_default();
         if let Some(item) = inbox.iter().find(|item| item.envelope.get() == envelope.get()) {
-            return json(200, &MessageStored { seq: item.seq, created_at: item.created_at });
+            return json(200, &MessageStored { receipt, created_at: item.created_at });
         }
-        let seq = self.append(&to, envelope.get(), now.unix() * 1000);
-        json(201, &MessageStored { seq, created_at: now })
+        self.append(&to, envelope.get(), now.unix() * 1000);
+        json(201, &MessageStored { receipt, created_at: now })
     }
 
     /// Who signed a request.
@@ -388,7 +389,8 @@ impl Relay {
         inbox_auth::verify(auth?, &handle, since, &key, now).ok()?;
         let items = self.after(&handle, since, limit.parse().ok()?);
         let next = items.last().map_or(since, |item| item.seq);
-        Some(json(200, &InboxPage { items, next, epoch: self.epoch.clone() }))
+        let last = self.inboxes.get(&handle).and_then(|inbox| inbox.last()).map_or(0, |item| item.seq);
+        Some(json(200, &InboxPage { items, next, last, epoch: self.epoch.clone() }))
     }
 
     fn after(&self, handle: &Handle, since: u64, limit: usize) -> Vec<InboxItem> {

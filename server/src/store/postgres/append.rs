@@ -2,25 +2,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sha2::{Digest, Sha256};
+use kez_core::api::Receipt;
 use sqlx::postgres::PgConnection;
 
 use crate::store::row::{time, unsigned};
 use crate::store::usage::Usage;
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
-type Hash = [u8; 32];
-
 /// An envelope and the SHA-256 of its bytes.
 pub(super) struct HashedMessage {
     message: NewMessage,
-    hash: Hash,
+    receipt: Receipt,
 }
 
 impl HashedMessage {
     pub(super) fn new(message: NewMessage) -> Self {
-        let hash = Sha256::digest(&message.envelope).into();
-        Self { message, hash }
+        let receipt = Receipt::of(&message.envelope);
+        Self { message, receipt }
     }
 
     /// The length of the envelope in bytes.
@@ -30,7 +28,7 @@ impl HashedMessage {
 
     /// The first eight bytes of the hash as a number: short enough for an index, long enough to find one row.
     fn hash_start(&self) -> i64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.hash;
+        let [a, b, c, d, e, f, g, h, ..] = *self.receipt.as_bytes();
         i64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 }
@@ -53,7 +51,7 @@ pub(super) async fn append_all(
     let mut rows = Rows::default();
     for message in messages {
         let NewMessage { inbox, origin, quota, now, .. } = message.message;
-        if let Some(&stands) = standing.get(&(inbox, message.hash)) {
+        if let Some(&stands) = standing.get(&(inbox, message.receipt)) {
             outcomes.push(Ok(stands));
             continue;
         }
@@ -67,10 +65,11 @@ pub(super) async fn append_all(
             continue;
         }
         *counter = Counter { last_seq: counter.last_seq + 1, usage: held };
-        let stored = Appended { seq: counter.last_seq, created_at: now, fresh: true };
+        let stored =
+            Appended { seq: counter.last_seq, receipt: message.receipt, created_at: now, fresh: true };
         rows.push(message, stored.seq);
         // The same bytes once more in this batch are a retry like any other.
-        standing.insert((inbox, message.hash), Appended { fresh: false, ..stored });
+        standing.insert((inbox, message.receipt), Appended { fresh: false, ..stored });
         outcomes.push(Ok(stored));
     }
     rows.insert(connection, &counters).await?;
@@ -110,7 +109,7 @@ async fn lock_counters(
 async fn find_standing(
     connection: &mut PgConnection,
     messages: &[&HashedMessage],
-) -> Result<HashMap<(AccountId, Hash), Appended>, StoreError> {
+) -> Result<HashMap<(AccountId, Receipt), Appended>, StoreError> {
     // LATERAL with LIMIT keeps it a look-up of each row, whatever the statistics say.
     const SQL: &str = "SELECT wanted.place, standing.seq, standing.created_at \
         FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[]) WITH ORDINALITY \
@@ -119,7 +118,7 @@ async fn find_standing(
             AND hash_start = wanted.hash_start AND hash = wanted.hash LIMIT 1) AS standing";
     let inboxes: Vec<i64> = messages.iter().map(|message| message.message.inbox.0).collect();
     let starts: Vec<i64> = messages.iter().map(|message| message.hash_start()).collect();
-    let hashes: Vec<&[u8]> = messages.iter().map(|message| message.hash.as_slice()).collect();
+    let hashes: Vec<&[u8]> = messages.iter().map(|message| message.receipt.as_bytes().as_slice()).collect();
     let rows: Vec<(i64, i64, i64)> =
         sqlx::query_as(SQL).bind(inboxes).bind(starts).bind(hashes).fetch_all(connection).await?;
     let mut standing = HashMap::new();
@@ -127,8 +126,9 @@ async fn find_standing(
         // Ordinality counts from one.
         let message = usize::try_from(place - 1).ok().and_then(|place| messages.get(place));
         let message = message.ok_or(StoreError::Corrupt("place in a batch"))?;
-        let stands = Appended { seq: unsigned(seq)?, created_at: time(created_at)?, fresh: false };
-        standing.insert((message.message.inbox, message.hash), stands);
+        let (seq, created_at, receipt) = (unsigned(seq)?, time(created_at)?, message.receipt);
+        standing
+            .insert((message.message.inbox, receipt), Appended { seq, receipt, created_at, fresh: false });
     }
     Ok(standing)
 }
@@ -153,7 +153,7 @@ impl<'a> Rows<'a> {
         self.seqs.push(seq.cast_signed());
         self.times.push(now.unix().cast_signed());
         self.hash_starts.push(message.hash_start());
-        self.hashes.push(&message.hash);
+        self.hashes.push(message.receipt.as_bytes());
         self.envelopes.push(envelope);
         self.origins.push(*origin as i64);
         self.changed.insert(*inbox);

@@ -97,6 +97,10 @@ impl Store for PostgresStore {
         page::page_after(&self.pool, inbox, since, limit, &self.damaged).boxed()
     }
 
+    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64> {
+        page::last_seq(&self.pool, inbox).boxed()
+    }
+
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.lanes.use_nonce(caller, nonce, now).boxed()
     }

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::pool::Pool;
 use crate::store::page::{ItemRow, Page};
-use crate::store::row::signed;
+use crate::store::row::{signed, unsigned};
 use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 
 /// A page is cut off where its bytes run out before it is sent: what a reader leaves unread would still have to come
@@ -47,4 +47,16 @@ pub(super) async fn page_after(
         }
     }
     Ok(page.into_items())
+}
+
+/// The highest number that an inbox has given out. The transaction that stores a message raises it, so it is never behind
+/// what a page has shown.
+pub(super) async fn last_seq(pool: &Pool, inbox: AccountId) -> Result<u64, StoreError> {
+    const SQL: &str = "SELECT last_seq FROM inboxes WHERE account = $1";
+    let last: Option<i64> = pool
+        .read(|connection| {
+            async move { Ok(sqlx::query_scalar(SQL).bind(inbox.0).fetch_optional(connection).await?) }.boxed()
+        })
+        .await?;
+    last.map_or(Ok(0), unsigned)
 }

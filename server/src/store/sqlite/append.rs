@@ -1,8 +1,8 @@
 //! Appending an envelope to its inbox, as a part of the caller's transaction.
 
+use kez_core::api::Receipt;
 use kez_core::time::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
-use sha2::{Digest, Sha256};
 
 use super::memory::Known;
 use super::packing::Packed;
@@ -20,19 +20,19 @@ pub(super) struct PreparedMessage {
     /// The bytes of the envelope.
     pub(super) length: usize,
     /// Their SHA-256.
-    hash: [u8; 32],
+    receipt: Receipt,
     pub(super) packed: Packed,
 }
 
 impl PreparedMessage {
     pub(super) fn new(NewMessage { inbox, envelope, origin, quota, now }: NewMessage) -> Self {
-        let (length, hash) = (envelope.len(), Sha256::digest(&envelope).into());
-        Self { inbox, origin, quota, now, length, hash, packed: Packed::new(envelope) }
+        let (length, receipt) = (envelope.len(), Receipt::of(&envelope));
+        Self { inbox, origin, quota, now, length, receipt, packed: Packed::new(envelope) }
     }
 
     /// The first eight bytes of the hash as a number: short enough for an index, long enough to find one row.
     fn hash_start(&self) -> i64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.hash;
+        let [a, b, c, d, e, f, g, h, ..] = *self.receipt.as_bytes();
         i64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 }
@@ -73,7 +73,7 @@ impl<'c> Appending<'c> {
         known.tail.push(inbox, message.hash_start(), id);
         known.unplaced.push(inbox, (seq, id));
         known.counters.set(inbox, next);
-        Ok(Appended { seq, created_at: now, fresh: true })
+        Ok(Appended { seq, receipt: message.receipt, created_at: now, fresh: true })
     }
 
     /// Where these very bytes stand in the inbox already: this transaction's and the latest are in the tail, all others in
@@ -89,12 +89,15 @@ impl<'c> Appending<'c> {
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         for id in tail.find(message.inbox, start) {
             let mut find = self.connection.prepare_cached(IN_TAIL)?;
-            if let Some(stands) = find.query_row(params![id, inbox, message.hash], row).optional()? {
-                return standing(stands).map(Some);
+            if let Some(stands) =
+                find.query_row(params![id, inbox, message.receipt.as_bytes()], row).optional()?
+            {
+                return standing(message.receipt, stands).map(Some);
             }
         }
-        let stands = self.find.query_row(params![inbox, start, message.hash], row).optional()?;
-        stands.map(standing).transpose()
+        let stands =
+            self.find.query_row(params![inbox, start, message.receipt.as_bytes()], row).optional()?;
+        stands.map(|stands| standing(message.receipt, stands)).transpose()
     }
 
     fn insert(&mut self, message: &PreparedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
@@ -105,7 +108,7 @@ impl<'c> Appending<'c> {
             message.now.unix().cast_signed(),
             message.hash_start(),
             message.origin as i64,
-            message.hash,
+            message.receipt.as_bytes(),
             &message.packed.bytes[..],
             message.packed.unpacked_length,
         ])?;
@@ -113,6 +116,6 @@ impl<'c> Appending<'c> {
     }
 }
 
-fn standing((seq, created_at): (i64, i64)) -> Result<Appended, StoreError> {
-    Ok(Appended { seq: unsigned(seq)?, created_at: time(created_at)?, fresh: false })
+fn standing(receipt: Receipt, (seq, created_at): (i64, i64)) -> Result<Appended, StoreError> {
+    Ok(Appended { seq: unsigned(seq)?, receipt, created_at: time(created_at)?, fresh: false })
 }

@@ -136,6 +136,10 @@ impl Store for SqliteStore {
         self.quick.page_after(inbox, since, limit).boxed()
     }
 
+    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64> {
+        self.quick.last_seq(inbox).boxed()
+    }
+
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.writer.use_nonce(UsedNonce { caller, nonce, now }).boxed()
     }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::recent::Recent;
 use super::{BUSY_TIMEOUT, direct, page};
 use crate::store::page::Page;
-use crate::store::row::AccountRow;
+use crate::store::row::{AccountRow, unsigned};
 use crate::store::{Account, AccountId, PageLimit, StoreError, StoredMessage};
 
 /// More than processors only wait for each other.
@@ -92,6 +92,20 @@ impl QuickReaders {
             page = self.read_apart(rest).await?;
         }
         Ok(page.into_items())
+    }
+
+    pub(super) async fn last_seq(&self, inbox: AccountId) -> Result<u64, StoreError> {
+        let recent = self.recent();
+        self.read(move |connection| {
+            // In this order: what is placed in between is found in the table.
+            let newest = recent.last(inbox);
+            let placed = connection
+                .prepare_cached("SELECT last_seq FROM inboxes WHERE account = ?1")?
+                .query_row([inbox.0], |row| row.get(0))
+                .optional()?;
+            Ok(newest.max(placed.map_or(Ok(0), unsigned)?))
+        })
+        .await
     }
 
     /// Waits for those who read, and closes every connection.

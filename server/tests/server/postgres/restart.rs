@@ -44,7 +44,7 @@ async fn a_database_that_is_away_is_503_and_heals() {
     let cluster = Cluster::start().await;
     let server = TestServer::start_on(&cluster.database().await).await;
     let [bob] = server.people(["bob"]).await;
-    assert_eq!(server.send(&bob, r#"{"n":0}"#).await.seq(), 1);
+    assert_eq!(server.place_of(&bob, r#"{"n":0}"#).await, 1);
     cluster.stop().await;
 
     let start = Instant::now();
@@ -58,7 +58,7 @@ async fn a_database_that_is_away_is_503_and_heals() {
     assert!(start.elapsed() < Duration::from_secs(14), "{:?}", start.elapsed());
 
     cluster.start_again().await;
-    assert_eq!(server.send(&bob, r#"{"n":1}"#).await.seq(), 2);
+    assert_eq!(server.place_of(&bob, r#"{"n":1}"#).await, 2);
     assert_eq!(server.inbox(&bob, 0).await.seqs(), [1, 2]);
     assert_eq!(server.get("/v1/readyz").await.status, 200);
 }
