@@ -52,7 +52,8 @@ pub struct Primary([u8; 32]);
 pub struct InvalidKey;
 
 impl Primary {
-    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+    /// The key of these raw bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 

@@ -20,7 +20,7 @@ use crate::error::ApiError;
 use crate::limits::{Bucket, Kind, Wait};
 use crate::state::{AppState, Shared};
 use crate::store::AccountId;
-use crate::store::usage::{Origin, Quota};
+use crate::store::usage::{Held, Quota};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -37,15 +37,6 @@ pub enum Tier {
     Stranger,
     /// Everybody of a network together.
     Anonymous,
-}
-
-impl From<Tier> for Origin {
-    fn from(tier: Tier) -> Self {
-        match tier {
-            Tier::Known => Self::Known,
-            Tier::Stranger | Tier::Anonymous => Self::Other,
-        }
-    }
 }
 
 /// Who signed a message, as the recipient sees them.
@@ -229,10 +220,9 @@ impl Shared {
     pub fn quota(&self) -> Option<Quota> {
         let config = &self.config.abuse;
         self.senders.as_ref().map(|_| Quota {
-            messages: config.inbox_messages,
+            waiting: config.inbox_messages,
             bytes: config.inbox_bytes,
-            from_others: config.requests_messages,
-            others_bytes: config.requests_bytes,
+            requests: Held { messages: config.requests_messages, bytes: config.requests_bytes },
         })
     }
 

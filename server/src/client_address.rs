@@ -1,6 +1,7 @@
 //! Where a request comes from: the connection's other end or, through a trusted proxy, whom the proxy names.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{FromRequestParts, Request};
@@ -50,6 +51,12 @@ impl ClientNetwork {
             address = hop.to_canonical();
         }
         Self::of_address(address)
+    }
+}
+
+impl fmt::Display for ClientNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

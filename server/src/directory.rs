@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kez_core::handle::Handle;
-use kez_core::identity::PublicIdentity;
+use kez_core::identity::{Primary, PublicIdentity};
 
 use crate::store::{AccountId, Store, StoreError};
 
@@ -47,6 +47,17 @@ impl Directory {
             Some(remembered) if !self.store.is_shared() => Ok(Some(remembered)),
             _ => self.holder_now(handle).await,
         }
+    }
+
+    /// Whether a key is the holder's, or was before they changed keys.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn has_held(&self, holder: &Holder, key: &Primary) -> Result<bool, StoreError> {
+        if holder.key.primary() == *key {
+            return Ok(true);
+        }
+        Ok(self.store.lookup_primary(key).await?.is_some_and(|account| account.id == holder.id))
     }
 
     /// How many holders changed so far: while this stays the same, so did whoever was looked up since.

@@ -4,7 +4,7 @@
 //! {"type":"kez.chat.export","version":1,"server":"kez.lat","exported_at":"...",
 //!  "account":{"handle":"...","primary":"...","registered_at":"...","registration":{...}},
 //!  "nats_keys":[{"removed_at":null,"binding":{...}},...],"contacts":["..."],"blocks":["..."],
-//!  "inbox":{"epoch":"...","items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
+//!  "inbox":{"epoch":"...","acknowledged":1,"keep_days":null,"items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
 //! ```
 
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Next {
             Self::Keys => return Ok(Some((nats_keys(store, inbox).await?.into(), Self::People))),
             Self::People => return Ok(Some((people(store, inbox).await?.into(), Self::InboxHead))),
             Self::InboxHead => {
-                let head = format!(",\"inbox\":{{\"epoch\":{},\"items\":[", json!(store.epoch()));
+                let head = inbox_head(store, inbox).await?;
                 return Ok(Some((head.into(), Self::Items { since: 0 })));
             }
             Self::Items { since } => since,
@@ -69,6 +69,16 @@ impl Next {
         items::write_list(&mut part, &page);
         Ok(Some((part.into(), Self::Items { since: last.seq })))
     }
+}
+
+/// What is known of the inbox besides its items.
+async fn inbox_head(store: &dyn Store, inbox: AccountId) -> Result<String, StoreError> {
+    let status = store.inbox_status(inbox).await?;
+    let (epoch, keep_days) = (json!(store.epoch()), json!(status.keep));
+    let acknowledged = status.acknowledged;
+    Ok(format!(
+        ",\"inbox\":{{\"epoch\":{epoch},\"acknowledged\":{acknowledged},\"keep_days\":{keep_days},\"items\":["
+    ))
 }
 
 /// The bindings of nkeys as they were signed, and when they were ended for good.

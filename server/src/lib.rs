@@ -32,6 +32,7 @@ pub mod log_filter;
 pub mod maintenance;
 pub mod metrics;
 pub mod nats;
+pub mod network_tag;
 pub mod open_files;
 pub mod people;
 pub mod push;

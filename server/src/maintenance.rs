@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use kez_core::api::KeepDays;
 use kez_core::time::Timestamp;
 use tokio::time::interval;
 
 use crate::error::log_failure;
 use crate::state::AppState;
 use crate::store::moderation::PORTION;
-use crate::store::{AccountId, StoreError};
+use crate::store::{AccountId, Answer, StoreError};
 
 /// How soon a change that another process made about an account counts here.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
@@ -17,6 +18,8 @@ const NOTICE_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long changes of accounts are kept for other processes to notice, in seconds.
 const CHANGES_KEPT: u64 = 60 * 60;
+/// How long acknowledged message requests are kept, in seconds: 30 days.
+const REQUESTS_KEPT: u64 = 30 * 24 * 60 * 60;
 /// How many inboxes are looked at in one query.
 const INBOXES: u64 = 1000;
 
@@ -42,15 +45,62 @@ async fn changes_after(state: &AppState, seen: Option<u64>) -> Result<u64, Store
     Ok(seen)
 }
 
-/// Deletes messages that are older than `--retention`, in portions between which everybody else has a turn.
+/// Deletes messages that are older than `--retention`, or than their owners want, in portions between which everybody else
+/// has a turn.
 pub async fn forget_old_messages(state: AppState) {
     let mut every = interval(FORGET_EVERY);
     loop {
         every.tick().await;
-        match forget(&state).await {
-            Ok(0) => {}
-            Ok(messages) => tracing::info!(messages, "deleted messages that were older than --retention"),
-            Err(error) => log_failure(&error),
+        report("deleted messages that were older than --retention", forget(&state).await);
+        report(
+            "deleted acknowledged messages that were older than their owners want",
+            forget_all_kept(&state).await,
+        );
+        report("deleted old message requests", forget_requests(&state).await);
+    }
+}
+
+fn report(what: &'static str, deleted: Result<u64, StoreError>) {
+    match deleted {
+        Ok(0) => {}
+        Ok(messages) => tracing::info!(messages, "{what}"),
+        Err(error) => log_failure(&error),
+    }
+}
+
+/// Deletes what is older than each owner wants.
+async fn forget_all_kept(state: &AppState) -> Result<u64, StoreError> {
+    let (mut last, mut forgotten) = (AccountId(0), 0);
+    loop {
+        let inboxes = state.store.limited_inboxes(last, INBOXES).await?;
+        let Some((end, _)) = inboxes.last() else { return Ok(forgotten) };
+        last = *end;
+        for (inbox, days) in inboxes {
+            forgotten += of_its_own(forget_kept(state, inbox, days).await)?;
+        }
+    }
+}
+
+/// Deletes the acknowledged messages of an inbox that are older than its owner wants.
+///
+/// # Errors
+/// When the store does not answer.
+pub async fn forget_kept(state: &AppState, inbox: AccountId, days: KeepDays) -> Result<u64, StoreError> {
+    let before = Timestamp::from_unix(state.now().unix().saturating_sub(days.seconds()));
+    portions(|| state.store.forget_acknowledged(inbox, before)).await
+}
+
+/// Deletes acknowledged message requests that are old.
+async fn forget_requests(state: &AppState) -> Result<u64, StoreError> {
+    let before = Timestamp::from_unix(state.now().unix().saturating_sub(REQUESTS_KEPT));
+    let (mut last, mut forgotten) = (AccountId(0), 0);
+    loop {
+        let inboxes = state.store.inboxes_with_requests(before, last, INBOXES).await?;
+        let Some(end) = inboxes.last() else { return Ok(forgotten) };
+        last = *end;
+        for inbox in inboxes {
+            let deleted = portions(|| state.store.forget_requests(inbox, before)).await;
+            forgotten += of_its_own(deleted)?;
         }
     }
 }
@@ -66,22 +116,27 @@ async fn forget(state: &AppState) -> Result<u64, StoreError> {
         last = *end;
         let due = |oldest: Option<Timestamp>| oldest.is_some_and(|oldest| oldest < before);
         for (inbox, _) in inboxes.into_iter().filter(|(_, oldest)| due(*oldest)) {
-            match forget_of(state, inbox, before).await {
-                Ok(messages) => forgotten += messages,
-                // A damaged page is in the way of its own inbox alone, and a lock passes. It is tried again.
-                Err(error @ (StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::Locked)) => {
-                    log_failure(&error);
-                }
-                Err(error) => return Err(error),
-            }
+            forgotten += of_its_own(portions(|| state.store.forget_messages(inbox, before)).await)?;
         }
     }
 }
 
-async fn forget_of(state: &AppState, inbox: AccountId, before: Timestamp) -> Result<u64, StoreError> {
+/// A damaged page is in the way of its own inbox alone, and a lock passes. It is tried again.
+fn of_its_own(deleted: Result<u64, StoreError>) -> Result<u64, StoreError> {
+    match deleted {
+        Err(error @ (StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::Locked)) => {
+            log_failure(&error);
+            Ok(0)
+        }
+        deleted => deleted,
+    }
+}
+
+/// Deletes portion by portion until there is nothing more to delete.
+async fn portions<'a>(delete: impl Fn() -> Answer<'a, u64>) -> Result<u64, StoreError> {
     let mut forgotten = 0;
     loop {
-        let portion = state.store.forget_messages(inbox, before).await?;
+        let portion = delete().await?;
         forgotten += portion;
         if portion < PORTION {
             return Ok(forgotten);

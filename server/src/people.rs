@@ -2,6 +2,7 @@
 //!
 //! A change is known at once on the node that made it, and on the others within [`REMEMBERED_FOR`].
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -97,23 +98,22 @@ impl Lists {
         self.contacts.contains(&peer)
     }
 
-    /// Whether the owner has blocked the sender: the account that signed the request, or the key that the envelope says
-    /// it is from. The latter needs no proof, since the owner could not open what somebody else signed.
-    pub fn blocks(&self, sender: Option<AccountId>, envelope: &[u8]) -> bool {
-        if self.blocked.is_empty() {
-            return false;
-        }
+    /// Whether the owner has blocked the sender: the account that signed the request, or the key that the envelope names
+    /// as its sender. The latter needs no proof, since the owner could not open what another key signed.
+    pub fn blocks(&self, sender: Option<AccountId>, claimed: Option<Primary>) -> bool {
         sender.is_some_and(|sender| self.blocked.contains(&sender))
-            || claimed_sender(envelope).is_some_and(|key| self.blocked_keys.contains(&key))
+            || claimed.is_some_and(|key| self.blocked_keys.contains(&key))
     }
 }
 
-fn claimed_sender(envelope: &[u8]) -> Option<Primary> {
+/// The key that an envelope names as its sender, if it names one.
+pub fn claimed_sender(envelope: &[u8]) -> Option<Primary> {
     #[derive(Deserialize)]
-    struct From {
-        from: String,
+    struct From<'a> {
+        #[serde(borrow)]
+        from: Cow<'a, str>,
     }
-    serde_json::from_slice::<From>(envelope).ok()?.from.parse().ok()
+    serde_json::from_slice::<From<'_>>(envelope).ok()?.from.parse().ok()
 }
 
 #[cfg(test)]

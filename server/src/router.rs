@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use crate::around::{around_chat, within_rate};
 use crate::limits::Kind;
 use crate::routes::{
-    by_primary, config, delete_account, export, healthz, inbox, live, log, lookup, nats_keys, not_found,
-    openapi, people, readyz, register, send_message, sigchains, webfinger,
+    by_primary, config, delete_account, export, healthz, inbox, inbox_owner, live, log, lookup, nats_keys,
+    not_found, openapi, people, readyz, register, send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -33,6 +33,10 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(people::blocks).layer(rate(Kind::Signed)))
         .routes(routes!(people::add_block, people::remove_block).layer(rate(Kind::Signed)))
         .routes(routes!(inbox::inbox).layer(rate(Kind::Read)))
+        .routes(routes!(inbox_owner::acknowledge).layer(rate(Kind::Signed)))
+        .routes(routes!(inbox_owner::status).layer(rate(Kind::Signed)))
+        .routes(routes!(inbox_owner::keep).layer(rate(Kind::Signed)))
+        .routes(routes!(inbox_owner::delete_requests).layer(rate(Kind::Signed)))
         .routes(routes!(live::live).layer(rate(Kind::Read)))
         .routes(routes!(delete_account::delete_account).layer(rate(Kind::Read)))
         .routes(routes!(export::export).layer(rate(Kind::Read)))

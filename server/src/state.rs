@@ -31,6 +31,7 @@ use crate::key_history::key_history;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::nats::Bus;
+use crate::network_tag::NetworkTags;
 use crate::people::PeopleCache;
 use crate::push::Push;
 use crate::reserved::ReservedHandles;
@@ -70,6 +71,8 @@ pub struct Shared {
     pub disk: Disk,
     /// Proofs of work.
     pub work: WorkDesk,
+    /// How the networks of message requests are named.
+    pub network_tags: NetworkTags,
     /// Room in the queue of writes for messages that nobody vouches for: those who know each other never wait behind
     /// more than so many.
     pub strangers: Semaphore,
@@ -124,6 +127,7 @@ impl Shared {
             chains,
             disk: Disk::default(),
             work,
+            network_tags: NetworkTags::new(work_key),
             strangers: Semaphore::new(STRANGERS),
             clock,
             shutdown,

@@ -82,7 +82,7 @@ pub struct AbuseConfig {
     )]
     pub work_bits: u8,
 
-    /// The most messages that an inbox holds.
+    /// The most messages that wait in an inbox until their owner acknowledges them.
     #[arg(long, env = "KEZ_CHAT_INBOX_MESSAGES", default_value = "100000", value_name = "MESSAGES")]
     pub inbox_messages: u64,
 
@@ -90,11 +90,12 @@ pub struct AbuseConfig {
     #[arg(long, env = "KEZ_CHAT_INBOX_BYTES", default_value = "1073741824", value_name = "BYTES")]
     pub inbox_bytes: u64,
 
-    /// The most messages of an inbox that come from senders whom its owner has not accepted.
+    /// The most message requests in an inbox: messages from senders whom its owner has not accepted. One network and one key
+    /// have a tenth of it each, senders without an account half of it.
     #[arg(long, env = "KEZ_CHAT_REQUESTS_MESSAGES", default_value = "1000", value_name = "MESSAGES")]
     pub requests_messages: u64,
 
-    /// The most bytes of an inbox that come from senders whom its owner has not accepted.
+    /// The most bytes of message requests in an inbox, shared in the same way.
     #[arg(long, env = "KEZ_CHAT_REQUESTS_BYTES", default_value = "67108864", value_name = "BYTES")]
     pub requests_bytes: u64,
 

@@ -6,6 +6,7 @@ pub mod delete_account;
 pub mod export;
 pub mod healthz;
 pub mod inbox;
+pub mod inbox_owner;
 pub(crate) mod items;
 pub mod live;
 pub mod log;

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use kez_core::api::{MessageStored, SendMessage};
 use kez_core::canonical_json::MAX_DEPTH;
 use kez_core::envelope;
+use kez_core::identity::Primary;
 use kez_core::inbox_auth;
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::work::{self, MalformedWork, Work, WorkFor};
@@ -22,10 +23,10 @@ use crate::directory::Holder;
 use crate::error::ApiError;
 use crate::json::Json;
 use crate::limits::Kind;
-use crate::people::Lists;
+use crate::people::{self, Lists};
 use crate::state::AppState;
 use crate::store::NewMessage;
-use crate::store::usage::Origin;
+use crate::store::usage::{Origin, Source};
 
 /// [`SendMessage`] without a copy of the envelope: its bytes are kept as they came.
 #[derive(Deserialize)]
@@ -70,10 +71,13 @@ pub async fn send_message(
     post.door = state.pay(post.door, post.network, (post.work.as_ref(), work_for))?;
     let recipient = state.directory.holder(&handle).await?.ok_or_else(ApiError::unknown_handle)?;
     let lists = state.people.of(recipient.id).await?;
-    let tier = post.admit(&state, recipient, &lists, work_for)?;
+    let from = people::claimed_sender(envelope);
+    let sender = post.sender_of(&state, from).await?;
+    let tier = post.admit(&state, sender, recipient, &lists, work_for)?;
     let _turn = state.turn(tier).await?;
-    let sender = post.sender.map(|sender| sender.id);
-    let origin = if lists.blocks(sender, envelope) { Origin::Blocked } else { tier.into() };
+    let is_blocked = lists.blocks(post.caller.map(|caller| caller.id), from);
+    let network = state.network_tags.of(post.network, recipient.id);
+    let origin = origin(&state, tier, is_blocked, Source { key: from, signed: sender.is_some(), network });
     let new = NewMessage {
         inbox: recipient.id,
         envelope: post.body.slice_ref(envelope),
@@ -85,7 +89,7 @@ pub async fn send_message(
     drop(post);
     let stored = state.store.append(new).await?;
     let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
-    if stored.fresh && origin != Origin::Blocked {
+    if stored.fresh && origin.is_delivered() {
         state.push.announce(recipient.id, recipient.key.primary(), stored.seq);
     }
     Ok((status, Json(MessageStored { receipt: stored.receipt, created_at: stored.created_at })))
@@ -96,7 +100,7 @@ struct Post {
     network: ClientNetwork,
     work: Option<Work>,
     door: Door,
-    sender: Option<Holder>,
+    caller: Option<Holder>,
     body: Bytes,
 }
 
@@ -115,25 +119,43 @@ impl Post {
                 network,
                 work,
                 door: Door::Ahead,
-                sender: Some(caller.holder),
+                caller: Some(caller.holder),
                 body: caller.body,
             });
         }
         let door = state.at_the_door(network, work.as_ref())?;
         let JsonBody(body) = JsonBody::from_request(request, state).await?;
-        Ok(Self { network, work, door, sender: None, body })
+        Ok(Self { network, work, door, caller: None, body })
+    }
+
+    /// The caller, where the envelope is from one of the caller's keys: a signature says nothing about what others are said
+    /// to have sent.
+    async fn sender_of(&self, state: &AppState, from: Option<Primary>) -> Result<Option<Holder>, ApiError> {
+        let (Some(caller), Some(from)) = (self.caller, from) else { return Ok(None) };
+        let is_theirs = state.directory.has_held(&caller, &from).await?;
+        Ok(is_theirs.then_some(caller))
     }
 
     /// A block changes nothing here, or its absence would show.
     fn admit(
         &self,
         state: &AppState,
+        sender: Option<Holder>,
         recipient: Holder,
         lists: &Lists,
         work_for: WorkFor<'_>,
     ) -> Result<Tier, ApiError> {
-        let sender = self.sender.map(|sender| Sender { id: sender.id, known: lists.knows(sender.id) });
+        let sender = sender.map(|sender| Sender { id: sender.id, known: lists.knows(sender.id) });
         state.admit(self.door, sender, recipient.id, self.network, (self.work.as_ref(), work_for))
+    }
+}
+
+/// On whose account a message is stored. Without limits there is no share that it could be a part of.
+fn origin(state: &AppState, tier: Tier, is_blocked: bool, source: Source) -> Origin {
+    match tier {
+        _ if is_blocked => Origin::Blocked(source),
+        Tier::Stranger | Tier::Anonymous if state.senders.is_some() => Origin::Request(source),
+        Tier::Known | Tier::Stranger | Tier::Anonymous => Origin::Known,
     }
 }
 

@@ -30,7 +30,8 @@ migrations![
     "0007_message_places",
     "0008_message_tail",
     "0009_nonces_in_order",
-    "0010_packed_envelopes"
+    "0010_packed_envelopes",
+    "0011_requests"
 ];
 
 /// The names of those that a database has not seen which has seen so many.

@@ -5,6 +5,7 @@ mod bindings;
 pub mod chains;
 mod expected;
 mod failure;
+pub mod inboxes;
 pub mod invites;
 mod migrations;
 pub mod moderation;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use futures::future::BoxFuture;
+use inboxes::Inboxes;
 use invites::Invites;
 use kez_core::api::Receipt;
 use kez_core::caller_auth::Nonce;
@@ -46,7 +48,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The one source of truth of a server. Whatever a method acknowledges is durable.
 pub trait Store:
-    Bindings + Chains + Invites + Moderation + Operations + People + Rotations + Send + Sync + 'static
+    Bindings + Chains + Inboxes + Invites + Moderation + Operations + People + Rotations + Send + Sync + 'static
 {
     /// Gives a handle to a key, when both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
@@ -64,9 +66,6 @@ pub trait Store:
     /// The items after a cursor in rising order: at most `limit.items`, and no more once they reach `limit.bytes`. An
     /// envelope that the disk has changed is left out.
     fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>>;
-
-    /// The highest number that an inbox has given out; 0 before the first, and for an account that has gone.
-    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64>;
 
     /// Records that a caller used a nonce; `false` when it was used before. It may be forgotten
     /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later.
@@ -214,7 +213,7 @@ pub enum StoreError {
     /// The account that it is for, or from, is not there any more.
     #[error("there is no such account")]
     NoSuchAccount,
-    /// The inbox, or the share of it that is open to strangers, has no room left.
+    /// The inbox, or the part of it that is open to this sender, has no room left.
     #[error("the inbox is full")]
     InboxFull,
     /// There is no room left.

@@ -12,7 +12,8 @@ pub const MOST_LISTED: u64 = 10_000;
 
 /// Lists of people.
 pub trait People {
-    /// Puts somebody on a list, where they may stand already; `false` when the list is full.
+    /// Puts somebody on a list, where they may stand already; `false` when the list is full. The requests of a contact
+    /// become known messages.
     fn list(&self, owner: AccountId, list: List, peer: AccountId) -> Answer<'_, bool>;
 
     /// Takes somebody off a list, where they may not stand at all.

@@ -8,7 +8,7 @@ use crate::support::{NOW, Person, Reply, TestServer, message, rng, server_name};
 
 impl TestServer {
     /// Sends as a client of a proxy would that names this address.
-    async fn send_from(&self, address: &str, to: &Person, envelope: &str) -> Reply {
+    pub(crate) async fn send_from(&self, address: &str, to: &Person, envelope: &str) -> Reply {
         let request = self.message(to, envelope).header("x-forwarded-for", address);
         Reply::of(request).await
     }
@@ -37,6 +37,11 @@ fn n(number: usize) -> String {
     format!(r#"{{"n":{number}}}"#)
 }
 
+/// An envelope that names its sender.
+fn by(sender: &Person, number: usize) -> String {
+    format!(r#"{{"from":"{}","n":{number}}}"#, sender.primary())
+}
+
 fn offer(refused: &Reply) -> WorkOffer {
     let problem: Problem = serde_json::from_str(&refused.body).unwrap();
     problem.work.unwrap()
@@ -44,7 +49,8 @@ fn offer(refused: &Reply) -> WorkOffer {
 
 #[tokio::test]
 async fn a_network_has_its_allowance_by_default() {
-    let server = TestServer::start_with(&["--trusted-proxies", "127.0.0.1"]).await;
+    let flags = ["--trusted-proxies", "127.0.0.1", "--requests-messages", "10000"];
+    let server = TestServer::start_with(&flags).await;
     let [bob] = server.people(["bob"]).await;
     for number in 0..300 {
         assert_eq!(server.send_from("192.0.2.1", &bob, &n(number)).await.status, 201, "{number}");
@@ -67,19 +73,23 @@ async fn a_signed_in_sender_has_an_allowance_of_its_own() {
     let server = TestServer::start_with(&flags).await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     for number in 0..2 {
-        assert_eq!(server.send_as(&alice, &bob, &n(number)).await.status, 201);
+        assert_eq!(server.send_as(&alice, &bob, &by(&alice, number)).await.status, 201);
     }
-    assert_eq!(server.send_as(&alice, &bob, &n(2)).await.status, 201, "beyond the pair's: the network's");
-    let refused = server.send_as(&alice, &bob, &n(3)).await;
+    assert_eq!(
+        server.send_as(&alice, &bob, &by(&alice, 2)).await.status,
+        201,
+        "beyond the pair's: the network's"
+    );
+    let refused = server.send_as(&alice, &bob, &by(&alice, 3)).await;
     refused.refused(429, "rate_limited");
     assert_eq!(refused.header("retry-after"), "60");
-    assert_eq!(server.send_as(&alice, &carol, &n(4)).await.status, 201, "another pair");
-    server.send_as(&alice, &carol, &n(5)).await.refused(429, "rate_limited");
+    assert_eq!(server.send_as(&alice, &carol, &by(&alice, 4)).await.status, 201, "another pair");
+    server.send_as(&alice, &carol, &by(&alice, 5)).await.refused(429, "rate_limited");
     server.send(&carol, &n(6)).await.refused(429, "rate_limited");
-    assert_eq!(server.send_as(&bob, &carol, &n(7)).await.status, 201, "another sender");
+    assert_eq!(server.send_as(&bob, &carol, &by(&bob, 7)).await.status, 201, "another sender");
     server.clock.set(NOW + 30);
     assert_eq!(
-        server.send_as(&alice, &carol, &n(8)).await.status,
+        server.send_as(&alice, &carol, &by(&alice, 8)).await.status,
         201,
         "two a minute are one every thirty seconds"
     );
@@ -91,10 +101,10 @@ async fn copies_to_oneself_take_nothing_from_what_one_sends() {
     let server = TestServer::start_with(&flags).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     for number in 0..3 {
-        assert_eq!(server.send_as(&alice, &alice, &n(number)).await.status, 201);
+        assert_eq!(server.send_as(&alice, &alice, &by(&alice, number)).await.status, 201);
     }
-    server.send_as(&alice, &alice, &n(3)).await.refused(429, "rate_limited");
-    assert_eq!(server.send_as(&alice, &bob, &n(4)).await.status, 201);
+    server.send_as(&alice, &alice, &by(&alice, 3)).await.refused(429, "rate_limited");
+    assert_eq!(server.send_as(&alice, &bob, &by(&alice, 4)).await.status, 201);
 }
 
 #[tokio::test]
@@ -190,7 +200,7 @@ async fn only_small_envelopes_from_strangers_where_the_operator_wants_it() {
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
     server.send(&bob, &large).await.refused(413, "envelope_too_large");
     assert_eq!(server.send(&bob, "{}").await.status, 201);
-    assert_eq!(server.send_as(&alice, &bob, &large).await.status, 201);
+    assert_eq!(server.send_as(&alice, &bob, &alice.seal(&bob, &"x".repeat(100))).await.status, 201);
 }
 
 #[tokio::test]
@@ -201,8 +211,8 @@ async fn a_disk_that_fills_up_closes_to_strangers_first() {
     let refused = server.send(&bob, "{}").await;
     refused.refused(503, "unavailable");
     assert_eq!(refused.header("retry-after"), "300");
-    server.send_as(&alice, &bob, "{}").await.refused(503, "unavailable");
-    assert_eq!(server.send_as(&alice, &alice, "{}").await.status, 201);
+    server.send_as(&alice, &bob, &by(&alice, 0)).await.refused(503, "unavailable");
+    assert_eq!(server.send_as(&alice, &alice, &by(&alice, 0)).await.status, 201);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod deploy;
 mod drill;
 mod errors;
 mod inbox;
+mod inbox_owner;
 mod ledger;
 mod live;
 mod live_timings;

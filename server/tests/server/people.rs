@@ -15,7 +15,7 @@ impl TestServer {
         reply.json()["handles"].clone()
     }
 
-    async fn put(&self, owner: &Person, list: &str, peer: &Person) {
+    pub(crate) async fn put(&self, owner: &Person, list: &str, peer: &Person) {
         let path = format!("/v1/u/{}/{list}/{}", owner.handle, peer.handle);
         assert_eq!(self.signed(owner, "PUT", &path, String::new()).await.status, 204);
     }
@@ -83,7 +83,7 @@ async fn those_who_are_accepted_may_send_more() {
     ];
     let server = TestServer::start_with(&flags).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
-    let send = async |number: u32| server.send_as(&alice, &bob, &format!(r#"{{"n":{number}}}"#)).await;
+    let send = async |number: u32| server.send_as(&alice, &bob, &alice.seal(&bob, &number.to_string())).await;
     for number in 0..2 {
         assert_eq!(send(number).await.status, 201, "a stranger's, then the network's");
     }
@@ -144,20 +144,25 @@ async fn a_blocked_sender_is_told_nothing_and_heard_no_more() {
 
 #[tokio::test]
 async fn strangers_fill_their_share_of_an_inbox_and_no_more() {
-    let flags = ["--requests-messages", "2", "--requests-bytes", "100", "--inbox-messages", "4"];
+    let flags = ["--requests-messages", "2", "--requests-bytes", "1000", "--inbox-messages", "4"];
     let server = TestServer::start_with(&flags).await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     server.put(&bob, "contacts", &alice).await;
-    let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
+    let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(1000));
     server.send(&bob, &large).await.refused(507, "inbox_full");
     assert_eq!(server.send(&bob, r#"{"n":1}"#).await.status, 201);
-    assert_eq!(server.send_as(&carol, &bob, r#"{"n":2}"#).await.status, 201);
-    let refused = server.send_as(&carol, &bob, r#"{"n":3}"#).await;
+    server.send(&bob, r#"{"n":2}"#).await.refused(507, "inbox_full");
+    assert_eq!(
+        server.send_as(&carol, &bob, &carol.seal(&bob, "2")).await.status,
+        201,
+        "half is for accounts"
+    );
+    let refused = server.send_as(&carol, &bob, &carol.seal(&bob, "3")).await;
     refused.refused(507, "inbox_full");
     assert_eq!(refused.header("retry-after"), "3600");
-    server.send(&bob, r#"{"n":3}"#).await.refused(507, "inbox_full");
     assert_eq!(server.send(&bob, r#"{"n":1}"#).await.status, 200, "a retry finds its message");
-    assert_eq!(server.send_as(&alice, &bob, &large).await.status, 201, "friends have room");
-    assert_eq!(server.send_as(&alice, &bob, r#"{"n":4}"#).await.status, 201);
-    server.send_as(&alice, &bob, r#"{"n":5}"#).await.refused(507, "inbox_full");
+    let long = alice.seal(&bob, &"x".repeat(1000));
+    assert_eq!(server.send_as(&alice, &bob, &long).await.status, 201, "friends have room");
+    assert_eq!(server.send_as(&alice, &bob, &alice.seal(&bob, "4")).await.status, 201);
+    server.send_as(&alice, &bob, &alice.seal(&bob, "5")).await.refused(507, "inbox_full");
 }

@@ -4,11 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
+use kez_chat_server::store::inboxes::Inboxes as _;
 use kez_chat_server::store::moderation::Moderation as _;
+use kez_chat_server::store::people::{List, People as _};
 use kez_chat_server::store::sqlite::SqliteStore;
-use kez_chat_server::store::usage::Origin;
+use kez_chat_server::store::usage::{Held, NetworkTag, Origin, Quota, Source};
 use kez_chat_server::store::{AccountId, Appended, ClaimOutcome, NewMessage, PageLimit, Store as _};
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
+use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 use sha2::{Digest, Sha256};
 use sqlx::Connection;
@@ -85,16 +88,27 @@ async fn rows(file: &Path) -> [i64; 4] {
 
 /// What was written down of the messages is what the messages say.
 async fn assert_consistent(file: &Path) {
-    const WRONG: [&str; 4] = [
+    const WRONG: [&str; 7] = [
         "SELECT count(*) FROM message_places AS p LEFT JOIN messages AS m ON m.id = p.message \
          WHERE m.id IS NULL OR m.inbox <> p.inbox OR m.seq <> p.seq",
         "SELECT count(*) FROM message_hashes AS h LEFT JOIN messages AS m ON m.id = h.message \
          WHERE m.id IS NULL OR m.inbox <> h.inbox OR m.hash_start <> h.hash_start",
         "SELECT count(*) FROM messages AS m, placed_messages AS placed LEFT JOIN message_places AS p \
-         ON p.inbox = m.inbox AND p.seq = m.seq WHERE m.id <= placed.up_to AND p.message IS NULL",
+         ON p.inbox = m.inbox AND p.seq = m.seq WHERE m.id <= placed.up_to AND m.origin <> 2 AND p.message IS NULL",
         "SELECT count(*) FROM inboxes WHERE (messages, bytes) <> \
          (SELECT count(*), coalesce(sum(coalesce(unpacked_length, length(envelope))), 0) FROM messages, placed_messages AS placed \
           WHERE inbox = account AND id <= placed.up_to)",
+        "SELECT count(*) FROM inboxes WHERE waiting <> (SELECT count(*) FROM messages, placed_messages AS placed \
+          WHERE inbox = account AND seq > acknowledged AND id <= placed.up_to)",
+        "SELECT count(*) FROM messages AS m, placed_messages AS placed LEFT JOIN requests AS r \
+         ON r.inbox = m.inbox AND r.seq = m.seq AND r.message = m.id \
+         WHERE m.id <= placed.up_to AND (m.origin > 0) <> (r.seq IS NOT NULL)",
+        "SELECT count(*) FROM (SELECT inbox, part, messages, bytes FROM request_shares \
+            EXCEPT SELECT inbox, part, count(*), sum(bytes) FROM ( \
+                SELECT inbox, x'' AS part, bytes FROM requests UNION ALL SELECT inbox, sender, bytes FROM requests \
+                UNION ALL SELECT inbox, network, bytes FROM requests \
+                UNION ALL SELECT inbox, x'00', bytes FROM requests WHERE substr(network, 1, 1) = x'01') \
+            GROUP BY inbox, part)",
     ];
     let mut connection = second_connection(file).await;
     for sql in WRONG {
@@ -252,5 +266,53 @@ async fn nonces_of_old_leave_the_table_and_those_of_today_stay() {
     connection.close().await.unwrap();
     assert_eq!(left.len(), 50);
     assert!(left.into_iter().all(|at| at.cast_unsigned() > NOW));
+    store.close().await;
+}
+
+/// Requests come, are placed by the thousand, acknowledged, pushed out, accepted and deleted, with restarts in between.
+#[tokio::test]
+async fn requests_are_counted_wherever_they_are() {
+    let (_directory, file, store) = fresh_store().await;
+    let [alice, bob] = [inbox(&store, "alice").await, inbox(&store, "bob").await];
+    let quota =
+        Quota { waiting: 100_000, bytes: 1 << 30, requests: Held { messages: 3_000, bytes: 1 << 26 } };
+    let request = |n: u64| {
+        let source = Source {
+            key: Some(Primary::from_bytes([(n % 40) as u8; 32])),
+            signed: n.is_multiple_of(3),
+            network: NetworkTag((n % 50) as u16),
+        };
+        let origin = match n % 10 {
+            0 => Origin::Known,
+            1 => Origin::Blocked(source),
+            _ => Origin::Request(source),
+        };
+        let (envelope, now) = (envelope(n).into(), Timestamp::from_unix(NOW));
+        NewMessage { inbox: alice, envelope, origin, quota: Some(quota), now }
+    };
+    let send = async |store: &SqliteStore, numbers: std::ops::Range<u64>| {
+        let answers = join_all(numbers.map(|n| store.append(request(n)))).await;
+        answers.into_iter().filter(Result::is_ok).count()
+    };
+    let mut store = store;
+    let (mut sent, mut taken) = (0, 0);
+    for round in 0..60 {
+        taken += send(&store, sent..sent + 100).await;
+        sent += 100;
+        match round % 6 {
+            1 => drop(store.acknowledge(alice, store.last_seq(alice).await.unwrap() - 50).await.unwrap()),
+            3 => drop(store.delete_requests(alice, Primary::from_bytes([round; 32])).await.unwrap()),
+            4 => assert!(store.list(alice, List::Contacts, bob).await.unwrap()),
+            5 => {
+                store.close().await;
+                store = SqliteStore::open(&file).await.unwrap();
+            }
+            _ => {}
+        }
+        assert_consistent(&file).await;
+    }
+    assert!(taken > 3_500, "acknowledged ones made room: {taken}");
+    let status = store.inbox_status(alice).await.unwrap();
+    assert!(status.requests.messages <= 3_000, "{status:?}");
     store.close().await;
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use futures::future::join_all;
 use kez_chat_server::store::chains::{ChainHead, LinkOutcome, NewLink};
+use kez_chat_server::store::inboxes::{Acknowledged, Inboxes as _, Status};
 use kez_chat_server::store::invites::NewInvite;
 use kez_chat_server::store::people::List;
 use kez_chat_server::store::postgres::PostgresStore;
 use kez_chat_server::store::rotation::{Rotation, RotationOutcome};
 use kez_chat_server::store::sqlite::SqliteStore;
-use kez_chat_server::store::usage::{Origin, Quota};
+use kez_chat_server::store::usage::{Held, NetworkTag, Origin, Quota, Source, Usage};
 use kez_chat_server::store::{
     Account, AccountId, BindOutcome, Claim, ClaimOutcome, NewBinding, NewMessage, PageLimit, Store,
     StoreError, StoredMessage,
@@ -143,6 +144,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     deleted_ones_take_nothing(&store, bob).await;
     people_are_listed(&store, alice, bob).await;
     inboxes_fill_up(&store, account(&store, &Person::new("grace")).await.id).await;
+    owners_make_room(&store, account(&store, &Person::new("heidi")).await.id, alice).await;
     invitations_are_used_up(&store).await;
 
     // A chain grows by compare-and-swap, and the log of heads with it, leaf by leaf.
@@ -314,27 +316,118 @@ async fn people_are_listed(store: &impl Store, alice: AccountId, bob: AccountId)
 
 /// Each origin fills what is open to it. A retry finds what it stored in a full inbox too.
 async fn inboxes_fill_up(store: &impl Store, inbox: AccountId) {
-    let quota = Quota { messages: 4, bytes: 100, from_others: 2, others_bytes: 10 };
+    let quota = Quota { waiting: 4, bytes: 100, requests: Held { messages: 2, bytes: 10 } };
+    let (request, blocked) = (Origin::Request(SIGNED), Origin::Blocked(SIGNED));
     let append = async |text: &str, origin| {
         store.append(NewMessage { origin, quota: Some(quota), ..new_message(inbox, text) }).await
     };
     let full = |answer: Result<_, StoreError>| matches!(answer, Err(StoreError::InboxFull));
-    assert!(full(append("eleven bytes", Origin::Other).await), "too large for the strangers' share");
-    assert_eq!(append("other", Origin::Other).await.unwrap().seq, 1, "no number was used up");
-    assert_eq!(append("block", Origin::Blocked).await.unwrap().seq, 2);
-    assert!(full(append("more", Origin::Other).await));
-    let (last, known) = tokio::join!(append("more", Origin::Blocked), append("known", Origin::Known));
+    assert!(full(append("eleven bytes", request).await), "too large for the share of requests");
+    assert_eq!(append("other", request).await.unwrap().seq, 1, "no number was used up");
+    assert_eq!(append("block", blocked).await.unwrap().seq, 2);
+    assert!(full(append("more", request).await));
+    let (last, known) = tokio::join!(append("more", blocked), append("known", Origin::Known));
     assert!(full(last));
     assert_eq!(known.unwrap().seq, 3);
     assert!(full(append(&"x".repeat(90), Origin::Known).await), "too large for what is left");
     assert_eq!(append("last", Origin::Known).await.unwrap().seq, 4);
     assert!(full(append("one more", Origin::Known).await));
-    let again = append("other", Origin::Other).await.unwrap();
+    let again = append("other", request).await.unwrap();
     assert!((again.seq, again.fresh) == (1, false));
     let delivered = [(1, "other"), (3, "known"), (4, "last")].map(|(seq, text)| (seq, text.to_owned()));
     assert_eq!(texts(store, inbox, 0, PAGE).await, delivered, "all but the blocked sender's");
     let two = PageLimit { items: 2, ..PAGE };
     assert_eq!(texts(store, inbox, 1, two).await, delivered[1..], "and it takes no place of a page");
+}
+
+/// Requests that an account has signed.
+const SIGNED: Source = Source { key: None, signed: true, network: NetworkTag(1) };
+
+/// What is acknowledged makes room for newer requests, and whatever goes is counted off.
+async fn owners_make_room(store: &impl Store, inbox: AccountId, peer: AccountId) {
+    let peers_key = store.listed(inbox).await.unwrap();
+    assert_eq!(peers_key, []);
+    let quota = Quota { waiting: 30, bytes: 1 << 20, requests: Held { messages: 20, bytes: 1 << 19 } };
+    let key = |n: u8| Some(Primary::from_bytes([n; 32]));
+    let append = async |text: &str, origin| {
+        store.append(NewMessage { origin, quota: Some(quota), ..new_message(inbox, text) }).await
+    };
+    let full = |answer: Result<_, StoreError>| matches!(answer, Err(StoreError::InboxFull));
+    let unsigned =
+        |n: u8, network| Origin::Request(Source { key: key(n), signed: false, network: NetworkTag(network) });
+    let status = async || store.inbox_status(inbox).await.unwrap();
+    let of = |last, acknowledged, waiting, all: [u64; 2], requests: [u64; 2]| {
+        let held = |[messages, bytes]: [u64; 2]| Held { messages, bytes };
+        let usage = Usage { held: held(all), waiting };
+        Status { last, acknowledged, keep: None, usage, requests: held(requests) }
+    };
+    assert_eq!(status().await, of(0, 0, 0, [0, 0], [0, 0]));
+
+    // The half of the share that is open without a signature; a tenth, which is never less than ten.
+    for n in 0..10 {
+        append(&format!("one {n}"), unsigned(1, 1)).await.unwrap();
+    }
+    assert_eq!(status().await, of(10, 0, 10, [10, 50], [10, 50]));
+    assert!(full(append("two", unsigned(2, 2)).await), "the unsigned half is full");
+    let of_peer = Source { key: Some(store_key(store, peer).await), ..SIGNED };
+    append("signed", Origin::Request(of_peer)).await.unwrap();
+    append("known", Origin::Known).await.unwrap();
+    assert_eq!(status().await, of(12, 0, 12, [12, 61], [11, 56]));
+
+    // Nothing that waits is deleted for something newer; what is acknowledged is, from the same part.
+    let stands = Acknowledged::Stands(of(12, 3, 9, [12, 61], [11, 56]));
+    assert_eq!(store.acknowledge(inbox, 3).await.unwrap(), stands);
+    assert_eq!(store.acknowledge(inbox, 2).await.unwrap(), stands, "never back");
+    assert_eq!(store.acknowledge(inbox, 13).await.unwrap(), Acknowledged::NotGivenOut);
+    let (two, three) = tokio::join!(append("two", unsigned(2, 2)), append("three", unsigned(2, 2)));
+    assert_eq!((two.unwrap().seq, three.unwrap().seq), (13, 14));
+    append("four", unsigned(2, 2)).await.unwrap();
+    assert!(full(append("five", unsigned(2, 2)).await), "the first three went, the others wait");
+    assert_eq!(status().await, of(15, 3, 12, [12, 58], [11, 53]));
+    let seqs: Vec<u64> = texts(store, inbox, 0, PAGE).await.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, (4..=15).collect::<Vec<_>>());
+    assert!(append("one 0", Origin::Known).await.unwrap().fresh, "what went is not known any more");
+
+    // A blocked sender's messages are counted, and never read.
+    append("blocked", Origin::Blocked(Source { key: key(9), ..SIGNED })).await.unwrap();
+    assert_eq!(status().await, of(17, 3, 14, [14, 70], [12, 60]));
+    assert_eq!(store.last_seq(inbox).await.unwrap(), 17);
+    assert_eq!(texts(store, inbox, 15, PAGE).await, [(16, "one 0".to_owned())]);
+
+    // Declined, accepted, expired.
+    assert_eq!(store.delete_requests(inbox, Primary::from_bytes([9; 32])).await.unwrap(), 1);
+    assert_eq!(store.delete_requests(inbox, Primary::from_bytes([2; 32])).await.unwrap(), 3);
+    assert_eq!(store.delete_requests(inbox, Primary::from_bytes([2; 32])).await.unwrap(), 0);
+    assert_eq!(status().await, of(17, 3, 10, [10, 51], [8, 41]));
+    assert!(store.list(inbox, List::Contacts, peer).await.unwrap());
+    assert_eq!(status().await, of(17, 3, 10, [10, 51], [7, 35]));
+    assert_eq!(store.delete_requests(inbox, store_key(store, peer).await).await.unwrap(), 0);
+    let later = Timestamp::from_unix(NOW + 1);
+    assert_eq!(store.forget_requests(inbox, later).await.unwrap(), 0, "they are not acknowledged");
+    store.acknowledge(inbox, 9).await.unwrap();
+    assert_eq!(store.inboxes_with_requests(NOW_TIME, AccountId(0), 10).await.unwrap(), []);
+    assert_eq!(store.inboxes_with_requests(later, AccountId(0), 10).await.unwrap(), [inbox]);
+    assert_eq!(store.forget_requests(inbox, later).await.unwrap(), 6);
+    assert_eq!(status().await, of(17, 9, 4, [4, 21], [1, 5]));
+
+    // Kept for a time.
+    let days = kez_core::api::KeepDays::try_from(30).unwrap();
+    store.keep_for(inbox, Some(days)).await.unwrap();
+    assert_eq!(store.limited_inboxes(AccountId(0), 10).await.unwrap(), [(inbox, days)]);
+    assert_eq!(store.forget_acknowledged(inbox, later).await.unwrap(), 0, "all four wait");
+    store.acknowledge(inbox, 12).await.unwrap();
+    assert_eq!(store.forget_acknowledged(inbox, NOW_TIME).await.unwrap(), 0);
+    assert_eq!(store.forget_acknowledged(inbox, later).await.unwrap(), 3);
+    assert_eq!(status().await, Status { keep: Some(days), ..of(17, 12, 1, [1, 5], [0, 0]) });
+    store.keep_for(inbox, None).await.unwrap();
+    assert_eq!(store.limited_inboxes(AccountId(0), 10).await.unwrap(), []);
+    store.unlist(inbox, List::Contacts, peer).await.unwrap();
+}
+
+/// The key of an account, as others see it on their lists.
+async fn store_key(store: &impl Store, account: AccountId) -> Primary {
+    let accounts = store.accounts_after(None, 100).await.unwrap();
+    accounts.into_iter().find(|listed| listed.account.id == account).unwrap().account.primary
 }
 
 async fn invitations_are_used_up(store: &impl Store) {

@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use kez_core::api::Receipt;
 use sqlx::postgres::PgConnection;
 
+use super::shares::Shares;
 use crate::store::row::{time, unsigned};
-use crate::store::usage::Usage;
+use crate::store::usage::{Held, Usage};
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
 /// An envelope and the SHA-256 of its bytes.
 pub(super) struct HashedMessage {
-    message: NewMessage,
+    pub(super) message: NewMessage,
     receipt: Receipt,
 }
 
@@ -46,6 +47,7 @@ pub(super) async fn append_all(
         return Ok(Vec::new());
     }
     let mut counters = lock_counters(connection, messages).await?;
+    let mut shares = Shares::read(connection, messages).await?;
     let mut standing = find_standing(connection, messages).await?;
     let mut outcomes = Vec::with_capacity(messages.len());
     let mut rows = Rows::default();
@@ -59,12 +61,18 @@ pub(super) async fn append_all(
             outcomes.push(Err(StoreError::NoSuchAccount));
             continue;
         };
-        let held = counter.usage.plus(Usage::of(origin, message.len()));
-        if quota.is_some_and(|quota| !held.fits(origin, quota)) {
+        let has_room = match quota {
+            Some(quota) => shares.make_room(connection, message, quota, counter).await?,
+            None => true,
+        };
+        let bytes = message.len() as u64;
+        let usage = counter.usage.with(bytes);
+        if !has_room || quota.is_some_and(|quota| !usage.fits(quota)) {
             outcomes.push(Err(StoreError::InboxFull));
             continue;
         }
-        *counter = Counter { last_seq: counter.last_seq + 1, usage: held };
+        *counter = Counter { last_seq: counter.last_seq + 1, usage, ..*counter };
+        shares.add(inbox, origin, bytes);
         let stored =
             Appended { seq: counter.last_seq, receipt: message.receipt, created_at: now, fresh: true };
         rows.push(message, stored.seq);
@@ -73,14 +81,16 @@ pub(super) async fn append_all(
         outcomes.push(Ok(stored));
     }
     rows.insert(connection, &counters).await?;
+    shares.write(connection).await?;
     Ok(outcomes)
 }
 
-/// The last sequence number of an inbox, and what it holds.
+/// The last sequence number of an inbox, how far it is acknowledged, and what it holds.
 #[derive(Clone, Copy)]
-struct Counter {
+pub(super) struct Counter {
     last_seq: u64,
-    usage: Usage,
+    pub(super) acknowledged: u64,
+    pub(super) usage: Usage,
 }
 
 /// Locks the counters of all inboxes concerned, in one order on every node, so that no two wait for each other.
@@ -88,19 +98,16 @@ async fn lock_counters(
     connection: &mut PgConnection,
     messages: &[&HashedMessage],
 ) -> Result<HashMap<AccountId, Counter>, StoreError> {
-    const SQL: &str = "SELECT account, last_seq, messages, bytes, from_others, others_bytes FROM inboxes WHERE account = ANY($1) \
+    const SQL: &str = "SELECT account, last_seq, acknowledged, messages, bytes, waiting FROM inboxes WHERE account = ANY($1) \
                        ORDER BY account FOR NO KEY UPDATE";
     let inboxes: Vec<i64> = messages.iter().map(|message| message.message.inbox.0).collect();
     let rows: Vec<(i64, i64, i64, i64, i64, i64)> =
         sqlx::query_as(SQL).bind(inboxes).fetch_all(connection).await?;
-    let counter = |(account, last_seq, messages, bytes, from_others, others_bytes)| {
-        let usage = Usage {
-            messages: unsigned(messages)?,
-            bytes: unsigned(bytes)?,
-            from_others: unsigned(from_others)?,
-            others_bytes: unsigned(others_bytes)?,
-        };
-        Ok((AccountId(account), Counter { last_seq: unsigned(last_seq)?, usage }))
+    let counter = |(account, last_seq, acknowledged, messages, bytes, waiting)| {
+        let held = Held { messages: unsigned(messages)?, bytes: unsigned(bytes)? };
+        let usage = Usage { held, waiting: unsigned(waiting)? };
+        let (last_seq, acknowledged) = (unsigned(last_seq)?, unsigned(acknowledged)?);
+        Ok((AccountId(account), Counter { last_seq, acknowledged, usage }))
     };
     rows.into_iter().map(counter).collect()
 }
@@ -144,6 +151,52 @@ struct Rows<'a> {
     envelopes: Vec<&'a [u8]>,
     origins: Vec<i64>,
     changed: BTreeSet<AccountId>,
+    requests: Requests,
+}
+
+/// The rows of [`Rows`] that are requests, in the table of requests.
+#[derive(Default)]
+struct Requests {
+    inboxes: Vec<i64>,
+    seqs: Vec<i64>,
+    senders: Vec<Vec<u8>>,
+    networks: Vec<Vec<u8>>,
+    bytes: Vec<i64>,
+    times: Vec<i64>,
+    blocked: Vec<bool>,
+}
+
+impl Requests {
+    fn push(&mut self, message: &NewMessage, seq: u64) {
+        let Some(source) = message.origin.source() else { return };
+        self.inboxes.push(message.inbox.0);
+        self.seqs.push(seq.cast_signed());
+        self.senders.push(source.key_part().name());
+        self.networks.push(source.network_part().name());
+        self.bytes.push((message.envelope.len() as u64).cast_signed());
+        self.times.push(message.now.unix().cast_signed());
+        self.blocked.push(!message.origin.is_delivered());
+    }
+
+    async fn insert(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO requests (inbox, seq, sender, network, bytes, created_at, blocked) \
+            SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bigint[], \
+                $7::boolean[])";
+        if self.inboxes.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(SQL)
+            .bind(self.inboxes)
+            .bind(self.seqs)
+            .bind(self.senders)
+            .bind(self.networks)
+            .bind(self.bytes)
+            .bind(self.times)
+            .bind(self.blocked)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
 }
 
 impl<'a> Rows<'a> {
@@ -155,7 +208,8 @@ impl<'a> Rows<'a> {
         self.hash_starts.push(message.hash_start());
         self.hashes.push(message.receipt.as_bytes());
         self.envelopes.push(envelope);
-        self.origins.push(*origin as i64);
+        self.origins.push(origin.number());
+        self.requests.push(&message.message, seq);
         self.changed.insert(*inbox);
     }
 
@@ -166,9 +220,9 @@ impl<'a> Rows<'a> {
     ) -> Result<(), StoreError> {
         const SQL: &str = "WITH counted AS ( \
                 UPDATE inboxes SET last_seq = new.last_seq, messages = new.messages, bytes = new.bytes, \
-                    from_others = new.from_others, others_bytes = new.others_bytes \
-                FROM UNNEST($8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) \
-                    AS new (account, last_seq, messages, bytes, from_others, others_bytes) \
+                    waiting = new.waiting \
+                FROM UNNEST($8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[]) \
+                    AS new (account, last_seq, messages, bytes, waiting) \
                 WHERE inboxes.account = new.account) \
             INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope, origin) \
             SELECT * FROM UNNEST($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bytea[], \
@@ -176,17 +230,17 @@ impl<'a> Rows<'a> {
         if self.changed.is_empty() {
             return Ok(());
         }
-        let mut new: [Vec<i64>; 6] = Default::default();
-        for (account, Counter { last_seq, usage }) in
+        let mut new: [Vec<i64>; 5] = Default::default();
+        for (account, Counter { last_seq, usage, .. }) in
             counters.iter().filter(|(account, _)| self.changed.contains(account))
         {
-            let Usage { messages, bytes, from_others, others_bytes } = *usage;
-            let numbers = [*last_seq, messages, bytes, from_others, others_bytes].map(u64::cast_signed);
+            let Held { messages, bytes } = usage.held;
+            let numbers = [*last_seq, messages, bytes, usage.waiting].map(u64::cast_signed);
             for (column, number) in new.iter_mut().zip(std::iter::once(account.0).chain(numbers)) {
                 column.push(number);
             }
         }
-        let [accounts, last_seqs, messages, bytes, from_others, others_bytes] = new;
+        let [accounts, last_seqs, messages, bytes, waiting] = new;
         sqlx::query(SQL)
             .bind(self.inboxes)
             .bind(self.seqs)
@@ -199,10 +253,9 @@ impl<'a> Rows<'a> {
             .bind(last_seqs)
             .bind(messages)
             .bind(bytes)
-            .bind(from_others)
-            .bind(others_bytes)
-            .execute(connection)
+            .bind(waiting)
+            .execute(&mut *connection)
             .await?;
-        Ok(())
+        self.requests.insert(connection).await
     }
 }

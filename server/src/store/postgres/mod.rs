@@ -10,6 +10,9 @@ mod bindings;
 mod chains;
 mod dialect;
 mod failure;
+#[path = "../inboxes/sql.rs"]
+#[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
+mod inboxes;
 mod invites;
 mod lanes;
 mod moderation;
@@ -22,9 +25,11 @@ mod pool;
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod rotation;
 mod schema;
+mod shares;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use kez_core::api::KeepDays;
 use kez_core::caller_auth::Nonce;
 use kez_core::handle::Handle;
 use kez_core::identity::{Primary, Seed};
@@ -35,6 +40,7 @@ use prometheus_client::metrics::counter::Counter;
 use sqlx::postgres::PgConnection;
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
+use super::inboxes::{Acknowledged, Inboxes, Status};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
@@ -97,10 +103,6 @@ impl Store for PostgresStore {
         page::page_after(&self.pool, inbox, since, limit, &self.damaged).boxed()
     }
 
-    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64> {
-        page::last_seq(&self.pool, inbox).boxed()
-    }
-
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.lanes.use_nonce(caller, nonce, now).boxed()
     }
@@ -141,6 +143,65 @@ impl Store for PostgresStore {
             self.pool.close().await;
         }
         .boxed()
+    }
+}
+
+impl Inboxes for PostgresStore {
+    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64> {
+        page::last_seq(&self.pool, inbox).boxed()
+    }
+
+    fn inbox_status(&self, inbox: AccountId) -> Answer<'_, Status> {
+        self.pool.read(move |connection| inboxes::status(connection, inbox).boxed()).boxed()
+    }
+
+    fn acknowledge(&self, inbox: AccountId, seq: u64) -> Answer<'_, Acknowledged> {
+        async move {
+            let status = self.inbox_status(inbox).await?;
+            if seq > status.last {
+                return Ok(Acknowledged::NotGivenOut);
+            }
+            if seq <= status.acknowledged {
+                return Ok(Acknowledged::Stands(status));
+            }
+            let write =
+                self.pool.write(move |connection| inboxes::acknowledge(connection, inbox, seq).boxed());
+            write.await.map(Acknowledged::Stands)
+        }
+        .boxed()
+    }
+
+    fn keep_for(&self, inbox: AccountId, days: Option<KeepDays>) -> Answer<'_, ()> {
+        self.pool.write(move |connection| inboxes::keep_for(connection, inbox, days).boxed()).boxed()
+    }
+
+    fn delete_requests(&self, inbox: AccountId, sender: Primary) -> Answer<'_, u64> {
+        self.pool.write(move |connection| inboxes::delete_requests(connection, inbox, sender).boxed()).boxed()
+    }
+
+    fn forget_acknowledged(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
+        self.pool
+            .write(move |connection| inboxes::forget_acknowledged(connection, inbox, before).boxed())
+            .boxed()
+    }
+
+    fn forget_requests(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
+        self.pool.write(move |connection| inboxes::forget_requests(connection, inbox, before).boxed()).boxed()
+    }
+
+    fn limited_inboxes(&self, after: AccountId, limit: u64) -> Answer<'_, Vec<(AccountId, KeepDays)>> {
+        self.pool.read(move |connection| inboxes::limited_inboxes(connection, after, limit).boxed()).boxed()
+    }
+
+    fn inboxes_with_requests(
+        &self,
+        before: Timestamp,
+        after: AccountId,
+        limit: u64,
+    ) -> Answer<'_, Vec<AccountId>> {
+        self.pool
+            .read(move |connection| inboxes::inboxes_with_requests(connection, before, after, limit).boxed())
+            .boxed()
     }
 }
 

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
-use super::dialect::{DELETE_OLDEST, DELETE_OLDEST_BEFORE, OLDEST_OF_EACH};
+use super::dialect::{DELETE_OLDEST, DELETE_OLDEST_BEFORE, OLDEST_OF_EACH, settle};
 use crate::store::Answer;
 use crate::store::moderation::Moderation;
 
@@ -28,19 +28,11 @@ async fn delete_alone(
     delete_account(connection, account, now).await
 }
 
-/// Takes an inbox's lock before messages are deleted from it. The trigger that counts them would take it afterwards, and
-/// wait for somebody who took it first and waits for the messages.
-async fn lock_inbox(connection: &mut PgConnection, inbox: AccountId) -> Result<(), StoreError> {
-    const LOCK: &str = "SELECT account FROM inboxes WHERE account = $1 FOR NO KEY UPDATE";
-    sqlx::query(LOCK).bind(inbox.0).execute(connection).await?;
-    Ok(())
-}
-
 async fn delete_locked_portion(
     connection: &mut PgConnection,
     account: AccountId,
 ) -> Result<bool, StoreError> {
-    lock_inbox(connection, account).await?;
+    settle(connection, account).await?;
     delete_portion(connection, account).await
 }
 
@@ -49,7 +41,7 @@ async fn forget_locked(
     inbox: AccountId,
     before: Timestamp,
 ) -> Result<u64, StoreError> {
-    lock_inbox(connection, inbox).await?;
+    settle(connection, inbox).await?;
     forget_messages(connection, inbox, before).await
 }
 

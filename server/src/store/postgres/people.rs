@@ -4,13 +4,14 @@ use futures::FutureExt;
 use sqlx::postgres::PgConnection;
 
 use super::PostgresStore;
+use super::inboxes::accept_requests;
 use crate::store::people::{List, Listed, ListedRow, MOST_LISTED, People};
 use crate::store::row::signed;
 use crate::store::{AccountId, Answer, StoreError};
 
 impl People for PostgresStore {
     fn list(&self, owner: AccountId, list: List, peer: AccountId) -> Answer<'_, bool> {
-        self.pool.write(move |connection| add(connection, owner, list, peer).boxed()).boxed()
+        self.pool.write(move |connection| put(connection, owner, list, peer).boxed()).boxed()
     }
 
     fn unlist(&self, owner: AccountId, list: List, peer: AccountId) -> Answer<'_, ()> {
@@ -20,6 +21,19 @@ impl People for PostgresStore {
     fn listed(&self, owner: AccountId) -> Answer<'_, Vec<Listed>> {
         self.pool.read(move |connection| listed(connection, owner).boxed()).boxed()
     }
+}
+
+async fn put(
+    connection: &mut PgConnection,
+    owner: AccountId,
+    list: List,
+    peer: AccountId,
+) -> Result<bool, StoreError> {
+    let stands = add(connection, owner, list, peer).await?;
+    if stands && list == List::Contacts {
+        accept_requests(connection, owner, peer).await?;
+    }
+    Ok(stands)
 }
 
 /// Two nodes that add at once may pass the limit by one each; it is there to bound, not to count.

@@ -50,14 +50,14 @@ impl<'c> Appending<'c> {
             CROSS JOIN messages ON messages.id = known.message AND messages.inbox = known.inbox \
             WHERE known.inbox = ?1 AND known.hash_start = ?2 AND messages.hash = ?3";
         const INSERT: &str = "INSERT INTO messages \
-            (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            (id, inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length, sender, network) \
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let (find, insert) = (connection.prepare_cached(FIND)?, connection.prepare_cached(INSERT)?);
         Ok(Self { connection, find, insert })
     }
 
-    /// Gives a message its place and stores it, or finds the place that it has. When this fails it has changed nothing, in
-    /// the database or in memory.
+    /// Gives a message its place and stores it, or finds the place that it has. When this fails, acknowledged requests may
+    /// have made room for it all the same, and nothing else has changed.
     pub(super) fn append(
         &mut self,
         known: &mut Known,
@@ -67,11 +67,16 @@ impl<'c> Appending<'c> {
             return Ok(stands);
         }
         let PreparedMessage { inbox, now, .. } = *message;
+        if let Some(quota) = message.quota
+            && known.counters.make_room(self.connection, message, quota)?
+        {
+            known.tail.doubt();
+        }
         let next = known.counters.next(self.connection, message)?;
-        let (seq, id) = (next.last_seq, known.tail.next_id());
+        let (seq, id) = (next.seq(), known.tail.next_id());
         self.insert(message, id, seq)?;
         known.tail.push(inbox, message.hash_start(), id);
-        known.unplaced.push(inbox, (seq, id));
+        known.unplaced.push(inbox, (seq, id), message.origin);
         known.counters.set(inbox, next);
         Ok(Appended { seq, receipt: message.receipt, created_at: now, fresh: true })
     }
@@ -101,16 +106,19 @@ impl<'c> Appending<'c> {
     }
 
     fn insert(&mut self, message: &PreparedMessage, id: i64, seq: u64) -> Result<(), StoreError> {
+        let source = message.origin.source();
         self.insert.execute(params![
             id,
             message.inbox.0,
             seq.cast_signed(),
             message.now.unix().cast_signed(),
             message.hash_start(),
-            message.origin as i64,
+            message.origin.number(),
             message.receipt.as_bytes(),
             &message.packed.bytes[..],
             message.packed.unpacked_length,
+            source.map(|source| source.key_part().name()),
+            source.map(|source| source.network_part().name()),
         ])?;
         Ok(())
     }

@@ -14,6 +14,9 @@ mod dialect;
 mod direct;
 mod failure;
 mod features;
+#[path = "../inboxes/sql.rs"]
+#[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
+mod inboxes;
 mod invites;
 mod job;
 mod memory;
@@ -40,6 +43,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
+use kez_core::api::KeepDays;
 use kez_core::caller_auth::Nonce;
 use kez_core::handle::Handle;
 use kez_core::identity::{Primary, Seed};
@@ -50,6 +54,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
+use super::inboxes::{Acknowledged, Inboxes, Status};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, Claim, ClaimOutcome, Expected, NewMessage, OpenError, PageLimit,
@@ -136,10 +141,6 @@ impl Store for SqliteStore {
         self.quick.page_after(inbox, since, limit).boxed()
     }
 
-    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64> {
-        self.quick.last_seq(inbox).boxed()
-    }
-
     fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.writer.use_nonce(UsedNonce { caller, nonce, now }).boxed()
     }
@@ -179,6 +180,71 @@ impl Store for SqliteStore {
             self.writer.close().await;
         }
         .boxed()
+    }
+}
+
+impl Inboxes for SqliteStore {
+    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64> {
+        self.quick.last_seq(inbox).boxed()
+    }
+
+    fn inbox_status(&self, inbox: AccountId) -> Answer<'_, Status> {
+        self.readers.read(move |connection| inboxes::status(connection, inbox).boxed()).boxed()
+    }
+
+    fn acknowledge(&self, inbox: AccountId, seq: u64) -> Answer<'_, Acknowledged> {
+        async move {
+            let status = self.inbox_status(inbox).await?;
+            if seq > status.last {
+                return Ok(Acknowledged::NotGivenOut);
+            }
+            if seq <= status.acknowledged {
+                return Ok(Acknowledged::Stands(status));
+            }
+            let write =
+                self.writer.write(move |connection| inboxes::acknowledge(connection, inbox, seq).boxed());
+            write.await.map(Acknowledged::Stands)
+        }
+        .boxed()
+    }
+
+    fn keep_for(&self, inbox: AccountId, days: Option<KeepDays>) -> Answer<'_, ()> {
+        self.writer.write(move |connection| inboxes::keep_for(connection, inbox, days).boxed()).boxed()
+    }
+
+    fn delete_requests(&self, inbox: AccountId, sender: Primary) -> Answer<'_, u64> {
+        self.writer
+            .write(move |connection| inboxes::delete_requests(connection, inbox, sender).boxed())
+            .boxed()
+    }
+
+    fn forget_acknowledged(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
+        self.writer
+            .write(move |connection| inboxes::forget_acknowledged(connection, inbox, before).boxed())
+            .boxed()
+    }
+
+    fn forget_requests(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
+        self.writer
+            .write(move |connection| inboxes::forget_requests(connection, inbox, before).boxed())
+            .boxed()
+    }
+
+    fn limited_inboxes(&self, after: AccountId, limit: u64) -> Answer<'_, Vec<(AccountId, KeepDays)>> {
+        self.readers
+            .read(move |connection| inboxes::limited_inboxes(connection, after, limit).boxed())
+            .boxed()
+    }
+
+    fn inboxes_with_requests(
+        &self,
+        before: Timestamp,
+        after: AccountId,
+        limit: u64,
+    ) -> Answer<'_, Vec<AccountId>> {
+        self.readers
+            .read(move |connection| inboxes::inboxes_with_requests(connection, before, after, limit).boxed())
+            .boxed()
     }
 }
 

@@ -71,7 +71,7 @@ impl Filling<'_> {
     fn take_placed(&mut self) -> Result<Next, StoreError> {
         const SQL: &str = "SELECT place.seq, created_at, hash, envelope, unpacked_length FROM message_places AS place \
              CROSS JOIN messages ON messages.id = place.message \
-             WHERE place.inbox = ?1 AND place.seq > ?2 AND origin <> 2 ORDER BY place.seq";
+             WHERE place.inbox = ?1 AND place.seq > ?2 ORDER BY place.seq";
         let mut placed = self.connection.prepare_cached(SQL)?;
         let mut rows = placed.query(params![self.page.inbox().0, signed(self.page.after())])?;
         while let Some(row) = rows.next()? {
@@ -84,7 +84,7 @@ impl Filling<'_> {
 
     fn take_newest(&mut self, (seq, id): Place) -> Result<Next, StoreError> {
         const SQL: &str = "SELECT seq, created_at, hash, envelope, unpacked_length FROM messages \
-             WHERE id = ?1 AND inbox = ?2 AND seq = ?3 AND origin <> 2";
+             WHERE id = ?1 AND inbox = ?2 AND seq = ?3";
         if seq <= self.page.after() {
             return Ok(Next::Continue(()));
         }

@@ -1,0 +1,169 @@
+//! What the owner of an inbox says about it: how far they hold it, how long it is kept, and whose requests go.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use kez_core::api::{AckInbox, InboxLimits, InboxStatus, KeepMessages, RequestsHeld};
+use kez_core::canonical_json::MAX_INTEGER;
+use kez_core::identity::Primary;
+use kez_core::problem::{Problem, ProblemCode};
+use serde::de::DeserializeOwned;
+
+use super::path::{HandleInPath, Text};
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::json::Json;
+use crate::maintenance;
+use crate::state::AppState;
+use crate::store::StoreError;
+use crate::store::inboxes::{Acknowledged, Status};
+use crate::store::moderation::PORTION;
+
+/// Acknowledges: one of the owner's browsers holds every message up to and including a number.
+///
+/// Acknowledged messages do not count as waiting, and may be deleted as the owner has set. A lower number than the
+/// acknowledged one changes nothing.
+#[utoipa::path(post, path = "/v1/inbox/{handle}/ack", tag = "Relay", request_body = AckInbox, params(
+    ("handle" = String, Path),
+    ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
+), responses(
+    (status = 200, description = "It counts; this is what the inbox holds", body = InboxStatus),
+    (status = 400, description = "malformed, also for a number that the inbox has not given out", body = Problem),
+    (status = 401, description = "unauthorized", body = Problem),
+    (status = 408, description = "body_timeout", body = Problem),
+    (status = 409, description = "epoch_changed", body = Problem),
+    (status = 413, description = "body_too_large", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+    (status = 507, description = "storage_full", body = Problem),
+))]
+pub async fn acknowledge(
+    State(state): State<AppState>,
+    HandleInPath(handle): HandleInPath,
+    caller: Caller,
+) -> Result<Json<InboxStatus>, ApiError> {
+    caller.must_be(&handle)?;
+    let AckInbox { epoch, seq } = parse(&caller)?;
+    if epoch != state.store.epoch() {
+        let detail = "the numbers of this inbox have begun anew; read it again from 0";
+        return Err(ApiError::new(ProblemCode::EpochChanged, detail));
+    }
+    if seq > MAX_INTEGER {
+        return Err(not_given_out());
+    }
+    match state.store.acknowledge(caller.holder.id, seq).await? {
+        Acknowledged::Stands(status) => Ok(Json(describe(&state, status))),
+        Acknowledged::NotGivenOut => Err(not_given_out()),
+    }
+}
+
+/// Tells what the inbox holds.
+#[utoipa::path(get, path = "/v1/inbox/{handle}/status", tag = "Relay", params(
+    ("handle" = String, Path),
+    ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
+), responses(
+    (status = 200, description = "What the inbox holds", body = InboxStatus),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 401, description = "unauthorized", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+))]
+pub async fn status(
+    State(state): State<AppState>,
+    HandleInPath(handle): HandleInPath,
+    caller: Caller,
+) -> Result<Json<InboxStatus>, ApiError> {
+    caller.must_be(&handle)?;
+    let status = state.store.inbox_status(caller.holder.id).await?;
+    Ok(Json(describe(&state, status)))
+}
+
+/// Sets how long acknowledged messages stay.
+///
+/// What is older is deleted at once, and from then on every hour.
+#[utoipa::path(put, path = "/v1/inbox/{handle}/keep", tag = "Relay", request_body = KeepMessages, params(
+    ("handle" = String, Path),
+    ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
+), responses(
+    (status = 204, description = "Set, durably"),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 401, description = "unauthorized", body = Problem),
+    (status = 408, description = "body_timeout", body = Problem),
+    (status = 413, description = "body_too_large", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+    (status = 507, description = "storage_full", body = Problem),
+))]
+pub async fn keep(
+    State(state): State<AppState>,
+    HandleInPath(handle): HandleInPath,
+    caller: Caller,
+) -> Result<StatusCode, ApiError> {
+    caller.must_be(&handle)?;
+    let KeepMessages { days } = parse(&caller)?;
+    let inbox = caller.holder.id;
+    state.store.keep_for(inbox, days).await?;
+    if let Some(days) = days {
+        // A task of its own, because a caller who leaves ends the request.
+        let deletion = state.clone();
+        let deletion =
+            state.streams.spawn(async move { maintenance::forget_kept(&deletion, inbox, days).await });
+        deletion.await.unwrap_or(Err(StoreError::Closed))?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes the message requests of a key.
+///
+/// They make room for others. What the owner has accepted is no request, and stays.
+#[utoipa::path(delete, path = "/v1/inbox/{handle}/requests/{sender}", tag = "Relay", params(
+    ("handle" = String, Path),
+    ("sender" = String, Path, description = "`ed25519:<64 hex>`, as `from` of the envelopes names it"),
+    ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
+), responses(
+    (status = 204, description = "There are none of this key's, now or since an earlier request"),
+    (status = 400, description = "malformed", body = Problem),
+    (status = 401, description = "unauthorized", body = Problem),
+    (status = 429, description = "rate_limited", body = Problem),
+    (status = 503, description = "unavailable", body = Problem),
+))]
+pub async fn delete_requests(
+    State(state): State<AppState>,
+    Text((handle, sender)): Text<(String, String)>,
+    caller: Caller,
+) -> Result<StatusCode, ApiError> {
+    let handle = handle.parse().map_err(|_| ApiError::malformed("the path holds no handle"))?;
+    caller.must_be(&handle)?;
+    let sender: Primary = sender.parse().map_err(|_| ApiError::malformed("the path holds no key"))?;
+    while state.store.delete_requests(caller.holder.id, sender).await? == PORTION {}
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The body of a signed request. The signature covers it, so its content type says nothing that matters.
+fn parse<T: DeserializeOwned>(caller: &Caller) -> Result<T, ApiError> {
+    serde_json::from_slice(&caller.body)
+        .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))
+}
+
+fn not_given_out() -> ApiError {
+    ApiError::malformed("the inbox has not given out this number")
+}
+
+fn describe(state: &AppState, status: Status) -> InboxStatus {
+    let limits = state.quota().map(|quota| InboxLimits {
+        waiting: quota.waiting,
+        bytes: quota.bytes,
+        requests_messages: quota.requests.messages,
+        requests_bytes: quota.requests.bytes,
+    });
+    InboxStatus {
+        epoch: state.store.epoch().to_owned(),
+        last: status.last,
+        acknowledged: status.acknowledged,
+        keep_days: status.keep,
+        messages: status.usage.held.messages,
+        bytes: status.usage.held.bytes,
+        waiting: status.usage.waiting,
+        requests: RequestsHeld { messages: status.requests.messages, bytes: status.requests.bytes },
+        limits,
+    }
+}

@@ -1,0 +1,98 @@
+//! What the owner of an inbox says about it, and what follows for the messages in it: docs/SPEC.md, sections 6 and 14.
+
+use kez_core::api::KeepDays;
+use kez_core::identity::Primary;
+use kez_core::time::Timestamp;
+
+use super::usage::{Held, Usage};
+use super::{AccountId, Answer, StoreError};
+
+/// Inboxes in the hands of their owners.
+pub trait Inboxes {
+    /// The highest number that an inbox has given out; 0 before the first, and for an account that has gone.
+    fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64>;
+
+    /// What an inbox holds.
+    fn inbox_status(&self, inbox: AccountId) -> Answer<'_, Status>;
+
+    /// Notes that the owner holds every message up to a number, unless that was known already.
+    fn acknowledge(&self, inbox: AccountId, seq: u64) -> Answer<'_, Acknowledged>;
+
+    /// Notes how long acknowledged messages stay; for ever without a number.
+    fn keep_for(&self, inbox: AccountId, days: Option<KeepDays>) -> Answer<'_, ()>;
+
+    /// Deletes the oldest requests of a key, at most [`super::moderation::PORTION`]. Returns how many.
+    fn delete_requests(&self, inbox: AccountId, sender: Primary) -> Answer<'_, u64>;
+
+    /// Deletes, of the [`super::moderation::PORTION`] oldest messages of an inbox, those that are acknowledged and were
+    /// stored before a time. Returns how many.
+    fn forget_acknowledged(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64>;
+
+    /// Deletes the oldest requests of an inbox that are acknowledged and were stored before a time, at most
+    /// [`super::moderation::PORTION`]. Returns how many.
+    fn forget_requests(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64>;
+
+    /// Inboxes whose owners have set how long messages stay, in order: at most `limit` after an account.
+    fn limited_inboxes(&self, after: AccountId, limit: u64) -> Answer<'_, Vec<(AccountId, KeepDays)>>;
+
+    /// Inboxes with acknowledged requests from before a time, in order: at most `limit` after an account.
+    fn inboxes_with_requests(
+        &self,
+        before: Timestamp,
+        after: AccountId,
+        limit: u64,
+    ) -> Answer<'_, Vec<AccountId>>;
+}
+
+/// What an inbox holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The highest number given out.
+    pub last: u64,
+    /// Up to which number the owner holds everything.
+    pub acknowledged: u64,
+    /// How long acknowledged messages stay; for ever without a number.
+    pub keep: Option<KeepDays>,
+    /// All messages.
+    pub usage: Usage,
+    /// Message requests, blocked ones included.
+    pub requests: Held,
+}
+
+/// What became of an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// It counts, or one of a higher number does.
+    Stands(Status),
+    /// The inbox has not given out this number yet.
+    NotGivenOut,
+}
+
+/// The columns of a [`Status`].
+pub(super) type StatusRow = (i64, i64, Option<i64>, i64, i64, i64, i64, i64);
+
+impl TryFrom<StatusRow> for Status {
+    type Error = StoreError;
+
+    fn try_from(
+        (last, acknowledged, keep_days, messages, bytes, waiting, requests, request_bytes): StatusRow,
+    ) -> Result<Self, StoreError> {
+        use super::row::unsigned;
+        let held = |messages, bytes| -> Result<Held, StoreError> {
+            Ok(Held { messages: unsigned(messages)?, bytes: unsigned(bytes)? })
+        };
+        Ok(Self {
+            last: unsigned(last)?,
+            acknowledged: unsigned(acknowledged)?,
+            keep: keep_days.map(keep).transpose()?,
+            usage: Usage { held: held(messages, bytes)?, waiting: unsigned(waiting)? },
+            requests: held(requests, request_bytes)?,
+        })
+    }
+}
+
+/// A stored number of days.
+pub(super) fn keep(days: i64) -> Result<KeepDays, StoreError> {
+    let days = u64::try_from(days).ok().and_then(|days| days.try_into().ok());
+    days.ok_or(StoreError::Corrupt("number of days"))
+}
