@@ -202,3 +202,24 @@ async fn without_an_upgrade_it_is_a_bad_request() {
     server.get("/v1/inbox/bob/live").await.refused(400, "malformed");
     server.get("/v1/inbox/Bob/live").await.refused(400, "malformed");
 }
+
+/// Pings at full speed from a client that reads no pong, before its greeting or after it.
+#[tokio::test]
+async fn pings_that_nobody_reads_the_answers_of_end_the_stream() {
+    const TOO_MANY: usize = 32 * 1024 * 1024;
+    let server = TestServer::start().await;
+    let [bob] = server.people(["bob"]).await;
+    for greets in [false, true] {
+        let mut live = server.live(&bob.handle).await;
+        if greets {
+            live.send(&bob.hello(0, server.now())).await;
+            assert_eq!(live.next().await["caught_up"], 0);
+        }
+        let written = timeout(Duration::from_secs(20), live.ping_without_end(TOO_MANY)).await.unwrap();
+        assert!(written < TOO_MANY, "the server takes {written} bytes of pings and keeps the answers");
+    }
+    // An ordinary number of them is answered.
+    let mut live = server.live_as(&bob, 0).await;
+    assert_eq!(live.next().await["caught_up"], 0);
+    live.ping_and_hear(20).await;
+}

@@ -273,6 +273,27 @@ impl Live {
         assert!(matches!(next, Message::Ping(_)), "{next:?}");
     }
 
+    /// Writes pings of 125 bytes, and reads nothing, until the connection ends or so many bytes are written. Says how many.
+    pub(crate) async fn ping_without_end(self, most: usize) -> usize {
+        let MaybeTlsStream::Plain(mut stream) = self.0.into_inner() else { panic!("no TLS here") };
+        // A masked ping, with a mask of zeros.
+        let ping = [[0x89, 0x80 | 125, 0, 0, 0, 0].as_slice(), &[7; 125]].concat();
+        let pings = ping.repeat(500);
+        let mut written = 0;
+        while written < most && stream.write_all(&pings).await.is_ok() {
+            written += pings.len();
+        }
+        written
+    }
+
+    /// Sends so many pings, and returns when as many answers have come.
+    pub(crate) async fn ping_and_hear(&mut self, pings: usize) {
+        for _ in 0..pings {
+            self.0.send(Message::Ping("?".into())).await.unwrap();
+            while !matches!(self.0.next().await.unwrap().unwrap(), Message::Pong(_)) {}
+        }
+    }
+
     /// Reads bytes until the server closes the connection, answers nothing, and says how many they were.
     pub(crate) async fn read_on_in_silence(self) -> usize {
         let MaybeTlsStream::Plain(mut stream) = self.0.into_inner() else { panic!("no TLS here") };

@@ -2,6 +2,7 @@
 //! only says when to look.
 
 mod end;
+mod frames;
 mod stream;
 mod timings;
 
@@ -26,6 +27,7 @@ use crate::crowding::Place;
 use crate::error::ApiError;
 use crate::state::AppState;
 use end::End;
+use frames::FrameMeter;
 use stream::{Followed, Stream};
 
 pub use timings::Timings;
@@ -34,6 +36,9 @@ pub use timings::Timings;
 const MAX_CLIENT_FRAME: usize = 4 * 1024;
 /// Buffers of a connection that is idle nearly all the time.
 const BUFFER: usize = 256;
+/// What waits for a client that does not read: one frame of ours, whose envelopes have up to 512 KiB, and the answers to its
+/// own frames.
+const MAX_WRITE_BUFFER: usize = 1024 * 1024;
 /// How many streams one server holds.
 const MAX_STREAMS: usize = 20_000;
 
@@ -68,6 +73,7 @@ pub async fn live(
     Ok(upgrade
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
+        .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(MAX_CLIENT_FRAME)
         .max_frame_size(MAX_CLIENT_FRAME)
         .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket, place))))
@@ -88,8 +94,9 @@ async fn greet_and_follow(
     handle: &Handle,
     socket: &mut WebSocket,
 ) -> Result<Infallible, End> {
+    let mut frames = FrameMeter::new();
     let hello = tokio::select! {
-        hello = timeout(state.config.live.hello, first_frame(socket)) => hello.map_err(|_| Unauthorized)??,
+        hello = timeout(state.config.live.hello, first_frame(socket, &mut frames)) => hello.map_err(|_| Unauthorized)??,
         () = state.shutdown.cancelled() => return Err(End::going_away()),
     };
     let changes = state.directory.changes();
@@ -103,13 +110,15 @@ async fn greet_and_follow(
     }
     // Before the first page is read, so that nothing falls between page and wait.
     let waiting = state.push.wait_for(holder.account, &holder.key);
-    Stream::new(state, handle, holder, changes, since, socket).follow(waiting).await
+    Stream::new(state, handle, holder, changes, since, socket, frames).follow(waiting).await
 }
 
-async fn first_frame(socket: &mut WebSocket) -> Result<LiveHello, End> {
+async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<LiveHello, End> {
     loop {
         // What breaks the rules of WebSocket, a frame that is too long, say, is malformed as well.
-        match socket.recv().await.ok_or(End::Gone)?.map_err(|_| Unauthorized)? {
+        let message = socket.recv().await.ok_or(End::Gone)?.map_err(|_| Unauthorized)?;
+        frames.take()?;
+        match message {
             Message::Text(text) => return Ok(serde_json::from_str(&text).map_err(|_| Unauthorized)?),
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Binary(_) => return Err(Unauthorized.into()),

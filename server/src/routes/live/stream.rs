@@ -11,6 +11,7 @@ use kez_core::inbox_auth::Unauthorized;
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::end::End;
+use super::frames::FrameMeter;
 use super::timings::Timings;
 use crate::directory::Holder;
 use crate::push::Waiting;
@@ -52,6 +53,7 @@ pub(super) struct Stream<'a> {
     reread: Instant,
     cursor: u64,
     socket: &'a mut WebSocket,
+    frames: FrameMeter,
     /// Whether the client was heard since the last ping.
     heard: bool,
     timings: Timings,
@@ -66,10 +68,11 @@ impl<'a> Stream<'a> {
         changes: u64,
         cursor: u64,
         socket: &'a mut WebSocket,
+        frames: FrameMeter,
     ) -> Self {
         let timings = state.config.live;
         let reread = Instant::now() + timings.reread_after();
-        Self { state, handle, holder, changes, reread, cursor, socket, heard: true, timings }
+        Self { state, handle, holder, changes, reread, cursor, socket, frames, heard: true, timings }
     }
 
     /// Sends what there is, and then what comes, until the stream ends.
@@ -87,7 +90,7 @@ impl<'a> Stream<'a> {
                 () = self.state.shutdown.cancelled() => return Err(End::going_away()),
                 () = tokio::time::sleep_until(self.reread) => Due::Look,
                 () = waiting.woken() => Due::Look,
-                message = self.socket.recv() => match message.ok_or(End::Gone)?? {
+                message = self.frames.receive(self.socket) => match message? {
                     Message::Close(_) => return Err(End::Gone),
                     _ => Due::Heard,
                 },

@@ -1,0 +1,70 @@
+//! How many frames a client may send: each may have an answer, which waits in memory until the client reads it.
+
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket, close_code};
+use tokio::time::Instant;
+
+use super::end::End;
+
+/// How many frames a client may send at once. A browser sends its greeting, and a pong for each ping.
+const BURST: u32 = 30;
+/// How often it gets one more.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Counts a client's frames.
+pub(super) struct FrameMeter {
+    /// How many may come before `since` and one period are over.
+    left: u32,
+    since: Instant,
+}
+
+impl FrameMeter {
+    pub(super) fn new() -> Self {
+        Self { left: BURST, since: Instant::now() }
+    }
+
+    /// Waits for the next frame of a client.
+    ///
+    /// # Errors
+    /// When it has gone, or sent too many.
+    pub(super) async fn receive(&mut self, socket: &mut WebSocket) -> Result<Message, End> {
+        let message = socket.recv().await.ok_or(End::Gone)??;
+        self.take()?;
+        Ok(message)
+    }
+
+    /// Counts a frame.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(super) fn take(&mut self) -> Result<(), End> {
+        let periods = self.since.elapsed().as_secs() / PERIOD.as_secs();
+        self.since += PERIOD * u32::try_from(periods).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(u32::try_from(periods).unwrap_or(u32::MAX)).min(BURST);
+        self.left = self.left.checked_sub(1).ok_or(End::Close(close_code::POLICY, "too many frames"))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_has_a_burst_and_then_one_a_second() {
+        let mut meter = FrameMeter::new();
+        for _ in 0..BURST {
+            assert!(meter.take().is_ok());
+        }
+        assert!(meter.take().is_err());
+        tokio::time::advance(Duration::from_millis(2_500)).await;
+        assert!(meter.take().is_ok() && meter.take().is_ok());
+        assert!(meter.take().is_err());
+        tokio::time::advance(Duration::from_secs(1_000_000)).await;
+        for _ in 0..BURST {
+            assert!(meter.take().is_ok());
+        }
+        assert!(meter.take().is_err());
+    }
+}
