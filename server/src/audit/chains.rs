@@ -5,9 +5,10 @@ use kez_core::identity::Primary;
 use kez_core::log::checkpoint::LogKey;
 use kez_core::log::inclusion::Inclusion;
 use kez_core::sigchain::{Chain, Link};
+use kez_core::webfinger::{PROPERTY_LOG, PROPERTY_PRIMARY};
 
 use super::finding::{Finding, Kind};
-use super::log::Replayed;
+use super::log::{Replayed, Shown};
 use super::source::{AuditFailed, Source};
 
 /// Checks every chain in the log. Returns how many there are.
@@ -21,17 +22,77 @@ pub(super) async fn check(
     let mut roots: Vec<Primary> = log.chains.keys().copied().collect();
     roots.sort();
     for root in &roots {
-        let Some(chain) = read(source, root, findings).await? else { continue };
+        let chain = match read(source, root, findings).await {
+            Ok(Some(chain)) => chain,
+            Ok(None) => continue,
+            Err(failed) => {
+                // Where the server answers nothing else either, it is away, and hides nothing.
+                source.checkpoint().await?;
+                findings.push(Finding::new(Kind::WithheldChain, format!("the chain of {root}: {failed}")));
+                continue;
+            }
+        };
         if chain.length() > logged(log, root).len() as u64 {
             // The chain may have grown since the log was read.
             log.advance(source, key, findings).await?;
         }
         compare(&chain, logged(log, root), findings);
+        // That links are missing on one side has been found; no proof can lead there.
+        if chain.length() == logged(log, root).len() as u64 {
+            let proof = source.inclusion(root).await?;
+            Proofs { source, key, log, findings }.check(proof, root, format!("the proof for {root}")).await?;
+        }
         if let Some(server) = &server {
-            check_handles(source, key, server, &chain, findings).await?;
+            check_handles(source, key, server, &chain, log, findings).await?;
         }
     }
     Ok(roots.len())
+}
+
+/// Checks proofs, and the checkpoints that come with them, as long as nothing is found against the log itself: a log that
+/// does not hold has proofs that do not, which says nothing new.
+struct Proofs<'a> {
+    source: &'a Source,
+    key: &'a LogKey,
+    log: &'a mut Replayed,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Proofs<'_> {
+    async fn check(
+        &mut self,
+        proof: Option<Inclusion>,
+        root: &Primary,
+        place: String,
+    ) -> Result<(), AuditFailed> {
+        if !self.log.holds {
+            return Ok(());
+        }
+        let Some(proof) = proof else {
+            self.findings.push(Finding::new(Kind::BadInclusion, format!("{place} does not exist")));
+            return Ok(());
+        };
+        match proof.verify(root, self.key) {
+            Ok(checkpoint) => {
+                let shown = Shown { place, checkpoint, note: proof.checkpoint };
+                self.log.compare(self.source, self.key, &shown, self.findings).await
+            }
+            Err(error) => {
+                self.findings.push(Finding::new(Kind::BadInclusion, format!("{place}: {error}")));
+                Ok(())
+            }
+        }
+    }
+
+    async fn check_text(&mut self, json: &str, root: &Primary, place: String) -> Result<(), AuditFailed> {
+        match serde_json::from_str(json) {
+            Ok(proof) => self.check(Some(proof), root, place).await,
+            Err(error) => {
+                self.findings.push(Finding::new(Kind::BadInclusion, format!("{place}: {error}")));
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Reads a chain from its first link, with every rule. None when the server does not show it.
@@ -93,6 +154,7 @@ async fn check_handles(
     key: &LogKey,
     server: &ServerName,
     chain: &Chain,
+    log: &mut Replayed,
     findings: &mut Vec<Finding>,
 ) -> Result<(), AuditFailed> {
     let root = chain.root();
@@ -111,11 +173,20 @@ async fn check_handles(
             }
             Err(error) => findings.push(Finding::new(Kind::WrongKey, format!("{handle}: {error}"))),
         }
-        let Some(log) = &lookup.log else { continue };
-        let proof = serde_json::from_str::<Inclusion>(log.get()).map_err(|error| error.to_string());
-        let checked = proof.and_then(|proof| proof.verify(&root, key).map_err(|error| error.to_string()));
-        if let Err(reason) = checked {
-            findings.push(Finding::new(Kind::BadInclusion, format!("{handle}: {reason}")));
+        let jrd = source.webfinger(handle, server).await?;
+        let property = |name| jrd.as_ref().and_then(|jrd| jrd.properties.get(name));
+        if let Some(shown) = property(PROPERTY_PRIMARY)
+            && *shown != lookup.primary.to_string()
+        {
+            let detail = format!("{handle} is {shown} in WebFinger, {} in the lookup", lookup.primary);
+            findings.push(Finding::new(Kind::WrongKey, detail));
+        }
+        let mut proofs = Proofs { source, key, log: &mut *log, findings: &mut *findings };
+        if let Some(proof) = &lookup.log {
+            proofs.check_text(proof.get(), &root, format!("the lookup of {handle}")).await?;
+        }
+        if let Some(proof) = property(PROPERTY_LOG) {
+            proofs.check_text(proof, &root, format!("WebFinger for {handle}")).await?;
         }
     }
     Ok(())

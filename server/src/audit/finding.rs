@@ -11,6 +11,10 @@ pub struct Finding {
     pub kind: Kind,
     /// Where, and how.
     pub detail: String,
+    /// The signed checkpoints that contradict each other, where the finding is about two of them: what proves to others
+    /// that the server has told two stories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<String>,
 }
 
 /// The kinds of disagreement, by the names under which they are reported.
@@ -23,7 +27,8 @@ pub enum Kind {
     BadCheckpoint,
     /// The log is shorter than it was.
     RolledBackLog,
-    /// The log does not hold what it held: at the size that is remembered, it has another root.
+    /// The server has signed another history than the one that it shows: at the size of a checkpoint that was remembered, or
+    /// that came with a lookup, WebFinger or a proof, the entries have another root.
     ForkedLog,
     /// The entries do not add up to the signed root.
     WrongRoot,
@@ -33,8 +38,10 @@ pub enum Kind {
     TamperedTile,
     /// The entries of one chain do not count from 1 without gap and repetition.
     ForkedChain,
-    /// A chain that is in the log is not to be had, or is shorter than the log says.
+    /// A chain that is in the log does not exist or is shorter, says the server.
     MissingLinks,
+    /// The server gives no usable answer about a chain that is in its log, although it answers about its log.
+    WithheldChain,
     /// A link breaks the rules of chains.
     InvalidChain,
     /// A link that the server shows is not the one in the log, or is not in the log at all.
@@ -47,7 +54,11 @@ pub enum Kind {
 
 impl Finding {
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self { kind, detail: detail.into(), checkpoints: Vec::new() }
+    }
+
+    pub(super) fn with_checkpoints(self, checkpoints: [&str; 2]) -> Self {
+        Self { checkpoints: checkpoints.map(str::to_owned).into(), ..self }
     }
 }
 

@@ -22,6 +22,18 @@ pub(super) struct Replayed {
     pub(super) chains: HashMap<Primary, Vec<Hash>>,
     /// Whether nothing was found against the log itself.
     pub(super) holds: bool,
+    /// The roots that the entries had at sizes that were asked about.
+    roots: HashMap<u64, Hash>,
+}
+
+/// A checkpoint that came with something else than the log, whose signature holds.
+pub(super) struct Shown {
+    /// What it came with.
+    pub(super) place: String,
+    /// What it says.
+    pub(super) checkpoint: Checkpoint,
+    /// The signed note.
+    pub(super) note: String,
 }
 
 /// Replays the log up to its checkpoint and compares it with what is remembered. None when there is no checkpoint to
@@ -38,18 +50,19 @@ pub(super) async fn replay(
         note: String::new(),
         chains: HashMap::new(),
         holds: findings.is_empty(),
+        roots: HashMap::new(),
     };
     if let Some(memory) = remembered {
         // Up to the remembered size first: there the root is known.
         let Some(checkpoint) = log.checkpoint(source, key, findings).await? else { return Ok(None) };
         if checkpoint.size < memory.size {
             let detail = format!("it had {} leaves and has {}", memory.size, checkpoint.size);
-            log.find(findings, Kind::RolledBackLog, detail);
+            log.contradicts(findings, Kind::RolledBackLog, detail, &memory.checkpoint);
         } else {
             log.read_entries(source, memory.size, findings).await?;
             if log.size() == memory.size && log.tree.root() != memory.root {
                 let detail = format!("its first {} leaves are not those that it had", memory.size);
-                log.find(findings, Kind::ForkedLog, detail);
+                log.contradicts(findings, Kind::ForkedLog, detail, &memory.checkpoint);
             }
         }
     }
@@ -100,6 +113,52 @@ impl Replayed {
             self.find(findings, Kind::WrongRoot, detail);
         }
         Ok(true)
+    }
+
+    /// Compares a checkpoint that came with something else with the entries: the root at its size has to be the same. The log
+    /// may have grown since it was read.
+    pub(super) async fn compare(
+        &mut self,
+        source: &Source,
+        key: &LogKey,
+        shown: &Shown,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), AuditFailed> {
+        let Shown { place, checkpoint, note } = shown;
+        if checkpoint.size > self.size() && !self.advance(source, key, findings).await? {
+            return Ok(());
+        }
+        if checkpoint.size > self.size() {
+            let detail =
+                format!("{place} has a log of {} leaves, the log shows {}", checkpoint.size, self.size());
+            self.contradicts(findings, Kind::ForkedLog, detail, note);
+        } else if self.root_at(checkpoint.size) != checkpoint.root {
+            let detail = format!(
+                "the first {} entries lead to {}, signed with {place} is {}",
+                checkpoint.size,
+                self.root_at(checkpoint.size),
+                checkpoint.root
+            );
+            self.contradicts(findings, Kind::ForkedLog, detail, note);
+        }
+        Ok(())
+    }
+
+    /// The root that the log had when it had so many of its leaves.
+    fn root_at(&mut self, size: u64) -> Hash {
+        let leaves = &self.leaves;
+        *self.roots.entry(size).or_insert_with(|| {
+            let mut tree = GrowingTree::default();
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            leaves.iter().take(size).for_each(|leaf| tree.push(*leaf));
+            tree.root()
+        })
+    }
+
+    /// The log as it is shown and a checkpoint of the same key do not go together.
+    fn contradicts(&mut self, findings: &mut Vec<Finding>, kind: Kind, detail: String, other: &str) {
+        self.holds = false;
+        findings.push(Finding::new(kind, detail).with_checkpoints([&self.note, other]));
     }
 
     async fn checkpoint(

@@ -5,10 +5,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use http::StatusCode;
 use kez_core::api::{Lookup, ServerConfig};
-use kez_core::handle::Handle;
+use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::Primary;
 use kez_core::log::checkpoint::{self, LogKey};
+use kez_core::log::inclusion::Inclusion;
 use kez_core::sigchain::Links;
+use kez_core::webfinger::Jrd;
 use serde::de::DeserializeOwned;
 
 use crate::http_client::Client;
@@ -80,6 +82,20 @@ impl Source {
         self.json(&format!("/v1/u/{handle}"), 64 * 1024).await
     }
 
+    /// What a chat server says of a handle to the world; none when nobody holds it.
+    pub(super) async fn webfinger(
+        &self,
+        handle: &Handle,
+        server: &ServerName,
+    ) -> Result<Option<Jrd>, AuditFailed> {
+        self.json(&format!("/.well-known/webfinger?resource=acct:{handle}@{server}"), 64 * 1024).await
+    }
+
+    /// The proof that a chain's head is in the log; none when the server says that there is no such chain.
+    pub(super) async fn inclusion(&self, root: &Primary) -> Result<Option<Inclusion>, AuditFailed> {
+        self.json(&format!("/v1/log/inclusion/{}", root.hex()), 64 * 1024).await
+    }
+
     async fn text(&self, path: &str, most: usize) -> Result<String, AuditFailed> {
         let body = self.get(path, most).await?.ok_or_else(|| self.failed(path, "there is no such thing"))?;
         String::from_utf8(body.to_vec()).map_err(|error| self.failed(path, error))
@@ -93,20 +109,20 @@ impl Source {
     /// The body; none for 404. A server that asks for patience gets it.
     async fn get(&self, path: &str, most: usize) -> Result<Option<Bytes>, AuditFailed> {
         let url = format!("{}{path}", self.base);
-        for _ in 0..TRIES {
+        for attempt in 1..=TRIES {
             let answer = self.http.get(&url, most).await;
             let answer = answer.map_err(|error| self.failed(path, error))?;
             match answer.status {
                 StatusCode::OK => return Ok(Some(answer.body)),
                 StatusCode::NOT_FOUND => return Ok(None),
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if attempt < TRIES => {
                     let pause = answer.retry_after.unwrap_or(1).min(LONGEST_PAUSE);
                     tokio::time::sleep(Duration::from_secs(pause)).await;
                 }
-                status => return Err(self.failed(path, format!("it answers {status}"))),
+                status => return Err(self.failed(path, format!("the server answers {status}"))),
             }
         }
-        Err(self.failed(path, "it is too busy"))
+        Err(self.failed(path, "the server is too busy"))
     }
 
     fn failed(&self, path: &str, reason: impl ToString) -> AuditFailed {

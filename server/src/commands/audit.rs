@@ -1,6 +1,8 @@
 //! `kez-chat-server audit URL`: replays a server's log and sigchains from outside, and says what disagrees.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kez_core::log::checkpoint::LogKey;
@@ -42,12 +44,43 @@ impl AuditCommand {
                 .write(file)
                 .map_err(|error| Failure::failed(format!("--state {}: {error}", file.display())))?;
         }
-        Ok(report(&done))
+        let kept = match &self.state {
+            Some(file) => keep_evidence(file, &done).map_err(Failure::failed)?,
+            None => None,
+        };
+        Ok(report(&done, kept))
     }
 }
 
-fn report(done: &Audit) -> Report {
+/// Writes the checkpoints that contradict each other beside the state. No earlier evidence is overwritten. Returns the file,
+/// where there was something to keep.
+fn keep_evidence(state: &Path, done: &Audit) -> Result<Option<PathBuf>, String> {
+    let evidence: Vec<_> = done.findings.iter().filter(|finding| !finding.checkpoints.is_empty()).collect();
+    if evidence.is_empty() {
+        return Ok(None);
+    }
+    let json = serde_json::to_vec_pretty(&evidence).map_err(|error| error.to_string())?;
+    for number in 1_u32.. {
+        let mut name = state.as_os_str().to_owned();
+        name.push(format!(".evidence-{number}"));
+        let file = PathBuf::from(name);
+        let created = File::options().write(true).create_new(true).open(&file);
+        let written = match created {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+            created => created.and_then(|mut new| new.write_all(&json).and_then(|()| new.sync_all())),
+        };
+        return written.map(|()| Some(file.clone())).map_err(|error| format!("{}: {error}", file.display()));
+    }
+    Ok(None)
+}
+
+fn report(done: &Audit, kept: Option<PathBuf>) -> Report {
     let mut text: String = done.findings.iter().map(|finding| format!("{finding}\n")).collect();
+    if let Some(file) = &kept {
+        text.push_str(&format!("the signed checkpoints that prove it are in {}\n", file.display()));
+    } else {
+        done.findings.iter().flat_map(|finding| &finding.checkpoints).for_each(|note| text.push_str(note));
+    }
     let (size, chains) = (done.size, done.chains);
     let verdict = match done.findings.len() {
         0 => format!("everything agrees: {size} links of {chains} chains"),
@@ -55,7 +88,7 @@ fn report(done: &Audit) -> Report {
         many => format!("{many} disagreements"),
     };
     text.push_str(&verdict);
-    let json = json!({ "size": size, "chains": chains, "findings": done.findings });
+    let json = json!({ "size": size, "chains": chains, "findings": done.findings, "evidence": kept });
     let code = if done.findings.is_empty() { Code::Done } else { Code::No };
     Report::new(text, json).with_code(code)
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use axum::response::IntoResponse as _;
 use kez_chat_server::audit::{Audit, Kind, Memory, Source, audit};
 use kez_core::sigchain::{Body, Hash};
 use sqlx::{Connection, Executor};
@@ -126,6 +127,83 @@ async fn a_forked_log_is_found() {
     let other_key = SigServer::start().await;
     append_chains(&other_key.host, 3).await;
     assert_eq!(kinds(&look(&other_key.host, Some(&memory)).await), [Kind::OtherKey, Kind::BadCheckpoint]);
+}
+
+/// What stands between an auditor and servers: which of them answers depends on the path, and one path may be out of order.
+async fn proxy(of_lookups: String, of_all_else: String, broken: Option<String>) -> String {
+    let answer = move |request: axum::extract::Request| {
+        let target = request.uri().path_and_query().unwrap().to_string();
+        let is_lookup = target.starts_with("/v1/u/") || target.starts_with("/.well-known/");
+        let base = if is_lookup { of_lookups.clone() } else { of_all_else.clone() };
+        let is_broken = broken.as_ref().is_some_and(|path| target.starts_with(path));
+        async move {
+            if is_broken {
+                return (axum::http::StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "0")]).into_response();
+            }
+            let answer = reqwest::get(format!("{base}{target}")).await.unwrap();
+            (answer.status(), answer.bytes().await.unwrap()).into_response()
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn a_log_that_lookups_contradict_is_found_with_its_evidence() {
+    let seed = Seed::new();
+    let file = seed.0.path().join("seed");
+    let flags =
+        ["--limits", "off", "--sig-server-url", "embedded", "--log-seed-file", file.to_str().unwrap()];
+    let servers = [TestServer::start_with(&flags).await, TestServer::start_with(&flags).await];
+    let hosts = servers.each_ref().map(Host::of);
+    let alice = Person::new("alice");
+    let registration = alice.registration(servers[0].now());
+    let mut owner = Owner::of(kez_core::identity::SecretIdentity::from_seed(alice.keys.seed().clone()));
+    let handle = alice.handle.clone();
+    for server in &servers {
+        assert_eq!(server.post("/v1/register", registration.clone()).await.status, 201);
+    }
+    let registration = Hash::of_json(servers[0].get("/v1/u/alice").await.lookup().registration.get());
+    let links = [owner.init(), owner.say(Body::ClaimHandle { handle, server: server_name(), registration })];
+    for host in &hosts {
+        for link in &links {
+            assert_eq!(host.append(link).await.status, 201);
+        }
+        append_chains(host, 1).await;
+    }
+    for host in &hosts {
+        assert_eq!(kinds(&look(host, None).await), [], "each by itself tells one story");
+    }
+    let [one, other] = hosts.each_ref().map(|host| host.url.clone());
+    let url = proxy(other, one.clone(), None).await;
+    let state = seed.0.path().join("state");
+    let mut files = Vec::new();
+    for _ in 0..2 {
+        let (code, report) = json(&["audit", &url, "--state", state.to_str().unwrap()]).await;
+        assert_eq!((code, report["findings"][0]["kind"].as_str()), (3, Some("forked_log")), "{report}");
+        files.push(report["evidence"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(files[0], files[1], "the first evidence stays");
+    assert!(!state.exists(), "a log that contradicts itself is not believed");
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
+    let key = hosts[0].log_key().await;
+    let notes = kept[0]["checkpoints"].as_array().unwrap().iter();
+    let checkpoints: Vec<_> = notes.map(|note| key.verify(note.as_str().unwrap()).unwrap()).collect();
+    let [shown, contradicted] = &checkpoints[..] else { panic!("{kept}") };
+    assert_eq!((shown.size, contradicted.size), (3, 3));
+    assert_ne!(shown.root, contradicted.root);
+    let (code, report) = json(&["audit", &url]).await;
+    assert_eq!((code, report["findings"][0]["checkpoints"].as_array().map(Vec::len)), (3, Some(2)));
+
+    // A chain that the server does not hand out, although it is in the log.
+    let withheld = format!("/v1/sigchains/ed25519/{}", owner.hex());
+    let url = proxy(one.clone(), one, Some(withheld)).await;
+    let (code, report) = json(&["audit", &url]).await;
+    assert_eq!((code, report["findings"][0]["kind"].as_str()), (3, Some("withheld_chain")), "{report}");
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(1));
 }
 
 #[tokio::test]
