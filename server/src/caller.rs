@@ -14,7 +14,7 @@ use crate::body;
 use crate::directory::Holder;
 use crate::error::ApiError;
 use crate::state::AppState;
-use crate::store::StoreError;
+use crate::store::{CallerKey, StoreError};
 
 /// Somebody whose signature over this very request holds and was not seen before, and what the request carries.
 #[derive(Clone, Debug)]
@@ -129,9 +129,10 @@ async fn verify(
     let expected = matches!(how, Use::WithNextAppend).then(|| state.store.expect());
     let nonce = auth.verify(request, &holder.key, now)?;
     drop(expected);
+    let caller = CallerKey::of(&holder.key.primary());
     let fresh = match how {
-        Use::Durable => state.store.use_nonce(holder.id, nonce, now),
-        Use::WithNextAppend => state.store.note_nonce(holder.id, nonce, now),
+        Use::Durable => state.store.use_nonce(caller, nonce, now),
+        Use::WithNextAppend => state.store.note_nonce(caller, nonce, now),
     };
     if fresh.await? { Ok(holder) } else { Err(Unauthorized.into()) }
 }

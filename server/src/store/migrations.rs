@@ -31,7 +31,8 @@ migrations![
     "0008_message_tail",
     "0009_nonces_in_order",
     "0010_packed_envelopes",
-    "0011_requests"
+    "0011_requests",
+    "0012_nonces_of_keys"
 ];
 
 /// The names of those that a database has not seen which has seen so many.

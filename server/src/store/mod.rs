@@ -68,11 +68,11 @@ pub trait Store:
     fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>>;
 
     /// Records that a caller used a nonce; `false` when it was used before. It may be forgotten
-    /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later.
-    fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool>;
+    /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later, and not when the caller's account is deleted.
+    fn use_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool>;
 
     /// The same for a caller who is about to append a message: the record is durable when the message is, at the latest.
-    fn note_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+    fn note_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.use_nonce(caller, nonce, now)
     }
 
@@ -101,6 +101,28 @@ pub trait Store:
 /// Names an account within its store, for as long as the store lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub i64);
+
+/// Names the key of a caller among the nonces: its first eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallerKey([u8; 8]);
+
+impl CallerKey {
+    /// The name of a key.
+    pub fn of(key: &Primary) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
+        Self([a, b, c, d, e, f, g, h])
+    }
+
+    /// The key whose first bytes these are.
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The eight bytes.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
 
 /// A handle and the key that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -263,8 +263,7 @@ macro_rules! moderation_statements {
 pub(super) use moderation_statements;
 
 /// Everything that is stored for an account besides its messages, children first.
-pub(super) const OF_AN_ACCOUNT: [&str; 6] = [
-    "DELETE FROM nonces WHERE account = $1",
+pub(super) const OF_AN_ACCOUNT: [&str; 5] = [
     "DELETE FROM request_shares WHERE inbox = $1",
     "DELETE FROM inboxes WHERE account = $1",
     "DELETE FROM former_keys WHERE account = $1",

@@ -239,7 +239,7 @@ async fn the_story_on_postgres() {
 #[tokio::test]
 async fn nothing_outlives_its_account_unnoticed() {
     // Tables whose rows do not go with their account by themselves; a deletion names each of them.
-    const NAMED: [&str; 4] = ["former_keys", "inboxes", "nats_bindings", "nonces"];
+    const NAMED: [&str; 3] = ["former_keys", "inboxes", "nats_bindings"];
     const SQL: &str = "SELECT DISTINCT m.name FROM sqlite_schema AS m JOIN pragma_foreign_key_list(m.name) AS f \
         WHERE m.type = 'table' AND f.\"table\" = 'accounts' AND f.on_delete <> 'CASCADE' ORDER BY m.name";
     let directory = tempfile::tempdir().unwrap();
@@ -248,5 +248,5 @@ async fn nothing_outlives_its_account_unnoticed() {
     let mut connection = crate::support::second_connection(&file).await;
     let tables: Vec<String> = sqlx::query_scalar(SQL).fetch_all(&mut connection).await.unwrap();
     assert!(tables.iter().all(|table| NAMED.contains(&table.as_str())), "{tables:?}");
-    assert!(tables.len() >= 3);
+    assert!(tables.len() >= 2);
 }

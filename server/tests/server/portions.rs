@@ -9,7 +9,9 @@ use kez_chat_server::store::moderation::Moderation as _;
 use kez_chat_server::store::people::{List, People as _};
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::usage::{Held, NetworkTag, Origin, Quota, Source};
-use kez_chat_server::store::{AccountId, Appended, ClaimOutcome, NewMessage, PageLimit, Store as _};
+use kez_chat_server::store::{
+    AccountId, Appended, CallerKey, ClaimOutcome, NewMessage, PageLimit, Store as _,
+};
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
@@ -245,16 +247,16 @@ async fn places_and_nonces_of_an_older_schema_come_along() {
     let inbox = AccountId(1);
     assert_eq!(read(&store, inbox).await, [(1, "first".to_owned()), (2, "other".to_owned())]);
     assert_eq!(send(&store, [inbox; 2], 3..4).await[0].seq, 3);
-    let now = Timestamp::from_unix(NOW);
-    assert!(!store.use_nonce(inbox, Nonce::from_bytes([7; 16]), now).await.unwrap());
-    assert!(store.use_nonce(inbox, Nonce::from_bytes([8; 16]), now).await.unwrap());
+    let (now, caller) = (Timestamp::from_unix(NOW), CallerKey::of(&alice.keys.public().primary()));
+    assert!(!store.use_nonce(caller, Nonce::from_bytes([7; 16]), now).await.unwrap());
+    assert!(store.use_nonce(caller, Nonce::from_bytes([8; 16]), now).await.unwrap());
     store.close().await;
 }
 
 #[tokio::test]
 async fn nonces_of_old_leave_the_table_and_those_of_today_stay() {
     let (_directory, file, store) = fresh_store().await;
-    let alice = inbox(&store, "alice").await;
+    let alice = CallerKey::of(&Person::new("alice").keys.public().primary());
     let used = |n: u8, at: u64| store.use_nonce(alice, Nonce::from_bytes([n; 16]), Timestamp::from_unix(at));
     assert!(join_all((0..100).map(|n| used(n, NOW))).await.into_iter().all(Result::unwrap));
     for n in 100..150 {

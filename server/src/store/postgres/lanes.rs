@@ -20,7 +20,7 @@ use super::nonces::{UsedNonce, forget_old, use_all};
 use super::pool::{Pool, within_patience};
 use crate::metrics;
 use crate::store::operations::Vitals;
-use crate::store::{AccountId, Appended, NewMessage, StoreError};
+use crate::store::{AccountId, Appended, CallerKey, NewMessage, StoreError};
 
 /// How many writes may wait in each lane. Beyond that callers are told to come back.
 const QUEUE: usize = 256;
@@ -60,12 +60,16 @@ impl Lanes {
 
     pub(super) async fn use_nonce(
         &self,
-        caller: AccountId,
+        caller: CallerKey,
         nonce: Nonce,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let write = UsedNonce { caller, nonce, now };
-        self.send(caller, |reply| Job::UseNonce(Pending { write, reply })).await
+        // Any lane will do, as long as it is the same one each time.
+        self.send(AccountId(i64::from_be_bytes(*caller.as_bytes())), |reply| {
+            Job::UseNonce(Pending { write, reply })
+        })
+        .await
     }
 
     /// Whether there is room in every queue.

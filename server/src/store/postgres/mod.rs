@@ -43,8 +43,8 @@ use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::inboxes::{Acknowledged, Inboxes, Status};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
-    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit, Store,
-    StoreError, StoredMessage,
+    Account, AccountId, Answer, Appended, CallerKey, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit,
+    Store, StoreError, StoredMessage,
 };
 use crate::config::PostgresUrl;
 use lanes::Lanes;
@@ -103,7 +103,7 @@ impl Store for PostgresStore {
         page::page_after(&self.pool, inbox, since, limit, &self.damaged).boxed()
     }
 
-    fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+    fn use_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.lanes.use_nonce(caller, nonce, now).boxed()
     }
 

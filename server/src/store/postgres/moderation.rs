@@ -11,8 +11,7 @@ use crate::store::moderation::Moderation;
 crate::store::moderation_sql::moderation_statements!(PgConnection);
 
 /// [`delete_account`] once no node stores anything for the account any more. Without the locks, a message that is
-/// committed meanwhile would stay behind, with a number that the tombstone does not know; and a nonce that is would
-/// keep the account from going.
+/// committed meanwhile would stay behind, with a number that the tombstone does not know.
 async fn delete_alone(
     connection: &mut PgConnection,
     account: AccountId,

@@ -6,7 +6,7 @@ use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
 use sqlx::postgres::PgConnection;
 
-use crate::store::{AccountId, StoreError};
+use crate::store::{CallerKey, StoreError};
 
 /// Rows are deleted only after twice their lifetime: another node's clock may be behind this one's.
 const KEPT_SECONDS: i64 = 2 * NONCE_LIFETIME_SECONDS.cast_signed();
@@ -16,7 +16,7 @@ const PORTION: u64 = 10_000;
 
 /// A nonce and who used it when.
 pub(super) struct UsedNonce {
-    pub(super) caller: AccountId,
+    pub(super) caller: CallerKey,
     pub(super) nonce: Nonce,
     pub(super) now: Timestamp,
 }
@@ -27,52 +27,45 @@ pub(super) async fn use_all(
     connection: &mut PgConnection,
     used: &[&UsedNonce],
 ) -> Result<Vec<bool>, StoreError> {
-    const SQL: &str = "INSERT INTO nonces (account, nonce, used_at) \
-        SELECT * FROM UNNEST($1::bigint[], $2::bytea[], $3::bigint[]) \
-        ON CONFLICT (account, nonce) DO UPDATE SET used_at = excluded.used_at \
+    const SQL: &str = "INSERT INTO nonces (caller, nonce, used_at) \
+        SELECT * FROM UNNEST($1::bytea[], $2::bytea[], $3::bigint[]) \
+        ON CONFLICT (caller, nonce) DO UPDATE SET used_at = excluded.used_at \
             WHERE nonces.used_at < excluded.used_at - $4 \
-        RETURNING account, nonce";
+        RETURNING caller, nonce";
     if used.is_empty() {
         return Ok(Vec::new());
     }
     // In order, so that two nodes that are shown the same nonces wait for each other one way round only.
     let mut firsts = BTreeMap::new();
     for (place, used) in used.iter().enumerate() {
-        firsts.entry((used.caller.0, used.nonce.as_bytes().as_slice())).or_insert((place, used.now));
+        firsts
+            .entry((used.caller.as_bytes().as_slice(), used.nonce.as_bytes().as_slice()))
+            .or_insert((place, used.now));
     }
-    let accounts: Vec<i64> = firsts.keys().map(|(account, _)| *account).collect();
+    let callers: Vec<&[u8]> = firsts.keys().map(|(caller, _)| *caller).collect();
     let nonces: Vec<&[u8]> = firsts.keys().map(|(_, nonce)| *nonce).collect();
     let times: Vec<i64> = firsts.values().map(|(_, now)| now.unix().cast_signed()).collect();
-    let fresh: Vec<(i64, Vec<u8>)> = sqlx::query_as(SQL)
-        .bind(accounts)
+    let fresh: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(SQL)
+        .bind(callers)
         .bind(nonces)
         .bind(times)
         .bind(NONCE_LIFETIME_SECONDS.cast_signed())
         .fetch_all(connection)
-        .await
-        .map_err(of_whom)?;
+        .await?;
     let mut outcomes = vec![false; used.len()];
-    for (account, nonce) in &fresh {
-        if let Some((place, _)) = firsts.get(&(*account, nonce.as_slice())) {
+    for (caller, nonce) in &fresh {
+        if let Some((place, _)) = firsts.get(&(caller.as_slice(), nonce.as_slice())) {
             outcomes[*place] = true;
         }
     }
     Ok(outcomes)
 }
 
-/// A caller who was deleted since the signature was checked is no failure of the database.
-fn of_whom(error: sqlx::Error) -> StoreError {
-    match error.as_database_error() {
-        Some(refused) if refused.is_foreign_key_violation() => StoreError::NoSuchAccount,
-        _ => error.into(),
-    }
-}
-
 /// Deletes those that no signature can come with any more, leaving to others what others are deleting. Says whether there
 /// may be more of them.
 pub(super) async fn forget_old(connection: &mut PgConnection, now: Timestamp) -> Result<bool, StoreError> {
-    const SQL: &str = "DELETE FROM nonces WHERE (account, nonce) IN ( \
-        SELECT account, nonce FROM nonces WHERE used_at < $1 \
+    const SQL: &str = "DELETE FROM nonces WHERE (caller, nonce) IN ( \
+        SELECT caller, nonce FROM nonces WHERE used_at < $1 \
         ORDER BY used_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
     let deleted = sqlx::query(SQL)
         .bind(now.unix().cast_signed() - KEPT_SECONDS)

@@ -57,8 +57,8 @@ use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::inboxes::{Acknowledged, Inboxes, Status};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
-    Account, AccountId, Answer, Appended, Claim, ClaimOutcome, Expected, NewMessage, OpenError, PageLimit,
-    Store, StoreError, StoredMessage,
+    Account, AccountId, Answer, Appended, CallerKey, Claim, ClaimOutcome, Expected, NewMessage, OpenError,
+    PageLimit, Store, StoreError, StoredMessage,
 };
 use nonces::UsedNonce;
 use quick::QuickReaders;
@@ -141,11 +141,11 @@ impl Store for SqliteStore {
         self.quick.page_after(inbox, since, limit).boxed()
     }
 
-    fn use_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+    fn use_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.writer.use_nonce(UsedNonce { caller, nonce, now }).boxed()
     }
 
-    fn note_nonce(&self, caller: AccountId, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
+    fn note_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         ready(self.writer.note_nonce(UsedNonce { caller, nonce, now })).boxed()
     }
 

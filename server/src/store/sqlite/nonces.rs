@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
-use rusqlite::ffi::SQLITE_CONSTRAINT_FOREIGNKEY;
 use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::Notify;
 
 use super::job::Reply;
-use crate::store::{AccountId, StoreError};
+use crate::store::{CallerKey, StoreError};
 
 /// How long nonces wait for messages to be written with, and for each other.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2);
@@ -26,7 +25,7 @@ const WAITING: usize = 1024;
 /// A nonce, and who uses it when.
 #[derive(Clone, Copy)]
 pub(super) struct UsedNonce {
-    pub(super) caller: AccountId,
+    pub(super) caller: CallerKey,
     pub(super) nonce: Nonce,
     pub(super) now: Timestamp,
 }
@@ -47,13 +46,13 @@ impl Nonces {
     /// Those that a database holds which was just opened.
     pub(super) fn load(connection: &Connection) -> Result<Self, rusqlite::Error> {
         let mut seen = Seen::default();
-        let mut all = connection.prepare("SELECT account, nonce, used_at FROM nonces ORDER BY id")?;
+        let mut all = connection.prepare("SELECT caller, nonce, used_at FROM nonces ORDER BY id")?;
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
             let used_at = row.get::<_, i64>(2).map(u64::try_from);
             // What the disk has changed was no nonce of anybody's.
             if let (Ok(caller), Ok(nonce), Ok(Ok(used_at))) = (row.get(0), row.get(1), used_at) {
-                seen.note(AccountId(caller), Nonce::from_bytes(nonce), used_at);
+                seen.note(CallerKey::from_bytes(caller), Nonce::from_bytes(nonce), used_at);
             }
         }
         Ok(Self { seen: seen.into(), waiting: Mutex::new(Some(Vec::new())), some_wait: Notify::new() })
@@ -120,7 +119,7 @@ struct Generation {
 
 impl Seen {
     /// Takes a nonce up; `false` when it was used within its lifetime.
-    fn note(&mut self, caller: AccountId, nonce: Nonce, now: u64) -> bool {
+    fn note(&mut self, caller: CallerKey, nonce: Nonce, now: u64) -> bool {
         let is_over = now >= self.since.saturating_add(NONCE_LIFETIME_SECONDS);
         // Those that come under a clock that was put back must not gather until it is where it was.
         let is_yet_to_come = now.saturating_add(NONCE_LIFETIME_SECONDS) < self.since;
@@ -157,20 +156,14 @@ pub(super) struct Recording<'c>(CachedStatement<'c>);
 
 impl<'c> Recording<'c> {
     pub(super) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
-        const SQL: &str = "INSERT INTO nonces (account, nonce, used_at) VALUES (?1, ?2, ?3)";
+        const SQL: &str = "INSERT INTO nonces (caller, nonce, used_at) VALUES (?1, ?2, ?3)";
         Ok(Self(connection.prepare_cached(SQL)?))
     }
 
     pub(super) fn record(&mut self, used: &UsedNonce) -> Result<(), StoreError> {
         let UsedNonce { caller, nonce, now } = used;
-        let recorded = self.0.execute(params![caller.0, nonce.as_bytes(), now.unix().cast_signed()]);
-        match recorded.as_ref().err().and_then(rusqlite::Error::sqlite_error) {
-            // Deleted since the signature was checked.
-            Some(error) if error.extended_code == SQLITE_CONSTRAINT_FOREIGNKEY => {
-                Err(StoreError::NoSuchAccount)
-            }
-            _ => Ok(recorded.map(drop)?),
-        }
+        self.0.execute(params![caller.as_bytes(), nonce.as_bytes(), now.unix().cast_signed()])?;
+        Ok(())
     }
 }
 
@@ -190,7 +183,7 @@ pub(super) fn forget_old(connection: &Connection, now: Timestamp, new: usize) ->
 mod tests {
     use super::*;
 
-    const ALICE: AccountId = AccountId(1);
+    const ALICE: CallerKey = CallerKey::from_bytes([1; 8]);
     const LIFETIME: u64 = NONCE_LIFETIME_SECONDS;
 
     fn nonce(byte: u8) -> Nonce {
@@ -207,7 +200,10 @@ mod tests {
     fn a_nonce_is_recognised_for_its_lifetime() {
         let mut seen = Seen::default();
         assert!(seen.note(ALICE, nonce(1), 1_000));
-        assert!(seen.note(AccountId(2), nonce(1), 1_000), "everybody has nonces of their own");
+        assert!(
+            seen.note(CallerKey::from_bytes([2; 8]), nonce(1), 1_000),
+            "everybody has nonces of their own"
+        );
         assert!(!seen.note(ALICE, nonce(1), 1_000));
         for n in 0..LIFETIME {
             assert!(seen.note(ALICE, nonce(100 + n as u8), 1_000 + n), "{n}");
