@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Once;
 
 use axum::extract::{FromRequestParts, Request};
-use axum::http::{Extensions, HeaderMap, header::HeaderName, request::Parts};
+use axum::http::{Extensions, HeaderMap, HeaderValue, header::HeaderName, request::Parts};
 
 use crate::edge::Edge;
 use crate::state::AppState;
@@ -44,14 +45,39 @@ impl ClientNetwork {
     /// right-most address that is no trusted proxy itself: what stands further left is whatever the caller wrote.
     fn of_request(edge: &Edge, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let mut address = peer.ip().to_canonical();
-        let forwarded = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let mut hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+        // As bytes: what the caller wrote need not be text, and hides nothing that the proxy added.
+        let forwarded = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let mut hops: Vec<&[u8]> = forwarded.flat_map(|value| value.split(|byte| *byte == b',')).collect();
         while edge.trusts(address) {
-            let Some(hop) = hops.pop().and_then(|hop| hop.parse::<IpAddr>().ok()) else { break };
-            address = hop.to_canonical();
+            let Some(hop) = hops.pop() else { break };
+            let Some(named) = parse_hop(hop) else {
+                warn_once(hop);
+                break;
+            };
+            address = named.to_canonical();
         }
         Self::of_address(address)
     }
+}
+
+/// An address as proxies write it: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`.
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    hop.parse().ok().or_else(with_port).or_else(in_brackets)
+}
+
+/// Tells the operator, once, that a trusted proxy names no client, so that all of its clients share one allowance.
+fn warn_once(hop: &[u8]) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        let hop = String::from_utf8_lossy(hop.get(..100).unwrap_or(hop)).into_owned();
+        tracing::warn!(
+            x_forwarded_for = hop,
+            "a trusted proxy names a client by something that is no address; its clients share one allowance"
+        );
+    });
 }
 
 impl fmt::Display for ClientNetwork {
@@ -103,6 +129,35 @@ mod tests {
         assert_eq!(network("10.0.0.1", &["1.1.1.1", "203.0.113.9"]), of("203.0.113.9"));
         assert_eq!(network("10.0.0.1", &["1.1.1.1, nonsense"]), of("10.0.0.1"));
         assert_eq!(network("10.0.0.1", &[]), of("10.0.0.1"));
+    }
+
+    #[test]
+    fn what_is_no_text_further_left_hides_no_address() {
+        let edge = Edge { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Edge::default() };
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap());
+        let peer = SocketAddr::new("10.0.0.1".parse().unwrap(), 1);
+        assert_eq!(ClientNetwork::of_request(&edge, peer, &headers), of("203.0.113.9"));
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_the_address() {
+        for (written, meant) in [
+            ("203.0.113.9:4711", "203.0.113.9"),
+            (" 203.0.113.9:4712 ", "203.0.113.9"),
+            ("1.1.1.1:5, 203.0.113.9:6", "203.0.113.9"),
+            ("[2001:db8:1:2::1]:443", "2001:db8:1:2::1"),
+            ("[2001:db8:1:2::1]", "2001:db8:1:2::1"),
+            ("2001:db8:1:2::1", "2001:db8:1:2::1"),
+            ("203.0.113.9, 10.0.0.2:80", "203.0.113.9"),
+        ] {
+            assert_eq!(network("10.0.0.1", &[written]), of(meant), "{written}");
+        }
+        for nonsense in
+            ["", "unknown", "203.0.113.9:", "203.0.113.9:x", "[203.0.113.9]", "[::1", "1.2.3.4, _hidden"]
+        {
+            assert_eq!(network("10.0.0.1", &[nonsense]), of("10.0.0.1"), "{nonsense}");
+        }
     }
 
     #[test]
