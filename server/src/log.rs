@@ -44,7 +44,13 @@ pub fn start_for_command() -> Result<(), String> {
 /// A sentence when the filter cannot be read.
 pub fn start_with(format: LogFormat, filter_file: Option<&Path>, level: &str) -> Result<(), String> {
     let filter = log_filter::initial(filter_file, level)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // A line that cannot be written, because the reader of standard error has gone or a disk is full, is lost. The subscriber
+    // would report that to standard error too, and panic.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .log_internal_errors(false);
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| error.to_string();
     match format {
         LogFormat::Text => {

@@ -22,6 +22,7 @@ mod live;
 mod live_timings;
 mod log;
 mod lookup;
+mod lost_log;
 mod messages;
 mod metrics;
 mod moderation;
