@@ -3,7 +3,7 @@
 use kez_app::History;
 use kez_core::api::Lookup;
 use kez_core::identity::Primary;
-use kez_core::sigchain::Link;
+use kez_core::sigchain::{Body, Link};
 
 use crate::chain_source::{ChainSource, ChainUnavailable};
 use crate::store::{Store, StoreError};
@@ -13,7 +13,8 @@ const SHOWN: usize = 50;
 /// How much of a chain is read at once.
 const PAGE_BYTES: usize = 256 * 1024;
 
-/// What each link says and when it was made, or that the sigchain server does not tell.
+/// What each link says and when it was made, or that the sigchain server does not tell. A chain may claim any handle anywhere:
+/// only claims that this server confirms are told.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -24,11 +25,14 @@ pub async fn key_history(
 ) -> Result<History, StoreError> {
     let Some(root) = root_of(lookup) else { return Ok(History::Told(Vec::new())) };
     match chains {
-        ChainSource::Embedded(_) => own(store, &root).await.map(History::Told),
+        ChainSource::Embedded(_) => {
+            let links = own(store, &root).await?;
+            Ok(History::Told(links.iter().filter_map(|link| told(link, lookup)).collect()))
+        }
         ChainSource::Remote(remote) => match remote.links(&root).await {
             Ok(links) => {
                 let before = links.len().saturating_sub(SHOWN);
-                Ok(History::Told(links.iter().skip(before).map(told).collect()))
+                Ok(History::Told(links.iter().skip(before).filter_map(|link| told(link, lookup)).collect()))
             }
             Err(ChainUnavailable::Store(error)) => Err(error),
             Err(error @ ChainUnavailable::Unreachable(_)) => {
@@ -43,15 +47,13 @@ pub async fn key_history(
     }
 }
 
-async fn own(store: &dyn Store, root: &Primary) -> Result<Vec<(u64, String)>, StoreError> {
+async fn own(store: &dyn Store, root: &Primary) -> Result<Vec<Link>, StoreError> {
     let Some(head) = store.chain_head(root).await? else { return Ok(Vec::new()) };
     let since = head.seqno.saturating_sub(SHOWN as u64);
     let piece = store.links_after(root, since, PAGE_BYTES).await?;
     let links = piece.into_iter().flat_map(|piece| piece.links);
     let parsed = links.map(|link| Link::parse(link.as_bytes()));
-    parsed
-        .map(|link| link.map(|link| told(&link)).map_err(|_| StoreError::Corrupt("sigchain link")))
-        .collect()
+    parsed.map(|link| link.map_err(|_| StoreError::Corrupt("sigchain link"))).collect()
 }
 
 fn root_of(lookup: &Lookup) -> Option<Primary> {
@@ -59,6 +61,13 @@ fn root_of(lookup: &Lookup) -> Option<Primary> {
     format!("ed25519:{hex}").parse().ok()
 }
 
-fn told(link: &Link) -> (u64, String) {
-    (link.created_at().unix(), link.body().in_words())
+/// What a page tells of a link: nothing, where it is about a handle that is not the one looked up.
+fn told(link: &Link, lookup: &Lookup) -> Option<(u64, String)> {
+    let is_confirmed = match link.body() {
+        Body::ClaimHandle { handle, server, .. } | Body::ReleaseHandle { handle, server } => {
+            lookup.fqhn == format!("{handle}@{server}")
+        }
+        _ => true,
+    };
+    is_confirmed.then(|| (link.created_at().unix(), link.body().in_words()))
 }

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use kez_core::sigchain::{Body, Hash};
 use tempfile::TempDir;
 
 use crate::sig_server::{Host, Owner, SigServer};
-use crate::support::{Person, Reply, TestServer};
+use crate::support::{Person, Reply, TestServer, server_name};
 
 /// The smallest site that pages are served with.
 fn site() -> TempDir {
@@ -75,6 +76,29 @@ async fn a_history_that_breaks_the_rules_is_not_shown() {
     assert_eq!(server.register(&alice).await.status, 201);
     let page = page(&server, "breaks the rules").await;
     assert!(!page.body.contains("aria-label=\"Key history\""), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_page_repeats_only_claims_that_the_server_confirms() {
+    let site = site();
+    let web = site.path().to_str().unwrap();
+    let flags = ["--limits", "off", "--sig-server-url", "embedded", "--web-dir", web];
+    let server = TestServer::start_with(&flags).await;
+    let host = Host::of(&server);
+    let [alice, _admin] = server.people(["alice", "boss"]).await;
+    let mut owner = Owner::of(alice.keys);
+    assert_eq!(host.append(&owner.init()).await.status, 201);
+    let registration = Hash::of_json(server.get("/v1/u/alice").await.lookup().registration.get());
+    for handle in ["boss", "alice"] {
+        let claim =
+            Body::ClaimHandle { handle: handle.parse().unwrap(), server: server_name(), registration };
+        assert_eq!(host.append(&owner.say(claim)).await.status, 201);
+    }
+    let elsewhere =
+        Body::ReleaseHandle { handle: "alice".parse().unwrap(), server: "bank.example".parse().unwrap() };
+    assert_eq!(host.append(&owner.say(elsewhere)).await.status, 201);
+    let page = page(&server, "Claimed the handle @alice on kez.lat.").await;
+    assert!(!page.body.contains("@boss") && !page.body.contains("bank.example"), "{}", page.body);
 }
 
 #[tokio::test]
