@@ -1,4 +1,5 @@
-//! WebFinger (RFC 7033): `acct:alice@kez.lat` leads to a profile, a sigchain and a message endpoint.
+//! WebFinger (RFC 7033): `acct:alice@kez.lat` leads to a profile, a sigchain and a message endpoint. Where it is asked is what
+//! host-meta (RFC 6415) says.
 
 use std::str::FromStr;
 
@@ -24,7 +25,13 @@ pub const PROPERTY_PRIMARY: &str = "https://kez.chat/ns/primary";
 /// [`crate::log::inclusion::Inclusion`], because properties are text (RFC 7033, section 4.4.3).
 pub const PROPERTY_LOG: &str = "https://kez.chat/ns/log-inclusion";
 
-/// A resource of the form `acct:<handle>@<server>` (RFC 7565).
+/// The relation under which host-meta has the address of WebFinger (RFC 6415, section 3.1).
+pub const REL_LRDD: &str = "lrdd";
+
+/// A person, as a resource names them: `acct:<handle>@<server>` (RFC 7565), or the address of their profile page.
+///
+/// Other servers and people write the same in several ways, which all are read: capitals, blanks around it, an `@` in front,
+/// no `acct:`. There is one spelling in answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
     /// The person.
@@ -33,19 +40,26 @@ pub struct Resource {
     pub server: ServerName,
 }
 
-/// The resource is missing or has another form.
+/// The resource is missing or names no person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the resource has the form acct:alice@kez.lat")]
+#[error("the resource has the form acct:alice@kez.lat or https://kez.lat/u/alice")]
 pub struct MalformedResource;
 
 impl FromStr for Resource {
     type Err = MalformedResource;
 
     fn from_str(text: &str) -> Result<Self, MalformedResource> {
-        let (handle, server) = text
-            .strip_prefix("acct:")
-            .and_then(|account| account.split_once('@'))
-            .ok_or(MalformedResource)?;
+        let text = text.trim().to_ascii_lowercase();
+        let (handle, server) = match text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) {
+            Some(page) => {
+                let (server, handle) = page.split_once("/u/").ok_or(MalformedResource)?;
+                (handle.strip_suffix('/').unwrap_or(handle), server)
+            }
+            None => {
+                let account = text.strip_prefix("acct:").unwrap_or(&text);
+                account.strip_prefix('@').unwrap_or(account).split_once('@').ok_or(MalformedResource)?
+            }
+        };
         Ok(Self {
             handle: handle.parse().map_err(|_| MalformedResource)?,
             server: server.parse().map_err(|_| MalformedResource)?,
@@ -78,6 +92,50 @@ pub struct Link {
     pub media_type: String,
     /// The address.
     pub href: String,
+}
+
+/// What host-meta says, as JSON (RFC 6415, appendix A): where WebFinger is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HostMeta {
+    /// One link, under [`REL_LRDD`].
+    pub links: Vec<Template>,
+}
+
+/// An address with a place for a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Template {
+    /// The relation.
+    pub rel: String,
+    /// The media type behind it.
+    #[serde(rename = "type")]
+    pub media_type: String,
+    /// The address, with `{uri}` where the resource goes.
+    pub template: String,
+}
+
+impl HostMeta {
+    /// That of a server.
+    pub fn new(public_url: &str) -> Self {
+        let template = format!("{public_url}/.well-known/webfinger?resource={{uri}}");
+        let link = Template { rel: REL_LRDD.to_owned(), media_type: MEDIA_TYPE.to_owned(), template };
+        Self { links: vec![link] }
+    }
+
+    /// The same as XRD (RFC 6415, section 2).
+    pub fn to_xrd(&self) -> String {
+        let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+        let link = |Template { rel, media_type, template }: &Template| {
+            let [rel, media_type, template] = [rel, media_type, template].map(|text| escape(text));
+            format!("  <Link rel=\"{rel}\" type=\"{media_type}\" template=\"{template}\"/>\n")
+        };
+        let links: String = self.links.iter().map(link).collect();
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <XRD xmlns=\"http://docs.oasis-open.org/ns/xri/xrd-1.0\">\n{links}</XRD>\n"
+        )
+    }
 }
 
 impl Jrd {
@@ -116,15 +174,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_accounts() {
-        assert!("acct:alice@kez.lat".parse::<Resource>().is_ok());
-        for other in [
+    fn a_person_is_found_under_every_spelling_and_nothing_else_is_one() {
+        let alice = Resource { handle: "alice".parse().unwrap(), server: "kez.lat".parse().unwrap() };
+        for spelling in [
+            "acct:alice@kez.lat",
+            "acct:Alice@KEZ.LAT",
+            "ACCT:alice@kez.lat",
+            " acct:alice@kez.lat\t",
+            "acct:@alice@kez.lat",
             "alice@kez.lat",
+            "@alice@kez.lat",
+            "https://kez.lat/u/alice",
+            "https://kez.lat/u/alice/",
+            "HTTPS://Kez.lat/u/Alice",
+            "http://kez.lat/u/alice",
+        ] {
+            assert_eq!(spelling.parse::<Resource>(), Ok(alice.clone()), "{spelling}");
+        }
+        for other in [
             "acct:alice",
             "acct:@kez.lat",
-            "acct:Alice@kez.lat",
             "acct:alice@",
-            "https://kez.lat/u/alice",
+            "acct:al ice@kez.lat",
+            "acct:alice@kez.lat@evil.example",
+            "https://kez.lat/",
+            "https://kez.lat/u/",
+            "https://kez.lat/v/alice",
+            "https://kez.lat/u/alice/messages",
+            "https://kez.lat/u/alice?x=1",
+            "https://me@kez.lat/u/alice",
+            "mailto:alice@kez.lat",
+            "alice",
             "",
         ] {
             assert_eq!(other.parse::<Resource>(), Err(MalformedResource), "{other}");

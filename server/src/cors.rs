@@ -19,7 +19,7 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
 ];
 
 /// What is under these is for every page.
-const PUBLIC: [&str; 3] = ["/v1/sigchains/", "/v1/log/", "/.well-known/webfinger"];
+const PUBLIC: [&str; 4] = ["/v1/sigchains/", "/v1/log/", "/.well-known/webfinger", "/.well-known/host-meta"];
 
 /// Whether every page may read what a path answers.
 pub fn is_public(path: &str) -> bool {

@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 use crate::around::{around_chat, within_rate};
 use crate::limits::Kind;
 use crate::routes::{
-    by_primary, config, delete_account, export, healthz, inbox, inbox_owner, live, log, lookup, nats_keys,
-    not_found, openapi, people, readyz, register, send_message, sigchains, webfinger,
+    by_primary, config, delete_account, export, healthz, host_meta, inbox, inbox_owner, live, log, lookup,
+    nats_keys, not_found, openapi, people, readyz, register, send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -27,6 +27,8 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(lookup::lookup).layer(rate(Kind::Lookup)))
         .routes(routes!(by_primary::by_primary).layer(rate(Kind::Lookup)))
         .routes(routes!(webfinger::webfinger).layer(rate(Kind::Lookup)))
+        .routes(routes!(host_meta::xrd))
+        .routes(routes!(host_meta::json))
         .routes(routes!(send_message::send_message))
         .routes(routes!(people::contacts).layer(rate(Kind::Signed)))
         .routes(routes!(people::add_contact, people::remove_contact).layer(rate(Kind::Signed)))

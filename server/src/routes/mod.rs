@@ -5,6 +5,7 @@ pub mod config;
 pub mod delete_account;
 pub mod export;
 pub mod healthz;
+pub mod host_meta;
 pub mod inbox;
 pub mod inbox_owner;
 pub(crate) mod items;

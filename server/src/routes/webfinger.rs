@@ -31,17 +31,26 @@ pub async fn webfinger(
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))], Json(jrd)))
 }
 
+/// The person of this server whom a resource names. A profile page is under the public address, which may have another host
+/// than the server's name.
+fn person(state: &AppState, resource: &str) -> Result<Resource, ApiError> {
+    let server = &state.config.server;
+    let page = format!("{}/u/", state.config.public_url());
+    let named = resource.trim().to_ascii_lowercase();
+    let named = match named.strip_prefix(&page) {
+        Some(handle) => format!("acct:{}@{server}", handle.strip_suffix('/').unwrap_or(handle)),
+        None => named,
+    };
+    let named = named.parse::<Resource>().map_err(|error| ApiError::malformed(error.to_string()))?;
+    if named.server == *server { Ok(named) } else { Err(ApiError::unknown_handle()) }
+}
+
 async fn describe(state: &AppState, query: Vec<(String, String)>) -> Result<Jrd, ApiError> {
     let (resources, others): (Vec<_>, Vec<_>) = query.into_iter().partition(|(name, _)| name == "resource");
     let [(_, resource)] = resources.as_slice() else {
         return Err(ApiError::malformed("the query names one resource, such as acct:alice@kez.lat"));
     };
-    let resource: Resource = resource
-        .parse()
-        .map_err(|error: kez_core::webfinger::MalformedResource| ApiError::malformed(error.to_string()))?;
-    if resource.server != state.config.server {
-        return Err(ApiError::unknown_handle());
-    }
+    let resource = person(state, resource)?;
     let account = state.store.lookup(&resource.handle).await?.ok_or_else(ApiError::unknown_handle)?;
     let key = PublicIdentity::accepted_before(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
     let sigchain_url = state.config.sigchain_url(&account.root);

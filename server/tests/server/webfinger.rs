@@ -39,13 +39,56 @@ async fn rel_keeps_only_the_links_asked_for() {
 }
 
 #[tokio::test]
+async fn an_account_is_found_however_it_is_written() {
+    let flags = ["--limits", "off", "--public-url", "https://chat.kez.lat"];
+    let server = TestServer::start_with(&flags).await;
+    server.people(["alice"]).await;
+    for resource in [
+        "acct:Alice@KEZ.LAT",
+        "ACCT:alice@kez.lat",
+        "%20acct:alice@kez.lat%20",
+        "alice@kez.lat",
+        "@alice@kez.lat",
+        "https://chat.kez.lat/u/alice",
+        "https://chat.kez.lat/u/Alice/",
+        "https://kez.lat/u/alice",
+    ] {
+        let reply = server.get(&format!("{PATH}?resource={resource}")).await;
+        assert_eq!(reply.status, 200, "{resource}: {reply:?}");
+        let jrd: Jrd = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(jrd.subject, "acct:alice@kez.lat", "{resource}");
+    }
+    let elsewhere = server.get(&format!("{PATH}?resource=https://evil.example/u/alice")).await;
+    elsewhere.refused(404, "unknown_handle");
+}
+
+#[tokio::test]
+async fn host_meta_says_where_it_is() {
+    let server = TestServer::start().await;
+    server.people(["alice"]).await;
+    let xrd = server.get("/.well-known/host-meta").await;
+    assert_eq!((xrd.status, xrd.header("content-type")), (200, "application/xrd+xml"));
+    let template = "https://kez.lat/.well-known/webfinger?resource={uri}";
+    assert!(
+        xrd.body
+            .contains(&format!("<Link rel=\"lrdd\" type=\"application/jrd+json\" template=\"{template}\"/>"))
+    );
+    let json = server.get("/.well-known/host-meta.json").await;
+    assert_eq!(json.json()["links"][0]["template"], template);
+    for reply in [xrd, json] {
+        assert_eq!(reply.header("access-control-allow-origin"), "*");
+    }
+}
+
+#[tokio::test]
 async fn refuses_what_it_cannot_answer() {
     let server = TestServer::start().await;
     server.people(["alice"]).await;
     for query in [
         "",
         "?resource=",
-        "?resource=alice@kez.lat",
+        "?resource=alice",
+        "?resource=mailto:alice@kez.lat",
         "?resource=acct:alice@kez.lat&resource=acct:alice@kez.lat",
         "?resource=%FF",
     ] {
