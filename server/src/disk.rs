@@ -63,7 +63,9 @@ impl Disk {
 
     /// Refuses what would be written while there is no room for it.
     pub fn refuse(&self, request: &Request) -> Option<ApiError> {
-        let writes = matches!(*request.method(), Method::POST | Method::PUT);
+        // An owner who acknowledges, or shortens how long messages are kept, makes room.
+        let makes_room = request.uri().path().starts_with("/v1/inbox/");
+        let writes = matches!(*request.method(), Method::POST | Method::PUT) && !makes_room;
         let detail = "the server's disk is nearly full, so it takes nothing in at the moment";
         (writes && self.room() == Room::None)
             .then(|| ApiError::new(ProblemCode::StorageFull, detail).retry_after(60))

@@ -48,6 +48,7 @@ pub mod state;
 pub mod stop;
 pub mod store;
 pub mod transparency;
+pub mod waiting;
 pub mod web;
 pub mod work;
 
@@ -56,6 +57,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -71,6 +73,7 @@ use reserved::{ReservedHandles, ReservedHandlesError};
 use state::{AppState, Profiles, Shared};
 use store::{OpenError, StoreError};
 use transparency::OpenLogError;
+use waiting::open_when_possible;
 use web::WebSettings;
 
 /// How long requests and live streams have to come to their end when the server stops.
@@ -110,6 +113,17 @@ pub enum StartError {
     Document(#[from] serde_json::Error),
 }
 
+impl StartError {
+    /// Whether the database server is away, so that a later attempt may succeed.
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Database(error) => error.is_temporary(),
+            Self::Store(error) => matches!(error, StoreError::Unreachable(_) | StoreError::Busy),
+            _ => false,
+        }
+    }
+}
+
 /// Serves on `listener` until `shutdown`, then finishes what is under way and returns with everything stored.
 ///
 /// # Errors
@@ -135,7 +149,7 @@ pub async fn run_with_clock(
     let mut shutdown = pin!(shutdown);
     // A database may keep one waiting for longer than somebody who stops the server likes to.
     let state = tokio::select! {
-        state = open(config, clock) => state?,
+        state = open_when_possible(&listener, &config, || open(config.clone(), clock.clone()).boxed()) => state?,
         () = &mut shutdown => return Ok(()),
     };
     let router = router::router(state.clone(), web::router(web_settings(&state)))?;

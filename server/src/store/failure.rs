@@ -6,15 +6,22 @@ use super::{StoreError, postgres, sqlite};
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl StoreError {
+    /// What an error of the database means.
+    pub(super) fn of(error: &sqlx::Error) -> Self {
         let text = || Self::Database(error.to_string().into());
-        match &error {
+        match error {
             sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) => Self::Unreachable(error.to_string().into()),
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
                 let meaning = match database.try_downcast_ref::<PgDatabaseError>() {
-                    Some(_) => postgres::meaning(&code, &error),
+                    Some(_) => postgres::meaning(&code, error),
                     None => code.parse().ok().and_then(sqlite::meaning),
                 };
                 meaning.unwrap_or_else(text)

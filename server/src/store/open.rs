@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Store;
 use super::postgres::{self, PostgresStore};
 use super::sqlite::{self, SqliteStore};
+use super::{Store, StoreError};
 use crate::config::Database;
 use crate::config::DatabaseConfig;
 
@@ -28,6 +28,14 @@ pub async fn pending_migrations(config: &DatabaseConfig) -> Result<Vec<&'static 
     match &config.db {
         Database::Sqlite(file) => sqlite::pending_migrations(file).await,
         Database::Postgres(url) => postgres::pending_migrations(url).await,
+    }
+}
+
+impl OpenError {
+    /// Whether the database server is away, so that a later attempt may succeed.
+    pub fn is_temporary(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        matches!(StoreError::of(error), StoreError::Unreachable(_) | StoreError::Busy)
     }
 }
 

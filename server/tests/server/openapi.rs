@@ -5,11 +5,14 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The routes as people know them. The document is made from the router's own list, so this is what both must say.
-const ROUTES: [(&str, &str); 27] = [
+const ROUTES: [(&str, &str); 33] = [
+    ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
     ("delete", "/v1/u/{handle}/contacts/{peer}"),
     ("delete", "/v1/u/{handle}/nats-keys/{nkey}"),
+    ("get", "/.well-known/host-meta"),
+    ("get", "/.well-known/host-meta.json"),
     ("get", "/.well-known/webfinger"),
     ("get", "/v1/by-primary/{primary}"),
     ("get", "/v1/config"),
@@ -17,6 +20,7 @@ const ROUTES: [(&str, &str); 27] = [
     ("get", "/v1/healthz"),
     ("get", "/v1/inbox/{handle}"),
     ("get", "/v1/inbox/{handle}/live"),
+    ("get", "/v1/inbox/{handle}/status"),
     ("get", "/v1/log/checkpoint"),
     ("get", "/v1/log/inclusion/{hex}"),
     ("get", "/v1/log/key"),
@@ -27,9 +31,11 @@ const ROUTES: [(&str, &str); 27] = [
     ("get", "/v1/u/{handle}"),
     ("get", "/v1/u/{handle}/blocks"),
     ("get", "/v1/u/{handle}/contacts"),
+    ("post", "/v1/inbox/{handle}/ack"),
     ("post", "/v1/messages"),
     ("post", "/v1/register"),
     ("post", "/v1/sigchains/ed25519/{hex}"),
+    ("put", "/v1/inbox/{handle}/keep"),
     ("put", "/v1/u/{handle}/blocks/{peer}"),
     ("put", "/v1/u/{handle}/contacts/{peer}"),
     ("put", "/v1/u/{handle}/nats-keys"),

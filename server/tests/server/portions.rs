@@ -2,6 +2,7 @@
 //! message or forgets what a retry is recognised by.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futures::future::join_all;
 use kez_chat_server::store::inboxes::Inboxes as _;
@@ -316,5 +317,58 @@ async fn requests_are_counted_wherever_they_are() {
     assert!(taken > 3_500, "acknowledged ones made room: {taken}");
     let status = store.inbox_status(alice).await.unwrap();
     assert!(status.requests.messages <= 3_000, "{status:?}");
+    store.close().await;
+}
+
+/// What a blocked sender leaves is passed by nobody who reads.
+#[tokio::test]
+async fn blocked_messages_cost_readers_nothing() {
+    const POLLS: u32 = 100;
+    let (_directory, _file, store) = fresh_store().await;
+    let alice = inbox(&store, "alice").await;
+    let source = Source { key: None, signed: true, network: NetworkTag(0) };
+    for n in 0..250 {
+        let envelope = format!(r#"{{"n":{n},"pad":"{}"}}"#, "x y".repeat(83_000)).into();
+        let (origin, now) = (Origin::Blocked(source), Timestamp::from_unix(NOW));
+        store.append(NewMessage { inbox: alice, envelope, origin, quota: None, now }).await.unwrap();
+    }
+    send(&store, [alice; 2], 0..1).await;
+    // Where they are counted and placed.
+    store.acknowledge(alice, 1).await.unwrap();
+    let start = std::time::Instant::now();
+    for _ in 0..POLLS {
+        assert_eq!(read(&store, alice).await.len(), 1);
+    }
+    assert!(start.elapsed() < POLLS * Duration::from_millis(10), "{:?} for {POLLS} polls", start.elapsed());
+    store.close().await;
+}
+
+/// A year of 150 messages a day and as many copies of what its owner writes, with the limits that servers have by default and
+/// a browser that acknowledges in the evening. Nothing is refused, and nothing goes.
+#[tokio::test]
+async fn a_year_of_messages_does_not_end_an_account() {
+    const DAY: u64 = 24 * 60 * 60;
+    let (_directory, file, store) = fresh_store().await;
+    let alice = inbox(&store, "alice").await;
+    let quota =
+        Quota { waiting: 100_000, bytes: 1 << 30, requests: Held { messages: 1000, bytes: 64 << 20 } };
+    for day in 0..365 {
+        let messages = (0..300_u64).map(|n| {
+            let (envelope, now) = (envelope(day * 300 + n).into(), Timestamp::from_unix(NOW + day * DAY));
+            store.append(NewMessage {
+                inbox: alice,
+                envelope,
+                origin: Origin::Known,
+                quota: Some(quota),
+                now,
+            })
+        });
+        let stored = join_all(messages).await.into_iter().map(|answer| answer.unwrap().seq).max().unwrap();
+        store.acknowledge(alice, stored).await.unwrap();
+    }
+    let status = store.inbox_status(alice).await.unwrap();
+    assert_eq!((status.usage.held.messages, status.usage.waiting), (365 * 300, 0));
+    assert_eq!(read(&store, alice).await.len(), 365 * 300, "also for a browser that comes now");
+    assert_consistent(&file).await;
     store.close().await;
 }

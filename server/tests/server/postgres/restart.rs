@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
 use crate::binary::Binary;
+use crate::broker::until;
 use crate::ledger::{Ledger, SENDERS, people};
-use crate::support::TestServer;
+use crate::support::{Reply, TestServer};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_crashes_three_times_under_load() {
@@ -61,4 +62,26 @@ async fn a_database_that_is_away_is_503_and_heals() {
     assert_eq!(server.place_of(&bob, r#"{"n":1}"#).await, 2);
     assert_eq!(server.inbox(&bob, 0).await.seqs(), [1, 2]);
     assert_eq!(server.get("/v1/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_at_the_start_is_waited_for() {
+    let cluster = Cluster::start().await;
+    let database = cluster.database().await;
+    cluster.stop().await;
+    let server = TestServer::start_on(&database).await;
+    let ready = server.get("/v1/readyz").await;
+    ready.refused(503, "unavailable");
+    assert!(ready.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(server.get("/v1/healthz").await.status, 200, "the process runs");
+    server.get("/v1/u/bob").await.refused(503, "unavailable");
+
+    cluster.start_again().await;
+    let is_ready = async || {
+        let asked = Reply::try_of(server.http.get(server.url("/v1/readyz"))).await;
+        asked.is_ok_and(|answer| answer.status == 200)
+    };
+    until(is_ready).await;
+    let [bob] = server.people(["bob"]).await;
+    assert_eq!(server.place_of(&bob, "{}").await, 1);
 }
