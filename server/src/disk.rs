@@ -1,7 +1,8 @@
 //! How full the database's disk is, looked at in the background: at the first mark strangers wait outside, at the second
 //! nothing is taken in any more. Reading and deleting always work: they are what makes room.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -95,10 +96,25 @@ struct Usage {
 
 fn usage(file: &Path) -> io::Result<Usage> {
     let disk = rustix::fs::statvfs(file)?;
-    Ok(Usage {
-        used: disk.f_frsize.saturating_mul(disk.f_blocks.saturating_sub(disk.f_bfree)),
-        free: disk.f_frsize.saturating_mul(disk.f_bavail),
-    })
+    let used = disk.f_frsize.saturating_mul(disk.f_blocks.saturating_sub(disk.f_bfree));
+    let free = disk.f_frsize.saturating_mul(disk.f_bavail);
+    // What was deleted makes room in the file, which does not shrink.
+    let reusable = reusable(file)?.min(used);
+    Ok(Usage { used: used - reusable, free: free.saturating_add(reusable) })
+}
+
+/// Bytes of the pages that a SQLite file holds and does not use, as of its last checkpoint
+/// (<https://www.sqlite.org/fileformat2.html#the_database_header>).
+fn reusable(file: &Path) -> io::Result<u64> {
+    let mut header = Vec::with_capacity(40);
+    File::open(file)?.take(40).read_to_end(&mut header)?;
+    let Ok(header) = <[u8; 40]>::try_from(header) else { return Ok(0) };
+    let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        bytes => u64::from(bytes),
+    };
+    let free_pages = u32::from_be_bytes([header[36], header[37], header[38], header[39]]);
+    Ok(page_bytes * u64::from(free_pages))
 }
 
 impl Usage {
@@ -124,6 +140,18 @@ impl Usage {
 mod tests {
     use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn deleted_messages_make_room_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("the.db");
+        let database = rusqlite::Connection::open(&file).unwrap();
+        database.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(1000000))").unwrap();
+        assert_eq!(reusable(&file).unwrap(), 0);
+        database.execute_batch("DELETE FROM t").unwrap();
+        let room = reusable(&file).unwrap();
+        assert!((950_000..1_050_000).contains(&room), "{room}");
+    }
 
     #[test]
     fn the_marks() {
