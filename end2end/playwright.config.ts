@@ -34,6 +34,8 @@ export default defineConfig({
       args: [
         '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
         '--disable-component-update', '--disable-sync',
+        // A name that is not localhost, so that pages on it are not a secure context.
+        '--host-resolver-rules=MAP kez.test 127.0.0.1',
       ],
     },
   },

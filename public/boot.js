@@ -10,7 +10,19 @@ self.__INCOMPLETE_CHUNKS = [];
 
 const { pageJs, pageWasm, workerJs, workerWasm } = document.querySelector("script[data-page-wasm]").dataset;
 
+// What the app cannot do without, and the sentence for a browser that lacks it.
+const needs = [
+  [isSecureContext, "This page needs https (or localhost): browsers offer encryption only there. Open the https address of this server."],
+  [self.WebAssembly, "KEZ Chat needs WebAssembly, which this browser lacks or has switched off."],
+  [self.crypto?.subtle, "KEZ Chat needs Web Cryptography, which this browser lacks or has switched off."],
+  [self.indexedDB, "KEZ Chat needs IndexedDB to keep your keys and messages, which this browser lacks or has switched off."],
+  [navigator.locks, "KEZ Chat needs Web Locks, which this browser lacks. Please update it."],
+  [self.Worker && self.BroadcastChannel, "KEZ Chat needs workers, which this browser lacks. Please update it."],
+];
+
 async function start() {
+  const missing = needs.find(([there]) => !there);
+  if (missing) return say(missing[1]);
   const worker = new Worker("/worker.js", { type: "module", name: "kez-chat" });
   worker.onerror = () => say("KEZ Chat has stopped. Reload the page.");
   worker.onmessage = ({ data }) => say(data);

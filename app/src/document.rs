@@ -6,11 +6,12 @@ use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
 
 use crate::app::App;
+use crate::operator::{META_NAME as OPERATOR_META, Operator};
 use crate::page::Page;
 use crate::profile::{META_NAME, Profile, ProfileState};
 use crate::session::Session;
 
-/// Where the built files are: URLs from the root.
+/// What every document names: the URLs of the built files, from the root, and who runs the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assets {
     /// The style sheet.
@@ -19,6 +20,8 @@ pub struct Assets {
     pub page: Module,
     /// The module of the worker: the same files as the page's where both are one module.
     pub worker: Module,
+    /// Who runs the server.
+    pub operator: Operator,
 }
 
 /// A WASM module.
@@ -67,6 +70,7 @@ fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Ass
     owner.with(|| {
         provide_context(RequestUrl::new(path));
         provide_context(Session::idle());
+        provide_context(assets.operator.clone());
         if let Some(profile) = profile {
             provide_context(profile);
         }
@@ -83,7 +87,8 @@ fn well_formed(html: &str) -> String {
 }
 
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
-    let Assets { css, page, worker } = assets.clone();
+    let Assets { css, page, worker, operator } = assets.clone();
+    let operator = serde_json::to_string(&operator).unwrap_or_default();
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -96,6 +101,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                 <title>{head.title}</title>
                 <meta name="description" content=head.description/>
                 {head.profile.map(|json| view! { <meta name=META_NAME content=json/> })}
+                <meta name=OPERATOR_META content=operator/>
                 <meta name="color-scheme" content="light dark"/>
                 <script src="/theme.js"></script>
                 <link rel="stylesheet" href=css/>
@@ -127,13 +133,18 @@ fn reload_on_change() -> Option<impl IntoView> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Assets, Module, render};
+    use super::{Assets, Module, Operator, render};
     use crate::page::Page;
     use crate::profile::{History, Profile};
 
     fn assets() -> Assets {
         let module = |name: &str| Module { js: format!("/pkg/{name}.js"), wasm: format!("/pkg/{name}.wasm") };
-        Assets { css: "/pkg/a.css".to_owned(), page: module("page"), worker: module("worker") }
+        Assets {
+            css: "/pkg/a.css".to_owned(),
+            page: module("page"),
+            worker: module("worker"),
+            operator: Operator::default(),
+        }
     }
 
     #[test]
@@ -156,6 +167,20 @@ mod tests {
             );
             assert!(!html.contains("<style") && !html.contains(" style="), "{html}");
         }
+    }
+
+    #[test]
+    fn the_first_page_says_who_runs_the_server() {
+        assert!(!render(Page::Home, &assets()).contains("Contact"));
+        let operator = Operator {
+            contact: Some("mailto:admin@kez.lat".to_owned()),
+            terms_url: Some("https://kez.lat/terms".to_owned()),
+        };
+        let html = render(Page::Home, &Assets { operator, ..assets() });
+        assert!(
+            html.contains("href=\"mailto:admin@kez.lat\"") && html.contains("href=\"https://kez.lat/terms\""),
+            "{html}"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod components;
 mod document;
 mod keyed;
 mod navigation;
+mod operator;
 mod page;
 mod pages;
 mod profile;
@@ -29,5 +30,6 @@ mod ulid;
 pub use app::{App, mark_hydrated};
 #[cfg(feature = "ssr")]
 pub use document::{Assets, Module, WATCH_ENV, render};
+pub use operator::Operator;
 pub use page::Page;
 pub use profile::{History, Profile};

@@ -224,6 +224,12 @@ pub struct ServerConfig {
     /// sigchain server. Without it this server's people have none.
     #[serde(default)]
     pub sigchains_url: Option<String>,
+    /// How people reach who runs the server: a `mailto:` or `https:` address.
+    #[serde(default)]
+    pub contact: Option<String>,
+    /// The terms of the server.
+    #[serde(default)]
+    pub terms_url: Option<String>,
 }
 
 /// The sizes that a client must keep to.
@@ -261,6 +267,41 @@ pub enum RegistrationMode {
     Invite,
     /// Nobody.
     Closed,
+}
+
+/// `POST /v1/reports`: tells the operator of a sender. It names keys and hashes, never content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReportRequest {
+    /// The key that sent the messages.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "ed25519:<64 hex>"))]
+    pub about: Primary,
+    /// Hashes of their envelopes (SHA-256 of the canonical form, 64 hex), at most [`ReportRequest::MOST_MESSAGES`].
+    #[cfg_attr(feature = "openapi", schema(max_items = 50))]
+    pub messages: Vec<String>,
+    /// What the reporter says of it, at most [`ReportRequest::MOST_NOTE_BYTES`] bytes.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 1000))]
+    pub note: String,
+}
+
+impl ReportRequest {
+    /// The most messages in a report.
+    pub const MOST_MESSAGES: usize = 50;
+    /// The most bytes of a note.
+    pub const MOST_NOTE_BYTES: usize = 1000;
+
+    /// Whether the sizes and the hashes are as they must be.
+    pub fn is_well_formed(&self) -> bool {
+        let hash = |text: &String| {
+            text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        self.messages.len() <= Self::MOST_MESSAGES
+            && self.note.len() <= Self::MOST_NOTE_BYTES
+            && !self.note.contains('\0')
+            && self.messages.iter().all(hash)
+    }
 }
 
 /// `GET /v1/healthz`.

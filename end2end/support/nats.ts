@@ -19,7 +19,7 @@ export class ServerWithNats {
     const folder = mkdtempSync(path.join(tmpdir(), 'kez-chat-nats-'));
     const [http, nats, monitoring, websocket] = await freePorts(4);
     const server = OwnServer.at(folder, http!);
-    const { flags } = command('gen-keys', '--to', folder);
+    const { flags } = command('gen-keys', '--to', path.join(folder, 'keys'));
     const text = readFileSync(conf, 'utf8')
       .replace('port: 4222', `port: ${nats}`)
       .replace('http: 127.0.0.1:8222', `http: 127.0.0.1:${monitoring}`)

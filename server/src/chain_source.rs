@@ -1,6 +1,7 @@
 //! Where this server reads sigchains: in its own store, or on a sigchain server, whose word alone is not believed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SigServer, Switch};
 use crate::http_client::Client;
 use crate::sigchains::{PAGE_BYTES, Sigchains};
+use crate::state::AppState;
 use crate::store::{Store, StoreError};
 use crate::transparency::{OpenLogError, TransparencyLog};
 
@@ -19,6 +21,10 @@ use crate::transparency::{OpenLogError, TransparencyLog};
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How long it may take for a page that tells of it and does without.
 const PAGE_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a sigchain server is asked whether it is there.
+const ASK_EVERY: Duration = Duration::from_secs(30);
+/// More than its answer has.
+const HEALTH_BYTES: usize = 4096;
 /// A page ends after the link that reaches [`PAGE_BYTES`].
 const MOST_BYTES: usize = PAGE_BYTES + 64 * 1024;
 
@@ -74,6 +80,14 @@ impl ChainSource {
         Ok(Self::Embedded(Arc::new(Sigchains::new(store, log, clock, limited))))
     }
 
+    /// Whether chains can be read at the moment, as far as this server knows.
+    pub fn answers(&self) -> bool {
+        match self {
+            Self::Embedded(_) => true,
+            Self::Remote(remote) => remote.answers(),
+        }
+    }
+
     /// The chains that this server keeps itself.
     pub const fn embedded(&self) -> Option<&Arc<Sigchains>> {
         match self {
@@ -98,6 +112,28 @@ impl ChainSource {
 pub struct RemoteChains {
     base: String,
     http: Client,
+    answers: AtomicBool,
+}
+
+/// Asks a sigchain server again and again whether it is there, for `GET /v1/readyz` and the log. Ends at once where the
+/// chains are kept here.
+pub async fn watch_sigchain_server(state: AppState) {
+    let ChainSource::Remote(remote) = &state.chains else { return };
+    let mut every = tokio::time::interval(ASK_EVERY);
+    loop {
+        every.tick().await;
+        let (before, reason) = (remote.answers(), remote.ask().await);
+        remote.answers.store(reason.is_none(), Ordering::Relaxed);
+        match reason {
+            Some(reason) if before => tracing::warn!(
+                url = remote.base,
+                reason,
+                "the sigchain server does not answer: until it does, there are no key histories and no changes of keys"
+            ),
+            None if !before => tracing::info!(url = remote.base, "the sigchain server answers again"),
+            _ => {}
+        }
+    }
 }
 
 impl RemoteChains {
@@ -106,7 +142,23 @@ impl RemoteChains {
     /// # Errors
     /// When the system has no certificates to check the server's with.
     pub fn new(base: String) -> std::io::Result<Self> {
-        Ok(Self { base, http: Client::new()? })
+        Ok(Self { base, http: Client::new()?, answers: AtomicBool::new(true) })
+    }
+
+    /// Whether the server answered when it was last asked.
+    pub fn answers(&self) -> bool {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// Asks whether the server is there; the answer is why not, or `None`.
+    pub async fn ask(&self) -> Option<String> {
+        let url = format!("{}/v1/healthz", self.base);
+        match timeout(PAGE_PATIENCE, self.http.get(&url, HEALTH_BYTES)).await {
+            Err(_) => Some(format!("no answer within {} s", PAGE_PATIENCE.as_secs())),
+            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Ok(answer)) if answer.status == StatusCode::OK => None,
+            Ok(Ok(answer)) => Some(format!("it answers {}", answer.status)),
+        }
     }
 
     /// A chain, fetched whole and checked link by link; empty when the server has none.

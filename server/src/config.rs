@@ -6,6 +6,7 @@ pub mod nats;
 pub mod operations;
 pub mod sig_server;
 mod sigchains;
+mod size;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -41,13 +42,8 @@ pub struct Config {
     #[arg(long, env = "KEZ_CHAT_SERVER", default_value = "kez.lat", value_name = "NAME")]
     pub server: ServerName,
 
-    /// Where sigchains are: the address of a sigchain server, or "embedded" for this one.
-    #[arg(
-        long,
-        env = "KEZ_CHAT_SIG_SERVER_URL",
-        default_value = "http://localhost:7878",
-        value_name = "URL|embedded"
-    )]
+    /// Where sigchains are: "embedded" for this server, or the address of a sigchain server.
+    #[arg(long, env = "KEZ_CHAT_SIG_SERVER_URL", default_value = "embedded", value_name = "URL|embedded")]
     pub sig_server_url: SigServer,
 
     /// The sigchains that this server keeps itself.
@@ -72,7 +68,7 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
 
     /// The address that people reach this server under; unset, https:// and the name of the server.
-    #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_parser = origin, value_name = "URL")]
     pub public_url: Option<HttpUrl>,
 
     /// NATS.
@@ -235,6 +231,19 @@ impl FromStr for HttpUrl {
     }
 }
 
+/// An address of a whole site: the app and the API are served at its root.
+///
+/// # Errors
+/// A sentence that shows the form.
+pub(crate) fn origin(text: &str) -> Result<HttpUrl, &'static str> {
+    let url: HttpUrl = text.parse()?;
+    if url.origin() == url.0 {
+        Ok(url)
+    } else {
+        Err("the address has to be without a path: the app is served at the root of its own host name")
+    }
+}
+
 impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -300,7 +309,7 @@ mod tests {
         let far = at("https://sig.example/chains", "https://chat.example");
         assert_eq!(far.sigchains_url().as_deref(), Some("https://sig.example/chains/v1/sigchains"));
         assert_eq!(far.sigchains_origin().as_deref(), Some("https://sig.example"));
-        assert_eq!(config(&[]).sigchains_url(), None, "the default is on this machine");
+        assert_eq!(config(&[]).sigchains_url().as_deref(), Some("/v1/sigchains"), "kept here by default");
         for (url, public) in [
             ("http://127.0.0.1:7878", "http://127.0.0.1:6969"),
             ("https://[::1]:7878", "https://chat.example"),

@@ -117,6 +117,14 @@ fn reusable(file: &Path) -> io::Result<u64> {
     Ok(page_bytes * u64::from(free_pages))
 }
 
+/// Free bytes of the file system that a file is on, and its size, as an unprivileged process may use them.
+///
+/// # Errors
+/// What the system says.
+pub fn free_and_size(file: &Path) -> io::Result<(u64, u64)> {
+    usage(file).map(|Usage { used, free }| (free, used.saturating_add(free)))
+}
+
 impl Usage {
     fn room(self, config: &AbuseConfig) -> Room {
         if self.free >= config.disk_ample_bytes {

@@ -20,6 +20,8 @@ pub mod disk;
 pub mod edge;
 pub mod error;
 pub mod export;
+pub mod files;
+pub mod fixed_settings;
 pub mod headers;
 pub mod http_client;
 pub mod impatient;
@@ -42,6 +44,7 @@ pub mod reserved;
 pub mod rotation;
 pub mod router;
 pub mod routes;
+pub mod server_lock;
 pub mod sig_server;
 pub mod sigchains;
 pub mod state;
@@ -68,13 +71,15 @@ use around::around;
 use chain_source::{ChainSource, OpenChainsError};
 use clock::{Clock, SystemClock};
 use config::{Config, Database};
+use fixed_settings::{FixedSettingError, fix_log_key, fix_server};
 use limits::Limits;
 use reserved::{ReservedHandles, ReservedHandlesError};
+use server_lock::{ServerLock, ServerLockError};
 use state::{AppState, Profiles, Shared};
 use store::{OpenError, StoreError};
 use transparency::OpenLogError;
 use waiting::open_when_possible;
-use web::WebSettings;
+use web::{WebDirError, WebSettings};
 
 /// How long requests and live streams have to come to their end when the server stops.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -87,6 +92,12 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// Another server uses the database.
+    #[error(transparent)]
+    Lock(#[from] ServerLockError),
+    /// The database belongs to a server with other settings.
+    #[error(transparent)]
+    FixedSetting(#[from] FixedSettingError),
     /// The log of chain heads cannot be kept.
     #[error(transparent)]
     Log(#[from] OpenLogError),
@@ -99,6 +110,9 @@ pub enum StartError {
     /// The file of reserved handles cannot be used.
     #[error(transparent)]
     ReservedHandles(#[from] ReservedHandlesError),
+    /// The built web app is not where --web-dir says.
+    #[error(transparent)]
+    WebDir(#[from] WebDirError),
     /// The system does not tell of signals.
     #[error("cannot listen to signals: {0}")]
     Signals(#[from] std::io::Error),
@@ -114,11 +128,32 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether a setting has to change before the server can start, so that trying again is no use.
+    pub const fn is_wrong_setting(&self) -> bool {
+        match self {
+            Self::Database(error) => {
+                matches!(
+                    error,
+                    OpenError::NewerSchema { .. } | OpenError::File { .. } | OpenError::NotDurable
+                )
+            }
+            Self::FixedSetting(error) => !matches!(error, FixedSettingError::Store(_)),
+            Self::Log(error) | Self::Chains(OpenChainsError::Log(error)) => {
+                matches!(error, OpenLogError::SeedFile { .. } | OpenLogError::Name(_))
+            }
+            Self::Nats(error) => matches!(error, nats::NatsError::Credentials(_)),
+            Self::Lock(_) | Self::ReservedHandles(_) | Self::WebDir(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the database server is away, so that a later attempt may succeed.
     fn is_temporary(&self) -> bool {
         match self {
             Self::Database(error) => error.is_temporary(),
-            Self::Store(error) => matches!(error, StoreError::Unreachable(_) | StoreError::Busy),
+            Self::Store(error) | Self::FixedSetting(FixedSettingError::Store(error)) => {
+                matches!(error, StoreError::Unreachable(_) | StoreError::Busy)
+            }
             _ => false,
         }
     }
@@ -147,12 +182,13 @@ pub async fn run_with_clock(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let mut shutdown = pin!(shutdown);
+    let _lock = ServerLock::take(&config.database.db)?;
     // A database may keep one waiting for longer than somebody who stops the server likes to.
     let state = tokio::select! {
         state = open_when_possible(&listener, &config, || open(config.clone(), clock.clone()).boxed()) => state?,
         () = &mut shutdown => return Ok(()),
     };
-    let router = router::router(state.clone(), web::router(web_settings(&state)))?;
+    let router = router::router(state.clone(), web::router(web_settings(&state))?)?;
 
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let mut chores = JoinSet::new();
@@ -186,12 +222,18 @@ pub async fn run_with_clock(
     chores.spawn(admission::forget_quiet_senders(state.clone()));
     chores.spawn(maintenance::notice_account_changes(state.clone()));
     chores.spawn(maintenance::forget_old_messages(state.clone()));
+    chores.spawn(chain_source::watch_sigchain_server(state.clone()));
     chores.spawn(reload::on_hangup(state.clone(), hangup));
     // A database server looks after its own disk.
     if let (Some(_), Database::Sqlite(file)) = (&state.senders, &state.config.database.db) {
         let file = file.clone();
         state.disk.look(&file, &state.config.abuse);
         chores.spawn(disk::watch(state.clone(), file));
+    }
+    if state.config.sigchains_url().is_none() {
+        tracing::warn!(
+            "browsers cannot reach the address of --sig-server-url: there are no key histories and no changes of keys"
+        );
     }
     shutdown.await;
     stop_gracefully(&state, &stop, &connections).await;
@@ -209,7 +251,11 @@ pub async fn run_with_clock(
 async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<AppState, StartError> {
     let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
     let store = store::open(&config.database).await?;
+    fix_server(&*store, config.server.as_str()).await?;
     let chains = ChainSource::open(&config, store.clone(), clock.clone()).await?;
+    if let Some(own) = chains.embedded() {
+        fix_log_key(&*store, &own.log.key().to_string()).await?;
+    }
     let bus = nats::start::bus(&config.nats).await?;
     let work_key = store.work_key().await?;
     Ok(Arc::new(Shared::new(config, store, reserved, bus, clock, chains, work_key)))
@@ -221,6 +267,10 @@ fn web_settings(state: &AppState) -> WebSettings {
         web_dir: state.config.site(),
         server: state.config.server.clone(),
         public_url: state.config.public_url(),
+        operator: kez_app::Operator {
+            contact: state.config.operations.contact.clone(),
+            terms_url: state.config.operations.terms_url.clone(),
+        },
         connect_to: nats.chain(state.config.sigchains_origin()).collect(),
         profiles: Arc::new(Profiles(state.clone())),
         gate: state.gate(),

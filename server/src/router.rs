@@ -10,8 +10,9 @@ use utoipa_axum::routes;
 use crate::around::{around_chat, within_rate};
 use crate::limits::Kind;
 use crate::routes::{
-    by_primary, config, delete_account, export, healthz, host_meta, inbox, inbox_owner, live, log, lookup,
-    nats_keys, not_found, openapi, people, readyz, register, send_message, sigchains, webfinger,
+    api_page, by_primary, config, delete_account, export, healthz, host_meta, inbox, inbox_owner, live, log,
+    lookup, nats_keys, not_found, openapi, people, readyz, register, report, security_txt, send_message,
+    sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -46,14 +47,18 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(nats_keys::remove).layer(rate(Kind::Register)))
         .routes(routes!(config::config))
         .routes(routes!(healthz::healthz))
-        .routes(routes!(readyz::readyz));
+        .routes(routes!(readyz::readyz))
+        .routes(routes!(report::report).layer(rate(Kind::Signed)))
+        .routes(routes!(security_txt::security_txt));
     if let Some(chains) = state.chains.embedded() {
         routes =
             routes.merge(sigchains::router(chains.clone(), &gate)).merge(log::router(chains.clone(), &gate));
     }
     let (api, document) = routes.split_for_parts();
+    let document = openapi::finished(&document)?;
     let router = api
         .route(openapi::PATH, openapi::route(&document)?)
+        .route(api_page::PATH, api_page::route(&document))
         .method_not_allowed_fallback(not_found::method_not_allowed)
         .route("/v1/", any(not_found::not_found))
         .route("/v1/{*rest}", any(not_found::not_found))

@@ -23,12 +23,14 @@ use crate::commands::environment::unknown_variables;
 use crate::config::Switch;
 use crate::config::sig_server::SigConfig;
 use crate::error::ApiError;
+use crate::fixed_settings::{fix_log_key, fix_server};
 use crate::json::Json;
 use crate::limits::{Limits, Rates};
-use crate::routes::{log, not_found, openapi, sigchains};
+use crate::routes::{api_page, log, not_found, openapi, sigchains};
+use crate::server_lock::ServerLock;
 use crate::sigchains::Sigchains;
 use crate::transparency::TransparencyLog;
-use crate::{DRAIN, StartError, forget_quiet_clients, listener, store};
+use crate::{DRAIN, StartError, forget_quiet_clients, listener, metrics, store};
 
 /// Serves on `listener` until `shutdown`, then finishes what is under way and returns with everything stored.
 ///
@@ -53,11 +55,13 @@ pub async fn run_with_clock(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let mut shutdown = pin!(shutdown);
+    let _lock = ServerLock::take(&config.db)?;
     let chains = tokio::select! {
         chains = open(&config, clock) => chains?,
         () = &mut shutdown => return Ok(()),
     };
     let (store, limited) = (chains.store.clone(), config.limits == Switch::On);
+    let monitored = chains.clone();
     let gate = Gate {
         limits: limited.then(|| Arc::new(Limits::new(Rates::default()))),
         edge: Arc::new(config.edge()),
@@ -71,6 +75,18 @@ pub async fn run_with_clock(
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     }
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
+    let monitoring = match config.metrics_bind {
+        None => None,
+        Some(address) => {
+            let listener = listener::bind(address).map_err(StartError::Metrics)?;
+            let address = listener.local_addr().map_err(StartError::Metrics)?;
+            tracing::info!(%address, "listening for monitors");
+            let router = around(metrics::sig::router(monitored), gate.edge.clone());
+            let serving =
+                listener::serve(listener, router, gate.edge.clone(), stop.clone(), connections.clone());
+            Some(tokio::spawn(serving))
+        }
+    };
     let serving =
         tokio::spawn(listener::serve(listener, router, gate.edge.clone(), stop.clone(), connections.clone()));
     let housekeeping = tokio::spawn(forget_quiet_clients(gate.limits));
@@ -80,6 +96,9 @@ pub async fn run_with_clock(
         tracing::warn!("some connections did not end within {} s and are cut", DRAIN.as_secs());
     }
     housekeeping.abort();
+    if let Some(monitoring) = monitoring {
+        monitoring.abort();
+    }
     if let Err(error) = serving.await {
         tracing::error!(%error, "the listener failed");
     }
@@ -91,6 +110,8 @@ async fn open(config: &SigConfig, clock: Arc<dyn Clock>) -> Result<Arc<Sigchains
     let store = store::open(&config.database()).await?;
     let log =
         TransparencyLog::open(store.clone(), &config.log_name(), config.log_seed_file.as_deref()).await?;
+    fix_server(&*store, &config.log_name()).await?;
+    fix_log_key(&*store, &log.key().to_string()).await?;
     Ok(Arc::new(Sigchains::new(store, log, clock, config.limits == Switch::On)))
 }
 
@@ -113,8 +134,10 @@ fn router(chains: Arc<Sigchains>, gate: &Gate) -> Result<Router, serde_json::Err
         .merge(sigchains::router(chains.clone(), gate))
         .merge(log::router(chains, gate))
         .split_for_parts();
+    let document = openapi::finished(&document)?;
     let router = api
         .route(openapi::PATH, openapi::route(&document)?)
+        .route(api_page::PATH, api_page::route(&document))
         .method_not_allowed_fallback(not_found::method_not_allowed)
         .fallback_service(any(not_found::not_found));
     Ok(around(router, gate.edge.clone()))

@@ -8,10 +8,10 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures::future::BoxFuture;
-use kez_app::History;
+use kez_app::{History, Operator};
 use kez_chat_server::around::Gate;
 use kez_chat_server::limits::{Limits, Rates};
-use kez_chat_server::web::{ProfileLookup, ProfileUnavailable, WebSettings, router};
+use kez_chat_server::web::{ProfileLookup, ProfileUnavailable, WebDirError, WebSettings, router};
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
 use tempfile::TempDir;
@@ -77,7 +77,12 @@ fn pages(web_dir: Option<&Path>) -> Router {
 }
 
 fn pages_within(web_dir: Option<&Path>, limits: Option<Limits>) -> Router {
+    try_pages(web_dir, limits).unwrap()
+}
+
+fn try_pages(web_dir: Option<&Path>, limits: Option<Limits>) -> Result<Router, WebDirError> {
     router(WebSettings {
+        operator: Operator::default(),
         gate: Gate { limits: limits.map(Arc::new), edge: Arc::default() },
         connect_to: Vec::new(),
         web_dir: web_dir.map(Path::to_owned),
@@ -344,17 +349,19 @@ async fn whoever_is_not_here_has_no_page() {
 }
 
 #[tokio::test]
-async fn without_the_app_a_plain_page_says_how_to_get_it() {
+async fn without_a_web_dir_a_plain_page_says_how_to_get_the_app() {
+    let page = ask(&pages(None), "GET", "/", &[]).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.text().contains("The API works") && page.text().contains("--web-dir"), "{}", page.text());
+    assert!(!page.text().contains("<script"), "{}", page.text());
+}
+
+#[test]
+fn a_web_dir_without_the_app_is_refused_and_named() {
     let empty = tempfile::tempdir().unwrap();
-    for dir in [None, Some(empty.path()), Some(Path::new("/nonexistent"))] {
-        let page = ask(&pages(dir), "GET", "/", &[]).await;
-        assert_eq!(page.status, StatusCode::OK);
-        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
-        assert!(
-            page.text().contains("The API works") && page.text().contains("--web-dir"),
-            "{}",
-            page.text()
-        );
-        assert!(!page.text().contains("<script"), "{}", page.text());
+    for dir in [empty.path(), Path::new("/nonexistent")] {
+        let refused = try_pages(Some(dir), None).err().unwrap().to_string();
+        assert!(refused.starts_with("--web-dir: ") && refused.contains(dir.to_str().unwrap()), "{refused}");
     }
 }

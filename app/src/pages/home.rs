@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use crate::browser::use_title;
 use crate::components::account_gate::{Stage, stage_of};
 use crate::components::site_header::SiteHeader;
+use crate::operator::Operator;
 use crate::page::Page;
 use crate::reactive::memo;
 use crate::session::use_session;
@@ -43,8 +44,23 @@ pub(crate) fn Home() -> impl IntoView {
                     </li>
                 </ul>
             </main>
+            <RunBy/>
         </div>
     }
+}
+
+/// Who runs this server, where it says so.
+#[component]
+fn RunBy() -> impl IntoView {
+    let Operator { contact, terms_url } = Operator::of_document();
+    (contact.is_some() || terms_url.is_some()).then(|| {
+        view! {
+            <footer class="run-by">
+                {contact.map(|contact| view! { <a href=contact rel="noreferrer">"Contact who runs this server"</a> })}
+                {terms_url.map(|terms| view! { <a href=terms rel="noreferrer">"Terms"</a> })}
+            </footer>
+        }
+    })
 }
 
 /// What it looks like.

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use kez_chat_server::config::sig_server::SigConfig;
-use kez_chat_server::{listener, log, open_files, sig_server, stop};
+use kez_chat_server::{StartError, files, listener, log, open_files, sig_server, stop};
 
 /// The exit code for settings that cannot be.
 const USAGE: u8 = 2;
@@ -12,6 +12,7 @@ const USAGE: u8 = 2;
 const FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
+    files::create_for_owner_only();
     let config =
         match SigConfig::from_process().and_then(|config| log::start(config.log_format).map(|()| config)) {
             Ok(config) => config,
@@ -19,17 +20,36 @@ fn main() -> ExitCode {
         };
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(sentence) => fail(FAILURE, &sentence),
+        Err(StopReason { code, sentence }) => fail(code, &sentence),
+    }
+}
+
+/// Why the server does not run, and the exit code that says so.
+struct StopReason {
+    code: u8,
+    sentence: String,
+}
+
+impl From<String> for StopReason {
+    fn from(sentence: String) -> Self {
+        Self { code: FAILURE, sentence }
+    }
+}
+
+impl From<StartError> for StopReason {
+    fn from(error: StartError) -> Self {
+        let code = if error.is_wrong_setting() { USAGE } else { FAILURE };
+        Self { code, sentence: error.to_string() }
     }
 }
 
 #[tokio::main]
-async fn serve(config: SigConfig) -> Result<(), String> {
+async fn serve(config: SigConfig) -> Result<(), StopReason> {
     open_files::raise();
     let bind = config.bind;
     let listener = listener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let shutdown = stop::told_to_stop().map_err(|error| format!("cannot listen to signals: {error}"))?;
-    sig_server::run(listener, config, shutdown).await.map_err(|error| error.to_string())?;
+    sig_server::run(listener, config, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -27,6 +27,15 @@ impl Database {
         Ok(store::open(&self.at).await?)
     }
 
+    /// Opens it for reading alone. A server may be running on it, and nothing of an SQLite file changes.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says why it cannot be used.
+    pub async fn open_read_only(&self) -> Result<Arc<dyn Store>, Failure> {
+        self.must_exist()?;
+        Ok(store::open_read_only(&self.at).await?)
+    }
+
     /// A command that makes an empty database because of a mistyped name helps nobody. A database server says so by
     /// itself.
     ///
@@ -59,7 +68,10 @@ impl Database {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::NewerSchema { .. } | OpenError::InUse => Self::usage(error),
+            OpenError::NewerSchema { .. }
+            | OpenError::OlderSchema
+            | OpenError::InUse
+            | OpenError::File { .. } => Self::usage(error),
             _ => Self::failed(error),
         }
     }

@@ -1,7 +1,7 @@
 //! What the environment says, beyond what clap reads from it: secrets in files, and mistyped names.
 //!
 //! A flag holds a secret when `--help` hides the value of its variable. For each such variable `NAME` there is
-//! `NAME_FILE`, the path of a file with the value, which counts where neither the flag nor `NAME` is given.
+//! `NAME_FILE`, the path of a file with the value. Setting both variables is refused: one of them would be ignored.
 
 use std::collections::HashSet;
 
@@ -57,6 +57,10 @@ fn fill(command: Command, failure: &mut Option<Failure>) -> Command {
 fn secret_in_file(argument: &Arg) -> Result<Option<String>, Failure> {
     let Some(variable) = file_variable(argument) else { return Ok(None) };
     let Some(file) = std::env::var_os(&variable) else { return Ok(None) };
+    if let Some(name) = argument.get_env().filter(|name| std::env::var_os(name).is_some()) {
+        let name = name.to_string_lossy();
+        return Err(Failure::usage(format!("{name} and {variable} are both set; unset one of them")));
+    }
     let text = std::fs::read_to_string(&file)
         .map_err(|error| Failure::usage(format!("{variable}: {}: {error}", file.display())))?;
     Ok(Some(text.trim().to_owned()))

@@ -8,7 +8,7 @@ use rand_core::UnwrapErr;
 use serde_json::{Map, json};
 
 use super::report::{Failure, Output, Report};
-use crate::nats::gen_keys::generate;
+use crate::nats::gen_keys::{generate, is_complete};
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -16,6 +16,9 @@ pub(super) struct GenKeys {
     /// The directory to write to. Files that are there already are not touched.
     #[arg(long, default_value = ".", value_name = "DIRECTORY")]
     to: PathBuf,
+    /// Do nothing when the keys are there already, instead of refusing.
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -23,6 +26,10 @@ pub(super) struct GenKeys {
 impl GenKeys {
     #[expect(clippy::unused_async, reason = "all commands are run alike")]
     pub(super) async fn run(self) -> Result<Report, Failure> {
+        if self.keep && is_complete(&self.to) {
+            let text = format!("the keys in {} stay as they are", self.to.display());
+            return Ok(Report::new(text, json!({ "kept": self.to })));
+        }
         let keys = generate(&self.to, &mut UnwrapErr(SysRng)).map_err(Failure::failed)?;
         let flags: Map<_, _> = keys
             .flags()

@@ -42,6 +42,12 @@ impl Healthcheck {
     }
 }
 
+/// Whether a KEZ Chat server answers on the address that this one would listen on.
+pub(super) async fn answers(bind: SocketAddr) -> bool {
+    let asked = tokio::time::timeout(PATIENCE, ask(reachable(bind))).await;
+    matches!(asked, Ok(Ok(StatusCode::OK)))
+}
+
 async fn ask(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

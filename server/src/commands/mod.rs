@@ -18,9 +18,11 @@ mod serve;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Config;
+pub(crate) use backup::newest_backup;
 pub use database::Database;
 pub use report::{Code, Failure, Output, Report};
 
@@ -74,12 +76,10 @@ impl CommandLine {
     /// A sentence for the person at the terminal.
     pub fn from_process() -> Result<Self, Failure> {
         let command = environment::with_secrets_from_files(Self::command())?;
-        let parsed = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
-        parsed.map_err(
-            |error| {
-                if error.use_stderr() { Failure::usage(one_sentence(&error)) } else { error.exit() }
-            },
-        )
+        let parsed = command.clone().try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
+        parsed.map_err(|error| {
+            if error.use_stderr() { Failure::usage(one_sentence(&error, &command)) } else { error.exit() }
+        })
     }
 
     /// Does what was asked and says how it went.
@@ -98,9 +98,65 @@ impl CommandLine {
     }
 }
 
-/// The first paragraph of clap's message says what is wrong with which flag; the rest is advice.
-pub(crate) fn one_sentence(error: &clap::Error) -> String {
-    let text = error.to_string();
+/// The first paragraph of clap's message says what is wrong with which flag; the rest is advice. It never repeats a value
+/// that may hold a secret.
+pub(crate) fn one_sentence(error: &clap::Error, command: &clap::Command) -> String {
+    let mut text = error.to_string();
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && (holds_password(value) || is_about_secret(error, command))
+    {
+        text = text.replace(value.as_str(), "(not shown)");
+    }
     let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}
+
+/// Whether a text looks like an address with a user or a password in it.
+fn holds_password(value: &str) -> bool {
+    value.contains('@')
+}
+
+/// Whether the refused flag is one whose value `--help` hides.
+fn is_about_secret(error: &clap::Error, command: &clap::Command) -> bool {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return false };
+    let long = flag.split_whitespace().next().unwrap_or_default().trim_start_matches("--");
+    let here = command.get_arguments().any(|argument| {
+        argument.is_hide_env_values_set() && argument.get_long().is_some_and(|name| name == long)
+    });
+    here || command.get_subcommands().any(|subcommand| is_about_secret(error, subcommand))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(arguments: &[&str]) -> String {
+        let command = CommandLine::command();
+        let all = ["kez-chat-server"].iter().chain(arguments);
+        one_sentence(&command.clone().try_get_matches_from(all).unwrap_err(), &command)
+    }
+
+    #[test]
+    fn a_refusal_names_the_reason_and_never_repeats_a_secret() {
+        for (database, reason) in [
+            ("postgresql+psycopg2://kez:hunter2@db/kez", "postgresql+psycopg2://"),
+            ("\"postgres://kez:hunter2@db/kez\"", "quotation marks"),
+            ("'postgres://kez:hunter2@db/kez'", "quotation marks"),
+            ("\u{feff}postgres://kez:hunter2@db/kez", "byte order mark"),
+        ] {
+            for arguments in [vec!["--db", database], vec!["admin", "stats", "--db", database]] {
+                let refusal = refusal(&arguments);
+                assert!(refusal.contains("--db") && refusal.contains(reason), "{refusal}");
+                assert!(!refusal.contains("hunter2"), "{refusal}");
+            }
+        }
+        let nats = refusal(&["--nats-url", "nats://kez:hunter2@broker:4222"]);
+        assert!(nats.contains("--nats-creds") && !nats.contains("hunter2"), "{nats}");
+    }
+
+    #[test]
+    fn a_refusal_shows_a_value_that_is_no_secret() {
+        let refusal = refusal(&["--public-url", "https://host/chat/"]);
+        assert!(refusal.contains("https://host/chat/") && refusal.contains("without a path"), "{refusal}");
+    }
 }

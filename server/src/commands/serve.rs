@@ -8,8 +8,7 @@ use super::report::{Failure, Output};
 use super::{CommandLine, environment};
 use crate::config::Config;
 use crate::stop::told_to_stop;
-use crate::store::OpenError;
-use crate::{StartError, listener, log, open_files, run};
+use crate::{listener, log, open_files, run};
 
 /// Runs the server. Nothing it says goes to standard output.
 pub(super) fn serve(config: Config) -> ExitCode {
@@ -38,10 +37,8 @@ async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
     let shutdown =
         told_to_stop().map_err(|error| Failure::failed(format!("cannot listen to signals: {error}")))?;
     run(listener, config, shutdown).await.map_err(|error| match error {
-        StartError::Database(OpenError::NewerSchema { .. }) | StartError::ReservedHandles(_) => {
-            Failure::usage(error)
-        }
-        _ => Failure::failed(error),
+        error if error.is_wrong_setting() => Failure::usage(error),
+        error => Failure::failed(error),
     })?;
     tracing::info!("stopped");
     Ok(())

@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 use kez_core::api::RegistrationMode;
 use kez_core::envelope;
 
+use super::size::bytes;
 use crate::limits::Rates;
 
 /// The flags against abuse. `--limits off` lifts all of them but `--registration`.
@@ -68,7 +69,8 @@ pub struct AbuseConfig {
         long,
         env = "KEZ_CHAT_ANONYMOUS_BYTES",
         default_value_t = envelope::MAX_BYTES as u64,
-        value_name = "BYTES"
+        value_parser = bytes,
+        value_name = "SIZE"
     )]
     pub anonymous_bytes: u64,
 
@@ -87,7 +89,7 @@ pub struct AbuseConfig {
     pub inbox_messages: u64,
 
     /// The most bytes of envelopes that an inbox holds.
-    #[arg(long, env = "KEZ_CHAT_INBOX_BYTES", default_value = "1073741824", value_name = "BYTES")]
+    #[arg(long, env = "KEZ_CHAT_INBOX_BYTES", default_value = "1GiB", value_parser = bytes, value_name = "SIZE")]
     pub inbox_bytes: u64,
 
     /// The most message requests in an inbox: messages from senders whom its owner has not accepted. One network and one key
@@ -96,7 +98,7 @@ pub struct AbuseConfig {
     pub requests_messages: u64,
 
     /// The most bytes of message requests in an inbox, shared in the same way.
-    #[arg(long, env = "KEZ_CHAT_REQUESTS_BYTES", default_value = "67108864", value_name = "BYTES")]
+    #[arg(long, env = "KEZ_CHAT_REQUESTS_BYTES", default_value = "64MiB", value_parser = bytes, value_name = "SIZE")]
     pub requests_bytes: u64,
 
     /// From so many per cent of the disk in use on, only people who know each other can write.
@@ -120,7 +122,7 @@ pub struct AbuseConfig {
     pub disk_writes_percent: u8,
 
     /// While so many bytes are free, the disk counts as empty enough, whatever the per cent.
-    #[arg(long, env = "KEZ_CHAT_DISK_AMPLE_BYTES", default_value = "2147483648", value_name = "BYTES")]
+    #[arg(long, env = "KEZ_CHAT_DISK_AMPLE_BYTES", default_value = "2GiB", value_parser = bytes, value_name = "SIZE")]
     pub disk_ample_bytes: u64,
 }
 

@@ -62,18 +62,40 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
+/// Why a text names no database. It never repeats the text, which may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadDatabase {
+    /// Copied from a file that quotes its values.
+    #[error("the value is in quotation marks; write it without them")]
+    Quoted,
+    /// Copied from a file that begins with one.
+    #[error("the value begins with a byte order mark (U+FEFF); save the file that it comes from without one")]
+    ByteOrderMark,
+    /// An address of something else.
+    #[error("an address begins with postgres://, this one with {0}://")]
+    OtherScheme(String),
+    /// Nothing.
+    #[error("the database is a file, or an address that begins with postgres://")]
+    Empty,
+}
+
 impl FromStr for Database {
-    type Err = &'static str;
+    type Err = BadDatabase;
 
     /// Whether an address of PostgreSQL is well-formed is checked later: the message about a bad value repeats the
     /// value, with the password in it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            Ok(Self::Postgres(PostgresUrl(text.to_owned())))
-        } else if text.is_empty() || text.contains("://") {
-            Err("the database is a file, or an address that begins with postgres://")
-        } else {
-            Ok(Self::Sqlite(text.into()))
+        if text.starts_with('\u{feff}') {
+            return Err(BadDatabase::ByteOrderMark);
+        }
+        if text.starts_with(['"', '\'']) {
+            return Err(BadDatabase::Quoted);
+        }
+        match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(PostgresUrl(text.to_owned()))),
+            Some((scheme, _)) => Err(BadDatabase::OtherScheme(scheme.to_owned())),
+            None if text.is_empty() => Err(BadDatabase::Empty),
+            None => Ok(Self::Sqlite(text.into())),
         }
     }
 }

@@ -20,6 +20,19 @@ pub struct OperationsConfig {
     #[arg(long, env = "KEZ_CHAT_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 
+    /// How people reach who runs this server: an address such as mailto:admin@kez.lat or https://kez.lat/contact. Shown
+    /// on the first page, in GET /v1/config and in /.well-known/security.txt.
+    #[arg(long, env = "KEZ_CHAT_CONTACT", value_parser = contact, value_name = "mailto:...|https://...")]
+    pub contact: Option<String>,
+
+    /// The terms of this server, shown on the first page and in GET /v1/config.
+    #[arg(long, env = "KEZ_CHAT_TERMS_URL", value_parser = web_address, value_name = "URL")]
+    pub terms_url: Option<String>,
+
+    /// The directory that `backup --into` writes to. The metrics tell how old the newest backup there is.
+    #[arg(long, env = "KEZ_CHAT_BACKUP_DIR", value_name = "DIRECTORY")]
+    pub backup_dir: Option<PathBuf>,
+
     /// A file with what is logged, in the form of RUST_LOG, which it replaces. Read again on SIGHUP.
     #[arg(long, env = "KEZ_CHAT_LOG_FILTER_FILE", value_name = "FILE")]
     pub log_filter_file: Option<PathBuf>,
@@ -27,6 +40,24 @@ pub struct OperationsConfig {
     /// A file with further handles that nobody may claim, one a line; # begins a comment. Read again on SIGHUP.
     #[arg(long, env = "KEZ_CHAT_RESERVED_HANDLES_FILE", value_name = "FILE")]
     pub reserved_handles_file: Option<PathBuf>,
+}
+
+/// An address that a browser or a mail program opens.
+fn contact(text: &str) -> Result<String, &'static str> {
+    let mail = text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
+    if plain && (mail || web_address(text).is_ok()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a contact looks like mailto:admin@kez.lat or https://kez.lat/contact")
+    }
+}
+
+fn web_address(text: &str) -> Result<String, &'static str> {
+    const FORM: &str = "an address looks like https://kez.lat/terms";
+    let uri: http::Uri = text.parse().map_err(|_| FORM)?;
+    let fits = matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+    if fits { Ok(text.to_owned()) } else { Err(FORM) }
 }
 
 /// How long messages are kept.
@@ -64,6 +95,16 @@ impl FromStr for Retention {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_contact_can_be_opened() {
+        for good in ["mailto:admin@kez.lat", "https://kez.lat/contact?about=abuse"] {
+            assert_eq!(contact(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "admin@kez.lat", "mailto:", "javascript:alert(1)", "https://kez.lat/\"\n"] {
+            assert!(contact(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_retention_is_a_time_or_forever() {

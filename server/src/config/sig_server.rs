@@ -61,6 +61,10 @@ pub struct SigConfig {
     #[arg(long, env = "KEZ_SIG_LOG_SEED_FILE", value_name = "FILE")]
     pub log_seed_file: Option<PathBuf>,
 
+    /// The address and port of the metrics for Prometheus, at /metrics; unset, there are none.
+    #[arg(long, env = "KEZ_SIG_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+
     /// How log lines are written.
     #[arg(long, env = "KEZ_SIG_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -74,9 +78,13 @@ impl SigConfig {
     /// process.
     pub fn from_process() -> Result<Self, String> {
         let command = with_secrets_from_files(Self::command()).map_err(|failure| failure.to_string())?;
-        let parsed = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
+        let parsed = command.clone().try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
         let config =
-            parsed.map_err(|error| if error.use_stderr() { one_sentence(&error) } else { error.exit() })?;
+            parsed.map_err(
+                |error| {
+                    if error.use_stderr() { one_sentence(&error, &command) } else { error.exit() }
+                },
+            )?;
         config.check().map_err(|error| error.to_string())?;
         Ok(config)
     }

@@ -1,13 +1,15 @@
 //! Makes the nkeys of an installation, and says where each goes.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use kez_core::nkey::{PublicNkey, Role, SecretNkey};
 use rand_core::CryptoRng;
+
+use crate::files::give_to_owner_of_folder;
 
 /// What `deploy/nats.conf` includes.
 pub const KEYS_CONF: &str = "nats-keys.conf";
@@ -47,6 +49,11 @@ pub fn generate(folder: &Path, rng: &mut impl CryptoRng) -> io::Result<Generated
     Ok(keys)
 }
 
+/// Whether a folder holds all that [`generate`] writes.
+pub fn is_complete(folder: &Path) -> bool {
+    [ISSUER, CALLOUT, SERVER, KEYS_CONF].iter().all(|file| folder.join(file).is_file())
+}
+
 impl GeneratedKeys {
     /// The lines for the brokers.
     pub fn conf(&self) -> String {
@@ -79,14 +86,19 @@ impl fmt::Display for GeneratedKeys {
 
 fn write_new(file: &Path, text: &str, mode: u32) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", file.display()));
-    let mut open = OpenOptions::new().write(true).create_new(true).mode(mode).open(file).map_err(named)?;
-    open.write_all(text.as_bytes()).and_then(|()| open.sync_all()).map_err(named)
+    let write = || {
+        let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+        open.write_all(text.as_bytes())?;
+        // Not by `mode`, which the umask of the process narrows.
+        open.set_permissions(Permissions::from_mode(mode))?;
+        open.sync_all()?;
+        give_to_owner_of_folder(file)
+    };
+    write().map_err(named)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use getrandom::SysRng;
     use getrandom::rand_core::UnwrapErr;
 

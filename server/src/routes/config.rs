@@ -19,5 +19,7 @@ pub async fn config(State(state): State<AppState>) -> Json<ServerConfig> {
         live_url: Some("/v1/inbox/{handle}/live".to_owned()),
         nats_ws_url: state.config.nats.ws_url.as_ref().map(ToString::to_string),
         sigchains_url: state.config.sigchains_url(),
+        contact: state.config.operations.contact.clone(),
+        terms_url: state.config.operations.terms_url.clone(),
     })
 }

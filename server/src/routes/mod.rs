@@ -1,5 +1,6 @@
 //! The API, one file a route.
 
+pub mod api_page;
 pub mod by_primary;
 pub mod config;
 pub mod delete_account;
@@ -19,6 +20,8 @@ pub mod path;
 pub mod people;
 pub mod readyz;
 pub mod register;
+pub mod report;
+pub mod security_txt;
 pub mod send_message;
 pub mod sigchains;
 pub mod webfinger;

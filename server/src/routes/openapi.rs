@@ -28,16 +28,24 @@ pub struct Document;
 /// The path of the document, which does not describe itself.
 pub const PATH: &str = "/v1/openapi.json";
 
-/// Serves the finished document.
+/// The document with what all operations have in common.
+///
+/// # Errors
+/// When the document cannot be written as JSON.
+pub fn finished(document: &utoipa::openapi::OpenApi) -> Result<Value, serde_json::Error> {
+    let mut document = serde_json::to_value(document)?;
+    finish(&mut document);
+    Ok(document)
+}
+
+/// Serves a finished document.
 ///
 /// # Errors
 /// When the document cannot be written as JSON.
 pub fn route<S: Clone + Send + Sync + 'static>(
-    document: &utoipa::openapi::OpenApi,
+    document: &Value,
 ) -> Result<MethodRouter<S>, serde_json::Error> {
-    let mut document = serde_json::to_value(document)?;
-    finish(&mut document);
-    let json: Arc<Bytes> = Arc::new(serde_json::to_vec(&document)?.into());
+    let json: Arc<Bytes> = Arc::new(serde_json::to_vec(document)?.into());
     Ok(get(move || {
         let json = Bytes::clone(&json);
         async move { ([(header::CONTENT_TYPE, "application/json")], json).into_response() }

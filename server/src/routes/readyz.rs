@@ -11,7 +11,8 @@ use crate::state::AppState;
 
 /// Says whether the server can do its work: the database answers and no shutdown is under way.
 ///
-/// `status` is `degraded` while NATS is not connected. The server does all of its work then, some of it later.
+/// `status` is `degraded` while NATS is not connected or the sigchain server does not answer. The server does its work
+/// then, some of it later, and without key histories.
 #[utoipa::path(get, path = "/v1/readyz", tag = "Server", responses(
     (status = 200, description = "Ready", body = Health),
     (status = 503, description = "unavailable", body = Problem),
@@ -21,6 +22,6 @@ pub async fn readyz(State(state): State<AppState>) -> Result<Json<Health>, ApiEr
         return Err(ApiError::unavailable("the server is shutting down", 2));
     }
     state.check_store().await?;
-    let status = if state.push.is_whole() { "ok" } else { "degraded" };
+    let status = if state.push.is_whole() && state.chains.answers() { "ok" } else { "degraded" };
     Ok(Json(Health { status: status.to_owned(), ..health(&state) }))
 }

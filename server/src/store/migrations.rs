@@ -32,7 +32,9 @@ migrations![
     "0009_nonces_in_order",
     "0010_packed_envelopes",
     "0011_requests",
-    "0012_nonces_of_keys"
+    "0012_nonces_of_keys",
+    "0013_fixed_settings",
+    "0014_reports",
 ];
 
 /// The names of those that a database has not seen which has seen so many.

@@ -15,6 +15,7 @@ pub mod operations;
 mod page;
 pub mod people;
 pub mod postgres;
+pub mod reports;
 pub mod rotation;
 mod row;
 pub mod sqlite;
@@ -40,7 +41,8 @@ use usage::{Origin, Quota};
 pub use bindings::{BindOutcome, Binding, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding};
 pub use chains::Chains;
 pub use expected::Expected;
-pub use open::{OpenError, open, pending_migrations};
+pub use open::{OpenError, open, open_read_only, pending_migrations};
+pub use reports::Reports;
 pub use rotation::Rotations;
 
 /// The answer of a store, which may take a while.
@@ -48,7 +50,18 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// The one source of truth of a server. Whatever a method acknowledges is durable.
 pub trait Store:
-    Bindings + Chains + Inboxes + Invites + Moderation + Operations + People + Rotations + Send + Sync + 'static
+    Bindings
+    + Chains
+    + Inboxes
+    + Invites
+    + Moderation
+    + Operations
+    + People
+    + Reports
+    + Rotations
+    + Send
+    + Sync
+    + 'static
 {
     /// Gives a handle to a key, when both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;

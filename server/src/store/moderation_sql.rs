@@ -263,7 +263,8 @@ macro_rules! moderation_statements {
 pub(super) use moderation_statements;
 
 /// Everything that is stored for an account besides its messages, children first.
-pub(super) const OF_AN_ACCOUNT: [&str; 5] = [
+pub(super) const OF_AN_ACCOUNT: [&str; 6] = [
+    "DELETE FROM reports WHERE reporter = $1",
     "DELETE FROM request_shares WHERE inbox = $1",
     "DELETE FROM inboxes WHERE account = $1",
     "DELETE FROM former_keys WHERE account = $1",

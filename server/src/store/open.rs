@@ -20,6 +20,18 @@ pub async fn open(config: &DatabaseConfig) -> Result<Arc<dyn Store>, OpenError> 
     })
 }
 
+/// Opens the database for reading alone. Nothing of an SQLite file changes; a PostgreSQL database is opened as it is.
+///
+/// # Errors
+/// [`OpenError`] when it cannot be used, or has another schema than this version of the server.
+pub async fn open_read_only(config: &DatabaseConfig) -> Result<Arc<dyn Store>, OpenError> {
+    match &config.db {
+        Database::Sqlite(file) => Ok(Arc::new(SqliteStore::open_read_only(file).await?)),
+        Database::Postgres(url) if postgres::pending_migrations(url).await?.is_empty() => open(config).await,
+        Database::Postgres(_) => Err(OpenError::OlderSchema),
+    }
+}
+
 /// The names of the migrations that the database has not seen: all, where there is none yet.
 ///
 /// # Errors
@@ -53,6 +65,23 @@ pub enum OpenError {
         /// The newest schema that this server knows.
         known: i64,
     },
+    /// The database has to be migrated before it can be read.
+    #[error(
+        "the schema of the database is older than this version; start the server or run kez-chat-server migrate to bring it \
+         up to date"
+    )]
+    OlderSchema,
+    /// The file, or the folder that it should be in, cannot be used.
+    #[error("the database cannot be used: {path}: {source}", path = .path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The database opened, but cannot be read.
+    #[error("the database cannot be read: {0}")]
+    Unreadable(String),
     /// The library that this server was linked with is too old.
     #[error("SQLite {0} is too old: this server needs 3.51.3 or newer")]
     OldSqlite(String),

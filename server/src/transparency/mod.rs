@@ -156,7 +156,10 @@ impl TransparencyLog {
 }
 
 /// 64 hexadecimal digits in a file, and white space around them.
-fn seed_in(file: &Path) -> Result<Seed, OpenLogError> {
+///
+/// # Errors
+/// [`OpenLogError::SeedFile`] says what is wrong with the file.
+pub(crate) fn seed_in(file: &Path) -> Result<Seed, OpenLogError> {
     let wrong = |reason: String| OpenLogError::SeedFile { file: file.to_owned(), reason };
     let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let seed: Hash = text

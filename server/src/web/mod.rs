@@ -3,12 +3,12 @@
 //! All pages but the profiles are the same for everybody. They are rendered once, when the server starts, and served
 //! from memory; so are the files of the built site. Paths are only ever looked up in a table, never on the disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
 use futures::future::BoxFuture;
-use kez_app::{History, WATCH_ENV};
+use kez_app::{History, Operator, WATCH_ENV};
 use kez_core::api::Lookup;
 use kez_core::handle::{Handle, ServerName};
 
@@ -37,6 +37,8 @@ pub struct WebSettings {
     pub public_url: String,
     /// The origins, besides its own, that the app connects to.
     pub connect_to: Vec<String>,
+    /// Who runs the server.
+    pub operator: Operator,
     /// Who holds a handle, for the profile pages.
     pub profiles: Arc<dyn ProfileLookup>,
     /// Counts profile pages with the other look-ups of their network.
@@ -59,6 +61,22 @@ pub trait ProfileLookup: Send + Sync + 'static {
     fn history<'a>(&'a self, lookup: &'a Lookup) -> BoxFuture<'a, Result<History, ProfileUnavailable>>;
 }
 
+/// The directory of --web-dir cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum WebDirError {
+    /// It cannot be read.
+    #[error("--web-dir: {dir} cannot be read: {source}", dir = .dir.display())]
+    Unreadable {
+        /// The directory.
+        dir: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// It holds no built web app.
+    #[error("--web-dir: {dir} holds no built web app; cargo xtask build makes one in target/site", dir = .0.display())]
+    NotBuilt(PathBuf),
+}
+
 /// The storage does not answer at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server cannot look people up at the moment")]
@@ -67,14 +85,20 @@ pub struct ProfileUnavailable;
 /// The routes of pages and assets, to stand behind those of the API as their fallback.
 ///
 /// Every answer of the server gets strict default headers (`crate::headers`); what is set here stays as it is. Reads the
-/// whole site into memory; when that fails, the log says why and a placeholder page stands in.
-pub fn router(web: WebSettings) -> Router {
-    let router = match site_of(&web) {
-        Some((site, assets)) => pages::router(Pages::new(site, &assets, web.profiles), web.gate),
+/// whole site into memory. Without a directory a placeholder page stands in.
+///
+/// # Errors
+/// [`WebDirError`] when there is a directory, and no app in it.
+pub fn router(web: WebSettings) -> Result<Router, WebDirError> {
+    let router = match &web.web_dir {
+        Some(dir) => {
+            let (site, assets) = site_of(dir, web.operator)?;
+            pages::router(Pages::new(site, &assets, web.profiles), web.gate)
+        }
         None => placeholder::router(&web.server),
     };
     let headers = security_headers::for_app(&web.connect_to, is_watched());
-    router.layer(axum::middleware::map_response_with_state(headers, security_headers::add))
+    Ok(router.layer(axum::middleware::map_response_with_state(headers, security_headers::add)))
 }
 
 /// Whether `cargo leptos watch` runs this server.
@@ -82,18 +106,10 @@ fn is_watched() -> bool {
     std::env::var_os(WATCH_ENV).is_some()
 }
 
-fn site_of(web: &WebSettings) -> Option<(Site, kez_app::Assets)> {
-    let dir = web.web_dir.as_deref()?;
+fn site_of(dir: &Path, operator: Operator) -> Result<(Site, kez_app::Assets), WebDirError> {
     // While developing, files are read from the disk for every request, under their plain names.
-    let loaded = if is_watched() { Site::watched(dir) } else { Site::loaded(dir) };
-    let site = loaded
-        .inspect_err(
-            |error| tracing::error!(%error, dir = %dir.display(), "the web directory cannot be read"),
-        )
-        .ok()?;
-    let assets = site.assets();
-    if assets.is_none() {
-        tracing::error!(dir = %dir.display(), "the web directory holds no pkg/kez-chat.css with the modules beside it");
-    }
-    Some((site, assets?))
+    let site = if is_watched() { Site::watched(dir) } else { Site::loaded(dir) };
+    let site = site.map_err(|source| WebDirError::Unreadable { dir: dir.to_owned(), source })?;
+    let assets = site.assets(operator).ok_or_else(|| WebDirError::NotBuilt(dir.to_owned()))?;
+    Ok((site, assets))
 }

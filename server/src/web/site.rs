@@ -8,7 +8,7 @@ use std::{fs, io};
 use axum::body::Bytes;
 use axum::http::HeaderValue;
 
-use kez_app::{Assets, Module};
+use kez_app::{Assets, Module, Operator};
 
 use super::document::{Document, IMMUTABLE, REVALIDATE};
 use super::encoding::Encoding;
@@ -66,13 +66,13 @@ impl Site {
     }
 
     /// Where pages find the app. `None` when it is not there.
-    pub(super) fn assets(&self) -> Option<Assets> {
+    pub(super) fn assets(&self, operator: Operator) -> Option<Assets> {
         let css = self.url(CSS)?;
         // `cargo xtask build` removes the one module, so it is the newer build where it is there.
         if let Some(whole) = self.module(WHOLE) {
-            return Some(Assets { css, page: whole.clone(), worker: whole });
+            return Some(Assets { css, page: whole.clone(), worker: whole, operator });
         }
-        Some(Assets { css, page: self.module(PAGE)?, worker: self.module(WORKER)? })
+        Some(Assets { css, page: self.module(PAGE)?, worker: self.module(WORKER)?, operator })
     }
 
     fn module(&self, [js, wasm]: [&str; 2]) -> Option<Module> {

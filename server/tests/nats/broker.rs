@@ -141,7 +141,7 @@ pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(15), look).await.unwrap();
 }
 
-/// `deploy/nats.conf` as it stands, but for the ports.
+/// `deploy/nats.conf` as it stands, but for the ports and the place of the keys.
 fn write_conf(
     directory: &Path,
     address: SocketAddr,
@@ -150,21 +150,19 @@ fn write_conf(
     more: &str,
 ) {
     let conf = include_str!("../../../deploy/nats.conf");
-    let replaced = [
-        ("port: 4222".to_owned(), format!("port: {}", address.port())),
-        ("http: 127.0.0.1:8222".to_owned(), format!("http: {monitoring}")),
-        (
-            "host: 0.0.0.0\n    port: 8443".to_owned(),
-            format!("host: 127.0.0.1\n    port: {}", websocket.port()),
-        ),
-    ];
-    let conf = replaced.iter().fold(conf.to_owned(), |conf, (from, to)| {
-        assert_eq!(conf.matches(from.as_str()).count(), 1, "{from}");
-        conf.replace(from.as_str(), to)
-    });
+    let conf = replace_once(conf, "./keys/nats-keys.conf", "./nats-keys.conf");
+    let conf = replace_once(&conf, "port: 4222", &format!("port: {}", address.port()));
+    let conf = replace_once(&conf, "http: 127.0.0.1:8222", &format!("http: {monitoring}"));
+    let browsers = format!("host: 127.0.0.1\n    port: {}", websocket.port());
+    let conf = replace_once(&conf, "host: 0.0.0.0\n    port: 8443", &browsers);
     // In a cluster each broker has a name of its own.
     let conf = if more.is_empty() { conf } else { conf.replace("server_name: kez-chat-1\n", more) };
     std::fs::write(directory.join("nats.conf"), conf).unwrap();
+}
+
+fn replace_once(text: &str, from: &str, to: &str) -> String {
+    assert_eq!(text.matches(from).count(), 1, "{from}");
+    text.replace(from, to)
 }
 
 fn free_ports() -> [SocketAddr; 3] {

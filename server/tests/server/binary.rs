@@ -161,6 +161,13 @@ impl Endpoint {
         Reply::try_of(request.body(body).timeout(self.patience)).await
     }
 
+    /// A request that its caller signs.
+    pub(crate) async fn signed(&self, caller: &Person, method: &str, target: &str, body: String) -> Reply {
+        let header = caller.signs(method, target, body.as_bytes(), SystemClock.now());
+        let request = self.http.request(method.parse().unwrap(), self.url(target));
+        Reply::of(request.header(inbox_auth::HEADER, header).body(body)).await
+    }
+
     pub(crate) async fn register(&self, person: &Person) -> u16 {
         self.post("/v1/register", person.registration(SystemClock.now())).await.unwrap().status
     }
@@ -301,7 +308,7 @@ async fn what_keeps_it_from_running_is_said_too() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot listen on"));
     let output = run(&mut command(&["--bind", "127.0.0.1:0", "--db", "/nowhere/kez-chat.db"])).await;
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("database"));
 }
 
@@ -320,7 +327,7 @@ async fn help_names_every_flag_and_its_variable() {
         "kez.lat",
         "--sig-server-url",
         "KEZ_CHAT_SIG_SERVER_URL",
-        "http://localhost:7878",
+        "embedded",
         "--web-dir",
         "KEZ_CHAT_WEB_DIR",
         "--log-format",

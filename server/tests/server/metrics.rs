@@ -102,3 +102,39 @@ async fn the_numbers_are_there_while_the_database_is_not() {
     cluster.start_again().await;
     until(async || seen().await == [1.0, 2.0]).await;
 }
+
+/// The names of metrics in a text: of this server, and of every process.
+fn named(text: &str) -> std::collections::BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words
+        .filter(|word| word.starts_with("kez_chat_") || word.starts_with("process_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test]
+async fn alerts_and_dashboard_name_metrics_that_exist() {
+    let directory = tempfile::tempdir().unwrap();
+    let backups = directory.path().to_str().unwrap();
+    let flags = ["--metrics-bind", "127.0.0.1:0", "--backup-dir", backups];
+    let server = Binary::start(&directory.path().join("kez-chat.db"), &flags).await;
+    assert_eq!(server.register(&Person::new("bob")).await, 201);
+    assert_eq!(server.register(&Person::new("bob")).await, 409);
+    let told = metrics(&server).await;
+    let there = named(&told);
+    for file in ["../deploy/alerts.yml", "../deploy/grafana-dashboard.json"] {
+        let asked = named(&std::fs::read_to_string(file).unwrap());
+        assert!(asked.len() > 5, "{file}");
+        for name in asked {
+            assert!(there.contains(&name), "{file} asks for {name}, which is not in {told}");
+        }
+    }
+    assert!(told.contains("kez_chat_build_info{version=\"0.1.0\"} 1"), "{told}");
+    assert!(
+        value(&told, "kez_chat_disk_free_bytes") > 0.0 && value(&told, "process_open_fds") > 3.0,
+        "{told}"
+    );
+    assert!(value(&told, "process_resident_memory_bytes") > 1e6, "{told}");
+    assert!(value(&told, "process_start_time_seconds") > 1.7e9, "{told}");
+    server.kill().await;
+}

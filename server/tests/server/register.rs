@@ -46,7 +46,7 @@ async fn the_answer_is_the_record_with_its_proof() {
     assert_eq!(lookup.fqhn, "alice@kez.lat");
     assert_eq!(lookup.registered_at, Timestamp::from_unix(NOW));
     let hex = alice.keys.public().primary().hex();
-    assert_eq!(lookup.sigchain_url, format!("http://localhost:7878/v1/sigchains/ed25519/{hex}"));
+    assert_eq!(lookup.sigchain_url, format!("https://kez.lat/v1/sigchains/ed25519/{hex}"));
 }
 
 #[tokio::test]

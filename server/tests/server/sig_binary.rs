@@ -36,6 +36,7 @@ async fn help_names_every_flag_and_its_variable() {
         "KEZ_SIG_LIMITS",
         "KEZ_SIG_LOG_SEED_FILE",
         "KEZ_SIG_LOG_FORMAT",
+        "KEZ_SIG_METRICS_BIND",
     ] {
         assert!(help.contains(name), "{name} in {help}");
     }
@@ -49,10 +50,10 @@ async fn bad_settings_are_refused_with_one_sentence() {
         (["--bind", "nowhere"].as_slice(), 2, "--bind"),
         (&["--unknown"], 2, "--unknown"),
         (&["--limits", "off", "--bind", "0.0.0.0:0"], 2, "loopback"),
-        (&["--bind", "127.0.0.1:0", "--db", "/nowhere/kez-sig.db"], 1, "database"),
+        (&["--bind", "127.0.0.1:0", "--db", "/nowhere/kez-sig.db"], 2, "database"),
         (
             &["--bind", "127.0.0.1:0", "--db", db.to_str().unwrap(), "--log-seed-file", "/nowhere"],
-            1,
+            2,
             "--log-seed-file",
         ),
     ] {
@@ -124,4 +125,26 @@ async fn its_document_describes_every_route_and_no_other() {
     );
     server.host.get("/v1/u/alice").await.refused(404, "not_found");
     server.host.get("/").await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn monitors_are_told_of_the_process_and_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = directory.path().join("kez-sig.db");
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let monitors = held.local_addr().unwrap().to_string();
+    drop(held);
+    let flags = ["--bind", "127.0.0.1:0", "--metrics-bind", &monitors, "--db", db.to_str().unwrap()];
+    let mut server = command(&flags).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line.contains("listening for monitors") {
+            break;
+        }
+    }
+    let told = reqwest::get(format!("http://{monitors}/metrics")).await.unwrap().text().await.unwrap();
+    for line in ["kez_sig_ready 1", "kez_sig_log_entries 0", "kez_chat_build_info"] {
+        assert!(told.contains(line), "{line} in {told}");
+    }
+    server.kill().await.unwrap();
 }

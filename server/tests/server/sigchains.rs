@@ -257,7 +257,7 @@ async fn a_chain_that_is_closed_stays_closed() {
 
 #[tokio::test]
 async fn a_chat_server_with_a_sigchain_server_elsewhere_has_no_chains() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "http://127.0.0.1:9"]).await;
     let path = format!("/v1/sigchains/ed25519/{}", Owner::new().hex());
     server.get(&path).await.refused(404, "not_found");
     server.get("/v1/log/checkpoint").await.refused(404, "not_found");

@@ -105,7 +105,7 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_507_loses_nothing_and_heals() {
+async fn as_root_a_full_disk_is_507_loses_nothing_and_heals() {
     let disk = SmallDisk::mount("8m");
     let ballast = disk.path().join("ballast");
     std::fs::write(&ballast, vec![0; 4 * 1024 * 1024]).unwrap();

@@ -212,6 +212,8 @@ impl Relay {
             live_url: None,
             nats_ws_url: self.nats_ws_url.clone(),
             sigchains_url: Some(sigchains::BASE.into()),
+            contact: None,
+            terms_url: None,
         };
         json(200, &config)
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{Database, Failure, Output, Report, report};
-use crate::config::HttpUrl;
+use crate::config::{HttpUrl, origin};
 use crate::store::invites::{Invite, NewInvite};
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
@@ -51,7 +51,7 @@ pub(in crate::commands) struct Create {
     #[arg(long, default_value = "7", value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
     /// The address that people reach the server under, for the link; unset, https:// and the name of the server.
-    #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_parser = origin, value_name = "URL")]
     public_url: Option<HttpUrl>,
     /// The name of the server, for the link.
     #[arg(long, env = "KEZ_CHAT_SERVER", value_name = "NAME")]
@@ -105,7 +105,7 @@ pub(in crate::commands) struct List {
 
 impl List {
     async fn run(self) -> Result<Report, Failure> {
-        let store = self.database.open().await?;
+        let store = self.database.open_read_only().await?;
         let invites = store.invites().await;
         store.close().await;
         let (invites, now) = (invites.map_err(Failure::failed)?, SystemClock.now());

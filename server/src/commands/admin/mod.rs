@@ -2,13 +2,15 @@
 
 mod handle;
 mod invite;
+mod report;
 mod stats;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::report;
+use super::report as outcome;
 
 /// What can be looked after.
 #[derive(Debug, Subcommand)]
@@ -19,8 +21,13 @@ pub(super) enum Admin {
     /// Invitations, for a server with `--registration invite`.
     #[command(subcommand)]
     Invite(invite::InviteCommand),
+    /// What people have reported about others.
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// How much there is.
     Stats(stats::Stats),
+    /// What each account stores, the largest first.
+    Usage(usage::Usage),
 }
 
 impl Admin {
@@ -28,7 +35,9 @@ impl Admin {
         match self {
             Self::Handle(command) => command.run(),
             Self::Invite(command) => command.run(),
-            Self::Stats(command) => report::perform(command.output, command.run()),
+            Self::Report(command) => command.run(),
+            Self::Stats(command) => outcome::perform(command.output, command.run()),
+            Self::Usage(command) => outcome::perform(command.output, command.run()),
         }
     }
 }

@@ -16,7 +16,7 @@ pub(in crate::commands) struct Stats {
 
 impl Stats {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let store = self.database.open().await?;
+        let store = self.database.open_read_only().await?;
         let stats = store.stats().await;
         store.close().await;
         let stats = stats.map_err(Failure::failed)?;

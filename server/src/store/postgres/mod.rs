@@ -21,6 +21,9 @@ mod operations;
 mod page;
 mod people;
 mod pool;
+#[path = "../reports/sql.rs"]
+#[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
+mod reports;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod rotation;
@@ -41,6 +44,7 @@ use sqlx::postgres::PgConnection;
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::inboxes::{Acknowledged, Inboxes, Status};
+use super::reports::{NewReport, Report, Reports};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, CallerKey, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit,
@@ -202,6 +206,20 @@ impl Inboxes for PostgresStore {
         self.pool
             .read(move |connection| inboxes::inboxes_with_requests(connection, before, after, limit).boxed())
             .boxed()
+    }
+}
+
+impl Reports for PostgresStore {
+    fn file_report(&self, report: NewReport) -> Answer<'_, bool> {
+        self.pool.write(|connection| reports::file_report(connection, report).boxed()).boxed()
+    }
+
+    fn open_reports(&self) -> Answer<'_, Vec<Report>> {
+        self.pool.read(|connection| reports::open_reports(connection).boxed()).boxed()
+    }
+
+    fn close_report(&self, id: i64) -> Answer<'_, bool> {
+        self.pool.write(move |connection| reports::close_report(connection, id).boxed()).boxed()
     }
 }
 

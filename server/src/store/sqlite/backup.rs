@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::ready;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
@@ -12,6 +13,7 @@ use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{PAGE_BYTES, schema};
+use crate::files::{folder_of, give_to_owner_of, give_to_owner_of_folder};
 use crate::store::OpenError;
 
 /// How long a running server may keep its database from being looked at.
@@ -90,6 +92,9 @@ pub async fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
     let sums = beside(to, ".sha256");
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     fs::write(&sums, format!("{}  {name}\n", made.sha256)).await.map_err(at(&sums))?;
+    for file in [to, &sums] {
+        give_to_owner_of_folder(file).map_err(at(file))?;
+    }
     Ok(made)
 }
 
@@ -125,11 +130,22 @@ pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, 
     let part = beside(db, RESTORING);
     create(&part).await?;
     let epoch = or_none(&part, prepare(backup, &part)).await?;
+    or_none(&part, ready(keep_owner_and_mode(&part, db))).await?;
     if db.exists() {
         fs::rename(db, &aside).await.map_err(at(&aside))?;
     }
     put(&part, db).await?;
     Ok(epoch)
+}
+
+/// Gives the restored file to the account that the server runs as: the owner of the file in its place, or of the folder.
+fn keep_owner_and_mode(part: &Path, db: &Path) -> Result<(), BackupError> {
+    if !db.exists() {
+        return give_to_owner_of(part, folder_of(db)).map_err(at(part));
+    }
+    let mode = std::fs::metadata(db).map_err(at(db))?.permissions();
+    std::fs::set_permissions(part, mode).map_err(at(part))?;
+    give_to_owner_of(part, db).map_err(at(part))
 }
 
 /// Fails when there is no database, but what a restore leaves that did not come to its end: a power cut between its two
@@ -225,8 +241,7 @@ async fn hash(file: &Path) -> Result<String, BackupError> {
 async fn put(part: &Path, name: &Path) -> Result<(), BackupError> {
     sync(part).await?;
     fs::rename(part, name).await.map_err(at(name))?;
-    let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync(directory).await
+    sync(folder_of(name)).await
 }
 
 async fn sync(path: &Path) -> Result<(), BackupError> {

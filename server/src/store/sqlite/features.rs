@@ -42,6 +42,11 @@ impl Features {
         Self { queue, stop }
     }
 
+    /// A queue that takes nothing, for a store that is only read.
+    pub(super) fn closed() -> Self {
+        Self { queue: mpsc::channel(1).0, stop: CancellationToken::new() }
+    }
+
     /// Runs a feature's write; see the module.
     pub(super) async fn write<F, T>(&self, write: F) -> Result<T, StoreError>
     where

@@ -29,6 +29,9 @@ mod people;
 mod quick;
 mod reader;
 mod recent;
+#[path = "../reports/sql.rs"]
+#[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
+mod reports;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod rotation;
@@ -38,6 +41,8 @@ mod transaction;
 mod unplaced;
 mod writer;
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -55,11 +60,13 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::chains::{ChainHead, Chains, LinkOutcome, Links, NewLink};
 use super::inboxes::{Acknowledged, Inboxes, Status};
+use super::reports::{NewReport, Report, Reports};
 use super::rotation::{Rotation, RotationOutcome, Rotations};
 use super::{
     Account, AccountId, Answer, Appended, CallerKey, Claim, ClaimOutcome, Expected, NewMessage, OpenError,
     PageLimit, Store, StoreError, StoredMessage,
 };
+use crate::files::folder_of;
 use nonces::UsedNonce;
 use quick::QuickReaders;
 use reader::Readers;
@@ -93,6 +100,7 @@ impl SqliteStore {
     /// restore was cut short.
     pub async fn open(file: &Path) -> Result<Self, OpenError> {
         backup::refuse_half_restored(file)?;
+        must_be_usable(file)?;
         let mut connection = connect(file).await?;
         schema::bring_up_to_date(&mut connection).await?;
         let epoch = schema::epoch(&mut connection).await?;
@@ -102,6 +110,46 @@ impl SqliteStore {
         let writer = Writer::start(file, connection, checkpoints, quick.recent())?;
         Ok(Self { epoch, writer, readers, quick })
     }
+}
+
+impl SqliteStore {
+    /// Opens the file for reading alone: nothing of it changes, and every write is refused with [`StoreError::Closed`]. A
+    /// server may be running on it.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file cannot be read, or has another schema than this version.
+    pub async fn open_read_only(file: &Path) -> Result<Self, OpenError> {
+        backup::refuse_half_restored(file)?;
+        fs::File::open(file).map_err(unusable(file))?;
+        schema::refuse_other(file).await?;
+        let readers = Readers::open(file).await?;
+        let epoch = readers.read(|connection| read_epoch(connection).boxed()).await;
+        let epoch = epoch.map_err(|error| OpenError::Unreadable(error.to_string()))?;
+        let quick = QuickReaders::open(file)?;
+        let writer = Writer::closed(file)?;
+        Ok(Self { epoch, writer, readers, quick })
+    }
+}
+
+async fn read_epoch(connection: &mut SqliteConnection) -> Result<String, StoreError> {
+    Ok(schema::epoch(connection).await?)
+}
+
+/// Fails with the path and the system's reason when the file cannot be written, or not be made. SQLite says for all of it
+/// "unable to open database file".
+fn must_be_usable(file: &Path) -> Result<(), OpenError> {
+    if file.exists() {
+        fs::File::options().read(true).write(true).open(file).map_err(unusable(file))?;
+        return Ok(());
+    }
+    let folder = folder_of(file);
+    fs::read_dir(folder).map_err(unusable(folder))?;
+    Ok(())
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    |source| OpenError::File { path, source }
 }
 
 /// A connection that may write. It never checkpoints by itself: that would stall a commit.
@@ -245,6 +293,20 @@ impl Inboxes for SqliteStore {
         self.readers
             .read(move |connection| inboxes::inboxes_with_requests(connection, before, after, limit).boxed())
             .boxed()
+    }
+}
+
+impl Reports for SqliteStore {
+    fn file_report(&self, report: NewReport) -> Answer<'_, bool> {
+        self.writer.write(|connection| reports::file_report(connection, report).boxed()).boxed()
+    }
+
+    fn open_reports(&self) -> Answer<'_, Vec<Report>> {
+        self.readers.read(|connection| reports::open_reports(connection).boxed()).boxed()
+    }
+
+    fn close_report(&self, id: i64) -> Answer<'_, bool> {
+        self.writer.write(move |connection| reports::close_report(connection, id).boxed()).boxed()
     }
 }
 

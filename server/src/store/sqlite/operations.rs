@@ -5,13 +5,25 @@ use prometheus_client::metrics::counter::Counter;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
-use crate::store::operations::{Extent, Operations, Stats, Vitals};
+use crate::store::operations::{AccountUsage, Extent, FIX_SETTING, FIXED_SETTING, Operations, Stats, Vitals};
 use crate::store::row::unsigned;
 use crate::store::{Answer, StoreError};
 
 impl Operations for SqliteStore {
     fn stats(&self) -> Answer<'_, Stats> {
         self.readers.read(|connection| stats(connection).boxed()).boxed()
+    }
+
+    fn usage_by_account(&self) -> Answer<'_, Vec<AccountUsage>> {
+        self.readers.read(|connection| usage_by_account(connection).boxed()).boxed()
+    }
+
+    fn fix_setting(&self, name: &'static str, value: String) -> Answer<'_, String> {
+        self.writer.write(move |connection| fix_setting(connection, name, value).boxed()).boxed()
+    }
+
+    fn fixed_setting(&self, name: &'static str) -> Answer<'_, Option<String>> {
+        self.readers.read(move |connection| fixed_setting(connection, name).boxed()).boxed()
     }
 
     fn extent(&self) -> Answer<'_, Extent> {
@@ -27,11 +39,35 @@ impl Operations for SqliteStore {
     }
 }
 
+async fn fixed_setting(
+    connection: &mut SqliteConnection,
+    name: &'static str,
+) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar(FIXED_SETTING).bind(name).fetch_optional(connection).await?)
+}
+
+async fn fix_setting(
+    connection: &mut SqliteConnection,
+    name: &'static str,
+    value: String,
+) -> Result<String, StoreError> {
+    sqlx::query(FIX_SETTING).bind(name).bind(value).execute(&mut *connection).await?;
+    Ok(sqlx::query_scalar(FIXED_SETTING).bind(name).fetch_one(connection).await?)
+}
+
 async fn extent(connection: &mut SqliteConnection) -> Result<Extent, StoreError> {
     const SQL: &str = "SELECT (SELECT count(*) FROM accounts), page_count * page_size \
                        FROM pragma_page_count(), pragma_page_size()";
     let (handles, bytes) = sqlx::query_as(SQL).fetch_one(connection).await?;
     Ok(Extent { handles: unsigned(handles)?, database_bytes: unsigned(bytes)? })
+}
+
+async fn usage_by_account(connection: &mut SqliteConnection) -> Result<Vec<AccountUsage>, StoreError> {
+    const SQL: &str = "SELECT a.handle, count(m.envelope), coalesce(sum(coalesce(m.unpacked_length, length(m.envelope))), 0) AS bytes \
+                       FROM accounts a LEFT JOIN messages m ON m.inbox = a.id GROUP BY a.id, a.handle \
+                       ORDER BY bytes DESC, a.handle";
+    let rows: Vec<(String, i64, i64)> = sqlx::query_as(SQL).fetch_all(connection).await?;
+    rows.into_iter().map(AccountUsage::of).collect()
 }
 
 async fn stats(connection: &mut SqliteConnection) -> Result<Stats, StoreError> {

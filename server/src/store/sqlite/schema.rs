@@ -38,6 +38,14 @@ pub async fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenEr
     Ok(migrations::pending(found))
 }
 
+/// Fails unless the file has the schema of this version.
+///
+/// # Errors
+/// [`OpenError::NewerSchema`], [`OpenError::OlderSchema`], or why the file cannot be read.
+pub(super) async fn refuse_other(file: &Path) -> Result<(), OpenError> {
+    if pending_migrations(file).await?.is_empty() { Ok(()) } else { Err(OpenError::OlderSchema) }
+}
+
 /// The version of the schema.
 ///
 /// # Errors

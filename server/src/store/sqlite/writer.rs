@@ -106,6 +106,21 @@ impl Writer {
         Ok(Self { messages, nonces, expectations, features, tasks, commits })
     }
 
+    /// A writer that refuses every write with [`StoreError::Closed`], for a store that is only read.
+    pub(super) fn closed(file: &Path) -> Result<Self, OpenError> {
+        let nonces = Arc::new(Nonces::load(&direct::for_reading(file)?)?);
+        let tasks = TaskTracker::new();
+        tasks.close();
+        Ok(Self {
+            messages: mpsc::channel(1).0,
+            nonces,
+            expectations: Expectations::default(),
+            features: Features::closed(),
+            tasks,
+            commits: metrics::seconds(),
+        })
+    }
+
     /// Puts an envelope at the end of its inbox.
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         let message = PreparedMessage::new(message);

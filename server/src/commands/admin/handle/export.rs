@@ -14,6 +14,7 @@ use super::OneHandle;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::{Failure, Report};
 use crate::export;
+use crate::files::give_to_owner_of_folder;
 use crate::store::Store;
 use crate::store::moderation::HandleState;
 
@@ -32,7 +33,7 @@ pub(in crate::commands) struct Export {
 
 impl Export {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let store = self.handle.database.open().await?;
+        let store = self.handle.database.open_read_only().await?;
         let written = self.write(&store).await;
         store.close().await;
         let (bytes, file) = (written?, self.to.display().to_string());
@@ -52,6 +53,7 @@ impl Export {
             file.write_all(&part).await.map_err(refused)?;
         }
         file.sync_all().await.map_err(refused)?;
+        give_to_owner_of_folder(&self.to).map_err(refused)?;
         Ok(bytes)
     }
 }

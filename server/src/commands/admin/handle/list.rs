@@ -23,7 +23,7 @@ pub(in crate::commands) struct List {
 
 impl List {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let store = self.database.open().await?;
+        let store = self.database.open_read_only().await?;
         let listed = list(&*store).await;
         store.close().await;
         let (text, accounts) = listed.map_err(Failure::failed)?;

@@ -67,7 +67,7 @@ struct OneHandle {
 }
 
 impl OneHandle {
-    /// Does something with the store and closes it, whatever came of it.
+    /// Opens the store to change something in it, and closes it again.
     async fn with_store<T>(
         &self,
         work: impl for<'a> FnOnce(&'a Arc<dyn Store>, Handle, Timestamp) -> Answer<'a, T>,

@@ -16,7 +16,10 @@ pub(in crate::commands) struct Show {
 
 impl Show {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let state = self.handle.with_store(|store, handle, _| store.handle_state(handle)).await?;
+        let store = self.handle.database.open_read_only().await?;
+        let state = store.handle_state(self.handle.handle.clone()).await;
+        store.close().await;
+        let state = state.map_err(Failure::failed)?;
         let handle = self.handle.handle;
         Ok(match state {
             HandleState::Free => {

@@ -1,5 +1,7 @@
 //! `kez-chat-server check-config`: what would keep the server from starting or from being what was meant, found
-//! without starting it.
+//! without starting it. Run it as the account that the server runs as: it reads every file that a setting names.
+
+mod findings;
 
 use std::fmt::Write as _;
 
@@ -8,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::report::{Code, Failure, Output, Report};
 use super::{CommandLine, environment};
-use crate::config::{Config, Database};
-use crate::store;
+use crate::config::Config;
+use findings::Findings;
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -22,31 +24,25 @@ pub(super) struct CheckConfig {
 
 impl CheckConfig {
     pub(super) async fn run(self) -> Result<Report, Failure> {
-        self.config.check().map_err(Failure::usage)?;
-        let unknown = environment::unknown_variables("KEZ_CHAT_", &CommandLine::command()).into_iter();
-        let mut problems: Vec<_> =
-            unknown.map(|name| format!("{name} is set, but there is no such setting")).collect();
-        problems.extend(self.web_dir_problem());
-        problems.extend(self.database_problem().await?);
+        let config = &self.config;
+        config.check().map_err(Failure::usage)?;
+        let mut found = Findings::default();
+        for name in environment::unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
+            found.problem(format!("{name} is set, but there is no such setting"));
+        }
+        findings::web_dir(config, &mut found);
+        findings::files(config, &mut found);
+        findings::addresses(config, &mut found).await;
+        findings::database(config, &mut found).await;
+        findings::sigchain_server(config, &mut found).await;
         let settings = settings();
-        let code = if problems.is_empty() { Code::Done } else { Code::No };
-        let text = render(&settings, &problems);
-        Ok(Report::new(text, json!({ "settings": settings, "problems": problems })).with_code(code))
-    }
-
-    fn web_dir_problem(&self) -> Option<String> {
-        let dir = self.config.site()?;
-        let built = dir.join("pkg").is_dir();
-        (!built).then(|| format!("--web-dir: {} holds no built web app (it has no pkg/)", dir.display()))
-    }
-
-    async fn database_problem(&self) -> Result<Option<String>, Failure> {
-        let file = match &self.config.database.db {
-            Database::Sqlite(file) if !file.exists() => file,
-            _ => return Ok(store::pending_migrations(&self.config.database).await.map(|_| None)?),
-        };
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
-        Ok(folder.map(|folder| format!("--db: there is no directory {}", folder.display())))
+        let code = if found.problems.is_empty() { Code::Done } else { Code::No };
+        let text = render(&settings, &found);
+        Ok(Report::new(
+            text,
+            json!({ "settings": settings, "problems": found.problems, "warnings": found.warnings }),
+        )
+        .with_code(code))
     }
 }
 
@@ -71,14 +67,17 @@ fn value(matches: &ArgMatches, flag: &clap::Arg) -> Option<Value> {
     Some(texts.join(",").into())
 }
 
-fn render(settings: &Map<String, Value>, problems: &[String]) -> String {
+fn render(settings: &Map<String, Value>, found: &Findings) -> String {
     let mut text = String::new();
     for (flag, value) in settings {
         // Writing to a String does not fail.
         let _ = writeln!(text, "--{flag} {}", value.as_str().unwrap_or_default());
     }
-    for problem in problems {
+    for warning in &found.warnings {
+        let _ = writeln!(text, "WARNING {warning}");
+    }
+    for problem in &found.problems {
         let _ = writeln!(text, "PROBLEM {problem}");
     }
-    text + if problems.is_empty() { "no problems found" } else { "" }
+    text + if found.problems.is_empty() { "no problems found" } else { "" }
 }

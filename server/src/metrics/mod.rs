@@ -1,7 +1,10 @@
 //! What goes on, as numbers for Prometheus (the OpenMetrics text format). No label holds a handle, a key or an address.
 
+mod process;
+pub(crate) mod sig;
+
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -17,6 +20,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use process::ProcessMetrics;
+
+use crate::commands::newest_backup;
+use crate::config::Database;
+use crate::disk;
 use crate::error::ApiError;
 use crate::routes::not_found;
 use crate::state::AppState;
@@ -140,9 +148,13 @@ pub fn router(state: AppState) -> Router {
 
 async fn metrics(State((state, page)): State<(AppState, Arc<Page>)>) -> Result<Response, ApiError> {
     page.look(&state).await;
+    written(&page.registry)
+}
+
+/// The answer with all metrics of a registry.
+fn written(registry: &Registry) -> Result<Response, ApiError> {
     let mut text = String::new();
-    encode(&mut text, &page.registry)
-        .map_err(|error| ApiError::new(ProblemCode::Internal, error.to_string()))?;
+    encode(&mut text, registry).map_err(|error| ApiError::new(ProblemCode::Internal, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
 }
 
@@ -154,14 +166,21 @@ struct Page {
     queued: Gauge,
     database_bytes: Gauge,
     ready: Gauge,
+    disk_free: Gauge,
+    disk_size: Gauge,
+    /// None without --backup-dir.
+    last_backup: Option<Gauge>,
     /// None without NATS.
     nats: Option<Gauge>,
+    process: ProcessMetrics,
 }
 
 impl Page {
     fn new(state: &AppState) -> Self {
         let metrics = &state.metrics;
-        let mut registry = Registry::with_prefix("kez_chat");
+        let mut all = Registry::default();
+        let process = ProcessMetrics::register(&mut all);
+        let registry = all.sub_registry_with_prefix("kez_chat");
         registry.register("requests", "Answered requests", metrics.requests.clone());
         registry.register_with_unit(
             "request",
@@ -192,7 +211,25 @@ impl Page {
             .push
             .nats_connected()
             .map(|_| gauge("nats_connected", "1 while a NATS broker is connected"));
-        Self { registry, handles, streams, queued, database_bytes, ready, nats }
+        let disk_free = gauge("disk_free_bytes", "Free space of the database's disk");
+        let disk_size = gauge("disk_size_bytes", "Size of the database's disk");
+        let last_backup = state.config.operations.backup_dir.as_ref();
+        let last_backup = last_backup.map(|_| {
+            gauge("last_backup_timestamp_seconds", "When the newest backup was made, since the Unix epoch")
+        });
+        Self {
+            registry: all,
+            handles,
+            streams,
+            queued,
+            database_bytes,
+            ready,
+            disk_free,
+            disk_size,
+            last_backup,
+            nats,
+            process,
+        }
     }
 
     async fn look(&self, state: &AppState) {
@@ -207,6 +244,17 @@ impl Page {
         if let (Some(gauge), Some(connected)) = (&self.nats, state.push.nats_connected()) {
             gauge.set(connected.into());
         }
+        if let Database::Sqlite(file) = &state.config.database.db
+            && let Ok((free, size)) = disk::free_and_size(file)
+        {
+            self.disk_free.set(number(free));
+            self.disk_size.set(number(size));
+        }
+        if let (Some(gauge), Some(folder)) = (&self.last_backup, &state.config.operations.backup_dir) {
+            let made = newest_backup(folder).and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+            gauge.set(made.map_or(0, |made| number(made.as_secs())));
+        }
+        self.process.look();
         self.ready.set(i64::from(state.is_ready() && state.check_store().await.is_ok()));
     }
 }

@@ -1,0 +1,26 @@
+// A browser that lacks something the app needs says what, and what to do.
+
+import { expect, test } from '../../support/fixtures.ts';
+
+test('over plain http from another machine the page says that it needs https', async ({ people, baseURL }) => {
+  const visitor = await people.visitor();
+  // Chromium says on the console that it ignores headers that need a secure context.
+  visitor.console.allow(/Cross-Origin-Opener-Policy/);
+  await visitor.page.goto(`http://kez.test:${new URL(baseURL!).port}/messages`);
+  await expect(visitor.page.getByRole('alert')).toContainText('needs https (or localhost)');
+});
+
+for (const [feature, where, words] of [
+  ['WebAssembly', 'window', 'WebAssembly'],
+  ['indexedDB', 'window', 'IndexedDB'],
+  ['locks', 'Navigator.prototype', 'Web Locks'],
+  ['subtle', 'Crypto.prototype', 'Web Cryptography'],
+  ['BroadcastChannel', 'window', 'workers'],
+] as const) {
+  test(`a browser without ${words} is told so`, async ({ people }) => {
+    const visitor = await people.visitor();
+    await visitor.context.addInitScript(`Object.defineProperty(${where}, '${feature}', { value: undefined })`);
+    await visitor.page.goto('/messages');
+    await expect(visitor.page.getByRole('alert')).toContainText(`KEZ Chat needs ${words}`);
+  });
+}

@@ -1,0 +1,74 @@
+//! One server per SQLite file: a lock on a file beside the database, held for as long as the server runs.
+//!
+//! Two servers would each give out sequence numbers and remember nonces on their own. The system releases the lock when the
+//! process ends, however it ends. Administrative commands do not take it.
+
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::path::PathBuf;
+
+use crate::config::Database;
+
+/// Holds the lock until it is dropped; holds nothing for PostgreSQL, which several nodes may share.
+#[derive(Debug)]
+pub struct ServerLock {
+    _file: Option<File>,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerLockError {
+    /// Another server holds it.
+    #[error("another server is running on {db}; stop it, or give this one another database with --db", db = .0.display())]
+    InUse(PathBuf),
+    /// The lock file cannot be used.
+    #[error("the lock of the database cannot be used: {file}: {source}", file = .file.display())]
+    File {
+        /// The lock file.
+        file: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl ServerLock {
+    /// Takes the lock of a database without waiting.
+    ///
+    /// # Errors
+    /// [`ServerLockError`] says why not.
+    pub fn take(database: &Database) -> Result<Self, ServerLockError> {
+        let Database::Sqlite(db) = database else { return Ok(Self { _file: None }) };
+        let mut name = OsString::from(db);
+        name.push(".lock");
+        let file = PathBuf::from(name);
+        let refused = |source| ServerLockError::File { file: file.clone(), source };
+        let open = File::options().write(true).create(true).truncate(false).open(&file).map_err(refused)?;
+        match open.try_lock() {
+            Ok(()) => Ok(Self { _file: Some(open) }),
+            Err(TryLockError::WouldBlock) => Err(ServerLockError::InUse(db.clone())),
+            Err(TryLockError::Error(source)) => Err(refused(source)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_server_is_refused_until_the_first_one_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("kez-chat.db"));
+        let first = ServerLock::take(&database).unwrap();
+        let refused = ServerLock::take(&database).unwrap_err();
+        assert!(refused.to_string().starts_with("another server is running on "), "{refused}");
+        drop(first);
+        assert!(ServerLock::take(&database).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_named() {
+        let refused = ServerLock::take(&Database::Sqlite("/nonexistent/kez-chat.db".into())).unwrap_err();
+        assert!(refused.to_string().contains("/nonexistent/kez-chat.db.lock: No such file"), "{refused}");
+    }
+}

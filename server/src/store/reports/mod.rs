@@ -1,0 +1,56 @@
+//! What people report about others, for the operator: keys and hashes, never content.
+
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::time::Timestamp;
+
+use super::{AccountId, Answer};
+
+/// How many open reports one account may have.
+pub const MOST_OPEN: u64 = 20;
+
+/// Reports and what becomes of them.
+pub trait Reports {
+    /// Files a report; `false` when its reporter has [`MOST_OPEN`] open ones.
+    fn file_report(&self, report: NewReport) -> Answer<'_, bool>;
+
+    /// The open reports, the oldest first.
+    fn open_reports(&self) -> Answer<'_, Vec<Report>>;
+
+    /// Deletes a report; `false` when there is none of that number.
+    fn close_report(&self, id: i64) -> Answer<'_, bool>;
+}
+
+/// A report that passed every check but whether its reporter has too many open ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReport {
+    /// The account that reports.
+    pub reporter: AccountId,
+    /// The key that sent the messages.
+    pub about: Primary,
+    /// Hashes of envelopes, in hex.
+    pub messages: Vec<String>,
+    /// What the reporter says of it.
+    pub note: String,
+    /// The server's time.
+    pub now: Timestamp,
+}
+
+/// A report as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Its number.
+    pub id: i64,
+    /// Who reported.
+    pub reporter: Handle,
+    /// The key that sent the messages.
+    pub about: Primary,
+    /// The handle that the key holds here, where it does.
+    pub about_handle: Option<Handle>,
+    /// Hashes of envelopes, in hex.
+    pub messages: Vec<String>,
+    /// What the reporter says of it.
+    pub note: String,
+    /// When it was filed.
+    pub at: Timestamp,
+}
