@@ -12,8 +12,9 @@ COPY --from=build /src/target/release/kez-sig-server /usr/bin/kez-sig-server
 # For its health check, which asks either server.
 COPY --from=build /src/target/release/kez-chat-server /usr/bin/kez-chat-server
 COPY --from=build --chown=65532:65532 /data /data
+# The database is kez-sig.db here, unless KEZ_SIG_DB or KEZ_SIG_DB_FILE says otherwise.
+WORKDIR /data
 ENV KEZ_SIG_BIND=0.0.0.0:7878 \
-    KEZ_SIG_DB=/data/kez-sig.db \
     KEZ_SIG_LOG_FORMAT=json
 USER 65532:65532
 VOLUME ["/data"]

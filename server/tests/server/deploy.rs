@@ -112,9 +112,8 @@ fn the_compose_file_is_one_and_names_what_is_there() {
         check_variables(environment.map(|(name, _)| name.as_str().unwrap()));
         for volume in strings(&service["volumes"]) {
             let source = volume.split(':').next().unwrap();
-            let made = source.starts_with("./keys/");
             let there = !source.starts_with('.') || root().join("deploy").join(source).exists();
-            assert!(there || made, "{name:?}: {source}");
+            assert!(there, "{name:?}: {source}");
         }
         if let Some(file) = service["build"]["dockerfile"].as_str() {
             assert!(root().join(file).exists(), "{file}");
@@ -138,7 +137,7 @@ fn only_what_is_meant_for_others_is_published() {
     for service in ["postgres", "litestream"] {
         assert_eq!(ports(service), "");
     }
-    for service in ["chat-server", "sig-server", "nats", "caddy", "litestream"] {
+    for service in ["keys", "chat-server", "sig-server", "nats", "caddy", "litestream"] {
         let Service { read_only, cap_drop, security_opt, .. } = &compose.services[service];
         assert!(*read_only && cap_drop.contains("ALL"), "{service} can change nothing");
         assert!(security_opt.contains("no-new-privileges:true"), "{service}");
@@ -147,14 +146,50 @@ fn only_what_is_meant_for_others_is_published() {
 
 #[test]
 fn the_example_environment_holds_settings_only() {
-    let (example, compose) = (read(".env.example"), read("docker-compose.yml"));
+    let example = read(".env.example");
     let lines = example.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
     let names: Vec<_> = lines.map(|(name, _)| name).filter(|name| !name.contains(' ')).collect();
     assert!(names.len() > 5);
-    for name in &names {
-        assert!(compose.contains(&format!("${{{name}:-")), "{name} is read by docker-compose.yml");
-    }
     check_variables(names);
+}
+
+#[test]
+fn every_setting_of_the_env_file_reaches_the_servers() {
+    let (_, value) = compose();
+    for (service, prefix) in [("chat-server", "KEZ_CHAT_"), ("sig-server", "KEZ_SIG_")] {
+        let service = &value["services"][service];
+        assert_eq!(service["env_file"][0]["path"].as_str(), Some(".env"));
+        // What the file sets here wins over the environment file, so it must be what that file says, or a path in the image.
+        for (name, set) in service["environment"].as_mapping().unwrap() {
+            let (name, set) = (name.as_str().unwrap(), set.as_str().unwrap());
+            let passed = set.starts_with(&format!("${{{name}:-")) || set.starts_with("/keys/");
+            assert!(
+                passed || !name.starts_with(prefix) || name == "KEZ_SIG_TRUSTED_PROXIES",
+                "{name}: {set}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_secret_file_may_take_the_place_of_every_secret_that_an_image_or_unit_could_set() {
+    for file in ["Dockerfile.chat", "Dockerfile.sig", "kez-chat.service", "kez-sig.service"] {
+        let text = read(file);
+        for secret in ["KEZ_CHAT_DB=", "KEZ_SIG_DB="] {
+            assert!(!text.contains(secret), "{file} sets {secret}, which would forbid its _FILE");
+        }
+    }
+}
+
+#[test]
+fn secrets_of_a_deployment_reach_neither_git_nor_an_image() {
+    for file in [".gitignore", ".dockerignore"] {
+        let text = std::fs::read_to_string(root().join(file)).unwrap();
+        for secret in ["deploy/.env", "deploy/keys", "deploy/litestream.env"] {
+            let ignored = text.lines().any(|line| line.trim_start_matches('/') == secret);
+            assert!(ignored, "{file} ignores {secret}");
+        }
+    }
 }
 
 #[test]
@@ -170,9 +205,7 @@ fn the_units_start_what_there_is() {
         assert!(CommandLine::try_parse_from(words).is_ok(), "{line}");
     }
     let backup = read("kez-chat-backup.service");
-    let (_, command) = backup.split_once("exec ").unwrap();
-    // The file's name is the shell's to compute, and stands in quotes.
-    let (plain, _) = command.split_once(" \"").unwrap();
-    let words = plain.split(' ').chain(["backup.db"]);
-    assert!(CommandLine::try_parse_from(words).is_ok(), "{command}");
+    let command = backup.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    assert!(CommandLine::try_parse_from(command.split(' ')).is_ok(), "{command}");
+    assert!(command.contains(" --keep "), "old backups go: {command}");
 }
