@@ -2,6 +2,7 @@
 
 mod command;
 mod failure;
+mod prerequisites;
 mod project;
 mod run;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::steps::{api, images, load, tools};
+use crate::steps::{api, images, load, rehearsal, server, site, tools};
 
 /// What `cargo xtask soak` takes.
 #[derive(clap::Args)]
@@ -36,6 +36,8 @@ enum Name {
     Streams,
     /// Requests made up from the OpenAPI document.
     Api,
+    /// The commands of README.md and deploy/README.md, run as they stand there: systemd, Compose, NATS, backup, restore.
+    Docs,
     /// Both Dockerfiles, carried out step by step in a bare folder, and what they make started.
     Images,
 }
@@ -51,6 +53,11 @@ pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> 
         Name::Flood => load::flood(project, options.seconds),
         Name::Streams => load::streams(project, options.streams, options.rounds.unwrap_or(3)),
         Name::Api => api::thoroughly(project),
+        Name::Docs => {
+            site::build(project)?;
+            server::build(project)?;
+            rehearsal::walk(project)
+        }
         Name::Images => images::build_and_start(project),
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::failure::Failure;
+use crate::prerequisites::{self, Skipped};
 use crate::project::Project;
 use crate::steps::{api, browser, checks, compose, deny, load, purity, server, site, tests, tools};
 use crate::summary::{Line, Outcome, Summary};
@@ -11,27 +12,27 @@ use crate::summary::{Line, Outcome, Summary};
 /// One check.
 struct Step {
     name: &'static str,
-    check: fn(&Project) -> Result<(), Failure>,
+    check: fn(&Project, &Skipped) -> Result<(), Failure>,
 }
 
 /// In the order that finds a mistake soonest; each one relies on those before it.
 const STEPS: [Step; 16] = [
-    Step { name: "format", check: checks::formatting },
-    Step { name: "wasm-target", check: tools::wasm_target },
-    Step { name: "purity", check: purity::check },
-    Step { name: "deny", check: deny::check },
-    Step { name: "clippy", check: checks::clippy_native },
-    Step { name: "clippy-wasm", check: checks::clippy_wasm },
-    Step { name: "docs", check: checks::documentation },
+    Step { name: "format", check: |project, _| checks::formatting(project) },
+    Step { name: "wasm-target", check: |project, _| tools::wasm_target(project) },
+    Step { name: "purity", check: |project, _| purity::check(project) },
+    Step { name: "deny", check: |project, _| deny::check(project) },
+    Step { name: "clippy", check: |project, _| checks::clippy_native(project) },
+    Step { name: "clippy-wasm", check: |project, _| checks::clippy_wasm(project) },
+    Step { name: "docs", check: |project, _| checks::documentation(project) },
     Step { name: "tests", check: tests::native },
-    Step { name: "tests-wasm", check: tests::wasm },
-    Step { name: "compose", check: compose::check },
-    Step { name: "site", check: site },
-    Step { name: "server", check: server::build },
-    Step { name: "api", check: api::briefly },
-    Step { name: "load", check: load::brief },
-    Step { name: "pages", check: browser::pages },
-    Step { name: "browser", check: browser::app },
+    Step { name: "tests-wasm", check: |project, _| tests::wasm(project) },
+    Step { name: "compose", check: |project, _| compose::check(project) },
+    Step { name: "site", check: |project, _| site(project) },
+    Step { name: "server", check: |project, _| server::build(project) },
+    Step { name: "api", check: |project, _| api::briefly(project) },
+    Step { name: "load", check: |project, _| load::brief(project) },
+    Step { name: "pages", check: |project, _| browser::pages(project) },
+    Step { name: "browser", check: app_in_browser },
 ];
 
 /// What `cargo xtask test` takes.
@@ -47,19 +48,26 @@ pub(crate) struct Options {
 
 /// Runs the steps and prints a summary whose last line counts them; fails when one of them did.
 pub(crate) fn test(project: &Project, options: &Options) -> ExitCode {
+    let skipped = match prerequisites::check() {
+        Ok(skipped) => skipped,
+        Err(failure) => {
+            eprintln!("{failure}");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut summary = Summary::default();
     for step in STEPS.iter().filter(|step| options.includes(step)) {
         let stop = summary.failed() && !options.keep_going;
-        summary.add(if stop { Line::skipped(step.name) } else { perform(step, project) });
+        summary.add(if stop { Line::skipped(step.name) } else { perform(step, project, &skipped) });
     }
     println!("\n{summary}");
     if summary.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn perform(step: &Step, project: &Project) -> Line {
+fn perform(step: &Step, project: &Project, skipped: &Skipped) -> Line {
     println!("\n==== {} ====", step.name);
     let start = Instant::now();
-    let outcome = match (step.check)(project) {
+    let outcome = match (step.check)(project, skipped) {
         Ok(()) => Outcome::Passed,
         Err(failure) => {
             eprintln!("{} failed: {failure}", step.name);
@@ -72,6 +80,10 @@ fn perform(step: &Step, project: &Project) -> Line {
 fn site(project: &Project) -> Result<(), Failure> {
     println!("{}", site::build(project)?);
     Ok(())
+}
+
+fn app_in_browser(project: &Project, skipped: &Skipped) -> Result<(), Failure> {
+    if skipped.browser { Ok(()) } else { browser::app(project) }
 }
 
 impl Options {

@@ -12,6 +12,7 @@ pub(crate) mod images;
 pub(crate) mod load;
 pub(crate) mod minify;
 pub(crate) mod purity;
+pub(crate) mod rehearsal;
 pub(crate) mod server;
 pub(crate) mod site;
 pub(crate) mod sizes;

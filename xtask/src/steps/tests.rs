@@ -5,6 +5,7 @@ use std::process::Command;
 use super::tools;
 use crate::command::Run;
 use crate::failure::Failure;
+use crate::prerequisites::Skipped;
 use crate::project::{Project, WASM_TARGET};
 
 /// Unit, property, integration and documentation tests. The commands' own tests run apart: together with the server,
@@ -12,14 +13,19 @@ use crate::project::{Project, WASM_TARGET};
 ///
 /// # Errors
 /// When a test fails, or PostgreSQL, NATS or strace is missing and cannot be installed.
-pub(crate) fn native(project: &Project) -> Result<(), Failure> {
-    let (postgres, nats_server) = (tools::postgres()?, tools::nats_server(project)?);
-    tools::strace()?;
-    project
-        .cargo(&["test", "--workspace", "--exclude", "kez-frontend", "--exclude", "xtask"])
-        .env("POSTGRES_BIN", postgres)
-        .env("NATS_SERVER", nats_server)
-        .run()?;
+pub(crate) fn native(project: &Project, skipped: &Skipped) -> Result<(), Failure> {
+    let mut test = project.cargo(&["test", "--workspace", "--exclude", "kez-frontend", "--exclude", "xtask"]);
+    test.env("NATS_SERVER", tools::nats_server(project)?);
+    if !skipped.native.contains(&"postgres::") {
+        test.env("POSTGRES_BIN", tools::postgres()?);
+    }
+    if !skipped.native.contains(&"power::") {
+        tools::strace()?;
+    }
+    if !skipped.native.is_empty() {
+        test.arg("--").args(skipped.native.iter().flat_map(|name| ["--skip", name]));
+    }
+    test.run()?;
     project.cargo(&["test", "-p", "xtask"]).run()
 }
 

@@ -194,6 +194,43 @@ fn find_postgres() -> Option<PathBuf> {
     Some(newest.path().join("bin")).filter(|folder| folder.join("initdb").is_file())
 }
 
+/// Installs what the walk through the documents needs from the distribution: systemd's containers, promtool, Caddy, curl.
+///
+/// # Errors
+/// When something is missing and the distribution's installer is too, or may not be used.
+pub(crate) fn rehearsal() -> Result<(), Failure> {
+    let needed = [
+        ("systemd-nspawn", "systemd-container"),
+        ("promtool", "prometheus"),
+        ("caddy", "caddy"),
+        ("curl", "curl"),
+        ("ip", "iproute2"),
+    ];
+    let missing = needed.iter().filter(|(program, _)| find_program(&[program]).is_none());
+    let packages: Vec<_> = missing.map(|(_, package)| *package).collect();
+    if packages.is_empty() { Ok(()) } else { apt_install(&packages) }
+}
+
+/// Whether Chromium is installed, or named in `CHROMIUM`.
+pub(crate) fn has_chromium() -> bool {
+    env::var_os("CHROMIUM").is_some() || find_chromium().is_some()
+}
+
+/// Whether PostgreSQL is installed, or named in `POSTGRES_BIN`.
+pub(crate) fn has_postgres() -> bool {
+    env::var_os("POSTGRES_BIN").is_some() || find_postgres().is_some()
+}
+
+/// Whether missing packages can be installed from the distribution.
+pub(crate) fn can_install() -> bool {
+    is_root() && find_program(&["apt-get"]).is_some()
+}
+
+/// Whether this process is root's.
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").read().is_ok_and(|id| id.trim() == "0")
+}
+
 fn apt_install(packages: &[&str]) -> Result<(), Failure> {
     let apt_get =
         |args: &[&str]| Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).run();
