@@ -55,6 +55,8 @@ pub(crate) struct StoredAccount {
     pub(crate) registered: bool,
     /// Whether the account came from its words: then others may know more of it than this browser.
     pub(crate) restored: bool,
+    /// Whether the person has shown that they have the words.
+    pub(crate) phrase_confirmed: bool,
     /// The keys that this one has replaced: they only open what was sealed for them.
     pub(crate) former: Vec<StoredSeed>,
 }

@@ -13,6 +13,7 @@ use crate::event::TabId;
 use crate::record::Kind;
 use crate::session::Session;
 use crate::view::MessageBody;
+use crate::window::Window;
 
 /// How much text fits into a message for certain, in KiB, when none of it has to be escaped in JSON: the copy to oneself
 /// has to fit into [`envelope::MAX_BYTES`] after padding and base64.
@@ -53,7 +54,9 @@ impl Session {
                 format!("This message is too long: a message has at most {TEXT_LIMIT_KIB} KB of text."),
             );
         }
-        cx.shared.tabs.entry(tab).refused = None;
+        let screen = cx.shared.tabs.entry(tab);
+        screen.refused = None;
+        screen.window = Window::Latest;
         self.accept(contact, message, cx);
     }
 

@@ -159,10 +159,19 @@ impl Conversation {
         self.messages.len()
     }
 
-    /// The newest `count` messages, oldest first.
-    pub(crate) fn newest(&self, count: usize) -> impl Iterator<Item = (u64, &StoredMessage)> {
-        let skipped = self.messages.len().saturating_sub(count);
-        self.messages.iter().skip(skipped).map(|(order, message)| (*order, message))
+    /// `count` messages in their order, after the first `skipped`.
+    pub(crate) fn rows(&self, skipped: usize, count: usize) -> impl Iterator<Item = (u64, &StoredMessage)> {
+        self.messages.iter().skip(skipped).take(count).map(|(order, message)| (*order, message))
+    }
+
+    /// How many messages come before this order.
+    pub(crate) fn count_before(&self, order: u64) -> usize {
+        self.messages.count_before(&order)
+    }
+
+    /// The order of the message that has `before` messages before it.
+    pub(crate) fn order_at(&self, before: usize) -> Option<u64> {
+        self.messages.keys().nth(before).copied()
     }
 
     /// How many of the sender's messages right before this one are not here: fewer when late ones come.
@@ -257,7 +266,7 @@ mod tests {
             for message in messages {
                 conversation.insert(conversation.next_order(), message.clone(), 0);
             }
-            conversation.newest(9).map(|(_, message)| conversation.contradicts_chain(message)).collect()
+            conversation.rows(0, 9).map(|(_, message)| conversation.contradicts_chain(message)).collect()
         };
         let good = [chained(1, 1, None), chained(2, 2, Some(1)), chained(3, 3, Some(2))];
         assert_eq!(contradictions(&good), [false; 3]);
@@ -279,7 +288,7 @@ mod tests {
             conversation.insert(conversation.next_order(), theirs(n), 0);
         }
         let missing = |conversation: &Conversation| -> Vec<u64> {
-            conversation.newest(9).map(|(_, message)| conversation.missing_before(message)).collect()
+            conversation.rows(0, 9).map(|(_, message)| conversation.missing_before(message)).collect()
         };
         assert_eq!(missing(&conversation), [1, 3]);
         conversation.insert(conversation.next_order(), theirs(4), 0);
@@ -297,20 +306,22 @@ mod tests {
             conversation.insert(conversation.next_order(), theirs(n), 0);
         }
         assert_eq!(
-            conversation.newest(1).map(|(_, m)| conversation.missing_before(m)).sum::<u64>(),
+            conversation.rows(1, 1).map(|(_, m)| conversation.missing_before(m)).sum::<u64>(),
             u64::MAX - 1
         );
     }
 
     #[test]
-    fn the_newest_of_many() {
+    fn a_part_of_many() {
         let mut conversation = Conversation::default();
-        assert_eq!(conversation.newest(2).count(), 0);
+        assert_eq!(conversation.rows(0, 2).count(), 0);
         for n in 1..=5 {
             conversation.insert(conversation.next_order(), theirs(n), 3);
         }
-        let orders = |count| conversation.newest(count).map(|(order, _)| order).collect::<Vec<_>>();
-        assert_eq!((orders(2), orders(5), orders(9)), (vec![4, 5], vec![1, 2, 3, 4, 5], vec![1, 2, 3, 4, 5]));
+        let orders =
+            |skipped, count| conversation.rows(skipped, count).map(|(order, _)| order).collect::<Vec<_>>();
+        assert_eq!((orders(3, 2), orders(0, 9), orders(9, 1)), (vec![4, 5], vec![1, 2, 3, 4, 5], vec![]));
+        assert_eq!((conversation.count_before(3), conversation.order_at(2)), (2, Some(3)));
         assert_eq!((conversation.unread(), conversation.first_unread(3)), (2, Some(4)));
         assert_eq!((conversation.mark_read(), conversation.mark_read()), (Some(5), None));
     }

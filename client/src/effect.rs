@@ -27,6 +27,13 @@ pub enum Effect {
         /// What was typed.
         passphrase: Secret,
     },
+    /// Wrap the data key anew, so that another passphrase opens the vault, or none is needed.
+    RewrapVault {
+        /// The present passphrase, where there is one.
+        current: Option<Secret>,
+        /// The new one, or none.
+        new: Option<Secret>,
+    },
     /// Forget the data key.
     LockVault,
     /// Delete the vault with everything in it. Answered only when that fails.

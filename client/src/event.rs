@@ -77,6 +77,8 @@ pub enum VaultEvent {
     Opened(Vec<Record>),
     /// The passphrase is wrong.
     WrongPassphrase,
+    /// The data key is wrapped by another passphrase, or by none.
+    Rewrapped,
     /// The storage failed.
     Failed(StorageFault),
 }
@@ -162,6 +164,8 @@ pub enum UiEvent {
     HandleChosen,
     /// /join: "Continue" below the recovery phrase.
     PhraseSeen,
+    /// /join: "Later" below the recovery phrase: the words are not asked back now.
+    PhraseConfirmationPutOff,
     /// /join: "Confirm phrase" with the words asked for.
     PhraseConfirmed {
         /// The words, in the order of [`JoinStep::Confirm`](crate::view::JoinStep::Confirm).
@@ -189,8 +193,17 @@ pub enum UiEvent {
     },
     /// /settings: "Lock now".
     LockPressed,
+    /// /settings: "Set passphrase", "Change passphrase" or "Remove passphrase".
+    PassphraseChanged {
+        /// The present passphrase, where there is one.
+        current: Secret,
+        /// The new one; empty for none.
+        new: Secret,
+    },
     /// /settings: "Show recovery phrase".
     PhraseShown,
+    /// /settings: words of the recovery phrase were typed back, so it is safe.
+    PhraseKept,
     /// /settings: the phrase is hidden again.
     PhraseHidden,
     /// /settings: "Show rotation phrase".
@@ -210,6 +223,8 @@ pub enum UiEvent {
     PersistPressed,
     /// /settings: "Export my data".
     ExportPressed,
+    /// /settings: "Sign out of this browser", and the words are safe.
+    SignOutConfirmed,
     /// /settings: "Delete account", and confirmed.
     DeletionConfirmed,
 
@@ -254,6 +269,28 @@ pub enum UiEvent {
     OlderWanted {
         /// The conversation.
         handle: String,
+    },
+    /// The bottom of the thread came into sight, and newer messages follow: show them too.
+    NewerWanted {
+        /// The conversation.
+        handle: String,
+    },
+    /// Show the first messages of the thread.
+    OldestWanted {
+        /// The conversation.
+        handle: String,
+    },
+    /// Show the newest messages of the thread.
+    LatestWanted {
+        /// The conversation.
+        handle: String,
+    },
+    /// "Show all" below the start of a long text.
+    WholeTextWanted {
+        /// The conversation.
+        handle: String,
+        /// The message.
+        id: String,
     },
     /// "Accept" on a message request.
     RequestAccepted {

@@ -30,6 +30,8 @@ pub(crate) struct Join {
     pub(crate) error: Option<String>,
     /// Drawn when the phrase is first shown; kept when one goes back.
     pub(crate) seed: Option<Seed>,
+    /// Whether the words were typed back.
+    pub(crate) confirmed: bool,
     /// From "Create account" on.
     pub(crate) registering: Option<Registering>,
 }
@@ -146,8 +148,18 @@ impl Join {
             Some(position) => self.error = Some(format!("Word {position} is not the one from your phrase.")),
             None => {
                 self.error = None;
+                self.confirmed = true;
                 self.step = Step::Passphrase;
             }
+        }
+    }
+
+    /// "Later" below the phrase: the account is made all the same, and says that the words are not safe yet.
+    pub(crate) fn confirmation_put_off(&mut self) {
+        if self.step == Step::Phrase {
+            self.error = None;
+            self.confirmed = false;
+            self.step = Step::Passphrase;
         }
     }
 
@@ -178,7 +190,8 @@ impl Join {
         let invite = self.invite(config).unwrap_or_default();
         self.error = None;
         let me = SecretIdentity::from_seed(seed);
-        self.registering = Some(Registering::begin(me, handle, server, invite, passphrase, cx));
+        self.registering =
+            Some(Registering::begin(me, handle, server, invite, passphrase, self.confirmed, cx));
     }
 
     /// The invitation to register with, where the server asks for one.

@@ -33,6 +33,7 @@ mod nkey;
 mod onboarding;
 mod open;
 mod outbox;
+mod passphrase;
 mod people;
 mod quarantine;
 mod queue;
@@ -45,6 +46,7 @@ mod sigchains;
 mod state;
 mod sync;
 mod tabs;
+mod window;
 
 pub use nkey::Signer;
 

@@ -36,6 +36,7 @@ impl Onboarding {
             UiEvent::InvitationTyped { text } => self.join.invitation_typed(text),
             UiEvent::HandleChosen => self.join.handle_chosen(config, cx),
             UiEvent::PhraseSeen => self.join.phrase_seen(cx),
+            UiEvent::PhraseConfirmationPutOff => self.join.confirmation_put_off(),
             UiEvent::PhraseConfirmed { words } => self.join.phrase_confirmed(&words),
             UiEvent::JoinBack => self.join.back(),
             UiEvent::AccountCreated { passphrase } if !self.restore.busy() => {

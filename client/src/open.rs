@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::event::{TabId, UiEvent};
 use crate::requests::{Answer, Purpose};
 use crate::session::Session;
-use crate::tabs::WINDOW;
 use crate::view::NewConversation;
+use crate::window::Window;
 
 impl Session {
     /// A person did something.
@@ -16,6 +16,11 @@ impl Session {
         match event {
             UiEvent::PhraseShown => cx.shared.tabs.entry(tab).phrase_shown = true,
             UiEvent::PhraseHidden => cx.shared.tabs.entry(tab).phrase_shown = false,
+            UiEvent::PassphraseChanged { current, new } => self.change_passphrase(current, new, cx),
+            UiEvent::PhraseKept => {
+                self.phrase_confirmed = true;
+                self.save_account(cx);
+            }
             UiEvent::RotationPhraseShown => cx.shared.tabs.entry(tab).rotation_phrase_shown = true,
             UiEvent::RotationPhraseHidden => cx.shared.tabs.entry(tab).rotation_phrase_shown = false,
             UiEvent::RotationPhraseKept => {
@@ -48,7 +53,11 @@ impl Session {
             }
             UiEvent::ExportPressed => self.export(tab, cx),
             UiEvent::DeletionConfirmed => self.delete_account(cx),
-            UiEvent::OlderWanted { .. } => cx.shared.tabs.entry(tab).window += WINDOW,
+            UiEvent::OlderWanted { handle } => self.move_window(tab, &handle, Window::older, cx),
+            UiEvent::NewerWanted { handle } => self.move_window(tab, &handle, Window::newer, cx),
+            UiEvent::OldestWanted { .. } => cx.shared.tabs.entry(tab).window = Window::OLDEST,
+            UiEvent::LatestWanted { .. } => cx.shared.tabs.entry(tab).window = Window::Latest,
+            UiEvent::WholeTextWanted { id, .. } => cx.shared.tabs.entry(tab).shown_whole.push(id),
             UiEvent::RequestAccepted { handle } => {
                 if let Some(contact) = self.contact_at(&handle) {
                     self.accept_contact(contact, cx);

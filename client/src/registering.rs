@@ -68,6 +68,7 @@ impl Registering {
         server: &ServerName,
         invite: Option<InviteCode>,
         passphrase: Secret,
+        phrase_confirmed: bool,
         cx: &mut Context<'_>,
     ) -> Self {
         let mut account = StoredAccount {
@@ -78,6 +79,7 @@ impl Registering {
             signed_at: 0,
             registered: false,
             restored: false,
+            phrase_confirmed,
             former: Vec::new(),
         };
         sign(&mut account, cx);

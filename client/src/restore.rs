@@ -109,6 +109,7 @@ impl Attempt {
             signed_at: 0,
             registered: true,
             restored: true,
+            phrase_confirmed: true,
             former: Vec::new(),
         };
         let records = vec![account.record(), StoredSync::new(cx.rng).record()];

@@ -5,11 +5,12 @@ use kez_core::handle::Handle;
 use crate::compose::parse_recipient;
 use crate::contacts::ContactId;
 use crate::context::Context;
+use crate::conversation::Conversation;
 use crate::directory::HandleState;
 use crate::event::TabId;
 use crate::session::Session;
-use crate::tabs::WINDOW;
 use crate::view::NewConversation;
+use crate::window::Window;
 
 impl Session {
     /// A tab shows another conversation, or the same after the account was opened.
@@ -17,10 +18,14 @@ impl Session {
         let handle =
             cx.shared.tabs.get(tab).and_then(|tab| tab.at.as_deref()).and_then(|at| self.handle_at(at));
         let contact = handle.as_ref().and_then(|handle| self.contacts.by_handle(handle));
+        let unread = contact.and_then(|contact| self.first_unread(contact));
         let screen = cx.shared.tabs.entry(tab);
-        screen.window = WINDOW;
         screen.refused = None;
-        screen.first_unread = contact.and_then(|contact| self.first_unread_row(contact));
+        screen.shown_whole.clear();
+        (screen.window, screen.first_unread) = match unread {
+            Some((window, row)) => (window, Some(row)),
+            None => (Window::Latest, None),
+        };
         if let Some(handle) = handle {
             self.look_at(&handle, cx);
         }
@@ -102,10 +107,26 @@ impl Session {
         }
     }
 
-    fn first_unread_row(&self, contact: ContactId) -> Option<String> {
+    /// The first unread message: the window that shows it, and its row.
+    fn first_unread(&self, contact: ContactId) -> Option<(Window, String)> {
         let conversation = self.conversations.get(&contact)?;
         let order = conversation.first_unread(self.contacts.get(contact)?.stored.read_up_to)?;
-        Some(conversation.get(order)?.row_id(order))
+        Some((Window::around(order, conversation), conversation.get(order)?.row_id(order)))
+    }
+
+    /// Shows another part of the conversation that is on screen.
+    pub(crate) fn move_window(
+        &self,
+        tab: &TabId,
+        handle: &str,
+        moved: impl Fn(Window, &Conversation) -> Window,
+        cx: &mut Context<'_>,
+    ) {
+        let contact = self.handle_at(handle).and_then(|handle| self.contacts.by_handle(&handle));
+        if let Some(conversation) = contact.and_then(|contact| self.conversations.get(&contact)) {
+            let screen = cx.shared.tabs.entry(tab);
+            screen.window = moved(screen.window, conversation);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::StorageFault;
 use crate::leaving::Leaving;
 use crate::nats::Nats;
+use crate::passphrase::PassphraseChange;
 use crate::people::Telling;
 use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) registration: Option<String>,
     /// Whether the account came from its words.
     pub(crate) restored: bool,
+    /// Whether the person has shown that they have the words.
+    pub(crate) phrase_confirmed: bool,
     /// One's own keys that were replaced: they only open what was sealed for them.
     pub(crate) former: Vec<SecretIdentity>,
     pub(crate) chains: Sigchains,
@@ -54,6 +57,7 @@ pub(crate) struct Session {
     pub(crate) directory: Directory,
     pub(crate) link: Link,
     pub(crate) leaving: Leaving,
+    pub(crate) passphrase: PassphraseChange,
     pub(crate) nats: Nats,
     pub(crate) telling: Telling,
 }
@@ -74,6 +78,7 @@ impl Session {
             myself: Peer::new(&me, me.public()).map_err(|_| StorageFault::Damaged)?,
             chains: Sigchains::new(me.public().primary()),
             former: account.former.iter().map(|seed| SecretIdentity::from_seed(seed.0.clone())).collect(),
+            phrase_confirmed: account.phrase_confirmed,
             restored: account.restored || account.registration.is_none(),
             registration: account.registration,
             me,
@@ -90,6 +95,7 @@ impl Session {
             directory: Directory::default(),
             link: Link::default(),
             leaving: Leaving::default(),
+            passphrase: PassphraseChange::default(),
             nats: Nats::default(),
             telling: Telling::default(),
         };
@@ -175,6 +181,7 @@ impl Session {
             signed_at: 0,
             registered: true,
             restored: self.restored,
+            phrase_confirmed: self.phrase_confirmed,
             former: self.former.iter().map(|former| StoredSeed(former.seed().clone())).collect(),
         };
         cx.save(account.record());

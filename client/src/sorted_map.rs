@@ -75,6 +75,12 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.0.get(at.checked_sub(1)?).map(|(key, value)| (key, value))
     }
 
+    /// How many entries stand before a key.
+    pub fn count_before(&self, key: &K) -> usize {
+        let (Ok(at) | Err(at)) = self.find(key);
+        at
+    }
+
     fn find(&self, key: &K) -> Result<usize, usize> {
         self.0.binary_search_by(|(other, _)| other.cmp(key))
     }

@@ -103,6 +103,11 @@ impl State {
             UiEvent::PersistPressed => cx.push(Effect::PersistStorage),
             UiEvent::Looking { at, visible } => self.looking(tab, at, visible, cx),
             UiEvent::UnlockSubmitted { passphrase } => self.unlock(passphrase, cx),
+            UiEvent::SignOutConfirmed => {
+                if matches!(self.account, Account::Open(_)) {
+                    self.leave("You are signed out. This browser keeps nothing of your account.", cx);
+                }
+            }
             UiEvent::LockPressed => {
                 if matches!(&self.account, Account::Open(session) if session.has_passphrase) {
                     self.lock(cx);
@@ -158,6 +163,7 @@ impl State {
 
     fn vault(&mut self, event: VaultEvent, cx: &mut Context<'_>) {
         match (event, &mut self.account) {
+            (event, Account::Open(session)) => session.passphrase_changed(&event, cx),
             (VaultEvent::Created, Account::None(onboarding)) => {
                 if let Some(session) = onboarding.vault_created(cx) {
                     self.open(session, cx);
@@ -195,22 +201,19 @@ impl State {
             (purpose, Account::Open(session)) => {
                 session.answered(purpose, answer, cx);
                 if session.is_gone() {
-                    self.leave(cx);
+                    self.leave("Your account and everything kept here are deleted.", cx);
                 }
             }
             _ => {}
         }
     }
 
-    /// The server has deleted the account: this browser keeps nothing of it either.
-    fn leave(&mut self, cx: &mut Context<'_>) {
+    /// This browser keeps nothing of the account from here on.
+    fn leave(&mut self, news: &str, cx: &mut Context<'_>) {
         self.account = Account::None(Box::default());
         cx.shared.requests.forget(|_| true);
         cx.shared.tabs.close_all_screens();
-        cx.shared.notice = Some(Notice {
-            text: "Your account and everything kept here are deleted.".to_owned(),
-            error: false,
-        });
+        cx.shared.notice = Some(Notice { text: news.to_owned(), error: false });
         cx.push(Effect::DestroyVault);
         cx.push(Effect::Remember { handle: None });
         cx.push(Effect::CloseLive);

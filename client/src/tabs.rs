@@ -3,19 +3,19 @@
 use crate::event::TabId;
 use crate::sorted_map::SortedMap;
 use crate::view::NewConversation;
-
-/// How many messages a thread shows at first, and how many more each time that older ones are wanted.
-pub(crate) const WINDOW: usize = 100;
+use crate::window::Window;
 
 /// One tab.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tab {
     /// The conversation on screen, as it stands in the URL.
     pub(crate) at: Option<String>,
     /// Whether what is on screen counts as read.
     pub(crate) visible: bool,
-    /// How many of the newest messages the thread shows.
-    pub(crate) window: usize,
+    /// Which messages the thread shows.
+    pub(crate) window: Window,
+    /// The rows whose long texts are shown whole.
+    pub(crate) shown_whole: Vec<String>,
     /// The row above which "New messages" stands; fixed while the thread is open.
     pub(crate) first_unread: Option<String>,
     /// Why the last "Send" was refused.
@@ -28,22 +28,6 @@ pub(crate) struct Tab {
     pub(crate) phrase_shown: bool,
     /// Whether the rotation phrase is shown.
     pub(crate) rotation_phrase_shown: bool,
-}
-
-impl Default for Tab {
-    fn default() -> Self {
-        Self {
-            at: None,
-            visible: false,
-            window: WINDOW,
-            first_unread: None,
-            refused: None,
-            dialog: NewConversation::default(),
-            wanted: None,
-            phrase_shown: false,
-            rotation_phrase_shown: false,
-        }
-    }
 }
 
 /// All tabs that have said something.

@@ -1,6 +1,7 @@
 //! What the screen shows: plain data, derived from the state for one tab, never stored.
 
 mod account;
+mod excerpt;
 mod list;
 mod thread;
 
@@ -152,6 +153,10 @@ pub struct Me {
     pub primary: String,
     /// Whether a passphrase locks the account.
     pub has_passphrase: bool,
+    /// How far a change of the passphrase is.
+    pub passphrase_change: PassphraseView,
+    /// Whether the person has shown that they have the recovery phrase.
+    pub phrase_confirmed: bool,
     /// The recovery phrase while it is shown in /settings.
     pub phrase: Option<Vec<String>>,
     /// Envelopes that could not be read and belong to no conversation.
@@ -160,6 +165,15 @@ pub struct Me {
     pub chain: ChainView,
     /// How far an export or the deletion of the account is.
     pub leaving: LeavingView,
+}
+
+/// How far a change of the passphrase is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassphraseView {
+    /// Whether the storage is at it.
+    pub busy: bool,
+    /// What went wrong.
+    pub error: Option<String>,
 }
 
 /// How far "Export my data" or "Delete account" is.
@@ -256,6 +270,8 @@ pub enum Connection {
 pub struct ConversationRow {
     /// Whom it is with.
     pub handle: String,
+    /// Their key, `ed25519:<hex>`.
+    pub primary: String,
     /// The start of the last message or of the draft, on one line.
     pub preview: Preview,
     /// When it was last active, Unix seconds; `None` before the first message.

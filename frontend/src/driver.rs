@@ -168,6 +168,11 @@ impl Driver {
                 self.share_key();
                 return Some(Event::Vault(unlocked));
             }
+            Effect::RewrapVault { current, new } => {
+                let rewrapped = self.vault.rewrap(current.as_ref(), new.as_ref()).await;
+                self.share_key();
+                return Some(Event::Vault(rewrapped));
+            }
             Effect::LockVault => {
                 self.vault.lock();
                 self.others.tell(&Between::Locked);

@@ -139,6 +139,8 @@ impl Session {
         self.chains.own.stored.watched.alarm = None;
         self.chains.own.error = None;
         self.chains.own.backoff.reset();
+        // The words of the new key are those that were just typed.
+        self.phrase_confirmed = true;
         self.save_account(cx);
         self.seal_former_key(cx);
         self.forget_all_sealed(cx);

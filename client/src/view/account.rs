@@ -53,6 +53,8 @@ fn me(session: &Session, tab: &Tab) -> Me {
         server: session.server.to_string(),
         primary: session.me.public().to_string(),
         has_passphrase: session.has_passphrase,
+        passphrase_change: session.passphrase.view.clone(),
+        phrase_confirmed: session.phrase_confirmed,
         phrase: tab.phrase_shown.then(words),
         unreadable: session.sync.unreadable,
         chain: chain(session, tab.rotation_phrase_shown),

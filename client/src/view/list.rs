@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use kez_core::display;
+
 use super::{ConversationRow, MessageBody, Preview};
 use crate::contacts::{Contact, ContactId};
 use crate::conversation::{Conversation, StoredMessage};
@@ -31,6 +33,7 @@ fn row(contact: &Contact, conversation: Option<&Conversation>) -> ConversationRo
     let draft = conversation.map_or("", |conversation| conversation.draft.as_str());
     ConversationRow {
         handle: contact.stored.handle.to_string(),
+        primary: contact.stored.key.primary().to_string(),
         preview: if draft.trim().is_empty() { preview(last) } else { Preview::Draft(one_line(draft)) },
         at: last.map(|message| message.sent_at),
         unread: conversation.filter(|_| !request).map_or(0, Conversation::unread),
@@ -50,5 +53,6 @@ fn preview(last: Option<&StoredMessage>) -> Preview {
 }
 
 fn one_line(text: &str) -> String {
-    text.trim_start().lines().next().unwrap_or_default().chars().take(PREVIEW_CHARS).collect()
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    display::limited(line).take(PREVIEW_CHARS).collect()
 }

@@ -1,10 +1,12 @@
 //! The open conversation.
 
+use kez_core::display;
 use kez_core::envelope::OpenError;
 use kez_core::handle::Handle;
 use kez_core::safety_number::safety_number;
 use serde::{Deserialize, Serialize};
 
+use super::excerpt::excerpt;
 use super::{Block, ChainAlarm, FormerKey};
 use crate::contacts::{Contact, ContactId};
 use crate::context::Shared;
@@ -20,10 +22,14 @@ pub struct ThreadView {
     pub handle: String,
     /// Whether the conversation can be shown.
     pub state: ThreadState,
-    /// The newest messages, oldest first; `has_older` says whether there are more.
+    /// A part of the messages, oldest first: at most 200, wherever the tab is in the conversation.
     pub messages: Vec<MessageRow>,
-    /// Whether older messages are kept here than those in `messages`.
+    /// Whether there are older messages than those in `messages`.
     pub has_older: bool,
+    /// Whether there are newer messages than those in `messages`.
+    pub has_newer: bool,
+    /// How many messages the whole conversation has.
+    pub total: u64,
     /// The message above which the line "New messages" stands: the first that was unread when the thread was opened.
     pub first_unread: Option<String>,
     /// What stands in the composer, kept over a reload. The page takes it when it opens the thread.
@@ -71,6 +77,9 @@ pub struct MessageRow {
     pub mine: bool,
     /// What the row shows.
     pub body: MessageBody,
+    /// Whether `body` is only the start of a long text, which is shown when the person asks for it
+    /// ([`UiEvent::WholeTextWanted`](crate::event::UiEvent::WholeTextWanted)).
+    pub cut: bool,
     /// `data-state`.
     pub state: DeliveryState,
     /// When it was sent, Unix seconds, by the sender's clock.
@@ -136,14 +145,18 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         (None, Some(HandleState::Found(found))) => Some(found.key.primary()),
         _ => None,
     };
+    let extent = conversation.map(|conversation| tab.window.extent(conversation)).unwrap_or_default();
     Some(ThreadView {
         handle: at.clone(),
         state: state(handle.as_ref(), contact, found),
         messages: id.zip(conversation).map_or_else(Vec::new, |(id, conversation)| {
-            let rows = conversation.newest(tab.window);
-            rows.map(|(order, message)| row(session, shared, id, conversation, order, message)).collect()
+            let source = Source { session, shared, tab, id, conversation };
+            let rows = conversation.rows(extent.older, extent.shown);
+            rows.map(|(order, message)| source.row(order, message)).collect()
         }),
-        has_older: conversation.is_some_and(|conversation| conversation.len() > tab.window),
+        has_older: extent.older > 0,
+        has_newer: extent.newer > 0,
+        total: conversation.map_or(0, |conversation| conversation.len() as u64),
         first_unread: tab.first_unread.clone(),
         draft: conversation.map(|conversation| conversation.draft.clone()).unwrap_or_default(),
         primary: key.map(|key| key.to_string()),
@@ -168,46 +181,57 @@ fn state(handle: Option<&Handle>, contact: Option<&Contact>, found: Option<&Hand
     }
 }
 
-fn row(
-    session: &Session,
-    shared: &Shared,
-    contact: ContactId,
-    conversation: &Conversation,
-    order: u64,
-    message: &StoredMessage,
-) -> MessageRow {
-    let (state, error) = delivery(session, shared, contact, order, message);
-    MessageRow {
-        id: message.row_id(order),
-        mine: message.mine,
-        body: message.body.clone(),
-        state,
-        at: message.sent_at,
-        missing_before: conversation.missing_before(message),
-        contradicts_chain: conversation.contradicts_chain(message),
-        former_key: message.former_key,
-        error,
-    }
+/// What rows are made from.
+struct Source<'a> {
+    session: &'a Session,
+    shared: &'a Shared,
+    tab: &'a Tab,
+    id: ContactId,
+    conversation: &'a Conversation,
 }
 
-fn delivery(
-    session: &Session,
-    shared: &Shared,
-    contact: ContactId,
-    order: u64,
-    message: &StoredMessage,
-) -> (DeliveryState, Option<String>) {
-    let entry = session.outbox.entry(contact, order);
-    match (message.mine, entry) {
-        (true, None) => (DeliveryState::Sent, None),
-        (true, Some(entry)) => match (&entry.failure, shared.halted) {
-            (Some(failure), _) => (DeliveryState::Failed, Some(failure.reason.clone())),
-            (None, Some(fault)) => (DeliveryState::Failed, Some(format!("Not sent: {fault}."))),
-            (None, None) => (DeliveryState::Sending, None),
-        },
-        (false, _) if matches!(message.body, MessageBody::Undecryptable { .. }) => {
-            (DeliveryState::Undecryptable, None)
+impl Source<'_> {
+    fn row(&self, order: u64, message: &StoredMessage) -> MessageRow {
+        let (state, error) = self.delivery(order, message);
+        let id = message.row_id(order);
+        let (body, cut) = self.body(&id, &message.body);
+        MessageRow {
+            id,
+            mine: message.mine,
+            body,
+            cut,
+            state,
+            at: message.sent_at,
+            missing_before: self.conversation.missing_before(message),
+            contradicts_chain: self.conversation.contradicts_chain(message),
+            former_key: message.former_key,
+            error,
         }
-        (false, _) => (DeliveryState::Received, None),
+    }
+
+    /// What the row shows, and whether that is only the start of it.
+    fn body(&self, row: &str, body: &MessageBody) -> (MessageBody, bool) {
+        let MessageBody::Text { text } = body else { return (body.clone(), false) };
+        let (text, cut) = match self.tab.shown_whole.iter().any(|whole| whole == row) {
+            true => (display::limit_marks(text), false),
+            false => excerpt(text),
+        };
+        (MessageBody::Text { text }, cut)
+    }
+
+    fn delivery(&self, order: u64, message: &StoredMessage) -> (DeliveryState, Option<String>) {
+        let entry = self.session.outbox.entry(self.id, order);
+        match (message.mine, entry) {
+            (true, None) => (DeliveryState::Sent, None),
+            (true, Some(entry)) => match (&entry.failure, self.shared.halted) {
+                (Some(failure), _) => (DeliveryState::Failed, Some(failure.reason.clone())),
+                (None, Some(fault)) => (DeliveryState::Failed, Some(format!("Not sent: {fault}."))),
+                (None, None) => (DeliveryState::Sending, None),
+            },
+            (false, _) if matches!(message.body, MessageBody::Undecryptable { .. }) => {
+                (DeliveryState::Undecryptable, None)
+            }
+            (false, _) => (DeliveryState::Received, None),
+        }
     }
 }

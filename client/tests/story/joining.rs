@@ -26,6 +26,62 @@ fn type_handle(world: &mut World, who: &'static str, text: &str) -> Availability
 }
 
 #[test]
+fn a_passphrase_is_set_changed_and_removed_later() {
+    let mut world = World::new(20);
+    world.join("bob", "");
+    let change = |world: &mut World, current: &str, new: &str| {
+        let (current, new) = (Secret::new(current), Secret::new(new));
+        world.ui("bob", UiEvent::PassphraseChanged { current, new });
+        world.run(500);
+        match world.view("bob").account {
+            AccountView::Open(me) => (me.has_passphrase, me.passphrase_change.error),
+            other => panic!("not open: {other:?}"),
+        }
+    };
+    assert_eq!(change(&mut world, "", "first"), (true, None));
+    let (has_one, error) = change(&mut world, "wrong", "second");
+    assert!(has_one && error.unwrap().contains("not your present passphrase"));
+    assert_eq!(change(&mut world, "first", "second"), (true, None));
+    world.reload("bob");
+    world.run(500);
+    for (typed, opens) in [("first", false), ("second", true)] {
+        world.ui("bob", UiEvent::UnlockSubmitted { passphrase: Secret::new(typed) });
+        world.run(500);
+        assert_eq!(matches!(world.view("bob").account, AccountView::Open(_)), opens, "{typed}");
+    }
+    assert_eq!(change(&mut world, "second", ""), (false, None));
+    world.reload("bob");
+    world.run(500);
+    assert!(matches!(world.view("bob").account, AccountView::Open(_)), "nothing is asked for any more");
+}
+
+#[test]
+fn the_words_can_be_confirmed_later_and_are_asked_for_until_then() {
+    let mut world = World::new(19);
+    world.open("bob");
+    world.run(1_000);
+    type_handle(&mut world, "bob", "bob");
+    world.ui("bob", UiEvent::HandleChosen);
+    world.ui("bob", UiEvent::PhraseConfirmationPutOff);
+    world.ui("bob", UiEvent::AccountCreated { passphrase: Secret::default() });
+    world.run(3_000);
+    let confirmed = |world: &World| match world.view("bob").account {
+        AccountView::Open(me) => me.phrase_confirmed,
+        other => panic!("not open: {other:?}"),
+    };
+    assert!(!confirmed(&world));
+    world.reload("bob");
+    world.run(1_000);
+    assert!(!confirmed(&world), "also after a reload");
+    world.ui("bob", UiEvent::PhraseKept);
+    world.reload("bob");
+    world.run(1_000);
+    assert!(confirmed(&world));
+    world.join("alice", "");
+    assert!(matches!(world.view("alice").account, AccountView::Open(me) if me.phrase_confirmed));
+}
+
+#[test]
 fn a_handle_is_checked_while_it_is_typed() {
     let mut world = World::new(1);
     world.join("alice", "");

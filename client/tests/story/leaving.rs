@@ -2,6 +2,7 @@
 
 use kez_client::effect::Method;
 use kez_client::event::UiEvent;
+use kez_client::secret::Secret;
 use kez_client::view::AccountView;
 use kez_core::problem::ProblemCode;
 
@@ -40,6 +41,26 @@ fn an_export_is_one_file_with_what_is_stored_and_what_was_said() {
     let said: Vec<_> = bob["messages"].as_array().unwrap().iter().map(|m| (&m["mine"], &m["text"])).collect();
     assert_eq!(said, [(&true.into(), &"Say \"friend\" and enter".into()), (&false.into(), &"friend".into())]);
     assert_eq!(error(&world, "alice"), None);
+}
+
+#[test]
+fn who_signs_out_leaves_nothing_here_and_comes_back_with_the_words() {
+    let mut world = chat(45);
+    let words = world.words("alice");
+    world.ui("alice", UiEvent::SignOutConfirmed);
+    world.run(1_000);
+    assert!(matches!(world.view("alice").account, AccountView::None { lost: None, .. }));
+    world.reload("alice");
+    world.run(1_000);
+    assert!(
+        matches!(world.view("alice").account, AccountView::None { lost: None, .. }),
+        "also after a reload"
+    );
+    world
+        .ui("alice", UiEvent::RestoreSubmitted { phrase: Secret::new(words), passphrase: Secret::default() });
+    world.run(5_000);
+    world.look("alice", "bob");
+    assert_eq!(world.texts("alice").len(), 2, "the server still has the account and its messages");
 }
 
 #[test]

@@ -232,6 +232,46 @@ fn older_messages_come_when_they_are_wanted() {
 }
 
 #[test]
+fn a_thread_opens_at_the_first_unread_message_and_shows_a_bounded_part() {
+    let mut world = alice_and_bob(9);
+    world.look("bob", "nobody");
+    for n in 0..450 {
+        world.send("alice", "bob", &format!("{n}"));
+    }
+    world.run(60_000);
+    world.look("bob", "alice");
+    let thread = world.thread("bob");
+    assert_eq!(thread.first_unread.as_deref(), thread.messages.first().map(|row| row.id.as_str()));
+    assert_eq!(
+        (thread.messages.len(), thread.has_older, thread.has_newer, thread.total),
+        (200, false, true, 450)
+    );
+    world.ui("bob", UiEvent::LatestWanted { handle: "alice".into() });
+    let thread = world.thread("bob");
+    assert_eq!((thread.messages.len(), thread.has_older, thread.has_newer), (100, true, false));
+    world.ui("bob", UiEvent::OldestWanted { handle: "alice".into() });
+    assert_eq!(world.texts("bob")[0], "them: 0");
+    world.send("bob", "alice", "an answer");
+    assert_eq!(world.texts("bob").last().unwrap(), "me: an answer", "who writes is at the end");
+}
+
+#[test]
+fn a_long_text_is_shown_whole_when_it_is_asked_for() {
+    let mut world = alice_and_bob(9);
+    let text = "word ".repeat(20_000);
+    world.send("alice", "bob", &text);
+    world.run(5_000);
+    let row = world.rows("bob").remove(0);
+    assert!(row.cut && world.texts("bob")[0].len() < 5_000);
+    world.ui("bob", UiEvent::WholeTextWanted { handle: "alice".into(), id: row.id });
+    assert!(!world.rows("bob")[0].cut);
+    assert_eq!(world.texts("bob"), [format!("them: {text}")]);
+    world.look("bob", "nobody");
+    world.look("bob", "alice");
+    assert!(world.rows("bob")[0].cut, "opened again, it is short again");
+}
+
+#[test]
 fn the_list_begins_with_whoever_wrote_last_also_within_one_second() {
     let mut world = alice_and_bob(3);
     world.join("zoe", "");

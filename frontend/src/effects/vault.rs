@@ -91,6 +91,34 @@ impl Vault {
         self.records().await.map_or_else(VaultEvent::Failed, VaultEvent::Opened)
     }
 
+    /// Wraps the data key with another passphrase, or without one. The records stay as they are.
+    pub(crate) async fn rewrap(&mut self, current: Option<&Secret>, new: Option<&Secret>) -> VaultEvent {
+        self.try_rewrap(current, new).await.unwrap_or_else(VaultEvent::Failed)
+    }
+
+    async fn try_rewrap(
+        &mut self,
+        current: Option<&Secret>,
+        new: Option<&Secret>,
+    ) -> Result<VaultEvent, StorageFault> {
+        let (Some(store), Some(key)) = (&self.store, &self.key) else {
+            return Err(StorageFault::Unavailable);
+        };
+        let header = store.header().await?.ok_or(StorageFault::Damaged)?;
+        let is_allowed = !self.by_passphrase
+            || current.is_some_and(|passphrase| unwrap_by_passphrase(&header, passphrase).is_some());
+        if !is_allowed {
+            return Ok(VaultEvent::WrongPassphrase);
+        }
+        let header = match new {
+            Some(passphrase) => wrap_by_passphrase(key, passphrase)?,
+            None => wrap_by_device(key).await?,
+        };
+        store.create(&header, Vec::new()).await?;
+        self.by_passphrase = new.is_some();
+        Ok(VaultEvent::Rewrapped)
+    }
+
     /// Forgets the data key.
     pub(crate) fn lock(&mut self) {
         self.key = None;

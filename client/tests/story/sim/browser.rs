@@ -113,6 +113,15 @@ impl Browser {
                 }
                 Effect::CloseNats => out.push(Out::CloseNats),
                 Effect::Remember { handle } => self.remembered = handle,
+                Effect::RewrapVault { current, new } => {
+                    let expected = self.vault.clone().flatten();
+                    let right = expected == current.map(|passphrase| passphrase.expose().to_owned());
+                    if right {
+                        self.vault = Some(new.map(|passphrase| passphrase.expose().to_owned()));
+                    }
+                    let event = if right { VaultEvent::Rewrapped } else { VaultEvent::WrongPassphrase };
+                    out.push(Out::Event(Event::Vault(event)));
+                }
                 Effect::LockVault => {}
                 Effect::DestroyVault => {
                     self.disk.clear();

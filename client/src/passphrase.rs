@@ -1,0 +1,54 @@
+//! Setting, changing and removing the passphrase that locks the account in this browser.
+
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::event::VaultEvent;
+use crate::requests::sentence;
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::view::{Notice, PassphraseView};
+
+/// How far a change is.
+#[derive(Default)]
+pub(crate) struct PassphraseChange {
+    pub(crate) view: PassphraseView,
+    /// Whether there will be a passphrase afterwards.
+    keeps_one: bool,
+}
+
+impl Session {
+    /// "Set passphrase", "Change passphrase" or, with an empty new one, "Remove passphrase".
+    pub(crate) fn change_passphrase(&mut self, current: Secret, new: Secret, cx: &mut Context<'_>) {
+        if self.passphrase.view.busy {
+            return;
+        }
+        self.passphrase.view = PassphraseView { busy: true, error: None };
+        self.passphrase.keeps_one = !new.is_empty();
+        let current = self.has_passphrase.then_some(current);
+        let new = (!new.is_empty()).then_some(new);
+        cx.push(Effect::RewrapVault { current, new });
+    }
+
+    /// The storage has answered.
+    pub(crate) fn passphrase_changed(&mut self, event: &VaultEvent, cx: &mut Context<'_>) {
+        if !self.passphrase.view.busy {
+            return;
+        }
+        let error = match event {
+            VaultEvent::Rewrapped => {
+                let text = match (self.has_passphrase, self.passphrase.keeps_one) {
+                    (false, true) => "This browser asks for your passphrase from now on.",
+                    (true, true) => "Your passphrase is changed.",
+                    (_, false) => "Your passphrase is removed.",
+                };
+                self.has_passphrase = self.passphrase.keeps_one;
+                cx.shared.notice = Some(Notice { text: text.to_owned(), error: false });
+                None
+            }
+            VaultEvent::WrongPassphrase => Some("This is not your present passphrase.".to_owned()),
+            VaultEvent::Failed(fault) => Some(sentence(&fault.to_string())),
+            VaultEvent::Created | VaultEvent::Opened(_) => None,
+        };
+        self.passphrase.view = PassphraseView { busy: false, error };
+    }
+}
