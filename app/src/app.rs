@@ -4,8 +4,11 @@ use leptos::prelude::*;
 use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::path;
 
+use crate::browser::{provide_first_page, provide_today};
 use crate::components::presence::Presence;
 use crate::components::toast::Toast;
+use crate::components::window_guard::WindowGuard;
+use crate::idle_lock::IdleLock;
 use crate::pages::home::Home;
 use crate::pages::join::Join;
 use crate::pages::messages::Messages;
@@ -16,6 +19,7 @@ use crate::pages::security::Security;
 use crate::pages::settings::Settings;
 use crate::reactive::effect;
 use crate::session::Session;
+use crate::theme::Theme;
 
 /// The whole app. Takes its [`Session`] from the context; without one (on the server) it shows an idle one.
 #[component]
@@ -23,6 +27,9 @@ pub fn App() -> impl IntoView {
     if use_context::<Session>().is_none() {
         provide_context(Session::idle());
     }
+    provide_today();
+    provide_first_page();
+    effect(|| Theme::load().colour_bars());
     effect(mark_hydrated);
     view! {
         <Router>
@@ -36,6 +43,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/security") view=Security/>
             </FlatRoutes>
             <Presence/>
+            <WindowGuard/>
+            <IdleLock/>
             <Toast/>
         </Router>
     }

@@ -1,17 +1,70 @@
 //! What the components ask of the browser: labels for times in its language, the title, focus and visibility.
 
+use std::time::Duration;
+
 use kez_core::time::Timestamp;
-use leptos::prelude::*;
+use leptos::{ev, prelude::*};
 use wasm_bindgen::{JsCast, closure::Closure};
 
-use crate::reactive::effect;
+use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
 #[cfg_attr(target_arch = "wasm32", path = "browser/intl.rs")]
 #[cfg_attr(not(target_arch = "wasm32"), path = "browser/utc.rs")]
 mod clock;
 
-pub(crate) use clock::{date_label, day_of, now, time_label, weekday_label};
+#[cfg_attr(target_arch = "wasm32", path = "browser/whatwg.rs")]
+#[cfg_attr(not(target_arch = "wasm32"), path = "browser/whatwg_native.rs")]
+mod whatwg;
+
+pub(crate) use clock::{date_label, day_of, full_label, now, time_label, weekday_label};
+pub(crate) use whatwg::read_address;
+
+/// How often the page looks whether a new day has begun.
+const DAY_CHECK: Duration = Duration::from_secs(20);
+
+/// What a web address leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// The host in its ASCII form.
+    pub(crate) host: String,
+    /// Whether a user name or a password stands before the host.
+    pub(crate) has_user_info: bool,
+}
+
+/// The number of the present local day; labels that depend on it follow it past midnight.
+#[derive(Clone, Copy)]
+struct Today(RwSignal<i64>);
+
+/// Keeps track of the present day, for all labels below the calling component.
+pub(crate) fn provide_today() {
+    let today = RwSignal::new(day_of(now()));
+    provide_context(Today(today));
+    effect(move || {
+        let update = move || {
+            let day = day_of(now());
+            if today.get_untracked() != day {
+                today.set(day);
+            }
+        };
+        // Timers of hidden pages are late, those of a computer that sleeps do not run.
+        let listeners = [
+            window_event_listener(ev::visibilitychange, move |_| update()),
+            window_event_listener(ev::focus, move |_| update()),
+        ];
+        let timer = set_interval_with_handle(update, DAY_CHECK).ok();
+        on_cleanup(move || {
+            listeners.into_iter().for_each(|listener| listener.remove());
+            if let Some(timer) = timer {
+                timer.clear();
+            }
+        });
+    });
+}
+
+fn today() -> i64 {
+    use_context::<Today>().map_or_else(|| day_of(now()), |Today(today)| today.get())
+}
 
 /// The value of `<time datetime>`.
 pub(crate) fn iso(unix: u64) -> String {
@@ -20,7 +73,7 @@ pub(crate) fn iso(unix: u64) -> String {
 
 /// "Today", "Yesterday" or the date, for the line between two days of a thread.
 pub(crate) fn day_label(unix: u64) -> String {
-    match day_of(now()) - day_of(unix) {
+    match today() - day_of(unix) {
         0 => "Today".to_owned(),
         1 => "Yesterday".to_owned(),
         _ => date_label(unix),
@@ -29,7 +82,7 @@ pub(crate) fn day_label(unix: u64) -> String {
 
 /// When something was, short enough for a row of the list: the time today, then the weekday, then the date.
 pub(crate) fn short_label(unix: u64) -> String {
-    match day_of(now()) - day_of(unix) {
+    match today() - day_of(unix) {
         0 => time_label(unix),
         1 => "Yesterday".to_owned(),
         2..=6 => weekday_label(unix),
@@ -37,11 +90,53 @@ pub(crate) fn short_label(unix: u64) -> String {
     }
 }
 
-/// Keeps the document's title: the page's own, with the number of unread messages in front.
-pub(crate) fn use_title(title: impl Into<String>) {
+/// Keeps the document's title: the page's own, with the number of unread messages in front. When the title becomes another
+/// one, the page is another one, and the focus goes to its heading unless something on it has taken the focus.
+pub(crate) fn use_title(title: impl Into<Signal<String>>) {
     let title = title.into();
+    let title = memo(move || title.get());
     let unread = use_session().unread;
-    effect(move || document().set_title(&title_with(unread.get(), &title)));
+    effect(move || document().set_title(&title_with(unread.get(), &title.read())));
+    let arrived = use_context::<FirstPage>();
+    effect(move || {
+        title.track();
+        let is_first =
+            arrived.is_none_or(|FirstPage(is_first)| is_first.try_update_value(std::mem::take) == Some(true));
+        if !is_first {
+            request_animation_frame(focus_heading);
+        }
+    });
+}
+
+/// Whether no page was shown yet: the first one leaves the focus to the browser.
+#[derive(Clone, Copy)]
+struct FirstPage(StoredValue<bool>);
+
+/// Lets [`use_title`] tell the first page of the document from those that follow.
+pub(crate) fn provide_first_page() {
+    provide_context(FirstPage(StoredValue::new(true)));
+}
+
+/// Whether something on the new page has the focus. A link in the head of the page that led here does not count.
+fn focus_is_in_place() -> bool {
+    let focused =
+        document().active_element().and_then(|focused| focused.dyn_into::<web_sys::HtmlElement>().ok());
+    focused.is_some_and(|focused| {
+        focused.matches("main *, dialog *").unwrap_or(false) && focused.offset_parent().is_some()
+    })
+}
+
+fn focus_heading() {
+    let heading = [".thread-header h2", "h1"]
+        .iter()
+        .find_map(|heading| document().query_selector(heading).ok().flatten());
+    if let Some(heading) = heading.and_then(|heading| heading.dyn_into::<web_sys::HtmlElement>().ok())
+        && !focus_is_in_place()
+    {
+        heading.set_tab_index(-1);
+        // A heading that is not rendered on this screen does not take the focus.
+        let _ = heading.focus();
+    }
 }
 
 fn title_with(unread: u64, title: &str) -> String {

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
 
 use crate::app::App;
+use crate::fidelity::{ROOT_ID, with_node_count};
 use crate::operator::{META_NAME as OPERATOR_META, Operator};
 use crate::page::Page;
 use crate::profile::{META_NAME, Profile, ProfileState};
@@ -83,7 +84,7 @@ fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Ass
 /// characters, it is escaped.
 fn well_formed(html: &str) -> String {
     let (head, body) = html.split_at(html.find("<body").unwrap_or(0));
-    head.replace("<!>", "") + &body.replace("<!>", "<!---->")
+    with_node_count(&(head.replace("<!>", "") + &body.replace("<!>", "<!---->")))
 }
 
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
@@ -103,6 +104,8 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                 {head.profile.map(|json| view! { <meta name=META_NAME content=json/> })}
                 <meta name=OPERATOR_META content=operator/>
                 <meta name="color-scheme" content="light dark"/>
+                <meta name="theme-color" media="(prefers-color-scheme: light)" content="#fcfcf9"/>
+                <meta name="theme-color" media="(prefers-color-scheme: dark)" content="#0e1214"/>
                 <script src="/theme.js"></script>
                 <link rel="stylesheet" href=css/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
@@ -118,7 +121,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                 {reload_on_change()}
             </head>
             <body>
-                <App/>
+                <div id=ROOT_ID><App/></div>
             </body>
         </html>
     }
@@ -136,6 +139,7 @@ mod tests {
     use super::{Assets, Module, Operator, render};
     use crate::page::Page;
     use crate::profile::{History, Profile};
+    use crate::theme::{THEME_DARK, THEME_LIGHT};
 
     fn assets() -> Assets {
         let module = |name: &str| Module { js: format!("/pkg/{name}.js"), wasm: format!("/pkg/{name}.wasm") };
@@ -184,6 +188,27 @@ mod tests {
     }
 
     #[test]
+    fn the_bars_of_the_browser_get_the_colours_of_the_theme() {
+        let html = render(Page::Messages, &assets());
+        for (scheme, colour) in [("light", THEME_LIGHT), ("dark", THEME_DARK)] {
+            let meta = format!(
+                "<meta name=\"theme-color\" media=\"(prefers-color-scheme: {scheme})\" content=\"{colour}\">"
+            );
+            assert!(html.contains(&meta), "{meta} is not in {html}");
+        }
+    }
+
+    #[test]
+    fn the_document_says_how_many_nodes_the_app_has() {
+        for page in Page::ALL {
+            let html = render(page, &assets());
+            let nodes =
+                html.split("<div id=\"app\" data-nodes=\"").nth(1).and_then(|rest| rest.split('"').next());
+            assert!(nodes.unwrap().parse::<usize>().unwrap() > 10, "{html}");
+        }
+    }
+
+    #[test]
     fn the_composer_waits_for_the_app() {
         let html = render(Page::Thread, &assets());
         let composer = html.split("<textarea").nth(1).unwrap().split('>').next().unwrap();
@@ -203,7 +228,7 @@ mod tests {
         assert!(html.contains("<title>@alice · KEZ Chat</title>"), "{html}");
         assert!(html.contains("name=\"kez-profile\"") && html.contains("alice@kez.lat"), "{html}");
         assert!(html.contains("href=\"/messages/alice\""), "{html}");
-        assert!(html.contains("</time> <!---->Claimed the handle @alice on kez.lat."), "{html}");
+        assert!(html.contains("</time> <bdi>Claimed the handle @alice on kez.lat."), "{html}");
     }
 
     #[test]

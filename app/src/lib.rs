@@ -14,6 +14,8 @@ mod browser;
 mod components;
 #[cfg(feature = "ssr")]
 mod document;
+mod fidelity;
+mod idle_lock;
 mod keyed;
 mod navigation;
 mod operator;
@@ -26,10 +28,12 @@ pub mod session;
 mod tests;
 mod theme;
 mod ulid;
+mod wanted_conversation;
 
 pub use app::{App, mark_hydrated};
 #[cfg(feature = "ssr")]
 pub use document::{Assets, Module, WATCH_ENV, render};
+pub use fidelity::root;
 pub use operator::Operator;
 pub use page::Page;
 pub use profile::{History, Profile};

@@ -4,6 +4,9 @@ use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_location, use_navigate};
 
+/// The path of the list of conversations.
+const LIST: &str = "/messages";
+
 /// A way to a path, and whether the way back leads to where one is now.
 type Navigate = Box<dyn Fn(&str, NavigateOptions)>;
 
@@ -32,6 +35,35 @@ impl Navigation {
         let options = NavigateOptions { replace: true, ..NavigateOptions::default() };
         self.navigate.with_value(|navigate| navigate(path, options));
     }
+}
+
+/// Whether the entry of the browser's history before this one is the list of conversations.
+#[derive(Clone, Copy)]
+struct CameFromList(StoredValue<bool>);
+
+/// Keeps track of how a conversation was reached, for [`use_back`].
+pub(crate) fn provide_way_back() {
+    let came_from_list = StoredValue::new(false);
+    provide_context(CameFromList(came_from_list));
+    let path = use_navigation().path();
+    Effect::new(move |before: Option<bool>| {
+        let in_list = path.with(|path| path.trim_end_matches('/') == LIST);
+        came_from_list.set_value(before == Some(true) && !in_list);
+        in_list
+    });
+}
+
+/// From a conversation to the list. The browser's own way back does not lead into the conversation again after that.
+pub(crate) fn use_back() -> Callback<()> {
+    let navigation = use_navigation();
+    let came_from_list = use_context::<CameFromList>();
+    Callback::new(move |()| {
+        let came_from_list = came_from_list.is_some_and(|CameFromList(it)| it.get_value());
+        match window().history() {
+            Ok(history) if came_from_list && history.back().is_ok() => {}
+            _ => navigation.replace(LIST),
+        }
+    })
 }
 
 /// The navigation of this app. Only inside its router.

@@ -10,6 +10,7 @@ use leptos::prelude::*;
 use crate::reactive::memo;
 
 type Sender = Box<dyn Fn(UiEvent)>;
+type BeforeRows = Box<dyn Fn()>;
 
 /// What the components share. Each part of the view is a signal of its own, which changes only when that part does.
 #[derive(Clone, Copy)]
@@ -27,6 +28,13 @@ pub struct Session {
     pub(crate) new_conversation: RwSignal<NewConversation>,
     pub(crate) notice: RwSignal<Option<Notice>>,
     pub(crate) storage: RwSignal<StorageView>,
+    /// Who was blocked a moment ago: a toast offers to undo it.
+    pub(crate) just_blocked: RwSignal<Option<String>>,
+    /// The conversation whose row takes the focus when it appears: it moves to another list when it is accepted.
+    pub(crate) row_to_focus: RwSignal<Option<String>>,
+    /// The reminder of the rotation phrase was put off; it comes back with the next start.
+    pub(crate) reminder_dismissed: RwSignal<bool>,
+    before_rows: Option<StoredValue<Option<BeforeRows>, LocalStorage>>,
     sender: Option<StoredValue<Sender, LocalStorage>>,
 }
 
@@ -34,7 +42,8 @@ impl Session {
     /// A session whose events go to `send`. Browser only: `send` stays on the thread that made it.
     pub fn new(send: impl Fn(UiEvent) + 'static) -> Self {
         let sender: Sender = Box::new(send);
-        Self { sender: Some(StoredValue::new_local(sender)), ..Self::idle() }
+        let before_rows = Some(StoredValue::new_local(None));
+        Self { sender: Some(StoredValue::new_local(sender)), before_rows, ..Self::idle() }
     }
 
     /// A session that shows the default view, whose events go nowhere: what the server renders.
@@ -50,6 +59,10 @@ impl Session {
             new_conversation: RwSignal::default(),
             notice: RwSignal::default(),
             storage: RwSignal::default(),
+            just_blocked: RwSignal::default(),
+            row_to_focus: RwSignal::default(),
+            reminder_dismissed: RwSignal::default(),
+            before_rows: None,
             sender: None,
         }
     }
@@ -73,12 +86,41 @@ impl Session {
         set_if_changed(self.conversations, conversations);
         set_if_changed(self.blocked, blocked);
         set_if_changed(self.unread, unread);
+        if self.messages.with_untracked(|old| *old != messages) {
+            self.announce_rows();
+        }
         // Rows first: whoever mounts for another thread must find the messages that belong to it.
         set_if_changed(self.messages, messages);
         set_if_changed(self.thread, thread);
         set_if_changed(self.new_conversation, new_conversation);
         set_if_changed(self.notice, notice);
         set_if_changed(self.storage, storage);
+    }
+
+    /// Calls `f` right before the rows of the open conversation change, until the calling reactive scope ends.
+    pub(crate) fn before_rows_change(&self, f: impl Fn() + 'static) {
+        if let Some(before_rows) = self.before_rows {
+            before_rows.set_value(Some(Box::new(f)));
+            on_cleanup(move || {
+                before_rows.try_set_value(None);
+            });
+        }
+    }
+
+    fn announce_rows(&self) {
+        if let Some(before_rows) = self.before_rows {
+            before_rows.with_value(|f| {
+                if let Some(f) = f {
+                    f();
+                }
+            });
+        }
+    }
+
+    /// Blocks a person, and offers to undo that.
+    pub(crate) fn block(&self, handle: String) {
+        self.send(UiEvent::BlockPressed { handle: handle.clone() });
+        self.just_blocked.set(Some(handle));
     }
 
     /// Reports what a person did.

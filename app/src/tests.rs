@@ -2,8 +2,8 @@
 
 use kez_client::view::{
     AccountView, Availability, Block, BlockedRow, ChainAlarm, ChainView, Connection, ConversationRow,
-    DeliveryState, HistoryRow, JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow, Notice, Preview,
-    RestoreView, ThreadState, ThreadView, View,
+    DeliveryState, HistoryRow, JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow, Notice,
+    PassphraseView, Preview, RestoreView, ThreadState, ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -29,6 +29,8 @@ fn me() -> Me {
         server: "kez.lat".to_owned(),
         primary: format!("ed25519:{}", "0b".repeat(32)),
         has_passphrase: true,
+        passphrase_change: PassphraseView::default(),
+        phrase_confirmed: true,
         phrase: None,
         unreadable: 0,
         chain: ChainView::default(),
@@ -45,6 +47,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
         at,
         missing_before: 0,
         contradicts_chain: false,
+        cut: false,
         former_key: None,
         error: None,
     }
@@ -60,6 +63,8 @@ fn thread() -> ThreadView {
             MessageRow { missing_before: 2, ..row("c", false, 80, DeliveryState::Received) },
         ],
         has_older: false,
+        has_newer: false,
+        total: 3,
         first_unread: Some("b".to_owned()),
         draft: String::new(),
         primary: None,
@@ -80,6 +85,7 @@ fn open(thread: Option<ThreadView>) -> View {
         connection: Connection::Online,
         conversations: vec![ConversationRow {
             handle: "bob".to_owned(),
+            primary: "ed25519:0d".to_owned(),
             preview: Preview::Theirs("hello".to_owned()),
             at: Some(80),
             unread: 2,
@@ -113,18 +119,73 @@ fn the_chat_has_a_list_a_thread_and_a_composer() {
             "New conversation</button>",
             "href=\"/messages/bob\"",
             ">2 unread</span>",
-            "<h2>@bob</h2>",
+            "<h2 translate=\"no\">@bob</h2>",
             "role=\"log\"",
             "aria-label=\"Messages with @bob\"",
             "aria-label=\"Message\"",
             "aria-label=\"Send\"",
-            "Verify</button>",
+            ">Verify</span>",
+            "aria-label=\"Conversation menu\"",
             "role=\"status\" aria-label=\"Connection\"",
             ">Online</div>",
         ],
     );
     assert_eq!(html.matches("aria-label=\"Message\"").count(), 1);
     assert_eq!(html.matches("<article").count(), 3);
+}
+
+#[test]
+fn the_thread_is_announced_by_new_messages_alone() {
+    let html = show("/messages/bob", open(Some(thread())));
+    let log = html.split("role=\"log\"").nth(1).and_then(|rest| rest.split('>').next()).unwrap();
+    assert!(log.contains("aria-live=\"off\"") && log.contains("tabindex=\"-1\""), "{log}");
+    assert_eq!(html.matches("aria-live=\"polite\"").count(), 1, "{html}");
+    assert_eq!(
+        html.split("<article").skip(1).filter(|row| row.contains("tabindex=\"0\"")).count(),
+        1,
+        "{html}"
+    );
+}
+
+#[test]
+fn a_long_text_offers_the_rest() {
+    let mut long = thread();
+    long.messages[1].cut = true;
+    assert_eq!(show("/messages/bob", open(Some(long))).matches("Show all</button>").count(), 1);
+}
+
+#[test]
+fn what_people_write_down_or_compare_is_not_translated() {
+    let html = show("/messages/bob", open(Some(thread())));
+    assert_holds(
+        &html,
+        &[
+            "<h2 translate=\"no\">@bob",
+            "translate=\"no\" class=\"row-name\"",
+            "translate=\"no\" class=\"message-text\"",
+        ],
+    );
+    let words = (1..=24).map(|n| format!("word{n}")).collect();
+    let html = show("/join", joining(JoinView { step: JoinStep::Phrase { words }, ..JoinView::default() }));
+    assert_holds(&html, &["aria-label=\"Recovery phrase\" translate=\"no\""]);
+    assert_holds(
+        &show("/settings", open(None)),
+        &["translate=\"no\" class=\"fingerprint\"", "translate=\"no\" class=\"key\""],
+    );
+}
+
+#[test]
+fn a_fingerprint_does_not_look_like_a_safety_number() {
+    let html = show("/settings", open(None));
+    assert!(!html.contains("class=\"digits\"") && html.contains("Key fingerprint</h3>"), "{html}");
+}
+
+#[test]
+fn signing_out_is_offered_beside_deleting_the_account() {
+    assert_holds(
+        &show("/settings", open(None)),
+        &["Sign out of this browser</button>", "Your account stays", "Delete account</button>"],
+    );
 }
 
 #[test]
@@ -154,13 +215,20 @@ fn a_refused_text_says_why() {
 #[test]
 fn the_view_of_another_thread_is_never_shown_under_this_name() {
     let html = show("/messages/carol", open(Some(thread())));
-    assert!(html.contains("<h2>@carol</h2>") && !html.contains("text of a"), "{html}");
+    assert!(html.contains(">@carol</h2>") && !html.contains("text of a"), "{html}");
 }
 
 #[test]
 fn being_offline_is_told_with_what_it_means() {
     let html = show("/messages/bob", View { connection: Connection::Offline, ..open(Some(thread())) });
-    assert_holds(&html, &[">Offline</div>", "Messages are kept and sent once you're back."]);
+    assert_holds(
+        &html,
+        &[
+            ">Offline</div>",
+            "role=\"status\" class=\"banner\"",
+            "Messages are kept and sent once you're back.",
+        ],
+    );
 }
 
 #[test]
@@ -207,6 +275,17 @@ fn joining_goes_through_four_steps() {
 }
 
 #[test]
+fn a_phrase_that_is_not_confirmed_is_asked_for_until_it_is() {
+    let words: Vec<String> = (1..=24).map(|n| format!("word{n}")).collect();
+    let html = show("/join", joining(JoinView { step: JoinStep::Phrase { words }, ..JoinView::default() }));
+    assert_holds(&html, &["Later</button>"]);
+    let account = AccountView::Open(Me { phrase_confirmed: false, ..me() });
+    let html = show("/messages", View { account, ..View::default() });
+    assert_holds(&html, &["not written down yet", "href=\"/settings#recovery-phrase\""]);
+    assert!(!show("/messages", open(None)).contains("not written down yet"));
+}
+
+#[test]
 fn restoring_asks_for_the_words() {
     let html = show("/restore", joining(JoinView::default()));
     assert_holds(&html, &[">Recovery phrase</label>", ">Passphrase</label>", ">Restore account</button>"]);
@@ -240,7 +319,7 @@ fn the_settings_show_the_history_of_the_key_and_what_can_be_done() {
         &html,
         &[
             "aria-label=\"Key history\"",
-            "<time datetime=\"2026-11-22T19:00:00Z\">2026-11-22</time> Claimed the handle @alice.",
+            "<time datetime=\"2026-11-22T19:00:00Z\">2026-11-22</time> <bdi>Claimed the handle @alice.</bdi>",
             "aria-label=\"Rotation phrase\"",
             "I have written it down</button>",
             ">Rotation phrase</label>",
@@ -264,7 +343,7 @@ fn what_is_wrong_with_a_key_history_is_said_where_it_matters() {
     for (chain, says) in [
         (ChainView { alarm: Some(ChainAlarm::NotMine), ..ChainView::default() }, "It was me</button>"),
         (ChainView { replaced: true, ..ChainView::default() }, "changed in another browser"),
-        (ChainView { phrase_waits: true, ..ChainView::default() }, "waits to be written down"),
+        (ChainView { phrase_waits: true, ..ChainView::default() }, "only this phrase can replace it"),
     ] {
         let account = AccountView::Open(Me { chain, ..me() });
         assert_holds(&show("/messages", View { account, ..View::default() }), &[says]);

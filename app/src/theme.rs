@@ -5,6 +5,11 @@ use leptos::prelude::*;
 /// The key in the browser's local storage, shared with `public/theme.js`.
 const KEY: &str = "kez-theme";
 
+/// `--paper` of the style sheet in light and in dark, for the browser's own bars.
+pub(crate) const THEME_LIGHT: &str = "#fcfcf9";
+/// See [`THEME_LIGHT`].
+pub(crate) const THEME_DARK: &str = "#0e1214";
+
 /// What a person chose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Theme {
@@ -40,6 +45,24 @@ impl Theme {
         }
         if let Some(storage) = storage() {
             let _ = storage.set_item(KEY, self.name());
+        }
+        self.colour_bars();
+    }
+
+    /// Gives the browser's own bars the colour of the page. Browser only.
+    pub(crate) fn colour_bars(self) {
+        let metas = [("light", THEME_LIGHT), ("dark", THEME_DARK)];
+        for (scheme, colour) in metas {
+            let selector = format!("meta[name=theme-color][media*={scheme}]");
+            let meta = document().query_selector(&selector).ok().flatten();
+            let colour = match self {
+                Self::Auto => colour,
+                Self::Light => THEME_LIGHT,
+                Self::Dark => THEME_DARK,
+            };
+            if let Some(meta) = meta {
+                let _ = meta.set_attribute("content", colour);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{MessageEvent, MessagePort};
+use web_sys::{HtmlElement, MessageEvent, MessagePort};
 
 use crate::js;
 use crate::messages::{ToPage, ToWorker, decode, encode};
@@ -27,10 +27,22 @@ pub(crate) fn hydrate(port: MessagePort) {
     worker.tell(&ToWorker::Hello { tab: TabId(random_name()), remembered: remembered() });
     worker.report_network();
     spawn_local(Rc::clone(&worker).report_storage());
-    leptos::mount::hydrate_body(move || {
+    mount(move || {
         provide_context(session);
         App()
     });
+}
+
+/// Makes the server's HTML react; where something else has changed it since, the app is mounted in its place.
+fn mount<V: IntoView + 'static>(app: impl FnOnce() -> V + 'static) {
+    match kez_app::root().map(|(root, as_served)| (root.unchecked_into::<HtmlElement>(), as_served)) {
+        Some((root, true)) => leptos::mount::hydrate_from(root, app).forget(),
+        Some((root, false)) => {
+            root.set_text_content(None);
+            leptos::mount::mount_to(root, app).forget();
+        }
+        None => leptos::mount::mount_to_body(app),
+    }
 }
 
 struct Worker(MessagePort);

@@ -26,6 +26,12 @@ pub(crate) fn date_label(unix: u64) -> String {
     FORMAT.with(|format| label(format, unix))
 }
 
+/// "Tuesday, 3 November 2026 at 14:03".
+pub(crate) fn full_label(unix: u64) -> String {
+    thread_local!(static FORMAT: Function = formatter(&[("dateStyle", "full"), ("timeStyle", "short")]));
+    FORMAT.with(|format| label(format, unix))
+}
+
 /// "Monday".
 pub(crate) fn weekday_label(unix: u64) -> String {
     thread_local!(static FORMAT: Function = formatter(&[("weekday", "long")]));

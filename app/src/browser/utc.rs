@@ -44,6 +44,11 @@ pub(crate) fn date_label(unix: u64) -> String {
     format!("{} {} {}", number(day), MONTHS[(number(month) - 1) % 12], year.unwrap_or_default())
 }
 
+/// "Tuesday, 3 November 2026 at 14:03".
+pub(crate) fn full_label(unix: u64) -> String {
+    format!("{}, {} at {}", weekday_label(unix), date_label(unix), time_label(unix))
+}
+
 /// "Monday".
 pub(crate) fn weekday_label(unix: u64) -> String {
     WEEKDAYS[(unix / 86_400 % 7) as usize].to_owned()

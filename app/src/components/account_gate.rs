@@ -4,8 +4,10 @@ use kez_client::view::AccountView;
 use leptos::prelude::*;
 
 use crate::components::lock_screen::LockScreen;
-use crate::reactive::memo;
+use crate::components::presence::use_who;
+use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
+use crate::wanted_conversation;
 
 /// How far the account is, without the details that change while it stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,12 @@ fn NoAccount() -> impl IntoView {
             _ => None,
         })
     };
+    let who = use_who();
+    effect(move || {
+        if let Some(who) = who.get() {
+            wanted_conversation::remember(&who);
+        }
+    });
     view! {
         <div class="centre">
             <section class="card">

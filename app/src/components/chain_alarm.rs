@@ -48,11 +48,23 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
             let dismiss = move |_| session.send(UiEvent::OwnChainAlarmDismissed);
             view! { <Alarm text on_dismiss=Callback::new(dismiss) button/> }.into_any()
         }
-        Notice::PhraseWaits => view! {
+        Notice::PhraseUnconfirmed => view! {
             <p class="banner banner-reminder" role="status">
-                "Your rotation phrase waits to be written down: it is what replaces your key if somebody gets hold of it. "
-                <a href="/settings">"Write it down"</a>
+                "Your recovery phrase is not written down yet. Without it this account is lost when this browser loses its data. "
+                <a href="/settings#recovery-phrase">"Write it down"</a>
             </p>
+        }
+        .into_any(),
+        Notice::PhraseWaits => view! {
+            <div class="banner banner-reminder" role="status">
+                <p>
+                    "You have a second phrase of 24 words. If your key is ever stolen, only this phrase can replace it. "
+                    <a href="/settings#rotation-phrase">"Write it down or print it"</a>
+                </p>
+                <button type="button" class="button-small" on:click=move |_| session.reminder_dismissed.set(true)>
+                    "Later"
+                </button>
+            </div>
         }
         .into_any(),
     }
@@ -64,15 +76,18 @@ enum Notice {
     Nothing,
     Replaced,
     Alarm(ChainAlarm),
+    PhraseUnconfirmed,
     PhraseWaits,
 }
 
 fn notice(session: Session) -> Notice {
+    let reminder_dismissed = session.reminder_dismissed.get();
     session.account.with(|account| match account {
         AccountView::Open(me) if me.chain.replaced => Notice::Replaced,
         AccountView::Open(me) => match me.chain.alarm {
             Some(alarm) => Notice::Alarm(alarm),
-            None if me.chain.phrase_waits => Notice::PhraseWaits,
+            None if !me.phrase_confirmed => Notice::PhraseUnconfirmed,
+            None if me.chain.phrase_waits && !reminder_dismissed => Notice::PhraseWaits,
             None => Notice::Nothing,
         },
         _ => Notice::Nothing,

@@ -25,7 +25,7 @@ pub(crate) fn Composer(handle: String) -> impl IntoView {
     let draft = Draft::new(handle.clone());
     draft.keep();
     let key_changed = draft.session.thread_part(|thread| thread.key_changed);
-    let refused = draft.refused;
+    let refused = Signal::derive(move || draft.refused.get().filter(|_| !draft.emptied.get()));
     let on_keydown = move |event: ev::KeyboardEvent| {
         if event.key() == "Enter" && !event.shift_key() && !is_composing(&event) {
             event.prevent_default();
@@ -90,6 +90,8 @@ struct Draft {
     refused: Memo<Option<String>>,
     timer: StoredValue<Option<TimeoutHandle>>,
     lines: RwSignal<usize>,
+    /// The text that was refused is gone.
+    emptied: RwSignal<bool>,
 }
 
 impl Draft {
@@ -104,6 +106,7 @@ impl Draft {
             sent: StoredValue::new(String::new()),
             timer: StoredValue::new(None),
             lines: RwSignal::new(1),
+            emptied: RwSignal::new(false),
         }
     }
 
@@ -149,6 +152,7 @@ impl Draft {
         if lines != self.lines.get_untracked() {
             self.lines.set(lines);
         }
+        self.emptied.set(text.is_empty());
         self.unreported.set_value(Some(text));
         self.stop_timer();
         self.timer.set_value(set_timeout_with_handle(move || self.report(), DRAFT_PAUSE).ok());
@@ -180,6 +184,7 @@ impl Draft {
         if self.refused.with_untracked(Option::is_none) {
             self.write("");
         }
+        self.emptied.set(false);
         self.sent.set_value(text.clone());
         self.session.send(UiEvent::SendPressed { handle: self.handle.get_value(), id, text });
     }

@@ -18,7 +18,7 @@ pub(crate) fn ConnectionStatus() -> impl IntoView {
     let shown = memo(move || matches!(stage.get(), Stage::Loading | Stage::Open));
     view! {
         <Show when=move || shown.get()>
-            <div class="connection" role="status" aria-label="Connection" data-state=move || name(connection.get())>
+            <div class="connection" translate="no" role="status" aria-label="Connection" data-state=move || name(connection.get())>
                 {move || word(connection.get())}
             </div>
         </Show>
@@ -31,7 +31,7 @@ pub(crate) fn OfflineBanner() -> impl IntoView {
     let connection = use_session().connection;
     move || {
         (connection.get() == Connection::Offline).then(|| {
-            view! { <p class="banner"><Icon of=Glyph::WifiOff/>"Messages are kept and sent once you're back."</p> }
+            view! { <p class="banner" role="status"><Icon of=Glyph::WifiOff/>"Messages are kept and sent once you're back."</p> }
         })
     }
 }

@@ -6,9 +6,13 @@ use leptos::prelude::*;
 use crate::components::conversation_row::ConversationLink;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::presence::use_who;
+use crate::components::roving::{self, Roving};
 use crate::keyed::{Keyed, keyed};
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
+
+/// The id of the button "New conversation".
+pub(crate) const NEW_CONVERSATION_ID: &str = "new-conversation";
 
 /// The navigation "Conversations": the button for a new one, then one link each, newest activity first.
 #[component]
@@ -20,7 +24,12 @@ pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
     view! {
         <nav class="conversations" aria-label="Conversations">
             <div class="conversations-head">
-                <button type="button" class="button button-wide" aria-haspopup="dialog" on:click=move |_| on_new.run(())>
+                <button
+                    id=NEW_CONVERSATION_ID
+                    type="button"
+                    class="button button-wide"
+                    aria-haspopup="dialog"
+                    on:click=move |_| on_new.run(())>
                     <Icon of=Glyph::Pencil/>
                     "New conversation"
                 </button>
@@ -53,10 +62,20 @@ fn Requests(who: Memo<Option<String>>) -> impl IntoView {
 
 #[component]
 fn Rows(rows: Memo<Vec<Keyed<ConversationRow>>>, who: Memo<Option<String>>) -> impl IntoView {
+    let contains = move |key: &str| rows.with(|rows| rows.iter().any(|row| row.key == key));
+    let open_or_first = move || {
+        let open = who.get().filter(|open| contains(open));
+        open.or_else(|| rows.with(|rows| rows.first().map(|row| row.key.clone())))
+    };
+    let roving = Roving::new(contains, open_or_first);
     view! {
-        <ul class="rows">
+        <ul
+            class="rows"
+            on:focusin=move |event| roving.on_focusin(&event)
+            on:keydown=move |event| roving::on_keydown(&event)
+        >
             <For each=move || rows.get() key=|row| row.key.clone() let:row>
-                <ConversationLink row=row.value who/>
+                <ConversationLink row=row.value who roving/>
             </For>
         </ul>
     }

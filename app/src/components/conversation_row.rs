@@ -3,19 +3,35 @@
 use kez_client::view::{ConversationRow, Preview};
 use leptos::prelude::*;
 
-use crate::browser::{iso, short_label};
+use crate::browser::{full_label, iso, short_label};
+use crate::components::avatar::Avatar;
 use crate::components::icon::{Glyph, Icon};
+use crate::components::keyboard::focus;
 use crate::components::request_actions::RequestActions;
-use crate::reactive::memo;
+use crate::components::roving::Roving;
+use crate::reactive::{effect, memo};
+use crate::session::use_session;
+
+/// The id of the row of a conversation.
+pub(crate) fn row_id(handle: &str) -> String {
+    format!("row-{handle}")
+}
 
 /// The row of one conversation.
 #[component]
 pub(crate) fn ConversationLink(
     row: ArcRwSignal<ConversationRow>,
     who: Memo<Option<String>>,
+    /// Which row is the tab stop of the list.
+    roving: Roving,
 ) -> impl IntoView {
     let row = RwSignal::from(row);
     let handle = row.with_untracked(|row| row.handle.clone());
+    let primary = memo(move || row.with(|row| row.primary.clone()));
+    use_focus_when_wanted(handle.clone());
+    let tabindex = roving.tabindex(handle.clone());
+    let id = row_id(&handle);
+    let initial_of = handle.clone();
     let href = format!("/messages/{handle}");
     let is_open = {
         let handle = handle.clone();
@@ -25,21 +41,43 @@ pub(crate) fn ConversationLink(
     let unread = memo(move || row.with(|row| row.unread));
     view! {
         <li>
-            <a class="row" href=href aria-current=move || is_open().then_some("page") class:row-unread=move || { unread.get() > 0 }>
-                <span class="row-name">{format!("@{handle} ")}</span>
+            <a
+                id=id.clone()
+                class="row"
+                href=href
+                data-stop=handle.clone()
+                tabindex=move || tabindex.get()
+                aria-current=move || is_open().then_some("page") class:row-unread=move || { unread.get() > 0 }
+            >
+                {move || view! { <Avatar primary=Some(primary.get()) handle=initial_of.clone()/> }}
+                <span class="row-name" translate="no">{format!("@{handle} ")}</span>
                 {move || row.with(|row| row.verified).then(|| view! {
                     <span class="row-verified"><Icon of=Glyph::ShieldCheck/><span class="sr-only">"Verified "</span></span>
                 })}
                 {move || row.with(|row| row.at).map(|at| view! {
-                    <time class="row-time" datetime=iso(at)>{short_label(at)}" "</time>
+                    <time class="row-time" datetime=iso(at) title=full_label(at)>{short_label(at)}" "</time>
                 })}
                 {move || row.with(|row| preview(&row.preview))}
                 {move || (unread.get() > 0).then(|| view! { <UnreadBadge count=unread.get()/> })}
             </a>
             // While it is open, the thread offers the same.
-            {move || (row.with(|row| row.request) && !open()).then(|| view! { <RequestActions handle=of.clone()/> })}
+            {move || (row.with(|row| row.request) && !open()).then(|| view! {
+                <RequestActions handle=of.clone() tabindex="-1"/>
+            })}
         </li>
     }
+}
+
+/// Takes the focus when the row appears, where it is wanted there.
+fn use_focus_when_wanted(handle: String) {
+    let wanted = use_session().row_to_focus;
+    effect(move || {
+        if wanted.with_untracked(|wanted| wanted.as_ref() == Some(&handle)) {
+            let id = row_id(&handle);
+            request_animation_frame(move || focus(&id));
+            wanted.set(None);
+        }
+    });
 }
 
 #[component]
@@ -61,7 +99,7 @@ fn preview(preview: &Preview) -> impl IntoView + use<> {
         Preview::Draft(text) => ("draft", format!("Draft: {text}")),
         Preview::Unreadable => ("quiet", "Unreadable message".to_owned()),
     };
-    view! { <span class="row-preview" data-kind=kind dir="auto">{text}" "</span> }
+    view! { <span class="row-preview" data-kind=kind dir="auto" translate="no">{text}" "</span> }
 }
 
 #[cfg(test)]
@@ -70,12 +108,14 @@ mod tests {
     use leptos::prelude::*;
 
     use super::{ConversationLink, ConversationLinkProps};
+    use crate::components::roving::Roving;
 
     fn html(unread: u64, preview: Preview) -> String {
         let owner = Owner::new();
         owner.set();
         let row = ConversationRow {
             handle: "bob".to_owned(),
+            primary: "ed25519:0d".to_owned(),
             preview,
             at: Some(0),
             unread,
@@ -83,7 +123,8 @@ mod tests {
             verified: true,
         };
         let who = Memo::new(|_| Some("bob".to_owned()));
-        ConversationLink(ConversationLinkProps { row: ArcRwSignal::new(row), who }).to_html()
+        let roving = Roving::new(|_| true, || None);
+        ConversationLink(ConversationLinkProps { row: ArcRwSignal::new(row), who, roving }).to_html()
     }
 
     #[test]
@@ -91,7 +132,7 @@ mod tests {
         let html = html(0, Preview::Theirs("hello".to_owned()));
         assert!(html.contains("href=\"/messages/bob\""), "{html}");
         let text_before_handle = html.split("@bob").next().unwrap();
-        assert!(text_before_handle.ends_with("<span class=\"row-name\">"), "{html}");
+        assert!(text_before_handle.ends_with("<span translate=\"no\" class=\"row-name\">"), "{html}");
         assert!(html.contains("aria-current=\"page\""), "{html}");
         assert!(!html.contains("unread</span>"), "{html}");
     }

@@ -3,6 +3,7 @@
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 
+use crate::components::icon::{Glyph, Icon};
 use crate::reactive::effect;
 
 /// A text input with its label above it. What is typed is read through `node`.
@@ -15,9 +16,12 @@ pub(crate) fn Field(
     #[prop(into)]
     id: String,
     #[prop(optional)] node: NodeRef<html::Input>,
-    /// Whether the characters are hidden. By style: a password input is no textbox to assistive technology.
+    /// Whether the characters are hidden, with a button that shows them.
     #[prop(optional)]
     secret: bool,
+    /// What a password manager may put there.
+    #[prop(default = "off")]
+    autocomplete: &'static str,
     #[prop(optional, into)] disabled: Signal<bool>,
     /// Whether the field takes the focus when it appears.
     #[prop(optional)]
@@ -39,22 +43,43 @@ pub(crate) fn Field(
             on_input.run(text);
         }
     };
+    let shown = RwSignal::new(false);
+    let input_type = move || if secret && !shown.get() { "password" } else { "text" };
+    let show_label = format!("Show {}", label.to_lowercase());
     view! {
         <div class="field">
             <label for=id.clone()>{label}</label>
-            <input
-                node_ref=node
-                id=id
-                type="text"
-                class:masked=secret
-                autocomplete="off"
-                autocapitalize="none"
-                spellcheck="false"
-                aria-describedby=described_by
-                disabled=move || disabled.get()
-                on:input=on_input
-            />
+            <div class="field-line">
+                <input
+                    node_ref=node
+                    id=id
+                    type=input_type
+                    autocomplete=autocomplete
+                    autocapitalize="none"
+                    spellcheck="false"
+                    translate="no"
+                    aria-describedby=described_by
+                    disabled=move || disabled.get()
+                    on:input=on_input
+                />
+                {secret.then(|| view! { <ShowButton label=show_label shown/> })}
+            </div>
         </div>
+    }
+}
+
+#[component]
+fn ShowButton(label: String, shown: RwSignal<bool>) -> impl IntoView {
+    view! {
+        <button
+            type="button"
+            class="button-quiet button-icon"
+            aria-label=label
+            aria-pressed=move || shown.get().to_string()
+            on:click=move |_| shown.update(|shown| *shown = !*shown)
+        >
+            {move || view! { <Icon of=if shown.get() { Glyph::EyeOff } else { Glyph::Eye }/> }}
+        </button>
     }
 }
 
@@ -72,4 +97,32 @@ fn input_text(event: &ev::Event) -> Option<String> {
 #[component]
 pub(crate) fn ErrorText(#[prop(into)] text: Signal<Option<String>>) -> impl IntoView {
     move || text.get().map(|text| view! { <p class="error" role="alert">{text}</p> })
+}
+
+#[cfg(test)]
+mod tests {
+    use leptos::prelude::*;
+
+    use super::{Field, FieldProps};
+
+    fn html(secret: bool) -> String {
+        let owner = Owner::new();
+        owner.set();
+        Field(FieldProps::builder().label("Passphrase").id("p").secret(secret).build()).to_html()
+    }
+
+    #[test]
+    fn a_secret_is_a_password_with_a_way_to_see_it() {
+        let html = html(true);
+        assert!(
+            html.contains("type=\"password\"") && html.contains("aria-label=\"Show passphrase\""),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn any_other_field_is_a_line_of_text() {
+        let html = html(false);
+        assert!(html.contains("type=\"text\"") && !html.contains("<button"), "{html}");
+    }
 }

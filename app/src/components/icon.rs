@@ -12,6 +12,9 @@ pub(crate) enum Glyph {
     Clock,
     Close,
     Down,
+    Eye,
+    EyeOff,
+    More,
     Pencil,
     Send,
     Shield,
@@ -28,6 +31,13 @@ impl Glyph {
             Self::Clock => "M12 7v5l3 2m6-2a9 9 0 1 1-18 0 9 9 0 0 1 18 0z",
             Self::Close => "m6 6 12 12M18 6 6 18",
             Self::Down => "M12 5v14m-6-6 6 6 6-6",
+            Self::Eye => {
+                "M2.5 12S6 5.5 12 5.5 21.5 12 21.5 12 18 18.5 12 18.5 2.5 12 2.5 12zm12.5 0a3 3 0 1 1-6 0 3 3 0 0 1 6 0z"
+            }
+            Self::EyeOff => {
+                "M4 4l16 16M9.5 5.8A9 9 0 0 1 12 5.5c6 0 9.5 6.5 9.5 6.5a16 16 0 0 1-2.7 3.4M6.3 7.3A16 16 0 0 0 2.5 12S6 18.5 12 18.5a9 9 0 0 0 4.2-1"
+            }
+            Self::More => "M12 5.5v.01M12 12v.01M12 18.5v.01",
             Self::Pencil => "M4 20h4L19.5 8.5a2.1 2.1 0 0 0-4-4L4 16zM13.5 6.5l4 4",
             Self::Send => "M5 12 4 4.5 20.5 12 4 19.5 5 12zm0 0h7",
             Self::Shield => "M12 3.5 19 6v5.5c0 4.4-2.9 7.6-7 9-4.1-1.4-7-4.6-7-9V6z",

@@ -1,5 +1,6 @@
 //! The history of a key in plain words.
 
+use kez_core::display::limit_marks;
 use kez_core::time::Timestamp;
 use leptos::prelude::*;
 
@@ -12,7 +13,8 @@ pub(crate) fn KeyHistory(
     let entry = |(at, text): (u64, String)| {
         let at = Timestamp::from_unix(at).to_string();
         let day = at.get(..10).unwrap_or_default().to_owned();
-        view! { <li><time datetime=at>{day}</time>" "{text}</li> }
+        // A link may quote its signer: marks in it must not reach the rest of the page.
+        view! { <li><time datetime=at>{day}</time>" "<bdi>{limit_marks(&text)}</bdi></li> }
     };
     let entries: Vec<_> = entries.into_iter().map(entry).collect();
     view! { <ol class="history" aria-label="Key history">{entries}</ol> }

@@ -73,17 +73,28 @@ fn command_of(event: &ev::KeyboardEvent) -> Option<Command> {
         "ArrowUp" | "ArrowDown" if event.alt_key() && !event.ctrl_key() && !event.meta_key() => {
             Some(Command::Go { down: key == "ArrowDown", unread_only: event.shift_key() })
         }
+        "/" if event.ctrl_key() && !event.alt_key() => Some(Command::ListShortcuts),
+        // What is pasted goes where the focus is by then.
+        "v" | "V" if (event.ctrl_key() || event.meta_key()) && !event.alt_key() && !typing() => {
+            Some(Command::FocusComposer)
+        }
         _ if event.ctrl_key() || event.meta_key() || event.alt_key() => None,
         "?" if !typing() => Some(Command::ListShortcuts),
-        _ if is_printable(&key) && nothing_is_focused() => Some(Command::FocusComposer),
+        _ if is_printable(&key) && !typing() => Some(Command::FocusComposer),
         _ => None,
     }
 }
 
+/// The rows in the order in which the list shows them: requests stand below all others.
+fn on_screen(rows: &[ConversationRow]) -> impl Iterator<Item = &ConversationRow> {
+    rows.iter().filter(|row| !row.request).chain(rows.iter().filter(|row| row.request))
+}
+
 /// The conversation above or below the open one, or the nearest unread one in that direction.
 fn neighbour(rows: &[ConversationRow], open: Option<&str>, down: bool, unread_only: bool) -> Option<String> {
+    let rows: Vec<&ConversationRow> = on_screen(rows).collect();
     let at = open.and_then(|open| rows.iter().position(|row| row.handle == open));
-    let wanted = |row: &&ConversationRow| !unread_only || row.unread > 0;
+    let wanted = |row: &&&ConversationRow| !unread_only || row.unread > 0;
     let row = match (at, down) {
         (Some(at), true) => rows.iter().skip(at + 1).find(wanted),
         (Some(at), false) => rows[..at].iter().rev().find(wanted),
@@ -98,17 +109,23 @@ fn is_printable(key: &str) -> bool {
     key != " " && key.chars().count() == 1
 }
 
-fn a_dialog_is_open() -> bool {
+pub(crate) fn a_dialog_is_open() -> bool {
     document().query_selector("dialog[open]").is_ok_and(|dialog| dialog.is_some())
 }
 
-fn typing() -> bool {
+/// Whether keys write into a field.
+pub(crate) fn typing() -> bool {
     focused_matches("input, textarea, select, [contenteditable]")
 }
 
-/// Whether keys go to nobody, or to the messages, which do nothing with them.
+/// Whether nothing on the page uses the keys.
 pub(crate) fn nothing_is_focused() -> bool {
-    focused_matches("body, [role=log]")
+    focused_matches("body")
+}
+
+/// Whether keys may scroll the thread: the composer has the focus, or the messages, or nothing.
+pub(crate) fn composer_or_nothing_is_focused() -> bool {
+    focused_matches("body, [role=log], article, .thread-header h2, #composer-text")
 }
 
 fn focused_matches(selector: &str) -> bool {
@@ -125,6 +142,7 @@ mod tests {
         [("a", 0), ("b", 0), ("c", 2), ("d", 1)]
             .map(|(handle, unread)| ConversationRow {
                 handle: handle.to_owned(),
+                primary: "ed25519:0d".to_owned(),
                 preview: Preview::Nothing,
                 at: None,
                 unread,
@@ -141,6 +159,15 @@ mod tests {
         assert_eq!(neighbour(&rows, Some("b"), false, false).as_deref(), Some("a"));
         assert_eq!(neighbour(&rows, Some("a"), false, false), None);
         assert_eq!(neighbour(&rows, None, true, false).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn requests_come_last_as_on_the_screen() {
+        let mut rows = rows();
+        rows[1].request = true;
+        assert_eq!(neighbour(&rows, Some("a"), true, false).as_deref(), Some("c"));
+        assert_eq!(neighbour(&rows, Some("d"), true, false).as_deref(), Some("b"));
+        assert_eq!(neighbour(&rows, Some("b"), false, false).as_deref(), Some("d"));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) fn LockScreen() -> impl IntoView {
                 <Logo/>
                 <h2>"Locked"</h2>
                 <p>"Your keys and messages in this browser are encrypted under your passphrase."</p>
-                <Field label="Passphrase" id="unlock-passphrase" node secret=true autofocus=true/>
+                <Field label="Passphrase" id="unlock-passphrase" node secret=true autocomplete="current-password" autofocus=true/>
                 <ErrorText text=error/>
                 <button type="submit" class="button button-primary" disabled=move || busy.get()>
                     {move || if busy.get() { "Unlocking…" } else { "Unlock" }}

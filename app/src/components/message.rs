@@ -4,13 +4,16 @@ use kez_client::event::UiEvent;
 use kez_client::view::{DeliveryState, FormerKey, MessageBody, MessageRow};
 use leptos::prelude::*;
 
-use crate::browser::{iso, time_label};
+use crate::browser::{full_label, iso, time_label};
 use crate::components::delivery_mark::{DeliveryMark, state_name};
+use crate::components::keyboard::focus;
 use crate::components::message_text::MessageText;
+use crate::components::roving::Roving;
+use crate::components::thread::LOG_ID;
 use crate::reactive::memo;
 use crate::session::use_session;
 
-/// A row of the thread. Its words never change; its mark does.
+/// A row of the thread. Its text never changes, unless more of it is asked for; its mark does.
 #[component]
 pub(crate) fn Message(
     /// Whom the conversation is with.
@@ -21,6 +24,8 @@ pub(crate) fn Message(
     row: Memo<Option<MessageRow>>,
     /// Whether it stands close under another one of the same sender.
     continues: Memo<bool>,
+    /// Which message is the tab stop of the thread.
+    roving: Roving,
 ) -> impl IntoView {
     let MessageRow { id, mine, body, state: first_state, at, former_key, .. } = first;
     let state = memo(move || row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
@@ -28,18 +33,25 @@ pub(crate) fn Message(
     let author = if mine { "You: ".to_owned() } else { format!("@{handle}: ") };
     let element_id = format!("m-{id}");
     let side = if mine { "message message-mine" } else { "message" };
+    let tabindex = roving.tabindex(id.clone());
+    let stop_key = id.clone();
+    let body_id = format!("m-{id}-text");
+    let shown = Body { handle: handle.clone(), id: id.clone(), element: body_id.clone(), tabindex };
     view! {
         <article
-            id=element_id
+            id=element_id.clone()
             class=side
             class:message-continues=move || continues.get()
             data-state=move || state_name(state.get())
+            data-stop=stop_key
+            tabindex=move || tabindex.get()
+            aria-labelledby=format!("{element_id}-by {body_id} {element_id}-meta")
         >
-            <span class="sr-only">{author}</span>
-            {body_view(body)}
+            <span class="sr-only" id=format!("{element_id}-by")>{author}</span>
+            {body_view(body, row, shown)}
             {former_key.map(|key| view! { <p class="message-note">{former_key_note(key)}</p> })}
-            <p class="message-meta">
-                <time datetime=iso(at)>{time_label(at)}</time>
+            <p class="message-meta" id=format!("{element_id}-meta")>
+                <time datetime=iso(at) title=full_label(at)>{time_label(at)}</time>
                 <DeliveryMark state/>
             </p>
             {move || {
@@ -50,10 +62,21 @@ pub(crate) fn Message(
     }
 }
 
-fn body_view(body: MessageBody) -> AnyView {
-    let note = |text: String| view! { <p class="message-note">{text}</p> }.into_any();
+/// Where the body of a message stands.
+#[derive(Clone)]
+struct Body {
+    handle: String,
+    id: String,
+    /// The id of the element with the text.
+    element: String,
+    tabindex: Signal<&'static str>,
+}
+
+fn body_view(body: MessageBody, row: Memo<Option<MessageRow>>, shown: Body) -> AnyView {
+    let element = shown.element.clone();
+    let note = |text: String| view! { <p class="message-note" id=element>{text}</p> }.into_any();
     match body {
-        MessageBody::Text { text } => view! { <MessageText text/> }.into_any(),
+        MessageBody::Text { text } => text_view(text, row, shown),
         MessageBody::Unsupported => {
             note("Unsupported message: a newer version of the app may show it.".to_owned())
         }
@@ -63,6 +86,38 @@ fn body_view(body: MessageBody) -> AnyView {
         MessageBody::Malformed => {
             note("This message could not be read: its contents make no sense.".to_owned())
         }
+    }
+}
+
+/// The text, or its start with a button for the rest.
+fn text_view(first: String, row: Memo<Option<MessageRow>>, shown: Body) -> AnyView {
+    let is_cut = memo(move || row.with(|row| row.as_ref().is_some_and(|row| row.cut)));
+    let view = move || {
+        let cut = is_cut.get();
+        let text = row.with_untracked(|row| match row {
+            Some(MessageRow { body: MessageBody::Text { text }, .. }) => text.clone(),
+            _ => first.clone(),
+        });
+        let Body { handle, id, element, tabindex } = shown.clone();
+        view! {
+            <MessageText text id=element tabindex/>
+            {cut.then(|| view! { <ShowAll handle id tabindex/> })}
+        }
+    };
+    view.into_any()
+}
+
+#[component]
+fn ShowAll(handle: String, id: String, tabindex: Signal<&'static str>) -> impl IntoView {
+    let session = use_session();
+    let show = move |_| {
+        focus(&format!("m-{id}"));
+        session.send(UiEvent::WholeTextWanted { handle: handle.clone(), id: id.clone() });
+    };
+    view! {
+        <p class="message-cut">
+            <button type="button" class="button-small" tabindex=move || tabindex.get() on:click=show>"Show all"</button>
+        </p>
     }
 }
 
@@ -79,9 +134,16 @@ fn FailedActions(handle: String, id: String, error: Memo<Option<String>>) -> imp
     let session = use_session();
     let retry = {
         let (handle, id) = (handle.clone(), id.clone());
-        move |_| session.send(UiEvent::RetryPressed { handle: handle.clone(), id: id.clone() })
+        move |_| {
+            // The button goes, and the focus would go with it.
+            focus(&format!("m-{id}"));
+            session.send(UiEvent::RetryPressed { handle: handle.clone(), id: id.clone() });
+        }
     };
-    let delete = move |_| session.send(UiEvent::DeletePressed { handle: handle.clone(), id: id.clone() });
+    let delete = move |_| {
+        focus(LOG_ID);
+        session.send(UiEvent::DeletePressed { handle: handle.clone(), id: id.clone() });
+    };
     view! {
         <div class="message-failed">
             <p>{move || error.get().unwrap_or_else(|| "Not sent".to_owned())}</p>
@@ -98,6 +160,7 @@ mod tests {
     use leptos::prelude::*;
 
     use super::{Message, MessageProps};
+    use crate::components::roving::Roving;
 
     fn html(body: MessageBody, mine: bool, state: DeliveryState) -> String {
         let owner = Owner::new();
@@ -110,13 +173,17 @@ mod tests {
             at: 0,
             missing_before: 0,
             contradicts_chain: false,
+            cut: false,
             former_key: None,
             error: Some("The server did not answer".to_owned()).filter(|_| state == DeliveryState::Failed),
         };
         let held = first.clone();
         let row = Memo::new(move |_| Some(held.clone()));
         let continues = Memo::new(|_| false);
-        Message(MessageProps { handle: "bob".to_owned(), first, row, continues }).to_html().replace("<!>", "")
+        let roving = Roving::new(|_| true, || Some("01".to_owned()));
+        Message(MessageProps { handle: "bob".to_owned(), first, row, continues, roving })
+            .to_html()
+            .replace("<!>", "")
     }
 
     #[test]
@@ -124,12 +191,25 @@ mod tests {
         let html = html(MessageBody::Text { text: "hello".to_owned() }, true, DeliveryState::Sent);
         assert!(html.starts_with("<article") && html.contains("data-state=\"sent\""), "{html}");
         assert!(
-            html.contains("<p dir=\"auto\" class=\"message-text\">hello</p>"),
+            html.contains(
+                "<p id=\"m-01-text\" dir=\"auto\" translate=\"no\" class=\"message-text\">hello</p>"
+            ),
             "the words stand alone: {html}"
         );
         assert!(html.contains("datetime=\"1970-01-01T00:00:00Z\""), "{html}");
         assert!(html.contains("<span class=\"sr-only\">Sent</span>"), "{html}");
         assert!(!html.contains("Retry"), "{html}");
+    }
+
+    #[test]
+    fn a_message_has_a_name_and_can_take_the_focus() {
+        let html = html(MessageBody::Text { text: "hello".to_owned() }, false, DeliveryState::Received);
+        assert!(html.contains("aria-labelledby=\"m-01-by m-01-text m-01-meta\""), "{html}");
+        assert!(html.contains("tabindex=\"0\"") && html.contains("data-stop=\"01\""), "{html}");
+        for id in ["m-01-by", "m-01-text", "m-01-meta"] {
+            assert_eq!(html.matches(&format!("id=\"{id}\"")).count(), 1, "{html}");
+        }
+        assert!(html.contains("title=\"Thursday, 1 January 1970 at 00:00\""), "{html}");
     }
 
     #[test]

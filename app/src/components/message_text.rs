@@ -1,108 +1,103 @@
-//! A message's words, with its addresses as links. No HTML is ever built from what somebody wrote.
+//! The text of a message, with its addresses as links. No HTML is ever built from what people wrote.
 
 use leptos::prelude::*;
-use linkify::{LinkFinder, LinkKind};
+
+use link::{Host, Link};
+use parts::{Part, parts};
+
+mod link;
+mod parts;
 
 /// The text, alone in its element.
 #[component]
-pub(crate) fn MessageText(text: String) -> impl IntoView {
-    let parts: Vec<_> = parts(&text).into_iter().map(part_view).collect();
-    view! { <p class="message-text" dir="auto">{parts}</p> }
+pub(crate) fn MessageText(
+    text: String,
+    /// The element's id.
+    #[prop(into)]
+    id: String,
+    /// The `tabindex` of the links.
+    tabindex: Signal<&'static str>,
+) -> impl IntoView {
+    let parts: Vec<_> = parts(&text).into_iter().map(|part| part_view(part, tabindex)).collect();
+    view! { <p id=id class="message-text" dir="auto" translate="no">{parts}</p> }
 }
 
-/// A piece of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Words(String),
-    Link { href: String, text: String },
-}
-
-fn part_view(part: Part) -> AnyView {
+fn part_view(part: Part, tabindex: Signal<&'static str>) -> AnyView {
     match part {
         Part::Words(words) => words.into_any(),
-        Part::Link { href, text } => {
-            view! { <a href=href rel="noopener noreferrer nofollow" target="_blank">{text}</a> }.into_any()
-        }
+        Part::Link(link) => link_view(link, tabindex),
     }
 }
 
-/// Splits a text at its links. Only web and mail addresses become links; every other scheme stays words.
-fn parts(text: &str) -> Vec<Part> {
-    let mut finder = LinkFinder::new();
-    finder.kinds(&[LinkKind::Url, LinkKind::Email]);
-    finder
-        .spans(text)
-        .map(|span| {
-            let text = span.as_str().to_owned();
-            match span.kind().and_then(|kind| href(kind, &text)) {
-                Some(href) => Part::Link { href, text },
-                None => Part::Words(text),
-            }
-        })
-        .collect()
-}
-
-fn href(kind: &LinkKind, text: &str) -> Option<String> {
-    match kind {
-        LinkKind::Email => Some(format!("mailto:{text}")),
-        LinkKind::Url => {
-            let lower = text.to_ascii_lowercase();
-            let safe = ["http://", "https://", "mailto:"].iter().any(|scheme| lower.starts_with(scheme));
-            safe.then(|| text.to_owned())
-        }
-        _ => None,
+/// A link stands in a direction of its own, so that no mark in the text around it can turn its address round.
+fn link_view(link: Link, tabindex: Signal<&'static str>) -> AnyView {
+    let Link { href, before, host, after, leads_to } = link;
+    // Leptos renders an empty text as a blank.
+    let [before, after] = [before, after].map(|text| Some(text).filter(|text| !text.is_empty()));
+    let host = match host {
+        Host::AsWritten(host) => host.into_any(),
+        Host::Encoded(host) => view! { <span class="link-host">{host}</span> }.into_any(),
+    };
+    view! {
+        <a href=href dir="ltr" rel="noopener noreferrer nofollow" target="_blank" tabindex=move || tabindex.get()>
+            {before}{host}{after}
+        </a>
+        {leads_to.map(|host| view! { <bdi dir="ltr" class="link-note">{format!(" (leads to {host})")}</bdi> })}
     }
+    .into_any()
 }
 
 #[cfg(test)]
 mod tests {
     use leptos::prelude::*;
 
-    use super::{MessageText, MessageTextProps, Part, parts};
+    use super::{MessageText, MessageTextProps};
 
-    fn links(text: &str) -> Vec<String> {
-        parts(text)
-            .into_iter()
-            .filter_map(|part| match part {
-                Part::Link { href, .. } => Some(href),
-                Part::Words(_) => None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn web_and_mail_addresses_become_links() {
-        assert_eq!(
-            links("see https://kez.lat/a?b=1, or HTTP://x.org."),
-            ["https://kez.lat/a?b=1", "HTTP://x.org"]
-        );
-        assert_eq!(links("write to a@b.org"), ["mailto:a@b.org"]);
-    }
-
-    #[test]
-    fn other_schemes_stay_words() {
-        for text in [
-            "javascript:alert(1)",
-            "data:text/html,x",
-            "file:///etc/passwd",
-            "ftp://x.org",
-            "javascript://x.org/%0aalert(1)",
-        ] {
-            assert!(links(text).is_empty(), "{text}");
-        }
+    fn html(text: &str) -> String {
+        let owner = Owner::new();
+        owner.set();
+        let tabindex = Signal::stored("0");
+        MessageText(MessageTextProps { text: text.to_owned(), id: "t".to_owned(), tabindex })
+            .to_html()
+            .replace("<!>", "")
     }
 
     #[test]
     fn markup_is_shown_as_it_was_typed() {
-        let html = MessageText(MessageTextProps { text: "<b>hi</b> & \"bye\"".to_owned() }).to_html();
+        let html = html("<b>hi</b> & \"bye\"");
         assert!(html.contains("&lt;b&gt;hi&lt;/b&gt; &amp;"), "{html}");
         assert!(!html.contains("<b>"), "{html}");
     }
 
     #[test]
     fn a_link_opens_apart_and_tells_nothing() {
-        let html = MessageText(MessageTextProps { text: "https://kez.lat".to_owned() }).to_html();
+        let html = html("https://kez.lat");
         assert!(html.contains("rel=\"noopener noreferrer nofollow\""), "{html}");
         assert!(html.contains("target=\"_blank\""), "{html}");
+        assert!(html.contains(">https://kez.lat</a>"), "{html}");
+    }
+
+    #[test]
+    fn a_link_keeps_its_direction_among_marks_that_turn_text_round() {
+        let html = html("Look: \u{202e}https://evil.example/moc.knab//:sptth");
+        assert!(
+            html.contains("dir=\"ltr\"") && html.contains(">https://evil.example/moc.knab//:sptth</a>"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn user_info_is_no_host() {
+        let html = html("https://bank.example@evil.example/");
+        assert!(
+            html.contains("</a><bdi dir=\"ltr\" class=\"link-note\"> (leads to evil.example)</bdi>"),
+            "{html}"
+        );
+    }
+
+    #[test]
+    fn a_host_of_mixed_scripts_is_shown_encoded() {
+        let html = html("https://b\u{430}nk.example/");
+        assert!(html.contains("https://<span class=\"link-host\">xn--bnk-6cd.example</span>/</a>"), "{html}");
     }
 }

@@ -1,6 +1,7 @@
 //! Parts of the screen: each shows a piece of the view and reports what a person does with it.
 
 pub(crate) mod account_gate;
+pub(crate) mod avatar;
 pub(crate) mod chain_alarm;
 pub(crate) mod composer;
 pub(crate) mod connection_status;
@@ -15,15 +16,19 @@ pub(crate) mod key_history;
 pub(crate) mod key_text;
 pub(crate) mod keyboard;
 pub(crate) mod lock_screen;
+pub(crate) mod menu;
 pub(crate) mod message;
 pub(crate) mod message_text;
 pub(crate) mod new_conversation;
 pub(crate) mod presence;
 pub(crate) mod request_actions;
+pub(crate) mod roving;
 pub(crate) mod shortcut_sheet;
 pub(crate) mod site_header;
 pub(crate) mod switcher;
 pub(crate) mod thread;
 pub(crate) mod toast;
 pub(crate) mod verify_dialog;
+pub(crate) mod window_guard;
 pub(crate) mod word_list;
+pub(crate) mod words_check;

@@ -3,21 +3,41 @@
 use kez_client::event::UiEvent;
 use leptos::prelude::*;
 
+use crate::components::conversation_list::NEW_CONVERSATION_ID;
+use crate::components::keyboard::focus;
 use crate::session::use_session;
 
 /// The buttons "Accept" and "Block".
 #[component]
-pub(crate) fn RequestActions(handle: String) -> impl IntoView {
+pub(crate) fn RequestActions(
+    handle: String,
+    /// The id of the element that takes the focus once a button was pressed and is gone; by default the row in the list.
+    #[prop(optional)]
+    then_focus: Option<&'static str>,
+    /// The `tabindex` of the buttons, where they are not tab stops themselves.
+    #[prop(optional)]
+    tabindex: Option<&'static str>,
+) -> impl IntoView {
     let session = use_session();
     let accept = {
         let handle = handle.clone();
-        move |_| session.send(UiEvent::RequestAccepted { handle: handle.clone() })
+        move |_| {
+            session.send(UiEvent::RequestAccepted { handle: handle.clone() });
+            match then_focus {
+                Some(id) => focus(id),
+                // The row moves to the other list as soon as the worker has heard of it.
+                None => session.row_to_focus.set(Some(handle.clone())),
+            }
+        }
     };
-    let block = move |_| session.send(UiEvent::BlockPressed { handle: handle.clone() });
+    let block = move |_| {
+        session.block(handle.clone());
+        focus(then_focus.unwrap_or(NEW_CONVERSATION_ID));
+    };
     view! {
         <span class="request-actions">
-            <button type="button" class="button button-primary" on:click=accept>"Accept"</button>
-            <button type="button" class="button" on:click=block>"Block"</button>
+            <button type="button" class="button button-primary" tabindex=tabindex on:click=accept>"Accept"</button>
+            <button type="button" class="button" tabindex=tabindex on:click=block>"Block"</button>
         </span>
     }
 }

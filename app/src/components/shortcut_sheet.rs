@@ -4,15 +4,18 @@ use leptos::prelude::*;
 
 use crate::components::dialog::Dialog;
 
-const SHORTCUTS: [(&str, &str); 8] = [
+const SHORTCUTS: [(&str, &str); 11] = [
     ("Enter", "Send the message"),
     ("Shift + Enter", "New line"),
     ("Ctrl + K or ⌘ K", "Switch conversation"),
     ("Alt + ↓", "Next conversation"),
     ("Alt + ↑", "Previous conversation"),
     ("Alt + Shift + ↓ or ↑", "Next or previous unread conversation"),
-    ("Esc", "Close what is on top"),
-    ("?", "Show this list"),
+    ("Page Up or Page Down", "Scroll the messages"),
+    ("Ctrl + Home or End", "First or latest message"),
+    ("↑ or ↓ in the messages", "Previous or next message"),
+    ("Esc", "Close what is on top, or go to the latest message"),
+    ("Ctrl + / or ?", "Show this list"),
 ];
 
 /// The list of shortcuts.

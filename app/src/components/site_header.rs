@@ -8,6 +8,7 @@ use crate::components::icon::Logo;
 #[component]
 pub(crate) fn SiteHeader() -> impl IntoView {
     view! {
+        <SkipLink/>
         <header class="site-header">
             <Brand/>
             <nav aria-label="Site">
@@ -17,6 +18,13 @@ pub(crate) fn SiteHeader() -> impl IntoView {
             </nav>
         </header>
     }
+}
+
+/// The first tab stop of a page: past its head to what it is about.
+#[component]
+pub(crate) fn SkipLink() -> impl IntoView {
+    // The browser itself moves the focus along, which the router would not.
+    view! { <a class="skip-link" href="#main" rel="external">"Skip to the content"</a> }
 }
 
 /// The mark and the name, leading home.

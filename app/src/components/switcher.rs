@@ -1,11 +1,14 @@
 //! The quick switcher: a few letters of a handle, Enter, and one is there.
 
+use kez_client::event::UiEvent;
+use kez_core::handle::Handle;
 use leptos::{ev, html, prelude::*};
 
 use crate::components::dialog::Dialog;
 use crate::components::field::{Field, text_of};
+use crate::components::icon::{Glyph, Icon};
 use crate::navigation::use_navigation;
-use crate::reactive::memo;
+use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
 /// The dialog "Switch conversation".
@@ -30,22 +33,39 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
         let handles = session.conversations.with(|rows| rows.iter().map(|row| row.handle.clone()).collect());
         matching(handles, &query.get())
     });
+    // Someone who is not in the list can be found too: the dialog "New conversation" opens the thread once they are.
+    let stranger = memo(move || stranger(&query.get(), &matches.get()));
+    let started = memo(move || session.new_conversation.with(|dialog| dialog.started.clone()));
+    effect(move || {
+        if started.get().is_some() {
+            on_done.run(());
+        }
+    });
+    let start = move || {
+        if let Some(to) = stranger.get_untracked() {
+            session.send(UiEvent::ConversationStarted { to });
+        }
+    };
     let go = move |handle: &str| {
         on_done.run(());
         navigation.go(&format!("/messages/{handle}"));
     };
     let open_chosen = move |event: ev::SubmitEvent| {
         event.prevent_default();
-        if let Some(handle) = matches.with_untracked(|all| all.get(chosen.get_untracked()).cloned()) {
-            go(&handle);
+        match matches.with_untracked(|all| all.get(chosen.get_untracked()).cloned()) {
+            Some(handle) => go(&handle),
+            None => start(),
         }
     };
+    let is_looking_up = memo(move || session.new_conversation.with(|dialog| dialog.busy));
+    on_cleanup(move || session.send(UiEvent::ConversationDialogClosed));
     let on_input = Callback::new(move |_| {
         query.set(text_of(node));
         chosen.set(0);
     });
     let on_keydown = move |event: ev::KeyboardEvent| {
-        if let Some(next) = moved(&event.key(), chosen.get_untracked(), matches.with_untracked(Vec::len)) {
+        let length = matches.with_untracked(Vec::len) + usize::from(stranger.with_untracked(Option::is_some));
+        if let Some(next) = moved(&event.key(), chosen.get_untracked(), length) {
             event.prevent_default();
             chosen.set(next);
         }
@@ -72,9 +92,29 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
                         }
                     }).collect_view()
                 }}
+                {move || stranger.get().map(|handle| {
+                    let is_chosen = chosen.get() == matches.with(Vec::len);
+                    view! {
+                        <li>
+                            <button
+                                type="button"
+                                class="row"
+                                aria-current=is_chosen.then_some("true")
+                                on:click=move |_| start()
+                            >
+                                <Icon of=Glyph::Pencil/>
+                                {format!("Start a conversation with @{handle}")}
+                            </button>
+                        </li>
+                    }
+                })}
             </ul>
             <p class="hint" role="status">
-                {move || matches.with(Vec::is_empty).then_some("No conversation with such a handle")}
+                {move || match (session.new_conversation.with(|dialog| dialog.error.clone()), is_looking_up.get()) {
+                    (Some(error), _) => error,
+                    (None, true) => "Looking up…".to_owned(),
+                    (None, false) => String::new(),
+                }}
             </p>
         </form>
     }
@@ -90,6 +130,13 @@ fn matching(mut handles: Vec<String>, query: &str) -> Vec<String> {
     first
 }
 
+/// The handle that the query spells, where the list does not hold it.
+fn stranger(query: &str, matches: &[String]) -> Option<String> {
+    let handle = query.trim().trim_start_matches('@').to_ascii_lowercase();
+    let is_handle = handle.parse::<Handle>().is_ok();
+    (is_handle && !matches.contains(&handle)).then_some(handle)
+}
+
 /// Where an arrow key moves the choice; `None` for every other key and in an empty list.
 fn moved(key: &str, at: usize, length: usize) -> Option<usize> {
     match key {
@@ -102,13 +149,22 @@ fn moved(key: &str, at: usize, length: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{matching, moved};
+    use super::{matching, moved, stranger};
 
     #[test]
     fn handles_that_begin_with_the_query_come_first() {
         let handles = ["rob", "carol", "bob", "obi"].map(str::to_owned).to_vec();
         assert_eq!(matching(handles.clone(), "@OB"), ["obi", "rob", "bob"]);
         assert_eq!(matching(handles, ""), ["rob", "carol", "bob", "obi"]);
+    }
+
+    #[test]
+    fn a_handle_that_is_not_in_the_list_can_be_started_with() {
+        let matches = ["bobby".to_owned()];
+        assert_eq!(stranger(" @Bob ", &matches).as_deref(), Some("bob"));
+        assert_eq!(stranger("bobby", &matches), None);
+        assert_eq!(stranger("bo", &matches), None, "too short for a handle");
+        assert_eq!(stranger("no spaces", &matches), None);
     }
 
     #[test]

@@ -3,22 +3,34 @@
 use kez_client::view::ThreadState;
 use leptos::prelude::*;
 
+use crate::components::avatar::Avatar;
 use crate::components::chain_alarm::ChainAlarmBanner;
 use crate::components::composer::{Composer, ComposerSkeleton};
 use crate::components::connection_status::OfflineBanner;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::verify_dialog::VerifyDialog;
+use crate::navigation::use_back;
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
+use block_dialog::BlockDialog;
 use key_changed::KeyChangedBanner;
 use log::MessageLog;
+use menu::ConversationMenu;
 use standing::StandingBanner;
 
+mod announcer;
+mod block_dialog;
+mod copying;
 mod items;
 mod key_changed;
 mod log;
+mod menu;
 mod scroll;
+mod scroll_keys;
 mod standing;
+
+/// The id of the element that holds the messages and scrolls.
+pub(crate) const LOG_ID: &str = "thread-log";
 
 /// The conversation with `handle`, as it stands in the address.
 #[component]
@@ -75,12 +87,27 @@ fn ThreadHeader(handle: String) -> impl IntoView {
     let verifying = RwSignal::new(false);
     let verified = session.thread_part_of(&handle, |thread| thread.verified);
     let ready = session.thread_part_of(&handle, |thread| thread.state == ThreadState::Ready);
+    let primary = session.thread_part_of(&handle, |thread| thread.primary.clone());
+    let blocking = RwSignal::new(false);
+    let back = use_back();
     view! {
         <header class="thread-header">
-            <a class="button button-quiet button-icon back" href="/messages" aria-label="Back">
+            <a
+                class="button button-quiet button-icon back"
+                href="/messages"
+                aria-label="Back"
+                on:click=move |event| {
+                    event.prevent_default();
+                    back.run(());
+                }
+            >
                 <Icon of=Glyph::Back/>
             </a>
-            <h2>{format!("@{handle}")}</h2>
+            {
+                let handle = handle.clone();
+                move || view! { <Avatar primary=primary.get() handle=handle.clone()/> }
+            }
+            <h2 translate="no">{format!("@{handle}")}</h2>
             {move || verified.get().then(|| view! {
                 <span class="verified"><Icon of=Glyph::ShieldCheck/>"Verified"</span>
             })}
@@ -92,9 +119,11 @@ fn ThreadHeader(handle: String) -> impl IntoView {
                 on:click=move |_| verifying.set(true)
             >
                 <Icon of=Glyph::Shield/>
-                "Verify"
+                <span class="verify-label">"Verify"</span>
             </button>
+            <ConversationMenu handle=handle.clone() verifying blocking/>
         </header>
+        <BlockDialog handle=handle.clone() open=blocking/>
         <VerifyDialog handle open=verifying/>
     }
 }

@@ -6,9 +6,42 @@ use leptos::prelude::*;
 use crate::components::icon::{Glyph, Icon};
 use crate::session::use_session;
 
-/// The notice of the view: news politely, errors at once.
+/// What there is to tell: the notice of the view, news politely, errors at once; and what was done a moment ago and can be
+/// undone.
 #[component]
 pub(crate) fn Toast() -> impl IntoView {
+    view! {
+        <div class="toasts">
+            <NoticeToast/>
+            <UndoToast/>
+        </div>
+    }
+}
+
+/// Offers to undo a block.
+#[component]
+fn UndoToast() -> impl IntoView {
+    let session = use_session();
+    move || {
+        session.just_blocked.get().map(|handle| {
+            let text = format!("@{handle} is blocked.");
+            let undo = move |_| {
+                session.send(UiEvent::UnblockPressed { handle: handle.clone() });
+                session.just_blocked.set(None);
+            };
+            view! {
+                <div class="toast" role="status" data-tone="plain">
+                    <p translate="no">{text}</p>
+                    <button type="button" class="button-small" on:click=undo>"Undo"</button>
+                    <DismissButton on_dismiss=Callback::new(move |()| session.just_blocked.set(None))/>
+                </div>
+            }
+        })
+    }
+}
+
+#[component]
+fn NoticeToast() -> impl IntoView {
     let session = use_session();
     move || {
         session.notice.get().map(|notice| {
@@ -19,16 +52,18 @@ pub(crate) fn Toast() -> impl IntoView {
                     data-tone=if notice.error { "bad" } else { "plain" }
                 >
                     <p>{notice.text}</p>
-                    <button
-                        type="button"
-                        class="button-quiet button-icon"
-                        aria-label="Dismiss"
-                        on:click=move |_| session.send(UiEvent::NoticeDismissed)
-                    >
-                        <Icon of=Glyph::Close/>
-                    </button>
+                    <DismissButton on_dismiss=Callback::new(move |()| session.send(UiEvent::NoticeDismissed))/>
                 </div>
             }
         })
+    }
+}
+
+#[component]
+fn DismissButton(on_dismiss: Callback<()>) -> impl IntoView {
+    view! {
+        <button type="button" class="button-quiet button-icon" aria-label="Dismiss" on:click=move |_| on_dismiss.run(())>
+            <Icon of=Glyph::Close/>
+        </button>
     }
 }

@@ -1,8 +1,9 @@
-//! The 24 words.
+//! The 24 words, and the ways to keep them.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
-/// A phrase as a numbered list.
+/// A phrase as a numbered list, to be copied, printed or saved.
 #[component]
 pub(crate) fn WordList(
     words: Vec<String>,
@@ -10,6 +11,47 @@ pub(crate) fn WordList(
     #[prop(default = "Recovery phrase")]
     label: &'static str,
 ) -> impl IntoView {
+    let phrase = words.join(" ");
     let items: Vec<_> = words.into_iter().map(|word| view! { <li>{word}</li> }).collect();
-    view! { <ol class="words" aria-label=label>{items}</ol> }
+    view! {
+        <ol class="words" aria-label=label translate="no">{items}</ol>
+        <Keeping phrase label/>
+    }
+}
+
+#[component]
+fn Keeping(phrase: String, label: &'static str) -> impl IntoView {
+    let said = RwSignal::new("");
+    let phrase = StoredValue::new(phrase);
+    let copy = move |_| {
+        // Whether the browser allows it is only known later; it is asked for by a click, so it does.
+        let _ = window().navigator().clipboard().write_text(&phrase.get_value());
+        said.set("Copied. Whatever else is copied replaces it, so keep it somewhere safe now.");
+    };
+    let save = move |_| {
+        let name = format!("kez-chat-{}.txt", label.to_lowercase().replace(' ', "-"));
+        said.set(match download(&name, &phrase.get_value()) {
+            Ok(()) => "Saved as a file. Whoever can read it can use the words.",
+            Err(_) => "The browser did not save the file.",
+        });
+    };
+    view! {
+        <p class="actions words-actions">
+            <button type="button" class="button button-small" on:click=copy>"Copy"</button>
+            <button type="button" class="button button-small" on:click=|_| drop(window().print())>"Print"</button>
+            <button type="button" class="button button-small" on:click=save>"Download"</button>
+        </p>
+        <p class="hint" role="status">{move || said.get()}</p>
+    }
+}
+
+/// Saves a text file through a link that is clicked and gone.
+fn download(name: &str, text: &str) -> Result<(), wasm_bindgen::JsValue> {
+    let blob = web_sys::Blob::new_with_str_sequence(&js_sys::Array::of1(&text.into()))?;
+    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+    let link = document().create_element("a")?;
+    link.set_attribute("href", &url)?;
+    link.set_attribute("download", name)?;
+    link.unchecked_into::<web_sys::HtmlElement>().click();
+    web_sys::Url::revoke_object_url(&url)
 }

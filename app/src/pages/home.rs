@@ -17,7 +17,7 @@ pub(crate) fn Home() -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <main class="home">
+            <main class="home" id="main" tabindex="-1">
                 <h1>"Messages only the two of you can read"</h1>
                 <p class="lead">
                     "KEZ Chat encrypts every message in your browser before it leaves. The server passes on what it cannot \
@@ -78,6 +78,7 @@ fn Screenshot() -> impl IntoView {
             <source srcset="/screenshot-dark.webp" media="(prefers-color-scheme: dark)"/>
             <img
                 src="/screenshot-light.webp"
+                fetchpriority="high"
                 width="1280"
                 height="800"
                 alt="A conversation in KEZ Chat: the list of people on the left, messages on the right."

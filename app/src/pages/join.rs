@@ -13,6 +13,7 @@ use crate::navigation::use_navigation;
 use crate::page::Page;
 use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
+use crate::wanted_conversation;
 use closed::Closed;
 use confirm_step::ConfirmStep;
 use handle_step::HandleStep;
@@ -42,7 +43,7 @@ pub(crate) fn Join() -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <main class="prose narrow">
+            <main class="prose narrow" id="main" tabindex="-1">
                 <h1>"Create account"</h1>
                 {move || (!stopped.get()).then(|| view! {
                     <p id=STEP_ID tabindex="-1" class="hint">{format!("Step {} of 4", number(&step.get()))}</p>
@@ -81,7 +82,7 @@ pub(crate) fn use_leave_when_open() {
     let navigation = use_navigation();
     effect(move || {
         if matches!(stage.get(), Stage::Open | Stage::Locked) {
-            navigation.replace("/messages");
+            navigation.replace(&wanted_conversation::take_path());
         }
     });
 }

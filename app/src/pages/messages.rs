@@ -7,21 +7,24 @@ use crate::components::account_gate::AccountGate;
 use crate::components::chain_alarm::OwnKeyBanner;
 use crate::components::connection_status::ConnectionStatus;
 use crate::components::conversation_list::{ConversationList, ConversationListSkeleton};
-use crate::components::keyboard::use_shortcuts;
+use crate::components::conversation_row::row_id;
+use crate::components::keyboard::{focus, use_shortcuts};
 use crate::components::new_conversation::NewConversationDialog;
 use crate::components::presence::use_who;
 use crate::components::shortcut_sheet::ShortcutSheet;
-use crate::components::site_header::Brand;
+use crate::components::site_header::{Brand, SkipLink};
 use crate::components::switcher::Switcher;
 use crate::components::thread::{NoThread, Thread, ThreadSkeleton};
+use crate::navigation::provide_way_back;
 use crate::page::Page;
 
 /// The chat.
 #[component]
 pub(crate) fn Messages() -> impl IntoView {
-    use_title(Page::Messages.title());
     let who = use_who();
+    use_title(Signal::derive(move || title(who.get().as_deref())));
     view! {
+        <SkipLink/>
         <div class="chat" class:chat-open=move || who.with(Option::is_some)>
             <header class="chat-bar">
                 <h1 class="sr-only">"Messages"</h1>
@@ -30,12 +33,19 @@ pub(crate) fn Messages() -> impl IntoView {
                 <a class="chat-settings" href="/settings">"Settings"</a>
             </header>
             <OwnKeyBanner/>
-            <main class="panes">
+            <main class="panes" id="main" tabindex="-1">
                 <AccountGate loading=Skeleton>
                     <Panes/>
                 </AccountGate>
             </main>
         </div>
+    }
+}
+
+fn title(who: Option<&str>) -> String {
+    match who {
+        Some(handle) => format!("@{handle} · {}", Page::Messages.title()),
+        None => Page::Messages.title().to_owned(),
     }
 }
 
@@ -48,6 +58,17 @@ fn Skeleton() -> impl IntoView {
     }
 }
 
+/// Back in the list, the focus stands on the row of the conversation that was left.
+fn use_focus_on_row_left(who: Memo<Option<String>>) {
+    Effect::new(move |before: Option<Option<String>>| {
+        let now = who.get();
+        if let (Some(Some(left)), None) = (before, &now) {
+            request_animation_frame(move || focus(&row_id(&left)));
+        }
+        now
+    });
+}
+
 #[component]
 fn Panes() -> impl IntoView {
     let who = use_who();
@@ -55,6 +76,8 @@ fn Panes() -> impl IntoView {
     let switching = RwSignal::new(false);
     let listing = RwSignal::new(false);
     use_shortcuts(switching, listing);
+    provide_way_back();
+    use_focus_on_row_left(who);
     view! {
         <ConversationList on_new=Callback::new(move |()| starting.set(true))/>
         {move || match who.get() {

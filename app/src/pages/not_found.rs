@@ -13,7 +13,7 @@ pub(crate) fn NotFound() -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <main class="prose">
+            <main class="prose" id="main" tabindex="-1">
                 <h1>"Nothing here"</h1>
                 <p>"There is no page at this address, or nobody has this handle."</p>
                 <p><a href="/">"Go to the start"</a></p>

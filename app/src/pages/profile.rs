@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::browser::use_title;
 use crate::components::key_history::KeyHistory;
-use crate::components::key_text::{DigitGroups, KeyText};
+use crate::components::key_text::{Fingerprint, KeyText};
 use crate::components::site_header::SiteHeader;
 use crate::navigation::use_navigation;
 use crate::pages::not_found::NotFound;
@@ -36,16 +36,20 @@ fn Card(profile: Profile) -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <main class="prose profile">
-                <h1>{format!("@{handle}")}</h1>
+            <main class="prose profile" id="main" tabindex="-1">
+                <h1 translate="no">{format!("@{handle}")}</h1>
                 <p class="lead">{fqhn}</p>
                 <p class="actions">
                     <a class="button button-primary" href=format!("/messages/{handle}")>"Message"</a>
                 </p>
-                <h2>"Safety fingerprint"</h2>
-                {fingerprint(&primary).map(|digits| view! { <DigitGroups digits/> })}
+                <h2>"Key fingerprint"</h2>
+                {fingerprint(&primary).map(|digits| view! { <Fingerprint digits/> })}
                 <p class="hint">
-                    {format!("It is the server that shows this page. @{handle} finds the same digits in the settings: compare them before you trust it.")}
+                    {format!(
+                        "A short form of the public key below, the same for everyone. The server shows this page: @{handle} finds \
+                         the true fingerprint in Settings. It is not the safety number, which the two of you compare under \
+                         Verify in your conversation.",
+                    )}
                 </p>
                 <h2>"Public key"</h2>
                 <KeyText key=primary/>

@@ -20,7 +20,7 @@ pub(crate) fn Restore() -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <main class="prose narrow">
+            <main class="prose narrow" id="main" tabindex="-1">
                 <h1>"Restore account"</h1>
                 <p>
                     "Type the 24 words of your recovery phrase. Your handle, and the messages that the server still keeps for \
@@ -69,6 +69,7 @@ fn RestoreForm() -> impl IntoView {
                 id="restore-passphrase"
                 node=passphrase
                 secret=true
+                autocomplete="new-password"
                 disabled=busy
                 described_by="restore-passphrase-hint"
             />

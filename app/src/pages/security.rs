@@ -13,7 +13,7 @@ pub(crate) fn Security() -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <main class="prose">
+            <main class="prose" id="main" tabindex="-1">
                 <h1>"Security, in plain words"</h1>
                 <p class="lead">"What this server can see, what it cannot, and where the limits are."</p>
                 <CannotSee/>
@@ -33,7 +33,7 @@ fn CannotSee() -> impl IntoView {
             <ul>
                 <li>"The text of your messages. It is encrypted in your browser for the one person you write to."</li>
                 <li>"Your secret key and your recovery phrase. They never leave your browser."</li>
-                <li>"Your drafts, and how you named or verified your contacts."</li>
+                <li>"Your drafts, and whose safety number you have compared."</li>
                 <li>"The exact length of a message: messages are padded to a few sizes."</li>
             </ul>
         </section>
@@ -48,6 +48,11 @@ fn CanSee() -> impl IntoView {
             <ul>
                 <li>"Your handle, your public key, and when you registered. These are public."</li>
                 <li>"Which key wrote to which, when, and roughly how much."</li>
+                <li>
+                    "Whom you have accepted and whom you have blocked. It keeps both lists, so that it can hold back what blocked \
+                     people send, and so that your other browsers know them."
+                </li>
+                <li>"The history of your key: when it was made, changed or ended. This is public too."</li>
                 <li>"When you are connected, and the network address that you connect from."</li>
             </ul>
             <p>"It keeps the encrypted messages, so that they wait for you and come back when you restore your account."</p>

@@ -11,6 +11,7 @@ use appearance::Appearance;
 use blocking::Blocking;
 use keys::Keys;
 use leaving::Leaving;
+use sign_out::SignOut;
 use storage::Storage;
 
 mod about;
@@ -18,7 +19,9 @@ mod appearance;
 mod blocking;
 mod keys;
 mod leaving;
+mod lock;
 mod rotation;
+mod sign_out;
 mod storage;
 
 /// The settings of this browser and account.
@@ -28,13 +31,14 @@ pub(crate) fn Settings() -> impl IntoView {
     view! {
         <div class="page">
             <SiteHeader/>
-            <main class="prose settings">
+            <main class="prose settings" id="main" tabindex="-1">
                 <h1>"Settings"</h1>
                 <AccountGate loading=Loading>
                     <Keys/>
                     <Appearance/>
                     <Blocking/>
                     <Storage/>
+                    <SignOut/>
                     <Leaving/>
                     <About/>
                 </AccountGate>

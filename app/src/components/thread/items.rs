@@ -84,6 +84,7 @@ mod tests {
             at,
             missing_before: 0,
             contradicts_chain: false,
+            cut: false,
             former_key: None,
             error: None,
         }

@@ -2,14 +2,20 @@
 
 use leptos::{html, prelude::*};
 
+use super::LOG_ID;
+use super::announcer::Announcer;
+use super::copying::on_copy;
 use super::items::{Item, items};
 use super::scroll::use_scroll;
+use super::scroll_keys::use_scroll_keys;
 use crate::browser::{day_label, day_of, iso};
 use crate::components::icon::{Glyph, Icon};
+use crate::components::keyboard::focus;
 use crate::components::message::Message;
+use crate::components::roving::{self, Roving};
 use crate::keyed::{Keyed, keyed};
 use crate::reactive::memo;
-use crate::session::use_session;
+use crate::session::{Session, use_session};
 
 /// What a person is told when the sender's own count of messages and what arrived here contradict each other.
 const CONTRADICTION: &str = "This does not fit the messages before it: one may have been replaced on the way";
@@ -17,11 +23,15 @@ const CONTRADICTION: &str = "This does not fit the messages before it: one may h
 pub(super) const NEW_LINE_ID: &str = "new-messages";
 
 /// The log "Messages with @handle", and the way down when one has scrolled up.
+///
+/// Older rows come in and marks change inside the log, so it is not a live region itself; the [`Announcer`] reads new messages
+/// out.
 #[component]
 pub(super) fn MessageLog(handle: String) -> impl IntoView {
     let session = use_session();
-    let node = NodeRef::<html::Div>::new();
-    let scroll = use_scroll(node, handle.clone());
+    let (node, rows) = (NodeRef::<html::Div>::new(), NodeRef::<html::Div>::new());
+    let scroll = use_scroll(node, rows, handle.clone());
+    use_scroll_keys(scroll);
     let first_unread = session.thread_part(|thread| thread.first_unread.clone());
     let has_older = session.thread_part(|thread| thread.has_older);
     let list = keyed(move || {
@@ -29,20 +39,39 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
     });
     let is_empty = memo(move || session.messages.with(Vec::is_empty));
     let label = format!("Messages with @{handle}");
-    let row_handle = StoredValue::new(handle);
+    let roving = tab_stop(session);
+    let row_handle = StoredValue::new(handle.clone());
+    let jump = move |_| {
+        scroll.to_latest();
+        focus(LOG_ID);
+    };
     view! {
         <div class="log-frame">
-            <div node_ref=node class="log" role="log" aria-label=label tabindex="0" on:scroll=move |_| scroll.on_scroll()>
-                {move || has_older.get().then(|| view! { <p class="line">"Loading earlier messages…"</p> })}
-                {move || is_empty.get().then(|| view! {
-                    <p class="empty">"No messages yet. What you write here only the two of you can read."</p>
-                })}
-                <For each=move || list.get() key=|item| item.key.clone() let:item>
-                    {piece(item, row_handle)}
-                </For>
+            <div
+                node_ref=node
+                id=LOG_ID
+                class="log"
+                role="log"
+                aria-live="off"
+                aria-label=label
+                tabindex="-1"
+                on:scroll=move |_| scroll.on_scroll()
+                on:focusin=move |event| roving.on_focusin(&event)
+                on:keydown=move |event| roving::on_keydown(&event)
+                on:copy=move |event| on_copy(&event)
+            >
+                <div node_ref=rows class="log-rows">
+                    {move || has_older.get().then(|| view! { <p class="line">"Loading earlier messages…"</p> })}
+                    {move || is_empty.get().then(|| view! {
+                        <p class="empty">"No messages yet. What you write here only the two of you can read."</p>
+                    })}
+                    <For each=move || list.get() key=|item| item.key.clone() let:item>
+                        {piece(item, row_handle, roving)}
+                    </For>
+                </div>
             </div>
             <Show when=move || !scroll.at_bottom.get()>
-                <button type="button" class="jump" on:click=move |_| scroll.to_bottom()>
+                <button type="button" class="jump" on:click=jump>
                     <Icon of=Glyph::Down/>
                     "Jump to latest"
                     {move || match scroll.behind.get() {
@@ -51,16 +80,26 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
                     }}
                 </button>
             </Show>
+            <Announcer handle/>
         </div>
     }
 }
 
+/// The tab stop of the thread: the message that had the focus last, or the newest.
+fn tab_stop(session: Session) -> Roving {
+    let contains =
+        move |id: &str| session.messages.with(|messages| messages.iter().any(|message| message.id == id));
+    let newest = move || session.messages.with(|messages| messages.last().map(|message| message.id.clone()));
+    Roving::new(contains, newest)
+}
+
 /// A piece never changes its kind, only what it says.
-fn piece(item: Keyed<Item>, handle: StoredValue<String>) -> AnyView {
+fn piece(item: Keyed<Item>, handle: StoredValue<String>, roving: Roving) -> AnyView {
     let value = RwSignal::from(item.value);
     match value.get_untracked() {
         Item::Day(at) => {
-            view! { <p class="line line-day"><time datetime=iso(at)>{day_label(at)}</time></p> }.into_any()
+            view! { <p class="line line-day"><time datetime=iso(at)>{move || day_label(at)}</time></p> }
+                .into_any()
         }
         Item::New => view! { <p class="line line-new" id=NEW_LINE_ID>"New messages"</p> }.into_any(),
         Item::Missing(_) => {
@@ -79,7 +118,7 @@ fn piece(item: Keyed<Item>, handle: StoredValue<String>) -> AnyView {
             });
             let continues = memo(move || matches!(value.get(), Item::Message { continues: true, .. }));
             row.get_untracked()
-                .map(|first| view! { <Message handle=handle.get_value() first row continues/> })
+                .map(|first| view! { <Message handle=handle.get_value() first row continues roving/> })
                 .into_any()
         }
     }

@@ -1,9 +1,10 @@
-//! Where the thread is scrolled to: it sticks to the bottom only when it is there, and stays where it is when older
-//! messages come in above.
+//! Where the thread is scrolled to. At the end it follows new messages; anywhere else what is on screen stays where it is,
+//! whatever comes and goes above and below.
 
 use kez_client::event::UiEvent;
-use kez_client::view::MessageRow;
+use kez_client::view::{MessageRow, ThreadView};
 use leptos::{html, prelude::*};
+use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 use super::log::NEW_LINE_ID;
@@ -13,19 +14,24 @@ use crate::session::{Session, use_session};
 
 /// So close to the bottom counts as at the bottom, in CSS pixels.
 const BOTTOM_MARGIN: i32 = 80;
-/// So close to the top older messages are asked for, in CSS pixels.
-const TOP_MARGIN: i32 = 600;
+/// So close to an end of the shown messages more are asked for, in CSS pixels.
+const EDGE_MARGIN: i32 = 600;
 
 /// The scroll position of a thread. Browser only, but for its two signals.
 #[derive(Clone, Copy)]
 pub(super) struct Scroll {
+    /// Whether the end of the conversation is on screen, or on its way there.
     pub(super) at_bottom: RwSignal<bool>,
     /// How many messages came in below while one was further up.
-    pub(super) behind: RwSignal<usize>,
+    pub(super) behind: RwSignal<u64>,
+    /// How many messages the conversation had when its end was last on screen.
+    seen: StoredValue<u64>,
     /// Where the log stood when it was last scrolled, in CSS pixels.
     top: StoredValue<i32>,
-    /// Older messages were asked for: the first row then, and where it stood.
+    /// A row on screen, and where it stood before the rows changed.
     anchor: StoredValue<Option<Anchor>>,
+    /// Other messages were asked for and have not come yet.
+    asked: StoredValue<bool>,
     node: NodeRef<html::Div>,
     handle: StoredValue<String>,
     session: Session,
@@ -33,38 +39,55 @@ pub(super) struct Scroll {
 
 #[derive(Clone)]
 struct Anchor {
-    row: String,
+    element: String,
     top: f64,
 }
 
 /// The ends of the thread as they were last on screen.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 struct Ends {
     first: Option<String>,
     last: Option<String>,
+    /// Whether the person wrote the last message.
+    ends_with_mine: bool,
+    /// How many messages the whole conversation has.
+    total: u64,
 }
 
-/// Keeps the scroll position of the log in `node` while the calling component is on the page.
-pub(super) fn use_scroll(node: NodeRef<html::Div>, handle: String) -> Scroll {
+/// Keeps the scroll position of the log in `node`, whose rows are in `rows`, while the calling component is on the page.
+pub(super) fn use_scroll(node: NodeRef<html::Div>, rows: NodeRef<html::Div>, handle: String) -> Scroll {
     let scroll = Scroll {
         at_bottom: RwSignal::new(true),
         behind: RwSignal::new(0),
+        seen: StoredValue::new(0),
         top: StoredValue::new(0),
         anchor: StoredValue::new(None),
+        asked: StoredValue::new(false),
         node,
-        handle: StoredValue::new(handle),
+        handle: StoredValue::new(handle.clone()),
         session: use_session(),
     };
     Effect::new(move |ends: Option<Ends>| {
-        let now = scroll.session.messages.with(|messages| Ends::of(messages));
+        let total = scroll.thread(|thread| thread.total);
+        let now = scroll.session.messages.with(|messages| Ends::of(messages, total));
         if let Some(log) = node.get() {
             scroll.follow(&log, ends, &now);
         }
         now
     });
+    let total = scroll.session.thread_part_of(&handle, |thread| thread.total);
+    effect(move || scroll.count(total.get(), scroll.at_bottom.get()));
+    let has_newer = scroll.session.thread_part_of(&handle, |thread| thread.has_newer);
     effect(move || {
-        if let Some(log) = node.get() {
+        if has_newer.get() && scroll.at_bottom.get() {
+            scroll.ask(UiEvent::LatestWanted { handle: handle.clone() });
+        }
+    });
+    effect(move || {
+        if let (Some(log), Some(rows)) = (node.get(), rows.get()) {
             on_resize(&log, move || scroll.stick());
+            on_resize(&rows, move || scroll.stick());
+            scroll.session.before_rows_change(move || scroll.remember());
         }
     });
     scroll
@@ -78,27 +101,45 @@ impl Scroll {
         let (was_at_bottom, top) = (self.at_bottom.get_untracked(), log.scroll_top());
         let upwards = top < self.top.get_value();
         self.top.set_value(top);
-        let at_bottom = near_bottom(&log) || (was_at_bottom && !upwards);
+        let at_end = near_bottom(&log) && !self.thread(|thread| thread.has_newer);
+        let at_bottom = at_end || (was_at_bottom && !upwards);
         if at_bottom != was_at_bottom {
             self.at_bottom.set(at_bottom);
         }
-        if at_bottom && self.behind.get_untracked() > 0 {
-            self.behind.set(0);
-        }
-        self.want_older(&log);
+        self.want_more(&log);
     }
 
-    /// "Jump to latest".
-    pub(super) fn to_bottom(self) {
+    /// Goes to the newest message.
+    pub(super) fn to_latest(self) {
+        self.at_bottom.set(true);
         if let Some(log) = self.node.get_untracked() {
             log.set_scroll_top(log.scroll_height());
         }
     }
 
-    /// The room for the log has changed: the last message stays in sight if it was.
+    /// Goes to the first message.
+    pub(super) fn to_oldest(self) {
+        self.at_bottom.set(false);
+        if self.thread(|thread| thread.has_older) {
+            self.ask(UiEvent::OldestWanted { handle: self.handle.get_value() });
+        }
+        if let Some(log) = self.node.get_untracked() {
+            log.set_scroll_top(0);
+        }
+    }
+
+    /// Scrolls by almost a screenful.
+    pub(super) fn by_page(self, down: bool) {
+        if let Some(log) = self.node.get_untracked() {
+            let page = log.client_height() * 9 / 10;
+            log.set_scroll_top(log.scroll_top() + if down { page } else { -page });
+        }
+    }
+
+    /// The log or its rows have another size: the last message stays in sight if it was.
     fn stick(&self) {
         if self.at_bottom.try_get_untracked() == Some(true) {
-            self.to_bottom();
+            self.to_latest();
         }
     }
 
@@ -109,70 +150,94 @@ impl Scroll {
             return request_animation_frame(move || {
                 place_first(&log);
                 let _ = self.top.try_set_value(log.scroll_top());
-                let _ = self.at_bottom.try_set(near_bottom(&log));
-                self.want_older(&log);
+                let at_end = near_bottom(&log) && !self.thread(|thread| thread.has_newer);
+                let _ = self.at_bottom.try_set(at_end);
+                self.want_more(&log);
             });
         };
-        if before.first != now.first {
-            request_animation_frame(move || self.hold_anchor());
+        if before != *now {
+            self.asked.set_value(false);
         }
-        if before.last != now.last && now.last.is_some() {
-            let mine = self
-                .session
-                .messages
-                .with_untracked(|messages| messages.last().is_some_and(|last| last.mine));
-            if mine || self.at_bottom.get_untracked() {
-                request_animation_frame(move || log.set_scroll_top(log.scroll_height()));
-            } else {
-                let arrived = self
-                    .session
-                    .messages
-                    .with_untracked(|messages| arrived(messages, before.last.as_deref()));
-                self.behind.update(|behind| *behind += arrived);
+        if now.total > before.total && now.ends_with_mine && !self.thread(|thread| thread.has_newer) {
+            self.at_bottom.set(true);
+        }
+        request_animation_frame(move || match self.at_bottom.try_get_untracked() {
+            Some(true) => log.set_scroll_top(log.scroll_height()),
+            Some(false) => {
+                self.hold_anchor(&log);
+                self.want_more(&log);
             }
+            None => {}
+        });
+    }
+
+    /// Counts what has come in since the end was on screen.
+    fn count(&self, total: u64, at_bottom: bool) {
+        if at_bottom {
+            self.seen.set_value(total);
+        }
+        let behind = total.saturating_sub(self.seen.get_value());
+        if behind != self.behind.get_untracked() {
+            self.behind.set(behind);
         }
     }
 
-    /// Asks for older messages when the top is near; afterwards keeps in mind where the first row stands.
-    fn want_older(&self, log: &HtmlElement) {
-        let pending =
-            self.anchor.try_with_value(|anchor| anchor.as_ref().map(|anchor| anchor.row.clone())).flatten();
-        let wanted = pending.is_none()
-            && log.scroll_top() < TOP_MARGIN
-            && self
-                .session
-                .thread
-                .with_untracked(|thread| thread.as_ref().is_some_and(|thread| thread.has_older));
-        let first =
-            || self.session.messages.with_untracked(|messages| messages.first().map(|row| row.id.clone()));
-        let Some(row) = pending.or_else(|| wanted.then(first).flatten()) else { return };
-        self.anchor.try_set_value(top_of(&row).map(|top| Anchor { row, top }));
-        if wanted {
-            self.session.send(UiEvent::OlderWanted { handle: self.handle.get_value() });
+    /// Asks for more messages when an end of those that are shown is near.
+    fn want_more(&self, log: &HtmlElement) {
+        let below = log.scroll_height() - log.scroll_top() - log.client_height();
+        let (has_older, has_newer) = self.thread(|thread| (thread.has_older, thread.has_newer));
+        let handle = || self.handle.try_get_value().unwrap_or_default();
+        if has_older && log.scroll_top() < EDGE_MARGIN {
+            self.want(UiEvent::OlderWanted { handle: handle() });
+        } else if has_newer && below < EDGE_MARGIN {
+            self.want(UiEvent::NewerWanted { handle: handle() });
         }
     }
 
-    /// Older rows stand above the anchor now: scrolls by as much as they pushed it down.
-    fn hold_anchor(&self) {
+    /// Asks for other messages, unless some are on their way.
+    fn want(&self, event: UiEvent) {
+        if self.asked.try_get_value() == Some(false) {
+            self.ask(event);
+        }
+    }
+
+    fn ask(&self, event: UiEvent) {
+        self.asked.set_value(true);
+        self.session.send(event);
+    }
+
+    /// The rows are about to change: keeps in mind where one of them stands.
+    fn remember(&self) {
+        let Some(log) = self.node.try_get_untracked().flatten() else { return };
+        self.anchor.try_set_value(first_in_sight(&log));
+    }
+
+    /// The rows have changed: scrolls by as much as the row on screen was moved.
+    fn hold_anchor(&self, log: &HtmlElement) {
         let anchor = self.anchor.try_update_value(Option::take).flatten();
-        if let (Some(anchor), Some(log)) = (anchor, self.node.try_get_untracked().flatten())
-            && let Some(top) = top_of(&anchor.row)
+        if let Some(anchor) = anchor
+            && let Some(top) = top_of(&anchor.element)
         {
             log.set_scroll_top(log.scroll_top() + (top - anchor.top).round() as i32);
         }
     }
-}
 
-impl Ends {
-    fn of(messages: &[MessageRow]) -> Self {
-        let id = |row: &MessageRow| row.id.clone();
-        Self { first: messages.first().map(id), last: messages.last().map(id) }
+    /// A part of what is known of the thread.
+    fn thread<T: Default>(&self, part: impl Fn(&ThreadView) -> T) -> T {
+        self.session.thread.with_untracked(|thread| thread.as_ref().map(part).unwrap_or_default())
     }
 }
 
-/// How many messages stand below the one that was last.
-fn arrived(messages: &[MessageRow], last: Option<&str>) -> usize {
-    messages.iter().rev().take_while(|row| Some(row.id.as_str()) != last).count()
+impl Ends {
+    fn of(messages: &[MessageRow], total: u64) -> Self {
+        let id = |row: &MessageRow| row.id.clone();
+        Self {
+            first: messages.first().map(id),
+            last: messages.last().map(id),
+            ends_with_mine: messages.last().is_some_and(|last| last.mine),
+            total,
+        }
+    }
 }
 
 fn near_bottom(log: &HtmlElement) -> bool {
@@ -190,42 +255,44 @@ fn place_first(log: &HtmlElement) {
     }
 }
 
-fn top_of(row: &str) -> Option<f64> {
-    let element = document().get_element_by_id(&format!("m-{row}"))?;
-    Some(element.get_bounding_client_rect().top())
+/// The first message that is at least partly in sight.
+fn first_in_sight(log: &HtmlElement) -> Option<Anchor> {
+    let edge = log.get_bounding_client_rect().top();
+    let messages = log.query_selector_all("article").ok()?;
+    (0..messages.length()).find_map(|at| {
+        let message: web_sys::Element = messages.get(at)?.dyn_into().ok()?;
+        let place = message.get_bounding_client_rect();
+        (place.bottom() > edge).then(|| Anchor { element: message.id(), top: place.top() })
+    })
+}
+
+fn top_of(element: &str) -> Option<f64> {
+    Some(document().get_element_by_id(element)?.get_bounding_client_rect().top())
 }
 
 #[cfg(test)]
 mod tests {
     use kez_client::view::{DeliveryState, MessageBody, MessageRow};
 
-    use super::{Ends, arrived};
+    use super::Ends;
 
-    fn rows(ids: &[&str]) -> Vec<MessageRow> {
-        let row = |id: &&str| MessageRow {
-            id: (*id).to_owned(),
-            mine: false,
+    #[test]
+    fn the_ends_of_a_thread() {
+        let row = |id: &str, mine| MessageRow {
+            id: id.to_owned(),
+            mine,
             body: MessageBody::Malformed,
             state: DeliveryState::Received,
             at: 0,
             missing_before: 0,
             contradicts_chain: false,
+            cut: false,
             former_key: None,
             error: None,
         };
-        ids.iter().map(row).collect()
-    }
-
-    #[test]
-    fn what_arrived_stands_below_the_former_last() {
-        assert_eq!(arrived(&rows(&["a", "b", "c"]), Some("a")), 2);
-        assert_eq!(arrived(&rows(&["a"]), Some("a")), 0);
-        assert_eq!(arrived(&rows(&["a", "b"]), None), 2);
-    }
-
-    #[test]
-    fn the_ends_of_a_thread() {
-        let ends = Ends::of(&rows(&["a", "b", "c"]));
+        let ends = Ends::of(&[row("a", false), row("b", false), row("c", true)], 9);
         assert_eq!((ends.first.as_deref(), ends.last.as_deref()), (Some("a"), Some("c")));
+        assert!(ends.ends_with_mine && ends.total == 9);
+        assert!(Ends::of(&[], 0) == Ends::default());
     }
 }

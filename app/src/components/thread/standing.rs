@@ -4,6 +4,7 @@ use kez_client::event::UiEvent;
 use kez_client::view::Block;
 use leptos::prelude::*;
 
+use crate::components::keyboard::{COMPOSER_ID, focus};
 use crate::components::request_actions::RequestActions;
 use crate::session::use_session;
 
@@ -17,7 +18,10 @@ pub(super) fn StandingBanner(handle: String) -> impl IntoView {
         match standing.get() {
             (Block::Set, _) => {
                 let text = format!("You have blocked @{handle}: nothing they send reaches you.");
-                let unblock = move |_| session.send(UiEvent::UnblockPressed { handle: handle.clone() });
+                let unblock = move |_| {
+                    session.send(UiEvent::UnblockPressed { handle: handle.clone() });
+                    focus(COMPOSER_ID);
+                };
                 view! {
                     <div class="banner" role="status">
                         <p>{text}</p>
@@ -39,7 +43,7 @@ pub(super) fn StandingBanner(handle: String) -> impl IntoView {
                 view! {
                     <div class="banner" role="status">
                         <p>{text}</p>
-                        <RequestActions handle/>
+                        <RequestActions handle then_focus=COMPOSER_ID/>
                     </div>
                 }
                 .into_any()

@@ -35,8 +35,8 @@ pub(super) fn PassphraseStep() -> impl IntoView {
                 "A passphrase encrypts your keys and messages in this browser; it is asked for when you come back. You may \
                  leave it empty."
             </p>
-            <Field label="Passphrase" id="join-passphrase" node=first secret=true disabled=busy/>
-            <Field label="Repeat passphrase" id="join-repeat" node=second secret=true disabled=busy/>
+            <Field label="Passphrase" id="join-passphrase" node=first secret=true autocomplete="new-password" disabled=busy/>
+            <Field label="Repeat passphrase" id="join-repeat" node=second secret=true autocomplete="new-password" disabled=busy/>
             <ErrorText text=error/>
             <p class="actions">
                 <BackButton/>

@@ -20,6 +20,13 @@ pub(super) fn PhraseStep(words: Vec<String>) -> impl IntoView {
             <WordList words/>
             <p class="actions">
                 <BackButton/>
+                <button
+                    type="button"
+                    class="button"
+                    on:click=move |_| session.send(UiEvent::PhraseConfirmationPutOff)
+                >
+                    "Later"
+                </button>
                 <button type="button" class="button button-primary" on:click=move |_| session.send(UiEvent::PhraseSeen)>
                     "Continue"
                 </button>

@@ -4,10 +4,12 @@ use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, Me};
 use leptos::prelude::*;
 
+use super::lock::Lock;
 use super::rotation::Rotation;
 use crate::components::chain_alarm::OwnKeyBanner;
-use crate::components::key_text::{DigitGroups, KeyText};
+use crate::components::key_text::{Fingerprint, KeyText};
 use crate::components::word_list::WordList;
+use crate::components::words_check::WordsCheck;
 use crate::profile::fingerprint;
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
@@ -26,8 +28,12 @@ pub(super) fn Keys() -> impl IntoView {
                     {format!(" on {server}. ")}
                     <a href=format!("/u/{handle}") rel="external">"Public profile"</a>
                 </p>
-                <h3>"Safety fingerprint"</h3>
-                {fingerprint(&primary).map(|digits| view! { <DigitGroups digits/> })}
+                <h3>"Key fingerprint"</h3>
+                <p>
+                    "A short form of your public key. It also stands on your public profile: if the two differ, the server shows \
+                     a false key. It is not the safety number, which you compare with one person under Verify."
+                </p>
+                {fingerprint(&primary).map(|digits| view! { <Fingerprint digits/> })}
                 <h3>"Public key"</h3>
                 <KeyText key=primary/>
             })}
@@ -41,49 +47,50 @@ pub(super) fn Keys() -> impl IntoView {
 #[component]
 fn Phrase() -> impl IntoView {
     let session = use_session();
-    let words = memo(move || me(session, |me| me.phrase.clone()).flatten());
+    // Signing out asks for the words too, and must not show them here.
+    let wanted = RwSignal::new(false);
+    let words = memo(move || me(session, |me| me.phrase.clone()).flatten().filter(|_| wanted.get()));
     let shown = move || words.with(Option::is_some);
-    let toggle =
-        move |_| session.send(if untrack(shown) { UiEvent::PhraseHidden } else { UiEvent::PhraseShown });
+    let confirmed = memo(move || me(session, |me| me.phrase_confirmed).unwrap_or(true));
+    let checking = RwSignal::new(false);
+    let kept = Callback::new(move |()| {
+        checking.set(false);
+        wanted.set(false);
+        session.send(UiEvent::PhraseKept);
+        session.send(UiEvent::PhraseHidden);
+    });
+    let toggle = move |_| {
+        checking.set(false);
+        let show = !wanted.get_untracked();
+        wanted.set(show);
+        session.send(if show { UiEvent::PhraseShown } else { UiEvent::PhraseHidden });
+    };
     // Leaving the page hides the words again.
     on_cleanup(move || {
-        if words.try_with_untracked(Option::is_some) == Some(true) {
+        if wanted.try_get_untracked() == Some(true) {
             session.send(UiEvent::PhraseHidden);
         }
     });
     view! {
-        <h3>"Recovery phrase"</h3>
+        <h3 id="recovery-phrase">"Recovery phrase"</h3>
         <p>"The 24 words bring your account back. Whoever has them can be you: look around before you show them."</p>
-        {move || words.get().map(|words| view! { <WordList words/> })}
+        {move || match (words.get(), checking.get()) {
+            (Some(words), true) => view! {
+                <p>"Type these three of its words."</p>
+                <WordsCheck words id="recovery-word" button="Confirm phrase" on_done=kept/>
+            }
+            .into_any(),
+            (Some(words), false) => view! { <WordList words/> }.into_any(),
+            (None, _) => ().into_any(),
+        }}
         <p class="actions">
+            <Show when=move || shown() && !confirmed.get() && !checking.get()>
+                <button type="button" class="button button-primary" on:click=move |_| checking.set(true)>
+                    "I have written it down"
+                </button>
+            </Show>
             <button type="button" class="button" on:click=toggle>
                 {move || if shown() { "Hide recovery phrase" } else { "Show recovery phrase" }}
-            </button>
-        </p>
-    }
-}
-
-#[component]
-fn Lock() -> impl IntoView {
-    let session = use_session();
-    let can_lock = memo(move || me(session, |me| me.has_passphrase).unwrap_or_default());
-    view! {
-        <h3>"Lock"</h3>
-        <p>
-            {move || if can_lock.get() {
-                "Locking closes your messages in all tabs until the passphrase is typed."
-            } else {
-                "This account has no passphrase in this browser, so it cannot be locked."
-            }}
-        </p>
-        <p class="actions">
-            <button
-                type="button"
-                class="button"
-                disabled=move || !can_lock.get()
-                on:click=move |_| session.send(UiEvent::LockPressed)
-            >
-                "Lock now"
             </button>
         </p>
     }

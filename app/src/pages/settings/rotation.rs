@@ -8,6 +8,7 @@ use super::keys::me;
 use crate::components::field::ErrorText;
 use crate::components::key_history::KeyHistory;
 use crate::components::word_list::WordList;
+use crate::components::words_check::WordsCheck;
 use crate::reactive::memo;
 use crate::session::use_session;
 
@@ -37,7 +38,12 @@ fn Phrase() -> impl IntoView {
     let words = memo(move || me(session, |me| me.chain.phrase.clone()).flatten());
     let waits = memo(move || me(session, |me| me.chain.phrase_waits).unwrap_or_default());
     let shown = memo(move || words.with(Option::is_some));
+    let checking = RwSignal::new(false);
+    let kept = Callback::new(move |()| session.send(UiEvent::RotationPhraseKept));
     let toggle = move |_| {
+        if checking.get_untracked() {
+            return checking.set(false);
+        }
         session.send(if shown.get_untracked() {
             UiEvent::RotationPhraseHidden
         } else {
@@ -51,7 +57,7 @@ fn Phrase() -> impl IntoView {
         }
     });
     view! {
-        <h3>"Rotation phrase"</h3>
+        <h3 id="rotation-phrase">"Rotation phrase"</h3>
         <Show
             when=move || waits.get()
             fallback=|| view! {
@@ -62,17 +68,25 @@ fn Phrase() -> impl IntoView {
                 "A second phrase of 24 words. If somebody gets hold of your key, only this phrase can replace it, so keep it \
                  apart from the first. It is shown until you have written it down, and kept nowhere after that."
             </p>
-            {move || words.get().map(|words| view! { <WordList words label="Rotation phrase"/> })}
+            {move || match (words.get(), checking.get()) {
+                (Some(words), true) => view! {
+                    <p>"Type these three of its words. After that it is kept nowhere but where you wrote it."</p>
+                    <WordsCheck words id="rotation-word" button="Confirm rotation phrase" on_done=kept/>
+                }
+                .into_any(),
+                (Some(words), false) => view! { <WordList words label="Rotation phrase"/> }.into_any(),
+                (None, _) => ().into_any(),
+            }}
             <p class="actions">
                 <button type="button" class="button" on:click=toggle>
-                    {move || if shown.get() { "Hide rotation phrase" } else { "Show rotation phrase" }}
+                    {move || match (shown.get(), checking.get()) {
+                        (false, _) => "Show rotation phrase",
+                        (true, false) => "Hide rotation phrase",
+                        (true, true) => "Show it again",
+                    }}
                 </button>
-                <Show when=move || shown.get()>
-                    <button
-                        type="button"
-                        class="button button-primary"
-                        on:click=move |_| session.send(UiEvent::RotationPhraseKept)
-                    >
+                <Show when=move || shown.get() && !checking.get()>
+                    <button type="button" class="button button-primary" on:click=move |_| checking.set(true)>
                         "I have written it down"
                     </button>
                 </Show>

@@ -1,0 +1,118 @@
+//! One tab stop for a whole list: Tab leads to one of its rows and then on, the arrow keys move from row to row.
+
+use leptos::{ev, prelude::*};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlElement;
+
+use crate::reactive::memo;
+
+/// The attribute of the element of each row that takes the focus; its value is the key of the row.
+pub(crate) const STOP: &str = "data-stop";
+
+/// Which row of a list is its tab stop.
+#[derive(Clone, Copy)]
+pub(crate) struct Roving {
+    focused: RwSignal<Option<String>>,
+    stop: Memo<Option<String>>,
+}
+
+impl Roving {
+    /// The tab stop is the row that had the focus last, while it is in the list, and `default` otherwise.
+    pub(crate) fn new(
+        contains: impl Fn(&str) -> bool + Send + Sync + 'static,
+        default: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let focused = RwSignal::new(None::<String>);
+        let stop = memo(move || focused.get().filter(|key| contains(key)).or_else(&default));
+        Self { focused, stop }
+    }
+
+    /// The `tabindex` of the row with this key.
+    pub(crate) fn tabindex(self, key: String) -> Signal<&'static str> {
+        let is_stop = memo(move || self.stop.with(|stop| stop.as_ref() == Some(&key)));
+        Signal::derive(move || if is_stop.get() { "0" } else { "-1" })
+    }
+
+    /// Something in the list got the focus.
+    pub(crate) fn on_focusin(self, event: &ev::FocusEvent) {
+        if let Some(key) = row_of(event).and_then(|row| row.get_attribute(STOP)) {
+            self.focused.set(Some(key));
+        }
+    }
+}
+
+/// Moves the focus within the list that listens: up and down between its rows, left and right between what one row holds.
+pub(crate) fn on_keydown(event: &ev::KeyboardEvent) {
+    let has_modifier = event.ctrl_key() || event.meta_key() || event.alt_key() || event.shift_key();
+    let Some(list) = event.current_target().and_then(|list| list.dyn_into::<HtmlElement>().ok()) else {
+        return;
+    };
+    let Some(row) = row_of(event).filter(|_| !has_modifier && !event.default_prevented()) else { return };
+    let target = match event.key().as_str() {
+        "ArrowDown" => neighbour(&all(&list, &format!("[{STOP}]")), &row, 1),
+        "ArrowUp" => neighbour(&all(&list, &format!("[{STOP}]")), &row, -1),
+        "ArrowRight" => within(&row, event, 1),
+        "ArrowLeft" => within(&row, event, -1),
+        _ => None,
+    };
+    if let Some(target) = target {
+        event.prevent_default();
+        let _ = target.focus();
+    }
+}
+
+/// The element that takes the focus for the row in which an event happened.
+fn row_of(event: &web_sys::Event) -> Option<HtmlElement> {
+    let target = event.target()?.dyn_into::<web_sys::Element>().ok()?;
+    let row = target.closest(&format!("[{STOP}]")).ok().flatten();
+    let row = match row {
+        Some(row) => row,
+        None => target.closest("li").ok()??.query_selector(&format!("[{STOP}]")).ok()??,
+    };
+    row.dyn_into().ok()
+}
+
+/// The next of what can be used in a row.
+fn within(row: &HtmlElement, event: &ev::KeyboardEvent, step: isize) -> Option<HtmlElement> {
+    let item = row.closest("li").ok().flatten().and_then(|item| item.dyn_into::<HtmlElement>().ok());
+    let from = event.target()?.dyn_into::<HtmlElement>().ok()?;
+    let mut stops = all(item.as_ref().unwrap_or(row), "a, button:not(:disabled)");
+    if !stops.contains(row) {
+        stops.insert(0, row.clone());
+    }
+    neighbour(&stops, &from, step)
+}
+
+fn neighbour(all: &[HtmlElement], from: &HtmlElement, step: isize) -> Option<HtmlElement> {
+    let at = all.iter().position(|element| element == from)?;
+    all.get(at.checked_add_signed(step)?).cloned()
+}
+
+fn all(within: &HtmlElement, selector: &str) -> Vec<HtmlElement> {
+    let Ok(found) = within.query_selector_all(selector) else { return Vec::new() };
+    (0..found.length()).filter_map(|at| found.get(at)?.dyn_into().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use leptos::prelude::*;
+
+    use super::Roving;
+
+    #[test]
+    fn one_row_is_the_tab_stop_whatever_comes_and_goes() {
+        let owner = Owner::new();
+        owner.set();
+        let rows = RwSignal::new(vec!["a", "b", "c"]);
+        let roving = Roving::new(
+            move |key| rows.with(|rows| rows.contains(&key)),
+            move || rows.with(|rows| rows.last().map(|&row| row.to_owned())),
+        );
+        let stops = || ["a", "b", "c"].map(|key| roving.tabindex(key.to_owned()).get_untracked());
+        assert_eq!(stops(), ["-1", "-1", "0"]);
+        roving.focused.set(Some("b".to_owned()));
+        assert_eq!(stops(), ["-1", "0", "-1"]);
+        rows.set(vec!["a"]);
+        assert_eq!(stops(), ["0", "-1", "-1"]);
+    }
+}

@@ -1,0 +1,28 @@
+//! The conversation that a person wanted before there was an account: it opens once there is one.
+
+use leptos::prelude::*;
+
+/// The key in the storage of this tab.
+const KEY: &str = "kez-wanted-conversation";
+
+/// Keeps in mind whom the person wants to write to. Browser only.
+pub(crate) fn remember(handle: &str) {
+    if let Some(storage) = storage() {
+        // Without room the person has to open the conversation again.
+        let _ = storage.set_item(KEY, handle);
+    }
+}
+
+/// The path to go to once an account is here; the wish is granted once. Browser only.
+pub(crate) fn take_path() -> String {
+    let wanted = storage().and_then(|storage| {
+        let handle = storage.get_item(KEY).ok().flatten();
+        let _ = storage.remove_item(KEY);
+        handle
+    });
+    wanted.map_or_else(|| "/messages".to_owned(), |handle| format!("/messages/{handle}"))
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    window().session_storage().ok().flatten()
+}
