@@ -80,13 +80,18 @@ export class Person {
   }
 
   async confirmPhrase(words: string[]): Promise<void> {
+    await this.typeAskedWords(words);
+    await this.button('Confirm phrase').click();
+  }
+
+  /** Types the three words that are asked back. */
+  async typeAskedWords(words: string[]): Promise<void> {
     const asked = this.page.getByRole('textbox', { name: /^Word \d+$/ });
     await expect(asked).toHaveCount(3);
     for (const box of await asked.all()) {
       const label = await box.evaluate((input: HTMLInputElement) => input.ariaLabel ?? input.labels?.[0]?.textContent ?? '');
       await box.fill(words[Number(label.match(/\d+/)?.[0]) - 1]!);
     }
-    await this.button('Confirm phrase').click();
   }
 
   async choosePassphrase(passphrase: string): Promise<void> {
@@ -115,6 +120,8 @@ export class Person {
     const words = (await items.allInnerTexts()).map((text) => text.replace(/[^a-z]/g, ''));
     phraseMustStaySecret(words);
     await this.button('I have written it down').click();
+    await this.typeAskedWords(words);
+    await this.button('Confirm rotation phrase').click();
     await expect(this.button('Show rotation phrase')).toHaveCount(0);
     return words;
   }

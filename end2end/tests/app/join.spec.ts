@@ -61,3 +61,26 @@ test('two passphrases that differ are refused', async ({ people }) => {
   await expect(alice.page.getByRole('alert')).toBeVisible();
   await expect(alice.page).toHaveURL(/\/join$/);
 });
+
+test('"Later" makes the account, and a banner stays until the words are confirmed', async ({ people }) => {
+  const visitor = await people.visitor();
+  await visitor.open('/join');
+  await visitor.chooseHandle(`later-${Date.now()}`);
+  await visitor.button('Later').click();
+  await visitor.choosePassphrase('');
+  await visitor.page.waitForURL('**/messages');
+  const banner = visitor.page.getByText('Your recovery phrase is not written down yet');
+  await expect(banner).toBeVisible();
+  await visitor.reload();
+  await expect(banner).toBeVisible();
+  await visitor.link('Write it down').click();
+  await visitor.button('Show recovery phrase').click();
+  const items = visitor.page.getByRole('list', { name: 'Recovery phrase' }).getByRole('listitem');
+  await expect(items).toHaveCount(24);
+  const words = (await items.allInnerTexts()).map((text) => text.replace(/[^a-z]/g, ''));
+  await visitor.button('I have written it down').click();
+  await visitor.confirmPhrase(words);
+  await visitor.open('/messages');
+  await expect(visitor.button('New conversation')).toBeVisible();
+  await expect(banner).toHaveCount(0);
+});

@@ -4,7 +4,7 @@ import { expect, test, unique } from '../../support/fixtures.ts';
 
 test('joining begins a history that the settings and the profile page show', async ({ people }) => {
   const alice = await people.join('alice');
-  await expect(alice.page.getByText('Your rotation phrase waits to be written down')).toBeVisible();
+  await expect(alice.page.getByText('You have a second phrase of 24 words')).toBeVisible();
 
   const words = await alice.takeRotationPhrase();
   expect(words).not.toEqual(alice.words);
@@ -12,7 +12,7 @@ test('joining begins a history that the settings and the profile page show', asy
   await alice.reload();
   await expect(alice.page.getByText('it is not kept here any more')).toBeVisible();
   await alice.open('/messages');
-  await expect(alice.page.getByText('Your rotation phrase waits to be written down')).toHaveCount(0);
+  await expect(alice.page.getByText('You have a second phrase of 24 words')).toHaveCount(0);
 
   const anybody = await people.visitor();
   await anybody.open(`/u/${alice.handle}`);

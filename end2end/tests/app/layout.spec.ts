@@ -45,6 +45,25 @@ test('nothing scrolls sideways at 320 pixels', async ({ people }) => {
   }
 });
 
+for (const width of [320, 390, 1280]) {
+  test(`nothing that is typed widens a page of ${width} pixels`, async ({ people }) => {
+    const alice = await people.join('alice', {}, { viewport: { width, height: 700 } });
+    const peer = await people.peer('peer');
+    const thread = await alice.chatWith(peer.handle);
+    await expect(thread.composer).toBeEnabled();
+    for (const text of [`https://long.example/${'path'.repeat(60)}`, 'w'.repeat(400)]) {
+      await thread.composer.fill(text);
+      await expectNoSidewaysScroll(alice, text.slice(0, 20));
+      const send = (await alice.button('Send').boundingBox())!;
+      expect(send.x + send.width).toBeLessThanOrEqual(width);
+    }
+    await alice.open('/settings');
+    await expect(alice.button('Lock now')).toBeVisible();
+    for (const box of await alice.page.getByRole('textbox').all()) await box.fill('w'.repeat(400));
+    await expectNoSidewaysScroll(alice, 'settings');
+  });
+}
+
 test('dark and light follow the system, and differ', async ({ people }) => {
   const light = await people.visitor({ colorScheme: 'light' });
   const dark = await people.visitor({ colorScheme: 'dark' });

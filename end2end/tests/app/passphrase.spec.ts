@@ -1,0 +1,50 @@
+import { expect, test } from '../../support/fixtures.ts';
+import { mustStaySecret } from '../../support/evidence.ts';
+
+test('a passphrase is set, changed and removed in the settings', async ({ people }) => {
+  const alice = await people.join('alice');
+  const [first, second] = ['set in the settings', 'changed in the settings'];
+  [first, second].forEach((passphrase) => mustStaySecret(passphrase));
+  const alert = (text: string) => alice.page.getByRole('alert').filter({ hasText: text });
+  await alice.open('/settings');
+  await expect(alice.button('Lock now')).toBeDisabled();
+  await alice.textbox('New passphrase').fill(first);
+  await alice.textbox('Repeat new passphrase').fill('another');
+  await alice.button('Set passphrase').click();
+  await expect(alert('differ')).toBeVisible();
+  await alice.textbox('Repeat new passphrase').fill(first);
+  await alice.button('Set passphrase').click();
+  await expect(alice.button('Lock now')).toBeEnabled();
+  await alice.reload();
+  await alice.unlock(first);
+
+  await alice.textbox('Present passphrase').fill('wrong');
+  await alice.textbox('New passphrase').fill(second);
+  await alice.textbox('Repeat new passphrase').fill(second);
+  await alice.button('Change passphrase').click();
+  await expect(alert('not your present passphrase')).toBeVisible();
+  await alice.textbox('Present passphrase').fill(first);
+  await alice.button('Change passphrase').click();
+  await expect(alice.page.getByRole('status').filter({ hasText: 'Your passphrase is changed.' })).toBeVisible();
+  await alice.reload();
+  await alice.unlock(second);
+
+  await alice.textbox('Present passphrase').fill(second);
+  await alice.button('Remove passphrase').click();
+  await expect(alice.button('Lock now')).toBeDisabled();
+  await alice.reload();
+  await expect(alice.button('Show recovery phrase')).toBeVisible();
+});
+
+test('the account locks itself when nothing happens for as long as was chosen', async ({ people }) => {
+  const alice = await people.visitor();
+  await alice.page.clock.install();
+  await alice.join(`idle-${Date.now()}`, { passphrase: 'a passphrase for idle' });
+  await alice.open('/settings');
+  await alice.unlock('a passphrase for idle');
+  await alice.page.getByRole('radio', { name: '5 minutes' }).check();
+  await alice.page.clock.runFor('04:00');
+  await expect(alice.button('Lock now')).toBeEnabled();
+  await alice.page.clock.runFor('01:30');
+  await expect(alice.button('Unlock')).toBeVisible();
+});
