@@ -128,7 +128,7 @@ pub async fn watch_sigchain_server(state: AppState) {
             Some(reason) if before => tracing::warn!(
                 url = remote.base,
                 reason,
-                "the sigchain server does not answer: until it does, there are no key histories and no changes of keys"
+                "the sigchain server does not answer, so there are no key histories and no changes of keys"
             ),
             None if !before => tracing::info!(url = remote.base, "the sigchain server answers again"),
             _ => {}

@@ -229,7 +229,9 @@ async fn a_sigchain_server_that_does_not_answer_is_said_everywhere() {
     assert!(warnings.contains("does not answer") && warnings.contains("browsers cannot reach"), "{checked}");
 
     let mut server = Binary::start(home.db(), &["--sig-server-url", url]).await;
-    server.logged("the sigchain server does not answer").await;
+    server
+        .logged("the sigchain server does not answer, so there are no key histories and no changes of keys")
+        .await;
     let ready = reqwest::get(server.endpoint.url("/v1/readyz")).await.unwrap();
     assert!(ready.text().await.unwrap().contains("degraded"));
     server.kill().await;
