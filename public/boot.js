@@ -8,7 +8,7 @@ self.__PENDING_RESOURCES = [];
 self.__RESOURCE_RESOLVERS = [];
 self.__INCOMPLETE_CHUNKS = [];
 
-const { pageJs, pageWasm, workerJs, workerWasm } = document.querySelector("script[data-page-wasm]").dataset;
+const { pageJs, pageWasm, workerJs, workerWasm, afterLoad } = document.querySelector("script[data-page-wasm]").dataset;
 
 // What the app cannot do without, and the sentence for a browser that lacks it.
 const needs = [
@@ -45,7 +45,13 @@ function say(text) {
   document.body.prepend(alert);
 }
 
-start().catch((error) => {
+// A page that reads well without the app is shown whole first, with its pictures.
+function shown() {
+  if (afterLoad === undefined || document.readyState === "complete") return Promise.resolve();
+  return new Promise((resolve) => addEventListener("load", resolve, { once: true }));
+}
+
+shown().then(start).catch((error) => {
   say("KEZ Chat could not start in this browser. Reload the page, or update the browser.");
   throw error;
 });

@@ -43,12 +43,18 @@ struct Head {
     description: String,
     /// On profile pages: the profile as JSON, `null` for a handle that nobody has.
     profile: Option<String>,
+    /// Whether the page reads well before the app runs: then the app comes after everything that is on the page.
+    reads_alone: bool,
 }
 
 /// The HTML of a page that is the same for everybody.
 pub fn render(page: Page, assets: &Assets) -> String {
-    let head =
-        Head { title: page.title().to_owned(), description: page.description().to_owned(), profile: None };
+    let head = Head {
+        title: page.title().to_owned(),
+        description: page.description().to_owned(),
+        profile: None,
+        reads_alone: matches!(page, Page::Home | Page::Security),
+    };
     render_at(page.path(), None, head, assets)
 }
 
@@ -62,7 +68,8 @@ impl Profile {
         };
         let state = profile.map_or(ProfileState::Unknown, ProfileState::Found);
         // Which handle the path names does not matter: the state in the context decides.
-        render_at("/u/-", Some(state), Head { title, description, profile: Some(json) }, assets)
+        let head = Head { title, description, profile: Some(json), reads_alone: true };
+        render_at("/u/-", Some(state), head, assets)
     }
 }
 
@@ -90,6 +97,7 @@ fn well_formed(html: &str) -> String {
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
     let Assets { css, page, worker, operator } = assets.clone();
     let operator = serde_json::to_string(&operator).unwrap_or_default();
+    let preload = (!head.reads_alone).then(|| page.js.clone());
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -109,7 +117,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                 <script src="/theme.js"></script>
                 <link rel="stylesheet" href=css/>
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
-                <link rel="modulepreload" href=page.js.clone()/>
+                {preload.map(|js| view! { <link rel="modulepreload" href=js/> })}
                 <script
                     type="module"
                     src="/boot.js"
@@ -117,6 +125,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                     data-page-wasm=page.wasm
                     data-worker-js=worker.js
                     data-worker-wasm=worker.wasm
+                    data-after-load=head.reads_alone.then_some("")
                 ></script>
                 {reload_on_change()}
             </head>
@@ -195,6 +204,16 @@ mod tests {
                 "<meta name=\"theme-color\" media=\"(prefers-color-scheme: {scheme})\" content=\"{colour}\">"
             );
             assert!(html.contains(&meta), "{meta} is not in {html}");
+        }
+    }
+
+    #[test]
+    fn pages_that_read_alone_start_the_app_after_everything_else() {
+        for page in Page::ALL {
+            let html = render(page, &assets());
+            let alone = matches!(page, Page::Home | Page::Security);
+            assert_eq!(html.contains("data-after-load"), alone, "{page:?}");
+            assert_eq!(html.contains("rel=\"modulepreload\""), !alone, "{page:?}");
         }
     }
 

@@ -56,3 +56,14 @@ for (const [held, awaited, what] of [[PAGE_MODULE, WORKER_MODULE, 'page'], [WORK
 async function says(page: Page): Promise<void> {
   await expect(page.getByRole('alert').filter({ hasText: /Reload the page/ })).toBeVisible();
 }
+
+test('the first page shows its picture before it loads the app', async ({ people }) => {
+  const visitor = await people.visitor();
+  await visitor.open('/');
+  const [picture, module] = await visitor.page.evaluate(() => {
+    const all = performance.getEntriesByType('resource') as PerformanceResourceTiming[];
+    const one = (name: RegExp) => all.find((entry) => name.test(entry.name))!;
+    return [one(/screenshot/).responseEnd, one(/kez-chat.*\.wasm/).startTime];
+  });
+  expect(module).toBeGreaterThanOrEqual(picture!);
+});
