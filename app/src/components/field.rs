@@ -45,6 +45,8 @@ pub(crate) fn Field(
     };
     let shown = RwSignal::new(false);
     let input_type = move || if secret && !shown.get() { "password" } else { "text" };
+    // HTML allows it on no password field.
+    let autocapitalize = move || (input_type() == "text").then_some("none");
     let show_label = format!("Show {}", label.to_lowercase());
     view! {
         <div class="field">
@@ -55,7 +57,7 @@ pub(crate) fn Field(
                     id=id
                     type=input_type
                     autocomplete=autocomplete
-                    autocapitalize="none"
+                    autocapitalize=autocapitalize
                     spellcheck="false"
                     translate="no"
                     aria-describedby=described_by
@@ -118,6 +120,11 @@ mod tests {
             html.contains("type=\"password\"") && html.contains("aria-label=\"Show passphrase\""),
             "{html}"
         );
+    }
+
+    #[test]
+    fn a_password_field_has_only_attributes_that_html_allows() {
+        assert!(!html(true).contains("autocapitalize") && html(false).contains("autocapitalize"));
     }
 
     #[test]
