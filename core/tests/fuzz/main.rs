@@ -17,7 +17,7 @@
 mod mutate;
 mod seeds;
 
-use kez_core::api::{LiveFrame, LiveHello, Lookup};
+use kez_core::api::{AckInbox, KeepMessages, LiveFrame, LiveHello, Lookup, MAX_KEEP_DAYS};
 use kez_core::caller_auth::CallerAuth;
 use kez_core::canonical_json::{self, Numbers};
 use kez_core::envelope::{Envelope, OpenError};
@@ -149,7 +149,13 @@ fn signed_objects() {
 #[test]
 fn api_bodies() {
     let lookup = seeds::lookup();
-    fuzz(&[seeds::live_frame(), seeds::live_hello(), lookup.clone()], |input| {
+    let keep = br#"{"days":30}"#.to_vec();
+    let ack = br#"{"epoch":"00112233aabbccdd","seq":7}"#.to_vec();
+    fuzz(&[seeds::live_frame(), seeds::live_hello(), lookup.clone(), keep, ack], |input| {
+        let _ = serde_json::from_slice::<AckInbox>(input);
+        if let Ok(KeepMessages { days: Some(days) }) = serde_json::from_slice(input) {
+            assert!((1..=MAX_KEEP_DAYS).contains(&days.days()));
+        }
         let _ = serde_json::from_slice::<LiveFrame>(input);
         let _ = serde_json::from_slice::<LiveHello>(input);
         let _ = LogEntry::parse(input);
