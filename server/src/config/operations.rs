@@ -20,7 +20,7 @@ pub struct OperationsConfig {
     #[arg(long, env = "KEZ_CHAT_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 
-    /// How people reach who runs this server: an address such as mailto:admin@kez.lat or https://kez.lat/contact. Shown
+    /// How people reach who runs this server: an address such as `mailto:admin@kez.lat`, or the `https:` address of a page. Shown
     /// on the first page, in GET /v1/config and in /.well-known/security.txt.
     #[arg(long, env = "KEZ_CHAT_CONTACT", value_parser = contact, value_name = "mailto:...|https://...")]
     pub contact: Option<String>,
