@@ -40,7 +40,7 @@ async fn the_history_comes_from_a_sigchain_server_and_its_absence_is_said() {
     let sig = SigServer::start().await;
     let (server, _site) = with_chains_at(&sig.host.url).await;
     let [alice] = server.people(["alice"]).await;
-    let nothing = page(&server, "Safety fingerprint").await;
+    let nothing = page(&server, "Key fingerprint").await;
     assert!(!nothing.body.contains("Key history"), "there is none yet: {}", nothing.body);
 
     let mut owner = Owner::of(alice.keys);
