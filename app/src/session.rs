@@ -2,8 +2,8 @@
 
 use kez_client::event::UiEvent;
 use kez_client::view::{
-    AccountView, BlockedRow, Connection, ConversationRow, MessageRow, NewConversation, Notice, StorageView,
-    ThreadView, View,
+    AccountView, BlockedRow, Connection, ConversationRow, InboxView, MessageRow, NewConversation, Notice,
+    StorageView, ThreadView, View, WaitingRow,
 };
 use leptos::prelude::*;
 
@@ -35,6 +35,10 @@ pub struct Session {
     /// The reminder of the rotation phrase was put off; it comes back with the next start.
     pub(crate) reminder_dismissed: RwSignal<bool>,
     before_rows: Option<StoredValue<Option<BeforeRows>, LocalStorage>>,
+    /// What the server keeps.
+    pub(crate) inbox: RwSignal<Option<InboxView>>,
+    /// Mail of keys that have no name yet.
+    pub(crate) waiting: RwSignal<Vec<WaitingRow>>,
     sender: Option<StoredValue<Sender, LocalStorage>>,
 }
 
@@ -63,6 +67,8 @@ impl Session {
             row_to_focus: RwSignal::default(),
             reminder_dismissed: RwSignal::default(),
             before_rows: None,
+            inbox: RwSignal::default(),
+            waiting: RwSignal::default(),
             sender: None,
         }
     }
@@ -79,6 +85,8 @@ impl Session {
             new_conversation,
             notice,
             storage,
+            inbox,
+            waiting,
         } = view;
         let messages = thread.as_mut().map(|thread| std::mem::take(&mut thread.messages)).unwrap_or_default();
         set_if_changed(self.account, account);
@@ -95,6 +103,8 @@ impl Session {
         set_if_changed(self.new_conversation, new_conversation);
         set_if_changed(self.notice, notice);
         set_if_changed(self.storage, storage);
+        set_if_changed(self.inbox, inbox);
+        set_if_changed(self.waiting, waiting);
     }
 
     /// Calls `f` right before the rows of the open conversation change, until the calling reactive scope ends.

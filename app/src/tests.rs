@@ -67,6 +67,7 @@ fn thread() -> ThreadView {
         total: 3,
         first_unread: Some("b".to_owned()),
         draft: String::new(),
+        draft_version: 0,
         primary: None,
         safety_number: Some("01234 56789".to_owned()),
         verified: true,
@@ -365,7 +366,7 @@ fn a_key_change_that_is_proven_is_said_calmly() {
 
 #[test]
 fn a_block_that_the_server_has_not_lifted_yet_is_said() {
-    let blocked = |handle: &str, lifting| BlockedRow { handle: handle.to_owned(), lifting };
+    let blocked = |handle: &str, lifting| BlockedRow { handle: handle.to_owned(), lifting, in_doubt: false };
     let view = View { blocked: vec![blocked("mallory", false), blocked("trent", true)], ..open(None) };
     let html = show("/settings", view);
     assert_holds(&html, &["<span>@mallory</span>", "<span>@trent</span>", "server has still to hear of it"]);

@@ -43,7 +43,7 @@ impl Session {
         if conversation.own(&id).is_some() {
             // What the tab said before it was said again, too.
             if conversation.draft == text {
-                self.set_draft(contact, String::new(), cx);
+                self.set_draft(tab, contact, String::new(), cx);
             }
             return;
         }
@@ -57,11 +57,11 @@ impl Session {
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
         screen.window = Window::Latest;
-        self.accept(contact, message, cx);
+        self.accept(tab, contact, message, cx);
     }
 
     /// The composer's text changed.
-    pub(crate) fn draft_changed(&mut self, handle: &str, text: String, cx: &mut Context<'_>) {
+    pub(crate) fn draft_changed(&mut self, tab: &TabId, handle: &str, text: String, cx: &mut Context<'_>) {
         let Some(handle) = self.handle_at(handle) else { return };
         // Looking at somebody makes no contact of them; writing to them does.
         let contact = match self.contacts.by_handle(&handle) {
@@ -69,11 +69,11 @@ impl Session {
             _ => self.contact_for(&handle, cx),
         };
         if let Some(contact) = contact {
-            self.set_draft(contact, text, cx);
+            self.set_draft(tab, contact, text, cx);
         }
     }
 
-    fn accept(&mut self, contact: ContactId, message: TextMessage, cx: &mut Context<'_>) {
+    fn accept(&mut self, tab: &TabId, contact: ContactId, message: TextMessage, cx: &mut Context<'_>) {
         let order = self.conversation_mut(contact).next_order();
         let stored = StoredMessage {
             id: Some(message.id),
@@ -87,7 +87,7 @@ impl Session {
             former_key: None,
         };
         self.add_message(contact, stored, cx);
-        self.set_draft(contact, String::new(), cx);
+        self.set_draft(tab, contact, String::new(), cx);
         self.enqueue(contact, order, cx);
         self.resume_contact(contact, cx);
     }
@@ -124,11 +124,19 @@ impl Session {
             || envelope::seal(&self.me, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng).is_ok()
     }
 
-    fn set_draft(&mut self, contact: ContactId, text: String, cx: &mut Context<'_>) {
+    /// Keeps a draft. The other tabs that show the conversation are to show it too.
+    fn set_draft(&mut self, by: &TabId, contact: ContactId, text: String, cx: &mut Context<'_>) {
         let draft = &mut self.conversation_mut(contact).draft;
         if *draft == text {
             return;
         }
+        let handle = self.contacts.get(contact).map(|contact| contact.stored.handle.clone());
+        for tab in cx.shared.tabs.others_mut(by) {
+            if handle.is_some() && tab.at.as_deref().and_then(|at| self.handle_at(at)) == handle {
+                tab.draft_version += 1;
+            }
+        }
+        let draft = &mut self.conversation_mut(contact).draft;
         if text.is_empty() {
             cx.delete(Kind::Draft, contact.to_string());
         } else {
@@ -151,23 +159,39 @@ fn longest_heads(key: &PublicIdentity) -> Heads {
     heads
 }
 
-/// Reads `bob`, `@bob` or `bob@kez.lat`.
+/// Reads `bob`, `@bob`, `bob@kez.lat`, `acct:bob@kez.lat` or the address of a profile, in capitals or small letters.
 ///
 /// # Errors
 /// One sentence for the person who typed it.
 pub(crate) fn parse_recipient(text: &str, server: &str) -> Result<Handle, String> {
-    let text = text.trim();
-    let text = text.strip_prefix('@').unwrap_or(text);
-    let handle = match text.split_once('@') {
-        Some((_, other)) if other != server => {
-            return Err(format!("You can only write to people on {server} for now."));
-        }
-        Some((handle, _)) => handle,
-        None => text,
-    };
+    let text = as_meant(text);
+    let (handle, at) = profile_address(&text)
+        .or_else(|| text.split_once('@').map(|(handle, at)| (handle, Some(at))))
+        .unwrap_or((text.as_str(), None));
+    if at.is_some_and(|at| at != server) {
+        return Err(format!("You can only write to people on {server} for now."));
+    }
     handle
         .parse()
         .map_err(|rule: kez_core::handle::InvalidHandle| crate::requests::sentence(&rule.to_string()))
+}
+
+/// A handle as people type and paste it: what stands around it goes, and capitals become small letters.
+pub(crate) fn as_meant(text: &str) -> String {
+    let invisible = |character: char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let visible: String = text.chars().filter(|character| !invisible(*character)).collect();
+    let text = visible.trim().to_lowercase();
+    let text = text.strip_prefix("acct:").unwrap_or(&text);
+    text.trim_start_matches('@').to_owned()
+}
+
+/// The handle and the server of `https://kez.lat/u/bob` or `kez.lat/messages/bob`.
+fn profile_address(text: &str) -> Option<(&str, Option<&str>)> {
+    let address = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let (server, path) = address.split_once('/')?;
+    let handle = path.strip_prefix("u/").or_else(|| path.strip_prefix("messages/"))?;
+    let end = handle.find(['/', '?', '#']).unwrap_or(handle.len());
+    Some((handle.get(..end)?.trim_start_matches('@'), Some(server)))
 }
 
 /// Whether the text is a ULID in its one spelling: 26 characters of Crockford's base 32, 128 bits.
@@ -182,10 +206,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_are_named_in_three_ways() {
-        for text in ["bob", "@bob", "bob@kez.lat", "@bob@kez.lat", "  bob "] {
+    fn people_are_named_in_several_ways() {
+        for text in [
+            "bob",
+            "@bob",
+            "bob@kez.lat",
+            "@bob@kez.lat",
+            "  bob ",
+            "Bob",
+            "@Bob ",
+            "BOB@Kez.Lat",
+            "acct:bob@kez.lat",
+            "https://kez.lat/u/bob",
+            "http://kez.lat/u/bob/",
+            "https://kez.lat/u/Bob?from=mail#top",
+            "kez.lat/u/@bob",
+            "https://kez.lat/messages/bob",
+            "\u{200b}bob\u{feff}",
+            "\u{2068}@bob\u{2069}",
+        ] {
             assert_eq!(parse_recipient(text, "kez.lat").unwrap().as_str(), "bob", "{text:?}");
         }
+        assert!(parse_recipient("https://evil.example/u/bob", "kez.lat").unwrap_err().contains("kez.lat"));
+        assert!(parse_recipient("https://kez.lat/join", "kez.lat").is_err());
+        assert!(parse_recipient("bo b", "kez.lat").is_err());
         assert!(parse_recipient("bob@other.example", "kez.lat").unwrap_err().contains("kez.lat"));
         assert_eq!(parse_recipient("b", "kez.lat").unwrap_err(), "A handle has at least 3 characters.");
         assert!(parse_recipient("bob@", "kez.lat").is_err());

@@ -35,7 +35,7 @@ pub(crate) struct Link {
     pub(crate) state: Connection,
     /// The connection was lost, so that its return is news.
     was_lost: bool,
-    /// Nothing is asked for until the quarantine has room.
+    /// Nothing is asked for until the server has said what one's own chain is.
     paused: bool,
     refusals: u32,
     /// A hint came while a page was on its way, which may be older than what it hints at.
@@ -90,10 +90,6 @@ impl Link {
 impl Session {
     /// Opens the live stream now, and polls soon unless it comes up.
     pub(crate) fn connect(&mut self, cx: &mut Context<'_>) {
-        if cx.shared.offline {
-            self.link.state = Connection::Offline;
-            return;
-        }
         self.poll_later(cx);
         if !self.nats.is_up() {
             self.open_live(cx);
@@ -102,7 +98,7 @@ impl Session {
 
     /// Time has passed.
     pub(crate) fn connection_due(&mut self, cx: &mut Context<'_>) {
-        if cx.shared.offline || self.link.paused {
+        if self.link.paused {
             return;
         }
         if matches!(self.link.live, Live::Down(at) if at <= cx.now) {
@@ -113,14 +109,12 @@ impl Session {
         }
     }
 
-    /// The browser says whether there is a network.
+    /// The browser says whether there is a network. It is a hint: that there is none is tried at once, and goes on being
+    /// tried now and then.
     pub(crate) fn network_changed(&mut self, cx: &mut Context<'_>) {
         if cx.shared.offline {
-            self.link.live = Live::Down(cx.now);
-            self.link.poll_at = None;
             self.lost(Connection::Offline);
-            cx.push(Effect::CloseLive);
-            self.nats_network_changed(cx);
+            self.poll(cx);
         } else {
             self.nats_network_changed(cx);
             self.link.state = Connection::Connecting;
@@ -151,9 +145,14 @@ impl Session {
             _ => None,
         };
         let Some(page) = page else { return self.poll_failed(answer, cx) };
+        let received = self.receive(&page.epoch, &page.items, Some(page.last), cx);
+        if received == Received::Absurd {
+            return self.poll_failed(answer, cx);
+        }
         self.poll_later(cx);
+        self.link.refusals = 0;
         self.reached(cx);
-        match self.receive(&page.epoch, &page.items, cx) {
+        match received {
             Received::All { advanced: true } => {
                 // What the stream has not brought.
                 if matches!(self.link.live, Live::Up(_)) {
@@ -163,14 +162,15 @@ impl Session {
             }
             Received::All { .. } if self.link.look_again => self.poll(cx),
             Received::All { .. } => self.read_to_the_end(cx),
-            Received::NewEpoch => self.inbox_begins_anew(cx),
+            Received::Anew => self.inbox_begins_anew(cx),
             Received::Paused => self.pause(cx),
+            Received::Absurd => {}
         }
     }
 
-    /// Goes on reading once the quarantine has room.
+    /// Goes on reading once the server has said what one's own chain is.
     pub(crate) fn resume_reading(&mut self, cx: &mut Context<'_>) {
-        if self.link.paused && !self.must_pause() {
+        if self.link.paused && !self.awaits_own_chain() {
             self.link.paused = false;
             self.connect(cx);
             self.poll(cx);
@@ -206,15 +206,19 @@ impl Session {
         }
         self.poll_later(cx);
         self.link.refusals = 0;
-        self.reached(cx);
         let received = match frame {
-            LiveFrame::Items { epoch, items } => self.receive(epoch, items, cx),
-            LiveFrame::CaughtUp { epoch, .. } => self.receive(epoch, &[], cx),
+            LiveFrame::Items { epoch, items } => self.receive(epoch, items, None, cx),
+            LiveFrame::CaughtUp { epoch, .. } => self.receive(epoch, &[], None, cx),
         };
+        if received == Received::Absurd {
+            // A stream that makes no sense is as good as none.
+            return self.reopen_later(cx);
+        }
+        self.reached(cx);
         match received {
             Received::All { .. } if matches!(frame, LiveFrame::CaughtUp { .. }) => self.read_to_the_end(cx),
-            Received::All { .. } => {}
-            Received::NewEpoch => self.inbox_begins_anew(cx),
+            Received::All { .. } | Received::Absurd => {}
+            Received::Anew => self.inbox_begins_anew(cx),
             Received::Paused => self.pause(cx),
         }
     }
@@ -230,10 +234,7 @@ impl Session {
             return;
         }
         if code == CLOSE_UNAUTHORIZED {
-            self.link.refusals = self.link.refusals.saturating_add(1);
-            if self.link.refusals == REFUSALS {
-                self.warn_about_clock(cx);
-            }
+            self.signature_refused(cx);
         }
         let was_up = matches!(self.link.live, Live::Up(_));
         self.down(cx);
@@ -288,7 +289,7 @@ impl Session {
         let since = self.sync.cursor;
         let target = live_target(&self.handle, since);
         let request = CallerRequest { server: &self.server, method: "GET", target: &target, body: &[] };
-        let auth = caller_auth::header(&self.me, &self.handle, &request, cx.timestamp(), &mut &mut *cx.rng);
+        let auth = caller_auth::header(&self.me, &self.handle, &request, cx.server_time(), &mut &mut *cx.rng);
         let Ok(hello) = serde_json::to_string(&LiveHello { since, auth }) else { return };
         self.link.live = Live::Opening;
         cx.push(Effect::OpenLive { path: format!("/v1/inbox/{}/live", self.handle), hello });
@@ -303,7 +304,7 @@ impl Session {
         self.link.look_again = false;
         let since = self.sync.cursor;
         let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", self.handle);
-        let auth = inbox_auth::header(&self.me, &self.handle, since, cx.timestamp());
+        let auth = inbox_auth::header(&self.me, &self.handle, since, cx.server_time());
         let request = HttpRequest { method: Method::Get, target, auth: Some(auth), invite: None, body: None };
         cx.request(request, Purpose::Page);
     }
@@ -312,6 +313,7 @@ impl Session {
         let interval = match self.link.live {
             Live::Up(_) => WATCH_INTERVAL,
             _ if self.nats.is_up() => HINTED_INTERVAL,
+            _ if cx.shared.offline => LONGEST_WAIT,
             _ => POLL_INTERVAL,
         };
         self.link.poll_at = Some(cx.now.saturating_add(around(interval, cx.rng)));
@@ -324,10 +326,24 @@ impl Session {
             self.link.poll_at = self.link.poll_at.map(|at| at.max(cx.now.saturating_add(asked)));
         }
         if matches!(answer, Ok(response) if response.status == 401) {
-            self.warn_about_clock(cx);
+            self.signature_refused(cx);
+        }
+        if cx.shared.offline && answer.is_err() && matches!(self.link.live, Live::Up(_)) {
+            self.reopen_later(cx);
         }
         if !matches!(self.link.live, Live::Up(_)) {
             self.lost(Connection::Offline);
+        }
+    }
+
+    /// The server does not take the signature. The answer may just have said what time it is there: once it is tried
+    /// again at once.
+    fn signature_refused(&mut self, cx: &mut Context<'_>) {
+        self.link.refusals = self.link.refusals.saturating_add(1);
+        match self.link.refusals {
+            1 => self.poll(cx),
+            REFUSALS.. => self.warn_about_clock(cx),
+            _ => {}
         }
     }
 

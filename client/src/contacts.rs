@@ -205,9 +205,27 @@ impl Contacts {
 
     /// Whether this key waits to be accepted by the person.
     pub(crate) fn awaits_acceptance(&self, key: &Primary) -> bool {
-        self.all
-            .values()
-            .any(|contact| contact.stored.new_key.as_ref().is_some_and(|new| new.key.primary() == *key))
+        self.by_new_key(key).is_some()
+    }
+
+    /// Whose new key this is, which waits to be accepted.
+    pub(crate) fn by_new_key(&self, key: &Primary) -> Option<ContactId> {
+        let has_it =
+            |stored: &StoredContact| stored.new_key.as_ref().is_some_and(|new| new.key.primary() == *key);
+        self.all.iter().find(|(_, contact)| has_it(&contact.stored)).map(|(id, _)| *id)
+    }
+
+    /// Whether this person is blocked.
+    pub(crate) fn is_blocked(&self, id: ContactId) -> bool {
+        self.get(id).is_some_and(|contact| contact.stored.standing.blocked)
+    }
+
+    /// Forgets this person.
+    pub(crate) fn remove(&mut self, id: ContactId) -> Option<Contact> {
+        let contact = self.all.remove(&id)?;
+        self.by_handle.remove(&contact.stored.handle);
+        self.by_key.retain(|_, other| *other != id);
+        Some(contact)
     }
 
     fn insert(&mut self, id: ContactId, stored: StoredContact, me: &SecretIdentity) -> Option<()> {
@@ -223,6 +241,18 @@ impl Contacts {
 }
 
 impl StoredContact {
+    /// Every key that this person has or had, and the one that waits to be accepted.
+    pub(crate) fn keys(&self) -> Vec<Primary> {
+        let new = self.new_key.as_ref().map(|new| new.key.primary());
+        let former = self.former.iter().map(PublicIdentity::primary);
+        std::iter::once(self.key.primary()).chain(former).chain(new).collect()
+    }
+
+    /// The key that is on screen: the new one while there is one.
+    pub(crate) fn shown_key(&self) -> Primary {
+        self.new_key.as_ref().map_or(self.key, |new| new.key).primary()
+    }
+
     /// Whether nothing is sent before the person has said something about a key.
     pub(crate) const fn awaits_person(&self) -> bool {
         self.new_key.is_some() || self.unconfirmed

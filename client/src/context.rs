@@ -4,6 +4,7 @@ use rand_core::CryptoRng;
 
 use kez_core::time::Timestamp;
 
+use crate::clock::Clock;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::{StorageFault, TabId};
 use crate::record::{Kind, Record};
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) tabs: Tabs,
     pub(crate) notice: Option<Notice>,
     pub(crate) storage: StorageView,
+    pub(crate) clock: Clock,
     /// The browser says that there is no network.
     pub(crate) offline: bool,
     /// A write did not take place: what is in memory is ahead of the storage, so nothing more is sent or received.
@@ -26,8 +28,10 @@ pub(crate) struct Shared {
 
 /// One call of `Client::handle`.
 pub(crate) struct Context<'a> {
-    /// Unix milliseconds.
+    /// Milliseconds on a clock that is never put back: for whatever waits. It began with the computer's.
     pub(crate) now: u64,
+    /// The computer's clock, Unix milliseconds.
+    wall: u64,
     pub(crate) rng: &'a mut dyn CryptoRng,
     pub(crate) shared: &'a mut Shared,
     records: Vec<Record>,
@@ -35,13 +39,24 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) const fn new(now: u64, rng: &'a mut dyn CryptoRng, shared: &'a mut Shared) -> Self {
-        Self { now, rng, shared, records: Vec::new(), effects: Vec::new() }
+    pub(crate) fn new(wall: u64, rng: &'a mut dyn CryptoRng, shared: &'a mut Shared) -> Self {
+        let now = shared.clock.steady(wall);
+        Self { now, wall, rng, shared, records: Vec::new(), effects: Vec::new() }
     }
 
-    /// The time as the protocol writes it.
+    /// The time of day by this computer's clock, Unix milliseconds: for whatever is written down.
+    pub(crate) const fn wall(&self) -> u64 {
+        self.wall
+    }
+
+    /// The time of day by this computer's clock, as the protocol writes it.
     pub(crate) const fn timestamp(&self) -> Timestamp {
-        Timestamp::from_unix(self.now / 1000)
+        Timestamp::from_unix(self.wall / 1000)
+    }
+
+    /// The time that the server compares with its own clock: of what is signed for it.
+    pub(crate) const fn server_time(&self) -> Timestamp {
+        Timestamp::from_unix(self.shared.clock.at_server(self.wall) / 1000)
     }
 
     /// Writes a record. Everything that one event writes becomes one transaction, in front of every other effect.
@@ -82,7 +97,7 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn request(&mut self, request: HttpRequest, purpose: Purpose) {
-        let id = self.shared.requests.open(purpose);
+        let id = self.shared.requests.open(purpose, self.now);
         self.effects.push(Effect::Http(id, request));
     }
 

@@ -12,6 +12,9 @@ use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
 use crate::view::{FormerKey, MessageBody};
 
+/// How long a message is believed to have been on its way, in seconds: a week.
+const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
+
 /// The record of kind [`Kind::Message`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredMessage {
@@ -88,6 +91,11 @@ impl Conversation {
 
     pub(crate) fn get(&self, order: u64) -> Option<&StoredMessage> {
         self.messages.get(&order)
+    }
+
+    /// The orders of all messages.
+    pub(crate) fn orders(&self) -> Vec<u64> {
+        self.messages.keys().copied().collect()
     }
 
     /// All messages in their order.
@@ -203,6 +211,12 @@ impl StoredMessage {
         Self { id, mine: false, body, sent_at: at, kept_at: at, arrival: 0, envelope, chain, former_key }
     }
 
+    /// The time to show: the sender's word, as far as the relay's clock bears it out. What a wrong clock says would stand
+    /// among, and date, the messages of others.
+    pub(crate) fn shown_at(&self) -> u64 {
+        self.sent_at.clamp(self.kept_at.saturating_sub(LONGEST_ON_THE_WAY), self.kept_at)
+    }
+
     /// What one has not written oneself and can read. Envelopes that do not open do not count: anybody can make them.
     fn can_be_unread(&self) -> bool {
         !self.mine && !matches!(self.body, MessageBody::Undecryptable { .. } | MessageBody::KeyReplaced)
@@ -309,6 +323,16 @@ mod tests {
             conversation.rows(1, 1).map(|(_, m)| conversation.missing_before(m)).sum::<u64>(),
             u64::MAX - 1
         );
+    }
+
+    #[test]
+    fn a_wrong_clock_dates_nothing_absurdly() {
+        let shown = |sent_at, kept_at| StoredMessage { sent_at, kept_at, ..theirs(1) }.shown_at();
+        let now = 1_795_374_000;
+        assert_eq!(shown(now - 100, now), now - 100);
+        assert_eq!(shown(253_402_300_799, now), now, "the year 9999");
+        assert_eq!(shown(0, now), now - LONGEST_ON_THE_WAY, "1970");
+        assert_eq!(shown(5, 3), 3);
     }
 
     #[test]

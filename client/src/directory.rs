@@ -9,6 +9,7 @@ use crate::backoff::Backoff;
 use crate::contacts::{ContactId, NewKey};
 use crate::context::Context;
 use crate::lookup::{Found, Proof};
+use crate::pace::Pace;
 use crate::record::Record;
 use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
@@ -16,6 +17,8 @@ use crate::sorted_map::SortedMap;
 
 /// How many keys are asked for at a time.
 const SIDE_BY_SIDE: usize = 4;
+/// How often somebody is asked about in one life before that is left for another time.
+const MOST_ATTEMPTS: u32 = 24;
 /// How often, in milliseconds, the registry is asked again about a contact that somebody looks at.
 const CHECK_INTERVAL: u64 = 60 * 60 * 1000;
 
@@ -33,12 +36,21 @@ pub(crate) enum HandleState {
 pub(crate) struct Directory {
     pub(crate) handles: SortedMap<Handle, HandleState>,
     senders: SortedMap<Primary, SenderQuestion>,
+    pace: Pace,
 }
 
 struct SenderQuestion {
     backoff: Backoff,
-    /// When to ask (again); `None` while the answer is awaited.
+    /// When to ask (again); `None` while the answer is awaited, and after so many attempts.
     ask_at: Option<u64>,
+    is_asked: bool,
+    attempts: u32,
+}
+
+impl Default for SenderQuestion {
+    fn default() -> Self {
+        Self { backoff: Backoff::new(500, 3_600_000), ask_at: Some(0), is_asked: false, attempts: 0 }
+    }
 }
 
 impl Session {
@@ -97,8 +109,17 @@ impl Session {
         self.pin(Found::clone(found), false, cx)
     }
 
-    /// The person accepts the key that a handle belongs to now.
-    pub(crate) fn accept_new_key(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+    /// The person accepts the key on screen. `false`: the handle has another one meanwhile.
+    pub(crate) fn accept_new_key(&mut self, contact: ContactId, shown: &str, cx: &mut Context<'_>) -> bool {
+        let known = self.contacts.get(contact).map(|known| known.stored.shown_key().to_string());
+        if known.as_deref() != Some(shown) {
+            return false;
+        }
+        self.accept_shown_key(contact, cx);
+        true
+    }
+
+    fn accept_shown_key(&mut self, contact: ContactId, cx: &mut Context<'_>) {
         if let Some(known) = self.contacts.get_mut(contact).filter(|known| known.stored.unconfirmed) {
             known.stored.unconfirmed = false;
             self.save_contact(contact, cx);
@@ -113,40 +134,37 @@ impl Session {
         self.send_queued(cx);
     }
 
-    /// Whether nothing more can be taken in before the registry has said whose the waiting envelopes are.
-    pub(crate) fn must_pause(&self) -> bool {
-        let waits_for_registry = |key: &Primary| !self.contacts.awaits_acceptance(key);
-        self.quarantine.is_full() && self.quarantine.keys().iter().any(waits_for_registry)
-    }
-
     /// Asks whose the keys are for which something waits.
     pub(crate) fn ask_about_senders(&mut self, cx: &mut Context<'_>) {
         let mut wanted = self.quarantine.keys();
         wanted.retain(|key| !self.contacts.awaits_acceptance(key));
-        self.directory.senders.retain(|key, _| wanted.binary_search(key).is_ok());
+        let mut questions = std::mem::take(&mut self.directory.senders);
+        for key in &wanted {
+            let question = questions.remove(key).unwrap_or_default();
+            self.directory.senders.insert(*key, question);
+        }
+        // The newest come first: they do not wait behind a thousand others.
         for key in wanted {
-            let question = || SenderQuestion { backoff: Backoff::new(500, 30_000), ask_at: Some(0) };
-            self.directory.senders.get_or_insert_with(key, question);
-        }
-        if cx.shared.offline {
-            return;
-        }
-        let senders = &mut self.directory.senders;
-        let asked = senders.values().filter(|question| question.ask_at.is_none()).count();
-        let now = cx.now;
-        let due = senders.iter_mut().filter(|(_, question)| question.ask_at.is_some_and(|at| at <= now));
-        for (key, question) in due.take(SIDE_BY_SIDE.saturating_sub(asked)) {
-            question.ask_at = None;
-            cx.get(format!("/v1/by-primary/{key}"), Purpose::Sender(*key));
+            let asked = self.directory.senders.values().filter(|question| question.is_asked).count();
+            let Some(question) = self.directory.senders.get_mut(&key) else { continue };
+            let due = !question.is_asked && question.ask_at.is_some_and(|at| at <= cx.now);
+            if due && asked < SIDE_BY_SIDE && self.directory.pace.take(cx.now) {
+                (question.is_asked, question.ask_at) = (true, None);
+                cx.get(format!("/v1/by-primary/{key}"), Purpose::Sender(key));
+            }
         }
     }
 
     /// The registry has said whose a key is.
     pub(crate) fn sender_answered(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
+        if let Some(question) = self.directory.senders.get_mut(key) {
+            question.is_asked = false;
+        }
+        self.directory.pace.heed(answer, cx.now);
         match Proof::of_key(answer, &self.server, *key) {
             Proof::Unavailable => self.ask_about_sender_later(key, answer, cx),
-            Proof::Nobody => self.settle_sender(key, cx),
-            Proof::Replaced(found) if found.handle == self.handle => self.settle_sender(key, cx),
+            Proof::Nobody => self.give_up(&[*key], cx),
+            Proof::Replaced(found) if found.handle == self.handle => self.give_up(&[*key], cx),
             Proof::Replaced(found) => {
                 self.ask_about_sender_later(key, answer, cx);
                 self.ask_about_former_key(key, *found, cx);
@@ -164,10 +182,9 @@ impl Session {
                 None => {
                     // One's own handle with another key, say, is nobody.
                     let acceptable = found.handle != self.handle;
-                    if acceptable {
-                        self.pin(*found, true, cx);
+                    if !acceptable || self.pin(*found, true, cx).is_none() {
+                        self.give_up(&[*key], cx);
                     }
-                    self.settle_sender(key, cx);
                 }
             },
         }
@@ -176,15 +193,16 @@ impl Session {
 
     /// When to ask about a sender again.
     pub(crate) fn next_question(&self) -> Option<u64> {
-        let asked = self.directory.senders.values().filter(|question| question.ask_at.is_none()).count();
+        let asked = self.directory.senders.values().filter(|question| question.is_asked).count();
         let next = self.directory.senders.values().filter_map(|question| question.ask_at).min();
-        next.filter(|_| asked < SIDE_BY_SIDE)
+        next.filter(|_| asked < SIDE_BY_SIDE).map(|at| at.max(self.directory.pace.next()))
     }
 
     /// The connection is back: asks at once what was to be asked later.
     pub(crate) fn ask_again(&mut self, cx: &mut Context<'_>) {
         for question in self.directory.senders.values_mut() {
-            question.ask_at = question.ask_at.map(|_| 0);
+            question.attempts = 0;
+            question.ask_at = if question.is_asked { None } else { Some(0) };
         }
         self.ask_about_senders(cx);
         let failed = |state: &HandleState| *state == HandleState::Unavailable;
@@ -210,14 +228,12 @@ impl Session {
     }
 
     pub(crate) fn ask_about_sender_later(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
-        if let Some(question) = self.directory.senders.get_mut(key) {
-            let wait = question.backoff.next_after(retry_after(answer), cx.rng);
-            question.ask_at = Some(cx.now.saturating_add(wait.max(1)));
-        }
-    }
-
-    fn settle_sender(&mut self, key: &Primary, cx: &mut Context<'_>) {
-        self.settle_senders(&[*key], cx);
+        let Some(question) = self.directory.senders.get_mut(key) else { return };
+        let wait = question.backoff.next_after(retry_after(answer), cx.rng).max(1);
+        question.attempts += 1;
+        // After that it is asked again when the account is opened next, or the connection comes back.
+        let again = question.attempts < MOST_ATTEMPTS;
+        question.ask_at = again.then(|| cx.now.saturating_add(wait));
     }
 
     pub(crate) fn settle_senders(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
@@ -275,7 +291,7 @@ impl Session {
         let id = ContactId(self.sync.last_contact + 1);
         let handle = found.handle.clone();
         let standing = self.first_standing(&handle, wrote_first);
-        self.contacts.pin(id, found, cx.now / 1000, standing, &self.me)?;
+        self.contacts.pin(id, found, cx.wall() / 1000, standing, &self.me)?;
         self.sync.last_contact = id.0;
         self.directory.handles.remove(&handle);
         if let Some(contact) = self.contacts.get_mut(id) {

@@ -42,6 +42,9 @@ pub enum Event {
         /// Bytes in use, where known.
         used: Option<u64>,
     },
+    /// In this tab somebody wanted to see a phrase, or to go on to where one is shown. It would have to cross to that tab
+    /// over a channel that every script of the page's origin can hear.
+    PhraseRefused(TabId),
     /// Time has passed: the moment that `next_wake` named has come.
     Tick,
 }
@@ -61,7 +64,7 @@ pub enum Startup {
     Open {
         /// All its records.
         records: Vec<Record>,
-        /// Whether a passphrase wraps its key all the same: another tab had unlocked it.
+        /// Whether a passphrase wraps its key all the same.
         has_passphrase: bool,
     },
     /// The storage cannot be used.
@@ -105,6 +108,8 @@ pub struct HttpResponse {
     pub status: u16,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u64>,
+    /// `Date`, in Unix seconds, where the browser tells it: for answers of the home server.
+    pub date: Option<u64>,
     /// The body's bytes.
     pub body: Vec<u8>,
 }
@@ -297,6 +302,11 @@ pub enum UiEvent {
         /// The conversation.
         handle: String,
     },
+    /// "Decline" on a message request.
+    RequestDeclined {
+        /// The conversation.
+        handle: String,
+    },
     /// "Block".
     BlockPressed {
         /// The conversation.
@@ -311,6 +321,8 @@ pub enum UiEvent {
     VerifiedChanged {
         /// The conversation.
         handle: String,
+        /// The key on screen, as in [`ThreadView::primary`](crate::view::ThreadView::primary).
+        primary: String,
         /// Whether it matches.
         verified: bool,
     },
@@ -318,11 +330,23 @@ pub enum UiEvent {
     NewKeyAccepted {
         /// The conversation.
         handle: String,
+        /// The key on screen: no other is accepted.
+        primary: String,
     },
     /// The alarm about a contact's key history was read.
     ChainAlarmDismissed {
         /// The conversation.
         handle: String,
+    },
+    /// /settings: "Throw away" beside mail that waits.
+    WaitingDiscarded {
+        /// The key that it waits for; none for all of it.
+        key: Option<String>,
+    },
+    /// /settings: "Keep on the server".
+    KeepChosen {
+        /// For how many days; none for ever.
+        days: Option<u16>,
     },
     /// A notice was read.
     NoticeDismissed,

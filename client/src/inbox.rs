@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use kez_core::api::InboxItem;
+use kez_core::canonical_json::MAX_INTEGER;
 use kez_core::envelope::{Envelope, EnvelopeHash, OpenError, OpenedMessage};
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
 use kez_core::message::{Content, Message};
@@ -28,10 +29,13 @@ pub(crate) enum Received {
         /// Whether there was anything after the cursor.
         advanced: bool,
     },
-    /// The relay's database is another one: everything is to be read again, from 0.
-    NewEpoch,
-    /// The quarantine is full: the rest is to be asked for again once the registry has answered.
+    /// Reading begins anew behind another position: the relay's database is another one, or it never was as far as was
+    /// read here.
+    Anew,
+    /// The rest is to be asked for again once the server has said what one's own chain is.
     Paused,
+    /// What the relay says about positions cannot be: nothing of it was taken in.
+    Absurd,
 }
 
 /// What follows an item.
@@ -50,6 +54,7 @@ struct Incoming {
     json: String,
     hash: EnvelopeHash,
     kept_at: u64,
+    seq: u64,
 }
 
 /// Where an envelope belongs.
@@ -59,7 +64,7 @@ enum Place {
     /// With one's own keys: it opens what came before.
     FormerKey(Seed),
     /// Behind the door until this key is known.
-    Wait(Primary),
+    Wait { key: Primary, own_copy: bool },
     /// Nowhere; it is counted.
     Unreadable,
     /// Nowhere; it says nothing new.
@@ -67,30 +72,41 @@ enum Place {
 }
 
 impl Session {
-    /// Takes in items that follow the cursor.
-    pub(crate) fn receive(&mut self, epoch: &str, items: &[InboxItem], cx: &mut Context<'_>) -> Received {
+    /// Takes in items that follow the cursor. `last` is the highest position that the relay has given out, where it says
+    /// so.
+    pub(crate) fn receive(
+        &mut self,
+        epoch: &str,
+        items: &[InboxItem],
+        last: Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Received {
+        if !are_in_order(items, last) {
+            return Received::Absurd;
+        }
         match &self.sync.epoch {
             Some(known) if known == epoch => {}
             Some(_) => {
                 self.sync.epoch = Some(epoch.to_owned());
-                self.sync.cursor = 0;
-                cx.save(self.sync.record());
-                return Received::NewEpoch;
+                self.read_from_the_start(cx);
+                // It may be older than what it was told.
+                self.tell_everything_again(cx);
+                return Received::Anew;
             }
             None => self.sync.epoch = Some(epoch.to_owned()),
+        }
+        if last.is_some_and(|last| self.sync.cursor > last) {
+            self.read_from_the_start(cx);
+            return Received::Anew;
         }
         let before = self.sync.cursor;
         let mut received = Received::All { advanced: false };
         for item in items.iter().filter(|item| item.seq > before) {
-            if self.must_pause() {
-                received = Received::Paused;
-                break;
-            }
             match self.receive_one(item, cx) {
                 Next::Item => {}
                 Next::Everything => {
                     self.after_receiving(cx);
-                    return Received::NewEpoch;
+                    return Received::Anew;
                 }
                 Next::Wait => {
                     received = Received::Paused;
@@ -102,6 +118,7 @@ impl Session {
         if self.sync.cursor != before {
             cx.save(self.sync.record());
             self.after_receiving(cx);
+            self.acknowledge_soon(cx);
             if received != Received::Paused {
                 received = Received::All { advanced: true };
             }
@@ -109,21 +126,84 @@ impl Session {
         received
     }
 
-    /// The keys are known now, or known to be nobody's: what waited for them goes its way, in order.
+    /// The keys are known now: what waited for them goes its way, in order, and what was left on the relay is read again.
     pub(crate) fn release(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
-        for (number, held) in self.quarantine.release(keys) {
-            cx.delete(Kind::Quarantine, quarantine::record_id(number));
-            let incoming = Incoming { json: held.envelope, hash: held.hash, kept_at: held.kept_at };
+        let released = self.quarantine.release(keys, cx);
+        for (number, held) in released.held {
+            let (since, own) = (held.since, held.own_copy);
+            let incoming =
+                Incoming { json: held.envelope, hash: held.hash, kept_at: held.kept_at, seq: held.seq };
             match self.place(&incoming) {
                 // It can only wait for the other key of a copy; then it keeps its number and so its turn.
-                Place::Wait(other) if !keys.contains(&other) => self.hold(number, other, incoming, cx),
-                Place::Wait(_) => self.count_unreadable(incoming.hash, cx),
+                Place::Wait { key, .. } if !keys.contains(&key) => {
+                    self.quarantine.put_back(number, incoming.held(key, own, since), cx);
+                }
+                Place::Wait { .. } => self.count_unreadable(incoming.hash, cx),
                 place => self.put(place, &incoming, cx),
             }
+        }
+        if let Some(from) = released.left_from {
+            self.sync.cursor = self.sync.cursor.min(from.saturating_sub(1));
+            cx.save(self.sync.record());
+            self.inbox_begins_anew(cx);
+            self.look(cx);
         }
         self.after_receiving(cx);
         // A restored browser begins no chain before it has read what it wrote elsewhere.
         self.tend_own_chain(cx);
+    }
+
+    /// Nobody has these keys: what waited for them is counted, and gone.
+    pub(crate) fn give_up(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
+        let released = self.quarantine.release(keys, cx);
+        for (_, held) in released.held {
+            self.count_unreadable(held.hash, cx);
+        }
+        if released.left > 0 {
+            self.sync.unreadable += released.left;
+            cx.save(self.sync.record());
+        }
+        self.after_receiving(cx);
+        self.tend_own_chain(cx);
+    }
+
+    /// The person does not want what waits for these keys. The server is told to throw it away too.
+    pub(crate) fn discard(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
+        for (_, held) in self.quarantine.release(keys, cx).held {
+            self.remember_by_name(held.hash, cx);
+        }
+        cx.save(self.sync.record());
+        self.discard_requests(keys, cx);
+        self.ask_about_senders(cx);
+    }
+
+    /// "Throw away" beside what waits: for one key, or for all.
+    pub(crate) fn discard_waiting(&mut self, key: Option<&str>, cx: &mut Context<'_>) {
+        let rows = self.quarantine.rows();
+        let wanted = rows.iter().filter(|row| key.is_none_or(|key| key == row.key));
+        let keys: Vec<Primary> = wanted.filter_map(|row| row.key.parse().ok()).collect();
+        self.discard(&keys, cx);
+    }
+
+    /// Time has passed: nothing waits for ever.
+    pub(crate) fn expire_waiting(&mut self, cx: &mut Context<'_>) {
+        let (on_relay_alone, given_up) = self.quarantine.expire(&mut self.sync.last_quarantined, cx);
+        if on_relay_alone.is_empty() && given_up == 0 {
+            return;
+        }
+        for hash in on_relay_alone {
+            self.seen.remove(&hash);
+        }
+        self.sync.unreadable += given_up;
+        cx.save(self.sync.record());
+    }
+
+    /// Positions mean something else now, or nothing: everything is read again, but for what is here.
+    fn read_from_the_start(&mut self, cx: &mut Context<'_>) {
+        self.sync.cursor = 0;
+        self.sync.acknowledged = 0;
+        self.quarantine.forget_left(cx);
+        cx.save(self.sync.record());
     }
 
     fn receive_one(&mut self, item: &InboxItem, cx: &mut Context<'_>) -> Next {
@@ -131,15 +211,13 @@ impl Session {
         let parsed = Envelope::parse(json.as_bytes());
         let hash = parsed.as_ref().map_or_else(|_| hash_of_bytes(json), |envelope| Some(envelope.hash()));
         let Some(hash) = hash.filter(|hash| self.seen.insert(*hash)) else { return Next::Item };
-        let incoming = Incoming { json: json.to_owned(), hash, kept_at: item.created_at.unix() };
+        let incoming =
+            Incoming { json: json.to_owned(), hash, kept_at: item.created_at.unix(), seq: item.seq };
         match self.place(&incoming) {
-            Place::Wait(key) if self.quarantine.is_full() || PublicIdentity::try_from(key).is_err() => {
+            Place::Wait { key, .. } if PublicIdentity::try_from(key).is_err() => {
                 self.count_unreadable(hash, cx);
             }
-            Place::Wait(key) => {
-                self.sync.last_quarantined += 1;
-                self.hold(self.sync.last_quarantined, key, incoming, cx);
-            }
+            Place::Wait { key, own_copy } => self.hold(incoming.held(key, own_copy, cx.wall() / 1000), cx),
             Place::FormerKey(seed) if self.was_mine(&seed) => {
                 if self.learn_former_key(seed, hash, cx) {
                     return Next::Everything;
@@ -162,13 +240,13 @@ impl Session {
                 let mine = message.mine;
                 self.add_message(contact, message, cx);
                 if mine {
-                    self.compare_own_head(&heads, cx);
+                    self.compare_own_head(&heads, None, cx);
                 } else {
                     self.compare_heads(contact, &heads, cx);
                 }
             }
             Place::Unreadable => self.count_unreadable(incoming.hash, cx),
-            Place::FormerKey(_) | Place::Wait(_) | Place::Nowhere => {}
+            Place::FormerKey(_) | Place::Wait { .. } | Place::Nowhere => {}
         }
     }
 
@@ -181,7 +259,9 @@ impl Session {
             return Place::Unreadable;
         }
         let contact = self.contacts.by_key(&sender);
-        if contact.and_then(|id| self.contacts.get(id)).is_some_and(|contact| contact.stored.standing.blocked)
+        if contact
+            .or_else(|| self.contacts.by_new_key(&sender))
+            .is_some_and(|id| self.contacts.is_blocked(id))
         {
             return Place::Nowhere;
         }
@@ -201,13 +281,24 @@ impl Session {
                 };
                 self.place_theirs(contact, &opened, former_key, incoming)
             }
-            (Err(OpenError::UnknownSender), None) => Place::Wait(sender),
+            (Err(OpenError::UnknownSender), None) => self.place_strangers(&envelope, former),
             (Err(why), Some(contact)) => {
                 let body = MessageBody::Undecryptable { why };
                 let message = incoming.message(None, false, body, incoming.kept_at);
                 Place::Message(contact, message, Heads::new())
             }
             _ => Place::Unreadable,
+        }
+    }
+
+    /// Signed by a key that belongs to no contact: worth waiting for only if it opens, for anybody can make up what does
+    /// not.
+    fn place_strangers(&self, envelope: &Envelope, former: Option<&SecretIdentity>) -> Place {
+        let (me, key) = (former.unwrap_or(&self.me), envelope.claimed_sender());
+        let peer = PublicIdentity::try_from(key).ok().and_then(|sender| Peer::new(me, sender).ok());
+        match envelope.open(me, |_| peer.as_ref()) {
+            Ok(_) => Place::Wait { key, own_copy: false },
+            Err(_) => Place::Unreadable,
         }
     }
 
@@ -247,7 +338,9 @@ impl Session {
         if matches!(message.content, Content::Sent { .. } | Content::FormerKey { .. }) {
             return Place::Unreadable;
         }
-        let Some(contact) = self.contacts.by_key(&to) else { return Place::Wait(to) };
+        let Some(contact) = self.contacts.by_key(&to) else {
+            return Place::Wait { key: to, own_copy: true };
+        };
         let known = self.conversations.get(&contact).and_then(|conversation| conversation.own(&message.id));
         if known.is_some() {
             return Place::Nowhere;
@@ -315,8 +408,7 @@ impl Session {
             cx.delete(Kind::Quarantine, id);
         }
         self.sync.unreadable = 0;
-        self.sync.cursor = 0;
-        cx.save(self.sync.record());
+        self.read_from_the_start(cx);
     }
 
     fn peer(&self, key: &Primary) -> Option<&Peer> {
@@ -327,25 +419,33 @@ impl Session {
         contact.map(|contact| &contact.peer).filter(|peer| peer.identity().primary() == *key)
     }
 
-    fn hold(&mut self, number: u64, key: Primary, incoming: Incoming, cx: &mut Context<'_>) {
-        let Incoming { json, hash, kept_at } = incoming;
-        let held = Held { key, hash, envelope: json, kept_at };
-        cx.save(quarantine::waiting_record(number, &held));
-        self.quarantine.hold(number, held);
+    fn hold(&mut self, held: Held, cx: &mut Context<'_>) {
+        for hash in self.quarantine.hold(&mut self.sync.last_quarantined, held, cx) {
+            self.seen.remove(&hash);
+        }
     }
 
     fn count_unreadable(&mut self, hash: EnvelopeHash, cx: &mut Context<'_>) {
         self.sync.unreadable += 1;
+        self.remember_by_name(hash, cx);
+        cx.save(self.sync.record());
+    }
+
+    fn remember_by_name(&mut self, hash: EnvelopeHash, cx: &mut Context<'_>) {
         if self.quarantine.remember_unreadable(self.sync.last_quarantined + 1, hash) {
             self.sync.last_quarantined += 1;
             let id = quarantine::record_id(self.sync.last_quarantined);
             cx.save(Record::put(Kind::Quarantine, id, &Quarantined::Unreadable { hash }));
         }
-        cx.save(self.sync.record());
     }
 }
 
 impl Incoming {
+    fn held(self, key: Primary, own_copy: bool, since: u64) -> Held {
+        let Self { json, hash, kept_at, seq } = self;
+        Held { key, hash, envelope: json, kept_at, seq, own_copy, since }
+    }
+
     fn message(&self, id: Option<String>, mine: bool, body: MessageBody, sent_at: u64) -> StoredMessage {
         let (kept_at, envelope) = (self.kept_at, Some(self.hash));
         let (chain, former_key) = (None, None);
@@ -360,6 +460,13 @@ fn body(content: Content) -> MessageBody {
             MessageBody::Unsupported
         }
     }
+}
+
+/// Whether positions ascend, are numbers of the protocol, and are not beyond the highest that there is.
+fn are_in_order(items: &[InboxItem], last: Option<u64>) -> bool {
+    let highest = last.unwrap_or(MAX_INTEGER).min(MAX_INTEGER);
+    items.is_sorted_by(|before, after| before.seq < after.seq)
+        && items.last().is_none_or(|item| item.seq <= highest)
 }
 
 /// The name of what is no envelope, and so has no canonical form.

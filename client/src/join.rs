@@ -7,6 +7,7 @@ use kez_core::invite::{InvalidInvite, InviteCode};
 use kez_core::recovery_phrase;
 use rand_core::CryptoRng;
 
+use crate::compose::as_meant;
 use crate::config::Config;
 use crate::context::Context;
 use crate::lookup::Proof;
@@ -56,7 +57,7 @@ impl Join {
         }
         self.error = None;
         self.handle = text;
-        let text = self.handle.trim().trim_start_matches('@');
+        let text = as_meant(&self.handle);
         self.availability = match text.parse::<Handle>() {
             _ if text.is_empty() => Availability::Empty,
             Err(rule) => refused(&rule.to_string()),
@@ -89,10 +90,9 @@ impl Join {
         if self.chosen_handle().as_ref() != Some(asked) || self.availability != Availability::Checking {
             return;
         }
-        let nobody = server.is_some_and(|server| Proof::of_handle(answer, server, asked) == Proof::Nobody);
-        self.availability = match answer {
-            Ok(response) if response.status == 200 => Availability::Taken,
-            _ if nobody => Availability::Available,
+        self.availability = match server.map(|server| Proof::of_handle(answer, server, asked)) {
+            Some(Proof::Proven(_)) => Availability::Taken,
+            Some(Proof::Nobody) => Availability::Available,
             _ => Availability::Unknown,
         };
     }
@@ -140,8 +140,8 @@ impl Join {
         let words = recovery_phrase::words(seed);
         let matches = |(index, position): (usize, &u8)| {
             let expected = words.get(usize::from(*position).wrapping_sub(1));
-            let given = typed.get(index).map(|word| word.expose().trim().to_ascii_lowercase());
-            expected.is_some_and(|expected| given.as_deref() == Some(*expected))
+            let given = typed.get(index).map(|word| recovery_phrase::as_typed(word.expose()));
+            expected.is_some_and(|expected| given.is_some_and(|given| given.as_str() == *expected))
         };
         let wrong = positions.iter().enumerate().find(|pair| !matches(*pair)).map(|(_, position)| *position);
         match wrong {
@@ -217,12 +217,7 @@ impl Join {
 
     /// The handle as it stands in the text box, where it keeps the rule.
     pub(crate) fn chosen_handle(&self) -> Option<Handle> {
-        self.handle
-            .trim()
-            .trim_start_matches('@')
-            .parse()
-            .ok()
-            .filter(|handle: &Handle| !handle.is_reserved())
+        as_meant(&self.handle).parse().ok().filter(|handle: &Handle| !handle.is_reserved())
     }
 
     /// The step as the page shows it.

@@ -1,7 +1,9 @@
 //! "Export my data" and "Delete account": taking everything along, and going for good.
 
 use kez_core::caller_auth::{self, CallerRequest};
+use kez_core::problem::ProblemCode;
 use kez_core::time::Timestamp;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::context::Context;
@@ -9,7 +11,7 @@ use crate::conversation::{Conversation, StoredMessage};
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::{NetworkFault, TabId};
 use crate::lookup::says_nobody;
-use crate::requests::{Answer, Purpose, refusal};
+use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, refusal, sentence};
 use crate::session::Session;
 use crate::view::{LeavingView, MessageBody};
 
@@ -70,13 +72,13 @@ impl Session {
     /// The server has deleted the account, or not. One that is gone already refuses the signature, since the answer to
     /// an earlier attempt may have been lost: then the registry tells.
     pub(crate) fn deletion_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        match answer {
-            Ok(response) if response.status == 204 => self.leaving.gone = true,
-            Ok(response) if response.status == 401 => {
+        match outcome(answer, no_content) {
+            Outcome::Done(()) => self.leaving.gone = true,
+            Outcome::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
                 cx.get(format!("/v1/u/{}", self.handle), Purpose::DeletionCheck);
             }
-            Ok(response) => self.leaving.end(Some(refusal(response))),
-            Err(NetworkFault) => self.leaving.end(Some(UNREACHED.to_owned())),
+            Outcome::Refused(problem) => self.leaving.end(Some(sentence(&problem.detail))),
+            Outcome::Unknown => self.leaving.end(Some(UNREACHED.to_owned())),
         }
     }
 
@@ -100,13 +102,18 @@ impl Session {
     fn ask_signed(&self, method: Method, target: String, purpose: Purpose, cx: &mut Context<'_>) {
         let request =
             CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: &[] };
-        let auth = caller_auth::header(&self.me, &self.handle, &request, cx.timestamp(), &mut &mut *cx.rng);
+        let auth = caller_auth::header(&self.me, &self.handle, &request, cx.server_time(), &mut &mut *cx.rng);
         cx.request(HttpRequest { method, target, auth: Some(auth), invite: None, body: None }, purpose);
     }
 
     /// `{"type","version","stored":<the server's export>,"conversations":[{"with","primary","verified","messages"}]}`
     fn export_file(&self, stored: &[u8]) -> Option<String> {
-        let stored: &RawValue = serde_json::from_slice(stored).ok()?;
+        let typed: Typed = serde_json::from_slice(stored).ok()?;
+        let stored: &RawValue = if typed.r#type == "kez.chat.export" {
+            serde_json::from_slice(stored).ok()?
+        } else {
+            return None;
+        };
         let conversations = self.contacts.iter().map(|(id, contact)| {
             let (contact, empty) = (&contact.stored, Conversation::default());
             let messages = self.conversations.get(&id).unwrap_or(&empty).messages();
@@ -123,6 +130,12 @@ impl Session {
             conversations.collect::<Vec<_>>().join(",")
         ))
     }
+}
+
+/// What the server's export begins with.
+#[derive(Deserialize)]
+struct Typed {
+    r#type: String,
 }
 
 /// A message in the clear.

@@ -17,6 +17,7 @@ pub mod view;
 
 mod account;
 mod backoff;
+mod clock;
 mod compose;
 mod config;
 mod connection;
@@ -26,6 +27,7 @@ mod conversation;
 mod directory;
 mod inbox;
 mod join;
+mod keeping;
 mod leaving;
 mod lookup;
 mod nats;
@@ -33,6 +35,7 @@ mod nkey;
 mod onboarding;
 mod open;
 mod outbox;
+mod pace;
 mod passphrase;
 mod people;
 mod quarantine;
@@ -93,7 +96,7 @@ impl Client {
     pub fn next_wake(&self) -> Option<u64> {
         match self.shared.halted {
             Some(_) => None,
-            None => self.state.wake(self.shared.offline),
+            None => self.state.wake().map(|at| self.shared.clock.wall(at)),
         }
     }
 
@@ -108,9 +111,14 @@ impl Client {
             ..View::default()
         };
         if let Account::Open(session) = &self.state.account {
-            view.connection = session.link.state;
+            let halted = self.shared.halted.is_some();
+            view.connection = if halted { view::Connection::Offline } else { session.link.state };
             view.conversations = view::conversations(session);
             view.blocked = session.blocked();
+            view.waiting = session.quarantine.rows();
+            let saving =
+                self.shared.requests.any(|purpose| matches!(purpose, requests::Purpose::Keep { .. }));
+            view.inbox = session.keeping.view(saving);
             view.unread = view.conversations.iter().map(|row| row.unread).sum();
             view.thread = view::thread(session, tab, &self.shared);
             view.new_conversation = tab.dialog.clone();

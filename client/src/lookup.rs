@@ -61,6 +61,17 @@ impl Proof {
     }
 }
 
+/// Whether the answer to a registration says that this key holds this handle now.
+pub(crate) fn registered(
+    response: &HttpResponse,
+    server: &ServerName,
+    handle: &Handle,
+    key: Option<PublicIdentity>,
+) -> Option<()> {
+    let found = if matches!(response.status, 200 | 201) { prove(&response.body, server) } else { None }?;
+    (found.handle == *handle && Some(found.key) == key).then_some(())
+}
+
 /// The status alone is not enough: a proxy's 404 must not make anybody disappear.
 pub(crate) fn says_nobody(response: &HttpResponse) -> bool {
     response.status == 404

@@ -13,7 +13,7 @@ use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::NatsEvent;
 use crate::nkey::{LIFETIME, Signer, StoredNkey};
 use crate::record::Kind;
-use crate::requests::{Answer, Purpose, may_succeed_later, problem, retry_after};
+use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, retry_after};
 use crate::session::Session;
 
 const FIRST_WAIT: u64 = 1_000;
@@ -72,7 +72,7 @@ impl Nats {
 impl Session {
     /// Time has passed: takes the next step towards hints, if it is due.
     pub(crate) fn nats_due(&mut self, cx: &mut Context<'_>) {
-        if cx.shared.offline || !matches!(self.nats.stage, Stage::Idle(at) if at <= cx.now) {
+        if !matches!(self.nats.stage, Stage::Idle(at) if at <= cx.now) {
             return;
         }
         let Some(url) = self.nats.url.clone() else {
@@ -81,7 +81,7 @@ impl Session {
         };
         let nkey = self.own_nkey(cx);
         let Ok(signer) = nkey.signer() else { return self.nats_rests(cx) };
-        if nkey.is_bound(cx.now / 1000) {
+        if nkey.is_bound(cx.wall() / 1000) {
             self.nats.stage = Stage::Connecting;
             cx.push(Effect::OpenNats { url, subject: subscription(&self.me.public().primary()), signer });
         } else {
@@ -89,16 +89,12 @@ impl Session {
         }
     }
 
-    /// The browser says whether there is a network.
+    /// The browser says that there is a network again: whatever was connected before may be dead.
     pub(crate) fn nats_network_changed(&mut self, cx: &mut Context<'_>) {
         self.nats.stage = Stage::Idle(cx.now);
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Binding { .. }));
-        if cx.shared.offline {
-            cx.push(Effect::CloseNats);
-        } else {
-            self.nats.backoff.reset();
-            self.nats_due(cx);
-        }
+        self.nats.backoff.reset();
+        self.nats_due(cx);
     }
 
     /// Another key holds the account from now on, with another inbox to hear of, and what the former bound is void.
@@ -161,26 +157,24 @@ impl Session {
 
     /// The server has accepted a binding, or not.
     pub(crate) fn binding_answered(&mut self, until: u64, answer: &Answer, cx: &mut Context<'_>) {
-        match answer {
-            Ok(response) if response.status == 204 => {
+        match outcome(answer, no_content) {
+            Outcome::Done(()) => {
                 if let Some(nkey) = &mut self.nats.nkey {
                     nkey.bound_until = until;
                     cx.save(nkey.record());
                 }
                 self.nats_now(cx);
             }
-            Ok(response)
-                if problem(response).is_some_and(|problem| {
-                    matches!(problem.code, ProblemCode::NkeyRemoved | ProblemCode::NkeyTaken)
-                }) =>
+            Outcome::Refused(problem)
+                if matches!(problem.code, ProblemCode::NkeyRemoved | ProblemCode::NkeyTaken) =>
             {
                 // This key will never do; the next attempt makes another.
                 self.nats.nkey = None;
                 cx.delete(Kind::Nkey, "nkey");
                 self.nats_later(None, cx);
             }
-            answer if may_succeed_later(answer) => self.nats_later(retry_after(answer), cx),
-            _ => self.nats_rests(cx),
+            Outcome::Refused(_) => self.nats_rests(cx),
+            Outcome::Unknown => self.nats_later(retry_after(answer), cx),
         }
     }
 
@@ -194,7 +188,8 @@ impl Session {
     }
 
     fn bind(&mut self, signer: &Signer, cx: &mut Context<'_>) {
-        let (now, until) = (cx.timestamp(), cx.now / 1000 + LIFETIME);
+        let now = cx.server_time();
+        let until = now.unix() + LIFETIME;
         let expires_at = Timestamp::from_unix(until);
         let signed = NatsBinding::sign(&self.me, signer.public(), &self.server, now, expires_at);
         let Ok(body) = signed.and_then(|signed| signed.to_json()) else { return self.nats_rests(cx) };

@@ -40,7 +40,7 @@ impl Session {
                 (screen.dialog, screen.wanted) = (NewConversation::default(), None);
             }
             UiEvent::SendPressed { handle, id, text } => self.send_pressed(tab, &handle, id, text, cx),
-            UiEvent::DraftChanged { handle, text } => self.draft_changed(&handle, text, cx),
+            UiEvent::DraftChanged { handle, text } => self.draft_changed(tab, &handle, text, cx),
             UiEvent::RetryPressed { handle, .. } => {
                 if let Some(contact) = self.contact_at(&handle) {
                     self.retry(contact, cx);
@@ -63,15 +63,25 @@ impl Session {
                     self.accept_contact(contact, cx);
                 }
             }
-            UiEvent::BlockPressed { handle } => self.set_blocked(&handle, true, cx),
-            UiEvent::UnblockPressed { handle } => self.set_blocked(&handle, false, cx),
-            UiEvent::VerifiedChanged { handle, verified } => self.set_verified(&handle, verified, cx),
-            UiEvent::NewKeyAccepted { handle } => {
+            UiEvent::RequestDeclined { handle } => {
                 if let Some(contact) = self.contact_at(&handle) {
-                    self.accept_new_key(contact, cx);
-                    cx.shared.tabs.entry(tab).refused = None;
+                    self.decline_request(contact, cx);
                 }
             }
+            UiEvent::BlockPressed { handle } => self.set_blocked(&handle, true, cx),
+            UiEvent::UnblockPressed { handle } => self.set_blocked(&handle, false, cx),
+            UiEvent::VerifiedChanged { handle, primary, verified } => {
+                let known = self.set_verified(&handle, &primary, verified, cx);
+                refuse_unless(known, tab, cx);
+            }
+            UiEvent::NewKeyAccepted { handle, primary } => {
+                if let Some(contact) = self.contact_at(&handle) {
+                    let known = self.accept_new_key(contact, &primary, cx);
+                    refuse_unless(known, tab, cx);
+                }
+            }
+            UiEvent::WaitingDiscarded { key } => self.discard_waiting(key.as_deref(), cx),
+            UiEvent::KeepChosen { days } => self.keep_on_server(days, cx),
             // The rest belongs to other states of the account, or was dealt with before.
             _ => {}
         }
@@ -95,6 +105,11 @@ impl Session {
             }
             Purpose::Send(key) => self.send_answered(key, answer, cx),
             Purpose::Blocks => self.blocks_answered(answer, cx),
+            Purpose::Accepted => self.accepted_answered(answer, cx),
+            Purpose::Status => self.status_answered(answer, cx),
+            Purpose::Acknowledge => self.acknowledged(answer, cx),
+            Purpose::Keep { days } => self.keep_answered(days, answer, cx),
+            Purpose::DiscardRequests(key) => self.requests_discarded(&key, answer, cx),
             Purpose::Tell(contact, news) => self.people_told(contact, news, answer, cx),
             Purpose::Unblock(handle) => self.stranger_unblocked(&handle, answer, cx),
             Purpose::Page => self.page_answered(answer, cx),
@@ -110,14 +125,19 @@ impl Session {
         }
     }
 
-    fn set_verified(&mut self, handle: &str, verified: bool, cx: &mut Context<'_>) {
-        let Some(id) = self.contact_at(handle) else { return };
-        let Some(contact) = self.contacts.get_mut(id) else { return };
+    /// `false`: the number that was compared is that of another key.
+    fn set_verified(&mut self, handle: &str, shown: &str, verified: bool, cx: &mut Context<'_>) -> bool {
+        let Some(id) = self.contact_at(handle) else { return true };
+        let Some(contact) = self.contacts.get_mut(id) else { return true };
+        if contact.stored.shown_key().to_string() != shown {
+            return false;
+        }
         // What is on screen is the number of the new key: it has to be accepted before it can be verified.
         if !contact.stored.awaits_person() && contact.stored.verified != verified {
             contact.stored.verified = verified;
             self.save_contact(id, cx);
         }
+        true
     }
 
     fn contact_at(&self, handle: &str) -> Option<ContactId> {
@@ -129,4 +149,10 @@ impl Session {
         let contact = self.contact_at(handle)?;
         Some((contact, self.conversations.get(&contact)?.own(id)?))
     }
+}
+
+/// A decision about a key counts only for the key that was on screen.
+fn refuse_unless(known: bool, tab: &TabId, cx: &mut Context<'_>) {
+    cx.shared.tabs.entry(tab).refused = (!known)
+        .then(|| "Their key has changed once more. Compare the safety number that is shown now.".to_owned());
 }

@@ -4,9 +4,10 @@
 //! A message's copy to oneself is queued when the relay has the message, so that one's other browsers never show as sent
 //! what was not.
 
-use kez_core::api::SendMessage;
+use kez_core::api::{MessageStored, Receipt, SendMessage};
 use kez_core::envelope;
 use kez_core::message::TextMessage;
+use kez_core::problem::ProblemCode;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
 
@@ -14,15 +15,22 @@ use crate::contacts::ContactId;
 use crate::context::Context;
 use crate::conversation::message_key;
 use crate::effect::Method;
-use crate::queue::{Entry, Failure, Key, Lane};
+use crate::event::HttpResponse;
+use crate::queue::{Entry, Key, Lane};
 use crate::record::Kind;
-use crate::requests::{Answer, Purpose, may_succeed_later, refusal, retry_after};
+use crate::requests::{Answer, Outcome, Purpose, body, outcome, problem, refusal, retry_after, sentence};
 use crate::session::Session;
 use crate::sorted_map::SortedMap;
 use crate::view::MessageBody;
 
-/// How many attempts there are before a recipient's queue waits for the person or for the connection.
+/// After how many attempts the person is told that a message does not get through. The attempts go on.
 const ATTEMPTS: u32 = 4;
+/// How often a signature is refused before a message goes without one.
+const SIGNATURES_REFUSED: u32 = 2;
+/// How long a full inbox is left alone, in seconds.
+const FULL_INBOX: u64 = 60;
+/// How long attempts wait at least, in milliseconds, while the browser says that there is no network.
+const WITHOUT_NETWORK: u64 = 10_000;
 
 impl Session {
     /// Queues a message that is stored already.
@@ -39,42 +47,56 @@ impl Session {
 
     /// The relay has answered, or not.
     pub(crate) fn send_answered(&mut self, key: Key, answer: &Answer, cx: &mut Context<'_>) {
+        let sealed = self.outbox.entries.get(&key).and_then(|entry| entry.sealed.as_ref());
+        let receipt = sealed.map(|sealed| Receipt::of(sealed.as_bytes()));
         let attempts = self.outbox.attempts.get_or_default(key.lane);
         attempts.in_flight = None;
-        match answer {
-            Ok(response) if matches!(response.status, 200 | 201) => self.delivered(key, cx),
-            // This computer's clock may be wrong. Without a signature the message is a stranger's, and arrives.
-            Ok(response) if response.status == 401 && !attempts.unsigned => attempts.unsigned = true,
-            answer if may_succeed_later(answer) => self.attempt_failed(key.lane, answer, cx),
-            Ok(response) => self.refused(key, refusal(response), cx),
-            Err(_) => self.attempt_failed(key.lane, answer, cx),
+        let stored = |response: &HttpResponse| {
+            let stored: MessageStored = body(response, &[200, 201])?;
+            (Some(stored.receipt) == receipt).then_some(())
+        };
+        match outcome(answer, stored) {
+            Outcome::Done(()) => self.delivered(key, cx),
+            // This computer's clock may be wrong: the answer has said what time it is. If that was not it, the message goes
+            // without a signature, and arrives as a stranger's.
+            Outcome::Refused(problem)
+                if problem.code == ProblemCode::Unauthorized
+                    && attempts.signatures_refused < SIGNATURES_REFUSED =>
+            {
+                attempts.signatures_refused += 1;
+            }
+            Outcome::Refused(problem) => self.refused(key, sentence(&problem.detail), cx),
+            Outcome::Unknown => self.attempt_failed(key.lane, answer, cx),
         }
         self.send_next(key.lane, cx);
     }
 
     /// "Retry": everything that waits in this conversation goes on, in order.
     pub(crate) fn retry(&mut self, contact: ContactId, cx: &mut Context<'_>) {
-        self.resume(|lane, _| lane == Lane::Contact(contact), cx);
-    }
-
-    /// Goes on with what this recipient's relay could not be reached for.
-    pub(crate) fn resume_contact(&mut self, contact: ContactId, cx: &mut Context<'_>) {
-        self.resume(|lane, failure| lane == Lane::Contact(contact) && !failure.refused, cx);
-    }
-
-    /// The connection is back: everything that failed for the lack of it goes on.
-    pub(crate) fn resume_all(&mut self, cx: &mut Context<'_>) {
-        for attempts in self.outbox.attempts.values_mut() {
-            attempts.retry_at = None;
-            attempts.backoff.reset();
+        let lane = Lane::Contact(contact);
+        for (key, entry) in self.outbox.entries.iter_mut() {
+            if key.lane == lane && entry.refused.take().is_some() {
+                cx.save(entry.record(*key));
+            }
         }
-        self.resume(|_, failure| !failure.refused, cx);
+        self.resume(|other| other == lane, cx);
+    }
+
+    /// Tries at once what waits for this recipient.
+    pub(crate) fn resume_contact(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+        self.resume(|lane| lane == Lane::Contact(contact), cx);
+    }
+
+    /// The connection is back: tries at once what waits.
+    pub(crate) fn resume_all(&mut self, cx: &mut Context<'_>) {
+        self.resume(|_| true, cx);
     }
 
     /// "Delete": gives up a message, unless it is on its way at this moment.
     pub(crate) fn delete(&mut self, contact: ContactId, order: u64, cx: &mut Context<'_>) {
         let key = Key { lane: Lane::Contact(contact), contact, order };
-        let failed = self.outbox.entries.get(&key).is_some_and(|entry| entry.failure.is_some());
+        let refused = self.outbox.entries.get(&key).is_some_and(|entry| entry.refused.is_some());
+        let failed = refused || self.outbox.trouble(key.lane).is_some();
         if !failed || self.outbox.in_flight(key) {
             return;
         }
@@ -84,10 +106,13 @@ impl Session {
         cx.delete(Kind::Message, message_key(contact, order));
     }
 
-    /// Time has passed: lanes whose waiting time is over go on.
+    /// Time has passed: lanes whose waiting time is over go on, and what takes long is said.
     pub(crate) fn retry_due(&mut self, cx: &mut Context<'_>) {
         for attempts in self.outbox.attempts.values_mut() {
             attempts.retry_at = attempts.retry_at.filter(|at| *at > cx.now);
+            if attempts.trouble_at().is_some_and(|at| at <= cx.now) {
+                attempts.trouble = Some("The server has not answered yet. Trying again.".to_owned());
+            }
         }
         self.send_queued(cx);
     }
@@ -130,7 +155,8 @@ impl Session {
             if let Some(body) = body {
                 let attempts = self.outbox.attempts.get_or_default(lane);
                 attempts.in_flight = Some(key);
-                if attempts.unsigned {
+                attempts.since.get_or_insert(cx.now);
+                if attempts.signatures_refused >= SIGNATURES_REFUSED {
                     cx.post("/v1/messages", body, Purpose::Send(key));
                 } else {
                     let request = self.signed(Method::Post, "/v1/messages".to_owned(), Some(body), cx);
@@ -149,10 +175,10 @@ impl Session {
             Lane::Contact(contact) => self.contacts.get(contact)?.stored.awaits_person(),
             Lane::Own => false,
         };
-        if blocked || cx.shared.offline || !self.outbox.is_free(lane, cx.now) {
+        if blocked || !self.outbox.is_free(lane, cx.now) {
             return None;
         }
-        self.outbox.in_lane(lane).find(|(_, entry)| entry.failure.is_none()).map(|(key, _)| *key)
+        self.outbox.in_lane(lane).find(|(_, entry)| entry.refused.is_none()).map(|(key, _)| *key)
     }
 
     fn recipient(&self, key: Key) -> Option<String> {
@@ -221,36 +247,43 @@ impl Session {
             self.outbox.entries.remove(&key);
             cx.delete(Kind::Outbox, key.record_id());
         } else {
-            self.outbox.fail(key, Failure { reason, refused: true }, cx);
+            self.outbox.refuse(key, reason, cx);
         }
     }
 
     fn attempt_failed(&mut self, lane: Lane, answer: &Answer, cx: &mut Context<'_>) {
+        let code = answer.as_ref().ok().and_then(problem).map(|problem| problem.code);
+        let is_full = code == Some(ProblemCode::InboxFull);
         let attempts = self.outbox.attempts.get_or_default(lane);
-        if cx.shared.offline {
+        let asked = retry_after(answer).or(is_full.then_some(FULL_INBOX));
+        let wait = attempts.backoff.next_after(asked, cx.rng);
+        if is_full && lane == Lane::Own {
+            // It is one's own.
+            attempts.retry_at = Some(cx.now.saturating_add(wait));
+            return self.ask_status(cx);
+        }
+        if cx.shared.offline && answer.is_err() {
+            // The browser says so on the screen, and says when there is a network again.
+            attempts.since = None;
+            attempts.retry_at = Some(cx.now.saturating_add(wait.max(WITHOUT_NETWORK)));
             return;
         }
-        let wait = attempts.backoff.next_after(retry_after(answer), cx.rng);
         attempts.retry_at = Some(cx.now.saturating_add(wait));
-        if lane == Lane::Own || attempts.backoff.attempts() < ATTEMPTS {
-            return;
-        }
-        self.outbox.attempts.remove(&lane);
-        let reason = match answer {
-            Err(_) => "The server could not be reached.".to_owned(),
-            Ok(response) => refusal(response),
-        };
-        let waiting: Vec<Key> = self.outbox.in_lane(lane).map(|(key, _)| *key).collect();
-        for key in waiting {
-            self.outbox.fail(key, Failure { reason: reason.clone(), refused: false }, cx);
+        if is_full || attempts.backoff.attempts() >= ATTEMPTS {
+            attempts.trouble = Some(match (answer, is_full) {
+                (_, true) => "Their inbox is full. It is tried again now and then.".to_owned(),
+                (Err(_), _) => "The server could not be reached. Trying again.".to_owned(),
+                (Ok(response), _) => refusal(response),
+            });
         }
     }
 
-    fn resume(&mut self, which: impl Fn(Lane, &Failure) -> bool, cx: &mut Context<'_>) {
-        for (key, entry) in self.outbox.entries.iter_mut() {
-            if entry.failure.as_ref().is_some_and(|failure| which(key.lane, failure)) {
-                entry.failure = None;
-                cx.save(entry.record(*key));
+    fn resume(&mut self, which: impl Fn(Lane) -> bool, cx: &mut Context<'_>) {
+        for (lane, attempts) in self.outbox.attempts.iter_mut() {
+            if which(*lane) {
+                (attempts.retry_at, attempts.trouble) = (None, None);
+                attempts.since = attempts.in_flight.map(|_| cx.now);
+                attempts.backoff.reset();
             }
         }
         self.send_queued(cx);

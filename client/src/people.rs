@@ -6,13 +6,16 @@
 
 use kez_core::api::HandleList;
 use kez_core::handle::Handle;
+use kez_core::problem::ProblemCode;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
-use crate::contacts::ContactId;
+use crate::contacts::{Contact, ContactId};
 use crate::context::Context;
+use crate::conversation::message_key;
 use crate::effect::Method;
-use crate::requests::{Answer, Purpose, may_succeed_later, retry_after};
+use crate::record::Kind;
+use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry_after};
 use crate::session::Session;
 use crate::sorted_map::SortedMap;
 use crate::view::{Block, BlockedRow};
@@ -30,6 +33,9 @@ pub(crate) struct Standing {
     told_accepted: bool,
     /// What the server was told of `blocked`.
     told_blocked: bool,
+    /// Whether the server says that it knows of no block, though it was told of one: another browser may have lifted it,
+    /// or the server has lost it.
+    in_doubt: bool,
 }
 
 /// What the server has to be told.
@@ -46,7 +52,14 @@ pub(crate) enum News {
 impl Standing {
     /// Of somebody who wrote first.
     pub(crate) const fn request() -> Self {
-        Self { request: true, accepted: false, blocked: false, told_accepted: false, told_blocked: false }
+        Self {
+            request: true,
+            accepted: false,
+            blocked: false,
+            told_accepted: false,
+            told_blocked: false,
+            in_doubt: false,
+        }
     }
 
     const fn news(self) -> Option<News> {
@@ -81,6 +94,8 @@ impl Standing {
 pub(crate) struct Telling {
     /// The server was asked whom other browsers of this account have blocked.
     asked: bool,
+    /// The server was asked whether it still knows who is accepted.
+    asked_accepted: bool,
     /// Blocked people of whom there is no contact here, and whether the block is to be lifted.
     strangers: SortedMap<Handle, bool>,
     in_flight: bool,
@@ -91,7 +106,14 @@ pub(crate) struct Telling {
 impl Default for Telling {
     fn default() -> Self {
         let backoff = Backoff::new(1_000, 300_000);
-        Self { asked: false, strangers: SortedMap::default(), in_flight: false, retry_at: None, backoff }
+        Self {
+            asked: false,
+            asked_accepted: false,
+            strangers: SortedMap::default(),
+            in_flight: false,
+            retry_at: None,
+            backoff,
+        }
     }
 }
 
@@ -126,32 +148,55 @@ impl Session {
             return;
         };
         let Some(contact) = self.contacts.get_mut(id) else { return };
-        if contact.stored.standing.blocked != blocked {
-            contact.stored.standing.blocked = blocked;
-            if !blocked {
-                // It may know of the block already, whether it has said so or not.
-                contact.stored.standing.told_blocked = true;
-            }
-            self.save_contact(id, cx);
-            self.tell_people(cx);
+        let standing = &mut contact.stored.standing;
+        if standing.blocked == blocked && !standing.in_doubt {
+            return;
         }
+        // Where it is lifted, the server may know of the block, whether it has said so or not.
+        (standing.blocked, standing.told_blocked, standing.in_doubt) = (blocked, !blocked, false);
+        let keys = contact.stored.keys();
+        self.save_contact(id, cx);
+        if blocked {
+            // What they have left that nobody has seen, and what takes room on the server.
+            self.discard(&keys, cx);
+        }
+        self.tell_people(cx);
+    }
+
+    /// "Decline": the request goes, with everything of theirs, here and on the server. What they write later is a new one.
+    pub(crate) fn decline_request(&mut self, id: ContactId, cx: &mut Context<'_>) {
+        let Some(contact) = self.contacts.get(id).filter(|contact| contact.stored.standing.request) else {
+            return;
+        };
+        let keys = contact.stored.keys();
+        for order in self.conversation_mut(id).orders() {
+            cx.delete(Kind::Message, message_key(id, order));
+        }
+        cx.delete(Kind::Draft, id.to_string());
+        cx.delete(Kind::Contact, id.to_string());
+        self.forget_chain(id, cx);
+        self.conversations.remove(&id);
+        self.contacts.remove(id);
+        self.discard(&keys, cx);
     }
 
     /// Everybody whom the server keeps back or is to keep back, in alphabetical order.
     pub(crate) fn blocked(&self) -> Vec<BlockedRow> {
-        let row = |handle: &Handle, lifting| BlockedRow { handle: handle.to_string(), lifting };
+        let row =
+            |handle: &Handle, lifting, in_doubt| BlockedRow { handle: handle.to_string(), lifting, in_doubt };
         let mut strangers = self.telling.strangers.iter().peekable();
         let mut rows = Vec::new();
         for contact in self.contacts.by_name() {
-            let (handle, block) = (&contact.stored.handle, contact.stored.standing.block());
+            let (handle, standing) = (&contact.stored.handle, contact.stored.standing);
+            let block = standing.block();
             if block != Block::None {
                 while let Some((stranger, lifting)) = strangers.next_if(|(stranger, _)| *stranger < handle) {
-                    rows.push(row(stranger, *lifting));
+                    rows.push(row(stranger, *lifting, false));
                 }
-                rows.push(row(handle, block == Block::Lifting));
+                rows.push(row(handle, block == Block::Lifting, standing.in_doubt));
             }
         }
-        rows.extend(strangers.map(|(stranger, lifting)| row(stranger, *lifting)));
+        rows.extend(strangers.map(|(stranger, lifting)| row(stranger, *lifting, false)));
         rows
     }
 
@@ -167,7 +212,7 @@ impl Session {
     /// Tells the server what it does not know yet, one thing at a time.
     pub(crate) fn tell_people(&mut self, cx: &mut Context<'_>) {
         let waits = self.telling.retry_at.is_some_and(|at| at > cx.now);
-        if cx.shared.offline || self.telling.in_flight || waits {
+        if self.telling.in_flight || waits {
             return;
         }
         self.telling.retry_at = None;
@@ -176,6 +221,12 @@ impl Session {
             let target = format!("/v1/u/{}/blocks", self.handle);
             let request = self.signed(Method::Get, target, None, cx);
             return cx.request(request, Purpose::Blocks);
+        }
+        if !self.telling.asked_accepted {
+            self.telling.in_flight = true;
+            let target = format!("/v1/u/{}/contacts", self.handle);
+            let request = self.signed(Method::Get, target, None, cx);
+            return cx.request(request, Purpose::Accepted);
         }
         let next = self.contacts.iter().find_map(|(id, contact)| {
             Some((id, contact.stored.handle.clone(), contact.stored.standing.news()?))
@@ -193,21 +244,61 @@ impl Session {
 
     /// The server has said whom this account has blocked.
     pub(crate) fn blocks_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        if self.told_later(answer, cx) {
+        let list = outcome(answer, |response| body::<HandleList>(response, &[200]));
+        if self.told_later(&list, answer, cx) {
             return;
         }
         self.telling.asked = true;
-        let list = answer.as_ref().ok().filter(|response| response.status == 200);
-        let list = list.and_then(|response| serde_json::from_slice::<HandleList>(&response.body).ok());
-        if let Some(HandleList { handles }) = list {
+        if let Outcome::Done(HandleList { handles }) = list {
             self.follow_list(handles, cx);
         }
         self.tell_people(cx);
     }
 
+    /// The server has said whom it knows as accepted: it is told again of whom it has lost.
+    pub(crate) fn accepted_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        let list = outcome(answer, |response| body::<HandleList>(response, &[200]));
+        if self.told_later(&list, answer, cx) {
+            return;
+        }
+        self.telling.asked_accepted = true;
+        if let Outcome::Done(HandleList { handles }) = list {
+            let is_lost = |contact: &Contact| {
+                contact.stored.standing.told_accepted && !handles.contains(&contact.stored.handle)
+            };
+            let lost: Vec<ContactId> =
+                self.contacts.iter().filter(|(_, contact)| is_lost(contact)).map(|(id, _)| id).collect();
+            for id in lost {
+                if let Some(contact) = self.contacts.get_mut(id) {
+                    contact.stored.standing.told_accepted = false;
+                    self.save_contact(id, cx);
+                }
+            }
+        }
+        self.tell_people(cx);
+    }
+
+    /// The server's database is another one, perhaps one from before it was told things: it is told all of them again.
+    pub(crate) fn tell_everything_again(&mut self, cx: &mut Context<'_>) {
+        for id in self.contacts.ids() {
+            let Some(contact) = self.contacts.get_mut(id) else { continue };
+            let standing = &mut contact.stored.standing;
+            let before = *standing;
+            standing.told_accepted = false;
+            if standing.blocked {
+                (standing.told_blocked, standing.in_doubt) = (false, false);
+            }
+            if *standing != before {
+                self.save_contact(id, cx);
+            }
+        }
+        (self.telling.asked, self.telling.asked_accepted) = (false, false);
+        self.tell_people(cx);
+    }
+
     /// The server has been told.
     pub(crate) fn people_told(&mut self, id: ContactId, news: News, answer: &Answer, cx: &mut Context<'_>) {
-        if self.told_later(answer, cx) {
+        if self.told_later(&outcome(answer, no_content), answer, cx) {
             return;
         }
         // What it refuses, an account that has gone say, it would refuse again.
@@ -220,7 +311,7 @@ impl Session {
 
     /// The server has been told that a block is lifted of whom there was no contact here.
     pub(crate) fn stranger_unblocked(&mut self, handle: &Handle, answer: &Answer, cx: &mut Context<'_>) {
-        if !self.told_later(answer, cx) {
+        if !self.told_later(&outcome(answer, no_content), answer, cx) {
             self.telling.strangers.remove(handle);
             self.tell_people(cx);
         }
@@ -233,7 +324,8 @@ impl Session {
         self.tell_people(cx);
     }
 
-    /// Takes over what another browser has changed; what was changed here and not told yet stays.
+    /// Takes over what another browser has changed; what was changed here and not told yet stays. A block is never
+    /// lifted because the server does not name it: the person is asked.
     fn follow_list(&mut self, handles: Vec<Handle>, cx: &mut Context<'_>) {
         let mut listed = SortedMap::default();
         for handle in handles {
@@ -241,14 +333,20 @@ impl Session {
         }
         let mut changed = Vec::new();
         for (id, contact) in self.contacts.iter() {
-            let (standing, now) = (contact.stored.standing, listed.remove(&contact.stored.handle).is_some());
-            if standing.blocked == standing.told_blocked && standing.blocked != now {
-                changed.push((id, now));
+            let (before, now) = (contact.stored.standing, listed.remove(&contact.stored.handle).is_some());
+            let mut standing = before;
+            match (before.blocked, before.told_blocked) {
+                (true, true) => standing.in_doubt = !now,
+                (false, false) if now => (standing.blocked, standing.told_blocked) = (true, true),
+                _ => {}
+            }
+            if standing != before {
+                changed.push((id, standing));
             }
         }
-        for (id, now) in changed {
+        for (id, standing) in changed {
             if let Some(contact) = self.contacts.get_mut(id) {
-                (contact.stored.standing.blocked, contact.stored.standing.told_blocked) = (now, now);
+                contact.stored.standing = standing;
                 self.save_contact(id, cx);
             }
         }
@@ -266,10 +364,13 @@ impl Session {
     }
 
     /// Whether the same has to be said again later: also when the signature was refused, because a clock is wrong.
-    fn told_later(&mut self, answer: &Answer, cx: &mut Context<'_>) -> bool {
+    fn told_later<T>(&mut self, outcome: &Outcome<T>, answer: &Answer, cx: &mut Context<'_>) -> bool {
         self.telling.in_flight = false;
-        let refused = matches!(answer, Ok(response) if response.status == 401);
-        let later = refused || may_succeed_later(answer);
+        let later = match outcome {
+            Outcome::Done(_) => false,
+            Outcome::Refused(problem) => problem.code == ProblemCode::Unauthorized,
+            Outcome::Unknown => true,
+        };
         if later {
             let wait = self.telling.backoff.next_after(retry_after(answer), cx.rng);
             self.telling.retry_at = Some(cx.now.saturating_add(wait.max(1)));

@@ -1,18 +1,33 @@
-//! Envelopes that wait: for the registry to say whose key signed them, or for the person to accept a key. And the names
-//! of those that nobody can read, so that they are counted once.
+//! Mail that waits: for the registry to say whose key signed it, or for the person to accept a key.
+//!
+//! It waits apart, and only so much of it. Beyond a share for each key and for all keys together it is left on the relay,
+//! and read again once the key is known: so nothing is lost, and no key takes the place of another.
+//!
+//! Also the names of the envelopes that cannot be read, so that they are counted once.
 
 use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::Primary;
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::event::StorageFault;
 use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
+use crate::view::WaitingRow;
 
-/// The most envelopes that wait, and the most unreadable ones that are remembered by name.
-pub(crate) const MOST: usize = 1_000;
-/// The most bytes of envelopes that wait.
+/// The most envelopes that wait for all keys together, the most keys of which something is left on the relay, and the
+/// most unreadable envelopes that are remembered by name.
+const MOST: usize = 1_000;
+/// The most bytes of envelopes that wait for all keys together.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// The most envelopes that wait for one key.
+const MOST_FOR_ONE: usize = 32;
+/// The most bytes that wait for one key; one envelope always may.
+const MOST_BYTES_FOR_ONE: usize = 512 * 1024;
+/// How long an envelope waits here, in seconds, before it is left on the relay.
+const LONGEST_HELD: u64 = 30 * 24 * 60 * 60;
+/// After how long, in seconds, mail that was left on the relay is given up.
+const LONGEST_LEFT: u64 = 180 * 24 * 60 * 60;
 
 /// The record of kind [`Kind::Quarantine`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +39,8 @@ pub(crate) enum Quarantined {
         /// Its name.
         hash: EnvelopeHash,
     },
+    /// What waits for this key is left on the relay from a position on.
+    Left(Left),
 }
 
 /// An envelope that waits.
@@ -36,74 +53,190 @@ pub(crate) struct Held {
     pub(crate) envelope: String,
     /// When the relay stored it, Unix seconds.
     pub(crate) kept_at: u64,
+    /// Its position in the inbox.
+    pub(crate) seq: u64,
+    /// Whether it is a copy of what one sent oneself: those have no share for each key.
+    pub(crate) own_copy: bool,
+    /// Since when it has been here, Unix seconds.
+    pub(crate) since: u64,
 }
 
-/// All of them, in the order in which they came.
+/// Mail for a key that was left on the relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Left {
+    pub(crate) key: Primary,
+    /// The first position that was left.
+    pub(crate) from: u64,
+    /// The last position that was left.
+    pub(crate) to: u64,
+    /// How many envelopes were seen and left.
+    pub(crate) messages: u64,
+    /// Whether some of them are copies of what one sent oneself.
+    pub(crate) own_copy: bool,
+    /// When the first was left, Unix seconds.
+    pub(crate) since: u64,
+}
+
+/// All of it, in the order in which it came.
 #[derive(Default)]
 pub(crate) struct Quarantine {
     waiting: SortedMap<u64, Held>,
     bytes: usize,
-    /// Those that nobody could read, by the number of their record.
+    /// By key, with the number of the record.
+    left: SortedMap<Primary, (u64, Left)>,
+    /// Those that cannot be read, by the number of their record.
     unreadable: SortedMap<u64, EnvelopeHash>,
 }
 
+/// What was taken out for some keys.
+pub(crate) struct Released {
+    /// The envelopes that were here, in order.
+    pub(crate) held: Vec<(u64, Held)>,
+    /// The first position from which on more is to be read.
+    pub(crate) left_from: Option<u64>,
+    /// How many envelopes were left there.
+    pub(crate) left: u64,
+}
+
 impl Quarantine {
-    /// Takes in a record.
+    /// Takes in a record. Gives the name of an envelope that is not to be taken in again.
     ///
     /// # Errors
     /// [`StorageFault::Damaged`] when it is none of the quarantine.
-    pub(crate) fn load(&mut self, record: &Record) -> Result<EnvelopeHash, StorageFault> {
+    pub(crate) fn load(&mut self, record: &Record) -> Result<Option<EnvelopeHash>, StorageFault> {
         let number = record.id.strip_prefix('q').and_then(|number| number.parse().ok());
-        match record.read()? {
+        let number = number.ok_or(StorageFault::Damaged)?;
+        Ok(match record.read()? {
             Quarantined::Waiting(held) => {
                 let hash = held.hash;
-                self.hold(number.ok_or(StorageFault::Damaged)?, held);
-                Ok(hash)
+                self.insert(number, held);
+                Some(hash)
             }
             Quarantined::Unreadable { hash } => {
-                self.unreadable.insert(number.ok_or(StorageFault::Damaged)?, hash);
-                Ok(hash)
+                self.unreadable.insert(number, hash);
+                Some(hash)
+            }
+            Quarantined::Left(left) => {
+                self.left.insert(left.key, (number, left));
+                None
+            }
+        })
+    }
+
+    /// Lets an envelope wait, here or on the relay. Gives the names of those that are on the relay alone now: they are
+    /// to be taken in when they come again.
+    pub(crate) fn hold(&mut self, numbers: &mut u64, held: Held, cx: &mut Context<'_>) -> Vec<EnvelopeHash> {
+        // What came later must not overtake what was left.
+        if self.left.contains_key(&held.key) || self.is_beyond_its_share(&held) {
+            let hash = held.hash;
+            self.leave(numbers, &held, cx);
+            return vec![hash];
+        }
+        *numbers += 1;
+        self.put_back(*numbers, held, cx);
+        let mut hashes = Vec::new();
+        while self.waiting.len() > MOST || self.bytes > MOST_BYTES {
+            let Some(held) = self.newest_of_the_heaviest().and_then(|number| self.take(number, cx)) else {
+                break;
+            };
+            hashes.push(held.hash);
+            self.leave(numbers, &held, cx);
+        }
+        hashes
+    }
+
+    /// Lets an envelope wait under a number that it had before.
+    pub(crate) fn put_back(&mut self, number: u64, held: Held, cx: &mut Context<'_>) {
+        cx.save(Record::put(Kind::Quarantine, record_id(number), &Quarantined::Waiting(held.clone())));
+        self.insert(number, held);
+    }
+
+    /// Takes out what waits for these keys.
+    pub(crate) fn release(&mut self, keys: &[Primary], cx: &mut Context<'_>) -> Released {
+        let wanted = self.waiting.iter().filter(|(_, held)| keys.contains(&held.key));
+        let numbers: Vec<u64> = wanted.map(|(number, _)| *number).collect();
+        let held = numbers.into_iter().filter_map(|number| Some((number, self.take(number, cx)?))).collect();
+        let mut released = Released { held, left_from: None, left: 0 };
+        for key in keys {
+            if let Some((number, left)) = self.left.remove(key) {
+                cx.delete(Kind::Quarantine, record_id(number));
+                released.left_from = Some(released.left_from.map_or(left.from, |from| from.min(left.from)));
+                released.left += left.messages;
             }
         }
-    }
-
-    pub(crate) fn hold(&mut self, number: u64, held: Held) {
-        self.bytes += held.envelope.len();
-        self.waiting.insert(number, held);
-    }
-
-    /// Takes out what waits for these keys, in order.
-    pub(crate) fn release(&mut self, keys: &[Primary]) -> Vec<(u64, Held)> {
-        let numbers: Vec<u64> = self
-            .waiting
-            .iter()
-            .filter(|(_, held)| keys.contains(&held.key))
-            .map(|(number, _)| *number)
-            .collect();
-        let released: Vec<(u64, Held)> =
-            numbers.into_iter().filter_map(|number| Some((number, self.waiting.remove(&number)?))).collect();
-        self.bytes -= released.iter().map(|(_, held)| held.envelope.len()).sum::<usize>();
         released
     }
 
-    /// Whether something waits for this key.
-    pub(crate) fn holds_for(&self, key: &Primary) -> bool {
-        self.waiting.values().any(|held| held.key == *key)
+    /// Time has passed: what has waited here for very long is left on the relay, and later given up. Gives the names of
+    /// those that are on the relay alone now, and how many were given up.
+    pub(crate) fn expire(&mut self, numbers: &mut u64, cx: &mut Context<'_>) -> (Vec<EnvelopeHash>, u64) {
+        let now = cx.wall() / 1000;
+        let old = self.waiting.iter().filter(|(_, held)| held.since.saturating_add(LONGEST_HELD) < now);
+        // Newest first, so that the position from which on they are left is that of the first.
+        let old: Vec<u64> = old.map(|(number, _)| *number).rev().collect();
+        let mut hashes = Vec::new();
+        for number in old {
+            if let Some(held) = self.take(number, cx) {
+                hashes.push(held.hash);
+                self.leave(numbers, &held, cx);
+            }
+        }
+        let given_up = self.left.values().filter(|(_, left)| left.since.saturating_add(LONGEST_LEFT) < now);
+        let given_up: Vec<Primary> = given_up.map(|(_, left)| left.key).collect();
+        (hashes, self.release(&given_up, cx).left)
     }
 
-    /// The keys that are waited for, in order.
+    /// The relay counts anew, so the positions mean nothing any more: everything is read again from the start.
+    pub(crate) fn forget_left(&mut self, cx: &mut Context<'_>) {
+        for (number, _) in std::mem::take(&mut self.left).values() {
+            cx.delete(Kind::Quarantine, record_id(*number));
+        }
+    }
+
+    /// The keys that are waited for: the one that something came for last is the first.
     pub(crate) fn keys(&self) -> Vec<Primary> {
         let mut keys: Vec<Primary> = Vec::new();
-        for held in self.waiting.values() {
-            if let Err(at) = keys.binary_search(&held.key) {
-                keys.insert(at, held.key);
+        let mut known = SortedMap::<Primary, ()>::default();
+        let held = self.waiting.values().map(|held| held.key).collect::<Vec<_>>();
+        for key in held.into_iter().rev().chain(self.left.keys().copied()) {
+            if known.insert(key, ()).is_none() {
+                keys.push(key);
             }
         }
         keys
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting.len() >= MOST || self.bytes >= MOST_BYTES
+    /// Whether copies of what one sent oneself wait.
+    pub(crate) fn holds_own_copies(&self) -> bool {
+        self.waiting.values().any(|held| held.own_copy) || self.left.values().any(|(_, left)| left.own_copy)
+    }
+
+    /// The first position of a copy of what one sent oneself that was left on the relay.
+    pub(crate) fn first_own_copy_left(&self) -> Option<u64> {
+        self.left.values().filter(|(_, left)| left.own_copy).map(|(_, left)| left.from).min()
+    }
+
+    /// Whether something waits for this key.
+    pub(crate) fn holds_for(&self, key: &Primary) -> bool {
+        self.left.contains_key(key) || self.waiting.values().any(|held| held.key == *key)
+    }
+
+    /// What waits of others, by key.
+    pub(crate) fn rows(&self) -> Vec<WaitingRow> {
+        let mut rows = SortedMap::<Primary, WaitingRow>::default();
+        let mut add = |key: &Primary, messages, since| {
+            let empty = || WaitingRow { key: key.to_string(), messages: 0, since };
+            let row = rows.get_or_insert_with(*key, empty);
+            row.messages += messages;
+            row.since = row.since.min(since);
+        };
+        for held in self.waiting.values().filter(|held| !held.own_copy) {
+            add(&held.key, 1, held.since);
+        }
+        for (_, left) in self.left.values().filter(|(_, left)| !left.own_copy) {
+            add(&left.key, left.messages, left.since);
+        }
+        rows.values().cloned().collect()
     }
 
     /// Whether one more unreadable envelope is remembered by name.
@@ -120,18 +253,75 @@ impl Quarantine {
         std::mem::take(&mut self.unreadable).keys().copied().map(record_id).collect()
     }
 
-    /// The names of those that wait.
+    /// The names of those that wait here.
     pub(crate) fn hashes(&self) -> impl Iterator<Item = EnvelopeHash> {
         self.waiting.values().map(|held| held.hash)
+    }
+
+    fn insert(&mut self, number: u64, held: Held) {
+        self.bytes += held.envelope.len();
+        self.waiting.insert(number, held);
+    }
+
+    fn take(&mut self, number: u64, cx: &mut Context<'_>) -> Option<Held> {
+        let held = self.waiting.remove(&number)?;
+        self.bytes -= held.envelope.len();
+        cx.delete(Kind::Quarantine, record_id(number));
+        Some(held)
+    }
+
+    fn leave(&mut self, numbers: &mut u64, held: &Held, cx: &mut Context<'_>) {
+        if !self.left.contains_key(&held.key) {
+            if self.left.len() >= MOST {
+                self.forget_oldest_left(cx);
+            }
+            *numbers += 1;
+            let (key, from) = (held.key, held.seq);
+            let since = cx.wall() / 1000;
+            let left = Left { key, from, to: 0, messages: 0, own_copy: false, since };
+            self.left.insert(key, (*numbers, left));
+        }
+        if let Some((number, left)) = self.left.get_mut(&held.key) {
+            // What is read again was counted before.
+            left.messages += u64::from(held.seq < left.from || held.seq > left.to || left.messages == 0);
+            left.from = left.from.min(held.seq);
+            left.to = left.to.max(held.seq);
+            left.own_copy |= held.own_copy;
+            cx.save(Record::put(Kind::Quarantine, record_id(*number), &Quarantined::Left(left.clone())));
+        }
+    }
+
+    fn forget_oldest_left(&mut self, cx: &mut Context<'_>) {
+        let oldest = self.left.values().filter(|(_, left)| !left.own_copy).min_by_key(|(number, _)| *number);
+        if let Some((number, key)) = oldest.map(|(number, left)| (*number, left.key)) {
+            self.left.remove(&key);
+            cx.delete(Kind::Quarantine, record_id(number));
+        }
+    }
+
+    fn is_beyond_its_share(&self, held: &Held) -> bool {
+        let (mut count, mut bytes) = (0, 0);
+        for other in self.waiting.values().filter(|other| other.key == held.key) {
+            count += 1;
+            bytes += other.envelope.len();
+        }
+        let more = bytes + held.envelope.len() > MOST_BYTES_FOR_ONE;
+        !held.own_copy && count > 0 && (count >= MOST_FOR_ONE || more)
+    }
+
+    /// The newest envelope of the key for which most bytes wait.
+    fn newest_of_the_heaviest(&self) -> Option<u64> {
+        let mut by_key = SortedMap::<Primary, (usize, u64)>::default();
+        for (number, held) in self.waiting.iter() {
+            let (bytes, newest) = by_key.get_or_default(held.key);
+            *bytes += held.envelope.len();
+            *newest = *number;
+        }
+        by_key.values().max_by_key(|(bytes, _)| *bytes).map(|(_, newest)| *newest)
     }
 }
 
 /// The record id of the quarantined envelope with this number.
 pub(crate) fn record_id(number: u64) -> String {
     format!("q{number:012}")
-}
-
-/// Holds an envelope.
-pub(crate) fn waiting_record(number: u64, held: &Held) -> Record {
-    Record::put(Kind::Quarantine, record_id(number), &Quarantined::Waiting(held.clone()))
 }

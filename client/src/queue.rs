@@ -12,6 +12,8 @@ use crate::sorted_map::SortedMap;
 
 const FIRST_WAIT: u64 = 400;
 const LONGEST_WAIT: u64 = 30_000;
+/// After how long, in milliseconds, the person is told that a message has not got through yet.
+const TROUBLE_AFTER: u64 = 8_000;
 
 /// Whose inbox it goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,17 +37,8 @@ pub(crate) struct Key {
 pub(crate) struct Entry {
     /// The envelope's JSON, from the first attempt on.
     pub(crate) sealed: Option<String>,
-    /// Why it waits for the person, where it does.
-    pub(crate) failure: Option<Failure>,
-}
-
-/// Why an entry is not sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Failure {
-    /// One sentence.
-    pub(crate) reason: String,
-    /// The relay has refused this message; otherwise it could not be reached.
-    pub(crate) refused: bool,
+    /// Why the relay has refused it, in one sentence: it waits for the person.
+    pub(crate) refused: Option<String>,
 }
 
 /// All entries, and how the attempts go.
@@ -60,8 +53,12 @@ pub(crate) struct Attempts {
     pub(crate) in_flight: Option<Key>,
     pub(crate) retry_at: Option<u64>,
     pub(crate) backoff: Backoff,
-    /// The server did not take this account's signature.
-    pub(crate) unsigned: bool,
+    /// How often the server did not take this account's signature.
+    pub(crate) signatures_refused: u32,
+    /// Since when the first message of the lane is tried.
+    pub(crate) since: Option<u64>,
+    /// What is the matter, in one sentence, where it takes long. The attempts go on.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Default for Attempts {
@@ -70,8 +67,17 @@ impl Default for Attempts {
             in_flight: None,
             retry_at: None,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
-            unsigned: false,
+            signatures_refused: 0,
+            since: None,
+            trouble: None,
         }
+    }
+}
+
+impl Attempts {
+    /// When the person is to be told that it takes long.
+    pub(crate) fn trouble_at(&self) -> Option<u64> {
+        self.since.filter(|_| self.trouble.is_none()).map(|since| since.saturating_add(TROUBLE_AFTER))
     }
 }
 
@@ -92,7 +98,16 @@ impl Outbox {
 
     /// When the next attempt is due.
     pub(crate) fn wake(&self) -> Option<u64> {
-        self.attempts.values().filter_map(|attempts| attempts.retry_at).min()
+        let wakes = self.attempts.iter().flat_map(|(lane, attempts)| {
+            let trouble = attempts.trouble_at().filter(|_| *lane != Lane::Own);
+            [attempts.retry_at, trouble]
+        });
+        wakes.flatten().min()
+    }
+
+    /// What is the matter with the messages of a lane, where they take long.
+    pub(crate) fn trouble(&self, lane: Lane) -> Option<&str> {
+        self.attempts.get(&lane)?.trouble.as_deref()
     }
 
     pub(crate) fn lanes(&self) -> Vec<Lane> {
@@ -116,9 +131,9 @@ impl Outbox {
         })
     }
 
-    pub(crate) fn fail(&mut self, key: Key, failure: Failure, cx: &mut Context<'_>) {
-        if let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.failure.is_none()) {
-            entry.failure = Some(failure);
+    pub(crate) fn refuse(&mut self, key: Key, reason: String, cx: &mut Context<'_>) {
+        if let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.refused.is_none()) {
+            entry.refused = Some(reason);
             cx.save(entry.record(key));
         }
     }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::event::StorageFault;
 
 /// The number of the form in which values are written.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The kinds of records. Their text form is part of every record's storage key and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

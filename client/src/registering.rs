@@ -11,10 +11,10 @@ use crate::account::{StoredAccount, StoredSeed};
 use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::effect::{Effect, HttpRequest, Method};
-use crate::event::StorageFault;
-use crate::lookup::Proof;
+use crate::event::{HttpResponse, StorageFault};
+use crate::lookup::{self, Proof};
 use crate::record::{Kind, Record};
-use crate::requests::{Answer, Purpose, may_succeed_later, problem, refusal, retry_after};
+use crate::requests::{self, Answer, Purpose, retry_after, sentence};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::sync::StoredSync;
@@ -35,6 +35,8 @@ pub(crate) struct Registering {
     invite: Option<InviteCode>,
     phase: Phase,
     backoff: Backoff,
+    /// The server has found the claim too old or too new, and it was signed by the server's clock then.
+    signed_anew: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,8 @@ impl Registering {
         let mut first = vec![account.record(), sync.clone()];
         first.extend(invite.as_ref().map(record));
         cx.push(Effect::CreateVault { passphrase, records: first });
-        Self { account, has_passphrase, records: vec![sync], invite, phase: Phase::Vault, backoff: backoff() }
+        let (records, backoff) = (vec![sync], backoff());
+        Self { account, has_passphrase, records, invite, phase: Phase::Vault, backoff, signed_anew: false }
     }
 
     /// Goes on after a restart: the vault has an account that the server may not know yet.
@@ -101,7 +104,7 @@ impl Registering {
     ) -> Self {
         let invite = Self::kept_invitation(&records).expose().parse().ok();
         let (phase, backoff) = (Phase::Server, backoff());
-        let mut this = Self { account, has_passphrase, records, invite, phase, backoff };
+        let mut this = Self { account, has_passphrase, records, invite, phase, backoff, signed_anew: false };
         this.post(cx);
         this
     }
@@ -130,6 +133,7 @@ impl Registering {
         self.account.handle = handle;
         self.account.server = server.clone();
         self.account.registration = None;
+        self.signed_anew = false;
         self.invite = invite;
         match &self.invite {
             Some(invite) => cx.save(record(invite)),
@@ -140,24 +144,34 @@ impl Registering {
 
     /// The server has answered the claim.
     pub(crate) fn claim_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Outcome {
-        match answer {
-            Ok(response) if matches!(response.status, 200 | 201) => self.registered(cx),
+        let key = self.account.identity().public();
+        let done = |response: &HttpResponse| {
+            lookup::registered(response, &self.account.server, &self.account.handle, Some(key))
+        };
+        match requests::outcome(answer, done) {
+            requests::Outcome::Done(()) => self.registered(cx),
             // The key may be the one that took the handle, when an earlier answer was lost.
-            Ok(response) if response.status == 409 => {
-                cx.get(format!("/v1/by-primary/{}", self.account.identity().public()), Purpose::OwnAccount);
+            requests::Outcome::Refused(problem) if problem.status == 409 => {
+                cx.get(format!("/v1/by-primary/{key}"), Purpose::OwnAccount);
                 Outcome::Pending(None)
             }
-            answer if may_succeed_later(answer) => self.wait(answer, cx),
-            Ok(response) => {
+            // The answer has said what time it is there.
+            requests::Outcome::Refused(problem)
+                if problem.code == ProblemCode::Stale && !self.signed_anew =>
+            {
+                self.signed_anew = true;
+                self.account.registration = None;
+                self.post(cx);
+                Outcome::Pending(None)
+            }
+            requests::Outcome::Refused(problem) => {
                 self.phase = Phase::Refused;
-                Outcome::Refused(match problem(response).map(|problem| problem.code) {
-                    Some(ProblemCode::Stale) => {
-                        "This computer's clock is wrong: set it and try again.".to_owned()
-                    }
-                    _ => refusal(response),
+                Outcome::Refused(match problem.code {
+                    ProblemCode::Stale => "This computer's clock is wrong: set it and try again.".to_owned(),
+                    _ => sentence(&problem.detail),
                 })
             }
-            Err(_) => self.wait(answer, cx),
+            requests::Outcome::Unknown => self.wait(answer, cx),
         }
     }
 
@@ -213,7 +227,7 @@ impl Registering {
     }
 
     fn post(&mut self, cx: &mut Context<'_>) {
-        let age = cx.now.abs_diff(self.account.signed_at);
+        let age = cx.wall().abs_diff(self.account.signed_at);
         if self.account.registration.is_none() || age > LONGEST_CLAIM_AGE {
             sign(&mut self.account, cx);
             cx.save(self.account.record());
@@ -257,7 +271,7 @@ const fn backoff() -> Backoff {
 
 fn sign(account: &mut StoredAccount, cx: &Context<'_>) {
     let signed =
-        HandleRegistration::sign(&account.identity(), &account.handle, &account.server, cx.timestamp());
+        HandleRegistration::sign(&account.identity(), &account.handle, &account.server, cx.server_time());
     account.registration = signed.and_then(|signed| signed.to_json()).ok();
-    account.signed_at = cx.now;
+    account.signed_at = cx.wall();
 }

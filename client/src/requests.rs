@@ -3,6 +3,7 @@
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::problem::Problem;
+use serde::de::DeserializeOwned;
 
 use crate::contacts::ContactId;
 use crate::effect::RequestId;
@@ -11,6 +12,9 @@ use crate::lookup::Found;
 use crate::people::News;
 use crate::queue::Key;
 use crate::sorted_map::SortedMap;
+
+/// An answer of the server's that took longer than this, in milliseconds, says little about what time it is there.
+const PROMPT: u64 = 10_000;
 
 /// An answer, or none.
 pub(crate) type Answer = Result<HttpResponse, NetworkFault>;
@@ -65,6 +69,19 @@ pub(crate) enum Purpose {
     Unblock(Handle),
     /// A page of the inbox.
     Page,
+    /// What the inbox holds and may hold.
+    Status,
+    /// Up to which position everything is stored here.
+    Acknowledge,
+    /// How long the server keeps what is stored here.
+    Keep {
+        /// For how many days; none for ever.
+        days: Option<u16>,
+    },
+    /// The message requests of a key are thrown away on the server.
+    DiscardRequests(Primary),
+    /// Whom this account has accepted.
+    Accepted,
     /// The binding of this browser's nkey.
     Binding {
         /// Until when, in Unix seconds.
@@ -97,36 +114,77 @@ impl Purpose {
 #[derive(Default)]
 pub(crate) struct Requests {
     last: u64,
-    open: SortedMap<RequestId, Purpose>,
+    /// With the time at which each was made.
+    open: SortedMap<RequestId, (Purpose, u64)>,
 }
 
 impl Requests {
-    pub(crate) fn open(&mut self, purpose: Purpose) -> RequestId {
+    pub(crate) fn open(&mut self, purpose: Purpose, now: u64) -> RequestId {
         self.last += 1;
         let id = RequestId(self.last);
-        self.open.insert(id, purpose);
+        self.open.insert(id, (purpose, now));
         id
     }
 
     /// Takes the request that is answered, if it is still awaited.
     pub(crate) fn close(&mut self, id: RequestId) -> Option<Purpose> {
-        self.open.remove(&id)
+        self.open.remove(&id).map(|(purpose, _)| purpose)
+    }
+
+    /// Whether a request that is answered now was made a moment ago.
+    pub(crate) fn is_prompt(&self, id: RequestId, now: u64) -> bool {
+        self.open.get(&id).is_some_and(|(_, made)| now.saturating_sub(*made) <= PROMPT)
     }
 
     /// Whether an answer for this purpose is awaited.
     pub(crate) fn awaits(&self, purpose: &Purpose) -> bool {
-        self.open.values().any(|other| other == purpose)
+        self.any(|other| other == purpose)
     }
 
     /// Whether an answer for such a purpose is awaited.
     pub(crate) fn any(&self, of: impl Fn(&Purpose) -> bool) -> bool {
-        self.open.values().any(of)
+        self.open.values().any(|(purpose, _)| of(purpose))
     }
 
     /// Stops waiting for answers of which `unwanted` holds.
     pub(crate) fn forget(&mut self, unwanted: impl Fn(&Purpose) -> bool) {
-        self.open.retain(|_, purpose| !unwanted(purpose));
+        self.open.retain(|_, (purpose, _)| !unwanted(purpose));
     }
+}
+
+/// What the answer to a request is worth that changes something on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome<T> {
+    /// It was done: the answer is the one that the protocol names.
+    Done(T),
+    /// The server refuses it, says why, and would refuse it again.
+    Refused(Problem),
+    /// Nothing is known: no answer, a busy server, or an answer that is not the server's, a proxy's page say.
+    Unknown,
+}
+
+/// What the answer is worth; `done` reads the body that the protocol names, or says that it is another one.
+pub(crate) fn outcome<T>(answer: &Answer, done: impl FnOnce(&HttpResponse) -> Option<T>) -> Outcome<T> {
+    let Ok(response) = answer else { return Outcome::Unknown };
+    if let Some(done) = done(response) {
+        return Outcome::Done(done);
+    }
+    match problem(response) {
+        Some(problem) if problem.status == response.status && !may_succeed_later(answer) => {
+            Outcome::Refused(problem)
+        }
+        _ => Outcome::Unknown,
+    }
+}
+
+/// The answer of a server that has done something and has nothing to say about it.
+pub(crate) fn no_content(response: &HttpResponse) -> Option<()> {
+    (response.status == 204).then_some(())
+}
+
+/// The body of an answer with one of these statuses, where it is what it has to be.
+pub(crate) fn body<T: DeserializeOwned>(response: &HttpResponse, statuses: &[u16]) -> Option<T> {
+    if statuses.contains(&response.status) { serde_json::from_slice(&response.body).ok() } else { None }
 }
 
 /// Whether the same request may succeed later: no answer, a busy server, a rate limit.
@@ -175,17 +233,47 @@ mod tests {
     #[test]
     fn a_request_is_answered_once() {
         let mut requests = Requests::default();
-        let id = requests.open(Purpose::Register);
+        let id = requests.open(Purpose::Register, 0);
         assert!(requests.awaits(&Purpose::Register));
         assert_eq!(requests.close(id), Some(Purpose::Register));
         assert_eq!(requests.close(id), None);
-        assert_ne!(requests.open(Purpose::Register), id);
+        assert_ne!(requests.open(Purpose::Register, 0), id);
+    }
+
+    #[test]
+    fn an_answer_counts_only_when_it_is_the_servers() {
+        use kez_core::problem::ProblemCode;
+        let answer = |status, body: &str| {
+            Ok(HttpResponse { status, retry_after: None, date: None, body: body.as_bytes().to_vec() })
+        };
+        let problem = |code: ProblemCode| {
+            let problem = Problem::new(code, "no");
+            (answer(code.status(), &serde_json::to_string(&problem).unwrap()), problem)
+        };
+        let done = |answer: &Answer| outcome(answer, |response| body::<Vec<u8>>(response, &[200, 201]));
+        assert_eq!(done(&answer(201, "[1]")), Outcome::Done(vec![1]));
+        for (status, body) in
+            [(200, "<html>"), (200, ""), (204, "[1]"), (302, ""), (403, "<html>"), (404, "{}")]
+        {
+            assert_eq!(done(&answer(status, body)), Outcome::Unknown, "{status} {body}");
+        }
+        assert_eq!(done(&Err(NetworkFault)), Outcome::Unknown);
+        assert_eq!(done(&problem(ProblemCode::Unavailable).0), Outcome::Unknown);
+        let (refusal, said) = problem(ProblemCode::UnknownHandle);
+        assert_eq!(done(&refusal), Outcome::Refused(said));
+        let (refusal, _) = problem(ProblemCode::UnknownHandle);
+        let elsewhere = refusal.map(|response| HttpResponse { status: 400, ..response });
+        assert_eq!(done(&elsewhere), Outcome::Unknown, "the problem is about another status");
     }
 
     #[test]
     fn a_refusal_is_a_sentence_whatever_the_server_says() {
-        let response =
-            |body: &str| HttpResponse { status: 404, retry_after: None, body: body.as_bytes().to_vec() };
+        let response = |body: &str| HttpResponse {
+            status: 404,
+            retry_after: None,
+            date: None,
+            body: body.as_bytes().to_vec(),
+        };
         let problem = Problem::new(kez_core::problem::ProblemCode::UnknownHandle, "nobody holds this handle");
         let body = serde_json::to_string(&problem).unwrap();
         assert_eq!(refusal(&response(&body)), "Nobody holds this handle.");

@@ -112,7 +112,8 @@ impl Attempt {
             phrase_confirmed: true,
             former: Vec::new(),
         };
-        let records = vec![account.record(), StoredSync::new(cx.rng).record()];
+        let sync = StoredSync { read_before: cx.server_time().unix(), ..StoredSync::new(cx.rng) };
+        let records = vec![account.record(), sync.record()];
         let passphrase = (!self.passphrase.is_empty()).then(|| self.passphrase.clone());
         self.vault = Some((account, records.clone()));
         cx.push(Effect::CreateVault { passphrase, records });

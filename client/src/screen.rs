@@ -54,10 +54,8 @@ impl Session {
             .collect();
         for (contact, handle) in unread {
             let seen = cx.shared.tabs.any_visible(|at| self.handle_at(at).as_ref() == Some(&handle));
-            let mark = if seen { self.conversation_mut(contact).mark_read() } else { None };
-            if let (Some(mark), Some(stored)) = (mark, self.contacts.get_mut(contact)) {
-                stored.stored.read_up_to = mark;
-                self.save_contact(contact, cx);
+            if seen {
+                self.mark_read(contact, cx);
             }
         }
     }

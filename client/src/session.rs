@@ -16,6 +16,7 @@ use crate::conversation::{Conversation, StoredMessage, parse_message_key};
 use crate::directory::Directory;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::StorageFault;
+use crate::keeping::Keeping;
 use crate::leaving::Leaving;
 use crate::nats::Nats;
 use crate::passphrase::PassphraseChange;
@@ -60,6 +61,7 @@ pub(crate) struct Session {
     pub(crate) passphrase: PassphraseChange,
     pub(crate) nats: Nats,
     pub(crate) telling: Telling,
+    pub(crate) keeping: Keeping,
 }
 
 impl Session {
@@ -98,6 +100,7 @@ impl Session {
             passphrase: PassphraseChange::default(),
             nats: Nats::default(),
             telling: Telling::default(),
+            keeping: Keeping::default(),
         };
         // Messages need their contact's read mark, so contacts come first.
         for record in records.iter().filter(|record| record.kind == Kind::Contact) {
@@ -115,8 +118,10 @@ impl Session {
         cx.push(Effect::PersistStorage);
         self.connect(cx);
         self.send_queued(cx);
+        self.expire_waiting(cx);
         self.ask_about_senders(cx);
         self.tell_people(cx);
+        self.ask_status(cx);
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
         }
@@ -137,14 +142,13 @@ impl Session {
         if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
             self.tend_own_chain(cx);
         }
+        self.ask_chains_again(cx);
         self.nats_due(cx);
+        self.keeping_due(cx);
     }
 
     /// When [`Session::tick`] has something to do.
-    pub(crate) fn wake(&self, offline: bool) -> Option<u64> {
-        if offline {
-            return None;
-        }
+    pub(crate) fn wake(&self) -> Option<u64> {
         let wakes = [
             self.outbox.wake(),
             self.next_question(),
@@ -152,6 +156,8 @@ impl Session {
             self.nats.wake(),
             self.chains.own.wake(),
             self.telling.wake(),
+            self.keeping.wake(),
+            self.chains.wake(),
         ];
         wakes.into_iter().flatten().min()
     }
@@ -167,7 +173,7 @@ impl Session {
         let bytes = body.as_deref().unwrap_or_default().as_bytes();
         let signed =
             CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: bytes };
-        let auth = caller_auth::header(&self.me, &self.handle, &signed, cx.timestamp(), &mut &mut *cx.rng);
+        let auth = caller_auth::header(&self.me, &self.handle, &signed, cx.server_time(), &mut &mut *cx.rng);
         HttpRequest { method, target, auth: Some(auth), invite: None, body }
     }
 
@@ -202,9 +208,23 @@ impl Session {
         if message.mine {
             self.accept_contact(contact, cx);
         }
-        let order = self.conversation_mut(contact).next_order();
+        let conversation = self.conversation_mut(contact);
+        let (order, all_read) = (conversation.next_order(), conversation.unread() == 0);
+        let was_read_elsewhere = !message.mine && message.kept_at < self.sync.read_before;
         cx.save(message.record(contact, order));
         self.insert_message(contact, order, message);
+        if was_read_elsewhere && all_read {
+            self.mark_read(contact, cx);
+        }
+    }
+
+    /// Everything of this contact's is read.
+    pub(crate) fn mark_read(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+        let mark = self.conversation_mut(contact).mark_read();
+        if let (Some(mark), Some(known)) = (mark, self.contacts.get_mut(contact)) {
+            known.stored.read_up_to = mark;
+            self.save_contact(contact, cx);
+        }
     }
 
     fn insert_message(&mut self, contact: ContactId, order: u64, message: StoredMessage) {
@@ -226,10 +246,7 @@ impl Session {
             Kind::Draft => self.conversation_mut(record.id.parse()?).draft = record.read()?,
             Kind::Chain => self.chains.load(record)?,
             Kind::Nkey => self.nats.nkey = Some(record.read()?),
-            Kind::Quarantine => {
-                let hash = self.quarantine.load(record)?;
-                self.seen.insert(hash);
-            }
+            Kind::Quarantine => self.seen.extend(self.quarantine.load(record)?),
         }
         Ok(())
     }

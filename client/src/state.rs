@@ -3,7 +3,7 @@
 use crate::account::{Account, Onboarding, StoredAccount};
 use crate::config::Config;
 use crate::context::Context;
-use crate::effect::Effect;
+use crate::effect::{Effect, RequestId};
 use crate::event::{Event, Startup, StorageFault, TabId, UiEvent, VaultEvent};
 use crate::record::Record;
 use crate::registering::Registering;
@@ -29,6 +29,7 @@ impl State {
             Event::Vault(event) => self.vault(event, cx),
             Event::SaveFailed(fault) => self.halt(fault, cx),
             Event::Http(id, answer) => {
+                set_clock(id, &answer, cx);
                 if let Some(purpose) = cx.shared.requests.close(id) {
                     self.answered(purpose, &answer, cx);
                 }
@@ -48,6 +49,10 @@ impl State {
                 cx.shared.storage.persisted = Some(persisted);
                 cx.shared.storage.used = used;
             }
+            Event::PhraseRefused(_) => cx.warn(
+                "Your words are shown only in the tab that you opened first: they do not leave it. Go on there, or close \
+                 the other tabs of KEZ Chat and reload this one.",
+            ),
             Event::Tick => self.tick(cx),
         }
         if let Account::Open(session) = &mut self.account {
@@ -59,7 +64,6 @@ impl State {
     pub(crate) fn handle_halted(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Ui(_, UiEvent::LockPressed) => self.lock(cx),
-            Event::Ui(_, UiEvent::NoticeDismissed) => cx.shared.notice = None,
             Event::Ui(tab, UiEvent::Looking { at, visible }) => {
                 let screen = cx.shared.tabs.entry(&tab);
                 (screen.at, screen.visible) = (at, visible);
@@ -73,10 +77,10 @@ impl State {
     }
 
     /// When something is due.
-    pub(crate) fn wake(&self, offline: bool) -> Option<u64> {
+    pub(crate) fn wake(&self) -> Option<u64> {
         let account = match &self.account {
             Account::None(onboarding) => onboarding.join.registering.as_ref().and_then(Registering::wake),
-            Account::Open(session) => session.wake(offline),
+            Account::Open(session) => session.wake(),
             _ => None,
         };
         [account, self.config.wake()].into_iter().flatten().min()
@@ -281,5 +285,16 @@ impl State {
         cx.warn(format!(
             "{fault} The last change was not saved. Make room if needed, then reload all tabs of KEZ Chat."
         ));
+    }
+}
+
+/// The server's answers say what time it is there.
+fn set_clock(id: RequestId, answer: &Answer, cx: &mut Context<'_>) {
+    let date = answer.as_ref().ok().and_then(|response| response.date);
+    let prompt = cx.shared.requests.is_prompt(id, cx.now);
+    if let Some(date) = date.filter(|_| prompt)
+        && let Some(text) = cx.shared.clock.server_says(date, cx.wall())
+    {
+        cx.warn(text);
     }
 }

@@ -17,6 +17,10 @@ pub(crate) struct StoredSync {
     pub(crate) epoch: Option<String>,
     /// The last seq that was taken in.
     pub(crate) cursor: u64,
+    /// Up to which seq the server was told that everything is stored here.
+    pub(crate) acknowledged: u64,
+    /// What came to the relay before this time, Unix seconds, was read in another browser; 0 where there was none.
+    pub(crate) read_before: u64,
     /// The number of the last contact.
     pub(crate) last_contact: u64,
     /// The number of the last quarantined envelope.
@@ -53,6 +57,8 @@ impl StoredSync {
             installation: format!("{:016x}", rng.next_u64()),
             epoch: None,
             cursor: 0,
+            acknowledged: 0,
+            read_before: 0,
             last_contact: 0,
             last_quarantined: 0,
             unreadable: 0,

@@ -18,6 +18,8 @@ pub(crate) struct Tab {
     pub(crate) shown_whole: Vec<String>,
     /// The row above which "New messages" stands; fixed while the thread is open.
     pub(crate) first_unread: Option<String>,
+    /// Grows when another tab changes the draft of the conversation on screen, or sends it.
+    pub(crate) draft_version: u64,
     /// Why the last "Send" was refused.
     pub(crate) refused: Option<String>,
     /// The dialog "New conversation".
@@ -53,6 +55,11 @@ impl Tabs {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Tab> {
         self.0.values_mut()
+    }
+
+    /// All tabs but this one.
+    pub(crate) fn others_mut(&mut self, but: &TabId) -> impl Iterator<Item = &mut Tab> {
+        self.0.iter_mut().filter(move |(tab, _)| *tab != but).map(|(_, tab)| tab)
     }
 
     /// Whether some tab is visible of whose screen `shows` holds.

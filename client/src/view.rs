@@ -37,6 +37,30 @@ pub struct View {
     pub notice: Option<Notice>,
     /// How this browser keeps the data.
     pub storage: StorageView,
+    /// What the server keeps, once it has said so.
+    pub inbox: Option<InboxView>,
+    /// Mail of keys that have no name yet.
+    pub waiting: Vec<WaitingRow>,
+}
+
+impl View {
+    /// The same without any words of a phrase: for a tab whose view crosses a channel that others can hear.
+    pub fn without_phrases(mut self) -> Self {
+        match &mut self.account {
+            AccountView::Open(me) => {
+                me.phrase = None;
+                me.chain.phrase = None;
+            }
+            AccountView::None { join, .. } => {
+                if let JoinStep::Phrase { words } = &mut join.step {
+                    words.clear();
+                }
+                join.invitation = Secret::default();
+            }
+            AccountView::Loading | AccountView::Locked { .. } | AccountView::Unusable { .. } => {}
+        }
+        self
+    }
 }
 
 /// Whether there is an account here, and how far it is.
@@ -192,6 +216,8 @@ pub struct ChainView {
     pub history: Vec<HistoryRow>,
     /// Something is wrong with it.
     pub alarm: Option<ChainAlarm>,
+    /// Whose word the alarm rests on: the handle of a contact.
+    pub alarm_by: Option<String>,
     /// The rotation phrase is kept here until the person has written it down.
     pub phrase_waits: bool,
     /// The rotation phrase while it is shown.
@@ -320,6 +346,9 @@ pub struct BlockedRow {
     pub handle: String,
     /// Whether the server has still to hear that the block is lifted ([`Block::Lifting`]).
     pub lifting: bool,
+    /// Whether the server says that it knows of no such block. It goes on counting here until the person lifts it, or
+    /// blocks once more.
+    pub in_doubt: bool,
 }
 
 /// The dialog "New conversation".
@@ -340,6 +369,51 @@ pub struct Notice {
     pub text: String,
     /// Whether it is an error (`role=alert`) rather than news (`role=status`).
     pub error: bool,
+}
+
+/// Mail that waits until somebody says whose key has signed it: the server, or the person who accepts a new key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRow {
+    /// The key, `ed25519:<hex>`.
+    pub key: String,
+    /// How many messages wait.
+    pub messages: u64,
+    /// Since when, Unix seconds.
+    pub since: u64,
+}
+
+/// How much room there is in the inbox on the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Room {
+    /// There is room.
+    #[default]
+    Enough,
+    /// There is room for message requests no more.
+    RequestsFull,
+    /// There will be none soon.
+    NearlyFull,
+    /// There is none.
+    Full,
+}
+
+/// What the server keeps for this account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxView {
+    /// Whether there is room for more.
+    pub room: Room,
+    /// How many messages the server keeps.
+    pub messages: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How many bytes there may be; none on a server without limits.
+    pub most_bytes: Option<u64>,
+    /// For how many days the server keeps what is stored here too; none for ever.
+    pub keep_days: Option<u16>,
+    /// Whether a change of that is on its way.
+    pub busy: bool,
+    /// Why it was not changed.
+    pub error: Option<String>,
 }
 
 /// How this browser keeps the data.

@@ -10,6 +10,7 @@
 //! `to` and the message as it was sent under `message`. A key that one has replaced is kept there too: kind
 //! `former_key`, with its seed under `seed`.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -151,10 +152,11 @@ impl TextMessage {
 }
 
 impl Message {
-    /// Reads a plaintext. Only `id` and `kind` are required; unknown fields are ignored.
+    /// Reads a plaintext. Only `id`, `kind` and what the kind needs are required; unknown fields are ignored. An optional
+    /// field that is not of its shape counts as left out: it is no reason to hide a message.
     ///
     /// # Errors
-    /// [`MalformedMessage`] when it is no JSON object with these two, or when a known field has another type.
+    /// [`MalformedMessage`] when it is no JSON object with these.
     pub fn parse(plaintext: &[u8]) -> Result<Self, MalformedMessage> {
         let value = canonical_json::parse(plaintext, Numbers::Any).map_err(|_| MalformedMessage)?;
         Self::from_value(value)
@@ -174,9 +176,14 @@ impl Message {
             ("text" | "sent", ..) => return Err(MalformedMessage),
             _ => Content::Unsupported { kind: fields.kind },
         };
-        let heads = fields.heads.and_then(|heads| serde_json::from_value(heads).ok()).unwrap_or_default();
-        Ok(Self { id: fields.id, sent_at: fields.sent_at, chain: fields.chain, heads, content })
+        let (sent_at, chain) = (optional(fields.sent_at), optional(fields.chain));
+        let heads = optional(fields.heads).unwrap_or_default();
+        Ok(Self { id: fields.id, sent_at, chain, heads, content })
     }
+}
+
+fn optional<T: DeserializeOwned>(value: Option<Value>) -> Option<T> {
+    serde_json::from_value(value?).ok()
 }
 
 #[derive(Deserialize)]
@@ -186,8 +193,8 @@ struct Fields {
     text: Option<String>,
     to: Option<Primary>,
     message: Option<Value>,
-    sent_at: Option<Timestamp>,
-    chain: Option<Chain>,
+    sent_at: Option<Value>,
+    chain: Option<Value>,
     heads: Option<Value>,
     seed: Option<String>,
 }
@@ -275,6 +282,27 @@ mod tests {
             let message = format!(r#"{{"id":"a","kind":"text","text":"x","heads":{odd}}}"#);
             let message = Message::parse(message.as_bytes()).unwrap();
             assert!(message.heads.is_empty() && matches!(message.content, Content::Text(_)), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_optional_field_costs_that_field_only() {
+        let parse = |fields: &str| {
+            let message = format!(r#"{{"id":"a","kind":"text","text":"x",{fields}}}"#);
+            Message::parse(message.as_bytes()).unwrap()
+        };
+        for odd in [r#""2026-11-22T19:00:00+01:00""#, r#""yesterday""#, "1795374000", "null", "{}"] {
+            let message =
+                parse(&format!(r#""sent_at":{odd},"chain":{{"id":"00112233aabbccdd","n":1,"prev":null}}"#));
+            assert!(matches!(message.content, Content::Text(text) if text == "x"), "{odd}");
+            assert!(message.sent_at.is_none() && message.chain.is_some(), "{odd}");
+        }
+        for odd in
+            ["7", r#"{"id":"short","n":1,"prev":null}"#, r#"{"id":"00112233aabbccdd","n":-1,"prev":null}"#]
+        {
+            let message = parse(&format!(r#""sent_at":"2026-11-22T19:00:00Z","chain":{odd}"#));
+            assert!(message.chain.is_none() || odd.contains("short"), "{odd}");
+            assert!(message.sent_at.is_some(), "{odd}");
         }
     }
 

@@ -37,11 +37,36 @@ pub fn words(seed: &Seed) -> Vec<&'static str> {
     (0..WORDS).filter_map(|word| LIST.lines().nth(index(word))).collect()
 }
 
-/// The seed that 24 words spell. Case and extra white space do not matter.
+/// The words of a text as people write and copy them, in lower case with one space between two: without the numbers,
+/// commas, quotes and invisible characters around them.
+pub fn as_typed(text: &str) -> Zeroizing<String> {
+    let mut words = Zeroizing::new(String::with_capacity(text.len()));
+    for character in text.chars().filter(|character| !is_invisible(*character)) {
+        if character.is_alphabetic() {
+            words.push(character.to_ascii_lowercase());
+        } else if !words.is_empty() && !words.ends_with(' ') {
+            words.push(' ');
+        }
+    }
+    let end = words.trim_end().len();
+    words.truncate(end);
+    words
+}
+
+/// Characters without a width, which copying from web pages and documents brings along.
+const fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
+/// The seed that 24 words spell, however they were typed: see [`as_typed`].
 ///
 /// # Errors
 /// [`InvalidPhrase`] says what is wrong with the words.
 pub fn parse(text: &str) -> Result<Seed, InvalidPhrase> {
+    let text = as_typed(text);
     let count = text.split_whitespace().count();
     if count != WORDS {
         return Err(InvalidPhrase::WordCount(count));
@@ -96,6 +121,32 @@ mod tests {
             InvalidPhrase::UnknownWord(2)
         );
         assert_eq!(parse(&phrase.replacen("absurd", "zoo", 1)).unwrap_err(), InvalidPhrase::Checksum);
+    }
+
+    #[test]
+    fn words_are_taken_as_people_write_and_copy_them() {
+        let words = words(&Seed::from_bytes([1; 32]));
+        let numbered = |separator: &str| -> String {
+            let line = |(n, word): (usize, &&str)| format!("{}. {word}{separator}", n + 1);
+            words.iter().enumerate().map(line).collect()
+        };
+        let phrase = words.join(" ");
+        for typed in [
+            numbered("\n"),
+            numbered(", "),
+            numbered("\u{a0}"),
+            words.join(", "),
+            words.join(","),
+            format!("\u{201c}{phrase}\u{201d}."),
+            format!("'{}'", words.join("' '")),
+            format!("\u{feff}{}", words.join("\u{200b} ")),
+            phrase.replace("abs", "abs\u{ad}"),
+            format!("1){}", words.join("; 2)")),
+        ] {
+            assert_eq!(parse(&typed).unwrap().as_bytes(), &[1; 32], "{typed}");
+        }
+        assert_eq!(*as_typed(" 3) \u{201c}Zoo\u{201d}, "), "zoo");
+        assert_eq!(parse(&format!("{phrase} zoo")).unwrap_err(), InvalidPhrase::WordCount(25));
     }
 
     #[test]

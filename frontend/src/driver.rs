@@ -8,7 +8,7 @@ use futures::channel::mpsc::UnboundedReceiver;
 use getrandom::SysRng;
 use kez_client::Client;
 use kez_client::effect::Effect;
-use kez_client::event::{Event, Startup, TabId, VaultEvent};
+use kez_client::event::{Event, TabId, UiEvent, VaultEvent};
 use kez_client::sorted_map::SortedMap;
 use rand_core::UnwrapErr;
 
@@ -38,6 +38,8 @@ pub(crate) struct Driver {
     timer: Option<Timer>,
     /// The tabs that follow, with the number of the last event dealt with.
     followers: SortedMap<TabId, u64>,
+    /// What this tab said while it followed, and no leader dealt with. It waits until the vault is open.
+    unsaid: Vec<UiEvent>,
     /// What each tab was last shown, as it crossed.
     shown: SortedMap<TabId, Vec<u8>>,
 }
@@ -46,8 +48,8 @@ impl Driver {
     /// Takes over: opens the storage, tells the other tabs, and says what this tab had not got said.
     pub(crate) async fn start(mut follower: Follower, inputs: Inputs) -> Self {
         let unsaid = follower.unsaid();
-        let Follower { tab, others, key, online, .. } = follower;
-        let (vault, startup) = Vault::open(key, tab.remembered.clone()).await;
+        let Follower { tab, others, online, .. } = follower;
+        let (vault, startup) = Vault::open(tab.remembered.clone()).await;
         let mut driver = Self {
             client: Client::new(),
             tab,
@@ -58,23 +60,29 @@ impl Driver {
             nats: None,
             timer: None,
             followers: SortedMap::default(),
+            unsaid,
             shown: SortedMap::default(),
         };
         driver.others.tell(&Between::Leader);
         if let Some(online) = online {
             driver.step(Event::Network { online }).await;
         }
-        let opened = matches!(startup, Startup::Open { .. });
         driver.step(Event::Started(startup)).await;
-        if opened {
-            driver.share_key();
-        }
-        for event in unsaid {
-            let tab = driver.tab.id.clone();
-            driver.step(Event::Ui(tab, event)).await;
-        }
+        driver.say_what_is_unsaid().await;
         driver.show();
         driver
+    }
+
+    /// A locked account takes in what unlocks it, and nothing else before that.
+    async fn say_what_is_unsaid(&mut self) {
+        let locked = self.vault.is_locked();
+        let (now, later) = std::mem::take(&mut self.unsaid)
+            .into_iter()
+            .partition::<Vec<_>, _>(|event| !locked || is_for_a_locked_account(event));
+        self.unsaid = later;
+        for event in now {
+            self.step(Event::Ui(self.tab.id.clone(), event)).await;
+        }
     }
 
     /// Leads for as long as the tab lives.
@@ -107,6 +115,9 @@ impl Driver {
             }
             Input::Page(ToWorker::Hello { .. }) | Input::Lead => {}
         }
+        if !self.unsaid.is_empty() && !self.vault.is_locked() {
+            self.say_what_is_unsaid().await;
+        }
     }
 
     async fn hear(&mut self, message: Between) {
@@ -118,7 +129,6 @@ impl Driver {
                     tabs::watch_presence(tab.clone(), self.inputs.clone());
                 }
                 self.shown.remove(&tab);
-                self.share_key();
                 if let Some(looking) = looking {
                     self.step(Event::Ui(tab, looking)).await;
                 }
@@ -126,9 +136,16 @@ impl Driver {
             Between::Event { tab, n, event } => {
                 // A tab that has not said that it is there says so soon, and says this again then.
                 let Some(last) = self.followers.get_mut(&tab) else { return };
+                if self.vault.is_locked() {
+                    // Not acknowledged: the tab says it again once the account is open.
+                    if is_for_a_locked_account(&event) {
+                        self.step(Event::Ui(tab, event)).await;
+                    }
+                    return;
+                }
                 if n > *last {
                     *last = n;
-                    self.step(Event::Ui(tab.clone(), event)).await;
+                    self.step(of_a_follower(tab.clone(), event)).await;
                 }
                 self.others.tell(&Between::Done { tab, n });
             }
@@ -160,23 +177,21 @@ impl Driver {
             Effect::Save(records) => return self.vault.save(&records).await.err().map(Event::SaveFailed),
             Effect::CreateVault { passphrase, records } => {
                 let created = self.vault.create(passphrase.as_ref(), &records).await;
-                self.share_key();
                 return Some(Event::Vault(created.map_or_else(VaultEvent::Failed, |()| VaultEvent::Created)));
             }
             Effect::UnlockVault { passphrase } => {
                 let unlocked = self.vault.unlock(&passphrase).await;
-                self.share_key();
+                if matches!(unlocked, VaultEvent::Opened(_)) {
+                    // The tabs that follow say again what was not taken in while it was locked.
+                    self.others.tell(&Between::Leader);
+                }
                 return Some(Event::Vault(unlocked));
             }
             Effect::RewrapVault { current, new } => {
                 let rewrapped = self.vault.rewrap(current.as_ref(), new.as_ref()).await;
-                self.share_key();
                 return Some(Event::Vault(rewrapped));
             }
-            Effect::LockVault => {
-                self.vault.lock();
-                self.others.tell(&Between::Locked);
-            }
+            Effect::LockVault => self.vault.lock(),
             Effect::DestroyVault => {
                 self.others.tell(&Between::Deleted);
                 return self.vault.destroy().await.err().map(|fault| Event::Vault(VaultEvent::Failed(fault)));
@@ -200,22 +215,16 @@ impl Driver {
         None
     }
 
-    /// Lets the followers take over without asking for the passphrase again.
-    fn share_key(&self) {
-        if let Some(key) = self.vault.key_to_share() {
-            self.others.tell(&Between::Unlocked { key });
-        }
-    }
-
     /// Shows every tab its view, where it changed.
     fn show(&mut self) {
         for tab in self.followers.keys().chain([&self.tab.id]) {
-            let view = Box::new(self.client.view(tab));
+            let view = self.client.view(tab);
             let own = *tab == self.tab.id;
             let message = if own {
-                bytes(&ToPage::View(view))
+                bytes(&ToPage::View(Box::new(view)))
             } else {
-                bytes(&Between::View { tab: tab.clone(), view })
+                // Every script of this origin can hear what crosses between tabs: no phrase does.
+                bytes(&Between::View { tab: tab.clone(), view: Box::new(view.without_phrases()) })
             };
             if self.shown.get(tab) == Some(&message) {
                 continue;
@@ -234,5 +243,20 @@ impl Driver {
         self.timer = self.client.next_wake().and_then(|at| {
             Timer::after(at.saturating_sub(js::now()), move || inputs.send(Input::Client(Event::Tick)))
         });
+    }
+}
+
+/// What a locked account takes in.
+const fn is_for_a_locked_account(event: &UiEvent) -> bool {
+    matches!(event, UiEvent::Looking { .. } | UiEvent::UnlockSubmitted { .. } | UiEvent::NoticeDismissed)
+}
+
+/// What a person did in a tab that follows. A phrase would have to cross between the tabs to be shown there.
+fn of_a_follower(tab: TabId, event: UiEvent) -> Event {
+    match event {
+        UiEvent::PhraseShown | UiEvent::RotationPhraseShown | UiEvent::HandleChosen => {
+            Event::PhraseRefused(tab)
+        }
+        event => Event::Ui(tab, event),
     }
 }

@@ -4,12 +4,16 @@ use std::collections::VecDeque;
 
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
-use kez_client::event::UiEvent;
-use kez_client::secret::Secret;
+use kez_client::event::{Event, UiEvent};
+use kez_client::view::{Connection, Notice, View};
 
+use crate::effects::timer::Timer;
 use crate::messages::{Between, ToPage, ToWorker};
 use crate::tabs::Tabs;
-use crate::worker::{Input, Tab};
+use crate::worker::{Input, Inputs, Tab};
+
+/// How long, in milliseconds, the leader may take to answer before the page says that it does not.
+const PATIENCE: u64 = 10_000;
 
 /// A worker that does not lead, or does not lead yet.
 pub(crate) struct Follower {
@@ -19,27 +23,45 @@ pub(crate) struct Follower {
     pub(crate) pending: VecDeque<(u64, UiEvent)>,
     /// What this tab shows, to tell a new leader.
     looking: Option<UiEvent>,
-    /// The data key of the unlocked account, in case this worker has to take over.
-    pub(crate) key: Option<Secret>,
+    /// What the page shows.
+    shown: Box<View>,
+    /// Goes off when the leader has not answered for a while.
+    alarm: Option<Timer>,
+    /// The page says that the leader does not answer.
+    said_silent: bool,
+    inputs: Inputs,
     /// What the page has said of the network last, for the time when this worker leads.
     pub(crate) online: Option<bool>,
     last: u64,
 }
 
 impl Follower {
-    pub(crate) fn new(tab: Tab, others: Tabs) -> Self {
-        Self { tab, others, pending: VecDeque::new(), looking: None, key: None, online: None, last: 0 }
+    pub(crate) fn new(tab: Tab, others: Tabs, inputs: Inputs) -> Self {
+        Self {
+            tab,
+            others,
+            pending: VecDeque::new(),
+            looking: None,
+            shown: Box::default(),
+            alarm: None,
+            said_silent: false,
+            inputs,
+            online: None,
+            last: 0,
+        }
     }
 
     /// Follows until this worker leads.
     pub(crate) async fn follow(&mut self, inputs: &mut UnboundedReceiver<Input>) {
         self.say_here();
+        self.wait_for_the_leader();
         while let Some(input) = inputs.next().await {
             match input {
                 Input::Lead => return,
                 Input::Page(ToWorker::Ui(event)) => self.pass_on(event),
                 Input::Tab(message) => self.hear(message),
                 Input::Page(ToWorker::Network { online }) => self.online = Some(online),
+                Input::Client(Event::Tick) => self.say_that_the_leader_is_silent(),
                 // The leader asks its own page about the storage; it is the same for all tabs.
                 Input::Page(_) | Input::TabGone(_) | Input::Client(_) => {}
             }
@@ -59,24 +81,54 @@ impl Follower {
         self.last += 1;
         self.pending.push_back((self.last, event.clone()));
         self.others.tell(&Between::Event { tab: self.tab.id.clone(), n: self.last, event });
+        if self.alarm.is_none() {
+            self.wait_for_the_leader();
+        }
+    }
+
+    fn wait_for_the_leader(&mut self) {
+        let inputs = self.inputs.clone();
+        self.alarm = Timer::after(PATIENCE, move || inputs.send(Input::Client(Event::Tick)));
+    }
+
+    /// The tab that leads may be frozen, or busy for long. The page says so, until it answers.
+    fn say_that_the_leader_is_silent(&mut self) {
+        let text =
+            "Another tab of KEZ Chat does not answer. Close or reload it, then this one goes on.".to_owned();
+        let notice = Some(Notice { text, error: true });
+        let view = View { notice, connection: Connection::Connecting, ..View::clone(&self.shown) };
+        self.tab.page.tell(&ToPage::View(Box::new(view)));
+        self.said_silent = true;
+        self.wait_for_the_leader();
+    }
+
+    /// The leader has said something. Where it still owes an answer, the time begins anew.
+    fn leader_has_answered(&mut self) {
+        self.alarm = None;
+        if std::mem::take(&mut self.said_silent) {
+            self.tab.page.tell(&ToPage::View(self.shown.clone()));
+        }
+        if !self.pending.is_empty() {
+            self.wait_for_the_leader();
+        }
     }
 
     fn hear(&mut self, message: Between) {
         match message {
             Between::Leader => self.introduce(),
             Between::Done { tab, n } if tab == self.tab.id => {
-                self.pending.retain(|(pending, _)| *pending > n)
+                self.pending.retain(|(pending, _)| *pending > n);
+                self.leader_has_answered();
             }
-            Between::View { tab, view } if tab == self.tab.id => self.tab.page.tell(&ToPage::View(view)),
+            Between::View { tab, view } if tab == self.tab.id => {
+                self.shown = view.clone();
+                self.tab.page.tell(&ToPage::View(view));
+                self.leader_has_answered();
+            }
             Between::Download { tab, name, bytes } if tab == self.tab.id => {
                 self.tab.page.tell(&ToPage::Download { name, bytes });
             }
-            Between::Unlocked { key } => self.key = Some(key),
-            Between::Locked => self.key = None,
-            Between::Deleted => {
-                self.key = None;
-                self.tab.remembered = None;
-            }
+            Between::Deleted => self.tab.remembered = None,
             _ => {}
         }
     }

@@ -66,7 +66,8 @@ pub(crate) enum ToPage {
     Download { name: String, bytes: Vec<u8> },
 }
 
-/// Between the workers, over a channel that all of them hear.
+/// Between the workers, over a channel that all of them hear, and every script of this origin too. No key and no phrase
+/// crosses from the leader to others.
 #[cfg(feature = "worker")]
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Between {
@@ -80,13 +81,8 @@ pub(crate) enum Between {
     Done { tab: TabId, n: u64 },
     /// What a follower's page shows.
     View { tab: TabId, view: Box<View> },
-    /// The data key of an account that a passphrase locks, for the worker that may have to take over. It stays among
-    /// the workers of this origin; a page's script that could listen here could read the screen as well.
-    Unlocked { key: kez_client::secret::Secret },
     /// A file for the person in front of a follower's page.
     Download { tab: TabId, name: String, bytes: Vec<u8> },
-    /// The account was locked: followers forget the key.
-    Locked,
     /// The account was deleted: followers forget that there was one.
     Deleted,
 }

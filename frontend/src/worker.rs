@@ -83,7 +83,7 @@ pub(crate) async fn run(port: MessagePort) {
     tabs::show_presence(&id);
     let tab = Tab { id, remembered, page };
 
-    let mut follower = Follower::new(tab, others);
+    let mut follower = Follower::new(tab, others, sender.clone());
     if !locks::take_if_free(tabs::LEADER).await {
         let lead = sender.clone();
         locks::hold(tabs::LEADER, move || lead.send(Input::Lead));

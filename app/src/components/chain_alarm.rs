@@ -42,8 +42,9 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
             </p>
         }
         .into_any(),
-        Notice::Alarm(alarm) => {
-            let text = format!("The history of your own key {}", words(alarm));
+        Notice::Alarm(alarm, by) => {
+            let by = by.map(|by| format!(" @{by} says so.")).unwrap_or_default();
+            let text = format!("The history of your own key {}{by}", words(alarm));
             let button = if alarm == ChainAlarm::NotMine { "It was me" } else { "Dismiss" };
             let dismiss = move |_| session.send(UiEvent::OwnChainAlarmDismissed);
             view! { <Alarm text on_dismiss=Callback::new(dismiss) button/> }.into_any()
@@ -71,11 +72,12 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Notice {
     Nothing,
     Replaced,
-    Alarm(ChainAlarm),
+    /// With the handle of the contact on whose word it rests.
+    Alarm(ChainAlarm, Option<String>),
     PhraseUnconfirmed,
     PhraseWaits,
 }
@@ -85,7 +87,7 @@ fn notice(session: Session) -> Notice {
     session.account.with(|account| match account {
         AccountView::Open(me) if me.chain.replaced => Notice::Replaced,
         AccountView::Open(me) => match me.chain.alarm {
-            Some(alarm) => Notice::Alarm(alarm),
+            Some(alarm) => Notice::Alarm(alarm, me.chain.alarm_by.clone()),
             None if !me.phrase_confirmed => Notice::PhraseUnconfirmed,
             None if me.chain.phrase_waits && !reminder_dismissed => Notice::PhraseWaits,
             None => Notice::Nothing,
@@ -113,7 +115,9 @@ const fn words(alarm: ChainAlarm) -> &'static str {
         ChainAlarm::Contradicted => {
             "looks different to you and to a friend: the server shows you different ones, or one of you was told lies."
         }
-        ChainAlarm::Withheld => "is longer than the server shows you: a friend has seen more of it.",
+        ChainAlarm::Withheld => {
+            "is longer than the server shows you: a contact has seen more of it, or was told lies about it."
+        }
         ChainAlarm::UnknownKind => "has an entry that this version of the app does not understand.",
         ChainAlarm::Broken => "does not hold together: an entry in it is forged or out of place.",
         ChainAlarm::Closed => "was ended for good by its owner: nobody should write to this key any more.",

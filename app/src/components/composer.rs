@@ -124,6 +124,14 @@ impl Draft {
                 }
             }
         });
+        let version = self.session.thread_part(|thread| thread.draft_version);
+        let mut seen = None;
+        effect(move || {
+            let version = version.get();
+            if seen.replace(version).is_some_and(|seen| seen != version) {
+                self.take_over();
+            }
+        });
         effect(move || {
             let listener = window_event_listener(ev::pagehide, move |_| self.report());
             on_cleanup(move || listener.remove());
@@ -133,6 +141,15 @@ impl Draft {
             false => self.empty_if_sent(),
         });
         on_cleanup(move || self.report());
+    }
+
+    /// Another tab has changed the draft, or sent it: this one goes on with what is there now.
+    fn take_over(self) {
+        self.stop_timer();
+        self.unreported.set_value(None);
+        let kept =
+            self.session.thread.with_untracked(|thread| thread.as_ref().map(|thread| thread.draft.clone()));
+        self.write(&kept.unwrap_or_default());
     }
 
     fn text(&self) -> String {

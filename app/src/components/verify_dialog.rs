@@ -24,11 +24,13 @@ fn SafetyNumber(handle: String) -> impl IntoView {
     let session = use_session();
     let number = session.thread_part_of(&handle, |thread| thread.safety_number.clone());
     let verified = session.thread_part_of(&handle, |thread| thread.verified);
+    let primary = session.thread_part_of(&handle, |thread| thread.primary.clone());
     let change = {
         let handle = handle.clone();
         move |_| {
             let verified = !verified.get_untracked();
-            session.send(UiEvent::VerifiedChanged { handle: handle.clone(), verified });
+            let primary = primary.get_untracked().unwrap_or_default();
+            session.send(UiEvent::VerifiedChanged { handle: handle.clone(), primary, verified });
         }
     };
     view! {

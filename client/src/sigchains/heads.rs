@@ -28,7 +28,7 @@ impl Session {
         let is_other_root = keys.any(|key| key != known && heads.contains_key(&key));
         // A stranger may say whatever frightens.
         if stored.standing.accepted {
-            self.compare_own_head(heads, cx);
+            self.compare_own_head(heads, Some(contact), cx);
         }
         if is_other_root {
             // The server has named another root than the sender does.
@@ -37,7 +37,7 @@ impl Session {
         }
         let Some(seen) = heads.get(&known) else { return };
         let watched = self.chains.people.get_or_insert_with(contact, || Watched::new(known));
-        match watched.compare(seen) {
+        match watched.compare(seen, None) {
             Compared::Agrees => {}
             Compared::Ahead => {
                 self.save_chain(contact, cx);
@@ -49,17 +49,24 @@ impl Session {
         }
     }
 
-    /// The same for one's own chain, of which one's other browsers tell too.
-    pub(crate) fn compare_own_head(&mut self, heads: &Heads, cx: &mut Context<'_>) {
+    /// The same for one's own chain, of which contacts tell and one's other browsers too.
+    pub(crate) fn compare_own_head(&mut self, heads: &Heads, by: Option<ContactId>, cx: &mut Context<'_>) {
+        let Some(seen) = heads.get(&self.chains.own.stored.watched.chain.root()) else { return };
+        if by.is_some_and(|by| self.chains.own.was_heard(by)) {
+            return self.check_own_chain_seldom(cx);
+        }
         let own = &mut self.chains.own.stored.watched;
-        match heads.get(&own.chain.root()).map(|seen| own.compare(seen)) {
-            None | Some(Compared::Agrees) => {}
-            Some(Compared::Ahead) => {
+        match own.compare(seen, by) {
+            Compared::Agrees => {}
+            Compared::Ahead => {
                 self.save_own_chain(cx);
                 cx.shared.requests.forget(|purpose| *purpose == Purpose::OwnChain);
                 self.check_own_chain(cx);
             }
-            Some(Compared::Contradicts) => self.alarm_about_own(ChainAlarm::Contradicted, cx),
+            Compared::Contradicts => {
+                own.alarm_by = by;
+                self.alarm_about_own(ChainAlarm::Contradicted, cx);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ mod watched;
 
 use kez_core::identity::Primary;
 
+use crate::backoff::Backoff;
 use crate::contacts::ContactId;
 use crate::context::Context;
 use crate::event::StorageFault;
@@ -24,6 +25,10 @@ pub(crate) use own::OwnChain;
 pub(crate) use watched::Watched;
 
 const OWN: &str = "own";
+/// About how many contacts' chains is asked at once, when the account opens.
+const AT_ONCE: u64 = 20;
+/// How much time there is, in milliseconds, between questions after that.
+const INTERVAL: u64 = 500;
 
 /// All chains that this client knows.
 pub(crate) struct Sigchains {
@@ -31,11 +36,31 @@ pub(crate) struct Sigchains {
     base: Option<String>,
     pub(crate) own: OwnChain,
     pub(crate) people: SortedMap<ContactId, Watched>,
+    /// Whose chains the server had no answer about, though they say that there is more.
+    again: SortedMap<ContactId, Again>,
+}
+
+/// When a chain is asked for again.
+struct Again {
+    backoff: Backoff,
+    at: Option<u64>,
+}
+
+impl Again {
+    const fn new() -> Self {
+        Self { backoff: Backoff::new(5_000, 1_800_000), at: None }
+    }
 }
 
 impl Sigchains {
     pub(crate) fn new(root: Primary) -> Self {
-        Self { base: None, own: OwnChain::new(root), people: SortedMap::default() }
+        let (people, again) = (SortedMap::default(), SortedMap::default());
+        Self { base: None, own: OwnChain::new(root), people, again }
+    }
+
+    /// When a chain is to be asked for again.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        self.again.values().filter_map(|again| again.at).min()
     }
 
     /// Takes in a record of kind [`Kind::Chain`].
@@ -76,8 +101,13 @@ impl Session {
         if base.is_some() && self.chains.base != base {
             self.chains.base = base;
             self.tend_own_chain(cx);
-            for contact in self.contacts.ids() {
-                self.ask_about_chain(contact, cx);
+            for (place, contact) in (0_u64..).zip(self.contacts.ids()) {
+                if let Some(later) = place.checked_sub(AT_ONCE) {
+                    let at = Some(cx.now + (later + 1) * INTERVAL);
+                    self.chains.again.insert(contact, Again { at, ..Again::new() });
+                } else {
+                    self.ask_about_chain(contact, cx);
+                }
             }
         }
     }

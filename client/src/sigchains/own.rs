@@ -2,20 +2,29 @@
 //! where something is missing.
 
 use kez_core::identity::{Primary, Seed};
-use kez_core::sigchain::{Body, Hash, Link};
+use kez_core::problem::ProblemCode;
+use kez_core::sigchain::{Appended, Body, Hash, Link};
 use serde::{Deserialize, Serialize};
 
 use super::watched::{Fetched, Watched};
 use crate::account::StoredSeed;
 use crate::backoff::{Backoff, around};
+use crate::contacts::ContactId;
 use crate::context::Context;
+use crate::event::HttpResponse;
 use crate::lookup::Proof;
-use crate::requests::{Answer, Purpose, may_succeed_later, refusal, retry_after};
+use crate::requests::{Answer, Outcome, Purpose, body, outcome, retry_after, sentence};
 use crate::session::Session;
-use crate::view::ChainAlarm;
+use crate::view::{ChainAlarm, Connection};
 
 /// How often, in milliseconds, one's own chain is checked for links that one did not make.
 const CHECK_INTERVAL: u64 = 6 * 60 * 60 * 1000;
+
+/// How often it is checked, in milliseconds, because of somebody whose word has led to an alarm before.
+const HEARSAY_INTERVAL: u64 = 60 * 60 * 1000;
+
+/// The most contacts whose word is remembered to have led to an alarm.
+const MOST_HEARD: usize = 1_000;
 
 /// How often it is asked, in milliseconds, whether a key that the server does not take was replaced.
 const SUSPICION_INTERVAL: u64 = 60 * 1000;
@@ -53,6 +62,8 @@ pub(crate) struct StoredOwn {
     pub(crate) change: Option<KeyChange>,
     /// The former key, sealed to oneself, on its way to one's own inbox: for a browser that is restored later.
     pub(super) note: Option<String>,
+    /// The contacts on whose word there was an alarm that the person has read: they cause no other.
+    heard: Vec<ContactId>,
 }
 
 /// A change of the key, from the moment on at which the person typed the announced phrase.
@@ -83,7 +94,15 @@ impl OwnChain {
     pub(super) const fn new(root: Primary) -> Self {
         let watched = Watched::new(root);
         let links = Vec::new();
-        let stored = StoredOwn { watched, links, next_seed: None, pending: None, change: None, note: None };
+        let stored = StoredOwn {
+            watched,
+            links,
+            next_seed: None,
+            pending: None,
+            change: None,
+            note: None,
+            heard: Vec::new(),
+        };
         let backoff = Backoff::new(1_000, 60_000);
         Self {
             stored,
@@ -103,6 +122,13 @@ impl OwnChain {
         self.try_at
     }
 
+    /// Whether there was an alarm, or there is one, on this contact's word.
+    pub(super) fn was_heard(&self, contact: ContactId) -> bool {
+        let watched = &self.stored.watched;
+        let stands = watched.alarm.is_some() && watched.alarm_by == Some(contact);
+        stands || self.stored.heard.contains(&contact)
+    }
+
     /// A link that is said to stand.
     fn pending(&self) -> Option<Link> {
         Link::parse(self.stored.pending.as_ref()?.as_bytes()).ok()
@@ -113,7 +139,7 @@ impl Session {
     /// Does what comes next for one's own chain, unless an answer is awaited.
     pub(crate) fn tend_own_chain(&mut self, cx: &mut Context<'_>) {
         let waits = self.chains.own.try_at.is_some_and(|at| at > cx.now);
-        if waits || cx.shared.offline || cx.shared.requests.any(Purpose::is_about_own_chain) {
+        if waits || cx.shared.requests.any(Purpose::is_about_own_chain) {
             return;
         }
         let Some(target) = self.chains.target(&self.chains.own.stored.watched.chain.root()) else { return };
@@ -142,6 +168,13 @@ impl Session {
         self.chains.own.checked = false;
         self.chains.own.try_at = None;
         self.tend_own_chain(cx);
+    }
+
+    /// Asks the server about one's own chain, unless it was asked lately.
+    pub(super) fn check_own_chain_seldom(&mut self, cx: &mut Context<'_>) {
+        if self.chains.own.asked_at.saturating_add(HEARSAY_INTERVAL) <= cx.now {
+            self.check_own_chain(cx);
+        }
     }
 
     /// The server does not take one's signature: perhaps because another browser has changed the key.
@@ -181,7 +214,8 @@ impl Session {
         }
         if chain.length() == 0 {
             // What one has sent from elsewhere tells of a chain that the server hides.
-            if self.restored && !(self.link.was_read_to_its_end() && self.quarantine.keys().is_empty()) {
+            let waits = self.quarantine.holds_own_copies() || !self.link.was_read_to_its_end();
+            if self.restored && waits {
                 return Step::Wait;
             }
             return self.begin_own_chain(cx).map_or(Step::Nothing, Step::Append);
@@ -221,16 +255,21 @@ impl Session {
 
     /// The server has taken a link, or not.
     pub(crate) fn append_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        match answer {
-            Ok(response) if matches!(response.status, 200 | 201) => self.link_stands(cx),
+        let pending = self.chains.own.pending();
+        let stands = |response: &HttpResponse| {
+            let Appended { seqno, head } = body(response, &[200, 201])?;
+            pending.filter(|link| link.seqno() == seqno && link.hash() == head)
+        };
+        match outcome(answer, stands) {
+            Outcome::Done(_) => self.link_stands(cx),
             // Another browser was faster, or somebody else is at work, or it is not true: the chain says.
-            Ok(response) if !may_succeed_later(answer) => {
-                if response.status != 409 {
-                    self.chains.own.error = Some(refusal(response));
+            Outcome::Refused(problem) => {
+                if problem.code != ProblemCode::Conflict {
+                    self.chains.own.error = Some(sentence(&problem.detail));
                 }
                 self.chains.own.refused = true;
             }
-            _ => self.tend_later(answer, cx),
+            Outcome::Unknown => self.tend_later(answer, cx),
         }
         self.tend_own_chain(cx);
     }
@@ -294,7 +333,21 @@ impl Session {
                 own.checked = true;
                 self.alarm_about_own(alarm, cx);
             }
-            Fetched::Unavailable => self.tend_later(answer, cx),
+            Fetched::Unavailable => {
+                let others_are_answered = self.link.state == Connection::Online;
+                let watched = &mut own.stored.watched;
+                let alarm = if others_are_answered { watched.unanswered(cx.wall() / 1000) } else { None };
+                match alarm {
+                    Some(alarm) => {
+                        own.checked = true;
+                        self.alarm_about_own(alarm, cx);
+                    }
+                    None => {
+                        self.save_own_chain(cx);
+                        self.tend_later(answer, cx);
+                    }
+                }
+            }
         }
         if was_refused && self.chains.own.checked {
             self.post_again_later(answer, cx);
@@ -354,7 +407,10 @@ impl Session {
 
     /// The person has read the alarm.
     pub(crate) fn dismiss_own_alarm(&mut self, cx: &mut Context<'_>) {
-        if self.chains.own.stored.watched.alarm.take().is_some() {
+        let own = &mut self.chains.own.stored;
+        if own.watched.alarm.take().is_some() {
+            let by = own.watched.alarm_by.take();
+            own.heard.extend(by.filter(|by| own.heard.len() < MOST_HEARD && !own.heard.contains(by)));
             self.save_own_chain(cx);
             self.tend_own_chain(cx);
         }

@@ -3,15 +3,16 @@
 
 use kez_core::identity::{Primary, PublicIdentity};
 
+use super::Again;
 use super::watched::{Fetched, Watched};
 use crate::contacts::{ContactId, NewKey};
 use crate::context::Context;
 use crate::conversation::StoredMessage;
 use crate::lookup::Found;
 use crate::record::Kind;
-use crate::requests::{Answer, Purpose};
+use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
-use crate::view::{ChainAlarm, MessageBody};
+use crate::view::{ChainAlarm, Connection, MessageBody};
 
 impl Session {
     /// Asks what follows in this contact's chain.
@@ -22,7 +23,6 @@ impl Session {
         let watched = self.chains.people.get(&contact).unwrap_or(&new);
         let purpose = Purpose::Chain(contact);
         if let Some(target) = self.chains.target_since(watched)
-            && !cx.shared.offline
             && !cx.shared.requests.awaits(&purpose)
         {
             cx.get(target, purpose);
@@ -37,6 +37,7 @@ impl Session {
         let mut watched = before.unwrap_or_else(|| Watched::new(root.unwrap_or(pinned)));
         match watched.take(answer) {
             Fetched::New(links) => {
+                self.chains.again.remove(&contact);
                 // A chain that has never named the pinned key is somebody else's, whatever the server says.
                 let names_them = watched.chain.primary() == pinned || watched.chain.is_former(&pinned);
                 if !names_them && !watched.is_behind() {
@@ -59,7 +60,39 @@ impl Session {
                 self.chains.people.insert(contact, watched);
                 self.alarm_about(contact, alarm, cx);
             }
-            Fetched::None | Fetched::Unavailable => {}
+            Fetched::None => drop(self.chains.again.remove(&contact)),
+            Fetched::Unavailable => self.chain_unanswered(contact, answer, cx),
+        }
+    }
+
+    /// The server has no answer about a chain. Where its owner says that there is more, it is asked again, and after a
+    /// while that it has no answer is one.
+    fn chain_unanswered(&mut self, contact: ContactId, answer: &Answer, cx: &mut Context<'_>) {
+        let others_are_answered = self.link.state == Connection::Online;
+        let Some(watched) = self.chains.people.get_mut(&contact).filter(|watched| watched.is_behind()) else {
+            return;
+        };
+        if let Some(alarm) = others_are_answered.then(|| watched.unanswered(cx.wall() / 1000)).flatten() {
+            self.chains.again.remove(&contact);
+            return self.alarm_about(contact, alarm, cx);
+        }
+        let again = self.chains.again.get_or_insert_with(contact, Again::new);
+        let wait = again.backoff.next_after(retry_after(answer), cx.rng);
+        again.at = Some(cx.now.saturating_add(wait.max(1_000)));
+        self.save_chain(contact, cx);
+    }
+
+    /// Time has passed: asks again about chains of which the server had no answer.
+    pub(crate) fn ask_chains_again(&mut self, cx: &mut Context<'_>) {
+        let mut due = Vec::new();
+        for (contact, again) in self.chains.again.iter_mut() {
+            if again.at.is_some_and(|at| at <= cx.now) {
+                again.at = None;
+                due.push(*contact);
+            }
+        }
+        for contact in due {
+            self.ask_about_chain(contact, cx);
         }
     }
 
@@ -93,7 +126,7 @@ impl Session {
         }
         self.save_contact(id, cx);
         self.forget_sealed(id, cx);
-        let at = cx.now / 1000;
+        let at = cx.wall() / 1000;
         self.add_message(id, StoredMessage::note(MessageBody::KeyReplaced, at), cx);
         self.release(&[key], cx);
         self.send_queued(cx);

@@ -4,7 +4,7 @@
 //! registration, which switches look-up, inbox and authentication at once; this client switches. A crash in between goes
 //! on where it was, and the old key works until the server has switched.
 
-use kez_core::api::SendMessage;
+use kez_core::api::{MessageStored, Receipt, SendMessage};
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity, Seed};
 use kez_core::message::former_key_to_plaintext;
@@ -18,9 +18,10 @@ use crate::account::StoredSeed;
 use crate::connection::Link;
 use crate::context::Context;
 use crate::effect::{Effect, Method};
-use crate::lookup::Proof;
+use crate::event::HttpResponse;
+use crate::lookup::{self, Proof};
 use crate::registering::LONGEST_CLAIM_AGE;
-use crate::requests::{Answer, Purpose, may_succeed_later, refusal, sentence};
+use crate::requests::{Answer, Outcome, Purpose, body, outcome, sentence};
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -69,14 +70,14 @@ impl Session {
 
     /// Claims the handle for the new key; the same bytes until the server answers, or until they are too old.
     pub(super) fn register_changed_key(&mut self, cx: &mut Context<'_>) {
-        let now = cx.timestamp();
+        let (now, wall) = (cx.server_time(), cx.wall());
         let (handle, server) = (self.handle.clone(), self.server.clone());
         let Some(change) = &mut self.chains.own.stored.change else { return };
-        if change.registration.is_none() || cx.now.abs_diff(change.signed_at) > LONGEST_CLAIM_AGE {
+        if change.registration.is_none() || wall.abs_diff(change.signed_at) > LONGEST_CLAIM_AGE {
             let new = SecretIdentity::from_seed(change.seed.0.clone());
             let signed = HandleRegistration::sign(&new, &handle, &server, now);
             change.registration = signed.and_then(|signed| signed.to_json()).ok();
-            change.signed_at = cx.now;
+            change.signed_at = wall;
             self.save_own_chain(cx);
         }
         let change = self.chains.own.stored.change.as_ref();
@@ -87,21 +88,22 @@ impl Session {
 
     /// The server has taken the new key, or not.
     pub(crate) fn changed_key_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        match answer {
-            Ok(response) if matches!(response.status, 200 | 201) => self.finish_change(None, cx),
+        let change = self.chains.own.stored.change.as_ref();
+        let key = change.map(|change| SecretIdentity::from_seed(change.seed.0.clone()).public());
+        match outcome(answer, |response| lookup::registered(response, &self.server, &self.handle, key)) {
+            Outcome::Done(()) => self.finish_change(None, cx),
             // An earlier answer may have been lost, and this claim be another one than the server has.
-            Ok(response) if response.status == 409 => {
-                self.chains.own.error = Some(refusal(response));
-                if let Some(change) = &self.chains.own.stored.change {
-                    let key = SecretIdentity::from_seed(change.seed.0.clone()).public();
+            Outcome::Refused(problem) if problem.status == 409 => {
+                self.chains.own.error = Some(sentence(&problem.detail));
+                if let Some(key) = key {
                     cx.get(format!("/v1/by-primary/{key}"), Purpose::ChangedRecord);
                 }
             }
-            Ok(response) if !may_succeed_later(answer) => {
-                self.chains.own.error = Some(refusal(response));
+            Outcome::Refused(problem) => {
+                self.chains.own.error = Some(sentence(&problem.detail));
                 self.sign_anew_later(answer, cx);
             }
-            _ => self.tend_later(answer, cx),
+            Outcome::Unknown => self.tend_later(answer, cx),
         }
         self.tend_own_chain(cx);
     }
@@ -179,7 +181,13 @@ impl Session {
 
     /// The relay has taken the former key, or not.
     pub(crate) fn former_key_kept(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        if matches!(answer, Ok(response) if matches!(response.status, 200 | 201)) {
+        let note = self.chains.own.stored.note.as_ref();
+        let receipt = note.map(|note| Receipt::of(note.as_bytes()));
+        let stored = |response: &HttpResponse| {
+            let stored: MessageStored = body(response, &[200, 201])?;
+            (Some(stored.receipt) == receipt).then_some(())
+        };
+        if outcome(answer, stored) == Outcome::Done(()) {
             self.chains.own.stored.note = None;
             self.save_own_chain(cx);
         } else {

@@ -5,6 +5,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Chain, Link, LinkRefused, Links, MAX_LINKS, SeenHead};
 use serde::{Deserialize, Serialize};
 
+use crate::contacts::ContactId;
 use crate::requests::{Answer, problem};
 use crate::view::ChainAlarm;
 
@@ -14,10 +15,27 @@ pub(crate) struct Watched {
     /// The longest that was ever seen.
     pub(crate) chain: Chain,
     /// How far somebody else has seen it, where that is further.
-    claimed: Option<SeenHead>,
+    claimed: Option<Claim>,
     /// What is wrong, until a person has read it.
     pub(crate) alarm: Option<ChainAlarm>,
+    /// Whose word the alarm rests on, where it is not the server's own doing that shows.
+    pub(crate) alarm_by: Option<ContactId>,
 }
+
+/// What somebody says that they have seen, and how often the server had no answer to that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Claim {
+    seen: SeenHead,
+    /// A contact, where one's own chain is meant.
+    by: Option<ContactId>,
+    /// When the server had no answer for the first time, Unix seconds; 0 before that.
+    unanswered_since: u64,
+    unanswered: u32,
+}
+
+/// After how many questions without an answer, and after how many seconds, that is an answer.
+const UNANSWERED: u32 = 6;
+const UNANSWERED_FOR: u64 = 3 * 60 * 60;
 
 /// What an answer is worth.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +63,7 @@ pub(crate) enum Compared {
 
 impl Watched {
     pub(crate) const fn new(root: Primary) -> Self {
-        Self { chain: Chain::new(root), claimed: None, alarm: None }
+        Self { chain: Chain::new(root), claimed: None, alarm: None, alarm_by: None }
     }
 
     /// Takes in what the server says follows the last link.
@@ -58,7 +76,10 @@ impl Watched {
             _ if nobody && self.chain.length() == 0 => {
                 return self.check_claimed().map_or(Fetched::None, Fetched::Alarm);
             }
-            _ if nobody => return Fetched::Alarm(ChainAlarm::Shorter),
+            _ if nobody => {
+                self.alarm_by = None;
+                return Fetched::Alarm(ChainAlarm::Shorter);
+            }
             _ => None,
         };
         match links.filter(|links| links.primary == self.chain.root()) {
@@ -66,7 +87,10 @@ impl Watched {
             Some(links) => match self.extend(&links) {
                 Ok(new) if self.chain.length() < links.length => Fetched::New(new),
                 Ok(new) => self.check_claimed().map_or(Fetched::New(new), Fetched::Alarm),
-                Err(alarm) => Fetched::Alarm(alarm),
+                Err(alarm) => {
+                    self.alarm_by = None;
+                    Fetched::Alarm(alarm)
+                }
             },
         }
     }
@@ -90,7 +114,7 @@ impl Watched {
         }
         if chain.length() < answer.length && !new.is_empty() {
             // A page of a long chain: what it ends with is still to come.
-            self.claim(&SeenHead { length: answer.length, head: answer.head });
+            self.claim(&SeenHead { length: answer.length, head: answer.head }, None);
             self.chain = chain;
             return Ok(new);
         }
@@ -103,33 +127,50 @@ impl Watched {
 
     /// Whether there is more to ask for.
     pub(crate) fn is_behind(&self) -> bool {
-        self.claimed.is_some_and(|claimed| claimed.length > self.chain.length())
+        self.claimed.as_ref().is_some_and(|claimed| claimed.seen.length > self.chain.length())
+    }
+
+    /// The server had no answer, or none that makes sense, to a question about the chain, although it answers everything
+    /// else. Where somebody says that there is more, that is an answer after a while.
+    pub(crate) fn unanswered(&mut self, now: u64) -> Option<ChainAlarm> {
+        let claimed = self.claimed.as_mut()?;
+        claimed.unanswered += 1;
+        if claimed.unanswered_since == 0 {
+            claimed.unanswered_since = now;
+        }
+        let long = now.saturating_sub(claimed.unanswered_since) >= UNANSWERED_FOR;
+        if long && claimed.unanswered >= UNANSWERED { self.check_claimed() } else { None }
     }
 
     /// Somebody says that there is more. Less than was said before takes nothing of that back.
-    fn claim(&mut self, seen: &SeenHead) {
-        if self.claimed.is_none_or(|claimed| claimed.length < seen.length) {
-            self.claimed = Some(*seen);
+    fn claim(&mut self, seen: &SeenHead, by: Option<ContactId>) {
+        let before = self.claimed.as_ref();
+        if before.is_none_or(|claimed| claimed.seen.length < seen.length) {
+            let (unanswered_since, unanswered) =
+                before.map_or((0, 0), |claimed| (claimed.unanswered_since, claimed.unanswered));
+            self.claimed = Some(Claim { seen: *seen, by, unanswered_since, unanswered });
         }
     }
 
     fn check_claimed(&mut self) -> Option<ChainAlarm> {
-        let claimed = self.claimed.take()?;
-        match self.chain.hash_at(claimed.length) {
-            Some(hash) if hash == claimed.head => None,
-            Some(_) => Some(ChainAlarm::Contradicted),
-            None => Some(ChainAlarm::Withheld),
-        }
+        let Claim { seen, by, .. } = self.claimed.take()?;
+        let alarm = match self.chain.hash_at(seen.length) {
+            Some(hash) if hash == seen.head => return None,
+            Some(_) => ChainAlarm::Contradicted,
+            None => ChainAlarm::Withheld,
+        };
+        self.alarm_by = by;
+        Some(alarm)
     }
 
     /// Compares with what somebody else has seen, and remembers it where that is further.
-    pub(crate) fn compare(&mut self, seen: &SeenHead) -> Compared {
+    pub(crate) fn compare(&mut self, seen: &SeenHead, by: Option<ContactId>) -> Compared {
         match self.chain.hash_at(seen.length) {
             Some(hash) if hash == seen.head => Compared::Agrees,
             Some(_) => Compared::Contradicts,
             None if seen.length == 0 => Compared::Contradicts,
             None => {
-                self.claim(seen);
+                self.claim(seen, by);
                 Compared::Ahead
             }
         }

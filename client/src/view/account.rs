@@ -69,6 +69,13 @@ fn chain(session: &Session, phrase_shown: bool) -> ChainView {
     ChainView {
         history: own.stored.links.iter().filter_map(|link| history_row(link)).collect(),
         alarm: own.stored.watched.alarm,
+        alarm_by: own
+            .stored
+            .watched
+            .alarm
+            .and(own.stored.watched.alarm_by)
+            .and_then(|id| session.contacts.get(id))
+            .map(|contact| contact.stored.handle.to_string()),
         phrase_waits: announced.is_some(),
         phrase: announced.filter(|_| phrase_shown).map(words),
         changing: own.stored.change.is_some(),

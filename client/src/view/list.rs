@@ -35,7 +35,7 @@ fn row(contact: &Contact, conversation: Option<&Conversation>) -> ConversationRo
         handle: contact.stored.handle.to_string(),
         primary: contact.stored.key.primary().to_string(),
         preview: if draft.trim().is_empty() { preview(last) } else { Preview::Draft(one_line(draft)) },
-        at: last.map(|message| message.sent_at),
+        at: last.map(StoredMessage::shown_at),
         unread: conversation.filter(|_| !request).map_or(0, Conversation::unread),
         request,
         verified: contact.stored.verified,

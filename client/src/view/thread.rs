@@ -12,6 +12,7 @@ use crate::contacts::{Contact, ContactId};
 use crate::context::Shared;
 use crate::conversation::{Conversation, StoredMessage};
 use crate::directory::HandleState;
+use crate::queue::Lane;
 use crate::session::Session;
 use crate::tabs::Tab;
 
@@ -34,6 +35,8 @@ pub struct ThreadView {
     pub first_unread: Option<String>,
     /// What stands in the composer, kept over a reload. The page takes it when it opens the thread.
     pub draft: String,
+    /// Grows when the draft was changed, or sent, in another tab: then the page takes it anew.
+    pub draft_version: u64,
     /// Their key; the new one while `key_changed`, so that it can be compared before it is accepted.
     pub primary: Option<String>,
     /// The safety number with that key, twelve groups of five digits.
@@ -82,7 +85,8 @@ pub struct MessageRow {
     pub cut: bool,
     /// `data-state`.
     pub state: DeliveryState,
-    /// When it was sent, Unix seconds, by the sender's clock.
+    /// When it was sent, Unix seconds, by the sender's clock as far as that can be: never later than it came to the relay,
+    /// and at most a week earlier.
     pub at: u64,
     /// How many of the sender's messages are missing right before this one.
     pub missing_before: u64,
@@ -124,7 +128,7 @@ pub enum DeliveryState {
     Sending,
     /// Durable at the relay.
     Sent,
-    /// Given up for now: Retry or Delete.
+    /// Refused, or it takes long: Retry or Delete. What was not refused is tried again by itself.
     Failed,
     /// From somebody else.
     Received,
@@ -141,7 +145,7 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
     let conversation = id.and_then(|id| session.conversations.get(&id));
     let found = handle.as_ref().and_then(|handle| session.directory.handles.get(handle));
     let key = match (contact.map(|contact| &contact.stored), found) {
-        (Some(stored), _) => Some(stored.new_key.as_ref().map_or(stored.key, |new| new.key).primary()),
+        (Some(stored), _) => Some(stored.shown_key()),
         (None, Some(HandleState::Found(found))) => Some(found.key.primary()),
         _ => None,
     };
@@ -159,6 +163,7 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         total: conversation.map_or(0, |conversation| conversation.len() as u64),
         first_unread: tab.first_unread.clone(),
         draft: conversation.map(|conversation| conversation.draft.clone()).unwrap_or_default(),
+        draft_version: tab.draft_version,
         primary: key.map(|key| key.to_string()),
         safety_number: key.map(|key| safety_number(&session.me.public().primary(), &key)),
         verified: contact.is_some_and(|contact| contact.stored.verified),
@@ -201,7 +206,7 @@ impl Source<'_> {
             body,
             cut,
             state,
-            at: message.sent_at,
+            at: message.shown_at(),
             missing_before: self.conversation.missing_before(message),
             contradicts_chain: self.conversation.contradicts_chain(message),
             former_key: message.former_key,
@@ -223,11 +228,14 @@ impl Source<'_> {
         let entry = self.session.outbox.entry(self.id, order);
         match (message.mine, entry) {
             (true, None) => (DeliveryState::Sent, None),
-            (true, Some(entry)) => match (&entry.failure, self.shared.halted) {
-                (Some(failure), _) => (DeliveryState::Failed, Some(failure.reason.clone())),
-                (None, Some(fault)) => (DeliveryState::Failed, Some(format!("Not sent: {fault}."))),
-                (None, None) => (DeliveryState::Sending, None),
-            },
+            (true, Some(entry)) => {
+                let halted = self.shared.halted.map(|fault| format!("Not sent: {fault}."));
+                let trouble = || self.session.outbox.trouble(Lane::Contact(self.id)).map(str::to_owned);
+                match entry.refused.clone().or(halted).or_else(trouble) {
+                    Some(why) => (DeliveryState::Failed, Some(why)),
+                    None => (DeliveryState::Sending, None),
+                }
+            }
             (false, _) if matches!(message.body, MessageBody::Undecryptable { .. }) => {
                 (DeliveryState::Undecryptable, None)
             }

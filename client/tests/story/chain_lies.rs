@@ -2,8 +2,10 @@
 
 use kez_client::event::{HttpResponse, UiEvent};
 use kez_client::view::ChainAlarm;
-use kez_core::identity::{Primary, SecretIdentity, Seed};
-use kez_core::sigchain::{Body, Chain, Hash, Link};
+use kez_core::envelope;
+use kez_core::identity::{Peer, Primary, SecretIdentity, Seed};
+use kez_core::message::{Chain as Numbering, TextMessage};
+use kez_core::sigchain::{Body, Chain, Hash, Heads, Link, SeenHead};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -176,4 +178,49 @@ fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
     world.send("bob", "alice", "once more");
     world.run(1_000);
     assert_eq!(world.thread("alice").chain_alarm, None);
+}
+
+/// A friend makes a head of one's own chain up. It is an alarm, but one that names the friend, and only once.
+#[test]
+fn a_friend_who_makes_heads_up_is_named_and_believed_once() {
+    let mut world = alice_and_bob(31);
+    world.send("alice", "bob", "one");
+    world.run(2_000);
+    world.send("bob", "alice", "two");
+    world.run(2_000);
+    let (alice, bob) = (world.key("alice"), world.key("bob"));
+    let root = alice.public().primary();
+    let asked = std::rc::Rc::new(std::cell::Cell::new(0));
+    let (counter, target) = (std::rc::Rc::clone(&asked), format!("{BASE}/ed25519/{}", root.hex()));
+    world.relay.script = Some(Box::new(move |request, response| {
+        counter.set(counter.get() + u32::from(request.body.is_none() && request.target.starts_with(&target)));
+        response
+    }));
+    for n in 0..60 {
+        let heads = Heads::from([(root, SeenHead { length: 1_000 + n, head: Hash::of_json("{}") })]);
+        lie(&mut world, &bob, &alice, n, &heads);
+        world.run(1_000);
+        if n == 0 {
+            assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::Withheld));
+            world.ui("alice", UiEvent::OwnChainAlarmDismissed);
+        }
+    }
+    assert_eq!(world.chain("alice").alarm, None);
+    world.reload("alice");
+    world.run(2_000);
+    let heads = Heads::from([(root, SeenHead { length: 1, head: Hash::of_json("{}") })]);
+    lie(&mut world, &bob, &alice, 60, &heads);
+    world.run(2_000);
+    assert_eq!(world.chain("alice").alarm, None, "also after a reload");
+    assert!(asked.get() < 10, "{} questions", asked.get());
+}
+
+fn lie(world: &mut World, from: &SecretIdentity, to: &SecretIdentity, n: u64, heads: &Heads) {
+    let message = TextMessage { id: format!("lie {n}"), text: "hi".into(), sent_at: now(world) };
+    let numbering = Numbering { id: "00112233aabbccdd".into(), n: n + 1, prev: None };
+    let plaintext = message.to_plaintext(&numbering, heads);
+    let peer = Peer::new(from, to.public()).unwrap();
+    let sealed = envelope::seal(from, &peer, &plaintext, now(world), &mut world.rng).unwrap();
+    world.relay.append("alice", &sealed.json, world.now);
+    world.push_to_streams();
 }

@@ -12,6 +12,7 @@ use kez_core::message::{Chain as Numbering, TextMessage};
 use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Body, Hash, Heads, SeenHead};
 use kez_core::time::Timestamp;
+use rstest::rstest;
 
 use crate::restore::restore;
 use crate::sim::{BASE, World, json, problem, shown};
@@ -179,11 +180,91 @@ fn an_account_is_gone_when_its_server_says_so_and_no_proxy() {
     let mut world = alice_and_bob(6);
     world.relay.script = Some(Box::new(|request, response| match request.target.as_str() {
         "/v1/u/alice" if request.auth.is_some() => problem(ProblemCode::Unauthorized),
-        "/v1/u/alice" => HttpResponse { status: 404, retry_after: None, body: b"<html>".to_vec() },
+        "/v1/u/alice" => {
+            HttpResponse { status: 404, retry_after: None, date: None, body: b"<html>".to_vec() }
+        }
         _ => response,
     }));
     world.ui("alice", UiEvent::DeletionConfirmed);
     world.run(2_000);
     assert!(matches!(world.view("alice").account, AccountView::Open(_)));
     assert!(!world.browser("alice").disk.is_empty());
+}
+
+/// A thief adds a link to Alice's chain; the server shows it to Bob alone, and has something else for Alice.
+#[rstest]
+#[case::busy(|_| problem(ProblemCode::Unavailable))]
+#[case::too_many(|_| problem(ProblemCode::RateLimited))]
+#[case::garbage(|_| HttpResponse { status: 200, retry_after: None, date: None, body: b"<html>".to_vec() })]
+#[case::another_primary(|_| json(200, &serde_json::json!({"primary": format!("ed25519:{}", "02".repeat(32)), "length": 9, "head": "0".repeat(64), "links": []})))]
+fn no_answer_about_a_chain_is_an_answer_while_everything_else_is_answered(
+    #[case] lie: fn(HttpResponse) -> HttpResponse,
+) {
+    let mut world = alice_and_bob(8);
+    world.send("alice", "bob", "one");
+    world.run(2_000);
+    world.send("bob", "alice", "two");
+    world.run(5_000);
+    let alice = world.key("alice");
+    let hash = add_link(&mut world, &alice);
+    let hidden = target(&alice.public().primary());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.body.is_none() && request.target.starts_with(&hidden) { lie(answer) } else { answer }
+    }));
+    let bob = world.key("bob");
+    let root = alice.public().primary();
+    let heads = Heads::from([(root, SeenHead { length: 3, head: hash })]);
+    say(&mut world, &bob, "alice", &heads);
+    world.run(60_000);
+    assert_eq!(world.chain("alice").alarm, None, "a server may be busy for a minute");
+    world.reload("alice");
+    world.run(12 * 3_600_000);
+    assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.thread("alice").chain_alarm, None);
+}
+
+#[test]
+fn no_answer_about_a_friends_chain_is_an_answer_too() {
+    let mut world = alice_and_bob(9);
+    world.send("alice", "bob", "one");
+    world.run(2_000);
+    world.send("bob", "alice", "two");
+    world.run(5_000);
+    let bob = world.key("bob");
+    let hash = add_link(&mut world, &bob);
+    let hidden = target(&bob.public().primary());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.body.is_none() && request.target.starts_with(&hidden) {
+            problem(ProblemCode::Unavailable)
+        } else {
+            answer
+        }
+    }));
+    let heads = Heads::from([(bob.public().primary(), SeenHead { length: 3, head: hash })]);
+    say(&mut world, &bob, "alice", &heads);
+    world.run(12 * 3_600_000);
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.chain("alice").alarm, None);
+}
+
+#[test]
+fn a_server_that_is_away_altogether_withholds_nothing() {
+    let mut world = alice_and_bob(10);
+    world.send("alice", "bob", "one");
+    world.run(2_000);
+    let alice = world.key("alice");
+    let hash = add_link(&mut world, &alice);
+    let heads = Heads::from([(alice.public().primary(), SeenHead { length: 3, head: hash })]);
+    let bob = world.key("bob");
+    world.send("bob", "alice", "two");
+    world.run(1_000);
+    let hidden = target(&alice.public().primary());
+    world.relay.script = Some(Box::new(move |request, answer| {
+        if request.target.starts_with(&hidden) { problem(ProblemCode::Unavailable) } else { answer }
+    }));
+    say(&mut world, &bob, "alice", &heads);
+    world.run(60_000);
+    world.relay_up(false);
+    world.run(12 * 3_600_000);
+    assert_eq!(world.chain("alice").alarm, None);
 }

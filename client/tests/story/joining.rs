@@ -1,6 +1,6 @@
 //! Joining.
 
-use kez_client::event::UiEvent;
+use kez_client::event::{Event, TabId, UiEvent};
 use kez_client::secret::Secret;
 use kez_client::view::{AccountView, Availability, JoinStep, JoinView};
 use kez_core::sigchain::Hash;
@@ -215,4 +215,43 @@ fn the_chain_names_the_claim_that_the_server_has() {
     let key = world.key("alice").public().primary();
     let claim = world.relay.sigchains.of(&key).claim(&"alice".parse().unwrap(), &world.relay.server).cloned();
     assert_eq!(claim.unwrap().registration, Hash::of_json(&registration));
+}
+
+#[test]
+fn no_phrase_is_in_what_crosses_between_tabs() {
+    let mut world = World::new(23);
+    world.open("alice");
+    world.run(500);
+    type_handle(&mut world, "alice", "alice");
+    world.ui("alice", UiEvent::HandleChosen);
+    assert!(matches!(join(&world, "alice").step, JoinStep::Phrase { words } if words.len() == 24));
+    let AccountView::None { join, .. } = world.view("alice").without_phrases().account else { panic!() };
+    assert_eq!(join.step, JoinStep::Phrase { words: Vec::new() });
+
+    let mut world = World::new(24);
+    world.join("alice", "");
+    world.ui("alice", UiEvent::PhraseShown);
+    world.ui("alice", UiEvent::RotationPhraseShown);
+    let phrases = |view: kez_client::view::View| match view.account {
+        AccountView::Open(me) => (me.phrase, me.chain.phrase),
+        other => panic!("not open: {other:?}"),
+    };
+    let shown = phrases(world.view("alice"));
+    assert!(shown.0.is_some() && shown.1.is_some());
+    assert_eq!(phrases(world.view("alice").without_phrases()), (None, None));
+    world.event("alice", Event::PhraseRefused(TabId("second".into())));
+    assert!(world.view("alice").notice.unwrap().text.contains("only in the tab"));
+}
+
+#[test]
+fn a_handle_is_taken_as_it_is_meant() {
+    let mut world = World::new(25);
+    world.open("alice");
+    world.run(500);
+    for text in ["Alice", " @alice ", "ALICE", "\u{200b}alice"] {
+        assert_eq!(type_handle(&mut world, "alice", text), Availability::Available, "{text}");
+    }
+    world.create_account("alice", "");
+    world.run(3_000);
+    assert_eq!(open_handle(&world, "alice"), "alice");
 }

@@ -1,8 +1,10 @@
 //! A server that lies: about keys, about mail, about what there is.
 
 use kez_client::event::{HttpResponse, StorageFault, UiEvent};
-use kez_client::view::{AccountView, DeliveryState, ThreadState};
-use kez_core::identity::{SecretIdentity, Seed};
+use kez_client::view::{AccountView, Connection, DeliveryState, ThreadState};
+use kez_core::envelope;
+use kez_core::identity::{Peer, SecretIdentity, Seed};
+use kez_core::problem::ProblemCode;
 use kez_core::registration::HandleRegistration;
 use kez_core::time::Timestamp;
 use rstest::rstest;
@@ -37,7 +39,8 @@ fn a_new_key_is_announced_and_accepted_before_anything_is_sent() {
     let mut world = alice_and_bob(1);
     world.send("alice", "bob", "one");
     world.run(1_000);
-    world.ui("alice", UiEvent::VerifiedChanged { handle: "bob".into(), verified: true });
+    let primary = world.shown_key("alice");
+    world.ui("alice", UiEvent::VerifiedChanged { handle: "bob".into(), primary, verified: true });
     let old = world.thread("alice").safety_number;
     swap_key(&mut world, "bob", 9);
     start(&mut world, "bob");
@@ -52,7 +55,8 @@ fn a_new_key_is_announced_and_accepted_before_anything_is_sent() {
         assert_eq!(world.relay.posted.len(), posted);
         world.reload("alice");
     }
-    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into() });
+    let primary = world.shown_key("alice");
+    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into(), primary });
     assert!(!world.thread("alice").key_changed);
     world.send("alice", "bob", "three");
     world.run(1_000);
@@ -99,7 +103,8 @@ fn mail_from_a_new_key_waits_until_it_is_accepted() {
     assert!(world.thread("alice").key_changed);
     world.reload("alice");
     world.run(2_000);
-    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into() });
+    let primary = world.shown_key("alice");
+    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into(), primary });
     assert_eq!(world.texts("alice"), ["them: from the old bob", "them: from the new bob", "them: really"]);
 }
 
@@ -110,14 +115,20 @@ fn queued_messages_are_sealed_anew_for_an_accepted_key() {
     world.send("alice", "bob", "secret");
     world.run(10_000);
     assert_eq!(world.states("alice"), [DeliveryState::Failed]);
+    // Nothing is sent before she has heard of the new key.
+    world.relay.intercept = Some(Box::new(|request| {
+        (request.target == "/v1/messages").then(|| crate::sim::problem(ProblemCode::Unavailable))
+    }));
     world.weather.request_lost = 0;
     swap_key(&mut world, "bob", 9);
     start(&mut world, "bob");
+    world.relay.intercept = None;
     let id = world.rows("alice")[0].id.clone();
     world.ui("alice", UiEvent::RetryPressed { handle: "bob".into(), id });
     world.run(1_000);
     assert_eq!(world.relay.inbox("bob").len(), 0, "nothing goes to either key unasked");
-    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into() });
+    let primary = world.shown_key("alice");
+    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into(), primary });
     world.run(1_000);
     let sent: serde_json::Value = serde_json::from_str(&world.relay.inbox("bob")[0]).unwrap();
     assert_eq!(sent["to"], stranger(9).public().to_string());
@@ -169,7 +180,7 @@ fn no_registration(_: HttpResponse, _: &str) -> HttpResponse {
 }
 
 fn nonsense(_: HttpResponse, _: &str) -> HttpResponse {
-    HttpResponse { status: 200, retry_after: None, body: vec![0xff; 9] }
+    HttpResponse { status: 200, retry_after: None, date: None, body: vec![0xff; 9] }
 }
 
 fn proxy(_: HttpResponse, _: &str) -> HttpResponse {
@@ -232,9 +243,11 @@ fn a_server_with_two_keys_for_one_handle_gets_no_race() {
         world.relay.force_registration(&registration, world.now);
         let lookup = serde_json::to_value(world.relay.lookup("bob").unwrap()).unwrap();
         claims.insert(format!("/v1/by-primary/{}", stranger(number).public()), lookup);
-        let mut envelope: serde_json::Value = serde_json::from_str(&world.relay.inbox("alice")[0]).unwrap();
-        envelope["from"] = stranger(number).public().to_string().into();
-        world.relay.append("alice", &envelope.to_string(), world.now);
+        let alice = world.key("alice").public();
+        let peer = Peer::new(&stranger(number), alice).unwrap();
+        let at = Timestamp::from_unix(world.now / 1000);
+        let sealed = envelope::seal(&stranger(number), &peer, b"{}", at, &mut world.rng).unwrap();
+        world.relay.append("alice", &sealed.json, world.now);
     }
     let asked = std::rc::Rc::new(std::cell::Cell::new(0));
     let counter = asked.clone();
@@ -256,7 +269,12 @@ fn when_the_storage_is_full_nothing_is_lost_and_nothing_pretended() {
     world.browser("bob").full = Some(StorageFault::Full);
     world.send("alice", "bob", "two");
     world.run(1_000);
-    assert!(world.view("bob").notice.unwrap().text.contains("full"));
+    world.ui("bob", UiEvent::NoticeDismissed);
+    assert!(
+        world.view("bob").notice.unwrap().text.contains("full"),
+        "what stops everything stays on the screen"
+    );
+    assert_eq!(world.view("bob").connection, Connection::Offline);
     world.send("bob", "alice", "three");
     assert!(world.thread("bob").refused.unwrap().contains("reloaded"));
     world.send("alice", "bob", "four");
@@ -283,4 +301,31 @@ fn damaged_storage_is_said() {
     }
     world.reload("alice");
     assert_eq!(world.view("alice").account, AccountView::Unusable { fault: StorageFault::Damaged });
+}
+
+#[test]
+fn the_key_that_is_accepted_is_the_one_on_screen() {
+    let mut world = alice_and_bob(11);
+    world.send("alice", "bob", "one");
+    world.run(1_000);
+    swap_key(&mut world, "bob", 8);
+    start(&mut world, "bob");
+    let compared = world.shown_key("alice");
+    assert_eq!(compared, stranger(8).public().to_string());
+    // She calls Bob to compare; meanwhile the server swaps the key once more.
+    swap_key(&mut world, "bob", 9);
+    start(&mut world, "bob");
+    let decisions = [
+        UiEvent::NewKeyAccepted { handle: "bob".into(), primary: compared.clone() },
+        UiEvent::VerifiedChanged { handle: "bob".into(), primary: compared, verified: true },
+    ];
+    for decision in decisions {
+        world.ui("alice", decision);
+        let thread = world.thread("alice");
+        assert!(thread.key_changed && !thread.verified);
+        assert!(thread.refused.unwrap().contains("changed once more"));
+    }
+    let primary = world.shown_key("alice");
+    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into(), primary });
+    assert!(!world.thread("alice").key_changed);
 }

@@ -1,7 +1,8 @@
 //! Sending when the network or the relay does not want to.
 
 use kez_client::event::UiEvent;
-use kez_client::view::{Connection, DeliveryState};
+use kez_client::view::{Connection, DeliveryState, Room};
+use kez_core::api::InboxLimits;
 use kez_core::problem::ProblemCode;
 use rstest::rstest;
 
@@ -48,12 +49,11 @@ fn a_failed_send_survives_a_reload_and_a_retry_makes_no_second_one() {
     world.run(10_000);
     assert_eq!(world.states("alice"), [FAILED; 2], "the queue fails as one");
     assert!(world.rows("alice")[0].error.is_some());
+    retry(&mut world, &id);
+    assert_eq!(world.states("alice"), [SENDING; 2], "a retry is one at once");
+    world.run(10_000);
     world.weather.answer_lost = 0;
     world.reload("alice");
-    world.run(3_000);
-    assert_eq!(world.states("alice"), [FAILED; 2], "a reload alone is no reason to try");
-    retry(&mut world, &id);
-    assert_eq!(world.states("alice"), [SENDING; 2]);
     world.run(3_000);
     assert_eq!(world.states("alice"), [SENT; 2]);
     world.run(30_000);
@@ -143,10 +143,10 @@ fn a_refused_message_fails_alone() {
 }
 
 #[rstest]
-#[case::busy(503, SENT)]
-#[case::rate_limit(429, SENT)]
-#[case::gone(410, FAILED)]
-fn a_busy_server_is_asked_again(#[case] status: u16, #[case] expected: DeliveryState) {
+#[case::busy(503)]
+#[case::rate_limit(429)]
+#[case::a_proxy(410)]
+fn a_busy_server_is_asked_again(#[case] status: u16) {
     let mut world = alice_and_bob(8);
     let mut answers = 0;
     world.relay.script = Some(Box::new(move |request, response| {
@@ -160,13 +160,9 @@ fn a_busy_server_is_asked_again(#[case] status: u16, #[case] expected: DeliveryS
     }));
     world.send("alice", "bob", "one");
     world.run(1_000);
-    assert_eq!(
-        world.states("alice"),
-        [if expected == SENT { SENDING } else { FAILED }],
-        "Retry-After is kept"
-    );
+    assert_eq!(world.states("alice"), [SENDING], "Retry-After is kept");
     world.run(4_000);
-    assert_eq!(world.states("alice"), [expected]);
+    assert_eq!(world.states("alice"), [SENT]);
 }
 
 #[test]
@@ -221,4 +217,78 @@ fn drafts_survive_a_reload_and_go_when_they_are_sent() {
     assert_eq!(world.thread("alice").draft, "");
     world.reload("alice");
     assert_eq!(world.thread("alice").draft, "");
+}
+
+#[test]
+fn a_message_that_takes_long_is_said_to_and_goes_on_by_itself() {
+    let mut world = alice_and_bob(13);
+    world.relay.script = Some(Box::new(|request, mut response| {
+        if request.target == "/v1/messages" {
+            response.retry_after = Some(3_600);
+            response.status = 503;
+        }
+        response
+    }));
+    world.send("alice", "bob", "one");
+    world.run(10_000);
+    assert_eq!(world.states("alice"), [FAILED], "within ten seconds");
+    assert!(world.rows("alice")[0].error.is_some());
+    world.relay.script = None;
+    world.run(400_000);
+    assert_eq!(world.states("alice"), [SENT], "without a press");
+}
+
+#[test]
+fn no_answer_at_all_is_said_too() {
+    let mut world = alice_and_bob(14);
+    world.weather.delay = 60_000;
+    world.send("alice", "bob", "one");
+    world.run(10_000);
+    assert_eq!(world.states("alice"), [FAILED]);
+    world.weather.delay = 20;
+    world.run(200_000);
+    assert_eq!(world.states("alice"), [SENT]);
+    assert_eq!(world.texts("bob"), ["them: one"]);
+}
+
+#[test]
+fn a_browser_that_believes_to_be_offline_is_not_believed() {
+    let mut world = alice_and_bob(15);
+    world.network_hint("alice", false);
+    world.send("alice", "bob", "one");
+    world.run(2_000);
+    assert_eq!(world.states("alice"), [SENT]);
+    assert_eq!(world.view("alice").connection, Connection::Online);
+    world.send("bob", "alice", "two");
+    world.run(2_000);
+    assert_eq!(world.texts("alice"), ["me: one", "them: two"]);
+    world.reload("alice");
+    world.network_hint("alice", false);
+    world.send("bob", "alice", "three");
+    world.run(10_000);
+    assert_eq!(world.texts("alice").last().unwrap(), "them: three");
+}
+
+#[test]
+fn a_full_inbox_is_said_at_once_to_both() {
+    let mut world = alice_and_bob(16);
+    world.send("alice", "bob", "one");
+    world.run(2_000);
+    let limits =
+        InboxLimits { waiting: 1, bytes: 1 << 30, requests_messages: 1_000, requests_bytes: 64 << 20 };
+    world.relay.keeping.limits = Some(limits);
+    world.relay.script = Some(Box::new(|request, response| {
+        if request.target == "/v1/messages" { problem(ProblemCode::InboxFull) } else { response }
+    }));
+    world.send("alice", "bob", "two");
+    world.run(1_000);
+    assert_eq!(world.states("alice"), [SENT, FAILED]);
+    assert!(world.rows("alice")[1].error.as_ref().unwrap().contains("inbox is full"));
+    world.reload("bob");
+    world.run(1_000);
+    assert!(world.view("bob").notice.unwrap().text.contains("inbox on the server is full"));
+    assert_eq!(world.view("bob").inbox.unwrap().room, Room::Full);
+    world.relay.script = None;
+    world.run(180_000);
+    assert_eq!(world.states("alice"), [SENT, SENT]);
 }

@@ -302,3 +302,43 @@ fn a_stream_that_died_unnoticed_is_replaced_within_minutes() {
     assert!(world.has_stream("bob"));
     assert_eq!(world.texts("bob").len(), 2);
 }
+
+#[test]
+fn a_draft_follows_in_all_tabs() {
+    let mut world = alice_and_bob(13);
+    world.tab_ui("alice", "second", looking(Some("@bob"), false));
+    world.tab_ui("alice", "third", looking(None, false));
+    let draft = |world: &World, tab| {
+        let thread = world.tab_view("alice", tab).thread.unwrap();
+        (thread.draft, thread.draft_version)
+    };
+    world.ui("alice", UiEvent::DraftChanged { handle: "bob".into(), text: "Dear Bob".into() });
+    assert_eq!(draft(&world, "second"), ("Dear Bob".into(), 1));
+    assert_eq!(draft(&world, "tab"), ("Dear Bob".into(), 0), "who types is not interrupted");
+    world.send("alice", "bob", "Dear Bob");
+    assert_eq!(draft(&world, "second"), (String::new(), 2), "what one tab has sent stands in no other");
+    world.tab_ui("alice", "second", UiEvent::DraftChanged { handle: "bob".into(), text: "P.S.".into() });
+    assert_eq!((draft(&world, "tab"), draft(&world, "second").1), (("P.S.".into(), 1), 2));
+}
+
+#[test]
+fn times_that_cannot_be_date_nothing() {
+    let mut world = alice_and_bob(14);
+    let (alice, bob) = (world.key("alice"), world.key("bob"));
+    let peer = kez_core::identity::Peer::new(&alice, bob.public()).unwrap();
+    let at = kez_core::time::Timestamp::from_unix(world.now / 1000);
+    for (n, sent_at) in
+        ["9999-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2026-11-22T19:00:00+01:00"].iter().enumerate()
+    {
+        let plaintext = format!(r#"{{"id":"m{n}","kind":"text","text":"{n}","sent_at":"{sent_at}"}}"#);
+        let sealed =
+            kez_core::envelope::seal(&alice, &peer, plaintext.as_bytes(), at, &mut world.rng).unwrap();
+        world.relay.append("bob", &sealed.json, world.now);
+    }
+    world.push_to_streams();
+    world.run(2_000);
+    assert_eq!(world.texts("bob"), ["them: 0", "them: 1", "them: 2"]);
+    let times: Vec<u64> = world.rows("bob").iter().map(|row| row.at).collect();
+    let week = 7 * 24 * 3_600;
+    assert!(times.iter().all(|shown| (at.unix() - week..=at.unix()).contains(shown)), "{times:?}");
+}

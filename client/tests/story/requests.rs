@@ -18,7 +18,7 @@ fn listed(world: &World, owner: &str, list: &str) -> Vec<String> {
 }
 
 fn blocked(handle: &str, lifting: bool) -> BlockedRow {
-    BlockedRow { handle: handle.to_owned(), lifting }
+    BlockedRow { handle: handle.to_owned(), lifting, in_doubt: false }
 }
 
 fn press(world: &mut World, who: &'static str, event: UiEvent) {
@@ -172,4 +172,62 @@ fn a_message_leaves_unsigned_when_a_clock_is_wrong() {
     world.send("alice", "bob", "Hello Bob");
     world.run(1_000);
     assert_eq!(world.states("alice"), [DeliveryState::Sent]);
+}
+
+#[test]
+fn an_older_database_lifts_no_block_and_forgets_nobody_who_was_accepted() {
+    let mut world = a_request(9);
+    world.join("carol", "");
+    world.look("carol", "bob");
+    world.run(1_000);
+    world.send("carol", "bob", "Hello Bob");
+    world.run(1_000);
+    press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
+    press(&mut world, "bob", UiEvent::RequestAccepted { handle: "carol".into() });
+    assert_eq!(listed(&world, "bob", "contacts"), ["carol"]);
+    // The backup is from before both.
+    world.relay.listed.clear();
+    world.relay.restore_from_backup();
+    world.cut_streams();
+    world.run(60_000);
+    assert_eq!(world.view("bob").blocked, [blocked("alice", false)]);
+    assert_eq!(listed(&world, "bob", "blocks"), ["alice"], "the server is told again");
+    assert_eq!(listed(&world, "bob", "contacts"), ["carol"]);
+    world.relay.listed.clear();
+    world.relay.restore_from_backup();
+    world.reload("bob");
+    world.run(60_000);
+    assert_eq!(listed(&world, "bob", "blocks"), ["alice"], "also when it was restored while nobody was here");
+    assert_eq!(listed(&world, "bob", "contacts"), ["carol"]);
+}
+
+#[test]
+fn a_server_that_drops_a_block_from_its_list_lifts_nothing() {
+    let mut world = a_request(10);
+    press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
+    world.relay.listed.clear();
+    world.reload("bob");
+    world.run(60_000);
+    assert_eq!(world.view("bob").blocked.len(), 1);
+    world.send("alice", "bob", "I am back");
+    world.run(10_000);
+    world.look("bob", "alice");
+    assert_eq!(world.texts("bob"), ["them: Hello Bob"]);
+}
+
+#[test]
+fn a_declined_request_is_gone_here_and_on_the_server_and_a_later_one_is_new() {
+    let mut world = a_request(11);
+    world.run(60_000);
+    press(&mut world, "bob", UiEvent::RequestDeclined { handle: "alice".into() });
+    assert!(world.view("bob").conversations.is_empty());
+    assert_eq!(world.relay.inbox("bob"), [] as [&str; 0]);
+    world.reload("bob");
+    world.run(5_000);
+    assert!(world.view("bob").conversations.is_empty());
+    world.send("alice", "bob", "Please");
+    world.run(5_000);
+    assert!(row(&world, "bob").request);
+    world.look("bob", "alice");
+    assert_eq!(world.texts("bob"), ["them: Please"]);
 }

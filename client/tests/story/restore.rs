@@ -98,3 +98,24 @@ fn words_of_nobody() {
     world.run(1_000);
     assert!(error(&world, "bob").contains("could not be reached"));
 }
+
+#[test]
+fn what_was_there_before_a_restore_is_read_and_what_comes_after_is_not() {
+    let mut world = alice_and_bob(3);
+    world.join("carol", "");
+    for n in 0..5 {
+        world.send("alice", "bob", &format!("{n}"));
+    }
+    world.run(5_000);
+    let words = world.words("bob");
+    restore(&mut world, "phone", &words);
+    world.run(5_000);
+    assert_eq!(world.view("phone").unread, 0);
+    world.send("bob", "alice", "accepted");
+    world.run(1_000);
+    world.send("alice", "bob", "news");
+    world.run(5_000);
+    assert_eq!(world.view("phone").unread, 1);
+    world.look("phone", "alice");
+    assert_eq!(world.view("phone").unread, 0);
+}

@@ -79,7 +79,8 @@ fn the_announced_phrase_takes_over_and_both_go_on() {
 #[test]
 fn who_had_compared_the_number_is_asked_before_the_next_message() {
     let (mut world, phrase) = ready(2);
-    world.ui("alice", UiEvent::VerifiedChanged { handle: "bob".into(), verified: true });
+    let primary = world.shown_key("alice");
+    world.ui("alice", UiEvent::VerifiedChanged { handle: "bob".into(), primary, verified: true });
     change(&mut world, "bob", &phrase);
     world.run(5_000);
     world.send("bob", "alice", "it is still me");
@@ -97,7 +98,8 @@ fn who_had_compared_the_number_is_asked_before_the_next_message() {
         world.reload("alice");
         world.run(1_000);
     }
-    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into() });
+    let primary = world.shown_key("alice");
+    world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into(), primary });
     assert!(!world.thread("alice").key_changed);
     world.send("alice", "bob", "it is");
     world.run(1_000);

@@ -48,7 +48,9 @@ fn safety_numbers_match_and_the_mark_stays() {
     world.send("alice", "bob", "Hello");
     world.run(1_000);
     assert_eq!(world.thread("alice").safety_number, world.thread("bob").safety_number);
-    let verified = kez_client::event::UiEvent::VerifiedChanged { handle: "bob".into(), verified: true };
+    let primary = world.shown_key("alice");
+    let verified =
+        kez_client::event::UiEvent::VerifiedChanged { handle: "bob".into(), primary, verified: true };
     world.ui("alice", verified);
     world.reload("alice");
     assert!(world.thread("alice").verified && world.view("alice").conversations[0].verified);

@@ -12,7 +12,7 @@ use crate::effects::timer::scope;
 use crate::worker::{Input, Inputs};
 
 /// How long a request may take until its answer has arrived whole, in milliseconds.
-const TIME_OUT: f64 = 30_000.0;
+const TIME_OUT: f64 = 20_000.0;
 
 /// Sends a request; the answer becomes [`Event::Http`].
 pub(crate) fn send(id: RequestId, request: HttpRequest, inputs: Inputs) {
@@ -26,8 +26,20 @@ async fn fetch(request: &HttpRequest) -> Result<HttpResponse, JsValue> {
     let response = JsFuture::from(scope().fetch_with_str_and_init(&request.target, &init(request)?)).await?;
     let response: Response = response.unchecked_into();
     let retry_after = response.headers().get("Retry-After")?.and_then(|seconds| seconds.parse().ok());
+    let date = response.headers().get("Date")?.and_then(|date| unix_seconds(&date));
     let body = JsFuture::from(response.array_buffer()?).await?;
-    Ok(HttpResponse { status: response.status(), retry_after, body: Uint8Array::new(&body).to_vec() })
+    Ok(HttpResponse { status: response.status(), retry_after, date, body: Uint8Array::new(&body).to_vec() })
+}
+
+/// An HTTP date as Unix seconds.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be whole and positive"
+)]
+fn unix_seconds(date: &str) -> Option<u64> {
+    let milliseconds = js_sys::Date::parse(date);
+    if milliseconds > 0.0 { Some(milliseconds as u64 / 1000) } else { None }
 }
 
 fn init(request: &HttpRequest) -> Result<RequestInit, JsValue> {

@@ -4,6 +4,9 @@
 //! are keyed `<kind>/<id>` in a single store, so that further kinds need no new version of the database. The worker's
 //! script makes every transaction a strictly durable one.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use js_sys::Uint8Array;
 use kez_client::event::StorageFault;
 use rexie::{ObjectStore, Rexie, TransactionMode};
@@ -20,14 +23,18 @@ const HEADER: &str = "header";
 /// version open for ever.
 const OPEN_TIME_OUT: u64 = 10_000;
 
-/// The open database.
-pub(crate) struct Store(Rexie);
+/// The open database. A browser may close the connection at any time: then it is opened once more.
+pub(crate) struct Store(RefCell<Rc<Rexie>>);
 
 /// One write: these bytes under this key; `None` deletes.
 pub(crate) type Write = (String, Option<Vec<u8>>);
 
 impl Store {
     pub(crate) async fn open() -> Result<Self, StorageFault> {
+        Ok(Self(RefCell::new(Rc::new(Self::connect().await?))))
+    }
+
+    async fn connect() -> Result<Rexie, StorageFault> {
         let opening = Rexie::builder(DATABASE)
             .version(1)
             .add_object_store(ObjectStore::new(VAULT))
@@ -38,62 +45,91 @@ impl Store {
         let _timer = Timer::after(OPEN_TIME_OUT, move || drop(late.take()));
         futures::pin_mut!(opening);
         match futures::future::select(opening, time_out).await {
-            futures::future::Either::Left((opened, _)) => opened.map(Self).map_err(fault),
+            futures::future::Either::Left((opened, _)) => opened.map_err(fault),
             futures::future::Either::Right(_) => Err(StorageFault::Unavailable),
         }
     }
 
     /// The vault's header, where there is one.
     pub(crate) async fn header(&self) -> Result<Option<JsValue>, StorageFault> {
-        let read = async {
-            let transaction = self.0.transaction(&[VAULT], TransactionMode::ReadOnly)?;
-            transaction.store(VAULT)?.get(HEADER.into()).await
-        };
-        read.await.map_err(fault)
+        self.attempt(header).await
+    }
+
+    /// Does something in the database; a second time, after connecting anew, where the connection was closed. What was
+    /// not committed then was not written, and writing the same again does no harm.
+    async fn attempt<T, F>(&self, run: impl Fn(Rc<Rexie>) -> F) -> Result<T, StorageFault>
+    where
+        F: Future<Output = rexie::Result<T>>,
+    {
+        let database = Rc::clone(&self.0.borrow());
+        match run(database).await.map_err(fault) {
+            Err(StorageFault::Unavailable) => {}
+            outcome => return outcome,
+        }
+        let database = Rc::new(Self::connect().await?);
+        self.0.replace(Rc::clone(&database));
+        run(database).await.map_err(fault)
     }
 
     /// Writes the header and the first records.
     pub(crate) async fn create(&self, header: &JsValue, writes: Vec<Write>) -> Result<(), StorageFault> {
-        let write = async {
-            let transaction = self.0.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
-            transaction.store(VAULT)?.put(header, Some(&HEADER.into())).await?;
-            put(&transaction.store(RECORDS)?, writes).await?;
-            transaction.commit().await
+        let run = |database: Rc<Rexie>| {
+            let writes = writes.clone();
+            async move {
+                let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
+                transaction.store(VAULT)?.put(header, Some(&HEADER.into())).await?;
+                put(&transaction.store(RECORDS)?, writes).await?;
+                transaction.commit().await
+            }
         };
-        write.await.map_err(fault)
+        self.attempt(run).await
     }
 
-    /// Writes records in one transaction.
+    /// Writes records in one transaction, unless the vault that they belong to is gone: the person may have cleared what
+    /// this site stores.
     pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<(), StorageFault> {
-        let write = async {
-            let transaction = self.0.transaction(&[RECORDS], TransactionMode::ReadWrite)?;
-            put(&transaction.store(RECORDS)?, writes).await?;
-            transaction.commit().await
+        let run = |database: Rc<Rexie>| {
+            let writes = writes.clone();
+            async move {
+                let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
+                if transaction.store(VAULT)?.get(HEADER.into()).await?.is_none() {
+                    return Ok(false);
+                }
+                put(&transaction.store(RECORDS)?, writes).await?;
+                transaction.commit().await.map(|()| true)
+            }
         };
-        write.await.map_err(fault)
+        if self.attempt(run).await? { Ok(()) } else { Err(StorageFault::Unavailable) }
     }
 
     /// Deletes the header and all records.
     pub(crate) async fn clear(&self) -> Result<(), StorageFault> {
-        let clear = async {
-            let transaction = self.0.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
-            transaction.store(VAULT)?.clear().await?;
-            transaction.store(RECORDS)?.clear().await?;
-            transaction.commit().await
-        };
-        clear.await.map_err(fault)
+        self.attempt(clear).await
     }
 
     /// All records, as (key, sealed bytes).
     pub(crate) async fn read_all(&self) -> Result<Vec<(String, Vec<u8>)>, StorageFault> {
-        let read = async {
-            let transaction = self.0.transaction(&[RECORDS], TransactionMode::ReadOnly)?;
-            let store = transaction.store(RECORDS)?;
-            Ok((store.get_all_keys(None, None).await?, store.get_all(None, None).await?))
-        };
-        let (keys, values) = read.await.map_err(fault)?;
+        let (keys, values) = self.attempt(read_all).await?;
         Ok(keys.iter().filter_map(JsValue::as_string).zip(values.iter().map(bytes)).collect())
     }
+}
+
+async fn header(database: Rc<Rexie>) -> rexie::Result<Option<JsValue>> {
+    let transaction = database.transaction(&[VAULT], TransactionMode::ReadOnly)?;
+    transaction.store(VAULT)?.get(HEADER.into()).await
+}
+
+async fn clear(database: Rc<Rexie>) -> rexie::Result<()> {
+    let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
+    transaction.store(VAULT)?.clear().await?;
+    transaction.store(RECORDS)?.clear().await?;
+    transaction.commit().await.map(drop)
+}
+
+async fn read_all(database: Rc<Rexie>) -> rexie::Result<(Vec<JsValue>, Vec<JsValue>)> {
+    let transaction = database.transaction(&[RECORDS], TransactionMode::ReadOnly)?;
+    let store = transaction.store(RECORDS)?;
+    Ok((store.get_all_keys(None, None).await?, store.get_all(None, None).await?))
 }
 
 async fn put(store: &rexie::Store, writes: Vec<Write>) -> rexie::Result<()> {

@@ -32,31 +32,27 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    /// Looks into the storage. `shared` is the data key that another tab's worker had unlocked.
-    pub(crate) async fn open(shared: Option<Secret>, remembered: Option<String>) -> (Self, Startup) {
+    /// Looks into the storage. An account with a passphrase is locked: what another tab's worker has unlocked stays there.
+    pub(crate) async fn open(remembered: Option<String>) -> (Self, Startup) {
         let mut vault = Self { store: None, key: None, by_passphrase: false };
-        let startup = vault.start(shared, remembered).await.unwrap_or_else(Startup::Unusable);
+        let startup = vault.start(remembered).await.unwrap_or_else(Startup::Unusable);
         (vault, startup)
     }
 
-    async fn start(
-        &mut self,
-        shared: Option<Secret>,
-        remembered: Option<String>,
-    ) -> Result<Startup, StorageFault> {
+    async fn start(&mut self, remembered: Option<String>) -> Result<Startup, StorageFault> {
         let store = self.store.insert(Store::open().await?);
         let Some(header) = store.header().await? else { return Ok(Startup::Empty { remembered }) };
         self.by_passphrase = get(&header, "mode").as_string().as_deref() == Some(PASSPHRASE);
-        self.key = if self.by_passphrase {
-            shared.and_then(|key| DataKey::from_bytes(&base16ct::lower::decode_vec(key.expose()).ok()?))
-        } else {
-            Some(unwrap_by_device(&header).await?)
-        };
-        if self.key.is_none() {
+        if self.by_passphrase {
             return Ok(Startup::Locked);
         }
-        let records = self.records().await?;
-        Ok(Startup::Open { records, has_passphrase: self.by_passphrase })
+        self.key = Some(unwrap_by_device(&header).await?);
+        Ok(Startup::Open { records: self.records().await?, has_passphrase: false })
+    }
+
+    /// Whether there is an account that waits for its passphrase.
+    pub(crate) const fn is_locked(&self) -> bool {
+        self.by_passphrase && self.key.is_none()
     }
 
     /// Makes a data key, wraps it, and writes the first records under it.
@@ -129,12 +125,6 @@ impl Vault {
         self.lock();
         self.by_passphrase = false;
         self.store.as_ref().ok_or(StorageFault::Unavailable)?.clear().await
-    }
-
-    /// The data key for other tabs' workers, where a passphrase would be needed without it.
-    pub(crate) fn key_to_share(&self) -> Option<Secret> {
-        let key = self.key.as_ref().filter(|_| self.by_passphrase)?;
-        Some(Secret::new(base16ct::lower::encode_string(key.as_bytes())))
     }
 
     /// Writes records in one durable transaction.

@@ -11,6 +11,7 @@ use crate::session::use_session;
 pub(super) fn KeyChangedBanner(handle: String) -> impl IntoView {
     let session = use_session();
     let key_changed = session.thread_part(|thread| thread.key_changed);
+    let primary = session.thread_part(|thread| thread.primary.clone());
     let proven = session.thread_part(|thread| thread.key_change_proven);
     move || {
         let handle = handle.clone();
@@ -26,7 +27,11 @@ pub(super) fn KeyChangedBanner(handle: String) -> impl IntoView {
                      when somebody tries to read along. Ask @{handle} in another way before you go on."
                 )
             };
-            let accept = move |_| session.send(UiEvent::NewKeyAccepted { handle: handle.clone() });
+            // The key as it was when this was drawn: the one whose number can be compared.
+            let shown = primary.get().unwrap_or_default();
+            let accept = move |_| {
+                session.send(UiEvent::NewKeyAccepted { handle: handle.clone(), primary: shown.clone() });
+            };
             view! {
                 <div class="banner banner-bad" role="alert">
                     <Icon of=Glyph::Alert/>

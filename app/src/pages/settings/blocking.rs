@@ -29,9 +29,19 @@ pub(super) fn Blocking() -> impl IntoView {
 #[component]
 fn BlockedRow(row: view::BlockedRow) -> impl IntoView {
     let session = use_session();
-    let view::BlockedRow { handle, lifting } = row;
+    let view::BlockedRow { handle, lifting, in_doubt } = row;
     let name = format!("@{handle}");
+    let again = {
+        let handle = handle.clone();
+        move |_| session.send(UiEvent::BlockPressed { handle: handle.clone() })
+    };
     let unblock = move |_| session.send(UiEvent::UnblockPressed { handle: handle.clone() });
+    let doubt = in_doubt.then(|| {
+        view! {
+            <span class="hint">"Your server no longer knows of this block. It still applies in this browser."</span>
+            <button type="button" class="button" on:click=again>"Block again"</button>
+        }
+    });
     let end = if lifting {
         view! { <span class="hint">"Unblocking: your server has still to hear of it"</span> }.into_any()
     } else {
@@ -40,6 +50,7 @@ fn BlockedRow(row: view::BlockedRow) -> impl IntoView {
     view! {
         <li>
             <span>{name}</span>
+            {doubt}
             {end}
         </li>
     }

@@ -1,7 +1,7 @@
 //! The section "Storage".
 
 use kez_client::event::UiEvent;
-use kez_client::view::AccountView;
+use kez_client::view::{AccountView, InboxView, Room, WaitingRow};
 use leptos::prelude::*;
 
 use crate::reactive::memo;
@@ -28,10 +28,98 @@ pub(super) fn Storage() -> impl IntoView {
                 </button>
             </Show>
             {move || used.get().map(|bytes| view! { <p>{format!("{} in use.", size(bytes))}</p> })}
+            <Keep/>
+            <Waiting/>
             {move || (unreadable.get() > 0).then(|| view! {
                 <p>{format!("{} received envelopes could not be read and belong to no conversation.", unreadable.get())}</p>
             })}
         </section>
+    }
+}
+
+/// How much the server keeps, and for how long it keeps what is stored here too.
+#[component]
+fn Keep() -> impl IntoView {
+    let session = use_session();
+    let inbox = session.inbox;
+    let choose = move |event: leptos::ev::Event| {
+        let days = event_target_value(&event).parse().ok();
+        session.send(UiEvent::KeepChosen { days });
+    };
+    move || {
+        inbox.get().map(|InboxView { room, messages, bytes, most_bytes, keep_days, busy, error }| {
+            let most = most_bytes.map(|most| format!(" of {}", size(most))).unwrap_or_default();
+            let choice = move |days: Option<u16>, name: String| {
+                let value = days.map(|days| days.to_string()).unwrap_or_default();
+                let selected = days == keep_days;
+                view! { <option value=value selected=selected>{name}</option> }
+            };
+            let other = keep_days.filter(|days| ![365, 90, 30].contains(days));
+            view! {
+                <h3>"On the server"</h3>
+                <p>{format!("Your server keeps {messages} encrypted messages for you: {}{most}.", size(bytes))}</p>
+                {full(room).map(|text| view! { <p role="status">{text}</p> })}
+                <div class="field">
+                    <label for="keep-on-server">"Keep on the server"</label>
+                    <select id="keep-on-server" disabled=busy on:change=choose aria-describedby="keep-on-server-hint">
+                        {choice(None, "For ever".to_owned())}
+                        {choice(Some(365), "1 year".to_owned())}
+                        {choice(Some(90), "90 days".to_owned())}
+                        {choice(Some(30), "30 days".to_owned())}
+                        {other.map(|days| choice(Some(days), format!("{days} days")))}
+                    </select>
+                    <p class="hint" id="keep-on-server-hint">
+                        "This applies to messages that one of your browsers has already stored. After that time the server \
+                         deletes them, and a new browser or a restored account no longer finds them."
+                    </p>
+                    {error.map(|error| view! { <p class="error" role="alert">{error}</p> })}
+                </div>
+            }
+        })
+    }
+}
+
+/// Mail whose sender nobody can name yet.
+#[component]
+fn Waiting() -> impl IntoView {
+    let session = use_session();
+    let waiting = session.waiting;
+    move || {
+        let rows = waiting.get();
+        (!rows.is_empty()).then(|| {
+            let rows = rows.into_iter().map(|WaitingRow { key, messages, .. }| {
+                let beginning: String = key.chars().take(24).collect();
+                let count = if messages == 1 { "1 message".to_owned() } else { format!("{messages} messages") };
+                let name = format!("Throw away what {beginning}\u{2026} has sent");
+                let discard =
+                    move |_| session.send(UiEvent::WaitingDiscarded { key: Some(key.clone()) });
+                view! {
+                    <li>
+                        <span>{format!("{count} from the key {beginning}\u{2026}")}</span>
+                        <button type="button" class="button" aria-label=name on:click=discard>"Throw away"</button>
+                    </li>
+                }
+            });
+            view! {
+                <h3 id="waiting-title">"Waiting for a name"</h3>
+                <p>
+                    "The server could not say yet whose keys these are, or you have not accepted their new key. What they sent \
+                     waits apart and holds up nothing else."
+                </p>
+                <ul class="blocked" aria-labelledby="waiting-title">{rows.collect_view()}</ul>
+            }
+        })
+    }
+}
+
+fn full(room: Room) -> Option<&'static str> {
+    match room {
+        Room::Enough => None,
+        Room::RequestsFull => Some("The room for message requests is full: new people cannot write to you."),
+        Room::NearlyFull => Some("Your inbox on the server is nearly full. Choose a shorter time."),
+        Room::Full => {
+            Some("Your inbox on the server is full: it refuses new messages. Choose a shorter time.")
+        }
     }
 }
 

@@ -45,6 +45,12 @@ pub(crate) struct Browser {
     /// Grows when NATS is opened or closed.
     pub(crate) nats: u64,
     pub(crate) tabs: BTreeMap<TabId, Event>,
+    /// Nothing gets through.
+    pub(crate) unplugged: bool,
+    /// How far this computer's clock is ahead, in milliseconds.
+    pub(crate) clock: i64,
+    /// When the driver's alarm goes off, in true time.
+    pub(crate) timer: Option<u64>,
 }
 
 impl Browser {
@@ -61,6 +67,9 @@ impl Browser {
             stream: 0,
             nats: 0,
             tabs: BTreeMap::new(),
+            unplugged: false,
+            clock: 0,
+            timer: None,
         }
     }
 

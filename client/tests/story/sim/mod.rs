@@ -3,6 +3,7 @@
 
 mod broker;
 mod browser;
+mod keeping;
 mod relay;
 mod sigchains;
 mod world;

@@ -19,16 +19,21 @@ use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
 
+use super::keeping::Keeping;
 use super::sigchains::{self, Sigchains};
 
 /// Changes answers on their way out, as a malicious server would.
 pub(crate) type Script = Box<dyn FnMut(&HttpRequest, HttpResponse) -> HttpResponse>;
+
+/// Answers in the relay's place, which never sees the request.
+pub(crate) type Intercept = Box<dyn FnMut(&HttpRequest) -> Option<HttpResponse>>;
 
 pub(crate) struct Relay {
     pub(crate) server: ServerName,
     pub(crate) epoch: String,
     pub(crate) up: bool,
     pub(crate) script: Option<Script>,
+    pub(crate) intercept: Option<Intercept>,
     /// Appends no link to any chain.
     pub(crate) refuses_links: bool,
     /// Every body that was posted.
@@ -52,6 +57,7 @@ pub(crate) struct Relay {
     pub(crate) invites: BTreeMap<String, Option<&'static str>>,
     /// Who stands on whose list: by owner and "contacts" or "blocks".
     pub(crate) listed: BTreeMap<(Handle, String), BTreeSet<Handle>>,
+    pub(crate) keeping: Keeping,
     accounts: BTreeMap<Handle, Registered>,
     inboxes: BTreeMap<Handle, Vec<InboxItem>>,
     seq: u64,
@@ -70,6 +76,7 @@ impl Relay {
             epoch: "00000000000000aa".into(),
             up: true,
             script: None,
+            intercept: None,
             refuses_links: false,
             posted: Vec::new(),
             sigchains: Sigchains::default(),
@@ -82,6 +89,7 @@ impl Relay {
             registration: RegistrationMode::Open,
             invites: BTreeMap::new(),
             listed: BTreeMap::new(),
+            keeping: Keeping::default(),
             accounts: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             seq: 0,
@@ -89,6 +97,9 @@ impl Relay {
     }
 
     pub(crate) fn answer(&mut self, request: &HttpRequest, now: u64) -> HttpResponse {
+        if let Some(answer) = self.intercept.as_mut().and_then(|intercept| intercept(request)) {
+            return answer;
+        }
         let now = Timestamp::from_unix(now / 1000);
         let response = match (request.method, request.body.as_deref(), request.target.as_str()) {
             (Method::Get, _, "/v1/config") => self.config(),
@@ -97,6 +108,9 @@ impl Relay {
                 Some(_) if self.caller(request, now).is_none() => problem(ProblemCode::Unauthorized),
                 _ => self.send(body, now),
             },
+            (_, _, target) if target.starts_with("/v1/inbox/") && !target.contains("since=") => {
+                self.control(request, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
+            }
             (_, None, target) if target.contains("/contacts") || target.contains("/blocks") => {
                 self.people(request, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
             }
@@ -113,10 +127,17 @@ impl Relay {
             (Method::Get, _, target) => self.get(target, request.auth.as_deref(), now),
             _ => problem(ProblemCode::NotFound),
         };
+        let response = HttpResponse { date: Some(now.unix()), ..response };
         match &mut self.script {
             Some(script) => script(request, response),
             None => response,
         }
+    }
+
+    fn control(&mut self, request: &HttpRequest, now: Timestamp) -> Option<HttpResponse> {
+        let owner = self.caller(request, now)?;
+        let inbox = self.inboxes.entry(owner.clone()).or_default();
+        self.keeping.answer(&owner, request, &self.epoch, inbox)
     }
 
     /// Checks the first frame of a live stream and gives the handle.
@@ -165,6 +186,7 @@ impl Relay {
                 item.seq = seq as u64 + 1;
             }
         }
+        self.keeping.acknowledged.clear();
         self.seq = self.inboxes.values().map(|inbox| inbox.len() as u64).max().unwrap_or(0);
     }
 
@@ -232,7 +254,7 @@ impl Relay {
             return Some(problem(ProblemCode::NkeyRemoved));
         }
         self.bound.insert(nkey, (handle, binding.expires_at().unix()));
-        Some(HttpResponse { status: 204, retry_after: None, body: Vec::new() })
+        Some(HttpResponse { status: 204, retry_after: None, date: None, body: Vec::new() })
     }
 
     /// The last number in an inbox, and the key that it belongs to.
@@ -339,7 +361,7 @@ impl Relay {
             Method::Delete => listed.remove(&peer),
             Method::Get | Method::Post => return None,
         };
-        Some(HttpResponse { status: 204, retry_after: None, body: Vec::new() })
+        Some(HttpResponse { status: 204, retry_after: None, date: None, body: Vec::new() })
     }
 
     fn get(&mut self, target: &str, auth: Option<&str>, now: Timestamp) -> HttpResponse {
@@ -370,7 +392,7 @@ impl Relay {
         match self.caller(request, now) {
             Some(caller) if target == format!("/v1/u/{caller}") => {
                 self.delete(caller.as_str());
-                HttpResponse { status: 204, retry_after: None, body: Vec::new() }
+                HttpResponse { status: 204, retry_after: None, date: None, body: Vec::new() }
             }
             _ => problem(ProblemCode::Unauthorized),
         }
@@ -402,7 +424,7 @@ impl Relay {
 }
 
 pub(crate) fn json(status: u16, body: &impl serde::Serialize) -> HttpResponse {
-    HttpResponse { status, retry_after: None, body: serde_json::to_vec(body).unwrap() }
+    HttpResponse { status, retry_after: None, date: None, body: serde_json::to_vec(body).unwrap() }
 }
 
 pub(crate) fn problem(code: ProblemCode) -> HttpResponse {

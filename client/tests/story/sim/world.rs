@@ -221,7 +221,18 @@ impl World {
         self.event(who, event);
     }
 
+    /// The network goes or comes back, and the browser says so.
     pub(crate) fn network(&mut self, who: &'static str, online: bool) {
+        self.browser(who).unplugged = !online;
+        if !online {
+            self.streams.remove(who);
+            self.broker.leave(who);
+        }
+        self.network_hint(who, online);
+    }
+
+    /// The browser says that the network has gone or come back, whether that is so or not.
+    pub(crate) fn network_hint(&mut self, who: &'static str, online: bool) {
         self.event(who, Event::Network { online });
     }
 
@@ -255,6 +266,11 @@ impl World {
         self.view(who).thread.expect("looks at a conversation")
     }
 
+    /// The key on screen, as the page reports it with a decision about it.
+    pub(crate) fn shown_key(&self, who: &'static str) -> String {
+        self.thread(who).primary.expect("a key")
+    }
+
     pub(crate) fn rows(&self, who: &'static str) -> Vec<MessageRow> {
         self.thread(who).messages
     }
@@ -277,7 +293,10 @@ impl World {
     pub(crate) fn event(&mut self, who: &'static str, event: Event) {
         let now = self.now;
         let browser = self.browsers.get_mut(who).expect("a browser");
-        let effects = browser.client.handle(event, now, &mut self.rng);
+        let wall = now.saturating_add_signed(browser.clock);
+        let effects = browser.client.handle(event, wall, &mut self.rng);
+        // As the driver does: the browser's alarm counts milliseconds, whatever its clock says.
+        browser.timer = browser.client.next_wake().map(|at| now + at.saturating_sub(wall));
         let (mut out, life) = (Vec::new(), browser.life);
         let alive = browser.perform(effects, &mut out);
         for out in out {
@@ -288,12 +307,17 @@ impl World {
         }
     }
 
+    /// The computer's clock is set: so many milliseconds ahead of the true time.
+    pub(crate) fn set_clock(&mut self, who: &'static str, ahead: i64) {
+        self.browser(who).clock = ahead;
+    }
+
     /// Lets time pass.
     pub(crate) fn run(&mut self, ms: u64) {
         let end = self.now + ms;
         for _ in 0..100_000 {
             let queued = self.queue.keys().next().map(|(due, _)| *due);
-            let woken = self.browsers.iter().filter_map(|(who, b)| Some((b.client.next_wake()?, *who))).min();
+            let woken = self.browsers.iter().filter_map(|(who, b)| Some((b.timer?, *who))).min();
             match (queued, woken) {
                 (Some(due), wake) if due <= end && wake.is_none_or(|(at, _)| due <= at) => {
                     self.now = self.now.max(due);
@@ -353,7 +377,7 @@ impl World {
     }
 
     fn request(&mut self, who: &'static str, life: u64, id: RequestId, request: HttpRequest) {
-        let lost = self.happens(self.weather.request_lost);
+        let lost = self.happens(self.weather.request_lost) || self.browsers[who].unplugged;
         let copies = 1 + u64::from(self.happens(self.weather.request_doubled));
         for _ in 0..copies {
             let (delay, request) = (self.delay(), request.clone());
@@ -389,7 +413,9 @@ impl World {
                 }
             }
             Happening::OpenNats { who, connection, subject, signer } => {
-                if self.browser(who).nats == connection {
+                if self.browser(who).unplugged {
+                    self.nats_event(who, connection, NatsEvent::Closed);
+                } else if self.browser(who).nats == connection {
                     let event =
                         self.broker.open(&self.relay, who, connection, &subject, &signer, self.now / 1000);
                     self.nats_event(who, connection, event);
@@ -418,7 +444,7 @@ impl World {
         if self.browser(who).stream != number {
             return;
         }
-        if !self.relay.up {
+        if !self.relay.up || self.browsers[who].unplugged {
             return self
                 .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 1006 } });
         }

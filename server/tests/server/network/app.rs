@@ -222,6 +222,7 @@ impl Network {
         Ok(HttpResponse {
             status: response.status().as_u16(),
             retry_after: retry_after.transpose().unwrap(),
+            date: None,
             body: response.bytes().await?.to_vec(),
         })
     }

@@ -1,0 +1,277 @@
+//! What the server keeps for this account: how full the inbox is, up to where everything is stored here, and for how long
+//! that stays on the server. Also what it is to throw away of message requests.
+
+use kez_core::api::{
+    AckInbox, InboxStatus, KeepDays, KeepMessages, ack_target, keep_target, requests_target, status_target,
+};
+use kez_core::identity::Primary;
+use kez_core::problem::ProblemCode;
+
+use crate::backoff::{Backoff, around};
+use crate::context::Context;
+use crate::effect::Method;
+use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry_after, sentence};
+use crate::session::Session;
+use crate::view::{InboxView, Room};
+
+/// How long, in milliseconds, after something was stored the server is told: what follows soon is told with it.
+const ACKNOWLEDGE_AFTER: u64 = 15_000;
+/// From how much of a limit on, in per cent, an inbox counts as nearly full.
+const NEARLY_FULL: u64 = 90;
+
+/// What is known, and what the server is still to be told.
+pub(crate) struct Keeping {
+    status: Option<InboxStatus>,
+    ask_at: Option<u64>,
+    acknowledge_at: Option<u64>,
+    backoff: Backoff,
+    /// The keys whose message requests are to be thrown away.
+    discarded: Vec<Primary>,
+    discard_at: Option<u64>,
+    error: Option<String>,
+    /// The room as the person was told of it.
+    told: Room,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self {
+            status: None,
+            ask_at: None,
+            acknowledge_at: None,
+            backoff: Backoff::new(2_000, 600_000),
+            discarded: Vec::new(),
+            discard_at: None,
+            error: None,
+            told: Room::Enough,
+        }
+    }
+}
+
+impl Keeping {
+    /// When something is due.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        [self.ask_at, self.acknowledge_at, self.discard_at].into_iter().flatten().min()
+    }
+
+    fn room(&self) -> Room {
+        let Some(status) = &self.status else { return Room::Enough };
+        let Some(limits) = &status.limits else { return Room::Enough };
+        let full = room(status.waiting, limits.waiting).max(room(status.bytes, limits.bytes));
+        if full != Room::Enough {
+            return full;
+        }
+        let requests = room(status.requests.messages, limits.requests_messages);
+        match requests.max(room(status.requests.bytes, limits.requests_bytes)) {
+            Room::Full => Room::RequestsFull,
+            _ => Room::Enough,
+        }
+    }
+
+    /// What the settings show.
+    pub(crate) fn view(&self, saving: bool) -> Option<InboxView> {
+        let status = self.status.as_ref()?;
+        Some(InboxView {
+            room: self.room(),
+            messages: status.messages,
+            bytes: status.bytes,
+            most_bytes: status.limits.as_ref().map(|limits| limits.bytes),
+            keep_days: status.keep_days.map(u16::from),
+            busy: saving,
+            error: self.error.clone(),
+        })
+    }
+}
+
+impl Session {
+    /// Asks how full the inbox is.
+    pub(crate) fn ask_status(&mut self, cx: &mut Context<'_>) {
+        self.keeping.ask_at = None;
+        if !cx.shared.requests.awaits(&Purpose::Status) {
+            let request = self.signed(Method::Get, status_target(&self.handle), None, cx);
+            cx.request(request, Purpose::Status);
+        }
+    }
+
+    /// The server has said how full the inbox is.
+    pub(crate) fn status_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        match outcome(answer, |response| body(response, &[200])) {
+            Outcome::Done(status) => self.take_status(status, cx),
+            Outcome::Refused(problem) if problem.code != ProblemCode::Unauthorized => {}
+            Outcome::Refused(_) | Outcome::Unknown => {
+                let wait = self.keeping.backoff.next_after(retry_after(answer), cx.rng);
+                self.keeping.ask_at = Some(cx.now + wait.max(1_000));
+            }
+        }
+    }
+
+    /// Something was stored: the server is told soon, so that it need not keep room for it.
+    pub(crate) fn acknowledge_soon(&mut self, cx: &mut Context<'_>) {
+        if self.keeping.acknowledge_at.is_none() && self.stored_up_to() > self.sync.acknowledged {
+            self.keeping.acknowledge_at = Some(cx.now + around(ACKNOWLEDGE_AFTER, cx.rng));
+        }
+    }
+
+    /// The server was told up to where everything is stored here.
+    pub(crate) fn acknowledged(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        match outcome(answer, |response| body::<InboxStatus>(response, &[200])) {
+            Outcome::Done(status) => {
+                if self.sync.epoch.as_ref() == Some(&status.epoch) {
+                    self.sync.acknowledged = status.acknowledged;
+                    cx.save(self.sync.record());
+                }
+                self.take_status(status, cx);
+                self.acknowledge_soon(cx);
+            }
+            // The positions are of another database, or never were: the next page says so too.
+            Outcome::Refused(problem) if problem.code != ProblemCode::Unauthorized => self.look(cx),
+            Outcome::Refused(_) | Outcome::Unknown => {
+                let wait = self.keeping.backoff.next_after(retry_after(answer), cx.rng);
+                self.keeping.acknowledge_at = Some(cx.now + wait.max(ACKNOWLEDGE_AFTER));
+            }
+        }
+    }
+
+    /// "Keep on the server": for so many days, or for ever.
+    pub(crate) fn keep_on_server(&mut self, days: Option<u16>, cx: &mut Context<'_>) {
+        let kept = days.map(|days| KeepDays::try_from(u64::from(days))).transpose();
+        let Ok(kept) = kept else { return };
+        if cx.shared.requests.any(|purpose| matches!(purpose, Purpose::Keep { .. })) {
+            return;
+        }
+        self.keeping.error = None;
+        if let Ok(body) = serde_json::to_string(&KeepMessages { days: kept }) {
+            let request = self.signed(Method::Put, keep_target(&self.handle), Some(body), cx);
+            cx.request(request, Purpose::Keep { days });
+        }
+    }
+
+    /// The server keeps what is stored here for so long from now on, or not.
+    pub(crate) fn keep_answered(&mut self, days: Option<u16>, answer: &Answer, cx: &mut Context<'_>) {
+        match outcome(answer, no_content) {
+            Outcome::Done(()) => {
+                if let Some(status) = &mut self.keeping.status {
+                    status.keep_days = days.and_then(|days| KeepDays::try_from(u64::from(days)).ok());
+                }
+                self.ask_status(cx);
+            }
+            Outcome::Refused(problem) => self.keeping.error = Some(sentence(&problem.detail)),
+            Outcome::Unknown => {
+                self.keeping.error =
+                    Some("The server did not answer. Nothing was changed: try again.".to_owned());
+            }
+        }
+    }
+
+    /// What these keys have left in the inbox is thrown away on the server too.
+    pub(crate) fn discard_requests(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
+        for key in keys {
+            if !self.keeping.discarded.contains(key) {
+                self.keeping.discarded.push(*key);
+            }
+        }
+        self.discard_next(cx);
+    }
+
+    /// The server has thrown a key's message requests away, or not.
+    pub(crate) fn requests_discarded(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
+        let refused = matches!(answer, Ok(response) if response.status == 401);
+        if refused || matches!(outcome(answer, no_content), Outcome::Unknown) {
+            let wait = self.keeping.backoff.next_after(retry_after(answer), cx.rng);
+            self.keeping.discard_at = Some(cx.now + wait.max(1_000));
+        } else {
+            self.keeping.discarded.retain(|other| other != key);
+            self.discard_next(cx);
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn keeping_due(&mut self, cx: &mut Context<'_>) {
+        let due = |at: Option<u64>| at.is_some_and(|at| at <= cx.now);
+        let (ask, discard) = (due(self.keeping.ask_at), due(self.keeping.discard_at));
+        if due(self.keeping.acknowledge_at) {
+            self.acknowledge(cx);
+        }
+        if ask {
+            self.ask_status(cx);
+        }
+        if discard {
+            self.keeping.discard_at = None;
+            self.discard_next(cx);
+        }
+    }
+
+    /// Up to where everything is stored here: copies of what one has sent may still have to be read again.
+    fn stored_up_to(&self) -> u64 {
+        let left = self.quarantine.first_own_copy_left().map(|from| from.saturating_sub(1));
+        left.map_or(self.sync.cursor, |left| left.min(self.sync.cursor))
+    }
+
+    fn acknowledge(&mut self, cx: &mut Context<'_>) {
+        self.keeping.acknowledge_at = None;
+        let (seq, epoch) = (self.stored_up_to(), self.sync.epoch.clone());
+        let Some(epoch) = epoch.filter(|_| seq > self.sync.acknowledged) else { return };
+        if cx.shared.requests.awaits(&Purpose::Acknowledge) {
+            return;
+        }
+        if let Ok(body) = serde_json::to_string(&AckInbox { epoch, seq }) {
+            let request = self.signed(Method::Post, ack_target(&self.handle), Some(body), cx);
+            cx.request(request, Purpose::Acknowledge);
+        }
+    }
+
+    fn discard_next(&mut self, cx: &mut Context<'_>) {
+        let under_way = cx.shared.requests.any(|purpose| matches!(purpose, Purpose::DiscardRequests(_)));
+        if under_way || self.keeping.discard_at.is_some() {
+            return;
+        }
+        if let Some(key) = self.keeping.discarded.first().copied() {
+            let request = self.signed(Method::Delete, requests_target(&self.handle, &key), None, cx);
+            cx.request(request, Purpose::DiscardRequests(key));
+        } else {
+            self.keeping.backoff.reset();
+        }
+    }
+
+    fn take_status(&mut self, status: InboxStatus, cx: &mut Context<'_>) {
+        self.keeping.backoff.reset();
+        self.keeping.status = Some(status);
+        let room = self.keeping.room();
+        if std::mem::replace(&mut self.keeping.told, room) != room
+            && let Some(text) = room.sentence()
+        {
+            cx.warn(text);
+        }
+    }
+}
+
+impl Room {
+    /// What the person is told.
+    const fn sentence(self) -> Option<&'static str> {
+        match self {
+            Self::Enough => None,
+            Self::NearlyFull => Some(
+                "Your inbox on the server is nearly full. Make room in the settings: under \"Keep on the server\" choose \
+                 a shorter time.",
+            ),
+            Self::Full => Some(
+                "Your inbox on the server is full: it refuses what people send you. Make room in the settings: under \
+                 \"Keep on the server\" choose a shorter time.",
+            ),
+            Self::RequestsFull => Some(
+                "The room for message requests is full: new people cannot write to you. Accept, block or throw away \
+                 requests.",
+            ),
+        }
+    }
+}
+
+const fn room(used: u64, limit: u64) -> Room {
+    if used >= limit {
+        Room::Full
+    } else if used.saturating_mul(100) / limit >= NEARLY_FULL {
+        Room::NearlyFull
+    } else {
+        Room::Enough
+    }
+}
