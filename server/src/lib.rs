@@ -182,7 +182,7 @@ pub async fn run_with_clock(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let mut shutdown = pin!(shutdown);
-    let _lock = ServerLock::take(&config.database.db)?;
+    let _lock = ServerLock::take(&config.database.db).await?;
     // A database may keep one waiting for longer than somebody who stops the server likes to.
     let state = tokio::select! {
         state = open_when_possible(&listener, &config, || open(config.clone(), clock.clone()).boxed()) => state?,

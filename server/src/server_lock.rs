@@ -6,8 +6,16 @@
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::config::Database;
+
+/// How often the lock is tried ...
+const ATTEMPTS: u32 = 20;
+/// ... and how long after each attempt: two seconds in all.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Holds the lock until it is dropped; holds nothing for PostgreSQL, which several nodes may share.
 #[derive(Debug)]
@@ -32,22 +40,25 @@ pub enum ServerLockError {
 }
 
 impl ServerLock {
-    /// Takes the lock of a database without waiting.
+    /// Takes the lock of a database, which a server that is just ending may hold for a moment.
     ///
     /// # Errors
     /// [`ServerLockError`] says why not.
-    pub fn take(database: &Database) -> Result<Self, ServerLockError> {
+    pub async fn take(database: &Database) -> Result<Self, ServerLockError> {
         let Database::Sqlite(db) = database else { return Ok(Self { _file: None }) };
         let mut name = OsString::from(db);
         name.push(".lock");
         let file = PathBuf::from(name);
         let refused = |source| ServerLockError::File { file: file.clone(), source };
         let open = File::options().write(true).create(true).truncate(false).open(&file).map_err(refused)?;
-        match open.try_lock() {
-            Ok(()) => Ok(Self { _file: Some(open) }),
-            Err(TryLockError::WouldBlock) => Err(ServerLockError::InUse(db.clone())),
-            Err(TryLockError::Error(source)) => Err(refused(source)),
+        for _ in 0..ATTEMPTS {
+            match open.try_lock() {
+                Ok(()) => return Ok(Self { _file: Some(open) }),
+                Err(TryLockError::WouldBlock) => sleep(PAUSE).await,
+                Err(TryLockError::Error(source)) => return Err(refused(source)),
+            }
         }
+        Err(ServerLockError::InUse(db.clone()))
     }
 }
 
@@ -55,20 +66,21 @@ impl ServerLock {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_second_server_is_refused_until_the_first_one_ends() {
+    #[tokio::test(start_paused = true)]
+    async fn a_second_server_is_refused_until_the_first_one_ends() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(folder.path().join("kez-chat.db"));
-        let first = ServerLock::take(&database).unwrap();
-        let refused = ServerLock::take(&database).unwrap_err();
+        let first = ServerLock::take(&database).await.unwrap();
+        let refused = ServerLock::take(&database).await.unwrap_err();
         assert!(refused.to_string().starts_with("another server is running on "), "{refused}");
         drop(first);
-        assert!(ServerLock::take(&database).is_ok());
+        assert!(ServerLock::take(&database).await.is_ok());
     }
 
-    #[test]
-    fn a_folder_that_is_missing_is_named() {
-        let refused = ServerLock::take(&Database::Sqlite("/nonexistent/kez-chat.db".into())).unwrap_err();
+    #[tokio::test(start_paused = true)]
+    async fn a_folder_that_is_missing_is_named() {
+        let refused =
+            ServerLock::take(&Database::Sqlite("/nonexistent/kez-chat.db".into())).await.unwrap_err();
         assert!(refused.to_string().contains("/nonexistent/kez-chat.db.lock: No such file"), "{refused}");
     }
 }

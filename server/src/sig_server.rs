@@ -55,7 +55,7 @@ pub async fn run_with_clock(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
     let mut shutdown = pin!(shutdown);
-    let _lock = ServerLock::take(&config.db)?;
+    let _lock = ServerLock::take(&config.db).await?;
     let chains = tokio::select! {
         chains = open(&config, clock) => chains?,
         () = &mut shutdown => return Ok(()),
