@@ -128,7 +128,8 @@ impl Draft {
         let mut seen = None;
         effect(move || {
             let version = version.get();
-            if seen.replace(version).is_some_and(|seen| seen != version) {
+            // A worker that has just begun to lead counts from 0: that is no change of the draft.
+            if seen.replace(version).is_some_and(|seen| version > seen) {
                 self.take_over();
             }
         });
@@ -143,10 +144,12 @@ impl Draft {
         on_cleanup(move || self.report());
     }
 
-    /// Another tab has changed the draft, or sent it: this one goes on with what is there now.
+    /// Another tab has changed the draft, or sent it: this one goes on with what is there now, unless something was typed
+    /// here a moment ago.
     fn take_over(self) {
-        self.stop_timer();
-        self.unreported.set_value(None);
+        if self.unreported.with_value(Option::is_some) {
+            return;
+        }
         let kept =
             self.session.thread.with_untracked(|thread| thread.as_ref().map(|thread| thread.draft.clone()));
         self.write(&kept.unwrap_or_default());

@@ -67,3 +67,68 @@ test('a tab of another version executes nothing and is told of', async ({ people
   await alice.page.evaluate(() => new BroadcastChannel('kez-chat').postMessage(new Uint8Array([0, 1, 2, 3])));
   await expect(alice.page.getByRole('alert')).toContainText('another version');
 });
+
+const PASSPHRASE = 'a passphrase that stays in its tab';
+
+test('no key crosses between tabs, and a tab that takes over asks for the passphrase', async ({ people }) => {
+  const alice = await people.join('alice', { passphrase: PASSPHRASE });
+  const tab = await alice.newTab('/settings');
+  await expect(tab.getByRole('button', { name: 'Show recovery phrase' })).toBeVisible();
+  // What a script of the page could do.
+  await tab.evaluate(() => {
+    const heard: string[] = [];
+    Object.assign(window, { heard });
+    new BroadcastChannel('kez-chat').onmessage = ({ data }) => heard.push(String.fromCharCode(...data));
+  });
+  const third = await alice.newTab('/messages');
+  await expect(third.getByRole('button', { name: 'New conversation' })).toBeVisible();
+  await tab.getByRole('button', { name: 'Show recovery phrase' }).click();
+  await expect(tab.getByRole('alert').filter({ hasText: 'only in the tab' })).toBeVisible();
+  const heard = await tab.evaluate(() => (window as unknown as { heard: string[] }).heard.join('\n'));
+  expect(heard.length).toBeGreaterThan(100);
+  expect(heard.replaceAll(/ed25519:[0-9a-f]{64}/g, '')).not.toMatch(/[0-9a-f]{64}/);
+  expect(alice.words.filter((word) => heard.includes(word)).length).toBeLessThan(6);
+
+  await alice.page.close();
+  await expect(tab.getByRole('button', { name: 'Unlock', exact: true })).toBeVisible();
+  await tab.getByRole('textbox', { name: 'Passphrase' }).fill(PASSPHRASE);
+  await tab.getByRole('button', { name: 'Unlock', exact: true }).click();
+  await expect(tab.getByRole('button', { name: 'Show recovery phrase' })).toBeVisible();
+});
+
+test('a tab that leads and does not answer is spoken of in the others', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  await alice.chatWith(peer.handle);
+  const tab = await alice.newTab(`/messages/${peer.handle}`);
+  const second = alice.thread(peer.handle, tab);
+  await expect(second.composer).toBeEnabled();
+  const [worker] = alice.page.workers();
+  const busy = worker!.evaluate(() => { const end = Date.now() + 20_000; while (Date.now() < end); });
+  const text = unique('once it answers');
+  await second.send(text);
+  await expect(tab.getByRole('alert').filter({ hasText: 'does not answer' })).toBeVisible({ timeout: 15_000 });
+  await busy;
+  await second.shows(text, 'sent');
+  await expect(tab.getByRole('alert').filter({ hasText: 'does not answer' })).toHaveCount(0);
+});
+
+test('a connection to the storage that the browser closes is opened again', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  const [worker] = alice.page.workers();
+  await worker!.evaluate(() => {
+    const transaction = IDBDatabase.prototype.transaction;
+    IDBDatabase.prototype.transaction = function (...given) {
+      IDBDatabase.prototype.transaction = transaction;
+      this.close();
+      return transaction.apply(this, given);
+    };
+  });
+  const text = unique('after the storage went');
+  await thread.send(text);
+  await thread.shows(text, 'sent');
+  await alice.reload();
+  await thread.shows(text, 'sent');
+});
