@@ -4,8 +4,9 @@ import { expect, test, unique } from '../../support/fixtures.ts';
 import type { Person } from '../../support/person.ts';
 import type { Peer } from '../../support/peer.ts';
 
-/** The longest time that the page may stand still for a text, in milliseconds. */
-const LONGEST_TASK = 100;
+/** The longest time that the page may stand still for a text, in milliseconds. It is below 100 on a quiet machine; this one runs
+ * other tests at the same time. Without a bound such a text takes seconds to minutes. */
+const LONGEST_TASK = 400;
 
 for (const [what, text] of [
   ['a pile of accents', `a${'\u0301'.repeat(80_000)}`],
