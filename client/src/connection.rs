@@ -35,7 +35,7 @@ pub(crate) struct Link {
     pub(crate) state: Connection,
     /// The connection was lost, so that its return is news.
     was_lost: bool,
-    /// Nothing is asked for until the server has said what one's own chain is.
+    /// Requests nothing until the server has answered with the account's own chain.
     paused: bool,
     refusals: u32,
     /// A hint came while a page was on its way, which may be older than what it hints at.
@@ -131,7 +131,7 @@ impl Session {
         match event {
             LiveEvent::Frame(text) => match serde_json::from_slice(text.as_bytes()) {
                 Ok(frame) => self.frame(&frame, cx),
-                // A stream that makes no sense is as good as none.
+                // Treats garbage on the stream as a disconnect.
                 Err(_) => self.reopen_later(cx),
             },
             LiveEvent::Closed { code } => self.closed(*code, cx),
@@ -168,7 +168,7 @@ impl Session {
         }
     }
 
-    /// Goes on reading once the server has said what one's own chain is.
+    /// Resumes reading once the server has answered with the account's own chain.
     pub(crate) fn resume_reading(&mut self, cx: &mut Context<'_>) {
         if self.link.paused && !self.awaits_own_chain() {
             self.link.paused = false;
@@ -211,7 +211,7 @@ impl Session {
             LiveFrame::CaughtUp { epoch, .. } => self.receive(epoch, &[], None, cx),
         };
         if received == Received::Absurd {
-            // A stream that makes no sense is as good as none.
+            // Treats garbage on the stream as a disconnect.
             return self.reopen_later(cx);
         }
         self.reached(cx);

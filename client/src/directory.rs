@@ -17,7 +17,7 @@ use crate::sorted_map::SortedMap;
 
 /// How many keys are asked for at a time.
 const SIDE_BY_SIDE: usize = 4;
-/// How often somebody is asked about in one life before that is left for another time.
+/// Lookups of one person per session, after which they wait for the next session.
 const MOST_ATTEMPTS: u32 = 24;
 /// How often, in milliseconds, the registry is asked again about a contact that somebody looks at.
 const CHECK_INTERVAL: u64 = 60 * 60 * 1000;
@@ -109,7 +109,7 @@ impl Session {
         self.pin(Found::clone(found), false, cx)
     }
 
-    /// The person accepts the key on screen. `false`: the handle has another one meanwhile.
+    /// The person accepts the key on screen. `false` when the handle has another key by now.
     pub(crate) fn accept_new_key(&mut self, contact: ContactId, shown: &str, cx: &mut Context<'_>) -> bool {
         let known = self.contacts.get(contact).map(|known| known.stored.shown_key().to_string());
         if known.as_deref() != Some(shown) {

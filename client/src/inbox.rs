@@ -32,7 +32,7 @@ pub(crate) enum Received {
     /// Reading begins anew behind another position: the relay's database is another one, or it never was as far as was
     /// read here.
     Anew,
-    /// The rest is to be asked for again once the server has said what one's own chain is.
+    /// Ask for the rest again once the server has answered with the account's own chain.
     Paused,
     /// What the relay says about positions cannot be: nothing of it was taken in.
     Absurd,
@@ -45,7 +45,7 @@ enum Next {
     Item,
     /// Everything again: a former key was found, with which more can be read than before.
     Everything,
-    /// This one again, once the server has said what one's own chain is.
+    /// Ask for this item again once the server has answered with the account's own chain.
     Wait,
 }
 

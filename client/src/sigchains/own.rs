@@ -300,7 +300,7 @@ impl Session {
         self.save_own_chain(cx);
     }
 
-    /// The server has said what one's own chain is.
+    /// The server has answered with the account's own chain.
     pub(crate) fn own_chain_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         self.chains.own.answered = true;
         let own = &mut self.chains.own;

@@ -28,7 +28,7 @@ pub(super) fn parts(text: &str) -> Vec<Part> {
     finder.kinds(&[LinkKind::Url, LinkKind::Email]).url_must_have_scheme(false);
     let mut parts = Parts::default();
     for span in finder.spans(text) {
-        // A mark that turns text round ends an address: nobody could read what stands behind it.
+        // A direction mark ends an address: the text behind it would be unreadable.
         let (address, rest) =
             span.as_str().split_at(span.as_str().find(is_direction_mark).unwrap_or(span.as_str().len()));
         match link(&span, address).filter(|_| parts.links < MOST_LINKS) {

@@ -29,7 +29,7 @@ pub(super) fn Announcer(handle: String) -> impl IntoView {
     view! { <p class="sr-only" aria-live="polite" translate="no">{move || spoken.get()}</p> }
 }
 
-/// What is read out of a message; nothing of one's own.
+/// The text that a screen reader announces for a message; `None` for messages that this person sent.
 fn words(handle: &str, row: &MessageRow) -> Option<String> {
     match &row.body {
         _ if row.mine => None,

@@ -79,7 +79,7 @@ fn Keep() -> impl IntoView {
     }
 }
 
-/// Mail whose sender nobody can name yet.
+/// Mail from keys that no lookup has resolved yet.
 #[component]
 fn Waiting() -> impl IntoView {
     let session = use_session();
