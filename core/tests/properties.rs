@@ -117,6 +117,14 @@ proptest! {
         prop_assert_eq!(canonical, serde_json_canonicalizer::to_vec(&number).unwrap());
     }
 
+    /// Sixteen and a half digits: half of these numbers lie between two texts of sixteen digits.
+    #[test]
+    fn floats_between_two_texts_are_canonical_too(eighths in (1_u64 << 52)..(1_u64 << 53)) {
+        let number = f64::from_bits((1_023 + 49) << 52 | eighths & ((1 << 52) - 1));
+        let canonical = canonical_json::to_bytes(&number).unwrap();
+        prop_assert_eq!(canonical, serde_json_canonicalizer::to_vec(&number).unwrap());
+    }
+
     #[test]
     fn every_decoder_takes_every_input(bytes in prop::collection::vec(any::<u8>(), 0..400), text in any::<String>()) {
         let _ = canonical_json::parse(&bytes, Numbers::Any);

@@ -141,6 +141,11 @@ fn rfc_8785_appendix_b_numbers() {
         (0x41b3_de43_5555_5555, "333333333.3333333"),
         (0x41b3_de43_5555_5554, "333333333.33333325"),
         (0xbecb_f647_612f_3696, "-0.0000033333333333333333"),
+        (0x4314_3ff3_c1cb_0959, "1424953923781206.2"),
+        // Not from the RFC: another tie, and two powers of two, next to which the nearest text is a different number.
+        (0xc301_84ae_4a29_3d42, "-616369838434216.2"),
+        (0x3e70_0000_0000_0000, "5.960464477539063e-8"),
+        (0x3d30_0000_0000_0000, "5.684341886080802e-14"),
     ] {
         let number = canonical_json::to_bytes(&f64::from_bits(bits)).expect("finite");
         assert_eq!(String::from_utf8_lossy(&number), text);

@@ -101,10 +101,11 @@ fn write_number(number: &Number, out: &mut String) {
     }
 }
 
-/// A finite number as ECMAScript writes it (ECMA-262, `Number::toString`).
+/// A finite number as ECMAScript writes it (ECMA-262, `Number::toString`, with the even digit of its note 2, which RFC 8785
+/// requires).
 fn write_double(number: f64, out: &mut String) {
     // The fewest digits that read back as this number, and where the point stands: "1.25e-7".
-    let shortest = format!("{:e}", number.abs());
+    let shortest = shortest(number.abs());
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let digits = mantissa.replace('.', "");
     let point = exponent.parse::<i32>().unwrap_or(0) + 1;
@@ -127,4 +128,15 @@ fn write_double(number: f64, out: &mut String) {
             out.extend([first, dot, rest, "e", sign, &(point - 1).unsigned_abs().to_string()]);
         }
     }
+}
+
+/// The fewest digits that read back as `number`, in scientific notation. Of several such texts, the nearest; of two that are
+/// equally near, the one whose last digit is even.
+fn shortest(number: f64) -> String {
+    // The standard library leaves open which of two equally near texts it prints. It does round to a given number of digits
+    // with ties to even; next to a power of two the result may be a different number, and then there was no second text.
+    let some = format!("{number:e}");
+    let digits = some.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let nearest = format!("{number:.*e}", digits.saturating_sub(1));
+    if nearest.parse() == Ok(number) { nearest } else { some }
 }
