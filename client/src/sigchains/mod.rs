@@ -97,6 +97,10 @@ impl Session {
         if base.is_none() {
             self.chains.own.answered = true;
             self.resume_reading(cx);
+            self.tend_own_chain(cx);
+            for contact in self.contacts.ids() {
+                self.ask_about_chain(contact, cx);
+            }
         }
         if base.is_some() && self.chains.base != base {
             self.chains.base = base;

@@ -11,7 +11,7 @@ use crate::account::StoredSeed;
 use crate::backoff::{Backoff, around};
 use crate::contacts::ContactId;
 use crate::context::Context;
-use crate::event::HttpResponse;
+use crate::event::{HttpResponse, NetworkFault};
 use crate::lookup::Proof;
 use crate::requests::{Answer, Outcome, Purpose, body, outcome, retry_after, sentence};
 use crate::session::Session;
@@ -142,8 +142,14 @@ impl Session {
         if waits || cx.shared.requests.any(Purpose::is_about_own_chain) {
             return;
         }
-        let Some(target) = self.chains.target(&self.chains.own.stored.watched.chain.root()) else { return };
         self.chains.own.try_at = None;
+        let Some(target) = self.chains.target(&self.chains.own.stored.watched.chain.root()) else {
+            // A server that names no address of chains has no answer about this one either.
+            if self.chains.own.stored.watched.is_behind() {
+                self.own_chain_unanswered(&Err(NetworkFault), cx);
+            }
+            return;
+        };
         match self.next_step(cx) {
             Step::Append(link) => cx.post(&target, link, Purpose::AppendLink),
             Step::Fetch => {
@@ -333,21 +339,7 @@ impl Session {
                 own.checked = true;
                 self.alarm_about_own(alarm, cx);
             }
-            Fetched::Unavailable => {
-                let others_are_answered = self.link.state == Connection::Online;
-                let watched = &mut own.stored.watched;
-                let alarm = if others_are_answered { watched.unanswered(cx.wall() / 1000) } else { None };
-                match alarm {
-                    Some(alarm) => {
-                        own.checked = true;
-                        self.alarm_about_own(alarm, cx);
-                    }
-                    None => {
-                        self.save_own_chain(cx);
-                        self.tend_later(answer, cx);
-                    }
-                }
-            }
+            Fetched::Unavailable => self.own_chain_unanswered(answer, cx),
         }
         if was_refused && self.chains.own.checked {
             self.post_again_later(answer, cx);
@@ -393,6 +385,20 @@ impl Session {
             }
         }
         self.tend_own_chain(cx);
+    }
+
+    /// The server has no answer about one's own chain. After a while in which everything else is answered, that is one.
+    fn own_chain_unanswered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        let others_are_answered = self.link.state == Connection::Online;
+        let own = &mut self.chains.own;
+        let alarm = others_are_answered.then(|| own.stored.watched.unanswered(cx.wall() / 1000)).flatten();
+        if let Some(alarm) = alarm {
+            own.checked = true;
+            self.alarm_about_own(alarm, cx);
+        } else {
+            self.save_own_chain(cx);
+            self.tend_later(answer, cx);
+        }
     }
 
     pub(super) fn tend_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {

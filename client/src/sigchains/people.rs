@@ -8,6 +8,7 @@ use super::watched::{Fetched, Watched};
 use crate::contacts::{ContactId, NewKey};
 use crate::context::Context;
 use crate::conversation::StoredMessage;
+use crate::event::NetworkFault;
 use crate::lookup::Found;
 use crate::record::Kind;
 use crate::requests::{Answer, Purpose, retry_after};
@@ -22,10 +23,11 @@ impl Session {
         let new = Watched::new(root);
         let watched = self.chains.people.get(&contact).unwrap_or(&new);
         let purpose = Purpose::Chain(contact);
-        if let Some(target) = self.chains.target_since(watched)
-            && !cx.shared.requests.awaits(&purpose)
-        {
-            cx.get(target, purpose);
+        match self.chains.target_since(watched) {
+            Some(target) if !cx.shared.requests.awaits(&purpose) => cx.get(target, purpose),
+            Some(_) => {}
+            // A server that names no address of chains has no answer about this one either.
+            None => self.chain_unanswered(contact, &Err(NetworkFault), cx),
         }
     }
 

@@ -248,6 +248,36 @@ fn no_answer_about_a_friends_chain_is_an_answer_too() {
 }
 
 #[test]
+fn a_server_that_names_no_address_of_chains_hides_them_too() {
+    let mut world = alice_and_bob(11);
+    world.send("alice", "bob", "one");
+    world.run(2_000);
+    world.send("bob", "alice", "two");
+    world.run(5_000);
+    let (alice, bob) = (world.key("alice"), world.key("bob"));
+    let heads = [&alice, &bob].map(|owner| {
+        let head = add_link(&mut world, owner);
+        (owner.public().primary(), SeenHead { length: 3, head })
+    });
+    world.relay.script = Some(Box::new(|request, answer| {
+        if request.target != "/v1/config" {
+            return answer;
+        }
+        let mut config: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        config["sigchains_url"] = serde_json::Value::Null;
+        json(200, &config)
+    }));
+    world.reload("alice");
+    world.run(60_000);
+    say(&mut world, &bob, "alice", &Heads::from(heads));
+    world.run(60_000);
+    assert_eq!((world.chain("alice").alarm, world.thread("alice").chain_alarm), (None, None));
+    world.run(12 * 3_600_000);
+    assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+}
+
+#[test]
 fn a_server_that_is_away_altogether_withholds_nothing() {
     let mut world = alice_and_bob(10);
     world.send("alice", "bob", "one");
