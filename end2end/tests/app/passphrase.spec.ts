@@ -36,6 +36,16 @@ test('a passphrase is set, changed and removed in the settings', async ({ people
   await expect(alice.button('Show recovery phrase')).toBeVisible();
 });
 
+test('a passphrase is the same however a keyboard composes its accents', async ({ people }) => {
+  const [composed, decomposed] = ['caf\u00e9 \u1e69 \uac00', 'cafe\u0301 s\u0323\u0307 \u1100\u1161'];
+  [composed, decomposed].forEach((passphrase) => mustStaySecret(passphrase));
+  const alice = await people.join('alice', { passphrase: composed });
+  await alice.reload();
+  await alice.unlock(decomposed);
+  await alice.reload();
+  await alice.unlock(composed);
+});
+
 test('the account locks itself when nothing happens for as long as was chosen', async ({ people }) => {
   const alice = await people.visitor();
   await alice.page.clock.install();

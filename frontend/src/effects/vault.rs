@@ -5,11 +5,11 @@
 //! the records, not against somebody who has the whole browser profile.
 
 use getrandom::SysRng;
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, JsString, Uint8Array};
 use kez_client::event::{Startup, StorageFault, VaultEvent};
 use kez_client::record::{Kind, Record, decode, encode};
 use kez_client::secret::Secret;
-use kez_client::vault::{self, DataKey, PassphraseParams};
+use kez_client::vault::{self, DataKey, PassphraseParams, VaultError, WrappingKey};
 use rand_core::{CryptoRng, UnwrapErr};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -174,7 +174,7 @@ fn opened(key: &DataKey, name: &str, bytes: &[u8]) -> Result<Record, StorageFaul
 fn wrap_by_passphrase(key: &DataKey, passphrase: &Secret) -> Result<JsValue, StorageFault> {
     let params = PassphraseParams::random(&mut rng());
     let wrap = || {
-        let wrapping = vault::passphrase_key(passphrase.expose(), &params).ok()?;
+        let wrapping = stretched(passphrase, &params).ok()?;
         let wrapped = vault::wrap(&wrapping, key, &mut rng()).ok()?;
         let header = [
             ("mode", PASSPHRASE.into()),
@@ -188,8 +188,15 @@ fn wrap_by_passphrase(key: &DataKey, passphrase: &Secret) -> Result<JsValue, Sto
 
 fn unwrap_by_passphrase(header: &JsValue, passphrase: &Secret) -> Option<DataKey> {
     let params: PassphraseParams = decode(&rust_bytes(&get(header, "params"))).ok()?;
-    let wrapping = vault::passphrase_key(passphrase.expose(), &params).ok()?;
+    let wrapping = stretched(passphrase, &params).ok()?;
     vault::unwrap(&wrapping, &rust_bytes(&get(header, "wrapped"))).ok()
+}
+
+/// However the keyboard composes accents, the passphrase is the same.
+fn stretched(passphrase: &Secret, params: &PassphraseParams) -> Result<WrappingKey, VaultError> {
+    let composed: JsString = JsString::from(passphrase.expose()).normalize("NFC");
+    let composed = Zeroizing::new(String::from(composed));
+    vault::passphrase_key(&composed, params)
 }
 
 async fn wrap_by_device(key: &DataKey) -> Result<JsValue, StorageFault> {
