@@ -2,8 +2,8 @@
 
 use kez_client::event::UiEvent;
 use kez_client::view::{
-    AccountView, BlockedRow, Connection, ConversationRow, InboxView, MessageRow, NewConversation, Notice,
-    StorageView, ThreadView, View, WaitingRow,
+    AccountView, BlockedRow, CatchingUp, Connection, ConversationRow, InboxView, MessageRow, NewConversation,
+    Notice, ReportView, StorageView, ThreadView, View, WaitingRow,
 };
 use leptos::prelude::*;
 
@@ -21,11 +21,14 @@ pub struct Session {
     /// Everybody who is blocked.
     pub(crate) blocked: RwSignal<Vec<BlockedRow>>,
     pub(crate) unread: RwSignal<u64>,
+    /// How far a long catching up is.
+    pub(crate) catching_up: RwSignal<Option<CatchingUp>>,
     /// The open conversation without its messages.
     pub(crate) thread: RwSignal<Option<ThreadView>>,
     /// The messages of the open conversation.
     pub(crate) messages: RwSignal<Vec<MessageRow>>,
     pub(crate) new_conversation: RwSignal<NewConversation>,
+    pub(crate) report: RwSignal<ReportView>,
     pub(crate) notice: RwSignal<Option<Notice>>,
     pub(crate) storage: RwSignal<StorageView>,
     /// Who was blocked a moment ago: a toast offers to undo it.
@@ -58,9 +61,11 @@ impl Session {
             conversations: RwSignal::default(),
             blocked: RwSignal::default(),
             unread: RwSignal::default(),
+            catching_up: RwSignal::default(),
             thread: RwSignal::default(),
             messages: RwSignal::default(),
             new_conversation: RwSignal::default(),
+            report: RwSignal::default(),
             notice: RwSignal::default(),
             storage: RwSignal::default(),
             just_blocked: RwSignal::default(),
@@ -81,8 +86,10 @@ impl Session {
             conversations,
             blocked,
             unread,
+            catching_up,
             mut thread,
             new_conversation,
+            report,
             notice,
             storage,
             inbox,
@@ -94,6 +101,7 @@ impl Session {
         set_if_changed(self.conversations, conversations);
         set_if_changed(self.blocked, blocked);
         set_if_changed(self.unread, unread);
+        set_if_changed(self.catching_up, catching_up);
         if self.messages.with_untracked(|old| *old != messages) {
             self.announce_rows();
         }
@@ -101,6 +109,7 @@ impl Session {
         set_if_changed(self.messages, messages);
         set_if_changed(self.thread, thread);
         set_if_changed(self.new_conversation, new_conversation);
+        set_if_changed(self.report, report);
         set_if_changed(self.notice, notice);
         set_if_changed(self.storage, storage);
         set_if_changed(self.inbox, inbox);

@@ -1,9 +1,9 @@
 //! Whole pages from hand-made views: the roles and names that people, screen readers and tests go by.
 
 use kez_client::view::{
-    AccountView, Availability, Block, BlockedRow, ChainAlarm, ChainView, Connection, ConversationRow,
-    DeliveryState, HistoryRow, JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow, Notice,
-    PassphraseView, Preview, RestoreView, ThreadState, ThreadView, View,
+    AccountView, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
+    ConversationRow, DeliveryState, HistoryRow, JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow,
+    Notice, PassphraseView, Preview, RestoreView, ThreadState, ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -146,6 +146,14 @@ fn the_thread_is_announced_by_new_messages_alone() {
         1,
         "{html}"
     );
+}
+
+#[test]
+fn a_long_catching_up_shows_its_progress() {
+    let catching_up = Some(CatchingUp { done: 1_200, total: 10_000 });
+    let html = show("/messages", View { catching_up, ..open(None) });
+    assert_holds(&html, &["<progress", "max=\"10000\"", "value=\"1200\"", "1,200 of 10,000"]);
+    assert!(!show("/messages", open(None)).contains("<progress"));
 }
 
 #[test]

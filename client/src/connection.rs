@@ -6,6 +6,7 @@ use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::inbox_auth;
 
 use crate::backoff::{Backoff, around};
+use crate::catch_up::CatchUp;
 use crate::context::Context;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::LiveEvent;
@@ -33,6 +34,8 @@ pub(crate) struct Link {
     poll_at: Option<u64>,
     /// What the screen says.
     pub(crate) state: Connection,
+    /// How far the inbox was read, while there is much to read.
+    pub(crate) catch_up: CatchUp,
     /// The connection was lost, so that its return is news.
     was_lost: bool,
     /// Requests nothing until the server has answered with the account's own chain.
@@ -62,6 +65,7 @@ impl Default for Link {
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             poll_at: None,
             state: Connection::Connecting,
+            catch_up: CatchUp::default(),
             was_lost: false,
             paused: false,
             refusals: 0,
@@ -224,6 +228,7 @@ impl Session {
     }
 
     fn read_to_the_end(&mut self, cx: &mut Context<'_>) {
+        self.link.catch_up.ended();
         if !std::mem::replace(&mut self.link.read_to_end, true) {
             self.tend_own_chain(cx);
         }
@@ -357,6 +362,7 @@ impl Session {
     }
 
     fn lost(&mut self, state: Connection) {
+        self.link.catch_up.interrupted();
         self.link.state = state;
         self.link.was_lost = true;
     }
@@ -369,6 +375,8 @@ impl Session {
     }
 
     fn back_again(&mut self, cx: &mut Context<'_>) {
+        // How much has come meanwhile: the live stream does not say.
+        self.ask_status(cx);
         self.resume_all(cx);
         self.ask_again(cx);
         self.tell_again(cx);

@@ -317,6 +317,15 @@ pub enum UiEvent {
         /// Who is blocked.
         handle: String,
     },
+    /// "Send report".
+    ReportSubmitted {
+        /// The conversation.
+        handle: String,
+        /// What the person writes about it.
+        note: String,
+    },
+    /// The dialog "Report" was closed.
+    ReportClosed,
     /// "Verify": the person says that the safety number matches, or takes it back.
     VerifiedChanged {
         /// The conversation.

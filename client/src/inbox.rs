@@ -99,6 +99,9 @@ impl Session {
             self.read_from_the_start(cx);
             return Received::Anew;
         }
+        if let Some(last) = last {
+            self.link.catch_up.heard(self.sync.cursor, last);
+        }
         let before = self.sync.cursor;
         let mut received = Received::All { advanced: false };
         for item in items.iter().filter(|item| item.seq > before) {
@@ -202,6 +205,7 @@ impl Session {
     fn read_from_the_start(&mut self, cx: &mut Context<'_>) {
         self.sync.cursor = 0;
         self.sync.acknowledged = 0;
+        self.link.catch_up.begins_anew();
         self.quarantine.forget_left(cx);
         cx.save(self.sync.record());
     }

@@ -235,6 +235,9 @@ impl Session {
 
     fn take_status(&mut self, status: InboxStatus, cx: &mut Context<'_>) {
         self.keeping.backoff.reset();
+        if self.sync.epoch.as_ref().is_none_or(|epoch| *epoch == status.epoch) {
+            self.link.catch_up.heard(self.sync.cursor, status.last);
+        }
         self.keeping.status = Some(status);
         let room = self.keeping.room();
         if std::mem::replace(&mut self.keeping.told, room) != room

@@ -17,6 +17,7 @@ pub mod view;
 
 mod account;
 mod backoff;
+mod catch_up;
 mod clock;
 mod compose;
 mod config;
@@ -41,6 +42,7 @@ mod people;
 mod quarantine;
 mod queue;
 mod registering;
+mod reporting;
 mod requests;
 mod restore;
 mod screen;
@@ -114,6 +116,7 @@ impl Client {
             let halted = self.shared.halted.is_some();
             view.connection = if halted { view::Connection::Offline } else { session.link.state };
             view.conversations = view::conversations(session);
+            view.catching_up = session.link.catch_up.view(session.sync.cursor);
             view.blocked = session.blocked();
             view.waiting = session.quarantine.rows();
             let saving =
@@ -122,6 +125,7 @@ impl Client {
             view.unread = view.conversations.iter().map(|row| row.unread).sum();
             view.thread = view::thread(session, tab, &self.shared);
             view.new_conversation = tab.dialog.clone();
+            view.report = tab.report.clone();
         }
         view
     }

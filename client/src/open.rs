@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::event::{TabId, UiEvent};
 use crate::requests::{Answer, Purpose};
 use crate::session::Session;
-use crate::view::NewConversation;
+use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
 
 impl Session {
@@ -70,6 +70,8 @@ impl Session {
             }
             UiEvent::BlockPressed { handle } => self.set_blocked(&handle, true, cx),
             UiEvent::UnblockPressed { handle } => self.set_blocked(&handle, false, cx),
+            UiEvent::ReportSubmitted { handle, note } => self.report(tab, &handle, note, cx),
+            UiEvent::ReportClosed => cx.shared.tabs.entry(tab).report = ReportView::Open,
             UiEvent::VerifiedChanged { handle, primary, verified } => {
                 let known = self.set_verified(&handle, &primary, verified, cx);
                 refuse_unless(known, tab, cx);
@@ -113,6 +115,7 @@ impl Session {
             Purpose::Tell(contact, news) => self.people_told(contact, news, answer, cx),
             Purpose::Unblock(handle) => self.stranger_unblocked(&handle, answer, cx),
             Purpose::Page => self.page_answered(answer, cx),
+            Purpose::Report(tab) => Self::report_answered(&tab, answer, cx),
             Purpose::Export(tab) => self.export_answered(tab, answer, cx),
             Purpose::DeleteAccount => self.deletion_answered(answer, cx),
             Purpose::DeletionCheck => self.deletion_checked(answer),
@@ -140,7 +143,7 @@ impl Session {
         true
     }
 
-    fn contact_at(&self, handle: &str) -> Option<ContactId> {
+    pub(crate) fn contact_at(&self, handle: &str) -> Option<ContactId> {
         let handle: Handle = self.handle_at(handle)?;
         self.contacts.by_handle(&handle)
     }

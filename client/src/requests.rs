@@ -87,6 +87,8 @@ pub(crate) enum Purpose {
         /// Until when, in Unix seconds.
         until: u64,
     },
+    /// A report to the operator, from this tab.
+    Report(TabId),
     /// Everything that the server stores, for the tab that asked.
     Export(TabId),
     /// The end of the account.

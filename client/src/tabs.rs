@@ -2,7 +2,7 @@
 
 use crate::event::TabId;
 use crate::sorted_map::SortedMap;
-use crate::view::NewConversation;
+use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
 
 /// One tab.
@@ -26,6 +26,8 @@ pub(crate) struct Tab {
     pub(crate) dialog: NewConversation,
     /// The handle that the dialog waits for.
     pub(crate) wanted: Option<String>,
+    /// The dialog "Report".
+    pub(crate) report: ReportView,
     /// Whether the recovery phrase is shown.
     pub(crate) phrase_shown: bool,
     /// Whether the rotation phrase is shown.

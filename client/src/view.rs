@@ -29,10 +29,14 @@ pub struct View {
     pub blocked: Vec<BlockedRow>,
     /// All unread messages together, for the title.
     pub unread: u64,
+    /// How far a long catching up is, while there is one.
+    pub catching_up: Option<CatchingUp>,
     /// The open conversation.
     pub thread: Option<ThreadView>,
     /// The dialog "New conversation".
     pub new_conversation: NewConversation,
+    /// The dialog "Report".
+    pub report: ReportView,
     /// Something to tell, until it is dismissed.
     pub notice: Option<Notice>,
     /// How this browser keeps the data.
@@ -191,6 +195,15 @@ pub struct Me {
     pub leaving: LeavingView,
 }
 
+/// How far the inbox was read since the account was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatchingUp {
+    /// How many messages have come in.
+    pub done: u64,
+    /// How many there are altogether.
+    pub total: u64,
+}
+
 /// How far a change of the passphrase is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassphraseView {
@@ -198,6 +211,21 @@ pub struct PassphraseView {
     pub busy: bool,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+/// How far a report to the operator is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportView {
+    /// It is being written.
+    #[default]
+    Open,
+    /// It is on its way.
+    Sending,
+    /// The server has stored it.
+    Sent,
+    /// It was not sent.
+    Failed(String),
 }
 
 /// How far "Export my data" or "Delete account" is.

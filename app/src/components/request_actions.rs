@@ -7,7 +7,7 @@ use crate::components::conversation_list::NEW_CONVERSATION_ID;
 use crate::components::keyboard::focus;
 use crate::session::use_session;
 
-/// The buttons "Accept" and "Block".
+/// The buttons "Accept", "Decline" and "Block".
 #[component]
 pub(crate) fn RequestActions(
     handle: String,
@@ -30,6 +30,13 @@ pub(crate) fn RequestActions(
             }
         }
     };
+    let decline = {
+        let handle = handle.clone();
+        move |_| {
+            session.send(UiEvent::RequestDeclined { handle: handle.clone() });
+            focus(then_focus.unwrap_or(NEW_CONVERSATION_ID));
+        }
+    };
     let block = move |_| {
         session.block(handle.clone());
         focus(then_focus.unwrap_or(NEW_CONVERSATION_ID));
@@ -37,6 +44,7 @@ pub(crate) fn RequestActions(
     view! {
         <span class="request-actions">
             <button type="button" class="button button-primary" tabindex=tabindex on:click=accept>"Accept"</button>
+            <button type="button" class="button" tabindex=tabindex on:click=decline>"Decline"</button>
             <button type="button" class="button" tabindex=tabindex on:click=block>"Block"</button>
         </span>
     }

@@ -16,6 +16,7 @@ use block_dialog::BlockDialog;
 use key_changed::KeyChangedBanner;
 use log::MessageLog;
 use menu::ConversationMenu;
+use report_dialog::ReportDialog;
 use standing::StandingBanner;
 
 mod announcer;
@@ -25,6 +26,7 @@ mod items;
 mod key_changed;
 mod log;
 mod menu;
+mod report_dialog;
 mod scroll;
 mod scroll_keys;
 mod standing;
@@ -89,6 +91,7 @@ fn ThreadHeader(handle: String) -> impl IntoView {
     let ready = session.thread_part_of(&handle, |thread| thread.state == ThreadState::Ready);
     let primary = session.thread_part_of(&handle, |thread| thread.primary.clone());
     let blocking = RwSignal::new(false);
+    let reporting = RwSignal::new(false);
     let back = use_back();
     view! {
         <header class="thread-header">
@@ -121,9 +124,10 @@ fn ThreadHeader(handle: String) -> impl IntoView {
                 <Icon of=Glyph::Shield/>
                 <span class="verify-label">"Verify"</span>
             </button>
-            <ConversationMenu handle=handle.clone() verifying blocking/>
+            <ConversationMenu handle=handle.clone() verifying blocking reporting/>
         </header>
         <BlockDialog handle=handle.clone() open=blocking/>
+        <ReportDialog handle=handle.clone() open=reporting/>
         <VerifyDialog handle open=verifying/>
     }
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::browser::use_title;
 use crate::components::account_gate::AccountGate;
+use crate::components::catch_up::CatchUp;
 use crate::components::chain_alarm::OwnKeyBanner;
 use crate::components::connection_status::ConnectionStatus;
 use crate::components::conversation_list::{ConversationList, ConversationListSkeleton};
@@ -33,6 +34,7 @@ pub(crate) fn Messages() -> impl IntoView {
                 <a class="chat-settings" href="/settings">"Settings"</a>
             </header>
             <OwnKeyBanner/>
+            <CatchUp/>
             <main class="panes" id="main" tabindex="-1">
                 <AccountGate loading=Skeleton>
                     <Panes/>

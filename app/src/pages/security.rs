@@ -55,7 +55,15 @@ fn CanSee() -> impl IntoView {
                 <li>"The history of your key: when it was made, changed or ended. This is public too."</li>
                 <li>"When you are connected, and the network address that you connect from."</li>
             </ul>
-            <p>"It keeps the encrypted messages, so that they wait for you and come back when you restore your account."</p>
+            <p>
+                "It keeps the encrypted messages, so that they wait for you and come back when you restore your account. For how \
+                 long is up to you: see the settings. A message request that you leave unanswered goes 30 days after your \
+                 browser has stored it."
+            </p>
+            <p>
+                "When you report a person, the operator learns whom you report, which messages it is about, and what you write. \
+                 The messages stay encrypted."
+            </p>
         </section>
     }
 }

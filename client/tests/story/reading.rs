@@ -342,3 +342,31 @@ fn times_that_cannot_be_date_nothing() {
     let week = 7 * 24 * 3_600;
     assert!(times.iter().all(|shown| (at.unix() - week..=at.unix()).contains(shown)), "{times:?}");
 }
+
+#[test]
+fn a_long_catching_up_says_how_far_it_is() {
+    let mut world = alice_and_bob(1);
+    world.send("alice", "bob", "from now on they know each other");
+    world.run(5_000);
+    // Pages alone: a stream's backlog comes at one moment here.
+    world.weather.stream_cut = 100;
+    world.network("bob", false);
+    for n in 0..1_400 {
+        world.send("alice", "bob", &format!("{n}"));
+        world.run(100);
+    }
+    world.run(10_000);
+    assert_eq!(world.view("bob").catching_up, None, "nothing is known of it yet");
+    world.network("bob", true);
+    let mut seen = Vec::new();
+    for _ in 0..200 {
+        world.run(10);
+        seen.extend(world.view("bob").catching_up);
+    }
+    assert!(seen.iter().all(|now| now.total >= 1_400 && now.done <= now.total), "{seen:?}");
+    assert!(seen.is_sorted_by_key(|now| now.done), "{seen:?}");
+    assert!(seen.iter().any(|now| now.done > 0 && now.done < now.total), "{seen:?}");
+    world.run(60_000);
+    assert_eq!(world.view("bob").catching_up, None);
+    assert_eq!(world.texts("bob").last().unwrap(), "them: 1399");
+}

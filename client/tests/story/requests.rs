@@ -1,7 +1,8 @@
 //! Somebody unknown writes: a request, until it is accepted or answered; and people who are blocked.
 
 use kez_client::event::UiEvent;
-use kez_client::view::{Block, BlockedRow, ConversationRow, DeliveryState, ThreadView};
+use kez_client::view::{Block, BlockedRow, ConversationRow, DeliveryState, ReportView, ThreadView};
+use kez_core::envelope::Envelope;
 use kez_core::problem::ProblemCode;
 
 use crate::restore::restore;
@@ -230,4 +231,49 @@ fn a_declined_request_is_gone_here_and_on_the_server_and_a_later_one_is_new() {
     assert!(row(&world, "bob").request);
     world.look("bob", "alice");
     assert_eq!(world.texts("bob"), ["them: Please"]);
+}
+
+#[test]
+fn a_report_names_the_key_and_the_last_messages_and_no_content() {
+    let mut world = a_request(12);
+    for n in 0..60 {
+        world.send("alice", "bob", &format!("buy {n}"));
+        world.run(1_000);
+    }
+    world.look("bob", "alice");
+    world.run(1_000);
+    let report = |note: &str| UiEvent::ReportSubmitted { handle: "alice".into(), note: note.into() };
+    world.ui("bob", report(&"x".repeat(1_001)));
+    assert!(matches!(world.view("bob").report, ReportView::Failed(_)));
+    world.ui("bob", report("She sells things."));
+    assert_eq!(world.view("bob").report, ReportView::Sending);
+    world.ui("bob", report("Twice."));
+    world.run(1_000);
+    assert_eq!(world.view("bob").report, ReportView::Sent);
+    let [report] = &world.relay.reports[..] else { panic!("{:?}", world.relay.reports) };
+    assert_eq!(
+        (report.about.to_string(), report.note.as_str()),
+        (world.shown_key("bob"), "She sells things.")
+    );
+    assert!(report.is_well_formed());
+    let theirs = world.relay.inbox("bob").iter().rev().take(50).map(|json| hash(json)).collect::<Vec<_>>();
+    assert_eq!(report.messages, theirs);
+    world.ui("bob", UiEvent::ReportClosed);
+    assert_eq!(world.view("bob").report, ReportView::Open);
+}
+
+#[test]
+fn a_report_that_did_not_arrive_says_so() {
+    let mut world = a_request(13);
+    world.look("bob", "alice");
+    world.run(1_000);
+    world.relay_up(false);
+    world.ui("bob", UiEvent::ReportSubmitted { handle: "alice".into(), note: String::new() });
+    world.run(60_000);
+    let ReportView::Failed(why) = world.view("bob").report else { panic!("{:?}", world.view("bob").report) };
+    assert!(why.contains("did not answer"), "{why}");
+}
+
+fn hash(envelope: &str) -> String {
+    Envelope::parse(envelope.as_bytes()).unwrap().hash().to_string()
 }

@@ -45,3 +45,20 @@ test('the menu leads to Verify and to the profile', async ({ people }) => {
   await alice.page.getByRole('menuitem', { name: 'Profile' }).click();
   await alice.page.waitForURL(`**/u/${peer.handle}`);
 });
+
+test('a person is reported to the operator, who gets no content', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  const text = await peer.say(alice.handle, 'buy this');
+  await thread.shows(text, 'received');
+  await alice.button('Conversation menu').click();
+  await alice.page.getByRole('menuitem', { name: 'Report', exact: true }).click();
+  const dialog = alice.page.getByRole('dialog', { name: `Report @${peer.handle}` });
+  await dialog.getByRole('textbox', { name: 'What happened' }).fill('They sell things.');
+  await dialog.getByRole('button', { name: 'Send report' }).click();
+  await expect(dialog.getByRole('status')).toContainText('Your report was sent.');
+  await dialog.getByRole('button', { name: 'Done' }).click();
+  await expect(dialog).toHaveCount(0);
+  await expect(alice.button('Conversation menu')).toBeFocused();
+});

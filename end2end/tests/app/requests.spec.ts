@@ -83,3 +83,20 @@ test('an answer accepts', async ({ people }) => {
   await expect(requests(bob)).toHaveCount(0);
   await expect(bob.button('Block')).toHaveCount(0);
 });
+
+test('a declined request is gone, and the next message is a new one', async ({ people }) => {
+  const bob = await people.join('bob');
+  const peer = await people.peer('stranger');
+  await peer.say(bob.handle, 'buy this');
+  await expect(requests(bob)).toBeVisible();
+  await bob.button('Decline').click();
+  await expect(bob.row(peer.handle)).toHaveCount(0);
+  await expect(bob.button('New conversation')).toBeFocused();
+  await bob.reload();
+  await expect(bob.button('New conversation')).toBeVisible();
+  await expect(bob.row(peer.handle)).toHaveCount(0);
+  const please = await peer.say(bob.handle, 'please');
+  const thread = await bob.openChat(peer.handle);
+  await thread.shows(please, 'received');
+  await expect(thread.messages).toHaveCount(1);
+});

@@ -14,6 +14,8 @@ pub(super) fn ConversationMenu(
     verifying: RwSignal<bool>,
     /// Opens the dialog that asks before it blocks.
     blocking: RwSignal<bool>,
+    /// Opens the dialog "Report".
+    reporting: RwSignal<bool>,
 ) -> impl IntoView {
     let session = use_session();
     let ready = session.thread_part_of(&handle, |thread| thread.state == ThreadState::Ready);
@@ -27,6 +29,9 @@ pub(super) fn ConversationMenu(
         items.push(MenuItem::link("Profile", profile.clone()));
         if ready.get() && can_block.get() {
             items.push(MenuItem::action("Block", move || blocking.set(true)));
+        }
+        if ready.get() {
+            items.push(MenuItem::action("Report", move || reporting.set(true)));
         }
         items
     };

@@ -6,7 +6,8 @@ use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::HttpResponse;
 use kez_core::api::{HandleList, InboxItem, InboxPage, Lookup, live_target};
 use kez_core::api::{
-    Limits, LiveFrame, LiveHello, MessageStored, Receipt, RegistrationMode, SendMessage, ServerConfig,
+    Limits, LiveFrame, LiveHello, MessageStored, Receipt, RegistrationMode, ReportRequest, SendMessage,
+    ServerConfig,
 };
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
@@ -58,6 +59,8 @@ pub(crate) struct Relay {
     /// Who stands on whose list: by owner and "contacts" or "blocks".
     pub(crate) listed: BTreeMap<(Handle, String), BTreeSet<Handle>>,
     pub(crate) keeping: Keeping,
+    /// What its operator was told.
+    pub(crate) reports: Vec<ReportRequest>,
     accounts: BTreeMap<Handle, Registered>,
     inboxes: BTreeMap<Handle, Vec<InboxItem>>,
     seq: u64,
@@ -90,6 +93,7 @@ impl Relay {
             invites: BTreeMap::new(),
             listed: BTreeMap::new(),
             keeping: Keeping::default(),
+            reports: Vec::new(),
             accounts: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             seq: 0,
@@ -118,6 +122,13 @@ impl Relay {
                 problem(ProblemCode::NotAuthorised)
             }
             (_, _, target) if target.starts_with(sigchains::BASE) => self.sigchains.answer(request),
+            (Method::Post, Some(body), "/v1/reports") => match self.caller(request, now) {
+                Some(_) => {
+                    self.reports.push(serde_json::from_str(body).unwrap());
+                    HttpResponse { status: 204, retry_after: None, date: None, body: Vec::new() }
+                }
+                None => problem(ProblemCode::Unauthorized),
+            },
             (Method::Get, _, "/v1/export") => self.export(request, now),
             (Method::Delete, _, target) => self.delete_signed(target, request, now),
             (Method::Put, Some(body), target) => {
