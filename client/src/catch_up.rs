@@ -8,25 +8,31 @@ const LONG: u64 = 500;
 /// Reading towards the end of the inbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CatchUp {
-    /// Everything that the relay had was read. Positions may lie behind it all the same: those of blocked messages.
+    /// Everything that the relay had was read.
     at_end: bool,
-    /// Where the reading began and where it ends, when that is far apart.
-    range: Option<(u64, u64)>,
+    /// Where the reading began.
+    from: Option<u64>,
+    /// The last position that the relay has given out, as far as it was heard. Blocked messages have positions too and never
+    /// come, so reading may end before it.
+    to: u64,
 }
 
 impl CatchUp {
-    /// The relay has given out positions up to `last`, and everything up to `cursor` was read.
-    pub(crate) fn heard(&mut self, cursor: u64, last: u64) {
-        if let Some((_, to)) = &mut self.range {
-            *to = last.max(*to);
-        } else if !self.at_end && last.saturating_sub(cursor) >= LONG {
-            self.range = Some((cursor, last));
+    /// Items that follow this position have come.
+    pub(crate) fn reads_from(&mut self, cursor: u64) {
+        if !self.at_end {
+            self.from.get_or_insert(cursor);
         }
+    }
+
+    /// The relay has given out positions up to `last`.
+    pub(crate) fn heard(&mut self, last: u64) {
+        self.to = last.max(self.to);
     }
 
     /// There is nothing more to read.
     pub(crate) const fn ended(&mut self) {
-        *self = Self { at_end: true, range: None };
+        (self.at_end, self.from) = (true, None);
     }
 
     /// The connection was lost: more may have come when it is back.
@@ -34,15 +40,16 @@ impl CatchUp {
         self.at_end = false;
     }
 
-    /// The inbox is read from its start.
-    pub(crate) const fn begins_anew(&mut self) {
-        *self = Self { at_end: false, range: None };
+    /// The inbox is read from its start, and may be another one.
+    pub(crate) fn begins_anew(&mut self) {
+        *self = Self::default();
     }
 
     /// What the screen shows.
     pub(crate) fn view(&self, cursor: u64) -> Option<CatchingUp> {
-        let (from, to) = self.range?;
-        Some(CatchingUp { done: cursor.clamp(from, to) - from, total: to - from })
+        let from = self.from?;
+        let total = self.to.saturating_sub(from);
+        (total >= LONG).then(|| CatchingUp { done: cursor.saturating_sub(from).min(total), total })
     }
 }
 
@@ -57,14 +64,16 @@ mod tests {
     #[test]
     fn progress_counts_from_where_the_reading_began() {
         let mut catch_up = CatchUp::default();
-        catch_up.heard(2_000, 2_499);
-        assert_eq!(shown(&catch_up, 2_000), None, "that is short");
-        catch_up.heard(2_000, 12_000);
-        assert_eq!(shown(&catch_up, 2_000), Some((0, 10_000)));
+        catch_up.reads_from(2_000);
+        catch_up.reads_from(2_200);
+        assert_eq!(shown(&catch_up, 2_400), None, "nobody has said how much there is");
+        catch_up.heard(2_499);
+        assert_eq!(shown(&catch_up, 2_400), None, "that is short");
+        catch_up.heard(12_000);
         assert_eq!(shown(&catch_up, 3_200), Some((1_200, 10_000)));
-        catch_up.heard(3_200, 12_500);
+        catch_up.heard(12_500);
+        catch_up.heard(100);
         assert_eq!(shown(&catch_up, 3_200), Some((1_200, 10_500)), "more has come meanwhile");
-        catch_up.heard(3_200, 100);
         assert_eq!(shown(&catch_up, u64::MAX), Some((10_500, 10_500)));
         catch_up.ended();
         assert_eq!(shown(&catch_up, 12_500), None);
@@ -74,13 +83,21 @@ mod tests {
     fn positions_that_are_never_delivered_are_not_waited_for() {
         let mut catch_up = CatchUp::default();
         catch_up.ended();
-        catch_up.heard(10, 10_000);
+        catch_up.heard(10_000);
+        catch_up.reads_from(10);
         assert_eq!(shown(&catch_up, 10), None);
+    }
+
+    #[test]
+    fn the_bar_does_not_go_back_when_the_connection_does() {
+        let mut catch_up = CatchUp::default();
+        catch_up.heard(10_000);
+        catch_up.reads_from(0);
         catch_up.interrupted();
-        catch_up.heard(10, 10_000);
-        assert_eq!(shown(&catch_up, 1_010), Some((1_000, 9_990)));
-        catch_up.interrupted();
-        catch_up.heard(1_010, 10_000);
-        assert_eq!(shown(&catch_up, 1_010), Some((1_000, 9_990)), "the bar does not go back");
+        catch_up.reads_from(1_000);
+        assert_eq!(shown(&catch_up, 1_000), Some((1_000, 10_000)));
+        catch_up.begins_anew();
+        catch_up.reads_from(0);
+        assert_eq!(shown(&catch_up, 0), None);
     }
 }

@@ -99,10 +99,11 @@ impl Session {
             self.read_from_the_start(cx);
             return Received::Anew;
         }
-        if let Some(last) = last {
-            self.link.catch_up.heard(self.sync.cursor, last);
-        }
         let before = self.sync.cursor;
+        self.link.catch_up.reads_from(before);
+        if let Some(last) = last {
+            self.link.catch_up.heard(last);
+        }
         let mut received = Received::All { advanced: false };
         for item in items.iter().filter(|item| item.seq > before) {
             match self.receive_one(item, cx) {

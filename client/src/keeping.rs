@@ -236,7 +236,7 @@ impl Session {
     fn take_status(&mut self, status: InboxStatus, cx: &mut Context<'_>) {
         self.keeping.backoff.reset();
         if self.sync.epoch.as_ref().is_none_or(|epoch| *epoch == status.epoch) {
-            self.link.catch_up.heard(self.sync.cursor, status.last);
+            self.link.catch_up.heard(status.last);
         }
         self.keeping.status = Some(status);
         let room = self.keeping.room();

@@ -1,12 +1,11 @@
 //! The list of conversations.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 use kez_core::display;
 
 use super::{ConversationRow, MessageBody, Preview};
-use crate::contacts::{Contact, ContactId};
+use crate::contacts::Contact;
 use crate::conversation::{Conversation, StoredMessage};
 use crate::session::Session;
 
@@ -16,15 +15,15 @@ const PREVIEW_CHARS: usize = 120;
 /// One row for each contact who is not blocked, newest activity first.
 pub(crate) fn conversations(session: &Session) -> Vec<ConversationRow> {
     let wanted = session.contacts.iter().filter(|(_, contact)| !contact.stored.standing.blocked);
-    let keys = wanted.map(|(id, contact)| {
-        let last = session.conversations.get(&id).and_then(Conversation::last);
+    let rows = wanted.map(|(id, contact)| {
+        let conversation = session.conversations.get(&id);
+        let last = conversation.and_then(Conversation::last);
         let active = last.map_or((contact.stored.since, 0), |message| (message.kept_at, message.arrival));
-        (Reverse(active), &contact.stored.handle, id)
+        ((Reverse(active), contact.stored.handle.as_str()), row(contact, conversation))
     });
-    // Sorted by a heap: the code of the library's sort is ten times as large, and a browser has to load it.
-    let sorted = keys.collect::<BinaryHeap<_>>().into_sorted_vec();
-    let row_of = |id: ContactId| Some(row(session.contacts.get(id)?, session.conversations.get(&id)));
-    sorted.into_iter().filter_map(|(_, _, id)| row_of(id)).collect()
+    let mut rows = rows.collect::<Vec<_>>();
+    rows.sort_by_key(|(place, _)| *place);
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
 fn row(contact: &Contact, conversation: Option<&Conversation>) -> ConversationRow {

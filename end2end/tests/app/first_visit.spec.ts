@@ -7,7 +7,7 @@ import { transferred } from '../../support/loading.ts';
 /** Compressed bytes that the page may load until it reacts: document, scripts, style and its module. */
 const PAGE_BUDGET = 320_000;
 /** Compressed bytes that page and worker may load together until both are idle. */
-const TOTAL_BUDGET = 660_000;
+const TOTAL_BUDGET = 620_000;
 
 const PAGE_MODULE = /kez-chat-page\.[0-9a-f]+\.wasm$/;
 const WORKER_MODULE = /kez-chat-worker\.[0-9a-f]+\.wasm$/;
