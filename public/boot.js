@@ -1,6 +1,13 @@
 // Starts the app: the worker with its module, and this page with the page's module. Both are fetched at the same time, and
 // each is compiled where it runs.
 
+// Trusted Types: the page starts one worker and no other script. Leptos writes its own templates as HTML, and no text of
+// people ever becomes HTML.
+self.trustedTypes?.createPolicy("default", {
+  createHTML: (html) => html,
+  createScriptURL: (url) => (url === "/worker.js" ? url : null),
+});
+
 // The server renders without resources; Leptos looks for these all the same.
 self.__RESOLVED_RESOURCES = [];
 self.__SERIALIZED_ERRORS = [];

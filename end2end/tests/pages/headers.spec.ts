@@ -11,7 +11,7 @@ for (const page of PAGES) {
     const policy = headers['content-security-policy'] ?? '';
     for (const directive of [
       "default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "base-uri 'none'",
-      "form-action 'none'", "frame-ancestors 'none'", "worker-src 'self'",
+      "form-action 'none'", "frame-ancestors 'none'", "worker-src 'self'", "require-trusted-types-for 'script'", "trusted-types default",
     ]) {
       expect(policy).toContain(directive);
     }

@@ -29,14 +29,15 @@ pub(super) fn for_app(connect_to: &[String], watched: bool) -> Arc<HeaderMap> {
     Arc::new(headers)
 }
 
-/// Forms are handled by script, so none may be sent. `'wasm-unsafe-eval'` allows WebAssembly and nothing else.
+/// Forms are handled by script, so none may be sent. `'wasm-unsafe-eval'` allows WebAssembly and nothing else. Trusted Types
+/// leave it to the policy in `public/boot.js` which script a page may start.
 fn policy(connect_to: &[String], watched: bool) -> String {
     let (inline, reload) = if watched { (" 'unsafe-inline'", " ws:") } else { ("", "") };
     let connect = connect_to.iter().fold("'self'".to_owned(), |all, origin| format!("{all} {origin}"));
     format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{inline}; style-src 'self'; connect-src {connect}{reload}; \
          img-src 'self' blob: data:; font-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
+         form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types default"
     )
 }
 
