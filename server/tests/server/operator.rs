@@ -121,7 +121,7 @@ async fn files_that_are_made_are_for_their_owner_alone() {
     let home = Home::new();
     let server = Binary::start(home.db(), &[]).await;
     assert_eq!(server.register(&Person::new("bob")).await, 201);
-    for suffix in ["", "-wal", "-shm", ".lock"] {
+    for suffix in ["", "-wal", "-shm", ".lock", ".reserve"] {
         assert_eq!(mode(&format!("{}{suffix}", home.db())), 0o600, "{suffix}");
     }
     let backup = home.file("backup.db");

@@ -1,17 +1,22 @@
 //! Storage that does not do what it should: a locked database, a full disk.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::usage::Origin;
 use kez_chat_server::store::{ClaimOutcome, NewMessage, Store as _};
 use kez_core::time::Timestamp;
 use sqlx::{Connection, Executor};
+use tokio_util::sync::CancellationToken;
 
 use crate::binary::Binary;
 use crate::broker::until;
+use crate::commands::json;
 use crate::store::claim;
 use crate::support::{NOW, Person, TestServer, message, second_connection};
 
@@ -112,6 +117,7 @@ async fn as_root_a_full_disk_is_507_loses_nothing_and_heals() {
     let server = Binary::start(&disk.path().join("kez-chat.db"), &["--limits", "off"]).await;
     let bob = Person::new("bob");
     assert_eq!(server.register(&bob).await, 201);
+    assert!(!disk.path().join("kez-chat.db.reserve").exists(), "nothing is kept back on a small disk");
 
     let send = async |n: u32| {
         let envelope = format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(50_000));
@@ -144,5 +150,77 @@ async fn as_root_a_full_disk_is_507_loses_nothing_and_heals() {
         healed.len(),
         stored.len()
     );
+    assert!(server.terminate().await.success());
+}
+
+/// Writes until the last byte of the disk is in use.
+fn fill_up(disk: &Path) {
+    let mut ballast = std::fs::File::options().create(true).append(true).open(disk.join("ballast")).unwrap();
+    for piece in [1024 * 1024, 4096, 1] {
+        while ballast.write_all(&vec![7; piece]).is_ok() {}
+    }
+}
+
+/// The last byte of the disk is in use, and others go on sending: no deletion is refused for it, nothing is lost, and
+/// others write into the room that it makes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_root_accounts_can_be_deleted_on_a_full_disk() {
+    let disk = SmallDisk::mount("256m");
+    let db = disk.path().join("kez-chat.db");
+    let server = Binary::start(&db, &["--limits", "off"]).await;
+    let people = ["bob", "carol", "dave", "erin"].map(Person::new);
+    for person in &people {
+        assert_eq!(server.register(person).await, 201);
+    }
+    let [bob, carol, dave, erin] = &people;
+    assert!(disk.path().join("kez-chat.db.reserve").exists());
+    // So that it is filled sooner.
+    std::fs::write(disk.path().join("more ballast"), vec![7; 160 * 1024 * 1024]).unwrap();
+    let sent = AtomicU32::new(0);
+    let send = async |to: &Person| {
+        let n = sent.fetch_add(1, Ordering::Relaxed);
+        let envelope = format!(r#"{{"n":{n},"padding":"{}"}}"#, "x y".repeat(3_000));
+        server.post("/v1/messages", message(&to.handle, &envelope)).await.unwrap().status
+    };
+    while send(bob).await == 201 && send(carol).await == 201 && send(dave).await == 201 {}
+    fill_up(disk.path());
+
+    let (stop, acknowledged) = (CancellationToken::new(), AtomicU32::new(0));
+    let send_erin = async || {
+        let status = send(erin).await;
+        acknowledged.fetch_add(u32::from(status == 201), Ordering::Relaxed);
+        status
+    };
+    let others = join_all((0..4).map(async |_| {
+        while !stop.is_cancelled() {
+            send_erin().await;
+        }
+    }));
+    let name = db.to_str().unwrap();
+    let delete = async |who: &str| {
+        let (code, said) = json(&["admin", "handle", "delete", who, "--yes", "--db", name]).await;
+        assert_eq!(code, 0, "{said}");
+    };
+    let deletions = async {
+        until(async || send_erin().await == 507).await;
+        let keep = server.signed(bob, "PUT", "/v1/inbox/bob/keep", r#"{"days":1}"#.to_owned()).await;
+        assert_eq!(keep.status, 204);
+        assert_eq!(server.signed(bob, "DELETE", "/v1/u/bob", String::new()).await.status, 204);
+        let before = acknowledged.load(Ordering::Relaxed);
+        until(async || acknowledged.load(Ordering::Relaxed) > before + 100).await;
+        fill_up(disk.path());
+        until(async || send_erin().await == 507).await;
+        delete("carol").await;
+        stop.cancel();
+    };
+    tokio::join!(others, deletions);
+    let stored = server.inbox(erin).await;
+    assert_eq!(stored.len(), acknowledged.into_inner() as usize);
+    assert!(server.terminate().await.success());
+
+    fill_up(disk.path());
+    delete("dave").await;
+    let server = Binary::start(&db, &["--limits", "off"]).await;
+    assert_eq!(server.inbox(erin).await, stored);
     assert!(server.terminate().await.success());
 }

@@ -15,6 +15,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::reserve::Reserve;
+use crate::store::StoreError;
+
 /// A checkpoint is due when so many bytes of packed envelopes were written since the last.
 const DUE_BYTES: usize = 4 * 1024 * 1024;
 /// A log of so many pages, 20 MiB of them where they are small, keeps the writer out for the moment that it takes to start
@@ -30,11 +33,26 @@ const FEW_PAGES: i64 = 512;
 /// When somebody was in the way of emptying the log, it is tried again so much later: litestream never leaves it.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// What SQLite says of a checkpoint: whether somebody was in its way, how many pages the log holds, and how many of them
+/// are in the file now.
+type Outcome = (i64, i64, i64);
+
+/// Copies all of the log into the database file, and makes the file of the log short.
+const EMPTY: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+
 /// A connection that checkpoints.
 pub(super) async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     let mut connection = super::connect(file).await?;
     sqlx::query(PATIENCE).execute(&mut connection).await?;
     Ok(connection)
+}
+
+/// Empties the log and makes its file short, as far as nobody reads from it. What fails is no loss: the log holds
+/// everything.
+pub(super) async fn empty(connection: &mut SqliteConnection) {
+    if let Err(error) = sqlx::query(EMPTY).execute(connection).await {
+        tracing::warn!(%error, "a checkpoint of the database failed");
+    }
 }
 
 /// Tells the checkpointing task what was written.
@@ -52,11 +70,13 @@ impl Checkpoints {
     pub(super) fn start(
         connection: SqliteConnection,
         turn: Arc<Mutex<()>>,
+        reserve: Reserve,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Self {
         let written = Arc::new(Written::default());
-        tasks.spawn(Task { connection, turn, written: Arc::clone(&written), again: None }.run(stop));
+        let task = Task { connection, turn, reserve, written: Arc::clone(&written), again: None };
+        tasks.spawn(task.run(stop));
         Self(written)
     }
 
@@ -74,14 +94,11 @@ impl Checkpoints {
 struct Task {
     connection: SqliteConnection,
     turn: Arc<Mutex<()>>,
+    reserve: Reserve,
     written: Arc<Written>,
     /// When the log is to be emptied although nothing was written since the last checkpoint.
     again: Option<Instant>,
 }
-
-/// What SQLite says of a checkpoint: whether somebody was in its way, how many pages the log holds, and how many of them
-/// are in the file now.
-type Outcome = (i64, i64, i64);
 
 impl Task {
     async fn run(mut self, stop: CancellationToken) {
@@ -109,7 +126,11 @@ impl Task {
 
     /// A checkpoint that fails is no loss: the log holds everything, and the next one tries again.
     async fn checkpoint(&mut self, idle: bool) {
-        self.again = match self.try_checkpoint(idle).await {
+        let mut checkpoint = self.try_checkpoint(idle).await;
+        if checkpoint.as_ref().is_err_and(|error| matches!(StoreError::of(error), StoreError::Full)) {
+            checkpoint = self.checkpoint_on_a_full_disk().await;
+        }
+        self.again = match checkpoint {
             Ok(is_empty) => (!is_empty).then(|| Instant::now() + if idle { AGAIN } else { IDLE }),
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint of the database failed");
@@ -129,7 +150,7 @@ impl Task {
             return Ok(false);
         }
         if idle {
-            let (busy, ..) = self.keeping_others_out("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            let (busy, ..) = self.keeping_others_out(EMPTY).await?;
             return Ok(busy == 0);
         }
         if log > LONG_LOG_PAGES {
@@ -138,10 +159,22 @@ impl Task {
         Ok(false)
     }
 
+    /// The database file has no room for what the log holds. The log takes at least as much, and gives it back.
+    async fn checkpoint_on_a_full_disk(&mut self) -> Result<bool, sqlx::Error> {
+        let turn = Arc::clone(&self.turn);
+        let _turn = turn.lock().await;
+        let _room = self.reserve.lend();
+        let (busy, ..) = self.pragma(EMPTY).await?;
+        Ok(busy == 0)
+    }
+
     async fn keeping_others_out(&mut self, sql: &'static str) -> Result<Outcome, sqlx::Error> {
         let turn = Arc::clone(&self.turn);
         let _turn = turn.lock().await;
-        self.pragma(sql).await
+        let outcome = self.pragma(sql).await?;
+        // It may have made room.
+        self.reserve.fill();
+        Ok(outcome)
     }
 
     async fn pragma(&mut self, sql: &'static str) -> Result<Outcome, sqlx::Error> {
@@ -174,6 +207,7 @@ mod tests {
             let task = Task {
                 connection: connect(&file).await.unwrap(),
                 turn: Arc::default(),
+                reserve: Reserve::of(&file),
                 written: Arc::default(),
                 again: None,
             };

@@ -14,6 +14,7 @@ mod dialect;
 mod direct;
 mod failure;
 mod features;
+mod full_disk;
 #[path = "../inboxes/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod inboxes;
@@ -32,6 +33,7 @@ mod recent;
 #[path = "../reports/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod reports;
+mod reserve;
 #[path = "../rotation/sql.rs"]
 #[allow(clippy::duplicate_mod, reason = "one text, compiled for each engine")]
 mod rotation;
@@ -70,6 +72,7 @@ use crate::files::folder_of;
 use nonces::UsedNonce;
 use quick::QuickReaders;
 use reader::Readers;
+use reserve::Reserve;
 use writer::Writer;
 
 pub use backup::{BackedUp, BackupError, back_up, renew_epoch, restore};
@@ -99,6 +102,22 @@ impl SqliteStore {
     /// [`OpenError`] when the file cannot be used, was written by a newer version of this server, or is missing because a
     /// restore was cut short.
     pub async fn open(file: &Path) -> Result<Self, OpenError> {
+        let reserve = Reserve::of(file);
+        match Self::try_open(file).await {
+            // SQLite opens nothing on a full disk, and says so in several ways.
+            Err(error @ (OpenError::Database(_) | OpenError::Sqlite(_))) => match reserve.lend() {
+                Some(_room) => Self::try_open(file).await,
+                None => Err(error),
+            },
+            Ok(opened) => {
+                reserve.fill();
+                Ok(opened)
+            }
+            refused => refused,
+        }
+    }
+
+    async fn try_open(file: &Path) -> Result<Self, OpenError> {
         backup::refuse_half_restored(file)?;
         must_be_usable(file)?;
         let mut connection = connect(file).await?;
@@ -250,31 +269,31 @@ impl Inboxes for SqliteStore {
                 return Ok(Acknowledged::Stands(status));
             }
             let write =
-                self.writer.write(move |connection| inboxes::acknowledge(connection, inbox, seq).boxed());
+                self.writer.make_room(move |connection| inboxes::acknowledge(connection, inbox, seq).boxed());
             write.await.map(Acknowledged::Stands)
         }
         .boxed()
     }
 
     fn keep_for(&self, inbox: AccountId, days: Option<KeepDays>) -> Answer<'_, ()> {
-        self.writer.write(move |connection| inboxes::keep_for(connection, inbox, days).boxed()).boxed()
+        self.writer.make_room(move |connection| inboxes::keep_for(connection, inbox, days).boxed()).boxed()
     }
 
     fn delete_requests(&self, inbox: AccountId, sender: Primary) -> Answer<'_, u64> {
         self.writer
-            .write(move |connection| inboxes::delete_requests(connection, inbox, sender).boxed())
+            .make_room(move |connection| inboxes::delete_requests(connection, inbox, sender).boxed())
             .boxed()
     }
 
     fn forget_acknowledged(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
         self.writer
-            .write(move |connection| inboxes::forget_acknowledged(connection, inbox, before).boxed())
+            .make_room(move |connection| inboxes::forget_acknowledged(connection, inbox, before).boxed())
             .boxed()
     }
 
     fn forget_requests(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
         self.writer
-            .write(move |connection| inboxes::forget_requests(connection, inbox, before).boxed())
+            .make_room(move |connection| inboxes::forget_requests(connection, inbox, before).boxed())
             .boxed()
     }
 

@@ -38,8 +38,10 @@ impl Moderation for SqliteStore {
     fn delete_account(&self, account: AccountId, now: Timestamp) -> Answer<'_, bool> {
         async move {
             // Others get their turn between two portions.
-            while self.writer.write(move |connection| delete_portion(connection, account).boxed()).await? {}
-            self.writer.write(move |connection| delete_account(connection, account, now).boxed()).await
+            while self.writer.make_room(move |connection| delete_portion(connection, account).boxed()).await?
+            {
+            }
+            self.writer.make_room(move |connection| delete_account(connection, account, now).boxed()).await
         }
         .boxed()
     }
@@ -61,10 +63,10 @@ impl Moderation for SqliteStore {
     }
 
     fn forget_messages(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64> {
-        self.writer.write(move |connection| forget_messages(connection, inbox, before).boxed()).boxed()
+        self.writer.make_room(move |connection| forget_messages(connection, inbox, before).boxed()).boxed()
     }
 
     fn forget_changes(&self, before: Timestamp) -> Answer<'_, ()> {
-        self.writer.write(move |connection| forget_changes(connection, before).boxed()).boxed()
+        self.writer.make_room(move |connection| forget_changes(connection, before).boxed()).boxed()
     }
 }

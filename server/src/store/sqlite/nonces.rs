@@ -12,6 +12,7 @@ use std::time::Duration;
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::time::Timestamp;
 use rusqlite::{CachedStatement, Connection, params};
+use sqlx::sqlite::SqliteConnection;
 use tokio::sync::Notify;
 
 use super::job::Reply;
@@ -151,13 +152,14 @@ impl Generation {
     }
 }
 
+const RECORD: &str = "INSERT INTO nonces (caller, nonce, used_at) VALUES (?1, ?2, ?3)";
+
 /// Writes nonces one after the other, as a part of the caller's transaction.
 pub(super) struct Recording<'c>(CachedStatement<'c>);
 
 impl<'c> Recording<'c> {
     pub(super) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
-        const SQL: &str = "INSERT INTO nonces (caller, nonce, used_at) VALUES (?1, ?2, ?3)";
-        Ok(Self(connection.prepare_cached(SQL)?))
+        Ok(Self(connection.prepare_cached(RECORD)?))
     }
 
     pub(super) fn record(&mut self, used: &UsedNonce) -> Result<(), StoreError> {
@@ -165,6 +167,18 @@ impl<'c> Recording<'c> {
         self.0.execute(params![caller.as_bytes(), nonce.as_bytes(), now.unix().cast_signed()])?;
         Ok(())
     }
+}
+
+/// Writes one nonce, as a part of the caller's transaction.
+pub(super) async fn record(connection: &mut SqliteConnection, used: UsedNonce) -> Result<(), StoreError> {
+    let UsedNonce { caller, nonce, now } = used;
+    sqlx::query(RECORD)
+        .bind(caller.as_bytes().as_slice())
+        .bind(nonce.as_bytes().as_slice())
+        .bind(now.unix().cast_signed())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Forgets some of those that no signature can come with any more: at most as many as `new`, and a few, so that nobody

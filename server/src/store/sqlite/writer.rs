@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection;
 use sqlx::sqlite::SqliteConnection;
@@ -21,10 +22,12 @@ use super::append::PreparedMessage;
 use super::checkpoint::Checkpoints;
 use super::direct;
 use super::features::Features;
+use super::full_disk::FullDisk;
 use super::job::{Batch, Job, Outcomes, Reply};
 use super::memory::Memory;
 use super::nonces::{self, Nonces, UsedNonce};
 use super::recent::Recent;
+use super::reserve::Reserve;
 use super::transaction::write_batch;
 use crate::metrics;
 use crate::store::expected::Expectations;
@@ -33,6 +36,9 @@ use crate::store::{Answer, Appended, Expected, NewMessage, OpenError, StoreError
 
 /// How many writes may wait, of messages and of features each. Beyond that callers are told to come back.
 pub(super) const QUEUE: usize = 512;
+
+/// How often a deletion is tried on a full disk. Where it is that of a command, the server beside it may take the room.
+const FULL_TRIES: usize = 3;
 
 /// How long a transaction waits at most for messages that are expected; somebody whose signatures do not hold delays others
 /// by no more than this ...
@@ -46,6 +52,7 @@ pub(super) struct Writer {
     nonces: Arc<Nonces>,
     expectations: Expectations,
     features: Features,
+    full_disk: FullDisk,
     tasks: TaskTracker,
     commits: Histogram,
 }
@@ -82,7 +89,9 @@ impl Writer {
         let (messages, jobs) = mpsc::channel(QUEUE);
         let (tasks, closed) = (TaskTracker::new(), CancellationToken::new());
         let (turn, commits) = (Arc::new(Mutex::new(())), metrics::seconds());
-        let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), &tasks, closed.clone());
+        let full_disk = FullDisk::new(file, Arc::clone(&turn));
+        let reserve = Reserve::of(file);
+        let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), reserve, &tasks, closed.clone());
         let desk =
             Desk { turn, checkpoints, commits: commits.clone(), _closed: Arc::new(closed.drop_guard()) };
         let memory = Memory::new(recent);
@@ -103,7 +112,7 @@ impl Writer {
         tasks.spawn(remind(Arc::clone(&nonces), messages.downgrade()));
         let features = Features::start(features, desk, &tasks);
         tasks.close();
-        Ok(Self { messages, nonces, expectations, features, tasks, commits })
+        Ok(Self { messages, nonces, expectations, features, full_disk, tasks, commits })
     }
 
     /// A writer that refuses every write with [`StoreError::Closed`], for a store that is only read.
@@ -116,6 +125,7 @@ impl Writer {
             nonces,
             expectations: Expectations::default(),
             features: Features::closed(),
+            full_disk: FullDisk::new(file, Arc::default()),
             tasks,
             commits: metrics::seconds(),
         })
@@ -134,7 +144,13 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let fresh = self.nonces.add(used, Some(reply))?;
         if fresh {
-            answer.await.unwrap_or(Err(StoreError::Closed))?;
+            match answer.await.unwrap_or(Err(StoreError::Closed)) {
+                // It may be that of a caller who deletes.
+                Err(StoreError::Full) => {
+                    self.make_room(move |connection| nonces::record(connection, used).boxed()).await?;
+                }
+                recorded => recorded?,
+            }
         }
         Ok(fresh)
     }
@@ -156,6 +172,22 @@ impl Writer {
         T: Send + 'static,
     {
         self.features.write(write).await
+    }
+
+    /// Runs a feature's write that deletes or leads to that: it works on a full disk too.
+    pub(super) async fn make_room<F, T>(&self, write: F) -> Result<T, StoreError>
+    where
+        F: for<'c> Fn(&'c mut SqliteConnection) -> Answer<'c, T> + Clone + Send + 'static,
+        T: Send + 'static,
+    {
+        let mut result = self.features.write(write.clone()).await;
+        for _ in 0..FULL_TRIES {
+            if !matches!(result, Err(StoreError::Full)) {
+                break;
+            }
+            result = self.full_disk.write(write.clone()).await;
+        }
+        result
     }
 
     /// Whether there are those who write, and room in their queues.

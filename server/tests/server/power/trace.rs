@@ -72,8 +72,9 @@ fn parse(call: &str, db: &Path) -> Option<What> {
     let of_db = |path: Vec<u8>| {
         let path = String::from_utf8(path).unwrap();
         let name = path.strip_prefix(db.to_str().unwrap())?;
-        // The shared memory beside the log is made anew by whoever opens the database first after a crash.
-        (name != "-shm").then(|| name.to_owned())
+        // The shared memory beside the log is made anew when the database is opened after a crash, and the reserve holds
+        // nothing.
+        (!["-shm", ".reserve"].contains(&name)).then(|| name.to_owned())
     };
     match name {
         "openat" if arguments.contains("O_CREAT") => Some(What::Create { file: of_db(quoted(arguments)?)? }),
@@ -93,6 +94,7 @@ fn parse(call: &str, db: &Path) -> Option<What> {
             }
             Some(What::Sync { file: of_db(path)? })
         }
+        "fallocate" if of_db(open()?).is_none() => None,
         "unlink" => Some(What::Unlink { file: of_db(quoted(arguments)?)? }),
         other => {
             let directory = db.parent()?.to_str()?;
