@@ -106,7 +106,10 @@ fn is_copy(name: &str) -> bool {
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
         match error {
-            BackupError::Exists(_) | BackupError::Missing(_) | BackupError::Live => Self::usage(error),
+            BackupError::Exists(_)
+            | BackupError::NotReplaced(_)
+            | BackupError::Missing(_)
+            | BackupError::Live => Self::usage(error),
             BackupError::Open(error) => error.into(),
             BackupError::Damaged { .. } | BackupError::OtherHash { .. } => Self::no(error),
             BackupError::Io { .. } => Self::failed(error),

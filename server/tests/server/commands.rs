@@ -79,8 +79,13 @@ async fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not()
     assert_eq!(server.inbox(&bob).await, [(1, r#"{"n":1}"#.to_owned())]);
     assert!(server.terminate().await.success());
 
-    // What stood there before is aside, whole, with the log of the killed server folded in.
+    // What stood there before is aside, whole, with the log of the killed server folded in. A second restore leaves it there.
     let aside = file("kez-chat.db.replaced");
+    let (code, refused) = json(&["restore", "--db", &db, "--from", &backup, "--replace"]).await;
+    assert_eq!(
+        (code, refused["error"].as_str()),
+        (2, Some(format!("{aside} is there already; move it away first").as_str()))
+    );
     let server = Binary::start(Path::new(&aside), &["--limits", "off"]).await;
     assert_eq!(server.inbox(&bob).await.len(), 3);
     assert!(server.terminate().await.success());

@@ -37,8 +37,11 @@ pub struct BackedUp {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Nothing is ever overwritten.
-    #[error("{file} is there already; move it away first (restore: or use --replace)", file = .0.display())]
+    #[error("{file} is there already; move it away first", file = .0.display())]
     Exists(PathBuf),
+    /// A restore was not told to replace the database.
+    #[error("{file} is there already; move it away first, or use --replace", file = .0.display())]
+    NotReplaced(PathBuf),
     /// There is no such file.
     #[error("there is no file {file}", file = .0.display())]
     Missing(PathBuf),
@@ -123,7 +126,10 @@ pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, 
     let aside = beside(db, REPLACED);
     if db.exists() {
         exclusive(db).await?.close().await?;
-        must_be_free(if replace { &aside } else { db })?;
+        if !replace {
+            return Err(BackupError::NotReplaced(db.to_owned()));
+        }
+        must_be_free(&aside)?;
     }
     // A log without its database would be taken for the log of the restored one.
     must_be_free(&beside(db, "-wal"))?;
