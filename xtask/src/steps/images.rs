@@ -187,7 +187,10 @@ mount --bind "$image/data" "$image/data"
 mount -o remount,ro,bind "$image"
 mount -t tmpfs -o size=16m,noexec,nosuid,nodev tmpfs "$image/tmp"
 if touch "$image/usr/bin/changed" 2>/dev/null; then echo "the root can be written"; exit 1; fi
-within() { exec env -i $variables setpriv --no-new-privs chroot --userspec="$user" "$image" "$@"; }
+within() {
+    exec env -i $variables setpriv --no-new-privs --clear-groups \
+        unshare --root="$image" --wd="$folder" --setgid="${user#*:}" --setuid="${user%:*}" "$@"
+}
 within $entrypoint & server=$!
 tries=0
 until (within $check); do
@@ -196,7 +199,7 @@ until (within $check); do
     sleep 0.1
 done
 echo "healthy; user and groups: $(grep -E '^(Uid|Gid|NoNewPrivs|CapEff)' /proc/$server/status | tr '\t\n' '  ')"
-ls -ln "$image/data"
+ls -ln "$image$folder"/*.db
 kill -TERM $server
 wait $server
 echo "stopped by SIGTERM with status 0"
@@ -206,6 +209,7 @@ echo "stopped by SIGTERM with status 0"
             .args(["--mount", "--net", "sh", "-ec", SCRIPT])
             .env("image", self.image())
             .env("user", stage.last("USER")?)
+            .env("folder", stage.last("WORKDIR")?)
             .env(
                 "variables",
                 format!("PATH={} {}", std::env::var("PATH").unwrap_or_default(), stage.last("ENV")?),
