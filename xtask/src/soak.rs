@@ -56,6 +56,7 @@ pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> 
         Name::Docs => {
             site::build(project)?;
             server::build(project)?;
+            server::build_sigchains(project)?;
             rehearsal::walk(project)
         }
         Name::Images => images::build_and_start(project),

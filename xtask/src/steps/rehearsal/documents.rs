@@ -5,47 +5,81 @@ use std::path::Path;
 
 use crate::failure::Failure;
 
-/// The `sh` blocks under a heading of a Markdown file, up to the next heading of the same or a higher level.
-///
-/// # Errors
-/// When the file cannot be read, or has no such block.
-pub(super) fn blocks(file: &Path, heading: &str) -> Result<Vec<String>, Failure> {
-    let text = fs::read_to_string(file).map_err(Failure::file(file))?;
-    let found = blocks_in(&text, heading);
-    if found.is_empty() {
-        return Err(Failure::Broken(format!("{} has no commands under \"{heading}\"", file.display())));
-    }
-    Ok(found)
+/// Those that tell how a server is set up.
+pub(super) const DOCUMENTS: [&str; 2] = ["README.md", "deploy/README.md"];
+
+/// One `sh` block of a Markdown file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// The heading that it stands under.
+    pub(super) heading: String,
+    /// Its place among the blocks there, from 1 on.
+    pub(super) number: usize,
+    /// The commands.
+    pub(super) text: String,
 }
 
-fn blocks_in(text: &str, heading: &str) -> Vec<String> {
-    let lines = text
-        .lines()
-        .skip_while(|line| line.trim_start_matches('#').trim() != heading || !line.starts_with('#'));
-    let (mut blocks, mut block) = (Vec::new(), None::<String>);
-    for line in lines.skip(1) {
-        match (&mut block, line) {
-            (None, line) if line.starts_with("## ") => break,
-            (None, "```sh") => block = Some(String::new()),
-            (Some(_), "```") => blocks.extend(block.take()),
-            (Some(open), line) => {
-                open.push_str(line);
-                open.push('\n');
+/// The `sh` blocks of a Markdown file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn blocks(file: &Path) -> Result<Vec<Block>, Failure> {
+    fs::read_to_string(file).map(|text| blocks_in(&text)).map_err(Failure::file(file))
+}
+
+fn blocks_in(text: &str) -> Vec<Block> {
+    let (mut blocks, mut open, mut heading, mut number) = (Vec::new(), None::<Block>, "", 0);
+    for line in text.lines() {
+        match (&mut open, line) {
+            (None, "```sh") => {
+                number += 1;
+                open = Some(Block { heading: heading.to_owned(), number, text: String::new() });
             }
-            (None, _) => {}
+            (None, line) => {
+                if let Some(title) = line.strip_prefix("## ") {
+                    (heading, number) = (title, 0);
+                }
+            }
+            (Some(_), "```") => blocks.extend(open.take()),
+            (Some(block), line) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
         }
     }
     blocks
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::blocks_in;
+    use std::path::Path;
+
+    use super::{Block, blocks_in};
+
+    #[test]
+    fn the_readme_installs_the_wasm_bindgen_of_the_lock_file() {
+        let read = |file| {
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap()
+        };
+        let (readme, lock) = (read("README.md"), read("Cargo.lock"));
+        let (_, after) = readme.split_once("wasm-bindgen-cli@").unwrap();
+        let version = after.split_whitespace().next().unwrap();
+        assert!(lock.contains(&format!("name = \"wasm-bindgen\"\nversion = \"{version}\"\n")), "{version}");
+    }
 
     #[test]
     fn blocks_stand_under_their_heading() {
-        let text = "## One\n```sh\nfalse\n```\n## Two\ntext\n```sh\na\nb\n```\n```json\n{}\n```\n```sh\nc\n```\n## Three\n```sh\nfalse\n```\n";
-        assert_eq!(blocks_in(text, "Two"), ["a\nb\n", "c\n"]);
-        assert!(blocks_in(text, "Four").is_empty());
+        let text =
+            "## One\n```sh\nx\n```\n## Two\ntext\n```sh\na\n## b\n```\n```json\n{}\n```\n```sh\nc\n```\n";
+        let block = |heading: &str, number, text: &str| Block {
+            heading: heading.to_owned(),
+            number,
+            text: text.to_owned(),
+        };
+        assert_eq!(
+            blocks_in(text),
+            [block("One", 1, "x\n"), block("Two", 1, "a\n## b\n"), block("Two", 2, "c\n")]
+        );
     }
 }

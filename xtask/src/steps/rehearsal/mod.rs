@@ -1,5 +1,5 @@
-//! A walk through the documents as an operator would take it, on a copy of this machine: every command of README.md and
-//! deploy/README.md that sets something up is run as it stands there.
+//! A walk through the documents as an operator would take it, on a copy of this machine: every block of commands in README.md
+//! and deploy/README.md is run as it stands there, but for those that `systemd.rs` names with the reason.
 //!
 //! The copy is an overlay over `/`: everything is there, and nothing of it changes. Needs Linux and root.
 
@@ -22,7 +22,8 @@ use crate::project::Project;
 /// When a documented command fails, or what it sets up does not work.
 pub(crate) fn walk(project: &Project) -> Result<(), Failure> {
     tools::rehearsal()?;
-    let nats_server = tools::nats_server(project)?;
+    tools::postgres()?;
+    let (nats_server, litestream) = (tools::nats_server(project)?, tools::litestream(project)?);
     println!("\n---- alert rules ----");
     Command::new("promtool").args(["check", "rules"]).arg(project.root().join("deploy/alerts.yml")).run()?;
     println!("\n---- Caddy ----");
@@ -33,7 +34,7 @@ pub(crate) fn walk(project: &Project) -> Result<(), Failure> {
     println!("\n---- systemd ----");
     systemd::walk(project, &nats_server)?;
     println!("\n---- Compose ----");
-    compose::walk(project, &nats_server)
+    compose::walk(project, &nats_server, &litestream)
 }
 
 /// A copy of this machine in a folder, unmounted when dropped.
@@ -78,7 +79,7 @@ impl Machine {
 
     fn unmount(&self) {
         // It fails where nothing is mounted.
-        let _ = Command::new("umount").arg("--lazy").arg("--quiet").arg(self.root()).status();
+        let _ = Command::new("umount").arg("--lazy").arg("--quiet").arg(self.root()).output();
     }
 }
 

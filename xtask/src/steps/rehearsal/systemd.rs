@@ -1,89 +1,69 @@
-//! deploy/README.md, "Under systemd", "NATS" and "Backup", in a container that systemd boots.
+//! README.md and deploy/README.md up to the containers, in a container that systemd boots.
+//!
+//! Each block of commands becomes a file. The scripts in `walk/` run these files one after the other, as the reader of the
+//! documents would, and look at what they have set up.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Machine;
-use super::documents::blocks;
+use super::documents::{Block, DOCUMENTS, blocks};
 use crate::command::line;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// Where the script writes what it does.
+/// Where the scripts write what they do.
 const LOG: &str = "/var/log/rehearsal.log";
-/// What it writes last.
+/// What is written last.
 const DONE: &str = "the walk is done";
 
-/// Runs the script once everything is up, and turns the machine off.
-const UNIT: &str = "[Unit]\nAfter=network.target\n[Service]\nType=oneshot\nExecStart=/bin/bash /etc/rehearsal.sh\n\
+/// The scripts, in their order; each one begins where the one before it has ended.
+const WALK: [(&str, &str); 9] = [
+    ("helpers", include_str!("walk/helpers.sh")),
+    ("by_hand", include_str!("walk/by_hand.sh")),
+    ("service", include_str!("walk/service.sh")),
+    ("backup", include_str!("walk/backup.sh")),
+    ("nats", include_str!("walk/nats.sh")),
+    ("upgrade", include_str!("walk/upgrade.sh")),
+    ("sigchains", include_str!("walk/sigchains.sh")),
+    ("postgres", include_str!("walk/postgres.sh")),
+    ("end", "echo the walk is done\n"),
+];
+
+/// Nothing of this machine's own services is started, only what the scripts ask for.
+const TARGET: &str = "[Unit]\nRequires=basic.target rehearsal.service\nAfter=basic.target\n";
+/// Runs the scripts, and turns the container off.
+const UNIT: &str = "[Unit]\nAfter=basic.target\n[Service]\nType=oneshot\nExecStart=/bin/bash /rehearsal/walk.sh\n\
     ExecStopPost=/bin/systemctl poweroff --no-block\nStandardOutput=file:/var/log/rehearsal.log\n\
     StandardError=file:/var/log/rehearsal.log\n";
 
-/// What stands before the commands: waiting for conditions, never for times.
-const HELPERS: &str = r#"set -eux
-until_ready() {
-    for try in $(seq 100); do
-        if kez-chat-server healthcheck --bind 127.0.0.1:6969; then return; fi
-        systemctl is-failed kez-chat && break
-        sleep 0.1
-    done
-    systemctl status kez-chat --no-pager || true
-    journalctl -u kez-chat --no-pager | tail -n 20
-    exit 1
-}
-status() { curl --silent --show-error http://127.0.0.1:6969/v1/readyz; }
-"#;
+/// Names that the documents give to machines.
+const HOSTS: &str = "127.0.0.1 localhost chat.example nats.chat.example sig.chat.example db.example\n";
 
 pub(super) fn walk(project: &Project, nats_server: &Path) -> Result<(), Failure> {
     let machine = Machine::new(project, "systemd")?;
-    let guide = project.root().join("deploy/README.md");
-    let install = blocks(&guide, "Under systemd")?.concat();
-    let nats = blocks(&guide, "NATS")?;
-    let [keys, credentials] = nats.as_slice() else {
-        return Err(Failure::Broken("deploy/README.md has two blocks under \"NATS\"".to_owned()));
-    };
-    let keys = keys.replace("&& nats-server -c nats.conf", "&& { nats-server -c nats.conf & }");
-    let (root, broker) = (project.root().display(), nats_server.parent().unwrap_or(Path::new("/")).display());
-    let script = format!(
-        r#"{HELPERS}
-export PATH="$PATH:{broker}"
-cd "{root}"
-{install}
-until_ready
-status | grep '"status":"ok"'
-test "$(stat -c %a /var/lib/kez-chat/kez-chat.db)" = 600
-
-# A backup by the timer's service, a restore as root, and the service opens what root has put there.
-systemctl start kez-chat-backup.service
-backup=$(ls /var/lib/kez-chat-backups/kez-chat-*.db)
-kez-chat-server admin stats --db /var/lib/kez-chat/kez-chat.db
-kez-chat-server admin stats --db "$backup"
-(cd /var/lib/kez-chat-backups && sha256sum --check ./*.sha256)
-systemctl stop kez-chat
-kez-chat-server restore --db /var/lib/kez-chat/kez-chat.db --from "$backup" --replace
-systemctl start kez-chat
-until_ready
-
-# NATS, with the credentials that only root can read.
-(cd deploy && {{ {keys} }})
-(cd deploy && {{ {credentials} }})
-until_ready
-for try in $(seq 100); do
-    if status | grep '"status":"ok"'; then break; fi
-    sleep 0.1
-done
-status | grep '"status":"ok"'
-
-# A wrong setting stops the start with its sentence.
-echo KEZ_CHAT_SERVER=other.example > /etc/kez-chat/environment
-if systemctl restart kez-chat; then exit 1; fi
-journalctl -u kez-chat --no-pager | grep 'the database belongs to the server chat.example'
-echo {DONE}
-"#
+    for document in DOCUMENTS {
+        for Block { heading, number, text } in blocks(&project.root().join(document))? {
+            machine.write(&format!("/rehearsal/{document}/{heading}/{number}.sh"), &text)?;
+        }
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let broker = nats_server.parent().unwrap_or(Path::new("/"));
+    let mut script = format!(
+        "export HOME=/root PATH='{path}:{}'\ntree='{}'\ncd \"$tree\"\n",
+        broker.display(),
+        project.root().display()
     );
-    machine.write("/etc/rehearsal.sh", &script)?;
+    for (name, text) in WALK {
+        let file = format!("/rehearsal/{name}.sh");
+        machine.write(&file, text)?;
+        script.push_str(&format!("echo '---- {name} ----'\n. {file}\n"));
+    }
+    machine.write("/rehearsal/walk.sh", &script)?;
+    machine.write("/etc/hosts", HOSTS)?;
     machine.write("/etc/systemd/system/rehearsal.service", UNIT)?;
+    machine.write("/etc/systemd/system/rehearsal.target", TARGET)?;
     boot(&machine)?;
     let log = machine.at(LOG);
     let text = fs::read_to_string(&log).map_err(Failure::file(&log))?;
@@ -91,19 +71,15 @@ echo {DONE}
     if text.lines().any(|line| line == DONE) {
         Ok(())
     } else {
-        Err(Failure::Broken("a command of deploy/README.md failed, see above".to_owned()))
+        Err(Failure::Broken("a command of the documents failed, see above".to_owned()))
     }
 }
 
 fn boot(machine: &Machine) -> Result<(), Failure> {
-    let wants = machine.at("/etc/systemd/system/multi-user.target.wants");
-    fs::create_dir_all(&wants).map_err(Failure::file(&wants))?;
-    let link = wants.join("rehearsal.service");
-    std::os::unix::fs::symlink("../rehearsal.service", &link).map_err(Failure::file(&link))?;
     let mut container = Command::new("timeout");
     container
         .args([
-            "300",
+            "600",
             "systemd-nspawn",
             "--quiet",
             "--boot",
@@ -113,9 +89,43 @@ fn boot(machine: &Machine) -> Result<(), Failure> {
         ])
         .args(["--link-journal=no", "--console=pipe", "--directory"])
         .arg(machine.root())
+        .args(["--", "--unit=rehearsal.target"])
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     println!("$ {}", line(&container));
     // How it ends says nothing: the script writes its last line when all went well.
     container.status().map(drop).map_err(|source| crate::command::not_started(&container, source))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Blocks of commands that no script runs.
+    const NOT_RUN: [(&str, &str, usize, &str); 3] = [
+        ("README.md", "Try it", 1, "run and test are what CI and everybody else runs"),
+        ("README.md", "Work on it", 1, "cargo-leptos takes longer to build than everything else"),
+        (
+            "deploy/README.md",
+            "In containers",
+            1,
+            "there is no engine: soak images and compose.rs do the same",
+        ),
+    ];
+
+    #[test]
+    fn every_block_of_the_documents_is_run_or_named_here() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let walk: String = WALK.iter().map(|(_, text)| text.replace('"', "")).collect();
+        for document in DOCUMENTS {
+            for Block { heading, number, .. } in blocks(&root.join(document)).unwrap() {
+                let run = walk.contains(&format!(" {document} {heading} {number}"));
+                let named = NOT_RUN
+                    .iter()
+                    .any(|&(file, under, n, _)| (file, under, n) == (document, &heading, number));
+                assert!(run != named, "{document}, \"{heading}\", block {number}");
+            }
+        }
+    }
 }

@@ -1,0 +1,62 @@
+# A copy of this machine at $root, where the services of the Compose file run; their volumes are below $volumes.
+set -eux
+ip link set lo up
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mkdir -p "$root/usr/share/kez-chat"
+cp "$chat_server" "$sig_server" "$root/usr/bin/"
+cp -r "$site" "$root/usr/share/kez-chat/"
+
+# Makes a volume that belongs to a user: volume NAME FOLDER USER:GROUP.
+volume() {
+    mkdir -p "$volumes/$1" "$root$2"
+    chown "$3" "$volumes/$1"
+}
+
+# Becomes a service: on a root that cannot be written, with /tmp, its volumes, its user, and no capability but those named.
+# confined "VOLUME:FOLDER:ro|rw..." USER:GROUP CAPABILITIES FOLDER [NAME=VALUE]... -- COMMAND...
+confined() {
+    local mounts=$1 user=$2 capabilities=$3 folder=$4 variables=()
+    shift 4
+    while [ "$1" != -- ]; do
+        variables+=("$1")
+        shift
+    done
+    shift
+    mounts=$mounts exec unshare --mount bash -euc '
+        mount --rbind "$root" "$root"
+        for entry in $mounts; do
+            IFS=: read -r from to how <<< "$entry"
+            mount --bind "$volumes/$from" "$root$to"
+            mount -o "remount,bind,$how" "$root$to"
+        done
+        mount -o remount,bind,ro "$root"
+        mount -t tmpfs -o size=16m,noexec,nosuid,nodev tmpfs "$root/tmp"
+        exec "$@"' confined \
+        unshare --root="$root" --wd="$folder" \
+        setpriv --no-new-privs --reuid="${user%:*}" --regid="${user#*:}" --clear-groups --inh-caps=-all \
+        --bounding-set="$capabilities" env -i PATH=/usr/local/bin:/usr/bin:/bin "${variables[@]}" "$@"
+}
+
+# Repeats a command until it succeeds, as long as the service runs: until_ok SERVICE PID COMMAND...
+until_ok() {
+    local service=$1 pid=$2 try
+    shift 2
+    set +x
+    for try in $(seq 300); do
+        if "$@" > "$volumes/until_ok" 2>&1; then
+            set -x
+            return
+        fi
+        kill -0 "$pid" || break
+        sleep 0.1
+    done
+    echo "$service: no success with: $*"
+    cat "$volumes/until_ok" "$volumes/$service.log"
+    exit 1
+}
+
+# Whether the answer of an address has a text in it: answers URL TEXT [OPTION]...
+answers() {
+    curl --silent --show-error --include "${@:3}" "$1" | grep --fixed-strings "$2"
+}
