@@ -101,15 +101,19 @@ impl Project {
     }
 }
 
-/// Without what the cargo that runs this has set about it: build scripts (that of ring) run again when they find something
-/// else there than before, and a build with `cargo` after one with `cargo xtask` would begin anew.
 fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_this_package(&mut command);
+    command
+}
+
+/// Takes away what the cargo that runs this has set about it: build scripts (that of ring) run again when they find something
+/// else there than before, and a build with `cargo` after one with `cargo xtask` would begin anew.
+pub(crate) fn forget_this_package(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let of_this = ["CARGO_PKG_", "CARGO_MANIFEST_"];
         if name.to_str().is_some_and(|name| of_this.iter().any(|prefix| name.starts_with(prefix))) {
             command.env_remove(name);
         }
     }
-    command
 }

@@ -13,7 +13,7 @@ use super::dockerfile::{Stage, context, stages};
 use super::files::empty;
 use crate::command::Run;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::project::{Project, forget_this_package};
 
 /// The libraries of `gcr.io/distroless/cc-debian12`: a binary that asks for more does not start there.
 const LIBRARIES: [&str; 8] = [
@@ -123,7 +123,9 @@ impl Builder<'_> {
         let run = text.replace(" /", &format!(" {}/", stage.display()));
         println!("RUN {text}");
         let path = std::env::var("PATH").unwrap_or_default();
-        Command::new("unshare")
+        let mut build = Command::new("unshare");
+        forget_this_package(&mut build);
+        build
             .args(["--mount", "sh", "-ec", MOUNT])
             .env("PATH", format!("{}:{path}", stage.join("usr/local/bin").display()))
             .env("context", self.context())
