@@ -57,8 +57,7 @@ fn CanSee() -> impl IntoView {
             </ul>
             <p>
                 "It keeps the encrypted messages, so that they wait for you and come back when you restore your account. For how \
-                 long is up to you: see the settings. A message request that you leave unanswered goes 30 days after your \
-                 browser has stored it."
+                 long is up to you: see the settings. A message request that you leave unanswered goes after 30 days."
             </p>
             <p>
                 "When you report a person, the operator learns whom you report, which messages it is about, and what you write. \
