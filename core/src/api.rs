@@ -1,4 +1,4 @@
-//! The bodies of the HTTP API and the frames of the live stream, used by both ends.
+//! The bodies of the HTTP API and the frames of the live stream, shared by server and client.
 
 mod inbox;
 
@@ -16,11 +16,11 @@ pub use inbox::{
     RequestsHeld, ack_target, keep_target, requests_target, status_target,
 };
 
-/// The most bytes that a request's body may have: 512 KiB.
+/// The largest request body in bytes: 512 KiB.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
-/// How many items a page of the inbox has when the query does not say.
+/// The number of items on an inbox page when the query gives none.
 pub const DEFAULT_PAGE_ITEMS: u64 = 100;
-/// How many items a page of the inbox has at most.
+/// The largest number of items on an inbox page.
 pub const MAX_PAGE_ITEMS: u64 = 1000;
 /// A page of the inbox ends when its envelopes reach 2 MiB.
 pub const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
@@ -42,24 +42,24 @@ pub struct Lookup {
     /// When the server accepted the registration.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub registered_at: Timestamp,
-    /// The signed object as accepted. A client believes nothing else of this answer before it has verified this.
+    /// The signed registration as accepted. A client must verify it before trusting anything else in this answer.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub registration: Box<RawValue>,
-    /// The proof that the head of the key's sigchain stands in the server's log, where this server keeps both: an
-    /// [`crate::log::inclusion::Inclusion`].
+    /// Proof that the head of the key's sigchain is in the server's log: an [`crate::log::inclusion::Inclusion`].
+    /// Present where this server keeps both the chain and the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::log::inclusion::Inclusion>))]
     pub log: Option<Box<RawValue>>,
 }
 
-/// The answer of a registry does not prove what was asked.
+/// The registry's answer does not prove what it claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the server's answer does not prove that this handle belongs to this key")]
 pub struct LookupNotProven;
 
 impl Lookup {
-    /// Verifies that the owner of the key signed that this handle on `server` is theirs, and that the answer says
-    /// the same. The caller still compares handle or key with what it asked for.
+    /// Verifies that the owner of the key signed for this handle on `server`, and that the rest of the answer agrees.
+    /// The caller must still compare the handle or key with the one it asked for.
     ///
     /// # Errors
     /// [`LookupNotProven`] when anything disagrees.
@@ -83,19 +83,20 @@ impl Lookup {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SendMessage {
-    /// The recipient on this server.
+    /// The recipient, on this server.
     #[cfg_attr(feature = "openapi", schema(example = "bob"))]
     pub to: String,
-    /// The envelope, any JSON object up to 256 KiB; its bytes are kept as they came.
+    /// The envelope: any JSON object up to 256 KiB. The server stores its bytes unchanged.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub envelope: Box<RawValue>,
 }
 
-/// The answer to [`SendMessage`], given once the row is durable.
+/// The answer to [`SendMessage`], sent once the row is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MessageStored {
-    /// The SHA-256 of the envelope's bytes as sent. A sender that reads another one here has not reached the server.
+    /// The SHA-256 of the envelope's bytes as sent. A different hash means that the envelope has not
+    /// reached the server.
     pub receipt: Receipt,
     /// When the server stored it.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -106,7 +107,7 @@ pub struct MessageStored {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InboxItem {
-    /// Its place in this inbox.
+    /// Its sequence number in this inbox.
     pub seq: u64,
     /// The envelope's bytes as they were posted.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
@@ -122,13 +123,13 @@ pub struct InboxItem {
 pub struct InboxPage {
     /// The items.
     pub items: Vec<InboxItem>,
-    /// The cursor for the next page: the last item's seq, or the cursor asked with.
+    /// The cursor for the next page: the seq of the last item, or the requested cursor if the page is empty.
     pub next: u64,
-    /// The highest number that this inbox has given out so far; 0 before the first. A cursor behind it was never given
-    /// out in this epoch.
+    /// The highest sequence number that this inbox has assigned so far; 0 before the first. A cursor above it was not
+    /// assigned in this epoch.
     pub last: u64,
-    /// 16 hexadecimal digits, chosen anew when a database is created or restored. When it changes, a client reads
-    /// again from 0 and skips what it holds.
+    /// 16 hexadecimal digits, chosen anew when the database is created or restored. When the epoch changes, a client
+    /// reads again from 0 and skips the messages it already has.
     pub epoch: String,
 }
 
@@ -153,14 +154,14 @@ pub fn live_target(handle: &Handle, since: u64) -> String {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 pub enum LiveFrame {
-    /// Items after the cursor, in order: the backlog first, then as they arrive.
+    /// Items after the cursor, in order: first the backlog, then new items as they arrive.
     Items {
         /// As in [`InboxPage`].
         epoch: String,
         /// As in [`InboxPage`].
         items: Vec<InboxItem>,
     },
-    /// Once, at the end of the backlog.
+    /// Sent once, at the end of the backlog.
     CaughtUp {
         /// As in [`InboxPage`].
         epoch: String,
@@ -176,8 +177,8 @@ struct FrameFields {
     caught_up: Option<u64>,
 }
 
-/// By hand: what serde derives for untagged enums copies the text into a tree first, and no envelope's bytes come out of
-/// that as they went in.
+/// Written by hand: the derived code for untagged enums first copies the text into a tree, which does not preserve the
+/// bytes of an envelope.
 impl<'de> Deserialize<'de> for LiveFrame {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match FrameFields::deserialize(deserializer)? {
@@ -193,7 +194,7 @@ impl<'de> Deserialize<'de> for LiveFrame {
 /// The live stream's close code for bad authentication, a deleted account or a rotated key.
 pub const CLOSE_UNAUTHORIZED: u16 = 4401;
 
-/// `GET /v1/u/{handle}/contacts` and `GET /v1/u/{handle}/blocks`: the people on a list, by handle.
+/// `GET /v1/u/{handle}/contacts` and `GET /v1/u/{handle}/blocks`: the handles on a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -207,47 +208,47 @@ pub struct HandleList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ServerConfig {
-    /// The name behind the `@`.
+    /// The server name, the part after the `@`.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "kez.lat"))]
     pub server: ServerName,
     /// The server's version.
     pub version: String,
-    /// Sizes.
+    /// Size limits.
     pub limits: Limits,
     /// Who may register.
     pub registration: RegistrationMode,
-    /// The address pattern of the live stream, with `{handle}` to fill in; a path on this origin.
+    /// The URL template of the live stream, with a `{handle}` placeholder; a path on this origin.
     pub live_url: Option<String>,
-    /// Where browsers reach NATS, where they can.
+    /// The NATS WebSocket URL for browsers, if the server offers one.
     pub nats_ws_url: Option<String>,
-    /// Where browsers reach sigchains, to which `/ed25519/<hex>` is added: a path on this origin, or the address of a
-    /// sigchain server. Without it this server's people have none.
+    /// The base URL of the sigchains, to which `/ed25519/<hex>` is appended: a path on this origin, or the address of a
+    /// sigchain server. When it is absent, this server's users have no sigchains.
     #[serde(default)]
     pub sigchains_url: Option<String>,
-    /// How people reach who runs the server: a `mailto:` or `https:` address.
+    /// How to contact the operator of the server: a `mailto:` or `https:` address.
     #[serde(default)]
     pub contact: Option<String>,
-    /// The terms of the server.
+    /// The URL of the terms of service.
     #[serde(default)]
     pub terms_url: Option<String>,
 }
 
-/// The sizes that a client must keep to.
+/// The size limits that a client must respect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Limits {
-    /// The most bytes of an envelope's JSON.
+    /// The largest envelope in bytes of JSON.
     pub envelope_bytes: u64,
-    /// The most bytes of a request's body.
+    /// The largest request body in bytes.
     pub body_bytes: u64,
-    /// The most items of an inbox page.
+    /// The largest number of items on an inbox page.
     pub page_items: u64,
-    /// The most bytes of an inbox page.
+    /// The largest inbox page in bytes.
     pub page_bytes: u64,
 }
 
 impl Limits {
-    /// What this version keeps to.
+    /// The limits of this protocol version.
     pub const PROTOCOL: Self = Self {
         envelope_bytes: crate::envelope::MAX_BYTES as u64,
         body_bytes: MAX_BODY_BYTES as u64,
@@ -261,15 +262,15 @@ impl Limits {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RegistrationMode {
-    /// Anybody.
+    /// Anyone.
     Open,
-    /// Whoever holds an invitation.
+    /// Anyone with an invitation.
     Invite,
-    /// Nobody.
+    /// No one.
     Closed,
 }
 
-/// `POST /v1/reports`: tells the operator of a sender. It names keys and hashes, never content.
+/// `POST /v1/reports`: reports a sender to the operator. It names keys and hashes, never content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -280,7 +281,7 @@ pub struct ReportRequest {
     /// Hashes of their envelopes (SHA-256 of the canonical form, 64 hex), at most [`ReportRequest::MOST_MESSAGES`].
     #[cfg_attr(feature = "openapi", schema(max_items = 50))]
     pub messages: Vec<String>,
-    /// What the reporter says of it, at most [`ReportRequest::MOST_NOTE_BYTES`] bytes.
+    /// The reporter's note, at most [`ReportRequest::MOST_NOTE_BYTES`] bytes.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(max_length = 1000))]
     pub note: String,
@@ -292,7 +293,7 @@ impl ReportRequest {
     /// The most bytes of a note.
     pub const MOST_NOTE_BYTES: usize = 1000;
 
-    /// Whether the sizes and the hashes are as they must be.
+    /// Whether sizes and hashes are valid.
     pub fn is_well_formed(&self) -> bool {
         let hash = |text: &String| {
             text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -310,7 +311,7 @@ impl ReportRequest {
 pub struct Health {
     /// `ok`.
     pub status: String,
-    /// The name behind the `@`.
+    /// The server name, the part after the `@`.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "kez.lat"))]
     pub server: ServerName,
     /// The server's version.

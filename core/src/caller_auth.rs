@@ -23,27 +23,27 @@ use crate::inbox_auth::{MAX_SKEW_SECONDS, Unauthorized, canonical_number};
 use crate::signature::Signature;
 use crate::time::Timestamp;
 
-/// How long a server remembers a nonce: twice the allowed skew, so that a header is dead before it is forgotten.
+/// How long a server remembers a nonce: twice the allowed skew, so a header expires before its nonce is forgotten.
 pub const NONCE_LIFETIME_SECONDS: u64 = 2 * MAX_SKEW_SECONDS;
 
-/// The request that is signed.
+/// The request to be signed.
 #[derive(Clone, Copy, Debug)]
 pub struct CallerRequest<'a> {
-    /// The server it is meant for.
+    /// The server that the request is for.
     pub server: &'a ServerName,
     /// The method, in capitals.
     pub method: &'a str,
     /// Path and query as sent.
     pub target: &'a str,
-    /// The body's bytes; empty where there is none.
+    /// The bytes of the body; empty if there is no body.
     pub body: &'a [u8],
 }
 
-/// A value that a caller uses once.
+/// A random value that a caller uses once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Nonce([u8; 16]);
 
-/// A header value whose shape was checked; [`CallerAuth::verify`] checks the rest.
+/// A header value with a valid shape; [`CallerAuth::verify`] checks the rest.
 #[derive(Clone, Debug)]
 pub struct CallerAuth {
     handle: Handle,
@@ -68,10 +68,10 @@ pub fn header(
 }
 
 impl CallerAuth {
-    /// Reads a header value.
+    /// Parses a header value.
     ///
     /// # Errors
-    /// [`Unauthorized`] when it has not the four parts in their one spelling.
+    /// [`Unauthorized`] unless it has the four parts in their only valid spelling.
     pub fn parse(value: &str) -> Result<Self, Unauthorized> {
         let mut parts = value.split(':');
         let (Some(handle), Some(ts), Some(nonce), Some(signature), None) =
@@ -87,16 +87,16 @@ impl CallerAuth {
         })
     }
 
-    /// Who says they call; the key to verify with is this handle's.
+    /// The claimed caller; the signature must be verified with the key of this handle.
     pub const fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Checks time and signature. The caller of this function then records the nonce: a pair of handle and nonce
-    /// that was seen before is refused too.
+    /// Checks the time and the signature. The caller of this function must then record the nonce, and refuse a pair of
+    /// handle and nonce that it has seen before.
     ///
     /// # Errors
-    /// [`Unauthorized`], whatever is wrong.
+    /// [`Unauthorized`] for every failure.
     pub fn verify(
         &self,
         request: &CallerRequest<'_>,
@@ -121,7 +121,7 @@ impl CallerRequest<'_> {
 }
 
 impl Nonce {
-    /// The nonce of these 16 bytes.
+    /// A nonce from its 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }

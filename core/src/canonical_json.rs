@@ -1,7 +1,7 @@
-//! Canonical JSON (RFC 8785, JCS): the bytes that are signed and hashed; and the strict reading that goes with it.
+//! Canonical JSON (RFC 8785, JCS), the bytes that are signed and hashed, and the matching strict parser.
 //!
-//! Written here rather than by a crate: those that exist write every number as a double with tables of their own, which a
-//! browser would have to load; one of them is the oracle in the tests.
+//! Existing crates write every number as a double with lookup tables of their own, which a browser would have to
+//! download. So this is our own implementation; one of those crates is the oracle in the tests.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use serde_json::{Map, Number, Value};
 
 mod write;
 
-/// How deeply arrays and objects may be nested.
+/// The deepest nesting of arrays and objects.
 pub const MAX_DEPTH: usize = 16;
 
-/// The largest integer that every JSON reader keeps exact (RFC 8785, appendix D): 2^53 - 1.
+/// The largest integer that every JSON parser keeps exact (RFC 8785, appendix D): 2^53 - 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
-/// The value has no canonical form (a map key that is no text, a number that JSON cannot write).
+/// The value has no canonical form: a map key that is not a string, or a number that JSON cannot express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value has no canonical JSON form")]
 pub struct NotCanonical;
@@ -27,12 +27,12 @@ pub struct NotCanonical;
 #[error("malformed JSON: {0}")]
 pub struct MalformedJson(String);
 
-/// Which numbers a reader accepts.
+/// The numbers that the parser accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbers {
-    /// Integers of magnitude up to 2^53 - 1: all that a signed object may hold.
+    /// Integers of magnitude up to 2^53 - 1: the only numbers allowed in a signed object.
     IntegersOnly,
-    /// Whatever JSON allows: for plaintexts of kinds that are not known yet.
+    /// Any JSON number: for plaintexts of kinds that this version does not know.
     Any,
 }
 
@@ -58,7 +58,7 @@ pub fn object_text(fields: &Map<String, Value>) -> String {
     text
 }
 
-/// Reads one JSON value strictly: nothing after it, no duplicate key at any depth, at most [`MAX_DEPTH`] levels.
+/// Parses one JSON value strictly: no trailing data, no duplicate key at any depth, at most [`MAX_DEPTH`] levels.
 ///
 /// # Errors
 /// [`MalformedJson`] with a sentence for the sender's developer.

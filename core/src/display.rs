@@ -1,10 +1,10 @@
-//! Text by other people, bounded in what it can cost to show.
+//! Limits how much text written by other users can cost to render.
 
-/// How many marks may follow one character. Unicode's own limit for text that is processed as a stream is 30 (UAX #15); written
-/// languages need at most six.
+/// How many marks may follow one character. Unicode's own limit for streamed text is 30 (UAX #15); written languages
+/// need at most six.
 pub const MAX_MARKS: usize = 8;
 
-/// The text with at most [`MAX_MARKS`] marks after each character; further marks are left out.
+/// Returns the text with at most [`MAX_MARKS`] marks after each character, and drops further marks.
 ///
 /// Marks (accents, vowel points, joiners) have no width of their own. Thousands of them on one letter paint over the
 /// neighbouring lines, and browsers take minutes to lay them out.
@@ -21,10 +21,11 @@ pub fn limited(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// Whether a character extends the one before it, or shows nothing at all.
+/// Whether a character extends the one before it, or is invisible.
 ///
-/// The standard library keeps the Unicode table of extending characters to itself, but `escape_debug` escapes exactly
-/// these and what cannot be printed. Characters for private use are printed by the fonts that define them.
+/// The standard library does not expose the Unicode table of extending characters. But `escape_debug` escapes exactly
+/// these characters and the unprintable ones. Private-use characters are exempt: the fonts that define them can show
+/// them.
 fn is_mark(c: char) -> bool {
     let is_private = matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..);
     !c.is_ascii() && !is_private && c.escape_debug().next() == Some('\\')

@@ -33,52 +33,53 @@ pub const MAX_BYTES: usize = 256 * 1024;
 const TYPE: &str = "kez.chat.message";
 const KEY_INFO: &[u8] = b"kez-chat-msg-v1";
 
-/// The SHA-256 of an envelope's canonical bytes, signature included: its name for dedupe and for `chain.prev`.
+/// The SHA-256 of an envelope's canonical bytes, signature included. It identifies the envelope for deduplication and
+/// in `chain.prev`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EnvelopeHash([u8; 32]);
 
 /// An envelope ready to be posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedEnvelope {
-    /// The canonical JSON text, to be sent byte for byte, also on every retry.
+    /// The canonical JSON text. The sender must send exactly these bytes, also on every retry.
     pub json: String,
-    /// Its name.
+    /// Its hash.
     pub hash: EnvelopeHash,
 }
 
-/// Why nothing was sealed.
+/// Why sealing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The envelope would be over [`MAX_BYTES`].
+    /// The envelope would exceed [`MAX_BYTES`].
     #[error("the message is too long: its envelope would be over 256 KiB")]
     TooLarge,
 }
 
-/// Why an envelope was not opened. Each failure has its own name, and none stops the envelopes behind it.
+/// Why an envelope was not opened. Each failure has its own name, and none of them blocks the envelopes that follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum OpenError {
-    /// `v` is not 1, whatever else it holds.
+    /// `v` is not 1, whatever the other fields hold.
     #[error("it was sent in a version that this app does not know yet")]
     UnsupportedVersion,
-    /// The shape does not fit.
+    /// The shape is wrong.
     #[error("it is malformed")]
     Malformed,
-    /// `to` is somebody else.
+    /// `to` is another key.
     #[error("it was sealed for somebody else")]
     WrongRecipient,
     /// `from` is neither a known contact nor resolved through the registry.
     #[error("its sender is unknown")]
     UnknownSender,
-    /// The signature does not hold.
+    /// The signature is invalid.
     #[error("its signature does not hold: it was changed on the way or forged")]
     BadSignature,
-    /// The signature holds, but the ciphertext does not decrypt.
+    /// The signature is valid, but the ciphertext does not decrypt.
     #[error("it could not be decrypted")]
     NotDecryptable,
 }
 
-/// An envelope whose version and shape were checked, and nothing else yet.
+/// An envelope whose version and shape are checked, and nothing else yet.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     from: Primary,
@@ -91,14 +92,14 @@ pub struct Envelope {
     hash: EnvelopeHash,
 }
 
-/// What an envelope held, after every check: it is from the peer, for oneself, and unchanged.
+/// The content of an envelope after every check: it is from the peer, for this user, and unchanged.
 #[derive(Clone)]
 pub struct OpenedMessage {
     /// Who sent it.
     pub from: Primary,
     /// When the sender says it was sealed.
     pub created_at: Timestamp,
-    /// The envelope's name.
+    /// The envelope's hash.
     pub hash: EnvelopeHash,
     /// The plaintext's bytes.
     pub plaintext: Zeroizing<Vec<u8>>,
@@ -107,7 +108,7 @@ pub struct OpenedMessage {
 /// Seals a plaintext from `me` to `to`.
 ///
 /// # Errors
-/// [`SealError::TooLarge`] when the envelope would be over [`MAX_BYTES`].
+/// [`SealError::TooLarge`] when the envelope would exceed [`MAX_BYTES`].
 pub fn seal(
     me: &SecretIdentity,
     to: &Peer,
@@ -138,8 +139,8 @@ pub fn seal(
 }
 
 impl Envelope {
-    /// Reads an envelope: first its version, then its shape. Unknown further fields are kept in what the signature
-    /// covers and otherwise ignored.
+    /// Parses an envelope: first its version, then its shape. Unknown fields stay part of the signed bytes and are
+    /// otherwise ignored.
     ///
     /// # Errors
     /// [`OpenError::UnsupportedVersion`] or [`OpenError::Malformed`].
@@ -178,23 +179,23 @@ impl Envelope {
         })
     }
 
-    /// Who it says it is from: only a name to look up, until [`Envelope::open`] has verified it.
+    /// The claimed sender: good only for a lookup, until [`Envelope::open`] has verified it.
     pub const fn claimed_sender(&self) -> Primary {
         self.from
     }
 
-    /// Whom it says it is for.
+    /// The claimed recipient.
     pub const fn recipient(&self) -> Primary {
         self.to
     }
 
-    /// The envelope's name, for dedupe.
+    /// The envelope's hash, for deduplication.
     pub const fn hash(&self) -> EnvelopeHash {
         self.hash
     }
 
-    /// Opens the envelope: it must be for `me`, from a peer that `known` finds, signed by that peer, and decrypt.
-    /// The checks are made in this order.
+    /// Opens the envelope. In this order, it must be addressed to `me`, come from a peer that `known` finds, be signed
+    /// by that peer, and decrypt.
     ///
     /// # Errors
     /// [`OpenError`] names the first check that fails.
@@ -222,7 +223,7 @@ impl Envelope {
     }
 }
 
-/// Whether a text that is no envelope of ours is at least an object that names another version.
+/// Whether a text that is not a valid envelope is at least an object that names another version.
 fn is_another_version(json: &[u8]) -> bool {
     let value: Option<Value> = serde_json::from_slice(json).ok();
     value.is_some_and(|value| value.get("v").is_some_and(|version| version.as_u64() != Some(1)))

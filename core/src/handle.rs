@@ -1,15 +1,15 @@
-//! Handles: the names people go by on a home server, and the names of servers.
+//! Handles, the names of users on a home server, and the names of servers.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A handle that keeps the rule: 3 to 32 characters of `a-z`, `0-9`, `_` and `-`, the first a letter or a digit.
+/// A valid handle: 3 to 32 characters of `a-z`, `0-9`, `_` and `-`, the first a letter or a digit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(String);
 
-/// Which part of the rule a text breaks.
+/// The part of the rule that a text breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHandle {
     /// Fewer than 3 characters.
@@ -26,8 +26,8 @@ pub enum InvalidHandle {
     Start,
 }
 
-/// Handles that nobody can claim, because people would take them for the server's own voice or for an address that
-/// mail and web standards give a role (RFC 2142).
+/// Handles that no user can claim: users would take them for the server itself, or for an address that mail and web
+/// standards give a role (RFC 2142).
 const RESERVED: &[&str] = &[
     "abuse",
     "account",
@@ -106,7 +106,7 @@ impl Handle {
         &self.0
     }
 
-    /// Whether this server keeps the name for itself.
+    /// Whether the handle is on the reserved list.
     pub fn is_reserved(&self) -> bool {
         RESERVED.contains(&self.as_str())
     }
@@ -152,11 +152,11 @@ impl<'de> Deserialize<'de> for Handle {
     }
 }
 
-/// The name of a home server as it stands behind the `@`: a lower-case host name, with a port where it has one.
+/// The name of a home server, the part after the `@`: a lower-case host name, with a port if it has one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ServerName(String);
 
-/// The text is no server name.
+/// The text is not a valid server name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a server name is a lower-case host name such as kez.lat or localhost:6969")]
 pub struct InvalidServerName;

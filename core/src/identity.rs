@@ -1,5 +1,5 @@
-//! Who somebody is: an ed25519 key (RFC 8032), the X25519 key that follows from it (RFC 7748), and the one place
-//! where a public key is accepted.
+//! Identities: an ed25519 key (RFC 8032), the X25519 key derived from it (RFC 7748), and the only place that accepts a
+//! public key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::hex;
 use crate::signature::{BadSignature, Signature};
 
-/// The 32-byte ed25519 seed that is an identity. Wiped from memory when dropped; never printed.
+/// The 32-byte ed25519 seed of an identity. Wiped from memory when dropped; never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Seed([u8; 32]);
 
@@ -22,14 +22,14 @@ impl Seed {
         Self(bytes)
     }
 
-    /// A fresh seed from a cryptographic generator.
+    /// A fresh seed from a cryptographic random generator.
     pub fn random(rng: &mut impl rand_core::CryptoRng) -> Self {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
         Self(bytes)
     }
 
-    /// The bytes themselves; whoever holds them is the person.
+    /// The raw bytes. Anyone who has them can act as this user.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -41,18 +41,18 @@ impl fmt::Debug for Seed {
     }
 }
 
-/// A public key as it is written, `ed25519:<64 lower-case hex>`: well spelled, but not yet known to be a usable
-/// point. Good for naming and comparing; only [`PublicIdentity`] verifies and agrees on secrets.
+/// A public key in its text form, `ed25519:<64 lower-case hex>`: well-formed, but not yet known to be a usable point.
+/// Use it to name and compare keys; only [`PublicIdentity`] can verify signatures and agree on secrets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Primary([u8; 32]);
 
-/// The text is not `ed25519:` and 64 lower-case hexadecimal digits, or the point is one that must not be used.
+/// The text is not `ed25519:` and 64 lower-case hexadecimal digits, or the point must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a usable ed25519 public key")]
 pub struct InvalidKey;
 
 impl Primary {
-    /// The key of these raw bytes.
+    /// A key from its raw bytes.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -107,10 +107,10 @@ const NEUTRAL: [u8; 32] = {
     bytes
 };
 
-/// A public key that was accepted: canonical, not of small order, free of torsion.
+/// An accepted public key: canonical, not of small order, free of torsion.
 ///
-/// There is no way to make one but [`PublicIdentity::parse`], one's own [`SecretIdentity`], and
-/// [`PublicIdentity::accepted_before`] for those that were.
+/// It comes only from [`PublicIdentity::parse`], from the user's own [`SecretIdentity`], or from
+/// [`PublicIdentity::accepted_before`] for a key that was accepted earlier.
 #[derive(Clone, Copy)]
 pub struct PublicIdentity {
     primary: Primary,
@@ -118,10 +118,10 @@ pub struct PublicIdentity {
 }
 
 impl PublicIdentity {
-    /// Accepts a public key: the spelling is `ed25519:<64 lower-case hex>`, the point decompresses, re-compresses to
-    /// the same bytes, is not of small order and is free of torsion.
+    /// Accepts a public key. The text is `ed25519:<64 lower-case hex>`; the point decompresses, re-compresses to the
+    /// same bytes, is not of small order and is free of torsion.
     ///
-    /// Without the last two checks anybody could sign for some keys, and sixteen keys would share one secret.
+    /// Without the last two checks, anyone could sign for some keys, and sixteen keys would share one secret.
     ///
     /// # Errors
     /// [`InvalidKey`] for everything else.
@@ -129,11 +129,11 @@ impl PublicIdentity {
         Self::try_from(text.parse::<Primary>()?)
     }
 
-    /// A key that was accepted when it was stored, in a place that nobody else writes to: everything but the check for
-    /// torsion, which takes twice as long as checking a signature.
+    /// Reads back a key that was accepted before it was stored, in a place that no one else can write to. Skips only
+    /// the torsion check, which takes twice as long as verifying a signature.
     ///
     /// # Errors
-    /// [`InvalidKey`] when it is no key any more.
+    /// [`InvalidKey`] when it is not a key any more.
     pub fn accepted_before(primary: Primary) -> Result<Self, InvalidKey> {
         let point = CompressedEdwardsY(primary.0).decompress().ok_or(InvalidKey)?;
         let key = VerifyingKey::from(point);
@@ -143,20 +143,21 @@ impl PublicIdentity {
         Ok(Self { primary, key })
     }
 
-    /// The key as it is written.
+    /// The key in its text form.
     pub const fn primary(&self) -> Primary {
         self.primary
     }
 
-    /// Checks a signature: without cofactor, with a canonical S, and with no point of small order (RFC 8032, section
+    /// Verifies a signature: cofactorless, with a canonical S, and with no point of small order (RFC 8032, section
     /// 5.1.7, and dalek's `verify_strict`).
     ///
-    /// It answers as `verify_strict` does, which would decompress R and look at the orders of both points, in seven eighths
-    /// of the time. This key was accepted, so it is neither of small order nor has it torsion. Hence the point that `verify`
-    /// computes, and compares with R as bytes, has no torsion either; and only one point without torsion is of small order.
+    /// It gives the same answer as `verify_strict` in seven eighths of the time, because it does not decompress R or
+    /// check the order of both points. This key is accepted, so it is not of small order and has no torsion. Hence the
+    /// point that `verify` computes, and compares with R as bytes, has no torsion either. Only one point without
+    /// torsion is of small order: the neutral element.
     ///
     /// # Errors
-    /// [`BadSignature`] when it does not hold.
+    /// [`BadSignature`] when the signature is invalid.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
         let signature = signature.to_dalek();
         if signature.r_bytes() == &NEUTRAL {
@@ -212,7 +213,7 @@ impl<'de> Deserialize<'de> for PublicIdentity {
     }
 }
 
-/// A person's own keys, derived from the [`Seed`]. Wiped from memory when dropped; never printed.
+/// A user's own keys, derived from the [`Seed`]. Wiped from memory when dropped; never printed.
 pub struct SecretIdentity {
     seed: Seed,
     signing: SigningKey,
@@ -221,7 +222,7 @@ pub struct SecretIdentity {
 }
 
 impl SecretIdentity {
-    /// The keys of this seed. X25519 uses the clamped first half of SHA-512(seed).
+    /// Derives the keys from a seed. X25519 uses the clamped first half of SHA-512(seed).
     pub fn from_seed(seed: Seed) -> Self {
         let signing = SigningKey::from_bytes(seed.as_bytes());
         let scalar = Zeroizing::new(signing.to_scalar_bytes());
@@ -235,17 +236,18 @@ impl SecretIdentity {
         self.public
     }
 
-    /// The seed, to be shown as words or stored sealed.
+    /// The seed, to show as words or to store sealed.
     pub const fn seed(&self) -> &Seed {
         &self.seed
     }
 
-    /// Signs bytes that this crate composed itself. Not public: an identity key never signs what somebody else chose.
+    /// Signs bytes that this crate composed itself. Not public: an identity key must never sign bytes chosen by another
+    /// party.
     pub(crate) fn sign(&self, message: &[u8]) -> Signature {
         Signature::from_bytes(self.signing.sign(message).to_bytes())
     }
 
-    /// X25519 with somebody's public key.
+    /// X25519 with another user's public key.
     ///
     /// # Errors
     /// [`NoSharedSecret`] when the result is all zero.
@@ -264,7 +266,7 @@ impl fmt::Debug for SecretIdentity {
     }
 }
 
-/// What X25519 gave for one pair of people: 32 bytes, the same from both sides, never all zero.
+/// The X25519 result for one pair of users: 32 bytes, the same on both sides, never all zero.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct SharedSecret([u8; 32]);
 
@@ -281,12 +283,13 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// X25519 gave an all-zero secret (RFC 7748, section 6.1), which everybody knows.
+/// X25519 gave an all-zero secret (RFC 7748, section 6.1), which anyone can compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key agreement gave no secret")]
 pub struct NoSharedSecret;
 
-/// Somebody whose key one has accepted, with the secret shared with them: agreed once, used for every message.
+/// A user whose key was accepted, with the secret shared with them. The secret is agreed once and used for every
+/// message.
 #[derive(Clone, Debug)]
 pub struct Peer {
     identity: PublicIdentity,
@@ -294,10 +297,10 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Agrees on the secret between `me` and `them` (who may be the same, for copies to oneself).
+    /// Agrees on the secret between `me` and `them`. Both may be the same key, for copies to oneself.
     ///
     /// # Errors
-    /// [`NoSharedSecret`] when the agreement gives nothing.
+    /// [`NoSharedSecret`] when the agreement gives an all-zero secret.
     pub fn new(me: &SecretIdentity, them: PublicIdentity) -> Result<Self, NoSharedSecret> {
         Ok(Self { identity: them, shared: me.agree(&them)? })
     }
@@ -355,7 +358,7 @@ mod tests {
         assert_eq!(PublicIdentity::accepted_before(Primary::from_bytes([0xff; 32])), Err(InvalidKey));
     }
 
-    /// What `verify_strict` says, which must also be what [`PublicIdentity::verify`] says.
+    /// The result of `verify_strict`, which [`PublicIdentity::verify`] must match.
     fn strictly(me: &SecretIdentity, message: &[u8], signature: [u8; 64]) -> bool {
         let strict = me.public.key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature));
         let ours = me.public.verify(message, &Signature::from_bytes(signature));
@@ -363,7 +366,7 @@ mod tests {
         strict.is_ok()
     }
 
-    /// A signature that only the owner of the key can make: with r = 0, its R is any point of small order.
+    /// A signature that only the owner of the key can make: with r = 0, any point of small order can be its R.
     fn signature_without_r(me: &SecretIdentity, r: [u8; 32], message: &[u8]) -> [u8; 64] {
         use sha2::{Digest, Sha512};
         let hash = Sha512::new().chain_update(r).chain_update(me.public.key.as_bytes()).chain_update(message);
@@ -377,7 +380,7 @@ mod tests {
         for point in curve25519_dalek::constants::EIGHT_TORSION {
             assert!(!strictly(&me, b"text", signature_without_r(&me, point.compress().0, b"text")));
         }
-        // It is R alone that is wrong: without the check of its order, this one holds.
+        // Only R is wrong: without the check of its order, this signature would be valid.
         let neutral = ed25519_dalek::Signature::from_bytes(&signature_without_r(&me, NEUTRAL, b"text"));
         assert!(me.public.key.verify(b"text", &neutral).is_ok());
     }

@@ -1,4 +1,4 @@
-//! Reading an inbox: the header `X-KEZ-Auth: <unix_ts>:<sig hex>`.
+//! Authentication for reading an inbox: the header `X-KEZ-Auth: <unix_ts>:<sig hex>`.
 //!
 //! The signature by the handle's key is over this text, without a trailing newline:
 //!
@@ -17,11 +17,11 @@ use crate::time::Timestamp;
 /// The header's name, here and in [`crate::caller_auth`].
 pub const HEADER: &str = "X-KEZ-Auth";
 
-/// How far the header's time may lie from the server's, either way.
+/// The largest difference between the header's time and the server's, in either direction.
 pub const MAX_SKEW_SECONDS: u64 = 60;
 
-/// The header is missing, malformed, stale, for something else, or by another key. Never says which: a stranger
-/// learns nothing from it.
+/// The header is missing, malformed, stale, for another request, or signed by another key. The error never says which,
+/// so a stranger learns nothing from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the X-KEZ-Auth header does not allow this")]
 pub struct Unauthorized;
@@ -32,10 +32,10 @@ pub fn header(me: &SecretIdentity, handle: &Handle, since: u64, now: Timestamp) 
     format!("{ts}:{}", me.sign(signed_text(handle, since, ts).as_bytes()))
 }
 
-/// Checks a header value against the parsed handle and cursor (never against the raw URL) and the handle's key.
+/// Checks a header value with the handle's key. It compares with the parsed handle and cursor, never with the raw URL.
 ///
 /// # Errors
-/// [`Unauthorized`], whatever is wrong.
+/// [`Unauthorized`] for every failure.
 pub fn verify(
     value: &str,
     handle: &Handle,
@@ -56,7 +56,7 @@ fn signed_text(handle: &Handle, since: u64, ts: u64) -> String {
     format!("GET\n/v1/inbox/{handle}\nsince={since}\n{ts}")
 }
 
-/// A number in its one spelling: digits, no sign, no leading zero, at most 2^53 - 1.
+/// Parses a number in its only valid spelling: digits, no sign, no leading zero, at most 2^53 - 1.
 pub fn canonical_number(text: &str) -> Option<u64> {
     let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if !canonical {

@@ -1,8 +1,8 @@
-//! Invitations to a server that does not take everybody: a code that its operator hands out.
+//! Invitations to a server with restricted registration: codes that its operator hands out.
 //!
-//! A code is 100 random bits in Crockford's base 32, written `K7QXM-2R9VD-WT4HB-N8ZPC`. People may type it in small
-//! letters, without hyphens, and with O, I and L for 0, 1 and 1. A server keeps only the SHA-256 of the 20 characters; so
-//! many random bits need no slower hash.
+//! A code is 100 random bits in Crockford's base 32, written `K7QXM-2R9VD-WT4HB-N8ZPC`. Users may type it in lower
+//! case, without hyphens, and with O, I and L for 0, 1 and 1. A server stores only the SHA-256 of the 20 characters;
+//! 100 random bits need no slower hash.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,22 +11,22 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// The header with which a registration carries its invitation.
+/// The header that carries the invitation code of a registration.
 pub const HEADER: &str = "X-KEZ-Invite";
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const LENGTH: usize = 20;
 const GROUP: usize = 5;
 
-/// An invitation's code. Whoever has it can use it.
+/// An invitation code. Anyone who has it can use it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InviteCode(Zeroizing<String>);
 
-/// What a server knows an invitation by.
+/// The hash by which a server knows an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InviteHash([u8; 32]);
 
-/// The text is no code of an invitation.
+/// The text is not an invitation code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an invitation is 20 letters and digits, such as K7QXM-2R9VD-WT4HB-N8ZPC")]
 pub struct InvalidInvite;
@@ -40,7 +40,7 @@ impl InviteCode {
         Self(Zeroizing::new(characters.map(|character| char::from(*character)).collect()))
     }
 
-    /// What a server keeps of it.
+    /// The hash that a server stores.
     pub fn hash(&self) -> InviteHash {
         InviteHash(Sha256::digest(self.0.as_bytes()).into())
     }

@@ -1,8 +1,8 @@
-//! What KEZ Chat says: identities, signed objects, envelopes, and the rules that every side applies alike.
+//! The KEZ Chat protocol: identities, signed objects, envelopes, and the rules that every side must apply alike.
 //!
-//! The server, the web client (as WASM) and the tools all use this crate, so that nobody disagrees about which
-//! keys, signatures and names are valid. It does no I/O and has neither a clock nor a random generator: callers
-//! pass `now` and `rng`. `docs/SPEC.md` is the text; every section there names its file here.
+//! The server, the web client (as WASM) and the tools all use this crate, so they agree on which keys, signatures and
+//! names are valid. It does no I/O and has neither a clock nor a random generator: callers pass `now` and `rng`. The
+//! specification is `docs/SPEC.md`; each of its sections names its file here.
 //!
 //! ```
 //! use kez_core::{envelope::{self, Envelope}, identity::{Peer, SecretIdentity, Seed}, time::Timestamp};

@@ -1,4 +1,4 @@
-//! What stands inside an envelope: one JSON object, padded so that its length says little.
+//! The plaintext of an envelope: one JSON object, padded to hide its exact length.
 //!
 //! ```json
 //! {"id": "<ULID>", "kind": "text", "text": "...", "sent_at": "...",
@@ -6,9 +6,9 @@
 //!  "heads": {"ed25519:<hex>": {"length": 3, "head": "<hash>"}}, "pad": "   "}
 //! ```
 //!
-//! The copy that one keeps for one's own other browsers is sealed to oneself: kind `sent`, with the recipient under
-//! `to` and the message as it was sent under `message`. A key that one has replaced is kept there too: kind
-//! `former_key`, with its seed under `seed`.
+//! A client also seals a copy of each sent message to its own key, for the user's other browsers. The copy has kind
+//! `sent`, with the recipient under `to` and the message as it was sent under `message`. A replaced key of the user is
+//! kept in the same way: kind `former_key`, with its seed under `seed`.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,76 +22,77 @@ use crate::identity::{Primary, Seed};
 use crate::sigchain::Heads;
 use crate::time::Timestamp;
 
-/// Where a message stands in the row of everything one installation has sent to one recipient: lets the receiver
-/// notice what was dropped, reordered or replayed.
+/// The position of a message in the sequence of all messages from one installation to one recipient. It lets the
+/// receiver detect dropped, reordered or replayed messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     /// The installation, 16 hexadecimal digits chosen at random.
     pub id: String,
-    /// 1 for the first message to this recipient, then one more each time.
+    /// 1 for the first message to this recipient, then increasing by one.
     pub n: u64,
-    /// The envelope before this one, none for the first.
+    /// The hash of the previous envelope; none for the first message.
     pub prev: Option<EnvelopeHash>,
 }
 
-/// The padded plaintext that keeps a former key for one's other browsers, and for a restored one: sealed to oneself.
+/// The padded plaintext that keeps a former key for the user's other and restored browsers. It is sealed to the user's
+/// own key.
 pub fn former_key_to_plaintext(id: &str, seed: &Seed, chain: &Chain) -> Zeroizing<Vec<u8>> {
     let seed = Zeroizing::new(hex::encode(seed.as_bytes()));
     Zeroizing::new(padded(|pad| to_json(&Outgoing::FormerKey { id, seed: &seed, chain, pad })))
 }
 
-/// A message that we send.
+/// A message to send.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextMessage {
-    /// A ULID, the same in the copy to oneself and in every retry.
+    /// A ULID, the same in the user's own copy and in every retry.
     pub id: String,
-    /// What was written.
+    /// The text of the message.
     pub text: String,
-    /// When the person pressed Send.
+    /// When the user pressed Send.
     pub sent_at: Timestamp,
 }
 
-/// What a plaintext says.
+/// The content of a plaintext.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// Words from the sender.
+    /// Text from the sender.
     Text(String),
-    /// A copy of something that one sent oneself.
+    /// A copy of a message that the user sent.
     Sent {
-        /// Whom it was sent to.
+        /// The recipient of the message.
         to: Primary,
-        /// What was sent.
+        /// The message.
         message: Box<Message>,
     },
-    /// A key of one's own that was replaced: it opens what was sealed for it. Means nothing from anybody else.
+    /// A replaced key of this user: it opens messages that were sealed to it. Ignored from any other sender.
     FormerKey {
         /// Its seed.
         seed: Seed,
     },
-    /// A kind that this version does not know. Kept, and shown as an unsupported message.
+    /// A kind that this version does not know. The message is kept, and shown as unsupported.
     Unsupported {
-        /// The kind's name.
+        /// The name of the kind.
         kind: String,
     },
 }
 
-/// A plaintext as received.
+/// A received plaintext.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// The sender's name for it, unique per sender: any text up to 64 bytes.
+    /// The sender's id for this message, unique per sender: any text up to 64 bytes.
     pub id: String,
     /// When the sender says that it was sent.
     pub sent_at: Option<Timestamp>,
-    /// Its place among the sender's messages, where given.
+    /// Its position in the sender's sequence, if given.
     pub chain: Option<Chain>,
-    /// The sigchains of sender and recipient as the sender last saw them. None where they are not spelled as they must
-    /// be: they are an aid to the reader, and no reason to hide a message.
+    /// The sigchain heads of sender and recipient as last seen by the sender. Empty when malformed: they only help the
+    /// reader, and are no reason to hide a message.
     pub heads: Heads,
-    /// What it says.
+    /// The content.
     pub content: Content,
 }
 
-/// The plaintext is not what this protocol puts into an envelope.
+/// The plaintext does not follow the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the plaintext is malformed")]
 pub struct MalformedMessage;
@@ -134,7 +135,7 @@ impl TextMessage {
         padded(|pad| to_json(&Outgoing::Text { message: self, chain, heads, pad }))
     }
 
-    /// The padded plaintext of the copy to oneself, in one's own chain to oneself.
+    /// The padded plaintext of the user's own copy, numbered in the user's chain to themselves.
     pub fn to_own_copy(&self, to: Primary, chain: &Chain, heads: &Heads) -> Vec<u8> {
         let message = || Inner { kind: "text", message: self };
         padded(|pad| {
@@ -152,11 +153,11 @@ impl TextMessage {
 }
 
 impl Message {
-    /// Reads a plaintext. Only `id`, `kind` and what the kind needs are required; unknown fields are ignored. An optional
-    /// field that is not of its shape counts as left out: it is no reason to hide a message.
+    /// Parses a plaintext. Only `id`, `kind` and the fields of that kind are required; unknown fields are ignored. A
+    /// malformed optional field counts as absent, because it is no reason to hide a message.
     ///
     /// # Errors
-    /// [`MalformedMessage`] when it is no JSON object with these.
+    /// [`MalformedMessage`] when the text is not a JSON object with the required fields.
     pub fn parse(plaintext: &[u8]) -> Result<Self, MalformedMessage> {
         let value = canonical_json::parse(plaintext, Numbers::Any).map_err(|_| MalformedMessage)?;
         Self::from_value(value)
@@ -209,7 +210,7 @@ fn to_json(message: &Outgoing<'_>) -> Vec<u8> {
     json.unwrap_or_default()
 }
 
-/// Fills `pad` with spaces up to the next Padmé size.
+/// Pads `pad` with spaces up to the next Padmé size.
 fn padded(json: impl Fn(&str) -> Vec<u8>) -> Vec<u8> {
     let bare = json("").len();
     json(&" ".repeat(padme(bare) - bare))

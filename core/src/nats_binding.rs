@@ -1,5 +1,5 @@
-//! The binding of an nkey: a person says, with their identity, which key may fetch the hints for their inbox from NATS.
-//! So the identity itself never signs a broker's nonce (docs/SPEC.md, section 11).
+//! Nkey bindings: a user signs, with their identity key, which nkey may receive the new-message hints for their inbox
+//! from NATS. The identity key itself thus never signs a broker's nonce (docs/SPEC.md, section 11).
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -12,10 +12,11 @@ use crate::registration::MAX_AGE_SECONDS;
 use crate::signed::{Payload, Signed, Verified, VersionOne};
 use crate::time::Timestamp;
 
-/// The longest that a binding may last: 90 days.
+/// The longest lifetime of a binding: 90 days.
 pub const MAX_LIFETIME_SECONDS: u64 = 90 * 24 * 60 * 60;
 
-/// The payload `kez.chat.nats_binding`. The server is any text until [`Verified::<NatsBinding>::check`] has looked at it.
+/// The payload `kez.chat.nats_binding`. The server may be any text until [`Verified::<NatsBinding>::check`] has checked
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NatsBinding {
@@ -35,25 +36,25 @@ enum Type {
     NatsBinding,
 }
 
-/// Why a well-signed binding is refused.
+/// Why a correctly signed binding is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindingRefused {
     /// It was signed for another server.
     #[error("the binding names another server")]
     WrongServer,
-    /// It binds to another key than the caller's.
+    /// It names another identity key than the caller's.
     #[error("the binding names another key than the caller's")]
     WrongKey,
     /// `created_at` is more than five minutes from now, or `expires_at` is past.
     #[error("the binding was not made within five minutes of the server's time, or has expired")]
     Stale,
-    /// It would last longer than 90 days.
+    /// Its lifetime would exceed 90 days.
     #[error("a binding lasts 90 days at most")]
     LastsTooLong,
 }
 
 impl BindingRefused {
-    /// The code for the wire.
+    /// The wire code.
     pub const fn code(self) -> ProblemCode {
         match self {
             Self::WrongServer => ProblemCode::WrongServer,
@@ -95,22 +96,22 @@ impl NatsBinding {
         Signed::sign(payload, me)
     }
 
-    /// The key that is bound.
+    /// The bound nkey.
     pub const fn nkey(&self) -> PublicNkey {
         self.nkey
     }
 
-    /// From when on it is bound no more.
+    /// When the binding expires.
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 }
 
 impl Verified<NatsBinding> {
-    /// The server's checks after the signature, in this order: server, the caller's key, times.
+    /// The server's checks after the signature, in this order: the server, the caller's key, the times.
     ///
     /// # Errors
-    /// [`BindingRefused`] names the first that fails.
+    /// [`BindingRefused`] names the first check that fails.
     pub fn check(&self, server: &ServerName, caller: Primary, now: Timestamp) -> Result<(), BindingRefused> {
         if self.server != server.as_str() {
             return Err(BindingRefused::WrongServer);
@@ -128,19 +129,19 @@ impl Verified<NatsBinding> {
     }
 }
 
-/// The path of `PUT` and `DELETE` for a person's nkeys; a `DELETE` names the nkey behind it.
+/// The request target of `PUT` and `DELETE` for a user's nkeys; a `DELETE` appends the nkey.
 pub fn target(handle: &Handle) -> String {
     format!("/v1/u/{handle}/nats-keys")
 }
 
-/// The subject on which a server says that an inbox has something new: `kez.inbox.<64 hex>.new`.
+/// The subject on which a server announces new messages in an inbox: `kez.inbox.<64 hex>.new`.
 ///
-/// Hexadecimal digits alone come from outside, so nobody can widen it with a wildcard.
+/// Only hexadecimal digits come from outside, so no one can widen the subject with a wildcard.
 pub fn subject(primary: &Primary) -> String {
     format!("kez.inbox.{}.new", primary.hex())
 }
 
-/// The pattern of subjects that a person may subscribe to: `kez.inbox.<64 hex>.>`.
+/// The subject pattern that a user may subscribe to: `kez.inbox.<64 hex>.>`.
 pub fn subscription(primary: &Primary) -> String {
     format!("kez.inbox.{}.>", primary.hex())
 }

@@ -1,8 +1,8 @@
-//! Nkeys: ed25519 keys in the spelling of NATS, base32 (RFC 4648, section 6) of a prefix that names the role, the 32
-//! bytes, and a CRC-16 (<https://docs.nats.io/reference/reference-protocols/nats-protocol/nkeys>).
+//! Nkeys: ed25519 keys in the NATS text form. This is base32 (RFC 4648, section 6) of a role prefix, the 32 bytes, and
+//! a CRC-16 (<https://docs.nats.io/reference/reference-protocols/nats-protocol/nkeys>).
 //!
-//! A broker proves nothing to a client before the client signs the broker's nonce. So an nkey is a key for that and
-//! nothing else: it is never an identity, and [`SecretNkey::sign_nonce`] signs only what a broker draws at random.
+//! A client must sign the broker's nonce before the broker has proved anything to it. So an nkey serves this purpose
+//! only: it is never an identity, and [`SecretNkey::sign_nonce`] signs only a nonce that a broker drew at random.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,21 +15,21 @@ use zeroize::Zeroizing;
 use crate::identity::{Primary, PublicIdentity, SecretIdentity, Seed};
 use crate::signature::{BadSignature, Signature};
 
-/// The prefix of a seed; the role's own prefix follows.
+/// The prefix of a seed; the role's prefix follows.
 const SEED_PREFIX: u8 = 18 << 3;
 
-/// Whose key it is. The first letter of the text says so.
+/// The role of a key. The first letter of the text gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// `A`: an account, whose key vouches for users.
+    /// `A`: an account, whose key signs for its users.
     Account,
-    /// `N`: a server of NATS.
+    /// `N`: a NATS server.
     Server,
-    /// `U`: somebody who connects.
+    /// `U`: a connecting user.
     User,
 }
 
-/// A public nkey whose point was accepted as [`PublicIdentity`] accepts points.
+/// A public nkey whose point passed the checks of [`PublicIdentity`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicNkey {
     role: Role,
@@ -42,12 +42,12 @@ pub struct SecretNkey {
     keys: SecretIdentity,
 }
 
-/// The text is no nkey of a role that this protocol knows, or its point must not be used.
+/// The text is not an nkey of a role that this protocol knows, or its point must not be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a usable nkey")]
 pub struct InvalidNkey;
 
-/// The nonce is not one that a NATS server draws: 11 to 32 characters of `A-Za-z0-9_-`.
+/// Not a nonce from a NATS server, which has 11 to 32 characters of `A-Za-z0-9_-`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the broker sent a nonce that no NATS server sends")]
 pub struct StrangeNonce;
@@ -67,15 +67,15 @@ impl Role {
 }
 
 impl PublicNkey {
-    /// Whose key it is.
+    /// The role of the key.
     pub const fn role(&self) -> Role {
         self.role
     }
 
-    /// Checks the 64 bytes of a signature, strictly.
+    /// Verifies a 64-byte signature strictly.
     ///
     /// # Errors
-    /// [`BadSignature`] when there are not 64, or it does not hold.
+    /// [`BadSignature`] when it has another length or is invalid.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         let bytes = signature.try_into().map_err(|_| BadSignature)?;
         self.key.verify(message, &Signature::from_bytes(bytes))
@@ -125,14 +125,14 @@ impl SecretNkey {
         Self { role, keys: SecretIdentity::from_seed(Seed::random(rng)) }
     }
 
-    /// Reads a seed as it is written, `SU...`.
+    /// Parses a seed in its text form, `SU...`.
     ///
     /// # Errors
-    /// [`InvalidNkey`] when it is none.
+    /// [`InvalidNkey`] for any other text.
     pub fn from_seed_text(text: &str) -> Result<Self, InvalidNkey> {
         let bytes = Zeroizing::new(decode::<34>(text)?);
         let [first, second, seed @ ..] = *bytes;
-        // The role's prefix is spread over both: five bits of the seed's prefix stand before it.
+        // The role's prefix spans both bytes, after the five bits of the seed prefix.
         let prefix = (first & 0b111) << 5 | second >> 3;
         if first & 0b1111_1000 != SEED_PREFIX || second & 0b111 != 0 {
             return Err(InvalidNkey);
@@ -141,7 +141,7 @@ impl SecretNkey {
         Ok(Self { role, keys: SecretIdentity::from_seed(Seed::from_bytes(seed)) })
     }
 
-    /// The seed as it is written, for storing it.
+    /// The seed in its text form, for storage.
     pub fn seed_text(&self) -> Zeroizing<String> {
         let prefix = self.role.prefix();
         let mut bytes = Zeroizing::new(vec![SEED_PREFIX | prefix >> 5, prefix << 3]);
@@ -154,7 +154,7 @@ impl SecretNkey {
         PublicNkey { role: self.role, key: self.keys.public() }
     }
 
-    /// Signs what the holder composed. What a broker sent goes through [`SecretNkey::sign_nonce`].
+    /// Signs bytes that the holder composed. For bytes from a broker, use [`SecretNkey::sign_nonce`].
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.keys.sign(message).to_bytes()
     }
@@ -162,7 +162,7 @@ impl SecretNkey {
     /// Answers a broker's challenge.
     ///
     /// # Errors
-    /// [`StrangeNonce`] for a text that might be something else than a challenge; nothing is signed then.
+    /// [`StrangeNonce`] for a text that might not be a challenge. Such a text is not signed.
     pub fn sign_nonce(&self, nonce: &str) -> Result<[u8; 64], StrangeNonce> {
         if is_nonce(nonce) { Ok(self.sign(nonce.as_bytes())) } else { Err(StrangeNonce) }
     }
@@ -174,26 +174,26 @@ impl fmt::Debug for SecretNkey {
     }
 }
 
-/// A signature as clients of NATS send it: base64url without padding.
+/// A signature in the form that NATS clients send: base64url without padding.
 pub fn signature_text(signature: &[u8; 64]) -> String {
     Base64UrlUnpadded::encode_string(signature)
 }
 
-/// Whether the text looks like what NATS servers draw: base64url of some bytes, too short to be anything that is signed
+/// Whether the text looks like a nonce of a NATS server: base64url, and too short to be anything that is signed
 /// elsewhere.
 pub fn is_nonce(text: &str) -> bool {
     (11..=32).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// Adds the checksum and spells it.
+/// Appends the checksum and encodes the bytes.
 fn encode(bytes: &mut Vec<u8>) -> String {
     let checksum = crc16(bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     Base32UpperUnpadded::encode_string(bytes)
 }
 
-/// The `N` bytes before the checksum, where the text is their one spelling.
+/// The `N` bytes before the checksum. The text must be their only valid spelling.
 fn decode<const N: usize>(text: &str) -> Result<[u8; N], InvalidNkey> {
     let bytes = Zeroizing::new(Base32UpperUnpadded::decode_vec(text).map_err(|_| InvalidNkey)?);
     let (payload, checksum) = bytes.split_at_checked(N).ok_or(InvalidNkey)?;
@@ -204,7 +204,7 @@ fn decode<const N: usize>(text: &str) -> Result<[u8; N], InvalidNkey> {
     payload.try_into().map_err(|_| InvalidNkey)
 }
 
-/// CRC-16/XMODEM: polynomial 0x1021, nothing reflected, starting from 0.
+/// CRC-16/XMODEM: polynomial 0x1021, no reflection, initial value 0.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_xmodem() {
-        // The check value that catalogues of CRCs give for this one.
+        // The check value for this CRC in the published catalogues.
         assert_eq!(crc16(b"123456789"), 0x31c3);
     }
 

@@ -1,53 +1,54 @@
-//! Errors on the wire: problem details (RFC 9457) with a `code` that programs read.
+//! Errors on the wire: problem details (RFC 9457) with a machine-readable `code`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::work::WorkOffer;
 
-/// What went wrong, for programs. The text form is snake case and never changes.
+/// The machine-readable error code. Its text form is snake case and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
-    /// The request cannot be read: another content type, no JSON, a wrong shape, an unknown or repeated parameter.
+    /// The request cannot be parsed: a wrong content type, invalid JSON, a wrong shape, or an unknown or repeated
+    /// parameter.
     Malformed,
-    /// The signature of a signed object does not hold.
+    /// The signature of a signed object is invalid.
     BadSignature,
     /// The object was signed for another server.
     WrongServer,
     /// The handle breaks the rule.
     InvalidHandle,
-    /// The handle is kept back.
+    /// The handle is reserved.
     ReservedHandle,
     /// The object was made too long ago, or in the future.
     Stale,
-    /// Somebody holds this handle.
+    /// This handle is taken.
     HandleTaken,
     /// This key already holds a handle.
     PrimaryTaken,
-    /// This nkey was removed once, and a removed nkey never returns.
+    /// This nkey was removed, and a removed nkey can never be bound again.
     NkeyRemoved,
     /// This nkey is bound to another account.
     NkeyTaken,
-    /// The account has as many nkeys as one may have.
+    /// The account has reached its limit of nkeys.
     TooManyNkeys,
     /// The account has no such nkey.
     UnknownNkey,
-    /// Something else stands there already; the answer says what.
+    /// Something else is stored there already; the answer says what.
     Conflict,
-    /// The signature is whose it says, but that key may not say this.
+    /// The signature is valid, but its key may not sign this.
     NotAuthorised,
-    /// The chain has as many links as a chain may have.
+    /// The chain has reached its limit of links.
     ChainFull,
-    /// There is no chain that begins with this key.
+    /// No chain begins with this key.
     UnknownChain,
-    /// Nobody holds this handle or key.
+    /// No account has this handle or key.
     UnknownHandle,
     /// The authentication is missing, malformed, stale or wrong.
     Unauthorized,
     /// The envelope is over 256 KiB.
     EnvelopeTooLarge,
-    /// The body is over the limit of this server.
+    /// The body exceeds the limit of this server.
     BodyTooLarge,
     /// The body did not arrive in time.
     BodyTimeout,
@@ -61,19 +62,19 @@ pub enum ProblemCode {
     Unavailable,
     /// The server's storage is full.
     StorageFull,
-    /// The recipient's inbox is full, or the share of it that is open to strangers.
+    /// The recipient's inbox is full, or the part of it that is open to strangers.
     InboxFull,
     /// The sequence number belongs to another epoch of the inbox.
     EpochChanged,
-    /// The list holds as many people as it can.
+    /// The list is full.
     ListFull,
     /// The server takes no new accounts.
     RegistrationClosed,
-    /// The server takes new accounts by invitation only, and this is none that counts.
+    /// The server takes new accounts by invitation only, and this invitation is not valid.
     InviteRefused,
-    /// The server took too long.
+    /// The server took too long to answer.
     Timeout,
-    /// A fault of the server, logged there under the request id.
+    /// A server fault, logged there under the request id.
     Internal,
     /// A code that this version does not know.
     #[serde(other)]
@@ -161,23 +162,23 @@ impl ProblemCode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// `about:blank`: the title says it all (RFC 9457, section 4.2.1).
+    /// `about:blank`: the title needs no further explanation (RFC 9457, section 4.2.1).
     pub r#type: String,
     /// [`ProblemCode::title`].
     pub title: String,
-    /// The HTTP status again.
+    /// The HTTP status, repeated.
     pub status: u16,
     /// One clear sentence about this occurrence.
     pub detail: String,
-    /// For programs.
+    /// The machine-readable code.
     pub code: ProblemCode,
-    /// How a sender whom nobody vouches for may go on all the same.
+    /// The proof of work with which a stranger may send despite the refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<WorkOffer>,
 }
 
 impl Problem {
-    /// A problem with its sentence.
+    /// A problem with its detail sentence.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             r#type: "about:blank".to_owned(),

@@ -1,4 +1,4 @@
-//! The recovery phrase: the 32 seed bytes as BIP-39 *entropy*, 24 English words, and nothing else mixed in.
+//! The recovery phrase: the 32 seed bytes as BIP-39 *entropy*, 24 English words, with nothing else mixed in.
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -11,19 +11,20 @@ pub const WORDS: usize = 24;
 /// Why a text is not a recovery phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhrase {
-    /// It has another number of words.
+    /// The number of words is wrong.
     #[error("a recovery phrase has 24 words, this one has {0}")]
     WordCount(usize),
     /// The word at this position (counted from 1) is not in the list.
     #[error("word {0} is not in the list of recovery words")]
     UnknownWord(usize),
-    /// The checksum does not match: a word is wrong, or the order is.
+    /// The checksum does not match: a word or the order is wrong.
     #[error("these words do not belong together: check their spelling and order")]
     Checksum,
 }
 
-/// The English list of BIP-39, one word a line, in alphabetical order. Here, because the usual crate keeps it as 2,048
-/// pointers and brings a second SHA-256, both of which a browser would have to load; it is the oracle in the tests.
+/// The English list of BIP-39, one word per line, in alphabetical order. The usual crate stores it as 2,048 pointers
+/// and brings a second SHA-256, both of which a browser would have to download. So the list is here, and that crate is
+/// the oracle in the tests.
 const LIST: &str = include_str!("recovery_words.txt");
 /// How many bits a word stands for.
 const WORD_BITS: usize = 11;
@@ -33,12 +34,12 @@ pub fn words(seed: &Seed) -> Vec<&'static str> {
     let bits = with_checksum(seed.as_bytes());
     let index =
         |word: usize| (word * WORD_BITS..(word + 1) * WORD_BITS).fold(0, |n, at| n * 2 + bit(&bits, at));
-    // Eleven bits always name a word, so none is left out.
+    // Eleven bits always select a word, so no position is skipped.
     (0..WORDS).filter_map(|word| LIST.lines().nth(index(word))).collect()
 }
 
-/// The words of a text as people write and copy them, in lower case with one space between two: without the numbers,
-/// commas, quotes and invisible characters around them.
+/// Normalises a phrase that a user typed or pasted: lower case, one space between words, without numbers, commas,
+/// quotes and invisible characters around them.
 pub fn as_typed(text: &str) -> Zeroizing<String> {
     let mut words = Zeroizing::new(String::with_capacity(text.len()));
     for character in text.chars().filter(|character| !is_invisible(*character)) {
@@ -53,7 +54,7 @@ pub fn as_typed(text: &str) -> Zeroizing<String> {
     words
 }
 
-/// Characters without a width, which copying from web pages and documents brings along.
+/// Zero-width characters, which often come with text copied from web pages and documents.
 const fn is_invisible(character: char) -> bool {
     matches!(
         character,
@@ -61,7 +62,7 @@ const fn is_invisible(character: char) -> bool {
     )
 }
 
-/// The seed that 24 words spell, however they were typed: see [`as_typed`].
+/// The seed of 24 words, however they were typed: see [`as_typed`].
 ///
 /// # Errors
 /// [`InvalidPhrase`] says what is wrong with the words.
@@ -88,7 +89,7 @@ pub fn parse(text: &str) -> Result<Seed, InvalidPhrase> {
     Ok(Seed::from_bytes(*entropy))
 }
 
-/// The entropy and the checksum of 8 bits behind it.
+/// The entropy followed by its 8-bit checksum.
 fn with_checksum(entropy: &[u8; 32]) -> Zeroizing<[u8; 33]> {
     let mut bytes = Zeroizing::new([0; 33]);
     bytes[..32].copy_from_slice(entropy);

@@ -1,4 +1,4 @@
-//! Registration: a person claims a handle on a server by signing that claim with the key it shall belong to.
+//! Registration: a user claims a handle on a server with a claim signed by the key that the handle shall belong to.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use crate::problem::ProblemCode;
 use crate::signed::{Payload, Signed, Verified, VersionOne};
 use crate::time::Timestamp;
 
-/// How far `created_at` may lie from the server's time, either way.
+/// The largest difference between `created_at` and the server's time, in either direction.
 pub const MAX_AGE_SECONDS: u64 = 300;
 
-/// The payload `kez.chat.handle_registration`. The handle and the server are any text until
-/// [`Verified::<HandleRegistration>::check`] has looked at them.
+/// The payload `kez.chat.handle_registration`. Handle and server may be any text until
+/// [`Verified::<HandleRegistration>::check`] has checked them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HandleRegistration {
@@ -31,7 +31,7 @@ enum Type {
     HandleRegistration,
 }
 
-/// Why a well-signed registration is refused.
+/// Why a correctly signed registration is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationRefused {
     /// It was signed for another server.
@@ -40,7 +40,7 @@ pub enum RegistrationRefused {
     /// The handle breaks the rule.
     #[error("{0}")]
     InvalidHandle(#[from] crate::handle::InvalidHandle),
-    /// The handle is kept back.
+    /// The handle is reserved.
     #[error("this handle is reserved")]
     ReservedHandle,
     /// `created_at` is more than five minutes from now.
@@ -49,7 +49,7 @@ pub enum RegistrationRefused {
 }
 
 impl RegistrationRefused {
-    /// The code for the wire.
+    /// The wire code.
     pub const fn code(self) -> ProblemCode {
         match self {
             Self::WrongServer => ProblemCode::WrongServer,
@@ -100,7 +100,7 @@ impl HandleRegistration {
         &self.primary
     }
 
-    /// The server it is claimed on, as written.
+    /// The server of the claim, as written.
     pub fn server(&self) -> &str {
         &self.server
     }
@@ -112,10 +112,10 @@ impl HandleRegistration {
 }
 
 impl Verified<HandleRegistration> {
-    /// The server's checks after the signature, in the order of the protocol: server, handle, reserved names, age.
+    /// The server's checks after the signature, in the protocol's order: server, handle, reserved names, age.
     ///
     /// # Errors
-    /// [`RegistrationRefused`] names the first that fails.
+    /// [`RegistrationRefused`] names the first check that fails.
     pub fn check(&self, server: &ServerName, now: Timestamp) -> Result<Handle, RegistrationRefused> {
         if self.server() != server.as_str() {
             return Err(RegistrationRefused::WrongServer);

@@ -1,13 +1,13 @@
-//! The safety number: sixty digits that two people compare to know that no key was swapped between them.
+//! The safety number: sixty digits that two users compare to detect a swapped key.
 
 use sha2::{Digest, Sha512};
 
 use crate::identity::Primary;
 
-/// Twelve groups of five digits, alike on both sides, separated by spaces.
+/// Twelve groups of five digits, separated by spaces, the same on both sides.
 ///
-/// h = SHA-512("kez-safety-number-v1\n" A "\n" B "\n") with the two primaries sorted as text; group i is bytes
-/// 5i..5i+5 of h as a big-endian number, modulo 100,000.
+/// h = SHA-512("kez-safety-number-v1\n" A "\n" B "\n") with the two primaries sorted as text; group i is bytes 5i..5i+5
+/// of h as a big-endian number, modulo 100,000.
 pub fn safety_number(one: &Primary, other: &Primary) -> String {
     let (first, second) = if one <= other { (one, other) } else { (other, one) };
     let hash = Sha512::digest(format!("kez-safety-number-v1\n{first}\n{second}\n"));

@@ -8,11 +8,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::hex;
 use crate::identity::PublicIdentity;
 
-/// A signature as it stands in text. Holding one says nothing about whether it verifies; it is never an id.
+/// A signature in text form. It has not been verified by being parsed, and must never serve as an id.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
 
-/// The signature does not hold for this key and these bytes.
+/// The signature is not valid for this key and these bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signature does not match the key and the signed text")]
 pub struct BadSignature;
@@ -38,11 +38,11 @@ impl Signature {
 
 /// Verifies a signature over arbitrary bytes, with key and signature as text: the one verifier for the whole project.
 ///
-/// `public_key` is 64 lower-case hexadecimal digits and passes [`PublicIdentity::parse`]; `signature` is 128. The
+/// `public_key` is 64 lower-case hexadecimal digits and must pass [`PublicIdentity::parse`]; `signature` is 128. The
 /// check is that of [`PublicIdentity::verify`].
 ///
 /// # Errors
-/// [`BadSignature`] when the key or signature is malformed, or when the signature does not hold.
+/// [`BadSignature`] when the key or the signature is malformed or the signature is invalid.
 pub fn verify_ed25519_hex(public_key: &str, message: &[u8], signature: &str) -> Result<(), BadSignature> {
     let key = PublicIdentity::parse(&format!("ed25519:{public_key}")).map_err(|_| BadSignature)?;
     key.verify(message, &signature.parse().map_err(|_| BadSignature)?)

@@ -15,18 +15,18 @@ use crate::identity::{Primary, PublicIdentity, SecretIdentity};
 use crate::sigchain::Hash;
 use crate::signature::{BadSignature, Signature};
 
-/// A kind of statement that an identity key signs. The `type` inside the signed bytes keeps one kind from being
+/// A kind of statement that an identity key signs. The `type` inside the signed bytes prevents one kind from being
 /// taken for another, so every implementor fixes it (and `version`) in its own serialised form.
 pub trait Payload: Serialize + DeserializeOwned {
     /// The tag under `kez`, which must agree with the payload's `type`.
     const TAG: &'static str;
 
-    /// The key that the payload names, and that must have signed it.
+    /// The key named in the payload, which must be the signer.
     fn signer(&self) -> Primary;
 }
 
-/// A signed object whose shape was checked: tag, type, version, algorithm and keys agree. The signature itself was
-/// not; [`Signed::verify`] does that.
+/// A signed object with a checked shape: tag, type, version, algorithm and keys agree. The signature itself is
+/// unchecked; [`Signed::verify`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Signed<P> {
     kez: String,
@@ -56,7 +56,7 @@ struct Unchecked<P> {
     signature: SignatureBlock,
 }
 
-/// A payload whose signature was verified. There is no other way to make one.
+/// A payload whose signature was verified. There is no other way to build one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified<P>(P);
 
@@ -71,8 +71,8 @@ impl<P: Payload> Signed<P> {
         Ok(Self { kez: P::TAG.to_owned(), payload, signature })
     }
 
-    /// Reads a signed object strictly (see [`canonical_json::parse`]) and checks that tag, type, version, algorithm
-    /// and keys agree and that the key is an acceptable one.
+    /// Parses a signed object strictly (see [`canonical_json::parse`]). Checks that tag, type, version, algorithm and
+    /// keys agree and that the key is acceptable.
     ///
     /// # Errors
     /// [`MalformedJson`] for everything else.
@@ -89,10 +89,10 @@ impl<P: Payload> Signed<P> {
         Ok(Self { kez, payload, signature })
     }
 
-    /// Checks the signature over the canonical bytes of the payload.
+    /// Verifies the signature over the canonical bytes of the payload.
     ///
     /// # Errors
-    /// [`BadSignature`] when it does not hold.
+    /// [`BadSignature`] when it is invalid.
     pub fn verify(self) -> Result<Verified<P>, BadSignature> {
         let signed = canonical_json::to_bytes(&self.payload).map_err(|_| BadSignature)?;
         self.signature.key.verify(&signed, &self.signature.sig)?;
@@ -112,7 +112,7 @@ impl<P: Payload> Signed<P> {
         String::from_utf8(canonical_json::to_bytes(self)?).map_err(|_| NotCanonical)
     }
 
-    /// The SHA-256 of [`Signed::to_json`]: the object's name.
+    /// The SHA-256 of [`Signed::to_json`], which identifies the object.
     ///
     /// # Errors
     /// [`NotCanonical`] when the payload has no canonical form.
@@ -129,7 +129,7 @@ impl<P> Deref for Verified<P> {
     }
 }
 
-/// The number 1, and no other.
+/// The number 1, the only valid version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub(crate) struct VersionOne;

@@ -1,4 +1,4 @@
-//! Points in time as the protocol writes them: RFC 3339 in UTC with `Z`, to the second.
+//! Timestamps in the protocol's format: RFC 3339 in UTC with `Z`, to the second.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,20 +6,20 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The last second of the year 9999, beyond which RFC 3339 has no spelling.
+/// The last second of the year 9999, the latest that RFC 3339 can express.
 const LAST: u64 = 253_402_300_799;
 
-/// Seconds since 1970-01-01T00:00:00Z. Written `2026-11-22T19:00:00Z`, and only so (RFC 3339, section 5.6).
+/// Seconds since 1970-01-01T00:00:00Z. `2026-11-22T19:00:00Z` is the only valid spelling (RFC 3339, section 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// The text is no time in the one spelling that the protocol uses.
+/// The text is not a time in the protocol's only spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a time is written like 2026-11-22T19:00:00Z")]
 pub struct InvalidTimestamp;
 
 impl Timestamp {
-    /// The time `seconds` after the Unix epoch; times after the year 9999 become its last second.
+    /// The time `seconds` after the Unix epoch. Times after the year 9999 are clamped to its last second.
     pub const fn from_unix(seconds: u64) -> Self {
         Self(if seconds > LAST { LAST } else { seconds })
     }
@@ -29,7 +29,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Seconds between two times, whichever comes first.
+    /// The absolute difference of two times in seconds.
     pub const fn abs_diff(self, other: Self) -> u64 {
         self.0.abs_diff(other.0)
     }
@@ -48,7 +48,7 @@ impl FromStr for Timestamp {
         let parsed = humantime::parse_rfc3339(text).map_err(|_| InvalidTimestamp)?;
         let since = parsed.duration_since(UNIX_EPOCH).map_err(|_| InvalidTimestamp)?;
         let timestamp = Self(since.as_secs());
-        // One time, one spelling: fractions and offsets do not come back as they went in.
+        // Only one spelling is valid: a text with a fraction or an offset does not round-trip.
         if timestamp.0 <= LAST && timestamp.to_string() == text {
             Ok(timestamp)
         } else {

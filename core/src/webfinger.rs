@@ -1,5 +1,5 @@
-//! WebFinger (RFC 7033): `acct:alice@kez.lat` leads to a profile, a sigchain and a message endpoint. Where it is asked is what
-//! host-meta (RFC 6415) says.
+//! WebFinger (RFC 7033): resolves `acct:alice@kez.lat` to a profile, a sigchain and a message endpoint. Host-meta (RFC
+//! 6415) gives the URL of the WebFinger endpoint.
 
 use std::str::FromStr;
 
@@ -16,31 +16,31 @@ pub const MEDIA_TYPE: &str = "application/jrd+json";
 pub const REL_PROFILE: &str = "http://webfinger.net/rel/profile-page";
 /// The relation of the signed history of the key.
 pub const REL_SIGCHAIN: &str = "https://kez.chat/rel/sigchain";
-/// The relation of the endpoint that takes envelopes.
+/// The relation of the endpoint that accepts envelopes.
 pub const REL_MESSAGES: &str = "https://kez.chat/rel/messages";
 /// The property that holds the primary key.
 pub const PROPERTY_PRIMARY: &str = "https://kez.chat/ns/primary";
 
-/// The property that holds the proof that the head of the sigchain stands in the server's log: the JSON text of a
-/// [`crate::log::inclusion::Inclusion`], because properties are text (RFC 7033, section 4.4.3).
+/// The property with the proof that the head of the sigchain is in the server's log. Its value is the JSON text of a
+/// [`crate::log::inclusion::Inclusion`], because properties are strings (RFC 7033, section 4.4.3).
 pub const PROPERTY_LOG: &str = "https://kez.chat/ns/log-inclusion";
 
-/// The relation under which host-meta has the address of WebFinger (RFC 6415, section 3.1).
+/// The relation under which host-meta gives the WebFinger URL (RFC 6415, section 3.1).
 pub const REL_LRDD: &str = "lrdd";
 
-/// A person, as a resource names them: `acct:<handle>@<server>` (RFC 7565), or the address of their profile page.
+/// A user, as a resource names them: `acct:<handle>@<server>` (RFC 7565), or the URL of their profile page.
 ///
-/// Other servers and people write the same in several ways, which all are read: capitals, blanks around it, an `@` in front,
-/// no `acct:`. There is one spelling in answers.
+/// The parser accepts the variants that other servers and users write: capitals, surrounding blanks, a leading `@`, no
+/// `acct:`. Answers always use one spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
-    /// The person.
+    /// The user.
     pub handle: Handle,
-    /// Their home.
+    /// Their home server.
     pub server: ServerName,
 }
 
-/// The resource is missing or names no person.
+/// The resource is missing or names no user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the resource has the form acct:alice@kez.lat or https://kez.lat/u/alice")]
 pub struct MalformedResource;
@@ -77,7 +77,7 @@ pub struct Jrd {
     pub aliases: Vec<String>,
     /// The primary key under [`PROPERTY_PRIMARY`].
     pub properties: BTreeMap<String, String>,
-    /// Where to go from here.
+    /// The links.
     pub links: Vec<Link>,
 }
 
@@ -90,11 +90,11 @@ pub struct Link {
     /// The media type behind the link.
     #[serde(rename = "type")]
     pub media_type: String,
-    /// The address.
+    /// The URL.
     pub href: String,
 }
 
-/// What host-meta says, as JSON (RFC 6415, appendix A): where WebFinger is.
+/// The host-meta document as JSON (RFC 6415, appendix A). It gives the WebFinger URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HostMeta {
@@ -102,7 +102,7 @@ pub struct HostMeta {
     pub links: Vec<Template>,
 }
 
-/// An address with a place for a resource.
+/// A URL template for a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Template {
@@ -111,19 +111,19 @@ pub struct Template {
     /// The media type behind it.
     #[serde(rename = "type")]
     pub media_type: String,
-    /// The address, with `{uri}` where the resource goes.
+    /// The URL, with `{uri}` in place of the resource.
     pub template: String,
 }
 
 impl HostMeta {
-    /// That of a server.
+    /// The host-meta document of a server.
     pub fn new(public_url: &str) -> Self {
         let template = format!("{public_url}/.well-known/webfinger?resource={{uri}}");
         let link = Template { rel: REL_LRDD.to_owned(), media_type: MEDIA_TYPE.to_owned(), template };
         Self { links: vec![link] }
     }
 
-    /// The same as XRD (RFC 6415, section 2).
+    /// The same document as XRD (RFC 6415, section 2).
     pub fn to_xrd(&self) -> String {
         let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
         let link = |Template { rel, media_type, template }: &Template| {
@@ -139,7 +139,7 @@ impl HostMeta {
 }
 
 impl Jrd {
-    /// Describes an account. `rels` keeps only the links asked for; empty keeps all (RFC 7033, section 4.3).
+    /// Describes an account. `rels` selects links by relation; empty keeps all (RFC 7033, section 4.3).
     pub fn describe(
         resource: &Resource,
         primary: &PublicIdentity,

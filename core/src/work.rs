@@ -1,4 +1,4 @@
-//! Proof of work: what a sender whom nobody vouches for may pay with once its network's allowance is used up.
+//! Proof of work: lets an unaccepted sender keep sending once its network's allowance is used up.
 //!
 //! The refusal (429 `rate_limited`) offers a [`WorkOffer`]. The sender looks for a number `counter` such that
 //!
@@ -6,9 +6,9 @@
 //! SHA-256("kez-work-v1\n" challenge "\n" to "\n" hex(SHA-256(envelope's bytes)) "\n" counter)
 //! ```
 //!
-//! begins with `bits` zero bits, and sends the message again with the header `X-KEZ-Work: <challenge>:<counter>`. The work
-//! is bound to the recipient and to the very bytes of the envelope, which an inbox holds once: so what was paid for once
-//! buys nothing a second time, and no server has to remember what it was paid with.
+//! begins with `bits` zero bits, and sends the message again with the header `X-KEZ-Work: <challenge>:<counter>`. The
+//! work is bound to the recipient and to the exact bytes of the envelope, which an inbox stores only once. So a
+//! solution cannot be spent twice, and the server need not remember spent solutions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,44 +24,44 @@ use crate::time::Timestamp;
 /// The header's name.
 pub const HEADER: &str = "X-KEZ-Work";
 
-/// The one way to pay in this version: [`WorkOffer::algorithm`].
+/// The only algorithm in this version: [`WorkOffer::algorithm`].
 pub const ALGORITHM: &str = "kez-work-v1-sha256";
 
-/// How long a challenge may be, in characters.
+/// The longest challenge, in characters.
 const MAX_CHALLENGE: usize = 128;
 
-/// What a server asks for.
+/// The work that a server asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkOffer {
-    /// [`ALGORITHM`]; a client that does not know it waits for `Retry-After`.
+    /// [`ALGORITHM`]; a client that does not know the algorithm waits for `Retry-After`.
     pub algorithm: String,
-    /// To be handed back as it came: letters, digits and full stops.
+    /// The challenge, to be returned unchanged: letters, digits and full stops.
     pub challenge: String,
-    /// How many zero bits the hash has to begin with: each doubles the work.
+    /// The number of leading zero bits that the hash must have. Each bit doubles the work.
     pub bits: u8,
-    /// When the challenge is worth nothing any more.
+    /// When the challenge expires.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub expires_at: Timestamp,
 }
 
-/// What the work is for.
+/// The message that the work is bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkFor<'a> {
     /// The recipient.
     pub to: &'a Handle,
-    /// The envelope's bytes as they are posted.
+    /// The envelope's bytes as posted.
     pub envelope: &'a [u8],
 }
 
-/// The value of the header `X-KEZ-Work`, in shape; [`Work::bits`] says what it is worth.
+/// The parsed value of the header `X-KEZ-Work`; [`Work::bits`] says what it is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
     challenge: String,
     counter: u64,
 }
 
-/// The text is no `<challenge>:<counter>`.
+/// The text is not `<challenge>:<counter>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the X-KEZ-Work header looks like <challenge>:<counter>")]
 pub struct MalformedWork;
@@ -79,17 +79,17 @@ impl WorkOffer {
 }
 
 impl Work {
-    /// The challenge that was handed back.
+    /// The returned challenge.
     pub fn challenge(&self) -> &str {
         &self.challenge
     }
 
-    /// How many zero bits the hash begins with.
+    /// The number of leading zero bits of the hash.
     pub fn bits(&self, work_for: WorkFor<'_>) -> u32 {
         leading_zeros(&self.start(work_for), self.counter)
     }
 
-    /// The hash as far as it does not depend on the counter.
+    /// The hash state before the counter.
     fn start(&self, work_for: WorkFor<'_>) -> Sha256 {
         let envelope = hex::encode(&Sha256::digest(work_for.envelope));
         let text = format!("kez-work-v1\n{}\n{}\n{envelope}\n", self.challenge, work_for.to);
@@ -138,7 +138,7 @@ mod tests {
         }
     }
 
-    /// The figures in docs/SPEC.md.
+    /// The example in docs/SPEC.md.
     #[test]
     fn the_example_of_the_text() {
         let to: Handle = "bob".parse().unwrap();

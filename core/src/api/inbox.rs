@@ -1,4 +1,4 @@
-//! The bodies with which the owner of an inbox controls it: docs/SPEC.md, section 6.
+//! The bodies with which the owner of an inbox manages it: docs/SPEC.md, section 6.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -6,10 +6,10 @@ use crate::handle::Handle;
 use crate::identity::Primary;
 use crate::sigchain::Hash;
 
-/// The most days for which an owner may ask that acknowledged messages stay.
+/// The longest time, in days, for which an owner may keep acknowledged messages on the server.
 pub const MAX_KEEP_DAYS: u16 = 3650;
 
-/// The SHA-256 of an envelope's bytes as they were posted: what a server answers once it holds them.
+/// The SHA-256 of an envelope's bytes as posted. The server returns it once it has stored them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
@@ -28,7 +28,7 @@ impl Receipt {
     }
 }
 
-/// `POST /v1/inbox/{handle}/ack`: one of the owner's browsers holds every message up to `seq`.
+/// `POST /v1/inbox/{handle}/ack`: one of the owner's browsers has stored every message up to `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -36,31 +36,31 @@ pub struct AckInbox {
     /// The epoch that `seq` belongs to.
     #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9a-f]{16}$"))]
     pub epoch: String,
-    /// The last number up to which everything is held.
+    /// The last sequence number up to which every message is stored.
     pub seq: u64,
 }
 
-/// The target of [`AckInbox`].
+/// The request target of [`AckInbox`].
 pub fn ack_target(handle: &Handle) -> String {
     format!("/v1/inbox/{handle}/ack")
 }
 
-/// The target that answers with [`InboxStatus`].
+/// The request target that answers with [`InboxStatus`].
 pub fn status_target(handle: &Handle) -> String {
     format!("/v1/inbox/{handle}/status")
 }
 
-/// The target of [`KeepMessages`].
+/// The request target of [`KeepMessages`].
 pub fn keep_target(handle: &Handle) -> String {
     format!("/v1/inbox/{handle}/keep")
 }
 
-/// The target under which the message requests of a key are deleted.
+/// The request target that deletes the message requests from one key.
 pub fn requests_target(handle: &Handle, sender: &Primary) -> String {
     format!("/v1/inbox/{handle}/requests/{sender}")
 }
 
-/// How many days acknowledged messages stay: 1 to [`MAX_KEEP_DAYS`].
+/// How many days the server keeps acknowledged messages: 1 to [`MAX_KEEP_DAYS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(value_type = u16, minimum = 1, maximum = 3650))]
@@ -73,12 +73,12 @@ pub struct KeepDays(u16);
 pub struct InvalidKeepDays;
 
 impl KeepDays {
-    /// The number.
+    /// The number of days.
     pub const fn days(self) -> u16 {
         self.0
     }
 
-    /// The same in seconds.
+    /// The same period in seconds.
     pub fn seconds(self) -> u64 {
         u64::from(self.0) * 24 * 60 * 60
     }
@@ -99,23 +99,23 @@ impl From<KeepDays> for u16 {
     }
 }
 
-/// `PUT /v1/inbox/{handle}/keep`: how long acknowledged messages stay on the server.
+/// `PUT /v1/inbox/{handle}/keep`: how long the server keeps acknowledged messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeepMessages {
-    /// For so many days; `null` for ever.
+    /// The number of days; `null` means forever.
     #[serde(deserialize_with = "present")]
     #[cfg_attr(feature = "openapi", schema(required))]
     pub days: Option<KeepDays>,
 }
 
-/// An `Option` whose field has to be there: left out is not the same as `null`.
+/// Reads an `Option` whose field is required: an absent field is not the same as `null`.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<KeepDays>, D::Error> {
     Option::deserialize(deserializer)
 }
 
-/// What an inbox holds: the answer to `GET /v1/inbox/{handle}/status` and to [`AckInbox`].
+/// The contents of an inbox: the answer to `GET /v1/inbox/{handle}/status` and to [`AckInbox`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InboxStatus {
@@ -123,19 +123,19 @@ pub struct InboxStatus {
     pub epoch: String,
     /// As in [`super::InboxPage`].
     pub last: u64,
-    /// Up to which number the owner holds everything; 0 before the first acknowledgement.
+    /// The highest acknowledged sequence number; 0 before the first acknowledgement.
     pub acknowledged: u64,
-    /// How many days acknowledged messages stay; for ever when it is `null`.
+    /// How many days the server keeps acknowledged messages; `null` means forever.
     pub keep_days: Option<KeepDays>,
-    /// All messages.
+    /// The number of all messages.
     pub messages: u64,
-    /// Bytes of all envelopes.
+    /// The size of all envelopes in bytes.
     pub bytes: u64,
-    /// Messages that are not acknowledged.
+    /// The number of messages not yet acknowledged.
     pub waiting: u64,
-    /// What comes from senders whom the owner has not accepted.
+    /// Messages from senders whom the owner has not accepted.
     pub requests: RequestsHeld,
-    /// How much may be held; `null` on a server without limits.
+    /// The limits of this inbox; `null` on a server without limits.
     pub limits: Option<InboxLimits>,
 }
 
@@ -143,23 +143,23 @@ pub struct InboxStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestsHeld {
-    /// How many.
+    /// The number of messages.
     pub messages: u64,
-    /// Bytes of their envelopes.
+    /// The size of their envelopes in bytes.
     pub bytes: u64,
 }
 
-/// The most that an inbox holds.
+/// The limits of an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct InboxLimits {
-    /// Messages that are not acknowledged.
+    /// The largest number of messages not yet acknowledged.
     pub waiting: u64,
-    /// Bytes of all envelopes.
+    /// The largest total size of all envelopes in bytes.
     pub bytes: u64,
-    /// Message requests.
+    /// The largest number of message requests.
     pub requests_messages: u64,
-    /// Bytes of their envelopes.
+    /// The largest total size of their envelopes in bytes.
     pub requests_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The one text of a JSON value (RFC 8785, section 3.2).
+//! The canonical text of a JSON value (RFC 8785, section 3.2).
 
 use serde_json::{Map, Number, Value};
 
@@ -23,7 +23,7 @@ pub(super) fn value(value: &Value, out: &mut String) {
     }
 }
 
-/// Members in the order of the UTF-16 code units of their names (section 3.2.3).
+/// Writes the members sorted by the UTF-16 code units of their names (section 3.2.3).
 pub(super) fn object(fields: &Map<String, Value>, out: &mut String) {
     let mut members: Vec<(&String, &Value)> = fields.iter().collect();
     members.sort_by(|(name, _), (other, _)| name.encode_utf16().cmp(other.encode_utf16()));
@@ -43,7 +43,7 @@ fn separate(index: usize, out: &mut String) {
     }
 }
 
-/// Only what has to be escaped is, in its shortest form (section 3.2.2.2).
+/// Escapes only the characters that need it, each in its shortest form (section 3.2.2.2).
 fn write_string(text: &str, out: &mut String) {
     out.push('"');
     for char in text.chars() {
@@ -62,7 +62,7 @@ fn write_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Every number stands for an IEEE 754 double (section 3.2.2.3).
+/// Treats every number as an IEEE 754 double (section 3.2.2.3).
 fn write_number(number: &Number, out: &mut String) {
     let exact = |integer: &i64| integer.unsigned_abs() <= MAX_INTEGER;
     match (number.as_i64().filter(exact), number.as_f64()) {
@@ -72,10 +72,10 @@ fn write_number(number: &Number, out: &mut String) {
     }
 }
 
-/// A finite number as ECMAScript writes it (ECMA-262, `Number::toString`, with the even digit of its note 2, which RFC 8785
-/// requires).
+/// Writes a finite number as ECMAScript does (ECMA-262, `Number::toString`, with the even digit of its note 2, which
+/// RFC 8785 requires).
 fn write_double(number: f64, out: &mut String) {
-    // The fewest digits that read back as this number, and where the point stands: "1.25e-7".
+    // The shortest digits that parse back to this number, and the position of the point: "1.25e-7".
     let shortest = shortest(number.abs());
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let digits = mantissa.replace('.', "");
@@ -101,11 +101,12 @@ fn write_double(number: f64, out: &mut String) {
     }
 }
 
-/// The fewest digits that read back as `number`, in scientific notation. Of several such texts, the nearest; of two that are
-/// equally near, the one whose last digit is even.
+/// The shortest digits that parse back to `number`, in scientific notation. Of several candidates, the nearest one; of
+/// two equally near, the one whose last digit is even.
 fn shortest(number: f64) -> String {
-    // The standard library leaves open which of two equally near texts it prints. It does round to a given number of digits
-    // with ties to even; next to a power of two the result may be a different number, and then there was no second text.
+    // The standard library does not specify which of two equally near candidates it prints. It does round to a given
+    // number of digits with ties to even. Next to a power of two the result may be a different number; then there was
+    // only one candidate.
     let some = format!("{number:e}");
     let digits = some.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
     let nearest = format!("{number:.*e}", digits.saturating_sub(1));

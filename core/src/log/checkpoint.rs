@@ -23,13 +23,14 @@ use crate::signature::Signature;
 
 /// The type byte of plain Ed25519 signatures in a signed note.
 const ED25519: u8 = 1;
-/// The longest note that is read: a checkpoint and room for more than the 16 signatures that have to be accepted.
+/// The longest note to read, in bytes: a checkpoint with room for more than the 16 signatures that a verifier must
+/// accept.
 pub const MAX_BYTES: usize = 16 * 1024;
 
 /// The head of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The name of the log.
+    /// The log's name.
     pub origin: String,
     /// How many leaves the tree has.
     pub size: u64,
@@ -37,32 +38,32 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
-/// Why a note is no checkpoint of the log that is asked about.
+/// Why a note is not a checkpoint of the expected log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
-    /// The text has another form.
+    /// The text is malformed.
     #[error("this is no checkpoint")]
     Malformed,
     /// No signature names the log's key.
     #[error("the checkpoint is not signed with the key of this log")]
     OtherKey,
-    /// The log's signature does not hold.
+    /// The log's signature is invalid.
     #[error("the signature of the checkpoint does not hold")]
     BadSignature,
-    /// The note is signed by the log's key, but speaks of another log.
+    /// The log's key signed the note, but the note names another log.
     #[error("the checkpoint is that of another log")]
     OtherOrigin,
 }
 
-/// The public key of a log under the log's name, written as C2SP verifier keys are:
-/// `<name>+<8 hex of the key id>+<base64 of 0x01 and the key>`.
+/// The public key of a log, together with the log's name. Its text form is that of C2SP verifier keys: `<name>+<8 hex
+/// of the key id>+<base64 of 0x01 and the key>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogKey {
     name: String,
     key: PublicIdentity,
 }
 
-/// The text is no verifier key, or the name has spaces or a plus sign.
+/// The text is not a verifier key, or the name contains a space or a plus sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a log's key looks like kez.lat/v1/log+0123abcd+AQ...")]
 pub struct InvalidLogKey;
@@ -74,10 +75,10 @@ pub struct LogSecret {
 }
 
 impl LogSecret {
-    /// The key of this seed for the log of this name.
+    /// The key from this seed for the log of this name.
     ///
     /// # Errors
-    /// [`InvalidLogKey`] when the name does not fit into a signed note.
+    /// [`InvalidLogKey`] when the name is not allowed in a signed note.
     pub fn new(name: &str, seed: &Seed) -> Result<Self, InvalidLogKey> {
         let signing = SigningKey::from_bytes(seed.as_bytes());
         let key = Primary::from_bytes(signing.verifying_key().to_bytes());
@@ -90,7 +91,7 @@ impl LogSecret {
         &self.public
     }
 
-    /// The signed checkpoint of this log at a size.
+    /// Signs the checkpoint of this log at the given size.
     pub fn sign(&self, size: u64, root: &Hash) -> String {
         let text = format!("{}\n{size}\n{}\n", self.public.name, Base64::encode_string(root.as_bytes()));
         let mut signature = self.public.id().to_vec();
@@ -127,11 +128,11 @@ impl LogKey {
         [a, b, c, d]
     }
 
-    /// Reads a signed note and checks that it is a checkpoint of this log. Signatures by other keys, such as those of
-    /// witnesses, are passed over.
+    /// Parses a signed note and verifies that it is a checkpoint of this log. Ignores signatures by other keys, such as
+    /// those of witnesses.
     ///
     /// # Errors
-    /// [`CheckpointError`] says which check failed.
+    /// [`CheckpointError`] names the check that failed.
     pub fn verify(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
         if note.len() > MAX_BYTES {
             return Err(CheckpointError::Malformed);
@@ -154,7 +155,7 @@ impl LogKey {
         }
     }
 
-    /// The signature of a line that names this key.
+    /// The signature on a line that names this key.
     fn own_signature(&self, line: &str) -> Result<Option<Signature>, CheckpointError> {
         let line = line.strip_prefix("\u{2014} ").and_then(|line| line.split_once(' '));
         let (name, encoded) = line.ok_or(CheckpointError::Malformed)?;
@@ -178,7 +179,7 @@ impl Checkpoint {
             .ok()
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or(CheckpointError::Malformed)?;
-        // One size, one spelling.
+        // A size has only one valid spelling.
         if size.to_string() != size_text {
             return Err(CheckpointError::Malformed);
         }
@@ -208,7 +209,7 @@ impl FromStr for LogKey {
         };
         let key = Primary::from_bytes(key.try_into().map_err(|_| InvalidLogKey)?);
         let key = Self::new(name, PublicIdentity::try_from(key).map_err(|_| InvalidLogKey)?)?;
-        // The key id is a function of the rest.
+        // The key id is derived from the name and the key, so a correct text is reproduced exactly.
         if key.to_string() == text { Ok(key) } else { Err(InvalidLogKey) }
     }
 }

@@ -1,4 +1,4 @@
-//! What a leaf of the log says: "the chain of this root has this link at this place".
+//! The statement of a log leaf: the chain of this root has this link at this position.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,16 +11,16 @@ use crate::sigchain::Hash;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogEntry {
-    /// The hash of the link that became the chain's head: SHA-256 of the canonical JSON of the whole signed link.
+    /// The hash of the link that became the chain's head: the SHA-256 of the canonical JSON of the whole signed link.
     pub head: Hash,
     /// The first primary of the chain, which names it.
     pub root: Primary,
-    /// The place of the link in its chain; the first is 1.
+    /// The position of the link in its chain, counted from 1.
     pub seqno: u64,
 }
 
 impl LogEntry {
-    /// The bytes that are hashed into the tree.
+    /// The bytes to hash into the tree.
     ///
     /// # Errors
     /// [`NotCanonical`] never occurs for these fields; it is passed on so that nothing panics.
@@ -28,10 +28,10 @@ impl LogEntry {
         canonical_json::to_bytes(self)
     }
 
-    /// Reads an entry in its one spelling.
+    /// Parses an entry in canonical form.
     ///
     /// # Errors
-    /// [`MalformedJson`] for everything else, canonical or not.
+    /// [`MalformedJson`] for everything else.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedJson> {
         let value = canonical_json::parse(bytes, Numbers::IntegersOnly)?;
         let entry: Self =
@@ -43,7 +43,7 @@ impl LogEntry {
         }
     }
 
-    /// The hash of its leaf.
+    /// The hash of the leaf for this entry.
     ///
     /// # Errors
     /// As [`LogEntry::to_bytes`].

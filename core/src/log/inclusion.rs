@@ -1,4 +1,4 @@
-//! The proof that the head of somebody's chain stands in the log, as it travels with a lookup.
+//! The proof that the head of a user's chain is in the log, as sent with a lookup.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::merkle::root_of_inclusion;
 use crate::identity::Primary;
 use crate::sigchain::Hash;
 
-/// An entry of the log, its place, and the way from there to a signed root.
+/// A log entry, its position, and its path to a signed root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Inclusion {
@@ -17,24 +17,24 @@ pub struct Inclusion {
     /// The hash of its last link.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub head: Hash,
-    /// The place of the entry in the log; the first is 0.
+    /// The position of the entry in the log, counted from 0.
     pub index: u64,
     /// The size of the tree that the proof is for.
     pub size: u64,
-    /// The hashes beside the way from the leaf to the root, the leaf's neighbour first (RFC 6962, section 2.1.1).
+    /// The sibling hashes on the path from the leaf to the root, starting at the leaf (RFC 6962, section 2.1.1).
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub proof: Vec<Hash>,
     /// The signed checkpoint of that size.
     pub checkpoint: String,
 }
 
-/// Why a proof proves nothing.
+/// Why a proof is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotIncluded {
-    /// The checkpoint is not one of the log.
+    /// The checkpoint is not one of this log.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The checkpoint is of another size than the proof.
+    /// The checkpoint and the proof have different tree sizes.
     #[error("proof and checkpoint are of different sizes")]
     OtherSize,
     /// The proof does not lead to the root of the checkpoint.
@@ -43,7 +43,7 @@ pub enum NotIncluded {
 }
 
 impl Inclusion {
-    /// Checks that the log of this key holds the head of the chain of `root`.
+    /// Verifies that the log with this key contains the head of the chain of `root`.
     ///
     /// # Errors
     /// [`NotIncluded`] says why not.

@@ -15,8 +15,8 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Hash::from_bytes(hash.finalize().into())
 }
 
-/// The root that a proof leads to from the leaf at `index` in a tree of `size` leaves; none when the proof does not
-/// fit index and size. Whoever asks compares the root with a signed one.
+/// The root computed from a proof, for the leaf at `index` in a tree of `size` leaves. `None` when the proof does not
+/// fit index and size. The caller must compare the root with a signed one.
 pub fn root_of_inclusion(index: u64, size: u64, leaf: Hash, proof: &[Hash]) -> Option<Hash> {
     let (mut node, mut last) = (index, size.checked_sub(1)?);
     if node > last {
@@ -41,7 +41,8 @@ pub fn root_of_inclusion(index: u64, size: u64, leaf: Hash, proof: &[Hash]) -> O
     (last == 0).then_some(hash)
 }
 
-/// A tree that grows leaf by leaf and knows its root at each size, from the roots of its complete subtrees alone.
+/// A tree that grows leaf by leaf. It stores only the roots of its complete subtrees, which suffice for the root at
+/// each size.
 #[derive(Clone, Debug, Default)]
 pub struct GrowingTree {
     size: u64,
@@ -50,7 +51,7 @@ pub struct GrowingTree {
 }
 
 impl GrowingTree {
-    /// Adds a leaf by its [`leaf_hash`].
+    /// Adds a leaf, given its [`leaf_hash`].
     pub fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;
         for _ in 0..self.size.trailing_ones() {
@@ -62,12 +63,12 @@ impl GrowingTree {
         self.size += 1;
     }
 
-    /// How many leaves it has.
+    /// The number of leaves.
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// The root; of the empty tree, the hash of nothing.
+    /// The root; for the empty tree, the hash of the empty string.
     pub fn root(&self) -> Hash {
         let joined = self.subtrees.iter().rev().copied().reduce(|right, left| node_hash(&left, &right));
         joined.unwrap_or_else(|| Hash::of(b""))
@@ -78,7 +79,8 @@ impl GrowingTree {
 mod tests {
     use super::*;
 
-    /// The eight leaves that Certificate Transparency implementations test with, and the roots of their first n.
+    /// The eight leaves used in the tests of Certificate Transparency implementations, and the roots of the first n of
+    /// them.
     const LEAVES: [&[u8]; 8] = [
         b"",
         b"\x00",
@@ -112,7 +114,7 @@ mod tests {
         assert_eq!(tree.size(), 8);
     }
 
-    /// RFC 6962, section 2.1.1, as it is written.
+    /// RFC 6962, section 2.1.1, written literally.
     fn path(index: usize, leaves: &[Hash]) -> Vec<Hash> {
         if leaves.len() <= 1 {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! What goes over HTTP and inside messages about chains, used by both ends.
+//! The sigchain types of the HTTP API and of messages, shared by server and client.
 
 use std::collections::BTreeMap;
 
@@ -27,18 +27,18 @@ pub struct Links {
     pub links: Vec<Box<RawValue>>,
 }
 
-/// `POST /v1/sigchains/ed25519/{hex}`: the link stands in the chain.
+/// `POST /v1/sigchains/ed25519/{hex}`: the link is in the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Appended {
-    /// Its place.
+    /// Its sequence number.
     pub seqno: u64,
     /// Its hash.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub head: Hash,
 }
 
-/// `POST /v1/sigchains/ed25519/{hex}` answered 409: where the chain ends, beside the problem.
+/// `POST /v1/sigchains/ed25519/{hex}` answered with 409: the problem, and where the chain ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConflictProblem {
@@ -52,21 +52,21 @@ pub struct ConflictProblem {
     pub head: Option<Hash>,
 }
 
-/// `heads` inside every message: what its sender last saw of the sender's own chain and of the recipient's, by root.
-/// Two friends who compare notice a server that shows them different chains.
+/// `heads` inside every message: the last state that its sender saw of its own chain and of the recipient's, by root.
+/// Two contacts who compare them notice a server that shows them different chains.
 pub type Heads = BTreeMap<Primary, SeenHead>;
 
-/// How far somebody has seen a chain.
+/// The state of a chain as a client saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenHead {
-    /// How many links.
+    /// The number of links.
     pub length: u64,
-    /// The hash of the last of them.
+    /// The hash of the last link.
     pub head: Hash,
 }
 
 impl SeenHead {
-    /// What there is to say of a chain; nothing when it has no link.
+    /// The state of a chain; `None` for a chain without links.
     pub fn of(chain: &Chain) -> Option<Self> {
         Some(Self { length: chain.length(), head: chain.head()? })
     }

@@ -1,4 +1,4 @@
-//! What a link says: one kind each, both ways.
+//! The statement of a link: its kinds, parsed and written.
 
 use serde_json::{Map, Value};
 
@@ -11,33 +11,33 @@ use crate::handle::{Handle, ServerName};
 use crate::identity::PublicIdentity;
 use crate::time::Timestamp;
 
-/// What a link says.
+/// The statement of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The first link, and no other: the chain begins with its root as primary.
+    /// The first link, and only the first: the chain begins with its root as primary.
     Init {
         /// The root.
         primary: PublicIdentity,
-        /// Announces the next primary, [`Hash::of_key`]: who steals today's key cannot rotate with it.
+        /// Announces the next primary, [`Hash::of_key`]. An attacker who steals the present key cannot rotate with it.
         next: Hash,
     },
-    /// A further key may sign for devices. The device signs too, so that nobody certifies a key that is not theirs.
+    /// Lets a further key sign for devices. The device signs too, so no one can certify a key that is not theirs.
     AddDevice(Device),
-    /// A device is gone.
+    /// Revokes a device.
     RevokeDevice {
-        /// Which.
+        /// The device.
         device: DeviceId,
-        /// Since when its signatures are not to be trusted.
+        /// The time since which its signatures are not to be trusted.
         since: Timestamp,
     },
-    /// The announced key takes over.
+    /// The announced key becomes the primary.
     RotatePrimary {
         /// The new primary.
         primary: PublicIdentity,
-        /// Announces the one after it.
+        /// Announces the next primary after this one.
         next: Hash,
     },
-    /// A handle on a server is this person's.
+    /// Claims a handle on a server for this user.
     ClaimHandle {
         /// The handle.
         handle: Handle,
@@ -46,21 +46,21 @@ pub enum Body {
         /// [`Hash::of_json`] of the whole signed registration.
         registration: Hash,
     },
-    /// A handle is given back.
+    /// Releases a handle.
     ReleaseHandle {
         /// The handle.
         handle: Handle,
         /// The server.
         server: ServerName,
     },
-    /// What this person's clients can read.
+    /// The message versions that this user's clients can read.
     SetCapabilities {
-        /// The lowest message version that this person still accepts.
+        /// The lowest message version that this user still accepts.
         min_version: u64,
     },
-    /// The end: nothing follows.
+    /// Closes the chain: no link may follow.
     Close {
-        /// The announced next key, which shows itself to say so.
+        /// The announced next key, which must be revealed to close the chain.
         primary: PublicIdentity,
     },
 }
@@ -118,7 +118,7 @@ impl Body {
         Value::Object(fields)
     }
 
-    /// Reads the fields of its kind. Whether there are others shows when the link is written again (`Link::parse`).
+    /// Reads the fields of the given kind. Unknown fields show when the link is written again (`Link::parse`).
     pub(super) fn from_value(value: &Value) -> Result<Self, LinkRefused> {
         let fields = Fields(value);
         Ok(match fields.text("kind")? {
@@ -150,7 +150,7 @@ impl Body {
     }
 }
 
-/// The fields of an object, each of which must be there and be well spelled.
+/// The fields of an object. Each must be present and well-formed.
 pub(super) struct Fields<'a>(pub(super) &'a Value);
 
 impl<'a> Fields<'a> {

@@ -1,4 +1,4 @@
-//! What a chain says, link by link: the rules of who may say what where.
+//! The state of a chain, and the rules for which key may say what at which position.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,21 +13,21 @@ use crate::handle::{Handle, ServerName};
 use crate::identity::{Primary, PublicIdentity};
 use crate::time::Timestamp;
 
-/// The state that the links of a chain add up to. Every link in it was checked; there is no other way to make one.
+/// The state that the links of a chain add up to. Every link in it was checked; there is no other way to build one.
 ///
-/// It can be kept as a snapshot and be read again, but only from where nobody else writes.
+/// It can be stored as a snapshot and read back, but only from a place that no one else can write to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     root: Primary,
     hashes: Vec<Hash>,
-    /// Every primary so far; the last is the one that holds. The root alone when there is no link yet.
+    /// All primaries so far; the last is the current one. Only the root when there is no link yet.
     primaries: Vec<Primary>,
     next: Option<Hash>,
     devices: Vec<Certified>,
     claims: Vec<Claim>,
     min_version: u64,
     closed: bool,
-    /// The latest time that a link names: an expired device gains nothing by dating a link back.
+    /// The latest time in any link. It stops an expired device from backdating a link.
     latest: Timestamp,
 }
 
@@ -51,7 +51,7 @@ pub struct Claim {
 }
 
 impl Chain {
-    /// The chain of this first primary before its first link.
+    /// The chain of this root before its first link.
     pub const fn new(root: Primary) -> Self {
         Self {
             root,
@@ -66,11 +66,11 @@ impl Chain {
         }
     }
 
-    /// Takes one more link, after every check, in the protocol's order: place, authority, signature (the shape was
-    /// checked when it was read).
+    /// Appends a link after all checks in the protocol's order: position, authority, signature. The shape was checked
+    /// when the link was parsed.
     ///
     /// # Errors
-    /// [`LinkRefused`] names the first check that fails; the chain stays as it was.
+    /// [`LinkRefused`] names the first check that fails; the chain is then unchanged.
     pub fn append(&mut self, link: &Link) -> Result<(), LinkRefused> {
         self.follows(link)?;
         self.authorises(link, link.created_at())?;
@@ -79,10 +79,10 @@ impl Chain {
         Ok(())
     }
 
-    /// The second check: the link is for this chain and comes right after its last one.
+    /// The second check: the link belongs to this chain and directly follows its last link.
     ///
     /// # Errors
-    /// [`LinkRefused::Malformed`] for another chain's link, [`LinkRefused::Conflict`] for another place.
+    /// [`LinkRefused::Malformed`] for a link of another chain, [`LinkRefused::Conflict`] for another position.
     pub fn follows(&self, link: &Link) -> Result<(), LinkRefused> {
         if link.root() != self.root {
             return Err(LinkRefused::malformed("it is for the chain of another root"));
@@ -93,8 +93,8 @@ impl Chain {
         Ok(())
     }
 
-    /// The third check: the signer may say this at the end of the chain. `now` is the time against which devices
-    /// expire beside the times that the links name: a server's clock, or the link's own time in a replay.
+    /// The third check: the signer may say this at the end of the chain. Devices expire against `now` and the times in
+    /// the links, whichever is latest. `now` is a server's clock, or the link's own time in a replay.
     ///
     /// # Errors
     /// [`LinkRefused::NotAuthorised`] with a sentence.
@@ -173,7 +173,7 @@ impl Chain {
         self.claims.retain(|claim| claim.handle != *handle || claim.server != *server);
     }
 
-    /// The next link, to be signed. Its time is `now`, or that of the latest link when this clock is behind.
+    /// The next link, to be signed. Its time is `now`, or that of the latest link if this clock is behind.
     pub fn draft(&self, body: Body, now: Timestamp) -> Draft {
         Draft(Payload {
             root: self.root,
@@ -189,7 +189,7 @@ impl Chain {
         self.root
     }
 
-    /// How many links there are.
+    /// The number of links.
     pub const fn length(&self) -> u64 {
         self.hashes.len() as u64
     }
@@ -199,13 +199,13 @@ impl Chain {
         self.hashes.last().copied()
     }
 
-    /// The hash of the link at a seqno, counted from 1: two chains that agree there agree on everything before.
+    /// The hash of the link at a seqno, counted from 1. Two chains that agree on it agree on all earlier links.
     pub fn hash_at(&self, seqno: u64) -> Option<Hash> {
         let index = usize::try_from(seqno.checked_sub(1)?).ok()?;
         self.hashes.get(index).copied()
     }
 
-    /// The primary that holds now: the root until there is a link.
+    /// The current primary: the root until there is a link.
     pub fn primary(&self) -> Primary {
         self.primaries.last().copied().unwrap_or(self.root)
     }
@@ -215,12 +215,12 @@ impl Chain {
         *primary != self.primary() && self.primaries.contains(primary)
     }
 
-    /// Every primary so far, the first first.
+    /// All primaries so far, oldest first.
     pub fn primaries(&self) -> &[Primary] {
         &self.primaries
     }
 
-    /// What announces the next primary.
+    /// The hash that announces the next primary.
     pub const fn next(&self) -> Option<Hash> {
         self.next
     }
@@ -241,12 +241,12 @@ impl Chain {
         self.devices.iter().filter(live).map(|known| &known.device)
     }
 
-    /// The lowest message version that this person still accepts.
+    /// The lowest message version that this user still accepts.
     pub const fn min_version(&self) -> u64 {
         self.min_version
     }
 
-    /// Whether nothing can follow.
+    /// Whether the chain is closed to further links.
     pub const fn is_closed(&self) -> bool {
         self.closed
     }

@@ -9,16 +9,16 @@ use crate::hex;
 use crate::identity::PublicIdentity;
 use crate::time::Timestamp;
 
-/// What `add_device` says.
+/// The content of `add_device`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
-    /// Names the device within its chain, also after it is gone.
+    /// The id of the device within its chain, never reused after the device is gone.
     pub device: DeviceId,
-    /// The key that it signs with.
+    /// The device's signing key.
     pub key: PublicIdentity,
-    /// For people.
+    /// The display name.
     pub name: DeviceName,
-    /// From this second on it is no longer live.
+    /// The second from which the device is no longer live.
     pub expires_at: Timestamp,
 }
 
@@ -27,12 +27,12 @@ pub struct Device {
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceId([u8; 16]);
 
-/// What a person calls a device: 1 to 64 characters, none of them a control character.
+/// The name that a user gave a device: 1 to 64 characters, none of them a control character.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceName(String);
 
-/// The text is no id of a device, or no name of one.
+/// The text is not a device id or not a device name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a device has an id of 32 lower-case hexadecimal digits and a name of 1 to 64 printable characters")]
 pub struct InvalidDevice;

@@ -1,4 +1,4 @@
-//! The hashes that a chain is linked by.
+//! The hashes that link a chain.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use crate::hex;
 use crate::identity::PublicIdentity;
 
-/// A SHA-256, written as 64 lower-case hexadecimal digits: of a link's or a registration's canonical JSON, of the raw
-/// bytes of a key that is announced before it is shown, or of a node in the log of chain heads.
+/// A SHA-256, written as 64 lower-case hexadecimal digits. It is the hash of the canonical JSON of a link or
+/// registration, of the raw bytes of an announced key, or of a node in the log of chain heads.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash([u8; 32]);
 
@@ -25,7 +25,7 @@ impl Hash {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// A hash that was made elsewhere.
+    /// A hash computed elsewhere.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -35,7 +35,7 @@ impl Hash {
         Self(Sha256::digest(canonical).into())
     }
 
-    /// What announces a key without showing it: the hash of its 32 raw bytes.
+    /// The hash that announces a key without revealing it: over its 32 raw bytes.
     pub fn of_key(key: &PublicIdentity) -> Self {
         Self(Sha256::digest(key.primary().as_bytes()).into())
     }

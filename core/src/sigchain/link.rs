@@ -1,4 +1,4 @@
-//! One link: its bytes, its hash, and who signed it.
+//! One link: its bytes, its hash, and its signer.
 
 use serde_json::{Map, Value};
 
@@ -15,9 +15,8 @@ const TAG: &str = "sigchain_link";
 const TYPE: &str = "kez.sigchain.link";
 const ALG: &str = "ed25519-sha512-jcs";
 
-/// A link whose shape was checked: everything it says is well spelled, every key is an acceptable one, and every key
-/// that must be named is. Where it stands in a chain, whether its signer may say so and whether the signatures hold
-/// is what [`super::Chain::append`] checks.
+/// A link whose shape was checked: every field is well-formed, every key is acceptable, and every key that must be
+/// named is named. [`super::Chain::append`] checks the link's position, its signer's authority and the signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     payload: Payload,
@@ -44,7 +43,8 @@ pub(super) struct KeyAndSignature {
 }
 
 impl Link {
-    /// Reads a link strictly: what is read is what would be written. White space and the order of fields are free.
+    /// Parses a link strictly: writing it again must give the same canonical text. White space and the order of fields
+    /// are free.
     ///
     /// # Errors
     /// [`LinkRefused::Malformed`] or [`LinkRefused::UnknownKind`].
@@ -58,7 +58,7 @@ impl Link {
         let signature = KeyAndSignature::from_value(value.get("signature").unwrap_or(&Value::Null))?;
         let countersignature = value.get("countersignature").map(KeyAndSignature::from_value).transpose()?;
         let link = Self::put_together(payload, signature, countersignature)?;
-        // One comparison refuses unknown fields, a wrong tag, type, version or algorithm, at every depth.
+        // This one comparison refuses unknown fields at every depth, and a wrong tag, type, version or algorithm.
         if link.json.as_bytes() != canonical_json::text(&value).as_bytes() {
             return Err(LinkRefused::malformed("a field is not as it must be, or is not known"));
         }
@@ -89,27 +89,27 @@ impl Link {
         Ok(Self { payload, signature, countersignature, json, hash })
     }
 
-    /// The first primary of the chain that it is meant for.
+    /// The root of the chain that the link belongs to.
     pub const fn root(&self) -> Primary {
         self.payload.root
     }
 
-    /// Its place in the chain, from 1.
+    /// Its sequence number in the chain, from 1.
     pub const fn seqno(&self) -> u64 {
         self.payload.seqno
     }
 
-    /// The hash of the link before it; none for the first.
+    /// The hash of the previous link; none for the first.
     pub const fn prev(&self) -> Option<Hash> {
         self.payload.prev
     }
 
-    /// When its signer says that it was made.
+    /// The time of creation, according to its signer.
     pub const fn created_at(&self) -> Timestamp {
         self.payload.created_at
     }
 
-    /// What it says.
+    /// Its statement.
     pub const fn body(&self) -> &Body {
         &self.payload.body
     }
@@ -124,15 +124,15 @@ impl Link {
         &self.json
     }
 
-    /// Its name: the hash of [`Link::json`].
+    /// Its hash: that of [`Link::json`].
     pub const fn hash(&self) -> Hash {
         self.hash
     }
 
-    /// Checks the signature, and the countersignature where there is one.
+    /// Verifies the signature, and the countersignature if there is one.
     ///
     /// # Errors
-    /// [`BadSignature`] when one does not hold.
+    /// [`BadSignature`] when one is invalid.
     pub fn verify(&self) -> Result<(), BadSignature> {
         let signed = self.payload.signed_bytes();
         self.signature.key.verify(&signed, &self.signature.sig)?;
@@ -141,7 +141,7 @@ impl Link {
 }
 
 impl Payload {
-    /// What the place in the chain says about the kind, whatever chain it is.
+    /// Checks the rules between kind and position that hold in every chain.
     fn check(&self) -> Result<(), LinkRefused> {
         match &self.body {
             Body::Init { primary, .. } if primary.primary() != self.root => {

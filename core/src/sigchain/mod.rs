@@ -50,9 +50,9 @@ pub use refused::LinkRefused;
 
 /// The most bytes that a link may have, as sent and in canonical form: 8 KiB.
 pub const MAX_LINK_BYTES: usize = 8 * 1024;
-/// The most links of a chain.
+/// The most links in a chain.
 pub const MAX_LINKS: u64 = 2000;
-/// The most links that a server appends to a chain within 24 hours.
+/// The most links that a server appends to one chain within 24 hours.
 pub const MAX_LINKS_PER_DAY: u64 = 20;
-/// The most devices of a chain that are live at one time.
+/// The most live devices of a chain at one time.
 pub const MAX_LIVE_DEVICES: usize = 20;

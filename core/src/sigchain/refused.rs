@@ -1,29 +1,29 @@
-//! Why a link is refused, in the order in which a link is checked.
+//! Why a link is refused, in the order of the checks.
 
 use crate::problem::ProblemCode;
 
 /// Why a link is not part of a chain. The order of the variants is the order of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkRefused {
-    /// It is no link: the shape, a key, or who must be named where.
+    /// It is not a valid link: a wrong shape, an unusable key, or the wrong key in a field.
     #[error("the link is malformed: {0}")]
     Malformed(String),
-    /// It is a link of a kind that this version does not know. Nobody can say what such a chain means from there on.
+    /// The link has a kind that this version does not know. The state of such a chain is unknown from there on.
     #[error("the link is of a kind that this version does not know: {0}")]
     UnknownKind(String),
-    /// It does not follow the last link: another seqno, or another hash before it.
+    /// It does not follow the last link: its seqno or its previous hash differs.
     #[error("the link does not follow the last one of the chain")]
     Conflict,
-    /// Its signer may not say this at this place of the chain.
+    /// Its signer may not say this at this point of the chain.
     #[error("the chain does not authorise the link: {0}")]
     NotAuthorised(&'static str),
-    /// A signature, or the countersignature of a device, does not hold.
+    /// A signature, or the countersignature of a device, is invalid.
     #[error("the link's signature does not match its key and the signed text")]
     BadSignature,
 }
 
 impl LinkRefused {
-    /// The code for the wire.
+    /// The wire code.
     pub const fn code(&self) -> ProblemCode {
         match self {
             Self::Malformed(_) | Self::UnknownKind(_) => ProblemCode::Malformed,

@@ -1,10 +1,10 @@
-//! What a link says, in words for people: the same on profile pages and in settings.
+//! Describes links in plain words, the same on profile pages and in settings.
 
 use super::body::Body;
 use crate::identity::PublicIdentity;
 
 impl Body {
-    /// One sentence. A key is told by its beginning: whoever needs the whole of it reads the link.
+    /// One sentence. It shows only the beginning of a key; the whole key is in the link.
     pub fn in_words(&self) -> String {
         match self {
             Self::Init { primary, .. } => format!("Began with the key {}\u{2026}", beginning(primary)),
@@ -23,8 +23,8 @@ impl Body {
     }
 }
 
-/// A name that its owner chose, so that no sentence around it can be mistaken for ours: in quotation marks, without any of its
-/// own, and isolated from the direction of the text around it (Unicode TR9, sections 2.4 and 2.5).
+/// A name that its owner chose, quoted so that no reader can mistake it for our own text. It stands in quotation marks,
+/// loses any of its own, and is isolated from the direction of the text around it (Unicode TR9, sections 2.4 and 2.5).
 fn quoted(name: &str) -> String {
     let plain = name.chars().filter(|c| !changes_direction(*c));
     let plain = plain
@@ -33,7 +33,7 @@ fn quoted(name: &str) -> String {
     format!("\u{201c}\u{2068}{plain}\u{2069}\u{201d}")
 }
 
-/// The marks, embeddings, overrides and isolates of Unicode TR9.
+/// The direction marks, embeddings, overrides and isolates of Unicode TR9.
 const fn changes_direction(c: char) -> bool {
     matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
