@@ -1,4 +1,4 @@
-//! The root: what every page shares, and which page stands under which path.
+//! The root component: the state that every page shares, and the route of each page.
 
 use leptos::prelude::*;
 use leptos_router::components::{FlatRoutes, Route, Router};
@@ -21,7 +21,7 @@ use crate::reactive::effect;
 use crate::session::Session;
 use crate::theme::Theme;
 
-/// The whole app. Takes its [`Session`] from the context; without one (on the server) it shows an idle one.
+/// The whole app. Takes its [`Session`] from the context; without one (on the server) it uses an idle session.
 #[component]
 pub fn App() -> impl IntoView {
     if use_context::<Session>().is_none() {
@@ -50,8 +50,8 @@ pub fn App() -> impl IntoView {
     }
 }
 
-/// Says on `<body>` that the page reacts to input now: `data-hydrated="true"`. [`App`] does this by itself once its
-/// effects run, which is after hydration.
+/// Sets `data-hydrated="true"` on `<body>`: the page now reacts to input. [`App`] calls this itself once its effects
+/// run, which is after hydration.
 pub fn mark_hydrated() {
     if let Some(body) = document().body() {
         // Setting an attribute with a constant, valid name cannot fail.

@@ -1,4 +1,4 @@
-//! What the components ask of the browser: labels for times in its language, the title, focus and visibility.
+//! Browser services for the components: time labels in the browser's language, the title, focus and visibility.
 
 use std::time::Duration;
 
@@ -20,23 +20,23 @@ mod whatwg;
 pub(crate) use clock::{date_label, day_of, full_label, now, time_label, weekday_label};
 pub(crate) use whatwg::read_address;
 
-/// How often the page looks whether a new day has begun.
+/// How often the page checks whether a new day has begun.
 const DAY_CHECK: Duration = Duration::from_secs(20);
 
-/// What a web address leads to.
+/// A parsed web address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     /// The host in its ASCII form.
     pub(crate) host: String,
-    /// Whether a user name or a password stands before the host.
+    /// Whether a user name or a password precedes the host.
     pub(crate) has_user_info: bool,
 }
 
-/// The number of the present local day; labels that depend on it follow it past midnight.
+/// The number of the current local day. Labels that depend on it update at midnight.
 #[derive(Clone, Copy)]
 struct Today(RwSignal<i64>);
 
-/// Keeps track of the present day, for all labels below the calling component.
+/// Tracks the current day for all labels below the calling component.
 pub(crate) fn provide_today() {
     let today = RwSignal::new(day_of(now()));
     provide_context(Today(today));
@@ -47,7 +47,7 @@ pub(crate) fn provide_today() {
                 today.set(day);
             }
         };
-        // Timers of hidden pages are late, those of a computer that sleeps do not run.
+        // Timers run late in hidden pages, and do not run while the computer sleeps.
         let listeners = [
             window_event_listener(ev::visibilitychange, move |_| update()),
             window_event_listener(ev::focus, move |_| update()),
@@ -80,7 +80,7 @@ pub(crate) fn day_label(unix: u64) -> String {
     }
 }
 
-/// When something was, short enough for a row of the list: the time today, then the weekday, then the date.
+/// A time label short enough for a row of the list: the time today, then the weekday, then the date.
 pub(crate) fn short_label(unix: u64) -> String {
     match today() - day_of(unix) {
         0 => time_label(unix),
@@ -90,8 +90,8 @@ pub(crate) fn short_label(unix: u64) -> String {
     }
 }
 
-/// Keeps the document's title: the page's own, with the number of unread messages in front. When the title becomes another
-/// one, the page is another one, and the focus goes to its heading unless something on it has taken the focus.
+/// Sets the document's title: the page's own, preceded by the number of unread messages. A new title means a new page;
+/// then the focus goes to its heading, unless an element on the page has already taken it.
 pub(crate) fn use_title(title: impl Into<Signal<String>>) {
     let title = title.into();
     let title = memo(move || title.get());
@@ -108,16 +108,16 @@ pub(crate) fn use_title(title: impl Into<Signal<String>>) {
     });
 }
 
-/// Whether no page was shown yet: the first one leaves the focus to the browser.
+/// Whether no page has been shown yet. The first page leaves the focus to the browser.
 #[derive(Clone, Copy)]
 struct FirstPage(StoredValue<bool>);
 
-/// Lets [`use_title`] tell the first page of the document from those that follow.
+/// Lets [`use_title`] tell the document's first page from later ones.
 pub(crate) fn provide_first_page() {
     provide_context(FirstPage(StoredValue::new(true)));
 }
 
-/// Whether something on the new page has the focus. A link in the head of the page that led here does not count.
+/// Whether an element on the new page has the focus. The link in the page header that led here does not count.
 fn focus_is_in_place() -> bool {
     let focused =
         document().active_element().and_then(|focused| focused.dyn_into::<web_sys::HtmlElement>().ok());
@@ -134,7 +134,7 @@ fn focus_heading() {
         && !focus_is_in_place()
     {
         heading.set_tab_index(-1);
-        // A heading that is not rendered on this screen does not take the focus.
+        // A heading that is not rendered on this screen cannot take the focus.
         let _ = heading.focus();
     }
 }
@@ -158,7 +158,7 @@ pub(crate) fn on_resize(element: &web_sys::Element, f: impl Fn() + 'static) {
     });
 }
 
-/// Whether typing does not cover half of the screen with a keyboard: the main pointer can hover.
+/// Whether typing does not bring up an on-screen keyboard: the primary pointer can hover.
 pub(crate) fn has_real_keyboard() -> bool {
     window().match_media("(hover: hover)").ok().flatten().is_some_and(|query| query.matches())
 }

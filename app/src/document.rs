@@ -1,4 +1,4 @@
-//! The HTML document around the app, rendered on the server without a single inline script or style.
+//! The HTML document around the app. The server renders it without any inline script or style.
 
 use leptos::config::get_configuration;
 use leptos::hydration::AutoReload;
@@ -12,16 +12,16 @@ use crate::page::Page;
 use crate::profile::{META_NAME, Profile, ProfileState};
 use crate::session::Session;
 
-/// What every document names: the URLs of the built files, from the root, and who runs the server.
+/// The values that every document needs: the URLs of the built files, from the root, and the operator of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assets {
     /// The style sheet.
     pub css: String,
     /// The module of the page.
     pub page: Module,
-    /// The module of the worker: the same files as the page's where both are one module.
+    /// The module of the worker: the same files as the page's if both are one module.
     pub worker: Module,
-    /// Who runs the server.
+    /// The operator of the server.
     pub operator: Operator,
 }
 
@@ -37,17 +37,17 @@ pub struct Module {
 /// Set by `cargo leptos watch`.
 pub const WATCH_ENV: &str = "LEPTOS_WATCH";
 
-/// What a document holds beside the app.
+/// The content of a document besides the app.
 struct Head {
     title: String,
     description: String,
-    /// On profile pages: the profile as JSON, `null` for a handle that nobody has.
+    /// On profile pages: the profile as JSON, `null` for a handle without an account.
     profile: Option<String>,
-    /// Whether the page reads well before the app runs: then the app comes after everything that is on the page.
+    /// Whether the page is readable before the app runs. Then the app's scripts come after all content.
     reads_alone: bool,
 }
 
-/// The HTML of a page that is the same for everybody.
+/// The HTML of a page that is the same for every user.
 pub fn render(page: Page, assets: &Assets) -> String {
     let head = Head {
         title: page.title().to_owned(),
@@ -59,7 +59,7 @@ pub fn render(page: Page, assets: &Assets) -> String {
 }
 
 impl Profile {
-    /// The HTML of the profile page of a handle; `None` says that nobody has it.
+    /// The HTML of the profile page of a handle; `None` means that no account has it.
     pub fn render(profile: Option<Self>, assets: &Assets) -> String {
         let json = serde_json::to_string(&profile).unwrap_or_else(|_| "null".to_owned());
         let (title, description) = match &profile {
@@ -67,7 +67,7 @@ impl Profile {
             None => (Page::NotFound.title().to_owned(), Page::NotFound.description().to_owned()),
         };
         let state = profile.map_or(ProfileState::Unknown, ProfileState::Found);
-        // Which handle the path names does not matter: the state in the context decides.
+        // The handle in the path does not matter: the state in the context decides.
         let head = Head { title, description, profile: Some(json), reads_alone: true };
         render_at("/u/-", Some(state), head, assets)
     }
@@ -86,9 +86,9 @@ fn render_at(path: &str, profile: Option<ProfileState>, head: Head, assets: &Ass
     })
 }
 
-/// Leptos marks places with `<!>`, which browsers read as an empty comment and validators refuse: this writes it out. The
-/// head is never hydrated and needs no marks; in the title they would be text. What people wrote cannot hold these
-/// characters, it is escaped.
+/// Leptos writes markers as `<!>`, which browsers read as an empty comment and validators reject; this writes them out.
+/// The head is never hydrated and needs no markers, and in the title they would be text. User text cannot contain these
+/// characters, because it is escaped.
 fn well_formed(html: &str) -> String {
     let (head, body) = html.split_at(html.find("<body").unwrap_or(0));
     with_node_count(&(head.replace("<!>", "") + &body.replace("<!>", "<!---->")))
@@ -136,7 +136,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
     }
 }
 
-/// Under `cargo leptos watch`, the script that reloads the page when something was rebuilt; otherwise nothing.
+/// Under `cargo leptos watch`, the script that reloads the page after a rebuild; otherwise nothing.
 fn reload_on_change() -> Option<impl IntoView> {
     std::env::var_os(WATCH_ENV)?;
     let options = get_configuration(None).ok()?.leptos_options;

@@ -1,17 +1,17 @@
-//! Whether the page in the browser is still the one that the server sent. Hydration walks both side by side and stops the whole
-//! app where they differ, so a page that extensions or proxies have changed is mounted anew instead.
+//! Checks whether the page in the browser is still the one that the server sent. Hydration walks both in parallel and
+//! stops the whole app where they differ. So a page that extensions or proxies have changed is mounted anew instead.
 
 use leptos::prelude::document;
 use web_sys::Element;
 
-/// The id of the element that holds the app.
+/// The id of the root element of the app.
 pub const ROOT_ID: &str = "app";
-/// The attribute of that element with the number of elements and comments in it.
+/// The attribute on that element that holds the number of elements and comments in it.
 const NODES: &str = "data-nodes";
 /// `NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_COMMENT`.
 const ELEMENTS_AND_COMMENTS: u32 = 0x1 | 0x80;
 
-/// Writes the number of nodes of the app into the document.
+/// Writes the node count of the app into the document.
 #[cfg(feature = "ssr")]
 pub(crate) fn with_node_count(html: &str) -> String {
     let root = format!("<div id=\"{ROOT_ID}\"");
@@ -20,7 +20,7 @@ pub(crate) fn with_node_count(html: &str) -> String {
     format!("{before}{root} {NODES}=\"{}\"{app}", node_count(&app[..app_end]))
 }
 
-/// How many elements and comments some HTML holds. Texts hold no `<`, it is escaped.
+/// The number of elements and comments in some HTML. Text contains no `<`, because it is escaped.
 #[cfg(feature = "ssr")]
 fn node_count(html: &str) -> usize {
     html.as_bytes()
@@ -29,7 +29,7 @@ fn node_count(html: &str) -> usize {
         .count()
 }
 
-/// The element that holds the app, and whether nothing in it came or went since the server wrote it. Browser only.
+/// The root element of the app, and whether its node count is still the one that the server wrote. Browser only.
 pub fn root() -> Option<(Element, bool)> {
     let root = document().get_element_by_id(ROOT_ID)?;
     let walker = document().create_tree_walker_with_what_to_show(&root, ELEMENTS_AND_COMMENTS).ok()?;

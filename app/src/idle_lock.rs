@@ -1,4 +1,4 @@
-//! Locks the account when nothing has happened in any tab of this browser for as long as the person chose.
+//! Locks the account after a period without activity in any tab of this browser. The user chooses the period.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::session::{Session, use_session};
 /// The keys in the browser's local storage, which all tabs share.
 const CHOICE: &str = "kez-lock-after";
 const LAST_USE: &str = "kez-last-use";
-/// How often a tab looks whether the time is over.
+/// How often a tab checks whether the period is over.
 const CHECK: Duration = Duration::from_secs(10);
-/// A tab that is used says so at most this often, in seconds.
+/// An active tab records its activity at most this often, in seconds.
 const SAY_EVERY: u64 = 5;
 
-/// How long nothing may happen.
+/// The period without activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LockAfter {
     FiveMinutes,
@@ -47,7 +47,7 @@ impl LockAfter {
         }
     }
 
-    /// In seconds.
+    /// The period in seconds.
     const fn limit(self) -> Option<u64> {
         match self {
             Self::FiveMinutes => Some(5 * 60),
@@ -56,18 +56,18 @@ impl LockAfter {
         }
     }
 
-    /// Whether the time is over, by the present time and that of the last use, both in Unix seconds.
+    /// Whether the period is over, given the current time and the last activity, both in Unix seconds.
     fn is_over(self, now: u64, last_use: u64) -> bool {
         self.limit().is_some_and(|limit| now.saturating_sub(last_use) >= limit)
     }
 
-    /// The choice of this browser. Browser only.
+    /// The stored choice of this browser. Browser only.
     pub(crate) fn load() -> Self {
         let stored = storage().and_then(|storage| storage.get_item(CHOICE).ok().flatten());
         Self::ALL.into_iter().find(|after| Some(after.name()) == stored.as_deref()).unwrap_or_default()
     }
 
-    /// Keeps the choice. A browser that refuses storage forgets it.
+    /// Stores the choice. A browser that refuses storage forgets it.
     pub(crate) fn choose(self) {
         if let Some(storage) = storage() {
             let _ = storage.set_item(CHOICE, self.name());
@@ -76,7 +76,7 @@ impl LockAfter {
     }
 }
 
-/// Watches over this tab while the app is on the page.
+/// Watches for activity in this tab while the app is on the page.
 #[component]
 pub(crate) fn IdleLock() -> impl IntoView {
     let session = use_session();
@@ -121,7 +121,7 @@ fn note_use(now: u64) {
     }
 }
 
-/// Without a note something was used just now.
+/// The recorded last activity; the current time if there is no record.
 fn last_use() -> u64 {
     let noted = storage().and_then(|storage| storage.get_item(LAST_USE).ok().flatten());
     noted.and_then(|noted| noted.parse().ok()).unwrap_or_else(now)

@@ -1,11 +1,10 @@
-//! Lists whose rows keep their identity: a new list reuses the signals of the old one, so that only rows that changed
-//! are touched.
+//! Lists whose rows keep their identity: a new list reuses the signals of the old one, so only changed rows update.
 
 use std::collections::HashMap;
 
 use leptos::prelude::*;
 
-/// A row with a name and contents that may change.
+/// A row with a key and contents that may change.
 #[derive(Clone)]
 pub(crate) struct Keyed<T: 'static> {
     pub(crate) key: String,
@@ -18,7 +17,8 @@ impl<T> PartialEq for Keyed<T> {
     }
 }
 
-/// The rows as a list that changes only when rows come, go or move; what changes within a row goes to its own signal.
+/// The rows as a list that changes only when rows are added, removed or moved. A change within a row goes to that row's
+/// own signal.
 pub(crate) fn keyed<T, I>(rows: impl Fn() -> I + Send + Sync + 'static) -> Memo<Vec<Keyed<T>>>
 where
     T: PartialEq + Send + Sync + 'static,

@@ -1,12 +1,12 @@
-//! The pages of KEZ Chat. They show a [`View`](kez_client::view::View) and report what people do as
-//! [`UiEvent`](kez_client::event::UiEvent)s; they know nothing of the network, the storage or the keys.
+//! The pages of KEZ Chat. They show a [`View`](kez_client::view::View) and report user actions as
+//! [`UiEvent`](kez_client::event::UiEvent)s. They know nothing about the network, the storage or the keys.
 //!
 //! The same [`App`] is rendered on the server (feature `ssr`, see `document`) and hydrated in the browser (feature
 //! `hydrate`). Both start from an idle [`Session`](session::Session), so both render the same first screen.
 
-// Views are types that nest as deep as the markup.
+// The type of a view nests as deeply as its markup.
 #![recursion_limit = "256"]
-// The component macro makes the properties of every component `pub`, whatever the component itself is.
+// The component macro makes the properties of every component `pub`, whatever the visibility of the component.
 #![allow(unreachable_pub)]
 
 mod app;

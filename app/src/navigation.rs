@@ -1,18 +1,18 @@
-//! Which page is shown and the ways to another one: the router's hooks in the form in which components use them.
+//! The current page and the navigation to another one: thin wrappers of the router's hooks.
 
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_location, use_navigate};
 
-/// The path of the list of conversations.
+/// The path of the conversation list.
 const LIST: &str = "/messages";
 
-/// A way to a path, and whether the way back leads to where one is now.
+/// Navigates to a path. The options say whether the current page stays in the history.
 type Navigate = Box<dyn Fn(&str, NavigateOptions)>;
 
-/// The path in the address bar, and the ways to another one.
+/// The path in the address bar, and navigation to another one.
 ///
-/// One type for the router's closure, so that what uses it is compiled once.
+/// A single type for the router's closure, so that the code that uses it is compiled once.
 #[derive(Clone, Copy)]
 pub(crate) struct Navigation {
     path: Memo<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Navigation {
 }
 
 impl Navigation {
-    /// The path as it stands in the address bar.
+    /// The path in the address bar.
     pub(crate) fn path(self) -> Memo<String> {
         self.path
     }
@@ -30,18 +30,18 @@ impl Navigation {
         self.navigate.with_value(|navigate| navigate(path, NavigateOptions::default()));
     }
 
-    /// Goes to a path of this app; the way back does not lead to where one is now.
+    /// Goes to a path of this app, replacing the current page in the history.
     pub(crate) fn replace(self, path: &str) {
         let options = NavigateOptions { replace: true, ..NavigateOptions::default() };
         self.navigate.with_value(|navigate| navigate(path, options));
     }
 }
 
-/// Whether the entry of the browser's history before this one is the list of conversations.
+/// Whether the previous entry of the browser's history is the conversation list.
 #[derive(Clone, Copy)]
 struct CameFromList(StoredValue<bool>);
 
-/// Keeps track of how a conversation was reached, for [`use_back`].
+/// Tracks how a conversation was reached, for [`use_back`].
 pub(crate) fn provide_way_back() {
     let came_from_list = StoredValue::new(false);
     provide_context(CameFromList(came_from_list));
@@ -53,7 +53,7 @@ pub(crate) fn provide_way_back() {
     });
 }
 
-/// From a conversation to the list. The browser's own way back does not lead into the conversation again after that.
+/// Goes from a conversation to the list. The browser's own back button then does not lead into the conversation again.
 pub(crate) fn use_back() -> Callback<()> {
     let navigation = use_navigation();
     let came_from_list = use_context::<CameFromList>();
@@ -66,7 +66,7 @@ pub(crate) fn use_back() -> Callback<()> {
     })
 }
 
-/// The navigation of this app. Only inside its router.
+/// The navigation of this app. Call it only inside the app's router.
 pub(crate) fn use_navigation() -> Navigation {
     Navigation { path: use_location().pathname, navigate: StoredValue::new_local(Box::new(use_navigate())) }
 }

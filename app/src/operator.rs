@@ -1,4 +1,5 @@
-//! Who runs the server, carried to the browser in a `<meta>` element so that both render the same page.
+//! The operator of the server, passed to the browser in a `<meta>` element so that server and browser render the same
+//! page.
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -6,17 +7,17 @@ use serde::{Deserialize, Serialize};
 /// The name of the `<meta>` element.
 pub(crate) const META_NAME: &str = "kez-operator";
 
-/// What the server says of who runs it.
+/// The operator's details.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
     /// A `mailto:` or `https:` address.
     pub contact: Option<String>,
-    /// The address of the terms.
+    /// The URL of the terms of service.
     pub terms_url: Option<String>,
 }
 
 impl Operator {
-    /// What the document says. On the server it comes from the context.
+    /// The operator in the document. On the server it comes from the context.
     pub(crate) fn of_document() -> Self {
         use_context::<Self>().or_else(carried_by_document).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
-//! The pages by name: path, title and description. Shared by the server, which renders them, and by the browser.
+//! The pages by name, with path, title and description. Shared by the server, which renders them, and the browser.
 
-/// A page whose HTML is the same for everybody.
+/// A page whose HTML is the same for every user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Page {
     /// `/`
@@ -11,7 +11,7 @@ pub enum Page {
     Restore,
     /// `/messages`, without a conversation.
     Messages,
-    /// `/messages/{who}`, whoever that is.
+    /// `/messages/{who}`, for any `who`.
     Thread,
     /// `/settings`
     Settings,
@@ -22,7 +22,7 @@ pub enum Page {
 }
 
 impl Page {
-    /// All of them.
+    /// All pages.
     pub const ALL: [Self; 8] = [
         Self::Home,
         Self::Join,
@@ -34,7 +34,7 @@ impl Page {
         Self::NotFound,
     ];
 
-    /// The page under a path; [`Page::NotFound`] when there is none. Profiles (`/u/{handle}`) are not among them.
+    /// The page at a path; [`Page::NotFound`] if there is none. Profiles (`/u/{handle}`) are not included.
     pub fn at(path: &str) -> Self {
         match path.trim_end_matches('/') {
             "" => Self::Home,
@@ -50,7 +50,7 @@ impl Page {
         }
     }
 
-    /// A path under which the page stands.
+    /// A path of the page.
     pub fn path(self) -> &'static str {
         match self {
             Self::Home => "/",

@@ -1,5 +1,5 @@
-//! The public profile of a handle: what the server knows of it, carried to the browser in a `<meta>` element so that
-//! both render the same page.
+//! The public profile of a handle, passed from the server to the browser in a `<meta>` element so that both render the
+//! same page.
 
 use kez_core::identity::Primary;
 use kez_core::safety_number::safety_number;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The name of the `<meta>` element that carries the profile.
 pub(crate) const META_NAME: &str = "kez-profile";
 
-/// What a profile page shows.
+/// The content of a profile page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The handle, without `@`.
@@ -22,20 +22,20 @@ pub struct Profile {
     pub history: History,
 }
 
-/// What is known of the history of a key.
+/// The state of a key history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum History {
-    /// Unix seconds and one sentence for each link, the first first; empty where there is none.
+    /// Unix seconds and one sentence for each link, oldest first; empty if there are none.
     Told(Vec<(u64, String)>),
-    /// The server that keeps it does not answer.
+    /// The server that keeps the chain does not answer.
     Unreachable,
-    /// What the server that keeps it shows breaks the rules.
+    /// The chain that the server shows breaks the rules.
     Broken,
 }
 
 impl Profile {
-    /// The handle whose profile stands under a path, `/u/{handle}`.
+    /// The handle in the path of a profile page, `/u/{handle}`.
     pub(crate) fn handle_in(path: &str) -> Option<&str> {
         let handle = path.strip_prefix("/u/")?.trim_end_matches('/');
         (!handle.is_empty() && !handle.contains('/')).then_some(handle)
@@ -53,25 +53,25 @@ impl Profile {
     }
 }
 
-/// The short form of a primary that people can compare by eye: the safety number of the key with itself, twelve groups
-/// of five digits. `None` when the text is no key.
+/// The short form of a primary that users can compare by eye: the safety number of the key with itself, twelve groups
+/// of five digits. `None` when the text is not a key.
 pub(crate) fn fingerprint(primary: &str) -> Option<String> {
     let primary: Primary = primary.parse().ok()?;
     Some(safety_number(&primary, &primary))
 }
 
-/// What is known of the profile that a page asks for.
+/// The state of the requested profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProfileState {
     /// The server has rendered it.
     Found(Profile),
-    /// The server has said that nobody has the handle.
+    /// The server has answered that no account has the handle.
     Unknown,
-    /// The document is of another page: only the server can tell, after a reload.
+    /// The document belongs to another page, so a reload has to ask the server.
     NotLoaded,
 }
 
-/// What the document says about `handle`. On the server it comes from the context.
+/// The document's data about `handle`. On the server it comes from the context.
 pub(crate) fn profile_of(handle: &str) -> ProfileState {
     if let Some(state) = use_context::<ProfileState>() {
         return state;

@@ -1,9 +1,9 @@
-//! Effects and memos whose closures are boxed, so that what Leptos does around them is compiled once, or once for each type
-//! of value, and not for each closure: it is all code that a browser has to load.
+//! Effects and memos with boxed closures. Leptos's code around them is then compiled once, or once per value type, and
+//! not for every closure. This reduces the code that a browser has to load.
 
 use leptos::prelude::*;
 
-/// Runs a closure once the page is there and whenever a signal changes that it reads. Browser only.
+/// Runs a closure once the page is mounted, and whenever a signal that it reads changes. Browser only.
 pub(crate) fn effect(run: impl FnMut() + 'static) {
     fn boxed(mut run: Box<dyn FnMut()>) {
         Effect::new(move |_| run());
@@ -11,7 +11,7 @@ pub(crate) fn effect(run: impl FnMut() + 'static) {
     boxed(Box::new(run));
 }
 
-/// A value computed from signals, which notifies only when it becomes another one.
+/// A value computed from signals, which notifies only when it changes.
 pub(crate) fn memo<T>(compute: impl Fn() -> T + Send + Sync + 'static) -> Memo<T>
 where
     T: PartialEq + Send + Sync + 'static,

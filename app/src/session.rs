@@ -1,4 +1,4 @@
-//! The one context of the app: the parts of the view as signals, and the way to say what a person did.
+//! The single context of the app: the parts of the view as signals, and the channel for user actions.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{
@@ -12,16 +12,17 @@ use crate::reactive::memo;
 type Sender = Box<dyn Fn(UiEvent)>;
 type BeforeRows = Box<dyn Fn()>;
 
-/// What the components share. Each part of the view is a signal of its own, which changes only when that part does.
+/// The state that the components share. Each part of the view is a signal of its own, which changes only when that part
+/// does.
 #[derive(Clone, Copy)]
 pub struct Session {
     pub(crate) account: RwSignal<AccountView>,
     pub(crate) connection: RwSignal<Connection>,
     pub(crate) conversations: RwSignal<Vec<ConversationRow>>,
-    /// Everybody who is blocked.
+    /// All blocked users.
     pub(crate) blocked: RwSignal<Vec<BlockedRow>>,
     pub(crate) unread: RwSignal<u64>,
-    /// How far a long catching up is.
+    /// The progress of a long catch-up.
     pub(crate) catching_up: RwSignal<Option<CatchingUp>>,
     /// The open conversation without its messages.
     pub(crate) thread: RwSignal<Option<ThreadView>>,
@@ -31,16 +32,16 @@ pub struct Session {
     pub(crate) report: RwSignal<ReportView>,
     pub(crate) notice: RwSignal<Option<Notice>>,
     pub(crate) storage: RwSignal<StorageView>,
-    /// Who was blocked a moment ago: a toast offers to undo it.
+    /// The user blocked a moment ago; a toast offers to undo it.
     pub(crate) just_blocked: RwSignal<Option<String>>,
-    /// The conversation whose row takes the focus when it appears: it moves to another list when it is accepted.
+    /// The conversation whose row takes the focus when it appears: an accepted conversation moves to another list.
     pub(crate) row_to_focus: RwSignal<Option<String>>,
-    /// The reminder of the rotation phrase was put off; it comes back with the next start.
+    /// Whether the reminder about the rotation phrase was dismissed. It returns at the next start.
     pub(crate) reminder_dismissed: RwSignal<bool>,
     before_rows: Option<StoredValue<Option<BeforeRows>, LocalStorage>>,
-    /// What the server keeps.
+    /// What the server stores for this account.
     pub(crate) inbox: RwSignal<Option<InboxView>>,
-    /// Mail of keys that have no name yet.
+    /// Messages from keys without a known handle.
     pub(crate) waiting: RwSignal<Vec<WaitingRow>>,
     sender: Option<StoredValue<Sender, LocalStorage>>,
 }
@@ -53,7 +54,7 @@ impl Session {
         Self { sender: Some(StoredValue::new_local(sender)), before_rows, ..Self::idle() }
     }
 
-    /// A session that shows the default view, whose events go nowhere: what the server renders.
+    /// A session with the default view that discards its events; used for rendering on the server.
     pub fn idle() -> Self {
         Self {
             account: RwSignal::default(),
@@ -78,7 +79,7 @@ impl Session {
         }
     }
 
-    /// Shows a new view. Parts that did not change are not touched.
+    /// Shows a new view. Unchanged parts do not update.
     pub fn set_view(&self, view: View) {
         let View {
             account,
@@ -105,7 +106,7 @@ impl Session {
         if self.messages.with_untracked(|old| *old != messages) {
             self.announce_rows();
         }
-        // Rows first: whoever mounts for another thread must find the messages that belong to it.
+        // The rows come first: a component that mounts for another thread must find its messages.
         set_if_changed(self.messages, messages);
         set_if_changed(self.thread, thread);
         set_if_changed(self.new_conversation, new_conversation);
@@ -136,20 +137,20 @@ impl Session {
         }
     }
 
-    /// Blocks a person, and offers to undo that.
+    /// Blocks a user, and offers to undo it.
     pub(crate) fn block(&self, handle: String) {
         self.send(UiEvent::BlockPressed { handle: handle.clone() });
         self.just_blocked.set(Some(handle));
     }
 
-    /// Reports what a person did.
+    /// Reports a user action.
     pub(crate) fn send(&self, event: UiEvent) {
         if let Some(sender) = self.sender {
             sender.with_value(|send| send(event));
         }
     }
 
-    /// A value derived from the conversation with `handle`, or the default while that is not the open one.
+    /// A value derived from the conversation with `handle`, or the default while another one is open.
     pub(crate) fn thread_part_of<T>(
         &self,
         handle: &str,
@@ -162,7 +163,7 @@ impl Session {
         self.thread_part(move |thread| if thread.handle == handle { part(thread) } else { T::default() })
     }
 
-    /// A value derived from the open conversation, or the default without one.
+    /// A value derived from the open conversation, or the default if none is open.
     pub(crate) fn thread_part<T>(&self, part: impl Fn(&ThreadView) -> T + Send + Sync + 'static) -> Memo<T>
     where
         T: Default + PartialEq + Send + Sync + 'static,

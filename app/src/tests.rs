@@ -1,4 +1,5 @@
-//! Whole pages from hand-made views: the roles and names that people, screen readers and tests go by.
+//! Renders whole pages from hand-made views, and checks the roles and names that users, screen readers and tests rely
+//! on.
 
 use kez_client::view::{
     AccountView, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
@@ -11,7 +12,7 @@ use leptos_router::location::RequestUrl;
 use crate::app::App;
 use crate::session::Session;
 
-/// The app at a path, with a view.
+/// Renders the app at a path with a view.
 fn show(path: &str, view: View) -> String {
     let owner = Owner::new_root(None);
     owner.with(|| {

@@ -1,19 +1,19 @@
-//! Light or dark. `public/theme.js` applies the choice before the first paint; here it is read and changed.
+//! Light or dark theme. `public/theme.js` applies the choice before the first paint; this module reads and changes it.
 
 use leptos::prelude::*;
 
 /// The key in the browser's local storage, shared with `public/theme.js`.
 const KEY: &str = "kez-theme";
 
-/// `--paper` of the style sheet in light and in dark, for the browser's own bars.
+/// `--paper` of the style sheet in light and in dark, for the colour of the browser's own bars.
 pub(crate) const THEME_LIGHT: &str = "#fcfcf9";
 /// See [`THEME_LIGHT`].
 pub(crate) const THEME_DARK: &str = "#0e1214";
 
-/// What a person chose.
+/// The user's choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Theme {
-    /// As the system says.
+    /// Follows the system.
     #[default]
     Auto,
     Light,
@@ -32,13 +32,13 @@ impl Theme {
         }
     }
 
-    /// The choice of this browser. Browser only.
+    /// The stored choice of this browser. Browser only.
     pub(crate) fn load() -> Self {
         let stored = storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
         Self::ALL.into_iter().find(|theme| Some(theme.name()) == stored.as_deref()).unwrap_or_default()
     }
 
-    /// Applies the choice at once and for the next visits. A browser that refuses storage forgets it.
+    /// Applies the choice at once and stores it for later visits. A browser that refuses storage forgets it.
     pub(crate) fn choose(self) {
         if let Some(root) = document().document_element() {
             let _ = root.set_attribute("data-theme", self.name());
@@ -49,7 +49,7 @@ impl Theme {
         self.colour_bars();
     }
 
-    /// Gives the browser's own bars the colour of the page. Browser only.
+    /// Sets the colour of the browser's own bars to that of the page. Browser only.
     pub(crate) fn colour_bars(self) {
         let metas = [("light", THEME_LIGHT), ("dark", THEME_DARK)];
         for (scheme, colour) in metas {

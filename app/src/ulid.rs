@@ -1,11 +1,11 @@
-//! Names for messages, made in the page: ULIDs (48 bits of Unix milliseconds, 80 random bits, Crockford base 32), so
-//! that a press that is reported twice is one message.
+//! Message ids made in the page: ULIDs (48 bits of Unix milliseconds, 80 random bits, Crockford base 32). With the id
+//! made here, a press that is reported twice is still one message.
 
 use leptos::prelude::window;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A new name, or `None` in a browser without a source of randomness. Browser only.
+/// A new id, or `None` in a browser without a random source. Browser only.
 pub(crate) fn new_ulid() -> Option<String> {
     let mut random = [0; 10];
     window().crypto().ok()?.get_random_values_with_u8_array(&mut random).ok()?;

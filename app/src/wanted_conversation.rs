@@ -1,19 +1,19 @@
-//! The conversation that a person wanted before there was an account: it opens once there is one.
+//! The conversation that the user asked for before there was an account. It opens once there is one.
 
 use leptos::prelude::*;
 
-/// The key in the storage of this tab.
+/// The key in the session storage of this tab.
 const KEY: &str = "kez-wanted-conversation";
 
-/// Keeps in mind whom the person wants to write to. Browser only.
+/// Remembers the handle that the user wants to write to. Browser only.
 pub(crate) fn remember(handle: &str) {
     if let Some(storage) = storage() {
-        // Without room the person has to open the conversation again.
+        // If the storage is full, the user has to open the conversation again.
         let _ = storage.set_item(KEY, handle);
     }
 }
 
-/// The path to go to once an account is here; the wish is granted once. Browser only.
+/// The path to go to once this browser has an account; the remembered conversation is used once. Browser only.
 pub(crate) fn take_path() -> String {
     let wanted = storage().and_then(|storage| {
         let handle = storage.get_item(KEY).ok().flatten();

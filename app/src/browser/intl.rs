@@ -3,12 +3,12 @@
 use js_sys::{Array, Date, Function, Intl, Object, Reflect};
 use wasm_bindgen::JsValue;
 
-/// Unix seconds.
+/// The current time in Unix seconds.
 pub(crate) fn now() -> u64 {
     (Date::now() / 1000.0) as u64
 }
 
-/// The number of the local day that holds a moment, for comparing days.
+/// The number of the local day that contains this time, for comparing days.
 pub(crate) fn day_of(unix: u64) -> i64 {
     let offset_minutes = date(unix).get_timezone_offset();
     ((unix as f64 - offset_minutes * 60.0) / 86_400.0).floor() as i64
@@ -38,11 +38,11 @@ pub(crate) fn weekday_label(unix: u64) -> String {
     FORMAT.with(|format| label(format, unix))
 }
 
-/// Making a formatter costs much more than using one, so each is made once.
+/// Returns a cached formatter: creating one costs much more than using it.
 fn formatter(options: &[(&str, &str)]) -> Function {
     let object = Object::new();
     for (name, value) in options {
-        // A plain object takes every property.
+        // Setting a property of a plain object cannot fail.
         let _ = Reflect::set(&object, &JsValue::from(*name), &JsValue::from(*value));
     }
     Intl::DateTimeFormat::new(&Array::new(), &object).format()

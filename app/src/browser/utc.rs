@@ -1,4 +1,4 @@
-//! Times outside a browser: in UTC and English. Nothing that the server renders shows a time; tests do.
+//! Times outside a browser, in UTC and English. The server renders no times; the tests do.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,12 +20,12 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
 
-/// Unix seconds.
+/// The current time in Unix seconds.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The number of the day that holds a moment, for comparing days.
+/// The number of the day that contains this time, for comparing days.
 pub(crate) fn day_of(unix: u64) -> i64 {
     (unix / 86_400).cast_signed()
 }

@@ -1,8 +1,8 @@
-//! Addresses as the browser itself reads them.
+//! Parses web addresses with the browser's own parser.
 
 use super::Address;
 
-/// Reads a web address. `None` where the browser would not open it.
+/// Parses a web address. `None` if the browser would not open it.
 pub(crate) fn read_address(address: &str) -> Option<Address> {
     let url = web_sys::Url::new(address).ok()?;
     let has_user_info = !url.username().is_empty() || !url.password().is_empty();

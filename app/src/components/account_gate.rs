@@ -1,4 +1,4 @@
-//! Shows what an open account shows, or why there is none.
+//! Shows the content of an open account, or why no account is open.
 
 use kez_client::view::AccountView;
 use leptos::prelude::*;
@@ -9,7 +9,7 @@ use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
 use crate::wanted_conversation;
 
-/// How far the account is, without the details that change while it stays there.
+/// The state of the account, without details that change within a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Loading,
@@ -32,10 +32,10 @@ pub(crate) fn stage_of(session: Session) -> Memo<Stage> {
     })
 }
 
-/// The children when the account is open; else what to do about it.
+/// Shows the children when the account is open, and otherwise what the user can do about it.
 #[component]
 pub(crate) fn AccountGate(
-    /// What stands there until the storage has answered.
+    /// Shown until the storage has answered.
     #[prop(into)]
     loading: ViewFn,
     children: ChildrenFn,

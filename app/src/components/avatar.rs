@@ -1,16 +1,16 @@
-//! A picture of a key: the same key has the same colour wherever it stands.
+//! A picture of a key: a key has the same colour everywhere.
 
 use leptos::prelude::*;
 
-/// How many colours there are: `style/main.css` has one rule for each.
+/// The number of colours: `style/main.css` has one rule for each.
 const COLOURS: u8 = 12;
 
-/// A disc in the colour of a key. People learn a colour without trying, and notice when it changes.
+/// A disc in the colour of a key. Users learn a colour without effort, and notice when it changes.
 #[component]
 pub(crate) fn Avatar(
     /// `ed25519:<hex>`; without a key the disc has no colour.
     primary: Option<String>,
-    /// Whom the key belongs to: their first letter stands in the disc.
+    /// The owner's handle; its first letter is shown in the disc.
     #[prop(optional)]
     handle: String,
 ) -> impl IntoView {

@@ -1,10 +1,10 @@
-//! How far a long catching up is.
+//! Progress of a long catch-up.
 
 use leptos::prelude::*;
 
 use crate::session::use_session;
 
-/// A bar above the list while many messages come in: "1,200 of 10,000".
+/// A bar above the list while a long backlog is loading: "1,200 of 10,000".
 #[component]
 pub(crate) fn CatchUp() -> impl IntoView {
     let catching_up = use_session().catching_up;

@@ -1,4 +1,4 @@
-//! What is wrong with the history of a key, in words.
+//! Describes what is wrong with a key history.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, ChainAlarm};
@@ -8,7 +8,7 @@ use crate::components::icon::{Glyph, Icon};
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
 
-/// Above the composer: the history of the other person's key does not fit what was seen of it before.
+/// Above the composer: the history of the other user's key contradicts what this client saw before.
 #[component]
 pub(crate) fn ChainAlarmBanner(handle: String) -> impl IntoView {
     let session = use_session();
@@ -26,7 +26,7 @@ pub(crate) fn ChainAlarmBanner(handle: String) -> impl IntoView {
     }
 }
 
-/// Above the panes and in the settings: something about one's own key that a person has to see.
+/// Above the panes and in the settings: a warning about the user's own key.
 #[component]
 pub(crate) fn OwnKeyBanner() -> impl IntoView {
     let session = use_session();
@@ -76,7 +76,7 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
 enum Notice {
     Nothing,
     Replaced,
-    /// With the handle of the contact on whose word it rests.
+    /// With the handle of the contact whose claim it rests on.
     Alarm(ChainAlarm, Option<String>),
     PhraseUnconfirmed,
     PhraseWaits,

@@ -1,4 +1,4 @@
-//! The composer: where a message is written, and the draft is kept.
+//! The composer: writes a message, and keeps the draft.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::reactive::effect;
 use crate::session::{Session, use_session};
 use crate::ulid::new_ulid;
 
-/// How long after the last key the draft is reported.
+/// How long after the last keystroke the draft is reported.
 const DRAFT_PAUSE: Duration = Duration::from_millis(400);
-/// How many lines the field grows to.
+/// The maximum height of the field in lines.
 const MAX_LINES: usize = 8;
 
-/// Writes to `handle`. Enter sends, Shift+Enter starts a new line, nothing is sent while an input method composes.
+/// Writes to `handle`. Enter sends, Shift+Enter starts a new line. Nothing is sent while an input method composes.
 #[component]
 pub(crate) fn Composer(handle: String) -> impl IntoView {
     let draft = Draft::new(handle.clone());
@@ -76,21 +76,21 @@ pub(crate) fn ComposerSkeleton() -> impl IntoView {
     }
 }
 
-/// The text in the composer. The field itself holds it; this reports it and empties it.
+/// The text in the composer. The field itself holds the text; this type reports it and clears it.
 #[derive(Clone, Copy)]
 struct Draft {
     session: Session,
     handle: StoredValue<String>,
     node: NodeRef<html::Textarea>,
-    /// What was typed and not reported yet.
+    /// The text typed and not yet reported.
     unreported: StoredValue<Option<String>>,
-    /// What was sent last: it comes back when it is refused.
+    /// The text sent last. It is restored when the message is refused.
     sent: StoredValue<String>,
-    /// Why the last message was refused; gone once one is taken.
+    /// Why the last message was refused; cleared once a message is accepted.
     refused: Memo<Option<String>>,
     timer: StoredValue<Option<TimeoutHandle>>,
     lines: RwSignal<usize>,
-    /// The text that was refused is gone.
+    /// Whether the text that was refused has been cleared.
     emptied: RwSignal<bool>,
 }
 
@@ -110,7 +110,7 @@ impl Draft {
         }
     }
 
-    /// Takes the kept draft in when the field appears, and reports the last word when it or the page goes.
+    /// Loads the stored draft when the field appears, and reports the latest text when the field or the page goes away.
     fn keep(self) {
         effect(move || {
             if let Some(field) = self.node.get() {
@@ -128,7 +128,7 @@ impl Draft {
         let mut seen = None;
         effect(move || {
             let version = version.get();
-            // A worker that has just begun to lead counts from 0: that is no change of the draft.
+            // A worker that has just become the leader counts from 0; that is not a change of the draft.
             if seen.replace(version).is_some_and(|seen| version > seen) {
                 self.take_over();
             }
@@ -144,8 +144,7 @@ impl Draft {
         on_cleanup(move || self.report());
     }
 
-    /// Another tab has changed the draft, or sent it: this one goes on with what is there now, unless something was typed
-    /// here a moment ago.
+    /// Another tab has changed or sent the draft. Takes over the new text, unless this tab has unreported input.
     fn take_over(self) {
         if self.unreported.with_value(Option::is_some) {
             return;
@@ -178,7 +177,7 @@ impl Draft {
         self.timer.set_value(set_timeout_with_handle(move || self.report(), DRAFT_PAUSE).ok());
     }
 
-    /// Reports what was typed since the last time, if anything.
+    /// Reports the text typed since the last report, if any.
     fn report(&self) {
         self.stop_timer();
         if let (Some(Some(text)), Some(handle)) =
@@ -194,8 +193,8 @@ impl Draft {
         }
     }
 
-    /// Sends what stands in the field, and empties it at once. Where the last message was refused this one may be too:
-    /// then the text stays until it is taken. The client empties the kept draft itself.
+    /// Sends the text and clears the field at once. If the last message was refused, this one may be refused too; then
+    /// the text stays until the message is accepted. The client clears the stored draft itself.
     fn send(&self) {
         let text = self.text();
         let Some(id) = new_ulid().filter(|_| !text.trim().is_empty()) else { return };
@@ -209,7 +208,7 @@ impl Draft {
         self.session.send(UiEvent::SendPressed { handle: self.handle.get_value(), id, text });
     }
 
-    /// The message was refused: its text comes back, unless something else was begun.
+    /// The message was refused: restores its text, unless the user has begun another one.
     fn restore(self) {
         let sent = self.sent.try_update_value(std::mem::take).unwrap_or_default();
         if !sent.is_empty() && self.text().is_empty() {
@@ -218,7 +217,7 @@ impl Draft {
         }
     }
 
-    /// The message was taken after an earlier one had been refused.
+    /// Clears the field when the message was accepted after an earlier refusal.
     fn empty_if_sent(self) {
         let sent = self.sent.try_update_value(std::mem::take).unwrap_or_default();
         if !sent.is_empty() && self.text() == sent {

@@ -1,4 +1,4 @@
-//! How the server is reached.
+//! The status of the connection to the server.
 
 use kez_client::view::Connection;
 use leptos::prelude::*;
@@ -8,8 +8,8 @@ use crate::components::icon::{Glyph, Icon};
 use crate::reactive::memo;
 use crate::session::use_session;
 
-/// The status "Connection": one word, with a dot in its colour. Nothing while no account is open, which connects to
-/// nothing.
+/// The status "Connection": one word, with a dot in its colour. Empty while no account is open, because there is no
+/// connection then.
 #[component]
 pub(crate) fn ConnectionStatus() -> impl IntoView {
     let session = use_session();
@@ -25,7 +25,7 @@ pub(crate) fn ConnectionStatus() -> impl IntoView {
     }
 }
 
-/// What being offline means, above the composer. Empty otherwise.
+/// Explains the offline state, above the composer. Empty otherwise.
 #[component]
 pub(crate) fn OfflineBanner() -> impl IntoView {
     let connection = use_session().connection;

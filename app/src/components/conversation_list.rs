@@ -14,7 +14,7 @@ use crate::session::{Session, use_session};
 /// The id of the button "New conversation".
 pub(crate) const NEW_CONVERSATION_ID: &str = "new-conversation";
 
-/// The navigation "Conversations": the button for a new one, then one link each, newest activity first.
+/// The navigation "Conversations": the button for a new conversation, then one link each, newest activity first.
 #[component]
 pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
     let session = use_session();
@@ -47,7 +47,7 @@ pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
     }
 }
 
-/// People who wrote without being known here, until they are accepted or blocked.
+/// Requests from strangers, until they are accepted or blocked.
 #[component]
 fn Requests(who: Memo<Option<String>>) -> impl IntoView {
     let rows = rows_of(use_session(), true);
@@ -88,7 +88,7 @@ fn rows_of(session: Session, requests: bool) -> Memo<Vec<Keyed<ConversationRow>>
     })
 }
 
-/// The shape of the list until the storage has answered.
+/// A placeholder for the list until the storage has answered.
 #[component]
 pub(crate) fn ConversationListSkeleton() -> impl IntoView {
     let row = || {

@@ -22,7 +22,7 @@ pub(crate) fn row_id(handle: &str) -> String {
 pub(crate) fn ConversationLink(
     row: ArcRwSignal<ConversationRow>,
     who: Memo<Option<String>>,
-    /// Which row is the tab stop of the list.
+    /// The row that is the tab stop of the list.
     roving: Roving,
 ) -> impl IntoView {
     let row = RwSignal::from(row);
@@ -60,7 +60,7 @@ pub(crate) fn ConversationLink(
                 {move || row.with(|row| preview(&row.preview))}
                 {move || (unread.get() > 0).then(|| view! { <UnreadBadge count=unread.get()/> })}
             </a>
-            // While it is open, the thread offers the same.
+            // While the conversation is open, the thread offers the same buttons.
             {move || (row.with(|row| row.request) && !open()).then(|| view! {
                 <RequestActions handle=of.clone() tabindex="-1"/>
             })}
@@ -68,7 +68,7 @@ pub(crate) fn ConversationLink(
     }
 }
 
-/// Takes the focus when the row appears, where it is wanted there.
+/// Takes the focus when the row appears, if the session asks for it.
 fn use_focus_when_wanted(handle: String) {
     let wanted = use_session().row_to_focus;
     effect(move || {

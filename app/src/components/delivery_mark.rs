@@ -1,11 +1,11 @@
-//! The mark of one's own message: an icon, and its meaning in words for screen readers.
+//! The delivery mark of a sent message: an icon, and its meaning in words for screen readers.
 
 use kez_client::view::DeliveryState;
 use leptos::prelude::*;
 
 use crate::components::icon::{Glyph, Icon};
 
-/// The mark; nothing on messages from others.
+/// The mark; nothing on received messages.
 #[component]
 pub(crate) fn DeliveryMark(#[prop(into)] state: Signal<DeliveryState>) -> impl IntoView {
     move || {

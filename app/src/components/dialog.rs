@@ -1,4 +1,5 @@
-//! A modal dialog on the browser's own `<dialog>`: Esc closes the topmost one only, and focus returns where it was.
+//! A modal dialog based on the browser's own `<dialog>`: Esc closes only the topmost one, and the focus returns to
+//! where it was.
 
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
@@ -36,11 +37,11 @@ fn OpenDialog(
     let node = NodeRef::<html::Dialog>::new();
     effect(move || {
         if let Some(dialog) = node.get().filter(|dialog| !dialog.open()) {
-            // It is in the document and closed, so it opens.
+            // The dialog is in the document and closed, so this cannot fail.
             let _ = dialog.show_modal();
         }
     });
-    // Taken away without being closed, it would not give the focus back.
+    // A dialog that is removed without being closed does not give the focus back.
     on_cleanup(move || {
         if let Some(dialog) = node.try_get_untracked().flatten() {
             dialog.close();
@@ -76,7 +77,7 @@ fn OpenDialog(
     }
 }
 
-/// A click whose target is the dialog itself missed everything in it: it hit the backdrop.
+/// A click whose target is the dialog itself missed all of its content, so it hit the backdrop.
 fn is_backdrop(event: &ev::MouseEvent) -> bool {
     event.target().is_some_and(|target| target.dyn_ref::<web_sys::HtmlDialogElement>().is_some())
 }

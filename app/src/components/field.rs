@@ -1,4 +1,4 @@
-//! A labelled line of text.
+//! A text input with a label.
 
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 use crate::components::icon::{Glyph, Icon};
 use crate::reactive::effect;
 
-/// A text input with its label above it. What is typed is read through `node`.
+/// A text input with its label above it. Read the value through `node`.
 #[component]
 pub(crate) fn Field(
     /// The accessible name.
@@ -16,10 +16,10 @@ pub(crate) fn Field(
     #[prop(into)]
     id: String,
     #[prop(optional)] node: NodeRef<html::Input>,
-    /// Whether the characters are hidden, with a button that shows them.
+    /// Whether the characters are hidden, with a button that reveals them.
     #[prop(optional)]
     secret: bool,
-    /// What a password manager may put there.
+    /// The `autocomplete` value for password managers.
     #[prop(default = "off")]
     autocomplete: &'static str,
     #[prop(optional, into)] disabled: Signal<bool>,
@@ -45,7 +45,7 @@ pub(crate) fn Field(
     };
     let shown = RwSignal::new(false);
     let input_type = move || if secret && !shown.get() { "password" } else { "text" };
-    // HTML allows it on no password field.
+    // HTML does not allow the attribute on password fields.
     let autocapitalize = move || (input_type() == "text").then_some("none");
     let show_label = format!("Show {}", label.to_lowercase());
     view! {
@@ -85,7 +85,7 @@ fn ShowButton(label: String, shown: RwSignal<bool>) -> impl IntoView {
     }
 }
 
-/// What stands in a field now; empty while it is not on the page.
+/// The current text of a field; empty while the field is not on the page.
 pub(crate) fn text_of(node: NodeRef<html::Input>) -> String {
     node.get_untracked().map(|input| input.value()).unwrap_or_default()
 }
@@ -95,7 +95,7 @@ fn input_text(event: &ev::Event) -> Option<String> {
     Some(input.value())
 }
 
-/// What went wrong, read out at once. Nothing when there is nothing to say.
+/// An error message, read out at once. Empty when there is none.
 #[component]
 pub(crate) fn ErrorText(#[prop(into)] text: Signal<Option<String>>) -> impl IntoView {
     move || text.get().map(|text| view! { <p class="error" role="alert">{text}</p> })

@@ -1,9 +1,9 @@
-//! What stands below "Handle" on /join.
+//! The availability note below "Handle" on /join.
 
 use kez_client::view::Availability;
 use leptos::prelude::*;
 
-/// Whether the handle can be had, in words.
+/// Says whether the handle is available.
 #[component]
 pub(crate) fn HandleCheck(
     /// The id that the field refers to.
@@ -26,7 +26,7 @@ pub(crate) fn HandleCheck(
     view! { <p id=id class="hint" role="status" data-tone=tone>{words}</p> }
 }
 
-/// A reason that begins in lower case, as a sentence of its own.
+/// Turns a reason that begins in lower case into a sentence.
 fn sentence(reason: &str) -> String {
     let mut sentence = reason.to_owned();
     if let Some(first) = sentence.get_mut(..1) {

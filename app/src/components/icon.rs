@@ -1,9 +1,9 @@
-//! The icons: strokes on a 24 by 24 grid, in the colour of the text around them. The name beside an icon says what it
-//! means; the icon itself is hidden from screen readers.
+//! The icons: strokes on a 24 by 24 grid, in the colour of the surrounding text. The label beside an icon gives its
+//! meaning; the icon itself is hidden from screen readers.
 
 use leptos::prelude::*;
 
-/// Which icon.
+/// The icon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Glyph {
     Alert,
@@ -61,7 +61,7 @@ pub(crate) fn Icon(of: Glyph) -> impl IntoView {
     }
 }
 
-/// The mark of KEZ Chat: two speech bubbles that share one keyhole.
+/// The KEZ Chat logo: two speech bubbles that share one keyhole.
 #[component]
 pub(crate) fn Logo() -> impl IntoView {
     view! {

@@ -1,8 +1,8 @@
-//! Keys and numbers that people compare by eye: in groups, on a fixed-width face.
+//! Keys and numbers that users compare by eye: in groups, in a fixed-width font.
 
 use leptos::prelude::*;
 
-/// A safety number: always four groups on a line, so that two people see it alike.
+/// A safety number: always four groups on a line, so that two users see the same layout.
 #[component]
 pub(crate) fn SafetyDigits(#[prop(into)] digits: String) -> impl IntoView {
     let groups: Vec<_> =
@@ -10,13 +10,13 @@ pub(crate) fn SafetyDigits(#[prop(into)] digits: String) -> impl IntoView {
     view! { <p class="digits" translate="no">{groups}</p> }
 }
 
-/// The fingerprint of a public key. It does not look like a safety number, which is another number of as many digits.
+/// The fingerprint of a public key. It must not look like a safety number, a different number with as many digits.
 #[component]
 pub(crate) fn Fingerprint(#[prop(into)] digits: String) -> impl IntoView {
     view! { <p class="fingerprint" translate="no">{digits}</p> }
 }
 
-/// A public key, breaking anywhere.
+/// A public key that may break anywhere.
 #[component]
 pub(crate) fn KeyText(#[prop(into)] key: String) -> impl IntoView {
     view! { <code class="key" translate="no">{key}</code> }

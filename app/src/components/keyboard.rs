@@ -1,4 +1,4 @@
-//! The shortcuts of the chat.
+//! The keyboard shortcuts of the chat.
 
 use kez_client::view::ConversationRow;
 use leptos::{ev, prelude::*};
@@ -9,10 +9,10 @@ use crate::navigation::use_navigation;
 use crate::reactive::effect;
 use crate::session::use_session;
 
-/// The id of the composer's text field, which takes keys that nothing else wants.
+/// The id of the composer's text field, which receives keystrokes that no other element uses.
 pub(crate) const COMPOSER_ID: &str = "composer-text";
 
-/// What a key press asks for.
+/// The command of a key press.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
     Switch,
@@ -21,7 +21,7 @@ enum Command {
     FocusComposer,
 }
 
-/// Listens for the shortcuts while the calling component is on the page.
+/// Handles the shortcuts while the calling component is on the page.
 pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
     let session = use_session();
     let who = use_who();
@@ -48,7 +48,7 @@ pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
     });
 }
 
-/// Puts the focus there, where that is.
+/// Focuses the element with this id, if it exists.
 pub(crate) fn focus(id: &str) {
     let element = document().get_element_by_id(id);
     if let Some(field) = element.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
@@ -56,8 +56,8 @@ pub(crate) fn focus(id: &str) {
     }
 }
 
-/// Whether the key belongs to an input method. Safari ends the composition before it reports the key that ends it, whose code
-/// is 229 then (WebKit bug 165004).
+/// Whether the key belongs to an input method. Safari ends the composition before it reports the key that ended it;
+/// that key then has code 229 (WebKit bug 165004).
 pub(crate) fn is_composing(event: &ev::KeyboardEvent) -> bool {
     event.is_composing() || event.key_code() == 229
 }
@@ -74,7 +74,7 @@ fn command_of(event: &ev::KeyboardEvent) -> Option<Command> {
             Some(Command::Go { down: key == "ArrowDown", unread_only: event.shift_key() })
         }
         "/" if event.ctrl_key() && !event.alt_key() => Some(Command::ListShortcuts),
-        // What is pasted goes where the focus is by then.
+        // The browser pastes into the element that has the focus by then.
         "v" | "V" if (event.ctrl_key() || event.meta_key()) && !event.alt_key() && !typing() => {
             Some(Command::FocusComposer)
         }
@@ -85,7 +85,7 @@ fn command_of(event: &ev::KeyboardEvent) -> Option<Command> {
     }
 }
 
-/// The rows in the order in which the list shows them: requests stand below all others.
+/// The rows in the order on screen: requests come last.
 fn on_screen(rows: &[ConversationRow]) -> impl Iterator<Item = &ConversationRow> {
     rows.iter().filter(|row| !row.request).chain(rows.iter().filter(|row| row.request))
 }
@@ -104,7 +104,7 @@ fn neighbour(rows: &[ConversationRow], open: Option<&str>, down: bool, unread_on
     row.map(|row| row.handle.clone())
 }
 
-/// A key that writes a character. The space bar is left out: it scrolls.
+/// Whether the key writes a character. The space bar is excluded, because it scrolls.
 fn is_printable(key: &str) -> bool {
     key != " " && key.chars().count() == 1
 }
@@ -113,17 +113,17 @@ pub(crate) fn a_dialog_is_open() -> bool {
     document().query_selector("dialog[open]").is_ok_and(|dialog| dialog.is_some())
 }
 
-/// Whether keys write into a field.
+/// Whether a text field has the focus.
 pub(crate) fn typing() -> bool {
     focused_matches("input, textarea, select, [contenteditable]")
 }
 
-/// Whether nothing on the page uses the keys.
+/// Whether no element on the page uses the keyboard.
 pub(crate) fn nothing_is_focused() -> bool {
     focused_matches("body")
 }
 
-/// Whether keys may scroll the thread: the composer has the focus, or the messages, or nothing.
+/// Whether keys may scroll the thread: the focus is in the composer, on the messages, or nowhere.
 pub(crate) fn composer_or_nothing_is_focused() -> bool {
     focused_matches("body, [role=log], article, .thread-header h2, #composer-text")
 }

@@ -1,4 +1,4 @@
-//! The lock screen: the account is here, its key is under a passphrase.
+//! The lock screen: this browser has an account whose key is protected by a passphrase.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;

@@ -1,4 +1,4 @@
-//! A button that opens a menu, by the pattern that screen readers know: arrow keys move, Esc and Tab close.
+//! A button that opens a menu, by the standard pattern for screen readers: arrow keys move, Esc and Tab close.
 
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
@@ -7,7 +7,7 @@ use web_sys::HtmlElement;
 use crate::components::icon::{Glyph, Icon};
 use crate::reactive::effect;
 
-/// One line of a menu.
+/// An item of a menu.
 #[derive(Clone, Copy)]
 pub(crate) struct MenuItem {
     label: &'static str,
@@ -21,12 +21,12 @@ enum Does {
 }
 
 impl MenuItem {
-    /// A line that does something on this page.
+    /// An item that runs an action on this page.
     pub(crate) fn action(label: &'static str, action: impl Fn() + Send + Sync + 'static) -> Self {
         Self { label, does: Does::Action(Callback::new(move |()| action())) }
     }
 
-    /// A line that leads to a page of the server.
+    /// An item that links to a page of the server.
     pub(crate) fn link(label: &'static str, href: String) -> Self {
         Self { label, does: Does::Link(StoredValue::new(href)) }
     }
@@ -117,7 +117,7 @@ fn item_view(MenuItem { label, does }: MenuItem, close: Callback<()>) -> AnyView
             view! { <button type="button" role="menuitem" tabindex="-1" on:click=choose>{label}</button> }
                 .into_any()
         }
-        // A page of the server's own, with what only the server knows.
+        // A page that only the server can render.
         Does::Link(href) => {
             view! { <a role="menuitem" tabindex="-1" href=href.get_value() rel="external">{label}</a> }
                 .into_any()
@@ -145,7 +145,7 @@ fn focus_item(list: &HtmlElement, at: u32) {
     }
 }
 
-/// Whether the focus moves to another part of the same menu.
+/// Whether the focus stays within this menu.
 fn stays_within(event: &ev::FocusEvent) -> bool {
     let menu = event.current_target().and_then(|menu| menu.dyn_into::<web_sys::Node>().ok());
     let next = event.related_target().and_then(|next| next.dyn_into::<web_sys::Node>().ok());

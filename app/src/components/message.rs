@@ -13,18 +13,18 @@ use crate::components::thread::LOG_ID;
 use crate::reactive::memo;
 use crate::session::use_session;
 
-/// A row of the thread. Its text never changes, unless more of it is asked for; its mark does.
+/// A row of the thread. Its text never changes, except when the user asks for more of it; its mark does.
 #[component]
 pub(crate) fn Message(
-    /// Whom the conversation is with.
+    /// The other user of the conversation.
     handle: String,
     /// The message as it first appeared.
     first: MessageRow,
     /// The message as it is now.
     row: Memo<Option<MessageRow>>,
-    /// Whether it stands close under another one of the same sender.
+    /// Whether the message is grouped with the previous one of the same sender.
     continues: Memo<bool>,
-    /// Which message is the tab stop of the thread.
+    /// The message that is the tab stop of the thread.
     roving: Roving,
 ) -> impl IntoView {
     let MessageRow { id, mine, body, state: first_state, at, former_key, .. } = first;
@@ -62,7 +62,7 @@ pub(crate) fn Message(
     }
 }
 
-/// Where the body of a message stands.
+/// The position of a message's body.
 #[derive(Clone)]
 struct Body {
     handle: String,
@@ -80,7 +80,7 @@ fn body_view(body: MessageBody, row: Memo<Option<MessageRow>>, shown: Body) -> A
         MessageBody::Unsupported => {
             note("Unsupported message: a newer version of the app may show it.".to_owned())
         }
-        // A line of the thread, and no message.
+        // This is a line of the thread, not a message.
         MessageBody::KeyReplaced => ().into_any(),
         MessageBody::Undecryptable { why } => note(format!("This message could not be read: {why}.")),
         MessageBody::Malformed => {
@@ -89,7 +89,7 @@ fn body_view(body: MessageBody, row: Memo<Option<MessageRow>>, shown: Body) -> A
     }
 }
 
-/// The text, or its start with a button for the rest.
+/// The text, or its beginning with a button for the rest.
 fn text_view(first: String, row: Memo<Option<MessageRow>>, shown: Body) -> AnyView {
     let is_cut = memo(move || row.with(|row| row.as_ref().is_some_and(|row| row.cut)));
     let view = move || {
@@ -128,14 +128,14 @@ const fn former_key_note(key: FormerKey) -> &'static str {
     }
 }
 
-/// What to do about a message that was not sent.
+/// The actions for a message that was not sent.
 #[component]
 fn FailedActions(handle: String, id: String, error: Memo<Option<String>>) -> impl IntoView {
     let session = use_session();
     let retry = {
         let (handle, id) = (handle.clone(), id.clone());
         move |_| {
-            // The button goes, and the focus would go with it.
+            // The button disappears, and the focus would be lost with it.
             focus(&format!("m-{id}"));
             session.send(UiEvent::RetryPressed { handle: handle.clone(), id: id.clone() });
         }

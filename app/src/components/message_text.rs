@@ -1,4 +1,4 @@
-//! The text of a message, with its addresses as links. No HTML is ever built from what people wrote.
+//! The text of a message, with its addresses as links. Never builds HTML from what users wrote.
 
 use leptos::prelude::*;
 
@@ -8,7 +8,7 @@ use parts::{Part, parts};
 mod link;
 mod parts;
 
-/// The text, alone in its element.
+/// The text, in an element of its own.
 #[component]
 pub(crate) fn MessageText(
     text: String,
@@ -29,10 +29,10 @@ fn part_view(part: Part, tabindex: Signal<&'static str>) -> AnyView {
     }
 }
 
-/// A link stands in a direction of its own, so that no mark in the text around it can turn its address round.
+/// A link has its own text direction, so that no mark in the surrounding text can reverse its address.
 fn link_view(link: Link, tabindex: Signal<&'static str>) -> AnyView {
     let Link { href, before, host, after, leads_to } = link;
-    // Leptos renders an empty text as a blank.
+    // Leptos renders an empty text as a space.
     let [before, after] = [before, after].map(|text| Some(text).filter(|text| !text.is_empty()));
     let host = match host {
         Host::AsWritten(host) => host.into_any(),

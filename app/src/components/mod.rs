@@ -1,4 +1,4 @@
-//! Parts of the screen: each shows a piece of the view and reports what a person does with it.
+//! The components: each shows a part of the view and reports the user's actions.
 
 pub(crate) mod account_gate;
 pub(crate) mod avatar;

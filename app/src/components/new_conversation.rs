@@ -9,7 +9,7 @@ use crate::navigation::use_navigation;
 use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
-/// Asks for a handle; when it was found, the dialog closes and the conversation opens.
+/// Asks for a handle. Once the handle is found, the dialog closes and the conversation opens.
 #[component]
 pub(crate) fn NewConversationDialog(open: RwSignal<bool>) -> impl IntoView {
     let session = use_session();

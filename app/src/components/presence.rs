@@ -1,4 +1,4 @@
-//! Tells the client what this tab shows, so that what is on screen counts as read.
+//! Tells the client what this tab shows, so that messages on screen count as read.
 
 use kez_client::event::UiEvent;
 use leptos::{ev, prelude::*};
@@ -8,7 +8,7 @@ use crate::navigation::use_navigation;
 use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
-/// Reports the conversation on screen and whether anybody looks at it, now and on every change.
+/// Reports which conversation is on screen and whether the tab is visible and focused, now and on every change.
 #[component]
 pub(crate) fn Presence() -> impl IntoView {
     let session = use_session();
@@ -32,7 +32,7 @@ pub(crate) fn Presence() -> impl IntoView {
     });
 }
 
-/// The conversation in the address: what follows `/messages/`.
+/// The conversation in the URL: the part after `/messages/`.
 pub(crate) fn use_who() -> Memo<Option<String>> {
     let path = use_navigation().path();
     memo(move || path.with(|path| who_in(path)))
@@ -40,7 +40,8 @@ pub(crate) fn use_who() -> Memo<Option<String>> {
 
 fn who_in(path: &str) -> Option<String> {
     let who = path.strip_prefix("/messages/")?.trim_end_matches('/');
-    // A handle holds nothing that needs escaping but the `@` before a server's name, which some senders of links escape.
+    // A handle contains nothing that needs escaping, except the `@` before a server name. Some programs that share
+    // links escape it.
     (!who.is_empty()).then(|| who.replace("%40", "@"))
 }
 

@@ -1,4 +1,4 @@
-//! What can be done with a message request.
+//! The actions for a message request.
 
 use kez_client::event::UiEvent;
 use leptos::prelude::*;
@@ -11,10 +11,10 @@ use crate::session::use_session;
 #[component]
 pub(crate) fn RequestActions(
     handle: String,
-    /// The id of the element that takes the focus once a button was pressed and is gone; by default the row in the list.
+    /// The id of the element that takes the focus once a pressed button is gone; by default the row in the list.
     #[prop(optional)]
     then_focus: Option<&'static str>,
-    /// The `tabindex` of the buttons, where they are not tab stops themselves.
+    /// The `tabindex` of the buttons, if they are not tab stops themselves.
     #[prop(optional)]
     tabindex: Option<&'static str>,
 ) -> impl IntoView {
@@ -25,7 +25,7 @@ pub(crate) fn RequestActions(
             session.send(UiEvent::RequestAccepted { handle: handle.clone() });
             match then_focus {
                 Some(id) => focus(id),
-                // The row moves to the other list as soon as the worker has heard of it.
+                // The row moves to the other list once the worker has processed the event.
                 None => session.row_to_focus.set(Some(handle.clone())),
             }
         }

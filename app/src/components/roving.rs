@@ -1,4 +1,5 @@
-//! One tab stop for a whole list: Tab leads to one of its rows and then on, the arrow keys move from row to row.
+//! A single tab stop for a whole list: Tab enters at one row and then leaves the list, and the arrow keys move between
+//! rows.
 
 use leptos::{ev, prelude::*};
 use wasm_bindgen::JsCast;
@@ -6,10 +7,10 @@ use web_sys::HtmlElement;
 
 use crate::reactive::memo;
 
-/// The attribute of the element of each row that takes the focus; its value is the key of the row.
+/// The attribute on the focusable element of each row; its value is the key of the row.
 pub(crate) const STOP: &str = "data-stop";
 
-/// Which row of a list is its tab stop.
+/// The row that is the tab stop of a list.
 #[derive(Clone, Copy)]
 pub(crate) struct Roving {
     focused: RwSignal<Option<String>>,
@@ -17,7 +18,7 @@ pub(crate) struct Roving {
 }
 
 impl Roving {
-    /// The tab stop is the row that had the focus last, while it is in the list, and `default` otherwise.
+    /// The tab stop is the last focused row while it is in the list, and `default` otherwise.
     pub(crate) fn new(
         contains: impl Fn(&str) -> bool + Send + Sync + 'static,
         default: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -33,7 +34,7 @@ impl Roving {
         Signal::derive(move || if is_stop.get() { "0" } else { "-1" })
     }
 
-    /// Something in the list got the focus.
+    /// Handles a focus event in the list.
     pub(crate) fn on_focusin(self, event: &ev::FocusEvent) {
         if let Some(key) = row_of(event).and_then(|row| row.get_attribute(STOP)) {
             self.focused.set(Some(key));
@@ -41,7 +42,7 @@ impl Roving {
     }
 }
 
-/// Moves the focus within the list that listens: up and down between its rows, left and right between what one row holds.
+/// Moves the focus within the list: up and down between rows, left and right between the controls in a row.
 pub(crate) fn on_keydown(event: &ev::KeyboardEvent) {
     let has_modifier = event.ctrl_key() || event.meta_key() || event.alt_key() || event.shift_key();
     let Some(list) = event.current_target().and_then(|list| list.dyn_into::<HtmlElement>().ok()) else {
@@ -61,7 +62,7 @@ pub(crate) fn on_keydown(event: &ev::KeyboardEvent) {
     }
 }
 
-/// The element that takes the focus for the row in which an event happened.
+/// The focusable element of the row in which an event happened.
 fn row_of(event: &web_sys::Event) -> Option<HtmlElement> {
     let target = event.target()?.dyn_into::<web_sys::Element>().ok()?;
     let row = target.closest(&format!("[{STOP}]")).ok().flatten();
@@ -72,7 +73,7 @@ fn row_of(event: &web_sys::Event) -> Option<HtmlElement> {
     row.dyn_into().ok()
 }
 
-/// The next of what can be used in a row.
+/// The next control in a row.
 fn within(row: &HtmlElement, event: &ev::KeyboardEvent, step: isize) -> Option<HtmlElement> {
     let item = row.closest("li").ok().flatten().and_then(|item| item.dyn_into::<HtmlElement>().ok());
     let from = event.target()?.dyn_into::<HtmlElement>().ok()?;

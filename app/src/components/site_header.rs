@@ -1,10 +1,10 @@
-//! The line at the top of every page but the chat.
+//! The header of every page except the chat.
 
 use leptos::prelude::*;
 
 use crate::components::icon::Logo;
 
-/// Brand and the few places to go.
+/// The brand and a few links.
 #[component]
 pub(crate) fn SiteHeader() -> impl IntoView {
     view! {
@@ -20,14 +20,14 @@ pub(crate) fn SiteHeader() -> impl IntoView {
     }
 }
 
-/// The first tab stop of a page: past its head to what it is about.
+/// The first tab stop of a page: a link that skips the header.
 #[component]
 pub(crate) fn SkipLink() -> impl IntoView {
-    // The browser itself moves the focus along, which the router would not.
+    // The browser itself moves the focus as well, which the router would not do.
     view! { <a class="skip-link" href="#main" rel="external">"Skip to the content"</a> }
 }
 
-/// The mark and the name, leading home.
+/// The logo and the name, linking to the home page.
 #[component]
 pub(crate) fn Brand() -> impl IntoView {
     view! {

@@ -1,4 +1,4 @@
-//! The quick switcher: a few letters of a handle, Enter, and one is there.
+//! The quick switcher: a few letters of a handle and Enter open a conversation.
 
 use kez_client::event::UiEvent;
 use kez_core::handle::Handle;
@@ -33,7 +33,8 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
         let handles = session.conversations.with(|rows| rows.iter().map(|row| row.handle.clone()).collect());
         matching(handles, &query.get())
     });
-    // Someone who is not in the list can be found too: the dialog "New conversation" opens the thread once they are.
+    // The user can also search for a handle that is not in the list: the dialog "New conversation" opens the thread
+    // once it is found.
     let stranger = memo(move || stranger(&query.get(), &matches.get()));
     let started = memo(move || session.new_conversation.with(|dialog| dialog.started.clone()));
     effect(move || {
@@ -120,7 +121,7 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
     }
 }
 
-/// The handles that hold the query, those that begin with it first, else in the order of the list.
+/// The handles that contain the query: first those that begin with it, otherwise in the order of the list.
 fn matching(mut handles: Vec<String>, query: &str) -> Vec<String> {
     let query = query.trim().trim_start_matches('@').to_ascii_lowercase();
     handles.retain(|handle| handle.contains(&query));
@@ -130,14 +131,14 @@ fn matching(mut handles: Vec<String>, query: &str) -> Vec<String> {
     first
 }
 
-/// The handle that the query spells, where the list does not hold it.
+/// The handle that the query spells, if it is not in the list.
 fn stranger(query: &str, matches: &[String]) -> Option<String> {
     let handle = query.trim().trim_start_matches('@').to_ascii_lowercase();
     let is_handle = handle.parse::<Handle>().is_ok();
     (is_handle && !matches.contains(&handle)).then_some(handle)
 }
 
-/// Where an arrow key moves the choice; `None` for every other key and in an empty list.
+/// The new position of the selection after an arrow key; `None` for every other key and in an empty list.
 fn moved(key: &str, at: usize, length: usize) -> Option<usize> {
     match key {
         _ if length == 0 => None,

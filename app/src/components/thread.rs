@@ -1,4 +1,4 @@
-//! The open conversation: its heading, its messages, the composer.
+//! The open conversation: heading, messages, composer.
 
 use kez_client::view::ThreadState;
 use leptos::prelude::*;
@@ -31,10 +31,10 @@ mod scroll;
 mod scroll_keys;
 mod standing;
 
-/// The id of the element that holds the messages and scrolls.
+/// The id of the scrolling element that holds the messages.
 pub(crate) const LOG_ID: &str = "thread-log";
 
-/// The conversation with `handle`, as it stands in the address.
+/// The conversation with `handle`, as given in the URL.
 #[component]
 pub(crate) fn Thread(handle: String) -> impl IntoView {
     let state = state_of(use_session(), handle.clone());
@@ -47,7 +47,7 @@ pub(crate) fn Thread(handle: String) -> impl IntoView {
     }
 }
 
-/// The state of the thread, or `Resolving` while the view still shows another one.
+/// The state of the thread, or `Resolving` while the view still shows another thread.
 fn state_of(session: Session, handle: String) -> Memo<ThreadState> {
     memo(move || {
         session.thread.with(|thread| {
@@ -132,7 +132,7 @@ fn ThreadHeader(handle: String) -> impl IntoView {
     }
 }
 
-/// What stands beside the list while no conversation is open.
+/// Shown beside the list while no conversation is open.
 #[component]
 pub(crate) fn NoThread() -> impl IntoView {
     view! {
@@ -144,7 +144,7 @@ pub(crate) fn NoThread() -> impl IntoView {
     }
 }
 
-/// The shape of a conversation until the storage has answered: the same for everybody.
+/// A placeholder for a conversation until the storage has answered: the same for every user.
 #[component]
 pub(crate) fn ThreadSkeleton() -> impl IntoView {
     view! {

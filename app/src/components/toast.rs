@@ -1,4 +1,4 @@
-//! Something to tell, until it is dismissed.
+//! A notification that stays until it is dismissed.
 
 use kez_client::event::UiEvent;
 use leptos::prelude::*;
@@ -6,8 +6,8 @@ use leptos::prelude::*;
 use crate::components::icon::{Glyph, Icon};
 use crate::session::use_session;
 
-/// What there is to tell: the notice of the view, news politely, errors at once; and what was done a moment ago and can be
-/// undone.
+/// Shows the view's notice: information is announced politely, errors at once. Also offers to undo an action of a
+/// moment ago.
 #[component]
 pub(crate) fn Toast() -> impl IntoView {
     view! {

@@ -1,4 +1,4 @@
-//! The dialog "Verify @handle": the safety number, and whether it was found to match.
+//! The dialog "Verify @handle": shows the safety number, and whether it was marked as matching.
 
 use kez_client::event::UiEvent;
 use leptos::prelude::*;

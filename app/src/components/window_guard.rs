@@ -1,4 +1,4 @@
-//! What the whole window guards against: losing the page by accident.
+//! Guards the whole window against losing the page by accident.
 
 use leptos::{ev, prelude::*};
 
@@ -7,7 +7,7 @@ use kez_client::view::{AccountView, JoinStep};
 use crate::reactive::effect;
 use crate::session::{Session, use_session};
 
-/// Keeps a dropped file from replacing the page, and asks before a reload loses the words of a new account.
+/// Stops a dropped file from replacing the page, and asks before a reload that would lose the words of a new account.
 #[component]
 pub(crate) fn WindowGuard() -> impl IntoView {
     let session = use_session();
@@ -28,7 +28,7 @@ pub(crate) fn WindowGuard() -> impl IntoView {
     });
 }
 
-/// A browser opens a file that is dropped where nothing takes it, in place of the page.
+/// Without a drop target, the browser would open a dropped file in place of the page.
 fn ignore_files(event: &ev::DragEvent) {
     let has_files = event.data_transfer().is_some_and(|data| data.types().includes(&"Files".into(), 0));
     if has_files {
@@ -36,7 +36,7 @@ fn ignore_files(event: &ev::DragEvent) {
     }
 }
 
-/// Whether the words of an account that does not exist yet were shown: another load of the page would draw others.
+/// Whether the words of an account that does not exist yet were shown. Reloading the page would generate new ones.
 fn has_words_to_lose(session: Session) -> bool {
     session.account.with_untracked(|account| match account {
         AccountView::None { join, .. } => join.step != JoinStep::Handle && !join.busy,

@@ -1,9 +1,9 @@
-//! The 24 words, and the ways to keep them.
+//! The 24 words, and the ways to save them.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
-/// A phrase as a numbered list, to be copied, printed or saved.
+/// A phrase as a numbered list, with buttons to copy, print or save it.
 #[component]
 pub(crate) fn WordList(
     words: Vec<String>,
@@ -24,7 +24,7 @@ fn Keeping(phrase: String, label: &'static str) -> impl IntoView {
     let said = RwSignal::new("");
     let phrase = StoredValue::new(phrase);
     let copy = move |_| {
-        // Whether the browser allows it is only known later; it is asked for by a click, so it does.
+        // Whether the browser permits it is known only later. A click asks for it, so the browser does.
         let _ = window().navigator().clipboard().write_text(&phrase.get_value());
         said.set("Copied. Whatever else is copied replaces it, so keep it somewhere safe now.");
     };
@@ -45,7 +45,7 @@ fn Keeping(phrase: String, label: &'static str) -> impl IntoView {
     }
 }
 
-/// Saves a text file through a link that is clicked and gone.
+/// Saves a text file through a temporary link.
 fn download(name: &str, text: &str) -> Result<(), wasm_bindgen::JsValue> {
     let blob = web_sys::Blob::new_with_str_sequence(&js_sys::Array::of1(&text.into()))?;
     let url = web_sys::Url::create_object_url_with_blob(&blob)?;

@@ -1,10 +1,10 @@
-//! Asks three words of a phrase back, to be sure that it was written down.
+//! Asks the user for three words of a phrase, to check that it was written down.
 
 use leptos::{ev, html, prelude::*};
 
 use crate::components::field::{ErrorText, Field, text_of};
 
-/// How many words are asked back.
+/// The number of words asked for.
 const ASKED: usize = 3;
 
 /// A form with three of the words; `on_done` runs once all of them are right.
@@ -14,7 +14,7 @@ pub(crate) fn WordsCheck(
     words: Vec<String>,
     /// Distinguishes the ids of the fields from those of another form on the page.
     id: &'static str,
-    /// What the button says.
+    /// The label of the button.
     button: &'static str,
     on_done: Callback<()>,
 ) -> impl IntoView {
@@ -51,7 +51,7 @@ pub(crate) fn WordsCheck(
     }
 }
 
-/// Different positions in ascending order, chosen by random bytes.
+/// Distinct positions in ascending order, chosen by random bytes.
 fn asked_positions(random: [u8; ASKED], words: usize) -> Vec<usize> {
     let mut left: Vec<usize> = (0..words).collect();
     let mut asked: Vec<usize> = random
@@ -63,7 +63,7 @@ fn asked_positions(random: [u8; ASKED], words: usize) -> Vec<usize> {
     asked
 }
 
-/// The first position whose word was not typed as it stands in the phrase.
+/// The first position whose typed word differs from the phrase.
 fn first_wrong(words: &[String], asked: &[usize], typed: &[String]) -> Option<usize> {
     let is_right = |(position, typed): &(&usize, &String)| {
         words.get(**position).is_some_and(|word| word.eq_ignore_ascii_case(typed.trim()))
@@ -71,7 +71,7 @@ fn first_wrong(words: &[String], asked: &[usize], typed: &[String]) -> Option<us
     asked.iter().zip(typed).find(|pair| !is_right(pair)).map(|(position, _)| *position)
 }
 
-/// Not secret, only unforeseen: without a source of randomness the first words are asked.
+/// The bytes need not be secret, only unpredictable. Without a random source, the first words are asked for.
 fn random_bytes() -> [u8; ASKED] {
     let mut random = [0; ASKED];
     if cfg!(target_arch = "wasm32")

@@ -1,4 +1,4 @@
-//! `/`: what KEZ Chat is, on one screen.
+//! `/`: KEZ Chat on one screen.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::page::Page;
 use crate::reactive::memo;
 use crate::session::use_session;
 
-/// The landing page. Reads well without JavaScript; with an account in this browser it leads to the messages.
+/// The landing page. Readable without JavaScript; with an account in this browser it links to the messages.
 #[component]
 pub(crate) fn Home() -> impl IntoView {
     use_title(Page::Home.title());
@@ -49,7 +49,7 @@ pub(crate) fn Home() -> impl IntoView {
     }
 }
 
-/// Who runs this server, where it says so.
+/// The operator of this server, if it names one.
 #[component]
 fn RunBy() -> impl IntoView {
     let Operator { contact, terms_url } = Operator::of_document();
@@ -63,7 +63,7 @@ fn RunBy() -> impl IntoView {
     })
 }
 
-/// What it looks like.
+/// A screenshot of the app.
 #[component]
 fn Screenshot() -> impl IntoView {
     view! {
@@ -87,7 +87,7 @@ fn Screenshot() -> impl IntoView {
     }
 }
 
-/// The ways in: to the messages when there is an account here, else to getting one.
+/// The links into the app: to the messages if this browser has an account, otherwise to the ways to get one.
 #[component]
 fn Ways() -> impl IntoView {
     let stage = stage_of(use_session());

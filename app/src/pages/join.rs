@@ -1,4 +1,4 @@
-//! `/join`: a handle, the recovery phrase, three of its words, a passphrase or none.
+//! `/join`: a handle, the recovery phrase, three of its words, and an optional passphrase.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, JoinStep, JoinView};
@@ -27,7 +27,7 @@ mod invitation;
 mod passphrase_step;
 mod phrase_step;
 
-/// Says which step this is.
+/// The id of the text that names the current step.
 const STEP_ID: &str = "join-step";
 
 /// The steps to an account.
@@ -60,11 +60,11 @@ pub(crate) fn Join() -> impl IntoView {
     }
 }
 
-/// The button that leads to another step is not there any more, and the focus would go with it.
+/// The button that leads to another step disappears, and the focus would be lost with it.
 fn use_focus_that_follows(step: Memo<u8>) {
     let mut first = true;
     effect(move || {
-        // A memo that nobody reads hears of nothing.
+        // A memo without a reader is never recomputed.
         step.get();
         if !std::mem::take(&mut first) {
             request_animation_frame(|| {
@@ -76,7 +76,7 @@ fn use_focus_that_follows(step: Memo<u8>) {
     });
 }
 
-/// Goes to the messages once an account is here.
+/// Goes to the messages once this browser has an account.
 pub(crate) fn use_leave_when_open() {
     let stage = stage_of(use_session());
     let navigation = use_navigation();
@@ -87,7 +87,7 @@ pub(crate) fn use_leave_when_open() {
     });
 }
 
-/// A part of what is known of joining; `None` while the storage has not answered or an account is here.
+/// A part of the state of joining; `None` while the storage has not answered or this browser has an account.
 fn join_view<T>(session: Session, part: impl Fn(&JoinView) -> T) -> Option<T> {
     session.account.with(|account| match account {
         AccountView::None { join, .. } => Some(part(join)),
@@ -95,7 +95,7 @@ fn join_view<T>(session: Session, part: impl Fn(&JoinView) -> T) -> Option<T> {
     })
 }
 
-/// Whom the server takes, once it has said so.
+/// Who may register, once the server has answered.
 fn mode_of(session: Session) -> Option<RegistrationMode> {
     join_view(session, |join| join.registration).flatten()
 }

@@ -51,7 +51,7 @@ fn title(who: Option<&str>) -> String {
     }
 }
 
-/// What everybody sees first: the shapes of the list and of a conversation.
+/// The first thing that every user sees: placeholders for the list and a conversation.
 #[component]
 fn Skeleton() -> impl IntoView {
     view! {
@@ -60,7 +60,7 @@ fn Skeleton() -> impl IntoView {
     }
 }
 
-/// Back in the list, the focus stands on the row of the conversation that was left.
+/// Back in the list, the focus goes to the row of the conversation that was left.
 fn use_focus_on_row_left(who: Memo<Option<String>>) {
     Effect::new(move |before: Option<Option<String>>| {
         let now = who.get();

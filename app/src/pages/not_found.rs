@@ -1,4 +1,4 @@
-//! Every address without a page.
+//! Shown for every URL without a page.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::browser::use_title;
 use crate::components::site_header::SiteHeader;
 use crate::page::Page;
 
-/// Says that there is nothing, and where to go.
+/// Says that there is no such page, and where to go.
 #[component]
 pub(crate) fn NotFound() -> impl IntoView {
     use_title(Page::NotFound.title());

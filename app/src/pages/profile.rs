@@ -1,4 +1,4 @@
-//! `/u/{handle}`: who somebody is, for everybody to see.
+//! `/u/{handle}`: the public profile of a user.
 
 use leptos::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::pages::not_found::NotFound;
 use crate::profile::{History, Profile, ProfileState, fingerprint, profile_of};
 use crate::reactive::effect;
 
-/// The public profile of the handle in the address.
+/// The public profile of the handle in the URL.
 #[component]
 pub(crate) fn ProfilePage() -> impl IntoView {
     let path = use_navigation().path();
@@ -20,7 +20,7 @@ pub(crate) fn ProfilePage() -> impl IntoView {
         ProfileState::Found(profile) => view! { <Card profile/> }.into_any(),
         ProfileState::Unknown => NotFound().into_any(),
         ProfileState::NotLoaded => {
-            // Only the server knows people; the document has to be its answer.
+            // Only the server can look up a user, so the document has to come from the server.
             effect(|| {
                 let _ = window().location().reload();
             });
@@ -59,7 +59,7 @@ fn Card(profile: Profile) -> impl IntoView {
     }
 }
 
-/// The section about the history of the key; none where there is none.
+/// The section about the key history; `None` if there is none.
 fn told(history: History) -> Option<AnyView> {
     const SILENT: &str =
         "The server that keeps it does not answer at the moment. Load this page again in a while.";

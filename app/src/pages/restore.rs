@@ -1,4 +1,4 @@
-//! `/restore`: the 24 words bring an account back.
+//! `/restore`: restores an account from its 24 words.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
@@ -84,7 +84,7 @@ fn RestoreForm() -> impl IntoView {
     }
 }
 
-/// A part of what is known of restoring; `None` while the storage has not answered or an account is here.
+/// A part of the state of restoring; `None` while the storage has not answered or this browser has an account.
 fn restore_view<T>(session: Session, part: impl Fn(&RestoreView) -> T) -> Option<T> {
     session.account.with(|account| match account {
         AccountView::None { restore, .. } => Some(part(restore)),

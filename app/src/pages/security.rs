@@ -1,4 +1,4 @@
-//! `/security`: what the server sees and what it does not, in plain words.
+//! `/security`: in plain words, what the server can see and what it cannot.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::browser::use_title;
 use crate::components::site_header::SiteHeader;
 use crate::page::Page;
 
-/// The page that says what KEZ Chat protects, and what it does not.
+/// The page that says what KEZ Chat protects and what it does not.
 #[component]
 pub(crate) fn Security() -> impl IntoView {
     use_title(Page::Security.title());

@@ -1,29 +1,29 @@
-//! What a link shows: the host that it leads to, readable as such.
+//! The displayed form of a link: it shows clearly which host the link leads to.
 
 use crate::browser::{Address, read_address};
 
-/// A link as it is shown: `before`, host and `after`, one behind the other.
+/// The displayed text of a link: `before`, host and `after`, concatenated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) href: String,
     pub(super) before: String,
     pub(super) host: Host,
     pub(super) after: String,
-    /// The host, where the address itself makes another one look like it.
+    /// The real host, if the address itself makes another one look like the host.
     pub(super) leads_to: Option<String>,
 }
 
-/// How a host is spelled.
+/// The spelling of a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     /// As the sender spelled it.
     AsWritten(String),
-    /// In the ASCII form that computers use (`xn--...`), because the sender's spelling may be taken for another host.
+    /// In the ASCII form (`xn--...`), because the sender's spelling could be mistaken for another host.
     Encoded(String),
 }
 
 impl Link {
-    /// A link to a mail address. `None` where its letters may be taken for others.
+    /// A link to a mail address. `None` if its letters could be mistaken for others.
     pub(super) fn mail(address: &str) -> Option<Self> {
         is_one_script(address).then(|| Self {
             href: format!("mailto:{address}"),
@@ -34,7 +34,7 @@ impl Link {
         })
     }
 
-    /// A link to `href`, shown as `text`, which is how the sender wrote it. `None` where a browser would not open it.
+    /// A link to `href`, shown as `text`, the sender's spelling. `None` if a browser would not open it.
     pub(super) fn web(href: &str, text: &str) -> Option<Self> {
         let Address { host: ascii, has_user_info } = read_address(href)?;
         let authority_start = text.find("://").map_or(0, |at| at + 3);
@@ -66,17 +66,17 @@ impl Link {
     }
 }
 
-/// The writing system of a letter, as far as letters of one may be taken for letters of another.
+/// The script of a letter, distinguished only where letters of two scripts can be confused.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
     Latin,
-    /// Han, Kana, Hangul and Bopomofo, whose letters look like those of no alphabet.
+    /// Han, Kana, Hangul and Bopomofo, whose letters resemble those of no alphabet.
     EastAsian,
-    /// Any other, by its block of 256 code points.
+    /// Any other script, by its block of 256 code points.
     Other(u32),
 }
 
-/// Whether nothing in a host can be taken for a letter of another script.
+/// Whether no letter of a host can be mistaken for a letter of another script.
 fn is_one_script(host: &str) -> bool {
     let mut alphabets = host.chars().filter_map(script).filter(|script| *script != Script::EastAsian);
     let first = alphabets.next();
@@ -93,9 +93,9 @@ fn script(letter: char) -> Option<Script> {
         | '\u{4e00}'..='\u{9fff}'
         | '\u{ac00}'..='\u{d7af}'
         | '\u{20000}'..='\u{3ffff}' => Some(Script::EastAsian),
-        // Cyrillic takes up a block and a quarter.
+        // Cyrillic spans a block and a quarter.
         '\u{500}'..='\u{52f}' => Some(Script::Other(4)),
-        // Greek is in 0x3xx, beside combining marks, which no host needs.
+        // Greek is in 0x3xx, which it shares with combining marks; no host needs those.
         letter => Some(Script::Other(u32::from(letter) >> 8)),
     }
 }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn scripts_that_mix_are_shown_encoded() {
-        // Cyrillic letters among Latin ones, alone before a Latin ending, and Greek ones.
+        // Cyrillic letters among Latin ones, Cyrillic letters alone before a Latin ending, and Greek ones.
         assert_eq!(shown("https://b\u{430}nk.example/x").0, "https://xn--bnk-6cd.example/x");
         assert_eq!(shown("https://\u{430}\u{440}\u{440}\u{4cf}\u{435}.com").0, "https://xn--80ak6aa92e.com");
         assert!(shown("https://g\u{3bf}\u{3bf}gle.example").0.starts_with("https://xn--"));

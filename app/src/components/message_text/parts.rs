@@ -1,15 +1,15 @@
-//! A text, split at its links.
+//! Splits a text at its links.
 
 use linkify::{LinkFinder, LinkKind, Span};
 
 use super::link::Link;
 
-/// How many links a text has at most; further addresses stay words. Each link costs the browser as much as a line of text.
+/// The most links in a text; further addresses stay plain text. Each link costs the browser as much as a line of text.
 const MOST_LINKS: usize = 100;
-/// Endings of two letters that name files more often than countries.
+/// Two-letter endings that are file extensions more often than country codes.
 const FILE_ENDINGS: [&str; 16] =
     ["cc", "cs", "db", "gz", "hs", "js", "md", "mk", "pl", "ps", "py", "rb", "rs", "sh", "so", "ts"];
-/// The endings of more than two letters that make a bare domain a link.
+/// The endings of more than two letters that turn a bare domain into a link.
 const GENERIC_ENDINGS: [&str; 16] = [
     "app", "biz", "blog", "cloud", "com", "dev", "edu", "gov", "info", "int", "lat", "mil", "net", "online",
     "org", "site",
@@ -22,13 +22,13 @@ pub(super) enum Part {
     Link(Link),
 }
 
-/// Splits a text at its links. Only web and mail addresses become links; every other scheme stays words.
+/// Splits a text at its links. Only web and mail addresses become links; all other schemes stay plain text.
 pub(super) fn parts(text: &str) -> Vec<Part> {
     let mut finder = LinkFinder::new();
     finder.kinds(&[LinkKind::Url, LinkKind::Email]).url_must_have_scheme(false);
     let mut parts = Parts::default();
     for span in finder.spans(text) {
-        // A direction mark ends an address: the text behind it would be unreadable.
+        // A direction mark ends an address: the text after it would be unreadable.
         let (address, rest) =
             span.as_str().split_at(span.as_str().find(is_direction_mark).unwrap_or(span.as_str().len()));
         match link(&span, address).filter(|_| parts.links < MOST_LINKS) {
@@ -78,7 +78,7 @@ fn has_web_scheme(address: &str) -> bool {
         .any(|scheme| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
-/// Whether an address without a scheme is meant as one, unlike "main.rs" or "e.g".
+/// Whether text without a scheme is meant as an address, unlike "main.rs" or "e.g".
 fn is_bare_domain(address: &str) -> bool {
     let host = address.split(['/', '?', '#', ':']).next().unwrap_or_default();
     let Some((name, ending)) = host.rsplit_once('.') else { return false };
@@ -91,7 +91,7 @@ fn is_bare_domain(address: &str) -> bool {
         && (is_country || GENERIC_ENDINGS.contains(&ending.as_str()) || name.starts_with("www."))
 }
 
-/// Marks that change the direction of the text around them (Unicode's bidirectional algorithm).
+/// Whether the character changes the direction of the text around it (Unicode's bidirectional algorithm).
 fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,14 +1,14 @@
-//! Reads new messages out to people who use a screen reader.
+//! Announces new messages to screen readers.
 
 use kez_client::view::{MessageBody, MessageRow};
 use leptos::prelude::*;
 
 use crate::session::use_session;
 
-/// How many characters of a message are read out; the rest is there to be read in the thread.
+/// How many characters of a message are announced; the rest can be read in the thread.
 const SPOKEN_CHARS: usize = 200;
 
-/// A live region that holds the newest message from the other person, once it has come in while the thread is open.
+/// A live region that holds the newest message from the other user, if it arrived while the thread was open.
 #[component]
 pub(super) fn Announcer(handle: String) -> impl IntoView {
     let session = use_session();
@@ -29,7 +29,7 @@ pub(super) fn Announcer(handle: String) -> impl IntoView {
     view! { <p class="sr-only" aria-live="polite" translate="no">{move || spoken.get()}</p> }
 }
 
-/// The text that a screen reader announces for a message; `None` for messages that this person sent.
+/// The announcement for a message; `None` for messages that this user sent.
 fn words(handle: &str, row: &MessageRow) -> Option<String> {
     match &row.body {
         _ if row.mine => None,

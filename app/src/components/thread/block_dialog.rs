@@ -1,4 +1,4 @@
-//! Asks before a person is blocked.
+//! Asks for confirmation before a user is blocked.
 
 use leptos::prelude::*;
 

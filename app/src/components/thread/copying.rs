@@ -1,10 +1,10 @@
-//! Copying several messages gives names and texts, without times and marks.
+//! Copies several messages as names and texts, without times and marks.
 
 use leptos::{ev, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Selection};
 
-/// Replaces what the browser would copy, where the selection holds more than one message.
+/// Replaces the browser's copied text when the selection spans more than one message.
 pub(super) fn on_copy(event: &ev::ClipboardEvent) {
     let Some(text) = window().get_selection().ok().flatten().and_then(|selection| text_of(event, &selection))
     else {
@@ -17,7 +17,7 @@ pub(super) fn on_copy(event: &ev::ClipboardEvent) {
     }
 }
 
-/// A line for each selected message; `None` for a selection within one.
+/// One line for each selected message; `None` for a selection within one message.
 fn text_of(event: &ev::ClipboardEvent, selection: &Selection) -> Option<String> {
     let log: Element = event.current_target()?.dyn_into().ok()?;
     let messages = log.query_selector_all("article").ok()?;

@@ -1,32 +1,32 @@
-//! What a thread consists of, from top to bottom: messages and the lines between them. Pure, so that it can be tested
-//! without a browser.
+//! The items of a thread, from top to bottom: messages and the lines between them. Pure, so it can be tested without a
+//! browser.
 
 use kez_client::view::{MessageBody, MessageRow};
 
-/// Messages of one sender that are at most this far apart stand together, in seconds.
+/// The longest gap between two messages of one sender in the same group, in seconds.
 const GROUP_SECONDS: u64 = 120;
 
-/// One piece of the thread.
+/// An item of the thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
-    /// A new day begins; a moment of that day, Unix seconds.
+    /// A new day begins; holds a time within that day, in Unix seconds.
     Day(u64),
-    /// What follows had not been read when the thread was opened.
+    /// The messages below were unread when the thread was opened.
     New,
-    /// So many messages of the sender never came.
+    /// This many messages of the sender never arrived.
     Missing(u64),
-    /// What follows does not fit what the sender sent before.
+    /// The next message contradicts what the sender sent before.
     Contradiction,
-    /// The other person has changed the key.
+    /// The other user has changed their key.
     KeyReplaced,
-    /// A message. `continues` says that it stands close under one of the same sender.
+    /// A message. `continues` means that it is grouped with the previous one of the same sender.
     Message { row: MessageRow, continues: bool },
 }
 
-/// The pieces with their names, which stay the same while older and newer messages come.
+/// The items with their keys, which stay the same as older and newer messages are added.
 ///
-/// A message's time is its sender's word: a day line stands only where the time goes on to a later day, so that a wrong
-/// clock cannot fill the thread with lines.
+/// The time of a message is only claimed by its sender. So a day line appears only where the time moves on to a later
+/// day, and a wrong clock cannot fill the thread with lines.
 pub(super) fn items(
     messages: &[MessageRow],
     first_unread: Option<&str>,
@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    /// One sign a piece: D, N, X, ! for lines, M for a message, m for one that continues a group.
+    /// One character per item: D, N, X, ! for lines, M for a message, m for one that continues a group.
     fn shape(messages: &[MessageRow], first_unread: Option<&str>) -> String {
         let letter = |(_, item): (String, Item)| match item {
             Item::Day(_) => 'D',

@@ -1,4 +1,4 @@
-//! The banner that stands between a changed key and the next message.
+//! The banner between a changed key and the next message.
 
 use kez_client::event::UiEvent;
 use leptos::prelude::*;
@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use crate::components::icon::{Glyph, Icon};
 use crate::session::use_session;
 
-/// Says that the key behind the handle has changed, and asks.
+/// Says that the key behind the handle has changed, and asks for a decision.
 #[component]
 pub(super) fn KeyChangedBanner(handle: String) -> impl IntoView {
     let session = use_session();
@@ -27,7 +27,7 @@ pub(super) fn KeyChangedBanner(handle: String) -> impl IntoView {
                      when somebody tries to read along. Ask @{handle} in another way before you go on."
                 )
             };
-            // The key as it was when this was drawn: the one whose number can be compared.
+            // The key at the time of rendering: the one whose safety number the user can compare.
             let shown = primary.get().unwrap_or_default();
             let accept = move |_| {
                 session.send(UiEvent::NewKeyAccepted { handle: handle.clone(), primary: shown.clone() });

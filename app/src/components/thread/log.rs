@@ -17,15 +17,15 @@ use crate::keyed::{Keyed, keyed};
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
 
-/// What a person is told when the sender's own count of messages and what arrived here contradict each other.
+/// Shown when the sender's message count contradicts what arrived here.
 const CONTRADICTION: &str = "This does not fit the messages before it: one may have been replaced on the way";
-/// The id of the line above what was unread when the thread was opened.
+/// The id of the line above the messages that were unread when the thread was opened.
 pub(super) const NEW_LINE_ID: &str = "new-messages";
 
-/// The log "Messages with @handle", and the way down when one has scrolled up.
+/// The log "Messages with @handle", and a button to the end when the user has scrolled up.
 ///
-/// Older rows come in and marks change inside the log, so it is not a live region itself; the [`Announcer`] reads new messages
-/// out.
+/// Older rows load and marks change inside the log, so the log itself is not a live region; the [`Announcer`] reads out
+/// new messages.
 #[component]
 pub(super) fn MessageLog(handle: String) -> impl IntoView {
     let session = use_session();
@@ -85,7 +85,7 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
     }
 }
 
-/// The tab stop of the thread: the message that had the focus last, or the newest.
+/// The tab stop of the thread: the message focused last, or the newest.
 fn tab_stop(session: Session) -> Roving {
     let contains =
         move |id: &str| session.messages.with(|messages| messages.iter().any(|message| message.id == id));
@@ -93,7 +93,7 @@ fn tab_stop(session: Session) -> Roving {
     Roving::new(contains, newest)
 }
 
-/// A piece never changes its kind, only what it says.
+/// Renders an item. Its kind never changes, only its content.
 fn piece(item: Keyed<Item>, handle: StoredValue<String>, roving: Roving) -> AnyView {
     let value = RwSignal::from(item.value);
     match value.get_untracked() {

@@ -6,13 +6,13 @@ use leptos::prelude::*;
 use crate::components::menu::{Menu, MenuItem};
 use crate::session::use_session;
 
-/// "Conversation menu": what can be done about the other person.
+/// The menu "Conversation menu": the actions on the other user.
 #[component]
 pub(super) fn ConversationMenu(
     handle: String,
     /// Opens the dialog "Verify".
     verifying: RwSignal<bool>,
-    /// Opens the dialog that asks before it blocks.
+    /// Opens the confirmation dialog for blocking.
     blocking: RwSignal<bool>,
     /// Opens the dialog "Report".
     reporting: RwSignal<bool>,

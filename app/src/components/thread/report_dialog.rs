@@ -1,4 +1,4 @@
-//! Tells the operator of a person.
+//! Reports a user to the operator.
 
 use kez_client::event::UiEvent;
 use kez_client::view::ReportView;

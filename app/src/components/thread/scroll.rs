@@ -1,5 +1,5 @@
-//! Where the thread is scrolled to. At the end it follows new messages; anywhere else what is on screen stays where it is,
-//! whatever comes and goes above and below.
+//! The scroll position of the thread. At the end, the thread follows new messages. Anywhere else, the visible rows stay
+//! in place while rows are added or removed above and below.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{MessageRow, ThreadView};
@@ -12,25 +12,25 @@ use crate::browser::on_resize;
 use crate::reactive::effect;
 use crate::session::{Session, use_session};
 
-/// So close to the bottom counts as at the bottom, in CSS pixels.
+/// The distance from the bottom that still counts as the bottom, in CSS pixels.
 const BOTTOM_MARGIN: i32 = 80;
-/// So close to an end of the shown messages more are asked for, in CSS pixels.
+/// The distance from either end of the loaded messages at which more are requested, in CSS pixels.
 const EDGE_MARGIN: i32 = 600;
 
-/// The scroll position of a thread. Browser only, but for its two signals.
+/// The scroll position of a thread. Browser only, except for its two signals.
 #[derive(Clone, Copy)]
 pub(super) struct Scroll {
-    /// Whether the end of the conversation is on screen, or on its way there.
+    /// Whether the end of the conversation is on screen, or is being scrolled to.
     pub(super) at_bottom: RwSignal<bool>,
-    /// How many messages came in below while one was further up.
+    /// How many messages arrived below while the user was further up.
     pub(super) behind: RwSignal<u64>,
-    /// How many messages the conversation had when its end was last on screen.
+    /// The length of the conversation, in messages, when its end was last on screen.
     seen: StoredValue<u64>,
-    /// Where the log stood when it was last scrolled, in CSS pixels.
+    /// The scroll position of the log after the last scroll event, in CSS pixels.
     top: StoredValue<i32>,
-    /// A row on screen, and where it stood before the rows changed.
+    /// A row on screen, with its position before the rows changed.
     anchor: StoredValue<Option<Anchor>>,
-    /// Other messages were asked for and have not come yet.
+    /// Whether other messages were requested and have not arrived yet.
     asked: StoredValue<bool>,
     node: NodeRef<html::Div>,
     handle: StoredValue<String>,
@@ -43,18 +43,19 @@ struct Anchor {
     top: f64,
 }
 
-/// The ends of the thread as they were last on screen.
+/// The ends of the thread when they were last on screen.
 #[derive(Clone, Default, PartialEq)]
 struct Ends {
     first: Option<String>,
     last: Option<String>,
-    /// Whether the person wrote the last message.
+    /// Whether this user sent the last message.
     ends_with_mine: bool,
-    /// How many messages the whole conversation has.
+    /// The length of the whole conversation in messages.
     total: u64,
 }
 
-/// Keeps the scroll position of the log in `node`, whose rows are in `rows`, while the calling component is on the page.
+/// Manages the scroll position of the log in `node`, whose rows are in `rows`, while the calling component is on the
+/// page.
 pub(super) fn use_scroll(node: NodeRef<html::Div>, rows: NodeRef<html::Div>, handle: String) -> Scroll {
     let scroll = Scroll {
         at_bottom: RwSignal::new(true),
@@ -94,8 +95,8 @@ pub(super) fn use_scroll(node: NodeRef<html::Div>, rows: NodeRef<html::Div>, han
 }
 
 impl Scroll {
-    /// The log was scrolled, by a person or by us. Only upwards leads away from the bottom: by the time that the event
-    /// of our own way down comes, further rows may have moved the bottom on.
+    /// Handles a scroll event, caused by the user or by us. Only scrolling up leaves the bottom: when we scroll down,
+    /// further rows may have moved the bottom before the event arrives.
     pub(super) fn on_scroll(&self) {
         let Some(log) = self.node.get_untracked() else { return };
         let (was_at_bottom, top) = (self.at_bottom.get_untracked(), log.scroll_top());
@@ -109,7 +110,7 @@ impl Scroll {
         self.want_more(&log);
     }
 
-    /// Goes to the newest message.
+    /// Scrolls to the newest message.
     pub(super) fn to_latest(self) {
         self.at_bottom.set(true);
         if let Some(log) = self.node.get_untracked() {
@@ -117,7 +118,7 @@ impl Scroll {
         }
     }
 
-    /// Goes to the first message.
+    /// Scrolls to the first message.
     pub(super) fn to_oldest(self) {
         self.at_bottom.set(false);
         if self.thread(|thread| thread.has_older) {
@@ -136,14 +137,14 @@ impl Scroll {
         }
     }
 
-    /// The log or its rows have another size: the last message stays in sight if it was.
+    /// Handles a new size of the log or its rows: the last message stays visible if it was visible before.
     fn stick(&self) {
         if self.at_bottom.try_get_untracked() == Some(true) {
             self.to_latest();
         }
     }
 
-    /// New rows are on the page. What depends on their size waits for the layout of this same frame.
+    /// Handles new rows on the page. Work that depends on their size waits for the layout of this same frame.
     fn follow(self, log: &HtmlElement, before: Option<Ends>, now: &Ends) {
         let log = log.clone();
         let Some(before) = before else {
@@ -171,7 +172,7 @@ impl Scroll {
         });
     }
 
-    /// Counts what has come in since the end was on screen.
+    /// Counts the messages that arrived since the end was last on screen.
     fn count(&self, total: u64, at_bottom: bool) {
         if at_bottom {
             self.seen.set_value(total);
@@ -182,7 +183,7 @@ impl Scroll {
         }
     }
 
-    /// Asks for more messages when an end of those that are shown is near.
+    /// Requests more messages when an end of the loaded ones is near.
     fn want_more(&self, log: &HtmlElement) {
         let below = log.scroll_height() - log.scroll_top() - log.client_height();
         let (has_older, has_newer) = self.thread(|thread| (thread.has_older, thread.has_newer));
@@ -194,7 +195,7 @@ impl Scroll {
         }
     }
 
-    /// Asks for other messages, unless some are on their way.
+    /// Requests other messages, unless a request is pending.
     fn want(&self, event: UiEvent) {
         if self.asked.try_get_value() == Some(false) {
             self.ask(event);
@@ -206,13 +207,13 @@ impl Scroll {
         self.session.send(event);
     }
 
-    /// The rows are about to change: keeps in mind where one of them stands.
+    /// Called before the rows change: remembers the position of one of them.
     fn remember(&self) {
         let Some(log) = self.node.try_get_untracked().flatten() else { return };
         self.anchor.try_set_value(first_in_sight(&log));
     }
 
-    /// The rows have changed: scrolls by as much as the row on screen was moved.
+    /// Called after the rows have changed: scrolls by as much as the remembered row has moved.
     fn hold_anchor(&self, log: &HtmlElement) {
         let anchor = self.anchor.try_update_value(Option::take).flatten();
         if let Some(anchor) = anchor
@@ -222,7 +223,7 @@ impl Scroll {
         }
     }
 
-    /// A part of what is known of the thread.
+    /// A part of the thread's view.
     fn thread<T: Default>(&self, part: impl Fn(&ThreadView) -> T) -> T {
         self.session.thread.with_untracked(|thread| thread.as_ref().map(part).unwrap_or_default())
     }
@@ -255,7 +256,7 @@ fn place_first(log: &HtmlElement) {
     }
 }
 
-/// The first message that is at least partly in sight.
+/// The first message that is at least partly visible.
 fn first_in_sight(log: &HtmlElement) -> Option<Anchor> {
     let edge = log.get_bounding_client_rect().top();
     let messages = log.query_selector_all("article").ok()?;

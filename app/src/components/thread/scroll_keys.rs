@@ -1,4 +1,4 @@
-//! The keys that scroll the thread, also while the composer has the focus.
+//! The keys that scroll the thread, even while the composer has the focus.
 
 use leptos::{ev, prelude::*};
 
@@ -6,7 +6,7 @@ use super::scroll::Scroll;
 use crate::components::keyboard::{a_dialog_is_open, composer_or_nothing_is_focused, is_composing, typing};
 use crate::reactive::effect;
 
-/// Where a key leads.
+/// The scroll command of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Page { down: bool },
@@ -14,7 +14,7 @@ enum Way {
     Latest,
 }
 
-/// Listens for the keys while the calling component is on the page.
+/// Handles the keys while the calling component is on the page.
 pub(super) fn use_scroll_keys(scroll: Scroll) {
     effect(move || {
         let listener = window_event_listener(ev::keydown, move |event| {

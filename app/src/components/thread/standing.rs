@@ -1,4 +1,4 @@
-//! The banner above the composer about how one stands with the other: a request, or a block.
+//! The banner above the composer about the status of the other user: a request, or a block.
 
 use kez_client::event::UiEvent;
 use kez_client::view::Block;
@@ -8,7 +8,7 @@ use crate::components::keyboard::{COMPOSER_ID, focus};
 use crate::components::request_actions::RequestActions;
 use crate::session::use_session;
 
-/// Says that this is a message request, or that its sender is blocked, and what can be done.
+/// Says that this is a message request, or that its sender is blocked, and offers the actions.
 #[component]
 pub(super) fn StandingBanner(handle: String) -> impl IntoView {
     let session = use_session();

@@ -1,4 +1,4 @@
-//! In place of the steps, where the server takes no new accounts.
+//! Replaces the steps on a server that takes no new accounts.
 
 use leptos::prelude::*;
 

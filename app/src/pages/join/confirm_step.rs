@@ -1,4 +1,4 @@
-//! Step 3: three of the words, to be sure that they were written down.
+//! Step 3: three of the words, to check that they were written down.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;

@@ -15,7 +15,7 @@ use crate::components::handle_check::HandleCheck;
 use crate::reactive::{effect, memo};
 use crate::session::use_session;
 
-/// How long after the last key the server is asked.
+/// How long after the last keystroke the server is asked.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[component]
@@ -34,7 +34,7 @@ pub(super) fn HandleStep() -> impl IntoView {
     let busy = busy_of(session);
     let cannot_go = move || busy.get() || availability.get() != Availability::Available;
     effect(move || {
-        // The step came back: the field shows what was chosen.
+        // The user has returned to this step: the field shows the chosen handle.
         if let Some(field) = node.get() {
             field.set_value(&typed.get_untracked());
         }

@@ -1,4 +1,4 @@
-//! In step 1, where the server takes new accounts by invitation: the code.
+//! The invitation code in step 1, on a server that takes new accounts by invitation.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
@@ -11,10 +11,10 @@ use crate::page::Page;
 use crate::reactive::effect;
 use crate::session::use_session;
 
-/// What the fragment of a link with an invitation begins with.
+/// The prefix of the fragment of an invitation link.
 const IN_LINK: &str = "#invite=";
 
-/// The field for the code, filled in when a link has brought it.
+/// The field for the code, filled in from an invitation link.
 #[component]
 pub(super) fn Invitation() -> impl IntoView {
     let session = use_session();
@@ -48,7 +48,8 @@ pub(super) fn Invitation() -> impl IntoView {
     }
 }
 
-/// The code in the address, which does not stay there: it would win over what is typed when the step comes back.
+/// Takes the code out of the URL. If it stayed there, it would override the typed code when the user returns to this
+/// step.
 fn take_from_link() -> Option<String> {
     let hash = window().location().hash().ok()?;
     let code = hash.strip_prefix(IN_LINK)?;

@@ -1,4 +1,4 @@
-//! Step 4: a passphrase for this browser, or none.
+//! Step 4: an optional passphrase for this browser.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;

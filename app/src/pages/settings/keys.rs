@@ -47,7 +47,7 @@ pub(super) fn Keys() -> impl IntoView {
 #[component]
 fn Phrase() -> impl IntoView {
     let session = use_session();
-    // Signing out asks for the words too, and must not show them here.
+    // The sign-out section asks for the words too, and must not show them here.
     let wanted = RwSignal::new(false);
     let words = memo(move || me(session, |me| me.phrase.clone()).flatten().filter(|_| wanted.get()));
     let shown = move || words.with(Option::is_some);
@@ -65,7 +65,7 @@ fn Phrase() -> impl IntoView {
         wanted.set(show);
         session.send(if show { UiEvent::PhraseShown } else { UiEvent::PhraseHidden });
     };
-    // Leaving the page hides the words again.
+    // Hides the words when the user leaves the page.
     on_cleanup(move || {
         if wanted.try_get_untracked() == Some(true) {
             session.send(UiEvent::PhraseHidden);

@@ -1,4 +1,4 @@
-//! The section "Your data": taking it along, and deleting the account.
+//! The section "Your data": exporting the data, and deleting the account.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, LeavingView};

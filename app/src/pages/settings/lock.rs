@@ -1,4 +1,4 @@
-//! In the section "Profile and keys": the passphrase of this browser, and when it locks.
+//! Part of the section "Profile and keys": the passphrase of this browser, and when it locks.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
@@ -41,7 +41,7 @@ pub(super) fn Lock() -> impl IntoView {
     }
 }
 
-/// How long nothing may happen before the account locks itself.
+/// The period without activity after which the account locks itself.
 #[component]
 fn After() -> impl IntoView {
     let chosen = RwSignal::new(LockAfter::default());
@@ -72,7 +72,7 @@ fn After() -> impl IntoView {
     }
 }
 
-/// The form that sets a passphrase, or changes or removes the present one.
+/// The form that sets a passphrase, or changes or removes the current one.
 #[component]
 fn Passphrase(has_one: bool) -> impl IntoView {
     let session = use_session();
@@ -135,7 +135,7 @@ fn Passphrase(has_one: bool) -> impl IntoView {
     }
 }
 
-/// What was typed twice, if it was.
+/// The passphrase that was typed twice, if both inputs agree.
 fn new_passphrase(first: &str, second: &str) -> Result<String, &'static str> {
     match first == second {
         _ if first.is_empty() => Err("Type a new passphrase first."),

@@ -1,4 +1,4 @@
-//! In the section "Profile and keys": the history of the key, the rotation phrase, and the change of the key.
+//! Part of the section "Profile and keys": the key history, the rotation phrase, and changing the key.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
@@ -12,7 +12,7 @@ use crate::components::words_check::WordsCheck;
 use crate::reactive::memo;
 use crate::session::use_session;
 
-/// What one's own chain says, and what can be done with it. Nothing where the server keeps no key histories.
+/// The state of the user's own chain, and its actions. Empty if the server keeps no key histories.
 #[component]
 pub(super) fn Rotation() -> impl IntoView {
     let session = use_session();
@@ -50,7 +50,7 @@ fn Phrase() -> impl IntoView {
             UiEvent::RotationPhraseShown
         });
     };
-    // Leaving the page hides the words again.
+    // Hides the words when the user leaves the page.
     on_cleanup(move || {
         if shown.try_get_untracked() == Some(true) {
             session.send(UiEvent::RotationPhraseHidden);

@@ -1,4 +1,4 @@
-//! The section "This browser": going without deleting the account.
+//! The section "This browser": signing out without deleting the account.
 
 use kez_client::event::UiEvent;
 use leptos::prelude::*;
@@ -30,7 +30,7 @@ pub(super) fn SignOut() -> impl IntoView {
     }
 }
 
-/// Nobody signs out without the words: without them the account would be lost.
+/// Asks for the words before signing out: without them, the account would be lost.
 #[component]
 fn Confirm() -> impl IntoView {
     let session = use_session();

@@ -37,7 +37,7 @@ pub(super) fn Storage() -> impl IntoView {
     }
 }
 
-/// How much the server keeps, and for how long it keeps what is stored here too.
+/// How much the server stores, and how long it keeps messages that are also stored here.
 #[component]
 fn Keep() -> impl IntoView {
     let session = use_session();
@@ -79,7 +79,7 @@ fn Keep() -> impl IntoView {
     }
 }
 
-/// Mail from keys that no lookup has resolved yet.
+/// Messages from keys that no look-up has resolved yet.
 #[component]
 fn Waiting() -> impl IntoView {
     let session = use_session();
@@ -133,7 +133,7 @@ fn promise(persisted: Option<bool>) -> &'static str {
     }
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for display.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} bytes"),
