@@ -1,5 +1,5 @@
-//! The one loop that runs the client: an input becomes an event, the client decides, its effects are performed in
-//! order, and every tab is shown its view.
+//! The main loop that drives the client. An input becomes an event, the client decides, its effects run in order, and
+//! every tab is sent its view.
 
 use std::collections::VecDeque;
 
@@ -23,7 +23,7 @@ use crate::messages::{Between, ToPage, ToWorker, bytes, packed};
 use crate::tabs::{self, Tabs};
 use crate::worker::{Input, Inputs, Tab};
 
-/// How many inputs may wait for the pages to be shown what they led to.
+/// How many inputs are processed before the pages are sent the resulting views.
 const MOST_UNSHOWN: usize = 16;
 
 /// The leading worker.
@@ -36,16 +36,16 @@ pub(crate) struct Driver {
     live: Option<Live>,
     nats: Option<Nats>,
     timer: Option<Timer>,
-    /// The tabs that follow, with the number of the last event dealt with.
+    /// The following tabs, with the number of the last event processed for each.
     followers: SortedMap<TabId, u64>,
-    /// What this tab said while it followed, and no leader dealt with. It waits until the vault is open.
+    /// Events from this tab's time as a follower that no leader has processed. They wait until the vault is open.
     unsaid: Vec<UiEvent>,
-    /// What each tab was last shown, as it crossed.
+    /// The view last sent to each tab, as serialised.
     shown: SortedMap<TabId, Vec<u8>>,
 }
 
 impl Driver {
-    /// Takes over: opens the storage, tells the other tabs, and says what this tab had not got said.
+    /// Takes over: opens the storage, tells the other tabs, and handles this tab's unprocessed events.
     pub(crate) async fn start(mut follower: Follower, inputs: Inputs) -> Self {
         let unsaid = follower.unsaid();
         let Follower { tab, others, online, .. } = follower;
@@ -73,7 +73,7 @@ impl Driver {
         driver
     }
 
-    /// A locked account takes in what unlocks it, and nothing else before that.
+    /// While the account is locked, only events that unlock it are handled; the others wait.
     async fn say_what_is_unsaid(&mut self) {
         let locked = self.vault.is_locked();
         let (now, later) = std::mem::take(&mut self.unsaid)
@@ -89,7 +89,7 @@ impl Driver {
     pub(crate) async fn drive(mut self, inputs: &mut UnboundedReceiver<Input>) {
         while let Some(input) = inputs.next().await {
             self.take(input).await;
-            // What has come in meanwhile is dealt with before the pages are shown the outcome.
+            // Process the inputs that have arrived, before the pages are sent the outcome.
             for _ in 0..MOST_UNSHOWN {
                 let Ok(input) = inputs.try_recv() else { break };
                 self.take(input).await;
@@ -123,7 +123,7 @@ impl Driver {
     async fn hear(&mut self, message: Between) {
         match message {
             Between::Here { tab, looking } => {
-                // It may say so again, in answer to a new leader.
+                // A tab may introduce itself again, in answer to a new leader.
                 if self.followers.get(&tab).is_none() {
                     self.followers.insert(tab.clone(), 0);
                     tabs::watch_presence(tab.clone(), self.inputs.clone());
@@ -134,10 +134,10 @@ impl Driver {
                 }
             }
             Between::Event { tab, n, event } => {
-                // A tab that has not said that it is there says so soon, and says this again then.
+                // A tab that has not introduced itself will do so soon, and will then send this event again.
                 let Some(last) = self.followers.get_mut(&tab) else { return };
                 if self.vault.is_locked() {
-                    // Not acknowledged: the tab says it again once the account is open.
+                    // Not acknowledged: the tab sends the event again once the account is open.
                     if is_for_a_locked_account(&event) {
                         self.step(Event::Ui(tab, event)).await;
                     }
@@ -153,7 +153,7 @@ impl Driver {
         }
     }
 
-    /// One event, its effects, and the events that follow at once from them.
+    /// Handles one event: performs its effects, and handles the events that follow from them at once.
     async fn step(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -171,7 +171,7 @@ impl Driver {
         }
     }
 
-    /// Performs an effect; gives the event that answers it, where that is known at once.
+    /// Performs an effect. Returns the event that answers it, if the answer is known at once.
     async fn perform(&mut self, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Save(records) => return self.vault.save(&records).await.err().map(Event::SaveFailed),
@@ -182,7 +182,7 @@ impl Driver {
             Effect::UnlockVault { passphrase } => {
                 let unlocked = self.vault.unlock(&passphrase).await;
                 if matches!(unlocked, VaultEvent::Opened(_)) {
-                    // The tabs that follow say again what was not taken in while it was locked.
+                    // The followers send again the events that were refused while the account was locked.
                     self.others.tell(&Between::Leader);
                 }
                 return Some(Event::Vault(unlocked));
@@ -215,7 +215,7 @@ impl Driver {
         None
     }
 
-    /// Shows every tab its view, where it changed.
+    /// Sends every tab its view, if the view has changed.
     fn show(&mut self) {
         for tab in self.followers.keys().chain([&self.tab.id]) {
             let view = self.client.view(tab);
@@ -223,7 +223,7 @@ impl Driver {
             let message = if own {
                 bytes(&ToPage::View(Box::new(view)))
             } else {
-                // Every script of this origin can hear what crosses between tabs: no phrase does.
+                // Every script of this origin can read messages between tabs, so they never contain a phrase.
                 bytes(&Between::View { tab: tab.clone(), view: Box::new(view.without_phrases()) })
             };
             if self.shown.get(tab) == Some(&message) {
@@ -246,12 +246,12 @@ impl Driver {
     }
 }
 
-/// What a locked account takes in.
+/// Whether a locked account handles this event.
 const fn is_for_a_locked_account(event: &UiEvent) -> bool {
     matches!(event, UiEvent::Looking { .. } | UiEvent::UnlockSubmitted { .. } | UiEvent::NoticeDismissed)
 }
 
-/// What a person did in a tab that follows. A phrase would have to cross between the tabs to be shown there.
+/// Turns a user action in a following tab into an event. A phrase shown there would have to cross between tabs.
 fn of_a_follower(tab: TabId, event: UiEvent) -> Event {
     match event {
         UiEvent::PhraseShown | UiEvent::RotationPhraseShown | UiEvent::HandleChosen => {

@@ -1,4 +1,4 @@
-//! Following: another tab's worker leads, this one passes events there and views here.
+//! Following: another tab's worker leads. This worker passes events to it and its views to the page.
 
 use std::collections::VecDeque;
 
@@ -12,25 +12,25 @@ use crate::messages::{Between, ToPage, ToWorker};
 use crate::tabs::Tabs;
 use crate::worker::{Input, Inputs, Tab};
 
-/// How long, in milliseconds, the leader may take to answer before the page says that it does not.
+/// How long, in milliseconds, the leader may take to answer before the page reports it as unresponsive.
 const PATIENCE: u64 = 10_000;
 
-/// A worker that does not lead, or does not lead yet.
+/// A worker that does not lead, or not yet.
 pub(crate) struct Follower {
     pub(crate) tab: Tab,
     pub(crate) others: Tabs,
     /// Events that no leader has acknowledged, in order.
     pub(crate) pending: VecDeque<(u64, UiEvent)>,
-    /// What this tab shows, to tell a new leader.
+    /// What this tab shows, to report to a new leader.
     looking: Option<UiEvent>,
-    /// What the page shows.
+    /// The view on the page.
     shown: Box<View>,
-    /// Goes off when the leader has not answered for a while.
+    /// Fires when the leader has not answered in time.
     alarm: Option<Timer>,
-    /// The page says that the leader does not answer.
+    /// Whether the page reports that the leader does not answer.
     said_silent: bool,
     inputs: Inputs,
-    /// What the page has said of the network last, for the time when this worker leads.
+    /// The page's last report on the network, for when this worker becomes the leader.
     pub(crate) online: Option<bool>,
     last: u64,
 }
@@ -51,7 +51,7 @@ impl Follower {
         }
     }
 
-    /// Follows until this worker leads.
+    /// Follows until this worker becomes the leader.
     pub(crate) async fn follow(&mut self, inputs: &mut UnboundedReceiver<Input>) {
         self.say_here();
         self.wait_for_the_leader();
@@ -62,13 +62,13 @@ impl Follower {
                 Input::Tab(message) => self.hear(message),
                 Input::Page(ToWorker::Network { online }) => self.online = Some(online),
                 Input::Client(Event::Tick) => self.say_that_the_leader_is_silent(),
-                // The leader asks its own page about the storage; it is the same for all tabs.
+                // The leader asks its own page about the storage, which all tabs share.
                 Input::Page(_) | Input::TabGone(_) | Input::Client(_) => {}
             }
         }
     }
 
-    /// What the tab would say first to a leader: what it shows, then what is still pending.
+    /// The events that this tab would first send to a leader: what it shows, then the pending events.
     pub(crate) fn unsaid(&mut self) -> Vec<UiEvent> {
         let pending = self.pending.drain(..).map(|(_, event)| event);
         self.looking.clone().into_iter().chain(pending).collect()
@@ -91,7 +91,7 @@ impl Follower {
         self.alarm = Timer::after(PATIENCE, move || inputs.send(Input::Client(Event::Tick)));
     }
 
-    /// The tab that leads may be frozen, or busy for long. The page says so, until it answers.
+    /// The leading tab may be frozen, or busy for a long time. The page says so until the leader answers.
     fn say_that_the_leader_is_silent(&mut self) {
         let text =
             "Another tab of KEZ Chat does not answer. Close or reload it, then this one goes on.".to_owned();
@@ -102,7 +102,7 @@ impl Follower {
         self.wait_for_the_leader();
     }
 
-    /// The leader has said something. Where it still owes an answer, the time begins anew.
+    /// Handles a sign of life from the leader. If an answer is still due, the time limit starts again.
     fn leader_has_answered(&mut self) {
         self.alarm = None;
         if std::mem::take(&mut self.said_silent) {
@@ -137,7 +137,7 @@ impl Follower {
         self.others.tell(&Between::Here { tab: self.tab.id.clone(), looking: self.looking.clone() });
     }
 
-    /// Tells a new leader about this tab, and again what the last one did not acknowledge.
+    /// Introduces this tab to a new leader, and sends again the events that the last leader did not acknowledge.
     fn introduce(&self) {
         self.say_here();
         for (n, event) in &self.pending {

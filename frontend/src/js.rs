@@ -1,4 +1,4 @@
-//! Plain objects and the clock.
+//! Plain JavaScript objects and the clock.
 
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
@@ -19,7 +19,7 @@ pub(crate) fn set(object: &js_sys::Object, name: &str, value: &JsValue) {
     let _ = Reflect::set(object, &name.into(), value);
 }
 
-/// A property; undefined where there is none.
+/// A property of a value; undefined if there is none.
 pub(crate) fn get(value: &JsValue, name: &str) -> JsValue {
     Reflect::get(value, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }

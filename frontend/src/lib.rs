@@ -2,15 +2,15 @@
 //!
 //! | feature | entry point | runs in | holds |
 //! |---|---|---|---|
-//! | `page` | [`hydrate`] | the page | the views; it reports what people do |
+//! | `page` | [`hydrate`] | the page | the views; it reports user actions |
 //! | `worker` | [`start_worker`] | a dedicated worker | the keys, the state, the network and the storage |
 //!
-//! `cargo xtask build` builds one WASM module per feature, so neither context loads the code of the other.
-//! `cargo leptos` builds both features into one module with two entry points, which both contexts load.
+//! `cargo xtask build` builds one WASM module per feature, so neither context loads the code of the other. `cargo
+//! leptos` builds both features into one module with two entry points, which both contexts load.
 //!
-//! Of all the tabs of one browser a single worker *leads*: it holds the lock `LEADER`, runs the client
-//! and performs its effects (`driver`). The workers of the other tabs follow (`follow`): they pass events to the leader
-//! and views to their page, and one of them takes over when the leader goes.
+//! Among all tabs of a browser, exactly one worker *leads*: it holds the lock `LEADER`, runs the client and performs
+//! its effects (`driver`). The workers of the other tabs follow (`follow`): they pass events to the leader and views to
+//! their page. When the leading tab closes, one of them takes over.
 
 use wasm_bindgen::prelude::*;
 use web_sys::MessagePort;
@@ -32,7 +32,7 @@ mod tabs;
 #[cfg(feature = "worker")]
 mod worker;
 
-/// Entry point of the page: makes the server's HTML react, with the worker behind `worker`.
+/// Entry point of the page: hydrates the server's HTML, with the worker on the other end of `worker`.
 #[cfg(feature = "page")]
 #[wasm_bindgen]
 pub fn hydrate(worker: MessagePort) {
@@ -40,7 +40,7 @@ pub fn hydrate(worker: MessagePort) {
     page::hydrate(worker);
 }
 
-/// Entry point of the worker, with the page behind `page`.
+/// Entry point of the worker, with the page on the other end of `page`.
 #[cfg(feature = "worker")]
 #[wasm_bindgen]
 pub fn start_worker(page: MessagePort) {

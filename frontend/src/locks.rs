@@ -17,7 +17,7 @@ extern "C" {
     fn request(this: &Locks, name: &str, options: &Object, callback: &Function) -> Promise;
 }
 
-/// Waits for the lock, calls `held` once it is held, and keeps it until this worker ends.
+/// Waits for the lock, calls `held` once it is acquired, and keeps it until this worker ends.
 pub(crate) fn hold(name: &str, held: impl FnOnce() + 'static) {
     let forever = Closure::once_into_js(move || {
         held();
@@ -32,7 +32,7 @@ pub(crate) fn when_free(name: &str, free: impl FnOnce() + 'static) {
     LOCKS.with(|locks| drop(locks.request(name, &Object::new(), callback.unchecked_ref())));
 }
 
-/// Takes the lock and keeps it until this worker ends, if it is free now; says whether it was.
+/// Acquires the lock if it is free now, and keeps it until this worker ends. Returns whether it was free.
 pub(crate) async fn take_if_free(name: &str) -> bool {
     let (answer, taken) = futures::channel::oneshot::channel();
     let callback = Closure::once_into_js(move |lock: JsValue| {

@@ -1,7 +1,8 @@
-//! What crosses between the page and its worker, and between the workers of several tabs.
+//! The messages between the page and its worker, and between the workers of several tabs.
 //!
-//! Both ends come from one build, so the format is Postcard: a fraction of the code and the time that JSON takes. None of
-//! it is ever stored. Between tabs, the URL of the worker's module goes in front, because tabs update one after the other.
+//! Both ends come from one build, so the format is Postcard: it takes a fraction of the code and time of JSON. The
+//! messages are never stored. Between tabs, each message is preceded by the URL of the worker's module, because tabs
+//! are updated at different times.
 
 use js_sys::Uint8Array;
 use kez_client::event::{TabId, UiEvent};
@@ -10,27 +11,27 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 
-/// A message as bytes; none where it cannot be written, which no type here is.
+/// Serialises a message; empty if that fails, which no type here does.
 pub(crate) fn bytes(message: &impl Serialize) -> Vec<u8> {
     postcard::to_allocvec(message).unwrap_or_default()
 }
 
-/// A message in the form in which it crosses.
+/// Encodes a message for sending.
 pub(crate) fn encode(message: &impl Serialize) -> JsValue {
     packed(&bytes(message))
 }
 
-/// What [`bytes`] made, in the form in which it crosses.
+/// Wraps the output of [`bytes`] for sending.
 pub(crate) fn packed(bytes: &[u8]) -> JsValue {
     Uint8Array::from(bytes).into()
 }
 
-/// The bytes that crossed; none for anything else.
+/// The received bytes; empty for any other value.
 pub(crate) fn unpacked(data: &JsValue) -> Vec<u8> {
     data.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec).unwrap_or_default()
 }
 
-/// The message that crossed; `None` for anything else.
+/// The received message; `None` for any other value.
 pub(crate) fn decode<T: DeserializeOwned>(data: &JsValue) -> Option<T> {
     postcard::from_bytes(&unpacked(data)).ok()
 }
@@ -42,47 +43,48 @@ pub(crate) enum ToWorker {
     Hello {
         /// The tab's name.
         tab: TabId,
-        /// The handle that this browser remembers outside the database.
+        /// The handle that this browser stores outside the database.
         remembered: Option<String>,
     },
-    /// A person did something.
+    /// A user action.
     Ui(UiEvent),
-    /// The browser says whether there is a network.
+    /// Whether the browser reports a network.
     Network { online: bool },
-    /// How the storage is kept.
+    /// Whether the storage is persistent, and how much of it is used.
     Storage { persisted: bool, used: Option<u64> },
 }
 
-/// From the worker to its page: what only a page can do.
+/// From the worker to its page: tasks that only a page can perform.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToPage {
-    /// Show this.
+    /// Show this view.
     View(Box<View>),
-    /// Remember, or forget, that this browser has an account.
+    /// Store, or clear, the note that this browser has an account.
     Remember { handle: Option<String> },
-    /// Ask the browser to keep the storage, and answer with [`ToWorker::Storage`].
+    /// Ask the browser to make the storage persistent, and answer with [`ToWorker::Storage`].
     PersistStorage,
-    /// Let the person save a file.
+    /// Offer a file to the user for saving.
     Download { name: String, bytes: Vec<u8> },
 }
 
-/// Between the workers, over a channel that all of them hear, and every script of this origin too. No key and no phrase
-/// crosses from the leader to others.
+/// Between the workers, over a channel that every worker and every script of this origin can read. The leader sends no
+/// key and no phrase over it.
 #[cfg(feature = "worker")]
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Between {
-    /// A follower is there, and its page shows this: the leader has to know before it tells the page what to show.
+    /// A follower introduces itself, with what its page shows. The leader needs this before it sends the page a view.
     Here { tab: TabId, looking: Option<UiEvent> },
-    /// A new leader is there: followers say [`Between::Here`] and send again what was not acknowledged.
+    /// A new leader is running: followers answer with [`Between::Here`] and send again the events that were not
+    /// acknowledged.
     Leader,
     /// A follower's event, numbered from 1.
     Event { tab: TabId, n: u64, event: UiEvent },
-    /// The leader has dealt with a follower's events up to this number: what they changed is stored.
+    /// The leader has processed a follower's events up to this number, and their changes are stored.
     Done { tab: TabId, n: u64 },
-    /// What a follower's page shows.
+    /// The view for a follower's page.
     View { tab: TabId, view: Box<View> },
-    /// A file for the person in front of a follower's page.
+    /// A file for the user of a follower's page.
     Download { tab: TabId, name: String, bytes: Vec<u8> },
-    /// The account was deleted: followers forget that there was one.
+    /// The account was deleted: followers clear their note of it.
     Deleted,
 }

@@ -1,4 +1,4 @@
-//! The page's side: renders what the worker says, reports what people do, and does what only a page can.
+//! The page's side: renders the worker's views, reports user actions, and performs tasks that only a page can.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use web_sys::{HtmlElement, MessageEvent, MessagePort};
 use crate::js;
 use crate::messages::{ToPage, ToWorker, decode, encode};
 
-/// Where the page notes, outside the database, which account this browser has.
+/// The key under which the page notes, outside the database, which account this browser has.
 const REMEMBERED: &str = "kez-chat-account";
 
 pub(crate) fn hydrate(port: MessagePort) {
@@ -33,7 +33,7 @@ pub(crate) fn hydrate(port: MessagePort) {
     });
 }
 
-/// Makes the server's HTML react; where something else has changed it since, the app is mounted in its place.
+/// Hydrates the server's HTML. If it has been changed since, mounts the app in its place.
 fn mount<V: IntoView + 'static>(app: impl FnOnce() -> V + 'static) {
     match kez_app::root().map(|(root, as_served)| (root.unchecked_into::<HtmlElement>(), as_served)) {
         Some((root, true)) => leptos::mount::hydrate_from(root, app).forget(),
@@ -66,7 +66,7 @@ impl Worker {
         on_message.forget();
     }
 
-    /// Tells the worker now and at every change whether the browser is online.
+    /// Tells the worker, now and at every change, whether the browser is online.
     fn report_network(self: &Rc<Self>) {
         let tell = |worker: &Self| {
             worker.tell(&ToWorker::Network { online: window().navigator().on_line() });
@@ -98,7 +98,7 @@ impl Worker {
     }
 }
 
-/// The bytes in use of a `StorageEstimate`.
+/// The used bytes in a `StorageEstimate`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole bytes, far below 2^53")]
 fn usage(estimate: &wasm_bindgen::JsValue) -> Option<u64> {
     js::get(estimate, "usage").as_f64().map(|bytes| bytes as u64)
@@ -116,7 +116,7 @@ fn remember(handle: Option<&str>) {
     };
 }
 
-/// Saves a file through a link that is clicked and gone.
+/// Saves a file through a temporary link.
 fn download(name: &str, bytes: &[u8]) -> Result<(), wasm_bindgen::JsValue> {
     let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
     let blob = web_sys::Blob::new_with_u8_array_sequence(&parts)?;
@@ -131,7 +131,7 @@ fn download(name: &str, bytes: &[u8]) -> Result<(), wasm_bindgen::JsValue> {
 /// 16 random hexadecimal digits.
 fn random_name() -> String {
     let mut bytes = [0; 8];
-    // Without randomness the name falls back to the time, which is good enough to tell tabs apart.
+    // Without a random source the name falls back to the time, which is good enough to tell tabs apart.
     if getrandom::fill(&mut bytes).is_err() {
         bytes = js::now().to_be_bytes();
     }

@@ -1,4 +1,5 @@
-//! The tabs of one browser: a channel between their workers, and locks that say who leads and who is still there.
+//! The tabs of one browser: a channel between their workers, and locks that show which worker leads and which tabs are
+//! alive.
 
 use kez_client::event::TabId;
 use wasm_bindgen::prelude::*;
@@ -13,7 +14,7 @@ pub(crate) const LEADER: &str = "kez-chat";
 
 #[wasm_bindgen]
 extern "C" {
-    /// Tells the person that another tab runs another version (`public/worker.js`).
+    /// Tells the user that another tab runs another version (`public/worker.js`).
     fn foreign();
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct Tabs {
 }
 
 impl Tabs {
-    /// Joins the channel; what is heard goes to `inputs`. `None` in a browser that has no such channel.
+    /// Joins the channel; received messages go to `inputs`. `None` in a browser without this kind of channel.
     pub(crate) fn join(inputs: Inputs) -> Option<Self> {
         let channel = BroadcastChannel::new(LEADER).ok()?;
         let build = js::get(&js_sys::global(), "build").as_string().unwrap_or_default().into_bytes();
@@ -41,12 +42,12 @@ impl Tabs {
         Some(Self { build, channel, _on_message: on_message })
     }
 
-    /// Tells all other workers.
+    /// Sends a message to all other workers.
     pub(crate) fn tell(&self, message: &Between) {
         self.pass(&bytes(message));
     }
 
-    /// Passes a message on that was written already.
+    /// Sends a serialised message.
     pub(crate) fn pass(&self, message: &[u8]) {
         let _ = self.channel.post_message(&packed(&[&self.build, message].concat()));
     }
@@ -57,7 +58,7 @@ pub(crate) fn show_presence(tab: &TabId) {
     locks::hold(&presence(tab), || {});
 }
 
-/// Reports [`Input::TabGone`] when that tab lives no more.
+/// Reports [`Input::TabGone`] when that tab has closed.
 pub(crate) fn watch_presence(tab: TabId, inputs: Inputs) {
     locks::when_free(&presence(&tab.clone()), move || inputs.send(Input::TabGone(tab)));
 }

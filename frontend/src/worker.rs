@@ -1,4 +1,4 @@
-//! The worker's life: meet the page, follow while another tab leads, then lead.
+//! The worker's life cycle: connect to the page, follow while another tab leads, then lead.
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -12,27 +12,27 @@ use crate::follow::Follower;
 use crate::messages::{Between, ToPage, ToWorker, decode, encode};
 use crate::{locks, tabs};
 
-/// Everything that reaches a worker, in the order in which it arrives.
+/// Every input of a worker, in order of arrival.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// From this tab's page.
     Page(ToWorker),
     /// From another tab's worker.
     Tab(Between),
-    /// A tab that followed is gone.
+    /// A following tab has closed.
     TabGone(TabId),
-    /// This worker leads from now on.
+    /// This worker becomes the leader.
     Lead,
-    /// An effect was performed, or time has passed.
+    /// The result of an effect, or the passing of time.
     Client(Event),
 }
 
-/// Where inputs go.
+/// The sending end of the input queue.
 #[derive(Clone)]
 pub(crate) struct Inputs(UnboundedSender<Input>);
 
 impl Inputs {
-    /// Adds an input. When the worker is ending there is nobody left to hear it.
+    /// Adds an input. Has no effect when the worker is ending.
     pub(crate) fn send(&self, input: Input) {
         let _ = self.0.unbounded_send(input);
     }
@@ -55,18 +55,18 @@ impl Page {
         Self { port, _on_message: on_message }
     }
 
-    /// Tells the page.
+    /// Sends the page a message.
     pub(crate) fn tell(&self, message: &ToPage) {
         self.pass(&encode(message));
     }
 
-    /// Passes a message on that is in its form already.
+    /// Sends the page an encoded message.
     pub(crate) fn pass(&self, message: &JsValue) {
         let _ = self.port.post_message(message);
     }
 }
 
-/// What this worker knows of its own tab.
+/// The worker's data about its own tab.
 pub(crate) struct Tab {
     pub(crate) id: TabId,
     pub(crate) remembered: Option<String>,

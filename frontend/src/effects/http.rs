@@ -11,7 +11,7 @@ use web_sys::{AbortSignal, Headers, RequestCache, RequestCredentials, RequestIni
 use crate::effects::timer::scope;
 use crate::worker::{Input, Inputs};
 
-/// How long a request may take until its answer has arrived whole, in milliseconds.
+/// The time limit of a request, from sending it to the end of the answer, in milliseconds.
 const TIME_OUT: f64 = 20_000.0;
 
 /// Sends a request; the answer becomes [`Event::Http`].
@@ -31,7 +31,7 @@ async fn fetch(request: &HttpRequest) -> Result<HttpResponse, JsValue> {
     Ok(HttpResponse { status: response.status(), retry_after, date, body: Uint8Array::new(&body).to_vec() })
 }
 
-/// An HTTP date as Unix seconds.
+/// Parses an HTTP date into Unix seconds.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

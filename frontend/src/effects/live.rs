@@ -8,10 +8,10 @@ use web_sys::{CloseEvent, MessageEvent, WebSocket};
 use crate::effects::timer::scope;
 use crate::worker::{Input, Inputs};
 
-/// The close code that stands for "no connection came about" (RFC 6455, section 7.1.5).
+/// The close code for a failed connection (RFC 6455, section 7.1.5).
 const ABNORMAL: u16 = 1006;
 
-/// An open stream, or one that is being opened; dropping it closes it silently.
+/// A stream that is open or being opened. Dropping it closes it without an event.
 pub(crate) struct Live {
     socket: WebSocket,
     _on_open: Closure<dyn FnMut()>,
@@ -20,7 +20,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Connects, and sends `hello` once connected. Where that fails at once, a [`LiveEvent::Closed`] follows.
+    /// Connects, and sends `hello` once connected. If connecting fails at once, a [`LiveEvent::Closed`] follows.
     pub(crate) fn open(path: &str, hello: String, inputs: &Inputs) -> Option<Self> {
         let report = |inputs: &Inputs, event| inputs.send(Input::Client(Event::Live(event)));
         let Ok(socket) = WebSocket::new(&url(path)) else {

@@ -1,4 +1,4 @@
-//! What the client wants done, done with the browser's means.
+//! Performs the client's effects with the browser's APIs.
 
 pub(crate) mod http;
 pub(crate) mod live;

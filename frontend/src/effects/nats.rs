@@ -1,4 +1,4 @@
-//! The connection to NATS. Its script is loaded when the first is opened, so whoever has no NATS never loads it.
+//! The connection to NATS. Its script is loaded with the first connection, so users without NATS never load it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::worker::{Input, Inputs};
 
 #[wasm_bindgen]
 extern "C" {
-    /// Loads `frontend/nats/nats.js`; the worker's script knows where it is.
+    /// Loads `frontend/nats/nats.js`; the worker's script knows its URL.
     #[wasm_bindgen(js_name = loadNats, catch)]
     fn load_nats() -> Result<Promise, JsValue>;
 
@@ -31,7 +31,7 @@ extern "C" {
     ) -> Result<Function, JsValue>;
 }
 
-/// A connection, or one that is being opened; dropping it closes it silently.
+/// A connection that is open or being opened. Dropping it closes it without an event.
 pub(crate) struct Nats(Rc<RefCell<Stage>>);
 
 enum Stage {
@@ -47,7 +47,7 @@ struct Running {
 }
 
 impl Nats {
-    /// Connects and subscribes. Where that fails, a [`NatsEvent::Closed`] follows.
+    /// Connects and subscribes. If that fails, a [`NatsEvent::Closed`] follows.
     pub(crate) fn open(url: String, subject: String, signer: Signer, inputs: Inputs) -> Self {
         let stage = Rc::new(RefCell::new(Stage::Loading));
         spawn_local({

@@ -1,8 +1,8 @@
 //! The database in the browser (IndexedDB through rexie): one store for the vault's header and one for sealed records.
 //!
-//! A transaction ends at the first await that is not its own, so everything is sealed before one is opened. Records
-//! are keyed `<kind>/<id>` in a single store, so that further kinds need no new version of the database. The worker's
-//! script makes every transaction a strictly durable one.
+//! An IndexedDB transaction ends at the first await on anything else, so all records are sealed before a transaction is
+//! opened. Records are keyed `<kind>/<id>` in a single store, so a new kind needs no new database version. The worker's
+//! script makes every transaction strictly durable.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,14 +19,14 @@ const VAULT: &str = "vault";
 const RECORDS: &str = "records";
 const HEADER: &str = "header";
 
-/// How long opening may take, in milliseconds, before the storage counts as unusable: another tab may hold an older
-/// version open for ever.
+/// The time limit for opening the database, in milliseconds. After it the storage counts as unusable: another tab may
+/// hold an older version open forever.
 const OPEN_TIME_OUT: u64 = 10_000;
 
-/// The open database. A browser may close the connection at any time: then it is opened once more.
+/// The open database. A browser may close the connection at any time; the database is then opened again.
 pub(crate) struct Store(RefCell<Rc<Rexie>>);
 
-/// One write: these bytes under this key; `None` deletes.
+/// One write: the bytes to store under a key; `None` deletes the record.
 pub(crate) type Write = (String, Option<Vec<u8>>);
 
 impl Store {
@@ -50,13 +50,13 @@ impl Store {
         }
     }
 
-    /// The vault's header, where there is one.
+    /// The vault's header, if there is one.
     pub(crate) async fn header(&self) -> Result<Option<JsValue>, StorageFault> {
         self.attempt(header).await
     }
 
-    /// Does something in the database; a second time, after connecting anew, where the connection was closed. What was
-    /// not committed then was not written, and writing the same again does no harm.
+    /// Runs a database operation. If the connection was closed, reconnects and runs the operation once more. An
+    /// uncommitted transaction has written nothing, and repeating a committed write is harmless.
     async fn attempt<T, F>(&self, run: impl Fn(Rc<Rexie>) -> F) -> Result<T, StorageFault>
     where
         F: Future<Output = rexie::Result<T>>,
@@ -85,8 +85,7 @@ impl Store {
         self.attempt(run).await
     }
 
-    /// Writes records in one transaction, unless the vault that they belong to is gone: the person may have cleared what
-    /// this site stores.
+    /// Writes records in one transaction, unless their vault is gone: the user may have cleared the site's data.
     pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<(), StorageFault> {
         let run = |database: Rc<Rexie>| {
             let writes = writes.clone();
@@ -149,7 +148,7 @@ fn bytes(value: &JsValue) -> Vec<u8> {
 fn fault(error: rexie::Error) -> StorageFault {
     let full = match &error {
         rexie::Error::IdbError(inner) => inner.to_string().contains("QuotaExceeded"),
-        // A full disk shows itself only in that the transaction does not commit.
+        // A full disk is visible only as a transaction that does not commit.
         rexie::Error::TransactioncommitFailed => true,
         _ => false,
     };

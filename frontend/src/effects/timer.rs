@@ -1,17 +1,17 @@
-//! One alarm of the worker.
+//! The worker's timer.
 
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use web_sys::DedicatedWorkerGlobalScope;
 
-/// An alarm that has not gone off; dropping it takes it back.
+/// A pending timer; dropping it cancels it.
 pub(crate) struct Timer {
     id: i32,
     _ring: Closure<dyn FnMut()>,
 }
 
 impl Timer {
-    /// Calls `ring` after so many milliseconds (a day at most; the client is asked again by then).
+    /// Calls `ring` after this many milliseconds, at most a day. The client computes the next wake-up by then.
     pub(crate) fn after(milliseconds: u64, ring: impl FnMut() + 'static) -> Option<Self> {
         let ring = Closure::<dyn FnMut()>::new(ring);
         let delay = i32::try_from(milliseconds.min(86_400_000)).ok()?;

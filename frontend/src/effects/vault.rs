@@ -1,8 +1,8 @@
-//! The vault: records sealed under a data key, and the data key wrapped.
+//! The vault: records sealed under a data key, and the wrapped data key.
 //!
-//! With a passphrase, a key stretched from it (Argon2id) wraps the data key. Without one, an AES-GCM key that the
-//! browser made, keeps in the database and never hands out (WebCrypto, non-extractable) does: enough against a copy of
-//! the records, not against somebody who has the whole browser profile.
+//! With a passphrase, a key derived from it (Argon2id) wraps the data key. Without one, an AES-GCM key wraps it that
+//! the browser generated, stores in the database and never exports (WebCrypto, non-extractable). This protects against
+//! a copy of the records, but not against an attacker with the whole browser profile.
 
 use getrandom::SysRng;
 use js_sys::{Array, JsString, Uint8Array};
@@ -27,12 +27,13 @@ const PASSPHRASE: &str = "passphrase";
 pub(crate) struct Vault {
     store: Option<Store>,
     key: Option<DataKey>,
-    /// Whether a passphrase wraps the key.
+    /// Whether a passphrase wraps the data key.
     by_passphrase: bool,
 }
 
 impl Vault {
-    /// Looks into the storage. An account with a passphrase is locked: what another tab's worker has unlocked stays there.
+    /// Opens the stored account. An account with a passphrase starts locked: a key unlocked by another tab's worker
+    /// stays in that worker.
     pub(crate) async fn open(remembered: Option<String>) -> (Self, Startup) {
         let mut vault = Self { store: None, key: None, by_passphrase: false };
         let startup = vault.start(remembered).await.unwrap_or_else(Startup::Unusable);
@@ -50,12 +51,12 @@ impl Vault {
         Ok(Startup::Open { records: self.records().await?, has_passphrase: false })
     }
 
-    /// Whether there is an account that waits for its passphrase.
+    /// Whether there is an account that needs its passphrase.
     pub(crate) const fn is_locked(&self) -> bool {
         self.by_passphrase && self.key.is_none()
     }
 
-    /// Makes a data key, wraps it, and writes the first records under it.
+    /// Generates a data key, wraps it, and writes the first records under it.
     pub(crate) async fn create(
         &mut self,
         passphrase: Option<&Secret>,
@@ -73,7 +74,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Unwraps the data key with what was typed and reads all records.
+    /// Unwraps the data key with the typed passphrase and reads all records.
     pub(crate) async fn unlock(&mut self, passphrase: &Secret) -> VaultEvent {
         let Some(store) = &self.store else { return VaultEvent::Failed(StorageFault::Unavailable) };
         match store.header().await {
@@ -87,7 +88,7 @@ impl Vault {
         self.records().await.map_or_else(VaultEvent::Failed, VaultEvent::Opened)
     }
 
-    /// Wraps the data key with another passphrase, or without one. The records stay as they are.
+    /// Wraps the data key with another passphrase, or without one. The records do not change.
     pub(crate) async fn rewrap(&mut self, current: Option<&Secret>, new: Option<&Secret>) -> VaultEvent {
         self.try_rewrap(current, new).await.unwrap_or_else(VaultEvent::Failed)
     }
@@ -192,7 +193,8 @@ fn unwrap_by_passphrase(header: &JsValue, passphrase: &Secret) -> Option<DataKey
     vault::unwrap(&wrapping, &rust_bytes(&get(header, "wrapped"))).ok()
 }
 
-/// However the keyboard composes accents, the passphrase is the same.
+/// Derives the wrapping key. The passphrase is normalised first, so that it does not depend on how the keyboard
+/// composes accents.
 fn stretched(passphrase: &Secret, params: &PassphraseParams) -> Result<WrappingKey, VaultError> {
     let composed: JsString = JsString::from(passphrase.expose()).normalize("NFC");
     let composed = Zeroizing::new(String::from(composed));
