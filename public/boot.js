@@ -1,14 +1,14 @@
-// Starts the app: the worker with its module, and this page with the page's module. Both are fetched at the same time, and
-// each is compiled where it runs.
+// Starts the app: the worker with its module, and this page with the page's module. Both modules are fetched at the
+// same time, and each is compiled in the context that runs it.
 
-// Trusted Types: the page starts one worker and no other script. Leptos writes its own templates as HTML, and no text of
-// people ever becomes HTML.
+// Trusted Types: the page starts one worker and no other script. Leptos writes its own templates as HTML, and user text
+// never becomes HTML.
 self.trustedTypes?.createPolicy("default", {
   createHTML: (html) => html,
   createScriptURL: (url) => (url === "/worker.js" ? url : null),
 });
 
-// The server renders without resources; Leptos looks for these all the same.
+// The server renders without resources, but Leptos looks for these anyway.
 self.__RESOLVED_RESOURCES = [];
 self.__SERIALIZED_ERRORS = [];
 self.__PENDING_RESOURCES = [];
@@ -17,7 +17,7 @@ self.__INCOMPLETE_CHUNKS = [];
 
 const { pageJs, pageWasm, workerJs, workerWasm, afterLoad } = document.querySelector("script[data-page-wasm]").dataset;
 
-// What the app cannot do without, and the sentence for a browser that lacks it.
+// The features that the app requires, and the message for a browser that lacks one.
 const needs = [
   [isSecureContext, "This page needs https (or localhost): browsers offer encryption only there. Open the https address of this server."],
   [self.WebAssembly, "KEZ Chat needs WebAssembly, which this browser lacks or has switched off."],
@@ -42,7 +42,7 @@ async function start() {
   hydrate(port1);
 }
 
-// Only the first message: later failures have the same cause.
+// Shows only the first message: later failures have the same cause.
 function say(text) {
   if (document.querySelector("body > .boot-failed")) return;
   const alert = document.createElement("p");
@@ -52,7 +52,7 @@ function say(text) {
   document.body.prepend(alert);
 }
 
-// A page that reads well without the app is shown whole first, with its pictures.
+// A page that is readable without the app is first loaded completely, with its pictures.
 function shown() {
   if (afterLoad === undefined || document.readyState === "complete") return Promise.resolve();
   return new Promise((resolve) => addEventListener("load", resolve, { once: true }));
