@@ -8,8 +8,8 @@ const target = path.resolve(import.meta.dirname, '..', process.env.CARGO_TARGET_
 const binary = process.env.KEZ_CHAT_SERVER_BINARY ?? path.join(target, 'release', 'kez-chat-server');
 const site = process.env.KEZ_CHAT_WEB_DIR ?? path.join(target, 'site');
 
-// One folder for the latest run, known to every worker, which read this file too: the database, the server's log, and
-// all that `leaks` searches.
+// One folder for the latest run, shared by all workers, because each of them reads this file. It holds the database, the
+// server's log, and everything that `leaks` searches.
 const run = process.env.KEZ_CHAT_RUN_DIR ?? path.resolve(import.meta.dirname, '.run');
 if (!process.env.KEZ_CHAT_RUN_DIR) {
   rmSync(run, { recursive: true, force: true });
@@ -34,7 +34,7 @@ export default defineConfig({
       args: [
         '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
         '--disable-component-update', '--disable-sync',
-        // A name that is not localhost, so that pages on it are not a secure context.
+        // A name other than localhost, so that pages on it are not in a secure context.
         '--host-resolver-rules=MAP kez.test 127.0.0.1',
       ],
     },
@@ -44,7 +44,7 @@ export default defineConfig({
     { name: 'chromium', testDir: 'tests/app' },
     { name: 'nats', testDir: 'tests/nats' },
     { name: 'leaks', testDir: 'tests/leaks', dependencies: ['chromium'] },
-    // For `kez-bench client`: figures, no judgement.
+    // For `kez-bench client`: prints figures and judges nothing.
     { name: 'measure', testDir: 'measure', testMatch: '*.measure.ts' },
   ],
   webServer: {

@@ -1,5 +1,6 @@
-// Figures of the client in a headless browser, for `kez-bench client`. Each test prints lines `figure<TAB>name<TAB>value<TAB>unit`;
-// it judges nothing. KEZ_MEASURE_HISTORY gives the longest history in messages (50,000 by default).
+// Measures the client in a headless browser, for `kez-bench client`. Each test prints lines
+// `figure<TAB>name<TAB>value<TAB>unit`, and judges nothing. KEZ_MEASURE_HISTORY is the length of the longest history in
+// messages (50,000 by default).
 
 import { readFileSync } from 'node:fs';
 import type { Browser, CDPSession, Page } from '@playwright/test';
@@ -81,11 +82,12 @@ test('memory, catching up, opening a thread, typing', async ({ people, browser }
   figure(`private memory above an empty account, ${LONG_HISTORY} messages`, await privateMemory(browser, alice.page) - base, 'MiB');
 });
 
-/** Posts so many messages, sixteen at a time; the last one says so. */
+/** Posts `count` messages, sixteen at a time. The last one is posted alone, and its text marks the end. */
 async function post(peer: Peer, to: string, count: number): Promise<void> {
   const primary = await peer.primaryOf(to);
   let left = count - 1;
-  // Sealed one by one: the server closes connections that are silent while thousands are sealed.
+  // Each message is sealed right before it is posted: the server closes connections that stay silent while thousands are
+  // sealed.
   await Promise.all(Array.from({ length: 16 }, async () => {
     while (left-- > 0) await peer.deliver(to, peer.seal(primary, TEXT));
   }));
@@ -104,7 +106,7 @@ async function catchUp(person: Person, from: string, total: number): Promise<{ t
   return { took, longestTask };
 }
 
-/** From the click on a row to the first messages on the screen, after the account has been opened anew. */
+/** Measures from the click on a row to the first messages on screen, after the account has been reopened. */
 async function opening(person: Person, from: string, total: number): Promise<void> {
   const start = performance.now();
   await person.open('/messages');
@@ -123,7 +125,7 @@ async function opening(person: Person, from: string, total: number): Promise<voi
   figure(`thread opens, ${total} messages`, took, 'ms');
 }
 
-/** Scrolls up until so many rows have been on the screen. */
+/** Scrolls up until the given number of rows has been on screen. */
 async function passRows(person: Person, from: string, rows: number): Promise<void> {
   const { log } = person.thread(from);
   await log.evaluate(async (element, wanted) => {
@@ -139,7 +141,7 @@ async function passRows(person: Person, from: string, rows: number): Promise<voi
   }, rows);
 }
 
-/** From the press of a key to the frame that shows it, forty times. */
+/** Measures from a key press to the frame that shows it, forty times. */
 async function typing(page: Page): Promise<number[]> {
   const composer = page.getByRole('textbox', { name: 'Message', exact: true });
   await composer.click();
@@ -162,14 +164,14 @@ async function typing(page: Page): Promise<number[]> {
   return page.evaluate(() => (globalThis as any).paints as number[]);
 }
 
-/** Waits until neither page nor worker has anything to do: two idle periods after the network is quiet. */
+/** Waits for two idle periods of the page. Does not wait for the worker or the network. */
 async function settled(page: Page): Promise<void> {
   await page.evaluate(async () => {
     for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => requestIdleCallback(resolve));
   });
 }
 
-/** Private memory of the process that runs page and worker, after a collection, in MiB (proc(5), `smaps_rollup`). */
+/** Private memory of the process that runs page and worker, after a garbage collection, in MiB (proc(5), `smaps_rollup`). */
 async function privateMemory(browser: Browser, page: Page): Promise<number> {
   const session = await page.context().newCDPSession(page);
   await session.send('HeapProfiler.collectGarbage');
@@ -179,7 +181,7 @@ async function privateMemory(browser: Browser, page: Page): Promise<number> {
   return kib / 1024;
 }
 
-/** The renderer that works when this page is kept busy: Chromium tells no page its process. */
+/** Finds the page's renderer process: the one that uses CPU while the page is kept busy. Chromium does not expose it. */
 async function rendererOf(session: CDPSession, page: Page): Promise<number> {
   const renderers = async () => {
     const { processInfo } = await session.send('SystemInfo.getProcessInfo');
@@ -191,7 +193,7 @@ async function rendererOf(session: CDPSession, page: Page): Promise<number> {
   return after.toSorted(([, a], [, b]) => b - a)[0]![0];
 }
 
-/** Keeps the longest task of the page. Runs in the browser. */
+/** Records the longest task of the page. Runs in the browser. */
 function noteLongTasks(): void {
   const kept = globalThis as unknown as { longestTask: number };
   kept.longestTask = 0;

@@ -1,8 +1,8 @@
-// Nothing may appear on the console: no error, no warning, no uncaught exception, no violated policy.
+// Checks that the console stays empty: no error, no warning, no uncaught exception, no policy violation.
 
 import { expect, type BrowserContext } from '@playwright/test';
 
-/** What Chromium itself says about requests that a test breaks on purpose. */
+/** What Chromium itself logs about requests that a test breaks on purpose. */
 export const BROKEN_ON_PURPOSE = /Failed to load resource|net::ERR_INTERNET_DISCONNECTED|WebSocket connection to/;
 
 export class ConsoleGuard {

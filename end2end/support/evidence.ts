@@ -1,5 +1,5 @@
-// Everything that a run sends and stores, and everything that must never be found in it. Kept as files in the run's
-// folder because the tests run in several processes; `tests/leaks` searches them at the end.
+// Everything that a run sends and stores, and the secrets that must never appear in it. Kept as files in the run's folder,
+// because the tests run in several processes; `tests/leaks` searches them at the end.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ const folder = (name: string) => {
   return there;
 };
 
-/** A text that no other test uses, and that must never leave the browsers readable. */
+/** A text that no other test uses, and that must never leave the browsers in plain text. */
 export function unique(text: string): string {
   const whole = `${text} ${randomBytes(6).toString('hex')}`;
   mustStaySecret(whole);
@@ -27,7 +27,7 @@ export function mustStaySecret(text: string): void {
   appendFileSync(path.join(folder('secrets'), `${process.pid}.jsonl`), `${JSON.stringify(text)}\n`);
 }
 
-/** The words of a recovery phrase, and the seed that they stand for in every usual form. */
+/** Records the words of a recovery phrase as secrets, and their seed in every usual encoding. */
 export function phraseMustStaySecret(words: string[]): void {
   for (let i = 0; i + 3 <= words.length; i++) {
     const three = words.slice(i, i + 3);
@@ -39,7 +39,7 @@ export function phraseMustStaySecret(words: string[]): void {
   }
 }
 
-/** Keeps bytes that went over the network or into the browser's storage, one character a byte. */
+/** Stores bytes that were sent over the network or kept in the browser's storage, one character per byte. */
 export function keep(kind: 'sent' | 'stored', bytes: string): void {
   writeFileSync(path.join(folder(kind), randomUUID()), bytes, 'latin1');
 }
@@ -51,7 +51,7 @@ export function secrets(): string[] {
   );
 }
 
-/** What was kept of a kind, or for `server` the database's files and the log. */
+/** The stored evidence of a kind; for `server`, the database's files and the log. */
 export function evidence(kind: 'sent' | 'stored' | 'server'): { name: string; bytes: string }[] {
   const there = kind === 'server' ? run! : folder(kind);
   return readdirSync(there, { withFileTypes: true })

@@ -1,4 +1,4 @@
-// What a test starts from: people with browsers of their own, and a check afterwards that their consoles stayed empty.
+// The fixtures: users with browsers of their own, and a check after each test that their consoles stayed empty.
 
 import { randomBytes } from 'node:crypto';
 import { expect, test as base, type BrowserContextOptions } from '@playwright/test';
@@ -10,9 +10,9 @@ export { unique } from './evidence.ts';
 export { BROKEN_ON_PURPOSE } from './console_guard.ts';
 
 export interface People {
-  /** Somebody with a fresh browser and no account. */
+  /** A user with a fresh browser and no account. */
   visitor(options?: BrowserContextOptions): Promise<Person>;
-  /** Somebody who has just created an account; the handle begins with `name`. */
+  /** A user who has just created an account; the handle begins with `name`. */
   join(name: string, options?: JoinOptions, context?: BrowserContextOptions): Promise<Person>;
   /** A registered identity without a browser: an independent client that a test drives itself. */
   peer(name: string): Promise<Peer>;
@@ -38,7 +38,7 @@ export const test = base.extend<{ people: People }>({
   },
 });
 
-/** The list of conversations is ordered by whole seconds: what shall be newer must come in a later one. */
+/** Waits for the next second: the list of conversations is ordered by whole seconds, so a newer message needs a later one. */
 export async function nextSecond(): Promise<void> {
   const second = () => Math.floor(Date.now() / 1000);
   const now = second();

@@ -1,15 +1,15 @@
-// What a visit loads, as the browser counts it: compressed bytes that crossed the network.
+// The bytes that a visit loads, as the browser counts them: compressed, as they crossed the network.
 
 import { expect, type Page } from '@playwright/test';
 
 export interface Loaded {
   name: string;
   bytes: number;
-  /** Milliseconds after the navigation began. */
+  /** The end of loading, in milliseconds after the start of the navigation. */
   end: number;
 }
 
-/** Marks in the page when it was hydrated. An init script. */
+/** Sets a performance mark when the page is hydrated. An init script. */
 function noteHydration(): void {
   const observer = new MutationObserver(() => {
     if (document.body?.dataset.hydrated !== 'true') return;
@@ -19,14 +19,14 @@ function noteHydration(): void {
   observer.observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ['data-hydrated'] });
 }
 
-/** What was loaded in this context (Resource Timing, `encodedBodySize`). Runs in the browser. */
+/** The resources loaded in this context (Resource Timing, `encodedBodySize`). Runs in the browser. */
 function entries(): Loaded[] {
   const all = ['navigation', 'resource'].flatMap((type) => performance.getEntriesByType(type));
   return (all as PerformanceResourceTiming[])
     .map(({ name, encodedBodySize, responseEnd }) => ({ name, bytes: encodedBodySize, end: responseEnd }));
 }
 
-/** What page and worker of a page have loaded once both are idle. `noteHydration` must have run in it. */
+/** What page and worker have loaded once the network is idle. `noteHydration` must have run in the page. */
 async function measure(page: Page) {
   await page.waitForLoadState('networkidle');
   const inPage = await page.evaluate(entries);

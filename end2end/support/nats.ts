@@ -1,5 +1,5 @@
-// A chat server with a NATS broker beside it, both started by the test: `deploy/nats.conf` with other ports, and the keys
-// that `gen-keys` makes.
+// A chat server with a NATS broker, both started by the test: `deploy/nats.conf` with other ports, and the keys that
+// `gen-keys` makes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -48,7 +48,7 @@ export class ServerWithNats {
     await ended(this.broker, 'SIGKILL');
   }
 
-  /** What those who are connected over WebSocket listen to, as the broker sees it. */
+  /** The subscriptions of the clients connected over WebSocket, as reported by the broker. */
   async listeners(): Promise<string[]> {
     const answer = await fetch(`http://127.0.0.1:${this.monitoring}/connz?subs=1`);
     const { connections } = (await answer.json()) as { connections: { type: string; subscriptions_list?: string[] }[] };

@@ -1,5 +1,5 @@
-// An independent client in a few lines, from the protocol's text alone: registers, seals, posts, reads and opens. What
-// it can say to the app, and the app to it, does not rest on the app's own code.
+// A small independent client, written from the protocol's text alone: it registers, seals, posts, reads and opens. It
+// shares no code with the app, so that it tests the app's protocol independently.
 
 import {
   createCipheriv, createDecipheriv, createHash, createPrivateKey, createPublicKey, diffieHellman, hkdfSync, randomBytes,
@@ -36,7 +36,7 @@ export class Peer {
     };
   }
 
-  /** A text message for somebody, sealed; `text` is a secret of the run from now on. */
+  /** A sealed text message to `to`. */
   seal(to: string, text: string, chain?: { id: string; n: number; prev: string | null }): Envelope {
     const plaintext = JSON.stringify({
       id: randomBytes(13).toString('hex'), kind: 'text', text, sent_at: now(), ...(chain && { chain }),
@@ -47,7 +47,7 @@ export class Peer {
     return this.envelope(to, nonce, ciphertext);
   }
 
-  /** An envelope that is signed as it should be and whose content nobody can decrypt. */
+  /** An envelope with a valid signature whose content does not decrypt. */
   sealNonsense(to: string): Envelope {
     return this.envelope(to, randomBytes(12), randomBytes(64));
   }
@@ -77,7 +77,7 @@ export class Peer {
     return ((await answer.json()) as { primary: string }).primary;
   }
 
-  /** Posts an envelope, as the bytes given or as usual JSON. */
+  /** Posts an envelope, either as the given bytes or as ordinary JSON. */
   async deliver(handle: string, envelope: Envelope | string): Promise<Response> {
     const json = typeof envelope === 'string' ? envelope : JSON.stringify(envelope);
     const answer = await this.post('/v1/messages', `{"to":${JSON.stringify(handle)},"envelope":${json}}`);
@@ -85,7 +85,7 @@ export class Peer {
     return answer;
   }
 
-  /** Sends a text that no other test uses, and gives it. */
+  /** Sends a text that no other test uses, and returns it. */
   async say(handle: string, text: string): Promise<string> {
     const whole = unique(text);
     await this.deliver(handle, this.seal(await this.primaryOf(handle), whole));
@@ -122,12 +122,12 @@ export class Peer {
   }
 }
 
-/** What names an envelope in `prev`: the SHA-256 of its canonical form. */
+/** The hash of an envelope for `prev`: the SHA-256 of its canonical form. */
 export function hashOf(envelope: Envelope): string {
   return createHash('sha256').update(canonical(envelope)).digest('hex');
 }
 
-/** RFC 8785 for what the protocol signs: objects with ASCII names, ASCII texts and integers. */
+/** RFC 8785, limited to what the protocol signs: objects with ASCII names, ASCII texts and integers. */
 export function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (value && typeof value === 'object') {
@@ -141,7 +141,7 @@ function now(): string {
   return new Date().toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** A key from its raw bytes: RFC 8410's wrapping is a constant prefix. */
+/** A key from its raw bytes: the encoding of RFC 8410 is a constant prefix. */
 function privateKey(prefix: string, raw: Buffer): KeyObject {
   return createPrivateKey({ key: Buffer.concat([Buffer.from(prefix, 'hex'), raw]), format: 'der', type: 'pkcs8' });
 }
@@ -150,7 +150,7 @@ function rawPublic(key: KeyObject): Buffer {
   return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
 }
 
-/** The Edwards point y as the Montgomery u = (1 + y) / (1 - y), modulo 2^255 - 19. */
+/** Maps the Edwards y to the Montgomery u = (1 + y) / (1 - y), modulo 2^255 - 19. */
 function x25519Public(ed25519: Buffer): KeyObject {
   const p = 2n ** 255n - 19n;
   const y = BigInt(`0x${Buffer.from(ed25519).reverse().toString('hex')}`) & (2n ** 255n - 1n);

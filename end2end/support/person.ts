@@ -1,4 +1,4 @@
-// Somebody at a browser of their own, who finds things by role and name as a screen reader does.
+// A user with a browser of their own. Elements are found by role and name, as a screen reader finds them.
 
 import { expect, type BrowserContext, type Locator, type Page } from '@playwright/test';
 import { ConsoleGuard } from './console_guard.ts';
@@ -45,7 +45,7 @@ export class Person {
     await this.ready();
   }
 
-  /** Another tab of the same browser. */
+  /** Opens another tab of the same browser. */
   async newTab(path: string): Promise<Page> {
     const tab = await this.context.newPage();
     await tab.goto(path);
@@ -68,7 +68,7 @@ export class Person {
     await this.button('Continue').click();
   }
 
-  /** Reads the 24 words and goes on to where three are asked for. */
+  /** Reads the 24 words and continues to the step that asks for three of them. */
   async readPhrase(): Promise<string[]> {
     const items = this.page.getByRole('list', { name: 'Recovery phrase' }).getByRole('listitem');
     await expect(items).toHaveCount(24);
@@ -84,7 +84,7 @@ export class Person {
     await this.button('Confirm phrase').click();
   }
 
-  /** Types the three words that are asked back. */
+  /** Types the three words that the page asks for. */
   async typeAskedWords(words: string[]): Promise<void> {
     const asked = this.page.getByRole('textbox', { name: /^Word \d+$/ });
     await expect(asked).toHaveCount(3);
@@ -111,7 +111,7 @@ export class Person {
     await this.page.waitForURL('**/messages');
   }
 
-  /** In the settings: reads the rotation phrase, and says that it is written down. */
+  /** In the settings: reads the rotation phrase, and confirms that it is written down. */
   async takeRotationPhrase(): Promise<string[]> {
     await this.open('/settings');
     await this.button('Show rotation phrase').click();
@@ -126,7 +126,7 @@ export class Person {
     return words;
   }
 
-  /** The list "Key history" of the page that is open. */
+  /** The list "Key history" of the open page. */
   keyHistory(): Locator {
     return this.page.getByRole('list', { name: 'Key history' }).getByRole('listitem');
   }
@@ -136,7 +136,7 @@ export class Person {
     await this.button('Unlock').click();
   }
 
-  /** Starts a conversation through the dialog and gives its thread. */
+  /** Starts a conversation through the dialog and returns its thread. */
   async chatWith(handle: string): Promise<Thread> {
     if (!new URL(this.page.url()).pathname.startsWith('/messages')) await this.open('/messages');
     await this.button('New conversation').click();
@@ -166,7 +166,7 @@ export class Person {
     return this.conversations(page).getByRole('link', { name: new RegExp(`^@${handle}\\b`) });
   }
 
-  /** Accepts somebody who has written without being known here. */
+  /** Accepts the request of a stranger. */
   async accept(handle: string, page = this.page): Promise<void> {
     const link = page.getByRole('link', { name: new RegExp(`^@${handle}\\b`) });
     const item = this.conversations(page).getByRole('listitem').filter({ has: link });
@@ -186,7 +186,7 @@ export class Person {
     return this.page.getByRole('link', { name, exact: true });
   }
 
-  /** Keeps what the browser sent and stored, and closes it. */
+  /** Stores what the browser sent and kept as evidence, and closes the browser. */
   async leave(): Promise<void> {
     await this.context.setOffline(false);
     const page = await this.context.newPage();

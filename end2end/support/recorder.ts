@@ -1,4 +1,4 @@
-// Keeps every byte that a browser sends: addresses, headers, bodies, and the frames of its WebSockets.
+// Records every byte that a browser sends: addresses, headers, bodies, and the frames of its WebSockets.
 
 import type { BrowserContext, Page, Request } from '@playwright/test';
 import { keep } from './evidence.ts';
@@ -12,7 +12,7 @@ export class Recorder {
     context.on('page', (page) => this.sockets(page));
   }
 
-  /** The bodies of the POST requests to an address that ends so. */
+  /** The bodies of the POST requests to addresses with this ending. */
   bodies(ending: string): string[] {
     return this.sent.filter((entry) => entry.startsWith('POST ') && entry.split('\n', 1)[0]!.endsWith(ending))
       .map((entry) => entry.slice(entry.indexOf('\n') + 1));
@@ -26,7 +26,7 @@ export class Recorder {
   private request(request: Request): void {
     const body = request.postDataBuffer()?.toString('latin1') ?? '';
     this.sent.push(`${request.method()} ${request.url()}\n${body}`);
-    // An invitation is the server's own secret: it travels in this header (docs/SPEC.md, section 3), and nowhere else.
+    // An invitation is the server's own secret: it may appear in this header (docs/SPEC.md, section 3), and nowhere else.
     const headers = request.allHeaders()
       .then(({ 'x-kez-invite': _invitation, ...others }) => { this.sent.push(JSON.stringify(others)); })
       .catch(() => undefined); // The page may be gone by now; its body is kept already.

@@ -1,4 +1,4 @@
-// A chat server of a test's own, with flags of its own, and what else such a test starts.
+// A chat server for a single test, with its own flags, and helpers for its other processes.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ export class OwnServer {
     return server;
   }
 
-  /** A folder and an address, for a server that is run once everything around it is there. */
+  /** A server with a folder and an address that is not started yet: the test starts it once its surroundings are ready. */
   static at(folder: string, port: number): OwnServer {
     return new OwnServer(folder, `http://127.0.0.1:${port}`);
   }
@@ -37,7 +37,7 @@ export class OwnServer {
     await said(this.process, 'listening');
   }
 
-  /** What a command of the operator's prints with `--json`. */
+  /** Runs an operator command with `--json` and returns its output. */
   command(...words: string[]): any {
     return command(...words, '--db', this.db());
   }
@@ -52,12 +52,12 @@ export class OwnServer {
   }
 }
 
-/** What a command of the server's program prints with `--json`. */
+/** Runs a command of the server's program with `--json` and returns its output. */
 export function command(...words: string[]): any {
   return JSON.parse(execFileSync(binary, [...words, '--json'], { encoding: 'utf8' }));
 }
 
-/** Waits for a line on standard error, and reads on so that the pipe does not fill up. */
+/** Waits for a line on standard error, and keeps reading so that the pipe does not fill up. */
 export async function said(process: ChildProcess, text: string): Promise<void> {
   const lines = createInterface({ input: process.stderr! });
   await new Promise<void>((resolve, reject) => {

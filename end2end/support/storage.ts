@@ -1,4 +1,4 @@
-// Everything that a browser keeps for the app, as the browser hands it out.
+// Everything that a browser stores for the app, as read through the browser's own APIs.
 
 import type { Page } from '@playwright/test';
 import { keep } from './evidence.ts';

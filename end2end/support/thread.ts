@@ -21,7 +21,7 @@ export class Thread {
     await this.page.getByRole('button', { name: 'Send', exact: true }).click();
   }
 
-  /** The row that holds exactly this text in an element of its own. */
+  /** The row with an element that contains exactly this text. */
   message(text: string): Locator {
     return this.messages.filter({ has: this.page.getByText(text, { exact: true }) });
   }
@@ -31,7 +31,7 @@ export class Thread {
     await expect(this.message(text)).toHaveAttribute('data-state', state);
   }
 
-  /** Exactly these texts, in this order. */
+  /** Expects exactly as many messages as texts, each containing its text, in this order. */
   async showsInOrder(texts: string[]): Promise<void> {
     await expect(this.messages).toHaveCount(texts.length);
     for (const [place, text] of texts.entries()) await expect(this.messages.nth(place)).toContainText(text);

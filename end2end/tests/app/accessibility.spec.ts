@@ -1,4 +1,4 @@
-// axe finds nothing to object to: every route and every dialog, in light and in dark.
+// axe finds no violation: every route and every dialog, in light and in dark.
 
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
@@ -10,7 +10,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
     const peer = await people.peer('profile');
     for (const route of ['/', '/join', '/restore', '/messages', '/settings', '/security', `/u/${peer.handle}`]) {
       await visitor.open(route);
-      // What the worker shows, and not what stands there before.
+      // Wait for what the worker shows, not the placeholder before it.
       if (['/messages', '/settings'].includes(route)) await expect(visitor.link('Create account').first()).toBeVisible();
       await expectAccessible(visitor.page, route);
     }

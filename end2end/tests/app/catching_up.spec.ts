@@ -1,4 +1,4 @@
-// Thousands of messages wait.
+// Thousands of messages are waiting.
 
 import { expect, test } from '../../support/fixtures.ts';
 
@@ -15,7 +15,7 @@ test('a long catching up says how far it is', async ({ people }) => {
     while (next < 1_500) await peer.deliver(alice.handle, peer.seal(primary, `message ${next++}`));
   }));
 
-  // The bar may be gone before a test could look: the page notes every text that it shows.
+  // The bar may disappear before the test can look, so the page records every text that it shows.
   await alice.page.addInitScript(() => {
     const shown = new Set<string>();
     Object.assign(globalThis, { shown });

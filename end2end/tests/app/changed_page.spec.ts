@@ -1,4 +1,4 @@
-// The page starts also where extensions or proxies have changed what the server sent.
+// The page also starts when extensions or proxies have changed the server's HTML.
 
 import { expect, test } from '../../support/fixtures.ts';
 

@@ -1,4 +1,4 @@
-// Small things that people expect of an app that they use every day.
+// Small conveniences that users expect of an app that they use every day.
 
 import { expect, test, unique } from '../../support/fixtures.ts';
 import type { Person } from '../../support/person.ts';
@@ -201,7 +201,7 @@ test('every person has the colour of their key', async ({ people }) => {
   expect(Number(colours[0])).toBe(Number.parseInt(peer.primary.slice('ed25519:'.length, 'ed25519:'.length + 2), 16) % 12);
 });
 
-/** What can be touched and is less than 44 pixels high or wide; links within a sentence may be. */
+/** Touch targets less than 44 pixels high or wide, except links within a sentence. */
 async function tooSmall(person: Person): Promise<string[]> {
   return person.page.evaluate(() => {
     const shown = [...document.querySelectorAll<HTMLElement>('a, button, input, textarea, label.choice')]

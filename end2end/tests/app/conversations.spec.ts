@@ -5,7 +5,7 @@ test('unread messages are counted in the list and in the title, until they are r
   const peer = await people.peer('peer');
   await expect(alice.page).toHaveTitle(/^KEZ Chat|^Messages/);
   await peer.say(alice.handle, 'one');
-  // Whoever is not known here asks first, and is not counted.
+  // A stranger's message is a request, and does not count as unread.
   await expect(alice.conversations().getByRole('link', { name: 'Requests', exact: true })).toBeVisible();
   await expect(alice.page).not.toHaveTitle(/^\(/);
   await alice.accept(peer.handle);

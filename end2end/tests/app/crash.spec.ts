@@ -1,4 +1,4 @@
-// The tab of an app that is in the middle of something dies, as a browser short of memory kills it.
+// The tab dies in the middle of an operation, as when a browser short of memory kills it.
 
 import type { Page } from '@playwright/test';
 import { BROKEN_ON_PURPOSE, expect, test, unique } from '../../support/fixtures.ts';
@@ -7,7 +7,7 @@ import { BROKEN_ON_PURPOSE, expect, test, unique } from '../../support/fixtures.
 async function crash(page: Page): Promise<void> {
   const crashed = page.waitForEvent('crash');
   const session = await page.context().newCDPSession(page);
-  // Nobody is left to answer.
+  // The process is gone, so the call gets no answer.
   session.send('Page.crash').catch(() => undefined);
   await crashed;
 }

@@ -1,12 +1,12 @@
-// What a first visit of /messages loads: two modules, fetched at the same time, within their budgets.
+// What a first visit to /messages loads: two modules, fetched at the same time, within their budgets.
 
 import type { Page } from '@playwright/test';
 import { BROKEN_ON_PURPOSE, expect, test } from '../../support/fixtures.ts';
 import { transferred } from '../../support/loading.ts';
 
-/** Compressed bytes that the page may load until it reacts: document, scripts, style and its module. */
+/** The budget of compressed bytes until the page reacts to input: document, scripts, style sheet and its module. */
 const PAGE_BUDGET = 320_000;
-/** Compressed bytes that page and worker may load together until both are idle. */
+/** The budget of compressed bytes for page and worker together until the network is idle. */
 const TOTAL_BUDGET = 620_000;
 
 const PAGE_MODULE = /kez-chat-page\.[0-9a-f]+\.wasm$/;
@@ -69,7 +69,7 @@ test('the first page shows its picture before it loads the app', async ({ people
   });
   await visitor.page.goto('/', { waitUntil: 'domcontentloaded' });
   await visitor.page.waitForFunction(() => performance.getEntriesByType('resource').some((entry) => /boot/.test(entry.name)));
-  // Whatever the script that starts the app does at once, it has done by now.
+  // Two frames later, the start script has done everything that it does at once.
   await visitor.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
   expect(requested.filter((path) => path.endsWith('.wasm'))).toEqual([]);
   show();

@@ -1,4 +1,4 @@
-// Where the focus is after something on the screen went away, and how few keys lead through a long list.
+// The focus after the focused element has gone, and the number of keys that lead through a long list.
 
 import { expect, nextSecond, test, unique } from '../../support/fixtures.ts';
 import type { Person } from '../../support/person.ts';
@@ -87,14 +87,14 @@ test('Alt+Down follows the screen when there are requests', async ({ people }) =
   await nextSecond();
   await stranger.say(alice.handle, 'hello');
   await expect(alice.row(stranger.handle)).toBeVisible();
-  // The stranger wrote last, but requests stand below.
+  // The stranger wrote last, but requests come below the other conversations.
   await alice.page.keyboard.press('Alt+ArrowDown');
   await alice.page.waitForURL(`**/messages/${stranger.handle}`);
   await alice.page.keyboard.press('Alt+ArrowUp');
   await alice.page.waitForURL(`**/messages/${known.handle}`);
 });
 
-/** How many elements below a selector are tab stops. */
+/** The number of tab stops below a selector. */
 async function stops(person: Person, selector: string): Promise<number> {
   return person.page.locator(selector).first().evaluate((list) => {
     const all = [list, ...list.querySelectorAll<HTMLElement>('a, button, [tabindex], textarea, input')] as HTMLElement[];

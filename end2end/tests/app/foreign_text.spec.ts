@@ -1,11 +1,11 @@
-// Texts that are made to stop the page, to paint over others, or to look like what they are not.
+// Texts made to freeze the page, to paint over others, or to look like something else.
 
 import { expect, test, unique } from '../../support/fixtures.ts';
 import type { Person } from '../../support/person.ts';
 import type { Peer } from '../../support/peer.ts';
 
-/** The longest time that the page may stand still for a text, in milliseconds. It is below 100 on a quiet machine; this one runs
- * other tests at the same time. Without a bound such a text takes seconds to minutes. */
+/** The longest time that a text may block the page, in milliseconds. A quiet machine needs less than 100, but this one runs
+ * other tests at the same time. Without limits, such a text takes seconds to minutes. */
 const LONGEST_TASK = 400;
 
 for (const [what, text] of [
@@ -64,7 +64,7 @@ test('a link among marks that turn text round reads as what it opens', async ({ 
   await deliver(peer, alice, 'Look: \u202ehttps://evil.example/moc.knab//:sptth');
   const link = thread.log.getByRole('link');
   await expect(link).toHaveAttribute('href', 'https://evil.example/moc.knab//:sptth');
-  // The start of the address stands left of its end.
+  // The start of the address is to the left of its end.
   const [start, end] = await link.evaluate((link) => {
     const texts = document.createTreeWalker(link, NodeFilter.SHOW_TEXT);
     const all: Text[] = [];

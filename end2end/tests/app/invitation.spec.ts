@@ -1,4 +1,4 @@
-// Joining a server that does not take everybody.
+// Joining a server with restricted registration.
 
 import { mustStaySecret } from '../../support/evidence.ts';
 import { BROKEN_ON_PURPOSE, expect, handleFrom, test as base } from '../../support/fixtures.ts';

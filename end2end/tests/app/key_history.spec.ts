@@ -1,4 +1,5 @@
-// The history of a key: begun at joining, shown to its owner and to everybody, and gone on with by a change of the key.
+// The history of a key: it begins at joining, is visible to its owner and to everyone, and continues after a change of the
+// key.
 
 import { expect, test, unique } from '../../support/fixtures.ts';
 

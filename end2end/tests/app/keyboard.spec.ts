@@ -8,14 +8,14 @@ test('goes from conversation to conversation without a mouse', async ({ people }
     await alice.accept(peer.handle);
     await nextSecond();
   }
-  // From the top: three, two, one.
+  // The order from the top: three, two, one.
   const { keyboard } = alice.page;
   await alice.openChat(three.handle);
   await keyboard.press('Alt+ArrowDown');
   await alice.page.waitForURL(`**/messages/${two.handle}`);
   await keyboard.press('Alt+ArrowUp');
   await alice.page.waitForURL(`**/messages/${three.handle}`);
-  // What was opened is read once the worker has said so; only then does the next unread one lie beyond it.
+  // An opened conversation is read once the worker has confirmed it; only then does the next unread one lie beyond it.
   await expect(alice.row(two.handle).getByText('unread')).toHaveCount(0);
   await keyboard.press('Alt+Shift+ArrowDown');
   await alice.page.waitForURL(`**/messages/${one.handle}`);

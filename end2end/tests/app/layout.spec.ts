@@ -38,7 +38,7 @@ test('nothing scrolls sideways at 320 pixels', async ({ people }) => {
   await expectNoSidewaysScroll(alice, 'thread');
   for (const route of ['/', '/join', '/restore', '/messages', '/settings', '/security', `/u/${peer.handle}`]) {
     await alice.open(route);
-    // What the worker shows, and not what stands there before.
+    // Wait for what the worker shows, not the placeholder before it.
     const there = { '/messages': alice.button('New conversation'), '/settings': alice.button('Lock now') }[route];
     if (there) await expect(there).toBeVisible();
     await expectNoSidewaysScroll(alice, route);

@@ -1,4 +1,4 @@
-// A server that lies about who is who gets no key pinned and no message sealed.
+// When a server lies about who owns a key, no key is pinned and no message is sealed.
 
 import type { Person } from '../../support/person.ts';
 import type { Envelope, Peer } from '../../support/peer.ts';

@@ -4,7 +4,7 @@ test('labels follow the day past midnight', async ({ people }) => {
   const alice = await people.visitor();
   const evening = new Date();
   evening.setHours(23, 58, 0, 0);
-  // Only the page's clock is moved; the worker, which signs, keeps the true one.
+  // Only the page's clock is moved; the worker, which signs, keeps the real time.
   await alice.page.clock.install({ time: evening });
   await alice.join(`night-${Date.now()}`);
   const peer = await people.peer('peer');

@@ -1,10 +1,10 @@
-// A browser that lacks something the app needs says what, and what to do.
+// A browser that lacks a required feature says which one, and what to do.
 
 import { expect, test } from '../../support/fixtures.ts';
 
 test('over plain http from another machine the page says that it needs https', async ({ people, baseURL }) => {
   const visitor = await people.visitor();
-  // Chromium says on the console that it ignores headers that need a secure context.
+  // Chromium logs to the console that it ignores headers that need a secure context.
   visitor.console.allow(/Cross-Origin-Opener-Policy/);
   await visitor.page.goto(`http://kez.test:${new URL(baseURL!).port}/messages`);
   await expect(visitor.page.getByRole('alert')).toContainText('needs https (or localhost)');
@@ -19,7 +19,7 @@ for (const [feature, where, words] of [
 ] as const) {
   test(`a browser without ${words} is told so`, async ({ people }) => {
     const visitor = await people.visitor();
-    // Not on the page from which the storage is read at the end.
+    // Only on this page: the storage is read from another page at the end, which needs the feature.
     const without = `Object.defineProperty(${where}, '${feature}', { value: undefined })`;
     await visitor.context.addInitScript(`if (location.pathname === '/messages') ${without}`);
     await visitor.page.goto('/messages');

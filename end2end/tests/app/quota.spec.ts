@@ -1,8 +1,8 @@
-// The browser's storage is full: said in plain words, and nothing pretends to be sent.
+// The browser's storage is full: the app says so in plain words, and shows no message as sent.
 
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-/** Room for an account with a few messages, in bytes. Set before the browser first asks itself how much there is. */
+/** Room for an account with a few messages, in bytes. Set before the browser first checks how much room there is. */
 const QUOTA = 220_000;
 
 test('with its storage full the app says so, sends nothing, and goes on once there is room', async ({ people, baseURL }) => {
@@ -21,7 +21,7 @@ test('with its storage full the app says so, sends nothing, and goes on once the
   await expect(alice.page.getByRole('alert').filter({ hasText: 'storage for KEZ Chat is full' })).toBeVisible();
   await expect(thread.log.locator('[data-state="sent"]')).toHaveCount(1);
 
-  // There is room again, which the browser notices after a while.
+  // The browser notices only after a while that there is room again.
   await browser.send('Storage.overrideQuotaForOrigin', { origin: baseURL! });
   await expect(async () => {
     await alice.reload();

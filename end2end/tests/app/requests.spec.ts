@@ -1,4 +1,4 @@
-// Somebody unknown writes: a request, without any noise, until it is accepted or blocked.
+// A stranger writes: a request, without any notification, until it is accepted or blocked.
 
 import type { Person } from '../../support/person.ts';
 import { expect, test, unique } from '../../support/fixtures.ts';
@@ -45,7 +45,7 @@ test('who is blocked does not come back until the settings say so', async ({ peo
 
   const again = unique('buy that');
   expect((await peer.deliver(bob.handle, peer.seal(await peer.primaryOf(bob.handle), again))).status).toBe(201);
-  // What a friend sends afterwards has arrived, and that has not.
+  // A later message from a friend has arrived, and the blocked one has not.
   await friend.say(bob.handle, 'hello');
   await expect(bob.row(friend.handle)).toBeVisible();
   await expect(bob.row(peer.handle)).toHaveCount(0);

@@ -37,7 +37,7 @@ test('words that are no phrase, and words that nobody has, are told apart', asyn
   await visitor.button('Restore account').click();
   await expect(visitor.page.getByRole('alert')).toContainText(/24 words/);
 
-  // Entropy of zeros: a valid phrase whose checksum word is "art", and nobody's.
+  // Entropy of zeros: a valid phrase whose checksum word is "art", and that belongs to no account.
   await phrase.fill(`${'abandon '.repeat(23)}art`);
   await visitor.button('Restore account').click();
   await expect(visitor.page.getByRole('alert')).toContainText(/No account/);

@@ -1,4 +1,4 @@
-// The pictures of the README, made from the running app: `SCREENSHOTS=1 npx playwright test screenshots`.
+// Takes the screenshots for the README from the running app: `SCREENSHOTS=1 npx playwright test screenshots`.
 
 import path from 'node:path';
 import { expect, nextSecond, test } from '../../support/fixtures.ts';

@@ -74,7 +74,7 @@ test('no key crosses between tabs, and a tab that takes over asks for the passph
   const alice = await people.join('alice', { passphrase: PASSPHRASE });
   const tab = await alice.newTab('/settings');
   await expect(tab.getByRole('button', { name: 'Show recovery phrase' })).toBeVisible();
-  // What a script of the page could do.
+  // Listens as any script of the page could.
   await tab.evaluate(() => {
     const heard: string[] = [];
     Object.assign(window, { heard });

@@ -105,7 +105,7 @@ test('a gap in what somebody sent is named', async ({ people }) => {
   await expect(thread.log.getByText(/message missing/)).toHaveCount(0);
   await expect(thread.log.getByText(/does not fit/)).toHaveCount(0);
 
-  // The third once more with other words: one of the two is not what the sender's chain says.
+  // The third message again with other words: one of the two contradicts the sender's chain.
   await peer.deliver(alice.handle, peer.seal(primary, unique('instead of 3'), { id, n: 3, prev: hashOf(two) }));
   await expect(thread.log.getByText(/does not fit/)).toHaveCount(1);
 });

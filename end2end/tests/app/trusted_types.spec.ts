@@ -1,4 +1,4 @@
-// What a script in the page may start.
+// What a script in the page is allowed to start.
 
 import { expect, test } from '../../support/fixtures.ts';
 

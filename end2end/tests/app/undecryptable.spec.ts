@@ -1,4 +1,4 @@
-// What cannot be opened is a row that says why, and holds up nothing behind it.
+// An envelope that cannot be opened is a row that says why, and does not block the messages after it.
 
 import { expect, test, unique } from '../../support/fixtures.ts';
 

@@ -26,7 +26,7 @@ function verify(person: Person, handle: string) {
   return person.page.getByRole('dialog', { name: `Verify @${handle}`, exact: true });
 }
 
-/** Opens the dialog, leaves it open, and gives the number's digits. */
+/** Opens the dialog, leaves it open, and returns the digits of the safety number. */
 async function safetyNumber(person: Person, handle: string): Promise<string> {
   await person.button('Verify').or(person.link('Verify')).click();
   const dialog = verify(person, handle);

@@ -1,5 +1,5 @@
-// After everything else: nothing that anybody wrote, no passphrase, no seed and no words in what left the browsers, in
-// what they stored, or in what the server keeps.
+// Runs last. No message, no passphrase, no seed and no words may be in what left the browsers, in what they stored, or in
+// what the server stores.
 
 import { expect, test } from '@playwright/test';
 import { evidence, secrets } from '../../support/evidence.ts';

@@ -17,7 +17,7 @@ test('two browsers hear of messages over NATS, do without it, and come back to i
   await bothListen();
   for (const subject of await nats.listeners()) expect(subject).toMatch(/^kez\.inbox\.[0-9a-f]{64}\.>$/);
 
-  // Listening to NATS, a client reads its inbox every 24 s at the soonest: these come by a hint.
+  // With NATS, a client polls its inbox at most every 24 s, so these messages arrive because of a hint.
   const [hello, answer, without, again] = ['Hello', 'Answer', 'Without NATS', 'With NATS again'].map(unique);
   const toBob = await alice.chatWith(bob.handle);
   await toBob.send(hello!);
@@ -38,7 +38,7 @@ test('two browsers hear of messages over NATS, do without it, and come back to i
   await toBob.shows(again!, 'received');
   await toBob.showsInOrder([hello!, answer!, without!, again!]);
 
-  // The key that a browser has bound is kept with the account.
+  // The key that a browser has bound is stored with the account.
   await alice.reload();
   await toBob.showsInOrder([hello!, answer!, without!, again!]);
   await bothListen();

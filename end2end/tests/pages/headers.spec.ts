@@ -1,4 +1,4 @@
-// What stands around every page: the policy, and that /messages says nothing about who asks.
+// The headers of every page: the policy, and that /messages reveals nothing about who requests it.
 
 import { expect, test, type APIResponse } from '@playwright/test';
 

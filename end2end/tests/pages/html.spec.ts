@@ -1,4 +1,4 @@
-// What the server renders is valid HTML, readable without JavaScript.
+// The server's HTML is valid, and readable without JavaScript.
 
 import path from 'node:path';
 import { FileSystemConfigLoader, HtmlValidate } from 'html-validate';

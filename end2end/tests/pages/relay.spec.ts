@@ -1,4 +1,4 @@
-// Two clients written from the protocol's text alone talk through the server: what the other tests build on.
+// Two clients written from the protocol's text alone talk through the server. The other tests build on this.
 
 import { expect, test } from '@playwright/test';
 import { unique } from '../../support/evidence.ts';
