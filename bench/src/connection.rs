@@ -1,4 +1,4 @@
-//! One keep-alive HTTP/1.1 connection: what a closed-loop sender speaks through.
+//! One keep-alive HTTP/1.1 connection, as used by a closed-loop sender.
 
 use std::net::SocketAddr;
 
@@ -13,10 +13,10 @@ use tokio::net::TcpStream;
 use crate::failure::Failure;
 use crate::origin::Origin;
 
-/// Names the client that a proxy speaks for.
+/// The header in which a proxy names its client.
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// A connection that carries one request after the other.
+/// A connection that carries one request after another.
 pub(crate) struct Connection {
     requests: SendRequest<Full<Bytes>>,
     host: HeaderValue,
@@ -30,7 +30,7 @@ impl Connection {
         Self::over(stream, address).await
     }
 
-    /// Connects from somewhere.
+    /// Connects from the given origin.
     pub(crate) async fn open_from(origin: Origin, address: SocketAddr) -> Result<Self, Failure> {
         Self::over(origin.connect(address).await?, address).await
     }
@@ -42,7 +42,7 @@ impl Connection {
         Ok(Self { requests, host })
     }
 
-    /// Posts a JSON body, with the header that authenticates the caller; anything but 201 is a failure.
+    /// Posts a JSON body, with the header that authenticates the caller. Any status other than 201 is a failure.
     pub(crate) async fn post(
         &mut self,
         path: &str,
@@ -60,7 +60,7 @@ impl Connection {
         self.expect(StatusCode::CREATED, path, request.body(Full::new(json))?).await
     }
 
-    /// Gets a resource, with the header that authenticates the reader; anything but 200 is a failure.
+    /// Gets a resource, with the header that authenticates the reader. Any status other than 200 is a failure.
     pub(crate) async fn get(&mut self, path: &str, auth: Option<&str>) -> Result<Bytes, Failure> {
         let mut request = Request::builder().uri(path).header(HOST, &self.host);
         if let Some(auth) = auth {
@@ -69,7 +69,8 @@ impl Connection {
         self.expect(StatusCode::OK, path, request.body(Full::default())?).await
     }
 
-    /// Makes a request, whatever becomes of it; the headers are added to those that every request has.
+    /// Makes a request and returns the answer, whatever its status. The given headers are added to those of every
+    /// request.
     pub(crate) async fn exchange(
         &mut self,
         method: Method,

@@ -1,4 +1,5 @@
-//! A PostgreSQL server under the chat server: a new database for each start, and what its processes use.
+//! The PostgreSQL server behind the chat server: a new database for each start, and the resources that its processes
+//! use.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
@@ -8,16 +9,16 @@ use crate::process::{self, Usage};
 
 /// A new database on a PostgreSQL server of this machine.
 pub(crate) struct Database {
-    /// Its address, as `--db` takes it.
+    /// Its URL, in the form that `--db` accepts.
     pub(crate) url: String,
-    /// The process that all others of the database server are children of.
+    /// The parent of all other processes of the database server.
     postmaster: u32,
 }
 
 impl Database {
-    /// Makes the database; one of the same name, from an earlier run, goes.
+    /// Creates the database, and drops one of the same name from an earlier run.
     ///
-    /// `server` is the address of any other database on the server, of a role that may make databases.
+    /// `server` is the URL of any other database on the server, with a role that may create databases.
     pub(crate) async fn create(server: &str) -> Result<Self, Failure> {
         const NAME: &str = "kez_bench";
         let mut connection = server.parse::<PgConnectOptions>()?.connect().await?;
@@ -35,7 +36,7 @@ impl Database {
         Ok(Self { url: format!("{base}/{NAME}"), postmaster })
     }
 
-    /// What all processes of the database server have used.
+    /// The resources used by all processes of the database server.
     pub(crate) fn usage(&self) -> Result<Usage, Failure> {
         Usage::of_family(self.postmaster)
     }

@@ -1,12 +1,12 @@
-//! What latencies come to.
+//! Latencies and their percentiles.
 
 use std::time::Duration;
 
-/// Latencies, gathered one by one.
+/// Latencies in the order of measurement.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies(Vec<Duration>);
 
-/// Latencies in ascending order, to read ranks from.
+/// Latencies in ascending order, for percentiles.
 pub(crate) struct Sorted(Vec<Duration>);
 
 impl Latencies {
@@ -29,13 +29,13 @@ impl Latencies {
 }
 
 impl Sorted {
-    /// How many there are.
+    /// The number of latencies.
     pub(crate) const fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The latency, in milliseconds, that `percent` of all do not exceed (nearest rank), so 100 gives the longest; 0
-    /// where there are none.
+    /// The latency, in milliseconds, that `percent` per cent of all do not exceed (nearest rank). So 100 gives the
+    /// longest; 0 if there are none.
     pub(crate) fn percentile_ms(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100);
         self.0.get(rank.saturating_sub(1)).map_or(0.0, |latency| latency.as_secs_f64() * 1e3)

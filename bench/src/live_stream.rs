@@ -17,7 +17,7 @@ use crate::target::Target;
 pub(crate) struct LiveStream(WebSocketStream<TcpStream>);
 
 impl LiveStream {
-    /// Connects, authenticates, and waits until the backlog is through.
+    /// Connects, authenticates, and waits for the end of the backlog.
     pub(crate) async fn open(target: &Target, person: &Person) -> Result<Self, Failure> {
         let tcp = TcpStream::connect(target.address).await?;
         tcp.set_nodelay(true)?;
@@ -26,7 +26,7 @@ impl LiveStream {
         Ok(stream)
     }
 
-    /// Connects from somewhere and authenticates; the backlog behind the cursor comes as items.
+    /// Connects from the given origin and authenticates. The backlog after the cursor arrives as items.
     pub(crate) async fn open_from(
         origin: Origin,
         target: &Target,
@@ -50,7 +50,7 @@ impl LiveStream {
             let client = HeaderValue::from_str(&client.to_string()).map_err(Failure::protocol)?;
             request.headers_mut().insert("x-forwarded-for", client);
         }
-        // Thousands of these are held at once, on the generator's side too.
+        // The generator too holds thousands of these at once.
         let small = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
         let (socket, _) = client_async_with_config(request, tcp, Some(small)).await?;
         let mut stream = Self(socket);
@@ -67,7 +67,7 @@ impl LiveStream {
         }
     }
 
-    /// Waits for whatever comes next.
+    /// Waits for the next frame.
     pub(crate) async fn frame(&mut self) -> Result<LiveFrame, Failure> {
         while let Some(message) = self.0.next().await {
             match message? {

@@ -1,5 +1,6 @@
-//! The load generator: measures the server, and the client's cryptography, beside the limits of the same machine in
-//! the same run. Loopback only, bounded in count and time. `docs/PERFORMANCE.md` says what the figures mean.
+//! The load generator. It measures the server, and the client's cryptography, next to the limits of the same machine in
+//! the same run. It uses the loopback network only, and is bounded in count and time. `docs/PERFORMANCE.md` explains
+//! the figures.
 
 mod client;
 mod connection;
@@ -35,13 +36,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Puts a server that it starts itself under load: store, drain, live, idle, limits.
+    /// Starts a server and puts it under load: store, drain, live, idle, limits.
     Server(server::Options),
-    /// Times how fast a client opens the messages that it catches up with.
+    /// Times how fast a client opens the messages of a backlog.
     Client(client::Options),
-    /// Floods a server that it starts itself, and sees whether people who know each other notice.
+    /// Starts a server and floods it, and checks whether users who know each other are affected.
     Flood(flood::Options),
-    /// Holds thousands of live streams of a server that it starts itself, cuts them all at once, and sees them come back.
+    /// Starts a server with thousands of live streams, cuts them all at once, and checks that they reconnect.
     Streams(streams::Options),
     /// The bare handlers that the server is compared with.
     #[command(hide = true)]

@@ -1,5 +1,5 @@
-//! Where a connection comes from, as the server sees it: a source address of the loopback network, and the client that a
-//! proxy there speaks for.
+//! Where a connection comes from, as the server sees it: a source address in the loopback network, and the client for
+//! which a proxy at that address speaks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -7,26 +7,26 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::failure::Failure;
 
-/// The proxies that a server under test trusts: `--trusted-proxies`.
+/// The proxies that the server under test trusts: `--trusted-proxies`.
 pub(crate) const PROXIES: &str = "127.9.0.0/16";
 
-/// See the module.
+/// The origin of a connection; see the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
-    /// The address that the connection is made from.
+    /// The source address of the connection.
     pub(crate) source: Ipv4Addr,
-    /// Whom it speaks for; only one of the [`PROXIES`] is believed.
+    /// The client that the connection speaks for. The server believes it only from one of the [`PROXIES`].
     pub(crate) forwarded: Option<IpAddr>,
 }
 
 impl Origin {
-    /// A client that calls by itself, from the `n`-th address.
+    /// A client that connects directly, from the `n`-th address.
     pub(crate) fn direct(n: usize) -> Self {
         let [high, low] = low_bytes(n);
         Self { source: Ipv4Addr::new(127, 1, high, low), forwarded: None }
     }
 
-    /// The `n`-th client of a proxy: every other one has an IPv6 network, and another address in it each time.
+    /// The `n`-th client of a proxy. Every second one has an IPv6 network, and a new address in it each time.
     pub(crate) fn proxied(n: usize) -> Self {
         let [high, low] = low_bytes(n);
         let forwarded = if n.is_multiple_of(2) {
@@ -36,7 +36,7 @@ impl Origin {
             let network = u16::from_be_bytes([high, low]);
             IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, network, 0, 0, a.into(), b.into()))
         };
-        // One address has 28,000 ports, and a closed connection keeps its own for a while.
+        // One address has 28,000 ports, and a closed connection occupies its port for a while.
         let proxy = Ipv4Addr::new(127, 9, 0, 1 + (n % 8) as u8);
         Self { source: proxy, forwarded: Some(forwarded) }
     }
@@ -51,7 +51,7 @@ impl Origin {
     }
 }
 
-/// The two bytes that tell 65,536 things apart.
+/// The low two bytes, which distinguish 65,536 values.
 fn low_bytes(n: usize) -> [u8; 2] {
     (n as u16).to_be_bytes()
 }

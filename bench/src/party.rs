@@ -1,4 +1,4 @@
-//! Somebody with an account, and where they call from.
+//! A user with an account and the origin of their connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use crate::origin::Origin;
 use crate::people::{Person, people};
 use crate::target::{Target, server_name, signature};
 
-/// How often a busy server is asked.
+/// How many times a busy server is asked.
 const TRIES: usize = 10;
-/// What a busy server asks for.
+/// The `Retry-After` of a busy server.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How many register at the same time.
+/// How many users register concurrently.
 const AT_ONCE: usize = 32;
 
-/// See the module.
+/// A user with an account; see the module.
 pub(crate) struct Party {
-    /// Who they are.
+    /// The user.
     pub(crate) person: Person,
-    /// Where they call from.
+    /// The origin of their connections.
     pub(crate) origin: Origin,
 }
 
 impl Party {
-    /// `count` people with accounts, each a client of a proxy with a network of their own; inboxes and networks are
-    /// numbered from `first`.
+    /// Registers `count` users, each a client of a proxy with their own network. Inboxes and networks are numbered from
+    /// `first`.
     pub(crate) async fn register(
         target: &Arc<Target>,
         first: usize,
@@ -57,7 +57,7 @@ impl Party {
         Connection::open_from(self.origin, target.address).await
     }
 
-    /// Makes a request that they sign.
+    /// Makes a request signed by this user.
     pub(crate) async fn signed(
         &self,
         connection: &mut Connection,
@@ -70,7 +70,7 @@ impl Party {
         connection.exchange(method, path, self.origin, &headers, body).await
     }
 
-    /// Accepts somebody.
+    /// Accepts another user as a contact.
     pub(crate) async fn accept(&self, target: &Target, peer: &Self) -> Result<(), Failure> {
         let path = format!("/v1/u/{}/contacts/{}", self.person.handle, peer.person.handle);
         let mut connection = self.connect(target).await?;
@@ -79,8 +79,8 @@ impl Party {
     }
 }
 
-/// Makes an anonymous request on a connection of its own; a server that says that it is busy is asked again after a moment,
-/// as clients do. Returns how often it was busy, too.
+/// Makes an anonymous request on a new connection. If the server is busy, asks again after a moment, as clients do.
+/// Also returns how often the server was busy.
 pub(crate) async fn ask_patiently(
     origin: Origin,
     target: &Target,
@@ -106,7 +106,7 @@ pub(crate) async fn ask_patiently(
     }
 }
 
-/// Another status is a failure.
+/// Fails unless the status is the expected one.
 pub(crate) fn must_be(
     expected: StatusCode,
     path: &str,

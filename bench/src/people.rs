@@ -1,5 +1,5 @@
-//! People with real keys, and what they say, sealed before any clock runs: a generator that seals while it measures
-//! would measure itself.
+//! Users with real keys, and their messages. The messages are sealed before any clock runs: a generator that seals
+//! while it measures would measure itself.
 
 use std::borrow::Borrow;
 use std::num::NonZeroUsize;
@@ -21,14 +21,14 @@ use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 
-/// How long the text of a message is so that its sealed envelope has 1 KiB, give or take the padding.
+/// The length of a text whose sealed envelope has 1 KiB, give or take the padding.
 const TEXT_BYTES: usize = 276;
 
-/// Somebody with a key and an inbox.
+/// A user with a key and an inbox.
 pub(crate) struct Person {
-    /// The inbox's number, which the bare writer knows it by.
+    /// The number of the inbox, by which the bare writer identifies it.
     pub(crate) inbox: usize,
-    /// The handle, which the server knows it by.
+    /// The handle, by which the server identifies it.
     pub(crate) handle: Handle,
     /// The keys.
     pub(crate) identity: SecretIdentity,
@@ -40,7 +40,7 @@ pub(crate) struct Sealed {
     pub(crate) inbox: usize,
     /// The body of the request.
     pub(crate) body: Bytes,
-    /// The header with which its sender signs the request, where they do.
+    /// The header with which the sender signs the request, if it does.
     pub(crate) auth: Option<String>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_unix(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
-/// `count` people whose inboxes are numbered from `first`.
+/// `count` users whose inboxes are numbered from `first`.
 pub(crate) fn people(first: usize, count: usize) -> Result<Vec<Person>, Failure> {
     (first..first + count)
         .map(|inbox| {
@@ -68,7 +68,7 @@ pub(crate) fn people(first: usize, count: usize) -> Result<Vec<Person>, Failure>
 }
 
 impl Person {
-    /// The body of the request that registers this person.
+    /// The body of the request that registers this user.
     pub(crate) fn registration(&self, server: &ServerName) -> Result<Bytes, Failure> {
         let signed = HandleRegistration::sign(&self.identity, &self.handle, server, now());
         Ok(serde_json::to_vec(&signed.map_err(Failure::protocol)?)?.into())
@@ -94,12 +94,13 @@ pub(crate) fn text_message(bytes: usize, n: u64) -> TextMessage {
     TextMessage { id: format!("{n:026}"), text: "lorem ipsum ".repeat(bytes / 12), sent_at: now() }
 }
 
-/// The place of message `n` in its sender's chain; the links to earlier ones are left out.
+/// The position of message `n` in its sender's chain, without the hashes of earlier messages.
 pub(crate) fn chain(n: u64) -> Chain {
     Chain { id: "00112233aabbccdd".to_owned(), n, prev: None }
 }
 
-/// For each sender `each` messages; `recipient` says who gets the k-th of sender i. Uses all cores.
+/// Seals `each` messages for each sender; `recipient` gives the recipient of the k-th message of sender i. Uses all
+/// cores.
 pub(crate) fn seal_all<P: Borrow<Person> + Sync>(
     senders: &[P],
     recipients: &[P],

@@ -1,4 +1,4 @@
-//! What a process has used, as Linux counts it (proc(5)).
+//! The resources used by a process, as Linux counts them (proc(5)).
 
 use std::fs;
 use std::io;
@@ -8,15 +8,16 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::failure::Failure;
 
-/// Clock ticks a second in `/proc/<pid>/stat`: `USER_HZ`, 100 on every architecture that Linux offers today.
+/// Clock ticks per second in `/proc/<pid>/stat`: `USER_HZ`, which is 100 on every architecture that Linux supports
+/// today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What a process has used since it started.
+/// The resources that a process has used since it started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
-    /// Seconds of CPU, user and system, of all its threads.
+    /// CPU time in seconds, user and system, of all its threads.
     pub(crate) cpu_seconds: f64,
-    /// Bytes that it caused to be written to storage.
+    /// The bytes that it caused to be written to storage.
     pub(crate) written_bytes: f64,
 }
 
@@ -30,14 +31,14 @@ impl Usage {
 }
 
 impl Usage {
-    /// Reads the counters of a process and its children, and the CPU time of children that have ended.
+    /// Reads the counters of a process and its children, and the CPU time of children that have exited.
     pub(crate) fn of_family(parent_pid: u32) -> Result<Self, Failure> {
         let stat = fs::read_to_string(format!("/proc/{parent_pid}/stat"))?;
         let mut family = Self::of(parent_pid)?;
         family.cpu_seconds += ticks(&stat, 13)?;
         for entry in fs::read_dir("/proc")? {
             let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            // A process may end while its files are read; what it used is then its parent's.
+            // A process may exit while its files are read; its usage is then counted by its parent.
             if let (Ok(true), Ok(child)) = (parent(pid).map(|of| of == parent_pid), Self::of(pid)) {
                 family.cpu_seconds += child.cpu_seconds;
                 family.written_bytes += child.written_bytes;
@@ -75,38 +76,38 @@ impl Sub for Usage {
     }
 }
 
-/// The memory of a process that is resident now, in KiB.
+/// The resident memory of a process in KiB.
 pub(crate) fn resident_kib(pid: u32) -> Result<f64, Failure> {
     labelled(&fs::read_to_string(format!("/proc/{pid}/status"))?, "VmRSS:")
 }
 
-/// Lets this process have as many files open as an unprivileged one may.
+/// Raises the open-file limit of this process to the most that an unprivileged process may have.
 pub(crate) fn raise_open_files() -> Result<(), Failure> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     Ok(setrlimit(Resource::Nofile, limit).map_err(io::Error::from)?)
 }
 
-/// How many files this process may have open.
+/// The open-file limit of this process.
 pub(crate) fn open_files_allowed() -> Result<usize, Failure> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let soft = labelled(&limits, "Max open files");
-    // A number too large to print is written as a word.
+    // "unlimited" does not parse as a number.
     Ok(soft.map_or(usize::MAX, |files| files as usize))
 }
 
-/// The machine's load averages over 1, 5 and 15 minutes, as text: says how quiet it was.
+/// The machine's load averages over 1, 5 and 15 minutes, as text. They show how busy the machine was.
 pub(crate) fn load_average() -> Result<String, Failure> {
     let text = fs::read_to_string("/proc/loadavg")?;
     Ok(text.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
 }
 
-/// The fields behind field 2, the name, which may hold anything.
+/// The fields after field 2, the name, which may contain any character.
 fn fields(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace()
 }
 
-/// Two neighbouring fields, user and system, as seconds: 11 is the process itself, 13 its children that have ended.
+/// Two neighbouring fields, user and system, as seconds: 11 is the process itself, 13 its children that have exited.
 fn ticks(stat: &str, first: usize) -> Result<f64, Failure> {
     let ticks: Option<Vec<f64>> = fields(stat).skip(first).take(2).map(|field| field.parse().ok()).collect();
     match ticks.as_deref() {

@@ -1,4 +1,4 @@
-//! Figures beside their yardsticks, for people and for programs.
+//! The figures next to their yardsticks, printed and as JSON.
 
 use std::fs;
 use std::path::Path;
@@ -9,22 +9,22 @@ use crate::failure::Failure;
 use crate::process::load_average;
 use crate::server::Options;
 
-/// All that one run measured.
+/// The measurements of one run.
 #[derive(Serialize)]
 pub(crate) struct Report {
-    /// What was sent, and how much.
+    /// The settings that the figures depend on.
     settings: Options,
-    /// How many cores the machine has.
+    /// The number of cores of the machine.
     cores: usize,
-    /// Load averages of the machine before the run.
+    /// The machine's load averages before the run.
     load_before: String,
-    /// And after it.
+    /// The load averages after the run.
     load_after: String,
-    /// What was measured.
+    /// The figures.
     figures: Vec<Figure>,
 }
 
-/// One figure of the server, what the bare handlers reach in the same run, and the goal.
+/// One figure of the server, the value that the bare handlers reach in the same run, and the goal.
 #[derive(Serialize)]
 pub(crate) struct Figure {
     name: &'static str,
@@ -34,7 +34,7 @@ pub(crate) struct Figure {
     goal: Option<Goal>,
 }
 
-/// What the server should reach.
+/// The goal for a figure.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
@@ -59,19 +59,19 @@ impl Figure {
         Self { name, server, writer: None, echo: None, goal: None }
     }
 
-    /// Beside the bare writer's.
+    /// Adds the bare writer's value.
     pub(crate) const fn writer(mut self, figure: f64) -> Self {
         self.writer = Some(figure);
         self
     }
 
-    /// Beside the bare echo's.
+    /// Adds the bare echo's value.
     pub(crate) const fn echo(mut self, figure: f64) -> Self {
         self.echo = Some(figure);
         self
     }
 
-    /// Beside the goal.
+    /// Adds the goal.
     pub(crate) const fn goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
         self
@@ -90,7 +90,7 @@ impl Figure {
 }
 
 impl Report {
-    /// A report without figures; reads the load of the machine.
+    /// A report without figures. Reads the load of the machine.
     pub(crate) fn start(settings: &Options) -> Result<Self, Failure> {
         let cores = std::thread::available_parallelism()?.get();
         let (load_before, load_after) = (load_average()?, String::new());
@@ -100,7 +100,7 @@ impl Report {
         Ok(Self { settings, cores, load_before, load_after, figures: Vec::new() })
     }
 
-    /// Prints the figures and keeps them.
+    /// Prints the figures and stores them.
     pub(crate) fn add(&mut self, figures: impl IntoIterator<Item = Figure>) {
         for figure in figures {
             println!("{}", figure.line());
@@ -108,7 +108,7 @@ impl Report {
         }
     }
 
-    /// Ends the report, and writes it as JSON where that is wanted.
+    /// Ends the report, and writes it as JSON if a path is given.
     pub(crate) fn end(mut self, json: Option<&Path>) -> Result<(), Failure> {
         self.load_after = load_average()?;
         println!("\nload {}", self.load_after);
@@ -119,7 +119,7 @@ impl Report {
     }
 }
 
-/// Three significant digits or so.
+/// Formats a number with about three significant digits.
 fn number(value: Option<f64>) -> String {
     match value {
         None => "-".to_owned(),

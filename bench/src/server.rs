@@ -1,4 +1,4 @@
-//! `kez-bench server`: the phases one after the other, their figures beside the goals of docs/PERFORMANCE.md.
+//! `kez-bench server`: runs the phases in turn and prints their figures next to the goals of docs/PERFORMANCE.md.
 
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ use crate::process::{open_files_allowed, resident_kib};
 use crate::report::{Figure, Goal, Report};
 use crate::target::{Kind, Place, Target, signature};
 
-/// How many messages each sender posts before anything counts.
+/// How many messages each sender posts before anything is counted.
 const WARM_UP: usize = 64;
-/// One message in so many is stored once more, signed by its sender.
+/// One message in this many is stored once more, signed by its sender.
 const SIGNED: usize = 4;
 /// Messages a second in the paced live phase.
 const LIVE_RATE: u32 = 500;
-/// The inboxes of the phases are apart.
+/// The first inbox number of the senders; each phase has its own inboxes.
 const SENDERS_FROM: usize = 5_000;
 const ONLINE_FROM: usize = 10_000;
 const IDLE_FROM: usize = 20_000;
 
-/// Settings of the run; the report repeats those that the figures depend on.
+/// The settings of the run. The report repeats those that the figures depend on.
 #[derive(Clone, Debug, Args, Serialize)]
 pub(crate) struct Options {
     /// The server's release binary [default: beside this program]
@@ -40,25 +40,25 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     #[serde(skip)]
     dir: Option<PathBuf>,
-    /// A PostgreSQL server of this machine to use instead of SQLite: the address of a database on it, of a role that may
-    /// make others. A database kez_bench is made anew.
+    /// A PostgreSQL server on this machine to use instead of SQLite: the URL of a database on it, with a role that may
+    /// create databases. The database kez_bench is created anew.
     #[arg(long, value_name = "URL")]
     #[serde(skip)]
     postgres: Option<String>,
-    /// Writes the figures to this file too.
+    /// Also writes the figures to this file.
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     json: Option<PathBuf>,
-    /// How many people send at once, to as many recipients.
+    /// How many users send concurrently, to as many recipients.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=256))]
     senders: u16,
     /// How many messages are stored.
     #[arg(long, default_value_t = 64_000, value_parser = clap::value_parser!(u32).range(1_000..=500_000))]
     messages: u32,
-    /// How many messages go live in each of the two live loads.
+    /// How many messages are sent in each of the two live loads.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(500..=50_000))]
     live: u32,
-    /// How many live streams wait.
+    /// How many idle live streams there are.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(100..=10_000))]
     idle: u32,
 }
@@ -87,7 +87,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     report.end(options.json.as_deref())
 }
 
-/// What is sent, sealed before the first clock runs.
+/// The messages to send, sealed before the first clock runs.
 struct Load {
     senders: Vec<Person>,
     recipients: Arc<Vec<Person>>,
@@ -130,7 +130,7 @@ impl Load {
         Ok(())
     }
 
-    /// The inboxes of the recipients are as long as before; their senders sign.
+    /// Stores to inboxes as long as before, from senders who sign.
     async fn store_signed(&mut self, limits: &Limits, report: &mut Report) -> Result<(), Failure> {
         limits.server.register(&self.senders).await?;
         let mut messages = mem::take(&mut self.signed);
@@ -186,7 +186,7 @@ impl Load {
     }
 }
 
-/// What the database server used beside the server.
+/// The resources used by the database server besides the server itself.
 fn database_figures(stored: &Stored) -> Vec<Figure> {
     let Some(used) = stored.database else { return Vec::new() };
     let messages = stored.messages as f64;

@@ -1,5 +1,5 @@
-//! A program under load: the server, or a bare handler that it is compared with. Each runs as a process of its own,
-//! so that what it uses is told apart from what the generator uses.
+//! A program under load: the server, or a bare handler that it is compared with. Each runs in its own process, so that
+//! its resources are counted apart from the generator's.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -20,39 +20,39 @@ use crate::people::{Person, Sealed, now, rng};
 
 const START_LIMIT: Duration = Duration::from_secs(15);
 
-/// What the server is started from, and on.
+/// The binary and the storage of the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     /// Its binary.
     pub(crate) binary: PathBuf,
-    /// Where files go.
+    /// The directory for files.
     pub(crate) directory: PathBuf,
     /// A database server to use instead of a file.
     pub(crate) postgres: Option<String>,
 }
 
-/// A program that runs, with a database of its own that goes when it goes.
+/// A running program with its own database, which is removed together with it.
 pub(crate) struct Target {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// Its process.
+    /// Its process id.
     pub(crate) pid: u32,
-    /// How to speak to it.
+    /// Its protocol.
     pub(crate) kind: Kind,
-    /// What it keeps everything in, where that is a database server.
+    /// Its database, if it uses a database server.
     pub(crate) database: Option<Database>,
     _child: Child,
     directory: TempDir,
 }
 
-/// How to speak to a target.
+/// The protocol of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The server, by the protocol.
+    /// The server: the real protocol.
     Server,
-    /// The bare group-commit writer: the same bodies, but nobody checks anything.
+    /// The bare group-commit writer: the same bodies without any checks.
     Writer,
-    /// The bare echo: nothing is stored.
+    /// The bare echo: stores nothing.
     Echo,
 }
 
@@ -66,12 +66,12 @@ impl Target {
         Self::start(Kind::Server, &place.binary, &place.directory, database, &["--limits", "off"]).await
     }
 
-    /// Starts the server as it stands, with its limits, and these flags.
+    /// Starts the server with its limits on, and with these flags.
     pub(crate) async fn limited_server(place: &Place, flags: &[&str]) -> Result<Self, Failure> {
         Self::start(Kind::Server, &place.binary, &place.directory, None, flags).await
     }
 
-    /// Starts one of the bare handlers, which are in this program.
+    /// Starts one of the bare handlers, which are part of this program.
     pub(crate) async fn yardstick(kind: Kind, directory: &Path) -> Result<Self, Failure> {
         Self::start(kind, &std::env::current_exe()?, directory, None, &[]).await
     }
@@ -86,7 +86,7 @@ impl Target {
         let directory = tempfile::Builder::new().prefix("kez-bench-").tempdir_in(directory)?;
         let address = free_address()?;
         let mut command = Command::new(binary);
-        // Settings of the shell would be settings of one run and not of the next.
+        // Environment variables of the shell would affect one run and not the next.
         command.env_clear().env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
         let bind = address.to_string();
         let file = || directory.path().join("bench.db").into_os_string();
@@ -103,7 +103,7 @@ impl Target {
         Ok(Self { address, pid, kind, database, _child: child, directory })
     }
 
-    /// Makes the inboxes of these people known, where that is needed.
+    /// Registers these users, if the target needs it.
     pub(crate) async fn register(&self, people: &[Person]) -> Result<(), Failure> {
         if self.kind != Kind::Server {
             return Ok(());
@@ -116,7 +116,7 @@ impl Target {
         Ok(())
     }
 
-    /// Where a message is posted.
+    /// The path to post a message to.
     pub(crate) fn message_path(&self, message: &Sealed) -> String {
         match self.kind {
             Kind::Server => "/v1/messages".to_owned(),
@@ -125,7 +125,7 @@ impl Target {
         }
     }
 
-    /// Where a page of an inbox is read, and the header for it.
+    /// The path to read a page of an inbox, and its header.
     pub(crate) fn page_request(&self, person: &Person, since: u64, limit: u64) -> (String, Option<String>) {
         if self.kind != Kind::Server {
             return (format!("/messages/{}?since={since}&limit={limit}", person.inbox), None);
@@ -134,7 +134,7 @@ impl Target {
         (path, Some(inbox_auth::header(&person.identity, &person.handle, since, now())))
     }
 
-    /// Where the live stream of an inbox is.
+    /// The path of an inbox's live stream.
     pub(crate) fn live_path(&self, person: &Person) -> String {
         match self.kind {
             Kind::Server => format!("/v1/inbox/{}/live", person.handle),
@@ -142,16 +142,16 @@ impl Target {
         }
     }
 
-    /// What authenticates a reader in the first frame of the live stream.
+    /// The reader's authentication in the first frame of the live stream.
     pub(crate) fn live_auth(&self, person: &Person, since: u64) -> Result<String, Failure> {
         signature(person, "GET", &live_target(&person.handle, since), b"")
     }
 
-    /// Bytes of the database's files.
+    /// The size of the database's files in bytes.
     pub(crate) fn disk_bytes(&self) -> Result<u64, Failure> {
         let mut bytes = 0;
         for file in std::fs::read_dir(self.directory.path())? {
-            // The log may go between the two looks.
+            // The log may be removed between the two calls.
             bytes += file?.metadata().map_or(0, |file| file.len());
         }
         Ok(bytes)
@@ -168,14 +168,14 @@ impl Kind {
     }
 }
 
-/// The header with which a person signs a request.
+/// The header with which a user signs a request.
 pub(crate) fn signature(person: &Person, method: &str, target: &str, body: &[u8]) -> Result<String, Failure> {
     let server = server_name()?;
     let request = caller_auth::CallerRequest { server: &server, method, target, body };
     Ok(caller_auth::header(&person.identity, &person.handle, &request, now(), &mut rng()))
 }
 
-/// The name that the server is started under.
+/// The server name of the server under test.
 pub(crate) fn server_name() -> Result<ServerName, Failure> {
     "bench.example".parse().map_err(Failure::protocol)
 }

@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use super::Options;
 use crate::failure::Failure;
 
-/// A line of the measuring script.
+/// A line of output of the measuring script.
 struct Figure<'a> {
     name: &'a str,
     value: &'a str,
     unit: &'a str,
 }
 
-/// Has Playwright start the server and the browser, and prints a row for each figure as it comes.
+/// Has Playwright start the server and the browser, and prints a row for each figure as it arrives.
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
     let default = |file: &Option<PathBuf>, other: &str| file.clone().unwrap_or_else(|| beside.join(other));

@@ -1,4 +1,4 @@
-//! `kez-bench client`: what the client takes, natively and in a headless browser.
+//! `kez-bench client`: measures the client, natively and in a headless browser.
 
 mod browser;
 mod native;
@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::failure::Failure;
 
-/// Settings of the run.
+/// The settings of the run.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// How many messages the native client opens.
@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// The longest history in the browser, in messages.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(200..=200_000))]
     history: u32,
-    /// Leaves the browser out.
+    /// Skips the browser.
     #[arg(long)]
     native_only: bool,
     /// The server's release binary [default: beside this program]
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     end2end: PathBuf,
 }
 
-/// Runs both.
+/// Runs both parts.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     native::run(options.messages)?;
     if options.native_only { Ok(()) } else { browser::run(options) }

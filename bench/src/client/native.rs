@@ -1,4 +1,4 @@
-//! Verifying and decrypting a backlog natively. The same code runs in the browser as WebAssembly, at about half to a third
+//! Verifies and decrypts a backlog natively. In the browser, the same code runs as WebAssembly at about half to a third
 //! of this speed.
 
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use kez_core::sigchain::Heads;
 use crate::failure::Failure;
 use crate::people::{chain, people, rng, text_message};
 
-/// How long a text is so that the padded plaintext has 1 KiB.
+/// The length of a text whose padded plaintext has 1 KiB.
 const TEXT_BYTES: usize = 780;
 
 #[derive(Default)]

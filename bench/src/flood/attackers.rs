@@ -1,4 +1,4 @@
-//! Who pours in: each kind of attacker, in several tasks that never pause, from all networks in turn. Every answer counts.
+//! The attackers. Each kind runs in several tasks that never pause, from all networks in turn. Every answer is counted.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::party::Party;
 use crate::people::{Person, people};
 use crate::target::{Target, server_name, signature};
 
-/// The kinds, and how many tasks each has.
+/// The kinds of attackers, and the number of tasks of each.
 const KINDS: [(Kind, usize); 7] = [
     (Kind::Large, 8),
     (Kind::Small, 8),
@@ -29,43 +29,43 @@ const KINDS: [(Kind, usize); 7] = [
     (Kind::Asker, 4),
     (Kind::Profile, 2),
 ];
-/// The largest envelope that a relay takes, less the little around its padding.
+/// The largest envelope that a relay accepts, minus the small overhead around its padding.
 const LARGE: usize = kez_core::envelope::MAX_BYTES - 64;
-/// An envelope as people send it.
+/// The size of an ordinary envelope.
 const SMALL: usize = 1000;
-/// How many strangers have signed up before it starts.
+/// How many strangers have registered before the flood starts.
 const STRANGERS: usize = 50;
-/// Where their inboxes, and those of people who sign up meanwhile, are numbered from.
+/// The first inbox number of the strangers and of users who register during the flood.
 const STRANGERS_FROM: usize = 2_000;
 const NEWCOMERS_FROM: usize = 100_000;
-/// The pause after a connection that was not made.
+/// The pause after a failed connection attempt.
 const PAUSE: Duration = Duration::from_millis(20);
-/// The longest that a stalled connection may be left standing by a server that faces the net itself; behind a proxy it is
-/// a little more than a minute.
+/// The longest time for which a server that is directly exposed to the internet may leave a stalled connection open;
+/// behind a proxy it is a little more than a minute.
 const CUT_WITHIN: Duration = Duration::from_secs(90);
 
-/// What an attacker does.
+/// The kinds of attackers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// Sends the largest envelopes without a name.
+    /// Sends the largest envelopes anonymously.
     Large,
-    /// Sends small ones.
+    /// Sends small envelopes anonymously.
     Small,
-    /// Has an account, and sends to people who have not accepted it.
+    /// Has an account, and sends to users who have not accepted it.
     Stranger,
-    /// Signs what it sends with a key that is not the sender's.
+    /// Signs its messages with a key other than the sender's.
     Forger,
-    /// Claims one handle after the other.
+    /// Registers one handle after another.
     Newcomer,
-    /// Looks people up.
+    /// Looks up handles.
     Asker,
     /// Reads profile pages.
     Profile,
-    /// Opens connections and says nothing more, or half a head, or half a body.
+    /// Opens connections and sends nothing, or half a head, or half a body.
     Stalled,
 }
 
-/// The attackers, ready.
+/// The prepared attackers.
 pub(super) struct Flood(Arc<Crowd>);
 
 struct Crowd {
@@ -96,7 +96,7 @@ impl Flood {
         })))
     }
 
-    /// Lets them loose until the set is shut down.
+    /// Starts the attackers; they run until the set is shut down.
     pub(super) fn begin(&self, target: &Arc<Target>, stalled: usize) -> JoinSet<()> {
         let mut attackers = JoinSet::new();
         for (kind, tasks) in KINDS {
@@ -110,17 +110,17 @@ impl Flood {
         attackers
     }
 
-    /// How often each kind got which status; 0 stands for a connection that was cut or refused.
+    /// How often each kind got each status; 0 stands for a connection that was cut or refused.
     pub(super) fn answers(&self) -> BTreeMap<(Kind, u16), usize> {
         self.0.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many accounts were made.
+    /// How many accounts were created.
     pub(super) fn accounts(&self) -> usize {
         self.answers().get(&(Kind::Newcomer, StatusCode::CREATED.as_u16())).copied().unwrap_or_default()
     }
 
-    /// How many bytes of bodies were sent.
+    /// How many bytes of request bodies were sent.
     pub(super) fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
@@ -143,14 +143,14 @@ impl Crowd {
         *self.answers.lock().unwrap_or_else(PoisonError::into_inner).entry((kind, status)).or_default() += 1;
     }
 
-    /// Every other network is behind a proxy.
+    /// Every second network is behind a proxy.
     fn origin(&self) -> Origin {
         let network = self.next() % self.networks;
-        // Far from the networks of those who registered.
+        // Far from the networks of registered users.
         if network.is_multiple_of(2) { Origin::direct(network) } else { Origin::proxied(30_000 + network) }
     }
 
-    /// From one network a few shots on one connection, then from the next.
+    /// Sends a few requests on one connection from one network, then moves on to the next.
     async fn attack(self: Arc<Self>, target: Arc<Target>, kind: Kind) {
         loop {
             let origin = self.origin();
@@ -212,7 +212,7 @@ impl Crowd {
         })
     }
 
-    /// Holds a connection open for as long as the server bears it, and counts those that it cut.
+    /// Holds a connection open for as long as the server allows, and counts the connections that the server cut.
     async fn stall(self: Arc<Self>, target: Arc<Target>) {
         const STARTS: [&[u8]; 3] = [
             b"",
@@ -228,7 +228,7 @@ impl Crowd {
                 Ok::<_, Failure>(stream.read_to_end(&mut said).await?)
             };
             match timeout(CUT_WITHIN, held).await {
-                // Cut, with or without an answer.
+                // The server cut the connection, with or without an answer.
                 Ok(Ok(_)) => self.count(Kind::Stalled, StatusCode::REQUEST_TIMEOUT.as_u16()),
                 Ok(Err(_)) => self.count(Kind::Stalled, 0),
                 Err(_) => self.count(Kind::Stalled, StatusCode::OK.as_u16()),

@@ -1,5 +1,5 @@
-//! People who know each other: each sender writes to one recipient now and then, and keeps a copy; the recipient reads along
-//! live. What is acknowledged has to arrive.
+//! Users who know each other. Each sender writes to one recipient at intervals and keeps a copy, and the recipient
+//! reads the live stream. Every acknowledged message must arrive.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -20,15 +20,16 @@ use crate::party::Party;
 use crate::people::{Sealed, seal_all};
 use crate::target::Target;
 
-/// How often somebody writes, on average; twenty messages a minute with as many copies are well within what one may send.
+/// The average pause between two messages of a sender. Twenty messages a minute and as many copies are well within a
+/// user's allowance.
 const PAUSE: Duration = Duration::from_secs(3);
-/// The pause before a message that met no server is sent again.
+/// The pause before a retry when the server could not be reached.
 const RETRY: Duration = Duration::from_millis(100);
-/// Where known people's inboxes are numbered from.
+/// The first inbox number of the known users.
 const SENDERS_FROM: usize = 0;
 const RECIPIENTS_FROM: usize = 1_000;
 
-/// When something was sent.
+/// The phase in which a message was sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Before = 0,
@@ -44,7 +45,7 @@ struct Sent {
     phase: Phase,
 }
 
-/// What one pair has seen.
+/// The messages of one pair of users.
 #[derive(Default)]
 struct Line {
     sent: Vec<Sent>,
@@ -68,7 +69,7 @@ pub(super) struct Conversations {
 }
 
 impl Conversations {
-    /// Registers everybody, lets the recipients accept their senders, and seals what will be said.
+    /// Registers all users, lets the recipients accept their senders, and seals the messages in advance.
     pub(super) async fn prepare(target: &Arc<Target>, pairs: usize, seconds: u64) -> Result<Self, Failure> {
         let senders = Party::register(target, SENDERS_FROM, pairs).await?;
         let recipients = Party::register(target, RECIPIENTS_FROM, pairs).await?;
@@ -94,7 +95,7 @@ impl Conversations {
         })
     }
 
-    /// Whom the flood can aim at.
+    /// The handles that the flood can target.
     pub(super) fn recipients(&self) -> Vec<Handle> {
         self.recipients.iter().map(|party| party.person.handle.clone()).collect()
     }
@@ -107,7 +108,7 @@ impl Conversations {
         self.phase.store(Phase::After as u8, Ordering::Relaxed);
     }
 
-    /// Lets the senders stop when they have their last acknowledgement.
+    /// Tells the senders to stop after their last acknowledgement.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
@@ -124,7 +125,7 @@ impl Conversations {
         self.lines[pair].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One sender writes until it is over.
+    /// Runs one sender until the end of the run.
     pub(super) async fn send(self: Arc<Self>, target: Arc<Target>, pair: usize) -> Result<(), Failure> {
         for (message, copy) in self.messages[pair].iter().zip(&self.copies[pair]) {
             let random = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
@@ -143,11 +144,11 @@ impl Conversations {
         Ok(())
     }
 
-    /// Posts the same bytes until somebody answers, as a client does. A refusal is noted.
+    /// Posts the same bytes until the server answers, as a client does. Records a refusal.
     async fn post(&self, target: &Target, pair: usize, message: &Sealed) -> Result<Option<Receipt>, Failure> {
         let sender = &self.senders[pair];
         loop {
-            // A connection of its own for each message: between two of them the server closes an idle one.
+            // A new connection for each message: the server closes a connection that is idle between two of them.
             let posted = async {
                 let mut connection = sender.connect(target).await?;
                 sender.signed(&mut connection, Method::POST, "/v1/messages", message.body.clone()).await
@@ -170,7 +171,7 @@ impl Conversations {
         }
     }
 
-    /// One recipient reads along, and comes back when the stream ends.
+    /// Runs one recipient: reads the live stream, and reconnects when it ends.
     pub(super) async fn read(self: Arc<Self>, target: Arc<Target>, pair: usize) -> Result<(), Failure> {
         let recipient = &self.recipients[pair];
         let mut cursor = 0;
@@ -198,7 +199,7 @@ impl Conversations {
         }
     }
 
-    /// Returns when every acknowledged message has come out of its recipient's stream.
+    /// Returns when every acknowledged message has arrived on its recipient's stream.
     pub(super) async fn all_arrived(&self) {
         loop {
             let progress = self.progress.notified();
@@ -218,7 +219,8 @@ impl Conversations {
         (0..self.lines.len()).map(missing).sum()
     }
 
-    /// From a request to its acknowledgement, copies included, and from a request to the recipient's screen.
+    /// Two latencies: from a request to its acknowledgement, copies included, and from a request to the recipient's
+    /// live stream.
     pub(super) fn latencies(&self, phase: Phase) -> (Latencies, Latencies) {
         let (mut acks, mut live) = (Latencies::default(), Latencies::default());
         for pair in 0..self.lines.len() {
@@ -234,7 +236,7 @@ impl Conversations {
         (acks, live)
     }
 
-    /// Everything acknowledged: recipients' messages and senders' copies.
+    /// The number of acknowledged messages: those to recipients and the senders' copies.
     pub(super) fn acknowledged(&self) -> usize {
         (0..self.lines.len())
             .map(|pair| self.line(pair))
@@ -242,17 +244,17 @@ impl Conversations {
             .sum()
     }
 
-    /// What known senders were refused with.
+    /// The answers with which known senders were refused.
     pub(super) fn refused(&self) -> Vec<String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How often a message had to be sent again, and a stream opened again.
+    /// How often a message was retried, and how often a stream was reopened.
     pub(super) fn troubles(&self) -> [usize; 2] {
         [&self.repeated, &self.reopened].map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// The messages that each recipient's inbox must hold.
+    /// The messages that each recipient's inbox must contain.
     pub(super) fn expected(&self) -> impl Iterator<Item = (&Party, Vec<Receipt>)> {
         let expected =
             |(pair, party)| (party, self.line(pair).sent.iter().map(|sent| sent.receipt).collect());

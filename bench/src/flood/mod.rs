@@ -1,9 +1,10 @@
-//! `kez-bench flood`: the server as it stands, limits on, while everybody who can reach it pours in what they can: does it
-//! still serve people who know each other, and does the disk stay within the quotas?
+//! `kez-bench flood`: attackers of every kind flood a server that runs with its limits on. Does it still serve users
+//! who know each other, and does the disk stay within the quotas?
 //!
 //! The flood comes from many client networks, IPv4 and IPv6, half of them through a proxy: anonymous senders with large
-//! and small envelopes, signed-in strangers, signatures that do not hold, new accounts, look-ups and profile pages, and
-//! connections that stall. Meanwhile each of some known senders writes to one person now and then, who reads along live.
+//! and small envelopes, registered strangers, invalid signatures, new accounts, look-ups and profile pages, and stalled
+//! connections. During the flood, each of some known senders writes to one user at intervals, who reads the live
+//! stream.
 
 mod attackers;
 mod known;
@@ -25,12 +26,12 @@ use attackers::Flood;
 use known::Conversations;
 use verdict::{Load, Quotas, Verdict};
 
-/// How many seconds of quiet there are at least before the flood: everybody writes once.
+/// The shortest quiet period before the flood, in seconds: long enough for every sender to write once.
 const QUIET: u64 = 5;
-/// How long what was acknowledged may take to come out of the live streams once the flood is over.
+/// How long acknowledged messages may take to arrive on the live streams after the flood.
 const FAREWELL: Duration = Duration::from_secs(30);
 
-/// Settings of the run.
+/// The settings of the run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// The server's binary [default: beside this program]
@@ -39,28 +40,27 @@ pub(crate) struct Options {
     /// Where the database goes [default: beside this program]
     #[arg(long, value_name = "DIRECTORY")]
     dir: Option<PathBuf>,
-    /// The built web app, for profile pages; without it they are a plain 404.
+    /// The built web app, for profile pages; without it they answer with a plain 404.
     #[arg(long, value_name = "DIRECTORY")]
     web_dir: Option<PathBuf>,
     /// How long the flood lasts.
     #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u64).range(3..=3600))]
     seconds: u64,
-    /// How many known senders there are, each with a recipient.
+    /// How many known senders there are, each with one recipient.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pairs: u16,
     /// How many client networks the flood comes from, half of them through a proxy.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(4..=4096))]
     networks: u16,
-    /// How many connections stall at any time.
+    /// How many connections are stalled at any time.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(0..=8000))]
     stalled: u16,
-    /// Quotas so small that seconds fill them, and times are shown but not judged: for a machine that is busy with other
-    /// things.
+    /// Uses quotas that fill within seconds, and prints times without judging them: for a busy machine.
     #[arg(long)]
     brief: bool,
 }
 
-/// Runs it, prints what came of it, and fails when it is not as promised.
+/// Runs the flood, prints the results, and fails when the server breaks a promise.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     raise_open_files()?;
     let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
@@ -89,7 +89,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     for pair in 0..pairs {
         senders.spawn(Arc::clone(&conversations).send(Arc::clone(&target), pair));
     }
-    // What the same people wait without a flood, to compare with.
+    // The same users' latencies without a flood, for comparison.
     sleep(Duration::from_secs(options.seconds.div_ceil(12).max(QUIET))).await;
     let load = under_load(options, &target, &conversations, &flood).await?;
     conversations.stop();
@@ -104,7 +104,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
         .await
 }
 
-/// Lets the flood in for its time, and watches the server.
+/// Runs the flood for its time, and measures the server.
 async fn under_load(
     options: &Options,
     target: &Arc<Target>,

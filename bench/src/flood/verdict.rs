@@ -1,4 +1,4 @@
-//! What came of a flood, in figures, and whether it is as promised.
+//! The results of a flood, and whether the server kept its promises.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,16 +15,16 @@ use crate::process::resident_kib;
 use crate::target::Target;
 
 const MIB: f64 = 1024.0 * 1024.0;
-/// What known senders' 99th percentile has to stay under, in milliseconds.
+/// The limit for the 99th percentile of known senders, in milliseconds.
 const P99_MS: f64 = 500.0;
-/// What a message takes on the disk beside its envelope, in row and indexes, generously.
+/// A generous estimate of the disk space that a message takes besides its envelope, in row and indexes.
 const BESIDE_ENVELOPE: u64 = 512;
-/// What an account takes, generously.
+/// A generous estimate of the disk space that an account takes.
 const ACCOUNT: u64 = 4096;
-/// How large the log beside the database may become.
+/// The largest size of the write-ahead log beside the database.
 const WRITE_AHEAD_LOG: u64 = 64 << 20;
 
-/// The share of each inbox that is open to strangers.
+/// The part of each inbox that is open to strangers.
 #[derive(Clone, Copy)]
 pub(super) struct Quotas {
     messages: u64,
@@ -35,10 +35,10 @@ pub(super) struct Quotas {
 impl Quotas {
     /// The server's own defaults.
     pub(super) const DEFAULT: Self = Self { messages: 1_000, bytes: 64 << 20, stated: false };
-    /// Full within seconds.
+    /// Quotas that are full within seconds.
     pub(super) const BRIEF: Self = Self { messages: 100, bytes: 1 << 20, stated: true };
 
-    /// As flags; the defaults go without saying.
+    /// The quotas as flags; none for the server's defaults.
     pub(super) fn flags(self) -> Vec<String> {
         if !self.stated {
             return Vec::new();
@@ -46,13 +46,13 @@ impl Quotas {
         vec![format!("--requests-messages={}", self.messages), format!("--requests-bytes={}", self.bytes)]
     }
 
-    /// Bytes on the disk that so many inboxes, filled by strangers, may take.
+    /// The disk space, in bytes, that this many inboxes full of strangers' messages may take.
     fn worth(self, inboxes: usize) -> u64 {
         (self.bytes + self.messages * BESIDE_ENVELOPE) * inboxes as u64
     }
 }
 
-/// What the server took while the flood lasted.
+/// The resources that the server used during the flood.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Load {
     pub(super) seconds: f64,
@@ -63,7 +63,7 @@ pub(super) struct Load {
     pub(super) rss_most: f64,
 }
 
-/// All that is judged.
+/// The values to judge.
 pub(super) struct Verdict {
     pub(super) quotas: Quotas,
     pub(super) load: Load,
@@ -73,7 +73,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// Prints everything, and fails with all that is not as promised.
+    /// Prints the results, and fails with a list of the broken promises.
     pub(super) async fn tell(
         self,
         target: &Target,
@@ -114,7 +114,7 @@ impl Verdict {
         }
     }
 
-    /// Streams have shown everything, and the inboxes hold it.
+    /// Checks that the streams delivered every acknowledged message, and that the inboxes contain it.
     async fn all_is_there(
         &self,
         target: &Target,
@@ -139,7 +139,7 @@ impl Verdict {
         Ok(())
     }
 
-    /// A flood that nothing was held against shows nothing.
+    /// Checks that the flood met the limits: a flood that triggers none proves nothing.
     fn the_flood_was_one(&self, flood: &Flood, broken: &mut Vec<String>) {
         let answers = flood.answers();
         let mut kinds: BTreeMap<Kind, Vec<String>> = BTreeMap::new();
@@ -169,7 +169,7 @@ impl Verdict {
             (Kind::Asker, StatusCode::TOO_MANY_REQUESTS),
             (Kind::Stalled, StatusCode::REQUEST_TIMEOUT),
         ] {
-            // Seconds do not use up every allowance.
+            // A run of a few seconds does not use up every allowance.
             let soon = status != StatusCode::TOO_MANY_REQUESTS && kind != Kind::Stalled;
             if !some(kind, status) && (soon || !self.brief) {
                 broken.push(format!("the flood was none: {kind:?} never got {status}"));
@@ -203,7 +203,7 @@ impl Verdict {
     }
 }
 
-/// Prints what latencies come to, and returns the 99th percentile in milliseconds.
+/// Prints a summary of latencies, and returns the 99th percentile in milliseconds.
 fn show(what: &str, latencies: Latencies) -> f64 {
     let sorted = latencies.sorted();
     let [p50, p99, worst] = [50, 99, 100].map(|percent| sorted.percentile_ms(percent));
@@ -211,7 +211,7 @@ fn show(what: &str, latencies: Latencies) -> f64 {
     p99
 }
 
-/// What stands in an inbox.
+/// The messages in an inbox.
 async fn stored(target: &Target, party: &Party) -> Result<HashSet<Receipt>, Failure> {
     let mut connection: Connection = party.connect(target).await?;
     let (mut stored, mut since) = (HashSet::new(), 0);

@@ -11,13 +11,13 @@ use crate::people::Person;
 use crate::process::Usage;
 use crate::target::Target;
 
-/// One reading takes less CPU than the kernel's clock counts well.
+/// A single read uses too little CPU for the resolution of the kernel's clock.
 const TIMES: usize = 4;
 
-/// Reads all inboxes several times; gives the seconds of CPU for a thousand messages.
+/// Reads all inboxes several times; returns the seconds of CPU per thousand messages.
 ///
 /// # Errors
-/// Also when anything that was acknowledged is not there.
+/// Also when an acknowledged message is missing.
 pub(crate) async fn run(
     target: &Arc<Target>,
     recipients: &Arc<Vec<Person>>,

@@ -1,4 +1,4 @@
-//! Idle: many live streams that have caught up and wait, each of another person.
+//! Idle: many live streams that have caught up and wait, each of a different user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::people::Person;
 use crate::process::{Usage, resident_kib};
 use crate::target::Target;
 
-/// How many connect at the same time.
+/// How many streams connect concurrently.
 const AT_ONCE: usize = 32;
-/// Lets buffers of the connecting go before memory is read.
+/// Lets the connection set-up release its buffers before memory is read.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// What waiting connections take.
+/// The cost of waiting connections.
 pub(crate) struct Idle {
-    /// KiB of resident memory for each.
+    /// Resident memory per connection in KiB.
     pub(crate) kib_each: f64,
-    /// Milliseconds of CPU to accept one, its signature included.
+    /// CPU time to accept a connection, signature included, in milliseconds.
     pub(crate) connect_cpu_ms: f64,
 }
 
-/// Opens a live stream for each of these people; needs a target that has done nothing else, or freed memory would
-/// hide what the connections take.
+/// Opens a live stream for each of these users. The target must be fresh: otherwise freed memory would hide what the
+/// connections take.
 pub(crate) async fn run(target: &Arc<Target>, people: &[Person]) -> Result<Idle, Failure> {
     target.register(people).await?;
     sleep(SETTLE).await;

@@ -1,5 +1,5 @@
-//! Limits: storing, on the server and on the bare handlers in turn, so that a machine that gets slower or faster does
-//! so for all of them.
+//! Limits: stores messages on the server and on the bare handlers in turn, so that changes in the machine's speed
+//! affect all of them alike.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::people::Sealed;
 use crate::phases::store::Stored;
 use crate::target::{Kind, Place, Target};
 
-/// How many times each has its turn.
+/// The number of rounds for each target.
 pub(crate) const ROUNDS: usize = 8;
 
 /// The targets of a run, side by side.
@@ -42,7 +42,7 @@ impl Limits {
         })
     }
 
-    /// Each sender posts `warm_up` messages that do not count, then its others in equal rounds.
+    /// Each sender posts `warm_up` messages that are not counted, then its others in equal rounds.
     pub(crate) async fn store(
         &self,
         messages: &Arc<Vec<Vec<Sealed>>>,

@@ -1,7 +1,7 @@
-//! Live: from a sender's request to the receiver who waits on the live stream.
+//! Live: measures from a sender's request to the arrival at the receiver on the live stream.
 //!
-//! Sender i writes to receiver i alone and waits for each acknowledgement, so the items arrive in the order in which
-//! they were sent, and the k-th arrival belongs to the k-th departure.
+//! Sender i writes only to receiver i and waits for each acknowledgement. So the items arrive in the order of sending,
+//! and the k-th arrival belongs to the k-th departure.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +20,13 @@ use crate::target::Target;
 /// When the senders send.
 #[derive(Clone, Copy)]
 pub(crate) enum Pace {
-    /// So many messages a second, by the clock, however slow the answers are.
+    /// This many messages a second by the clock, however slow the answers are.
     PerSecond(u32),
-    /// As soon as the last message is acknowledged.
+    /// As soon as the previous message is acknowledged.
     ClosedLoop,
 }
 
-/// Sends every message of every row, from its sender to the receiver of the same number.
+/// Sends every message of every row, from its sender to the receiver with the same number.
 pub(crate) async fn run(
     target: &Arc<Target>,
     receivers: &[Person],
@@ -92,7 +92,7 @@ async fn receive(
     Ok(latencies)
 }
 
-/// Tells one sender when each of its messages departs.
+/// Schedules the departures of one sender.
 struct Clock {
     pace: Pace,
     start: Instant,
@@ -101,8 +101,8 @@ struct Clock {
 }
 
 impl Clock {
-    /// Waits until message `number` is due. What departs late because an answer was late counts from when it was due;
-    /// the timer's own lateness, up to a millisecond, does not count.
+    /// Waits until message `number` is due, and returns its departure. If a late answer delayed the message, the
+    /// departure is the time when it was due. The timer's own delay, up to a millisecond, is not counted.
     async fn departure(&self, number: usize) -> Instant {
         let Some(due) = self.due(number).filter(|due| *due > Instant::now()) else {
             return self.due(number).unwrap_or_else(Instant::now);

@@ -1,4 +1,4 @@
-//! The phases of a run. Each puts one target under one kind of load and says what it took.
+//! The phases of a run. Each puts one target under one kind of load and measures the result.
 
 pub(crate) mod drain;
 pub(crate) mod idle;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 
-/// No phase may take longer: a server that hangs is found out.
+/// The time limit of a phase, so that a server that hangs is detected.
 const PHASE_LIMIT: Duration = Duration::from_secs(180);
 
-/// Runs a phase within its time.
+/// Runs a phase within the time limit.
 pub(crate) async fn within<T>(
     phase: &'static str,
     run: impl Future<Output = Result<T, Failure>>,

@@ -1,4 +1,4 @@
-//! Store: closed-loop senders, each posting its next message when the last is acknowledged.
+//! Store: closed-loop senders, each posting its next message when the previous one is acknowledged.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,20 +13,20 @@ use crate::people::Sealed;
 use crate::process::Usage;
 use crate::target::Target;
 
-/// What storing took; rounds add up.
+/// The cost of storing, summed over rounds.
 #[derive(Default)]
 pub(crate) struct Stored {
-    /// Acknowledged messages.
+    /// The number of acknowledged messages.
     pub(crate) messages: usize,
-    /// Seconds of CPU of the target.
+    /// The target's CPU time in seconds.
     pub(crate) cpu_seconds: f64,
-    /// Bytes that the target wrote to storage.
+    /// The bytes that the target wrote to storage.
     pub(crate) written_bytes: f64,
-    /// What the database server under it used, where there is one.
+    /// The resources used by the database server, if there is one.
     pub(crate) database: Option<Usage>,
-    /// From the first request to the last answer.
+    /// The time from the first request to the last answer.
     pub(crate) elapsed: Duration,
-    /// From a request to its acknowledgement.
+    /// The times from a request to its acknowledgement.
     pub(crate) acks: Latencies,
 }
 
@@ -67,7 +67,7 @@ impl Stored {
         Ok(())
     }
 
-    /// Seconds of CPU for a thousand messages.
+    /// Seconds of CPU per thousand messages.
     pub(crate) fn cpu_per_thousand(&self) -> f64 {
         self.cpu_seconds / self.messages as f64 * 1e3
     }
@@ -77,7 +77,7 @@ impl Stored {
         self.messages as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// KiB written to storage for each message.
+    /// KiB written to storage per message.
     pub(crate) fn written_kib_each(&self) -> f64 {
         self.written_bytes / 1024.0 / self.messages as f64
     }

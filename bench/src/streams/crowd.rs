@@ -1,4 +1,4 @@
-//! People with live streams: each comes back as a client does, with pauses that grow and are drawn at random.
+//! Users with live streams. Each reconnects as a client does, with random pauses that grow.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,28 +22,28 @@ use crate::target::Target;
 /// The longest pause between two attempts, as in the client's own schedule.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// An attempt that hears nothing for so long is given up.
+/// An attempt without any answer is abandoned after this time.
 const ATTEMPT: Duration = Duration::from_secs(20);
-/// Who is not back by then was refused for good.
+/// A user who is not back by then counts as refused for good.
 const BACK_WITHIN: Duration = Duration::from_secs(180);
-/// How many write at the same time.
+/// How many writers run concurrently.
 const WRITERS: usize = 32;
-/// Writers' networks, apart from those of the people.
+/// The first network number of the writers, apart from those of the users.
 const WRITERS_FROM: usize = 40_000;
 const WRITERS_NETWORKS: usize = 2_000;
 
-/// One of the crowd.
+/// One user of the crowd.
 struct Member {
     party: Party,
-    /// The last item seen; a stream opens behind it.
+    /// The last item received; a new stream starts after it.
     cursor: AtomicU64,
-    /// The item that was acknowledged last, and when it was sent.
+    /// The last acknowledged item, with the time when it was sent.
     last_sent: Mutex<Option<(Receipt, Instant)>>,
-    /// The item that came out of the stream last.
+    /// The last item received from the stream.
     last_heard: Mutex<Option<Receipt>>,
 }
 
-/// See the module.
+/// All users with their streams; see the module.
 pub(super) struct Crowd {
     target: Arc<Target>,
     members: Vec<Member>,
@@ -57,11 +57,11 @@ pub(super) struct Crowd {
     busy: AtomicUsize,
     latencies: Mutex<Latencies>,
     progress: Notify,
-    /// Counts the cuts, and says over how long those cut come back.
+    /// Signals a cut. The value is the time over which the users reconnect.
     cut: watch::Sender<Duration>,
 }
 
-/// The members' tasks.
+/// The tasks of the users.
 pub(super) struct Followers(JoinSet<()>);
 
 impl Followers {
@@ -97,7 +97,7 @@ impl Crowd {
         })
     }
 
-    /// Opens everybody's stream and keeps it.
+    /// Opens the stream of every user and keeps it open.
     pub(super) fn follow(self: &Arc<Self>) -> Followers {
         let mut followers = JoinSet::new();
         for which in 0..self.members.len() {
@@ -134,7 +134,7 @@ impl Crowd {
         }
     }
 
-    /// Tries until the server has sent the backlog.
+    /// Retries until the server has sent the backlog.
     async fn come_back(&self, member: &Member) -> LiveStream {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -169,7 +169,7 @@ impl Crowd {
             }
             let receipt = Receipt::of(item.envelope.get().as_bytes());
             *lock(&member.last_heard) = Some(receipt);
-            // The acknowledgement may come after the item; then its writer counts the time.
+            // The acknowledgement may come after the item. Then the writer records the latency.
             if let Some((sent, at)) = *lock(&member.last_sent)
                 && sent == receipt
             {
@@ -180,19 +180,19 @@ impl Crowd {
         self.progress.notify_waiters();
     }
 
-    /// Cuts all streams; those cut come back at random within `spread`.
+    /// Cuts all streams. The users reconnect at random times within `spread`.
     pub(super) fn cut(&self, spread: Duration) {
         self.connected.store(0, Ordering::SeqCst);
         self.cut.send_replace(spread);
     }
 
-    /// Waits until everybody has a stream.
+    /// Waits until every user has a stream.
     pub(super) async fn everybody_is_connected(&self, phase: &'static str) -> Result<(), Failure> {
         let all = self.members.len();
         self.until(phase, || self.connected.load(Ordering::SeqCst) >= all).await
     }
 
-    /// Waits until everything that was acknowledged has come out of a stream.
+    /// Waits until every acknowledged message has arrived on a stream.
     pub(super) async fn everything_arrived(&self) -> Result<(), Failure> {
         let counted = || self.arrived.load(Ordering::SeqCst) >= self.sent.load(Ordering::SeqCst);
         self.until("mail", counted).await
@@ -211,7 +211,7 @@ impl Crowd {
         timeout(BACK_WITHIN, wait).await.map_err(|_| Failure::TooSlow { phase, limit: BACK_WITHIN })
     }
 
-    /// Writes one message to every so many-th of the crowd, from many networks.
+    /// Writes one message to every `nth` user, from many networks.
     pub(super) async fn write_to_every(&self, nth: usize) -> Result<(), Failure> {
         let written = stream::iter(self.members.iter().step_by(nth)).map(async |member| {
             let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -233,7 +233,7 @@ impl Crowd {
         written.buffer_unordered(WRITERS).try_collect().await
     }
 
-    /// What was measured since the last call.
+    /// The latencies measured since the last call.
     pub(super) fn take_latencies(&self) -> Latencies {
         std::mem::take(&mut *lock(&self.latencies))
     }
@@ -242,7 +242,7 @@ impl Crowd {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Each message once, and no stream ended by itself.
+    /// Checks that every message arrived once, and that no stream ended by itself.
     pub(super) fn judge(&self, broken: &mut Vec<String>) {
         let [sent, arrived, twice, unexpected] =
             [&self.sent, &self.arrived, &self.twice, &self.unexpected].map(|n| n.load(Ordering::SeqCst));

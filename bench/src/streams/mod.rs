@@ -1,6 +1,6 @@
-//! `kez-bench streams`: thousands of live streams of as many people on one server with its limits on, all of them cut at
-//! once and coming back, round after round. Nobody is refused for good, every message reaches its reader once, others are
-//! served meanwhile, and memory does not grow from round to round.
+//! `kez-bench streams`: thousands of users with live streams on one server with its limits on. All streams are cut at
+//! once and reconnect, round after round. No user may be refused for good, every message must reach its reader once,
+//! other users must be served during the storm, and memory must not grow from round to round.
 
 mod crowd;
 mod passers_by;
@@ -20,18 +20,18 @@ use crate::target::{Place, Target};
 use crowd::Crowd;
 use passers_by::PassersBy;
 
-/// Lets buffers of the connecting go before memory is read.
+/// Lets the connection set-up release its buffers before memory is read.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Longer than the server takes to read each inbox again and to ping each client.
+/// Longer than the server's intervals for reading each inbox again and for pinging each client.
 const IDLE: Duration = Duration::from_secs(40);
-/// How much more memory a later round may take than the first: allocators round up.
+/// How much more memory a later round may take than the first, as a factor: allocators round up.
 const GROWTH: f64 = 1.25;
-/// So little memory is noise.
+/// A difference in memory below this is noise.
 const NOISE_KIB: f64 = 16.0 * 1024.0;
-/// What the 99th percentile of others has to stay under while nothing storms, in milliseconds.
+/// The limit for the 99th percentile of other users outside a storm, in milliseconds.
 const P99_MS: f64 = 500.0;
 
-/// Settings of the run.
+/// The settings of the run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
     /// The server's binary [default: beside this program]
@@ -46,16 +46,16 @@ pub(crate) struct Options {
     /// How often all of them are cut.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Over how many seconds those who were cut try for the first time: clients do so within the first second. 0 is all at
-    /// once.
+    /// The time in seconds over which the cut users make their first attempt: real clients do so within the first
+    /// second. With 0, all reconnect at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=120))]
     spread: u64,
-    /// Not idle for long, and times and memory are shown but not judged: for a machine that is busy with other things.
+    /// Shortens the idle period, and prints times and memory without judging them: for a busy machine.
     #[arg(long)]
     brief: bool,
 }
 
-/// Runs it, prints what came of it, and fails when it is not as promised.
+/// Runs the rounds, prints the results, and fails when the server breaks a promise.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     raise_open_files()?;
     let (wanted, allowed) = (options.streams as usize, open_files_allowed()?);
@@ -147,7 +147,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Cuts everybody, writes to a tenth of them while they are away, and waits until all are back with their mail.
+    /// Cuts all streams, writes to a tenth of the users while they are away, and waits until all are back with their
+    /// messages.
     async fn storm(&self, round: u32) -> Result<(), Failure> {
         let before = Usage::of(self.target.pid)?;
         let failed = self.crowd.failed_attempts();

@@ -1,4 +1,4 @@
-//! Somebody who has no stream: looks people up and writes to them all the time, ten times a second, and notes what they wait.
+//! Users without a stream: they look up handles and write messages, ten times a second, and record their latencies.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use crate::origin::Origin;
 use crate::party::{Party, ask_patiently};
 use crate::target::Target;
 
-/// Their friends, and their own networks, apart from everybody else's.
+/// The first number of their friends and of their own networks, apart from all others.
 const FRIENDS_FROM: usize = 50_000;
 const FRIENDS: usize = 100;
 const NETWORKS: usize = 200;
 const EVERY: Duration = Duration::from_millis(100);
 
-/// See the module. They stop when this is dropped.
+/// The users without a stream; see the module. They stop when this is dropped.
 pub(super) struct PassersBy {
     noted: Arc<Mutex<Noted>>,
     task: JoinHandle<()>,
@@ -34,7 +34,7 @@ struct Noted {
 }
 
 impl PassersBy {
-    /// Registers their friends and begins.
+    /// Registers their friends and starts.
     pub(super) async fn start(target: &Arc<Target>) -> Result<Self, Failure> {
         let friends = Party::register(target, FRIENDS_FROM, FRIENDS).await?;
         let (target, noted) = (Arc::clone(target), Arc::<Mutex<Noted>>::default());
@@ -61,8 +61,8 @@ impl PassersBy {
         Ok(Self { noted, task })
     }
 
-    /// Prints what they waited since the last call. That one of them was refused breaks the promise, and so does a 99th
-    /// percentile over the limit.
+    /// Prints their latencies since the last call. A refusal breaks the promise, and so does a 99th percentile over the
+    /// limit.
     pub(super) fn tell(&self, what: &str, limit_ms: Option<f64>, broken: &mut Vec<String>) {
         let Noted { waited, busy, failed } =
             std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
@@ -92,7 +92,7 @@ impl Drop for PassersBy {
     }
 }
 
-/// Looks a friend up, or writes to them. Returns how often the server was too busy.
+/// Looks up a friend, or writes to them. Returns how often the server was too busy.
 async fn ask(target: &Target, friend: &Party, number: usize) -> Result<usize, Failure> {
     let origin = Origin::proxied(FRIENDS_FROM + FRIENDS + number % NETWORKS);
     let handle = &friend.person.handle;

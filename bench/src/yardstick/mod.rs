@@ -1,5 +1,6 @@
-//! What the same machine can do at best: bare axum handlers without any check, around nothing (echo) and around one
-//! SQLite writer that commits what waits as one transaction. The server is compared with these in every run.
+//! The best that the same machine can do: bare axum handlers without any checks, either with nothing behind them (echo)
+//! or with one SQLite writer that commits all waiting rows in one transaction. Every run compares the server with
+//! these.
 
 mod writer;
 
@@ -21,10 +22,10 @@ use sqlx::Row;
 use crate::failure::Failure;
 use writer::{MADE_AT, Writer};
 
-/// Settings of the bare handlers.
+/// The settings of the bare handlers.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long)]
     bind: SocketAddr,
     /// The SQLite file.
@@ -32,7 +33,7 @@ pub(crate) struct Options {
     db: PathBuf,
 }
 
-/// Serves until the process is ended.
+/// Serves until the process is killed.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let writer = Writer::open(&options.db).await?;
     let router = Router::new()
@@ -95,11 +96,11 @@ async fn live(
     Path(inbox): Path<i64>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    // The default, 128 KiB for each connection, would be no limit of the machine.
+    // The default, 128 KiB per connection, would be the limit, not the machine.
     upgrade.read_buffer_size(4096).on_upgrade(move |socket| forward(writer, inbox, socket))
 }
 
-/// Sends every frame of the inbox until one side ends.
+/// Sends every frame of the inbox until one side closes.
 async fn forward(writer: Arc<Writer>, inbox: i64, mut socket: WebSocket) {
     let mut frames = writer.subscribe(inbox);
     let caught_up = format!(r#"{{"epoch":"{}","caught_up":0}}"#, writer::EPOCH);

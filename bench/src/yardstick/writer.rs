@@ -1,5 +1,5 @@
-//! One SQLite writer: WAL, synchronous FULL, one INSERT for whatever waits, an answer only after the commit. No
-//! accounts, no check for retries, no own checkpoints.
+//! One SQLite writer: WAL, synchronous FULL, one INSERT for all waiting rows, an answer only after the commit. No
+//! accounts, no deduplication of retries, no checkpoints of its own.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::failure::Failure;
 
-/// The time in every answer: nobody asks the clock.
+/// The constant time in every answer: the bare handlers never read the clock.
 pub(super) const MADE_AT: &str = "2026-01-01T00:00:00Z";
 /// The epoch in every answer.
 pub(super) const EPOCH: &str = "0000000000000000";
@@ -21,7 +21,7 @@ pub(super) const EPOCH: &str = "0000000000000000";
 const MAX_BATCH: usize = 128;
 const READERS: u32 = 4;
 
-/// Appends rows, and tells the live streams.
+/// Appends rows, and notifies the live streams.
 pub(super) struct Writer {
     /// The connections for reading.
     pub(super) readers: SqlitePool,
@@ -38,7 +38,7 @@ struct Append {
 }
 
 impl Writer {
-    /// Creates the database and starts the task that writes.
+    /// Creates the database and starts the writer task.
     pub(super) async fn open(file: &Path) -> Result<Self, Failure> {
         let options = SqliteConnectOptions::new()
             .filename(file)
@@ -59,7 +59,7 @@ impl Writer {
         Ok(Self { readers, waiting, streams })
     }
 
-    /// Appends a row; gives its number once it is durable, or nothing when that failed.
+    /// Appends a row. Returns its number once it is durable, or `None` when that failed.
     pub(super) async fn append(&self, inbox: i64, body: Bytes) -> Option<i64> {
         let (stored, answer) = oneshot::channel();
         self.waiting.send(Append { inbox, body, stored }).await.ok()?;
@@ -75,7 +75,7 @@ impl Writer {
     }
 }
 
-/// One item of a page or a frame; the body is passed off as the envelope.
+/// One item of a page or a frame. The body stands in for the envelope.
 pub(super) fn item(seq: i64, body: &str) -> String {
     format!(r#"{{"seq":{seq},"envelope":{body},"created_at":"{MADE_AT}"}}"#)
 }
@@ -85,7 +85,7 @@ async fn write(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Appen
     while queue.recv_many(&mut batch, MAX_BATCH).await > 0 {
         let rows: Vec<(i64, Append)> = (seq + 1..).zip(batch.drain(..)).collect();
         seq += rows.len() as i64;
-        // Unanswered senders get 503, and the run ends.
+        // On failure the senders get 503, and the run ends.
         if insert(&mut connection, &rows).await.is_ok() {
             rows.into_iter().for_each(|(seq, append)| acknowledge(&streams, seq, append));
         }
@@ -107,10 +107,10 @@ fn acknowledge(streams: &Streams, seq: i64, append: Append) {
         let item = item(seq, &String::from_utf8_lossy(&append.body));
         let frame = Utf8Bytes::from(format!(r#"{{"epoch":"{EPOCH}","items":[{item}]}}"#));
         for receiver in receivers {
-            // A stream that has ended misses nothing.
+            // A closed stream needs no frame.
             let _ = receiver.send(frame.clone());
         }
     }
-    // So does a sender that has gone.
+    // A sender that has disconnected needs no answer.
     let _ = append.stored.send(seq);
 }
