@@ -1,4 +1,4 @@
-//! What the server hears of what is stored here, and what it keeps.
+//! What a client acknowledges to the server once it has stored it, and what the server keeps.
 
 use kez_client::event::UiEvent;
 use kez_client::view::Room;

@@ -1,4 +1,4 @@
-//! A server that lies about a chain: each lie is an alarm, and friends notice what differs between them.
+//! A server that lies about a chain: each lie raises an alarm, and contacts notice when their views differ.
 
 use kez_client::event::{HttpResponse, UiEvent};
 use kez_client::view::ChainAlarm;
@@ -13,7 +13,7 @@ use crate::sigchains::now;
 use crate::sim::{BASE, World, json, shown};
 use crate::two_people::alice_and_bob;
 
-/// What a server that lies shows instead of a chain.
+/// What a lying server shows instead of a chain.
 type Lie = fn(Primary, Vec<Link>) -> HttpResponse;
 
 fn lie_about(world: &mut World, who: &'static str, lie: Lie) {
@@ -29,7 +29,7 @@ fn lie_about(world: &mut World, who: &'static str, lie: Lie) {
     }));
 }
 
-/// Another chain of the same root, by whoever has its seed: the thief of a key, say.
+/// Another chain of the same root, made by anyone who has its seed, such as a thief of the key.
 fn forge(root: Primary, seed: [u8; 32], links: &[Link]) -> Vec<Link> {
     let me = SecretIdentity::from_seed(Seed::from_bytes(seed));
     assert_eq!(me.public().primary(), root);
@@ -119,7 +119,7 @@ fn friends_notice_that_they_are_shown_different_chains() {
     let mut world = World::new(14);
     world.join("alice", "");
     world.join("bob", "");
-    // Bob's seed is stolen. The server shows Alice a chain that the thief has made, and Bob his own.
+    // Bob's seed is stolen. The server shows Alice a chain made by the thief, and Bob his own.
     let bob = world.key("bob");
     let root = bob.public().primary();
     let forged = forge(root, *bob.seed().as_bytes(), &world.relay.sigchains.links(&root));
@@ -152,7 +152,7 @@ fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
     let mut world = alice_and_bob(15);
     world.send("alice", "bob", "hello");
     world.run(1_000);
-    // Bob adds a link; the server shows Alice what she knows already.
+    // Bob adds a link; the server keeps showing Alice the chain that she already knows.
     let bob = world.key("bob");
     let chain = world.relay.sigchains.of(&bob.public().primary());
     lie_about(&mut world, "bob", |root, links| json(200, &shown(root, &links, links.len())));
@@ -172,7 +172,7 @@ fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
     world.run(1_000);
     assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
 
-    // A link that is only late is no alarm.
+    // A link that merely arrives late raises no alarm.
     world.ui("alice", UiEvent::ChainAlarmDismissed { handle: "bob".into() });
     world.relay.script = None;
     world.send("bob", "alice", "once more");
@@ -180,7 +180,8 @@ fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
     assert_eq!(world.thread("alice").chain_alarm, None);
 }
 
-/// A friend makes a head of one's own chain up. It is an alarm, but one that names the friend, and only once.
+/// A contact invents a head of the user's own chain. This raises an alarm, but one that names the contact, and only
+/// once.
 #[test]
 fn a_friend_who_makes_heads_up_is_named_and_believed_once() {
     let mut world = alice_and_bob(31);

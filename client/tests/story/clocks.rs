@@ -1,4 +1,4 @@
-//! Clocks that are wrong, and that are put right.
+//! Clocks that are wrong, and that are later corrected.
 
 use kez_client::event::UiEvent;
 use kez_client::view::AccountView;

@@ -1,4 +1,4 @@
-//! The tab dies in the middle of a send, at each step of it.
+//! The tab dies at each step of a send.
 
 use kez_client::view::DeliveryState;
 use rstest::rstest;
@@ -10,9 +10,9 @@ fn texts_of_bob(world: &World) -> Vec<String> {
     world.rows("bob").iter().map(crate::sim::text).collect()
 }
 
-/// The effects of a send, one after the other: the message is written, sealed and written, posted; its answer is written,
-/// and its copy to oneself goes the same way. Whatever was done before the tab died, the other side has the message once,
-/// or it was never accepted.
+/// The effects of a send, in order: the message is saved, sealed and saved, posted; its answer is saved, and its copy
+/// to the sender goes the same way. Wherever the tab dies, the other side has the message exactly once, or the message
+/// was never accepted.
 #[rstest]
 fn a_message_arrives_once_or_was_never_accepted(
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)] effects: usize,
@@ -25,7 +25,7 @@ fn a_message_arrives_once_or_was_never_accepted(
     world.browser("alice").dies_after = Some(effects);
     world.send("alice", "bob", "while it dies");
     world.run(3_000);
-    // Whatever is left of the countdown ends here too.
+    // If the countdown has not ended yet, it ends here.
     world.browser("alice").dies_after = None;
     world.weather.answer_lost = 0;
     world.reload("alice");

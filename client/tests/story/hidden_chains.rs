@@ -26,7 +26,7 @@ fn target(root: &Primary) -> String {
     format!("{BASE}/ed25519/{}", root.hex())
 }
 
-/// Adds a link to the chain of one's own that no browser of one's knows yet.
+/// Adds a link to the owner's chain that none of the owner's browsers knows yet.
 fn add_link(world: &mut World, owner: &SecretIdentity) -> Hash {
     let chain = world.relay.sigchains.of(&owner.public().primary());
     let link = chain.draft(Body::SetCapabilities { min_version: 1 }, now(world)).sign(owner).unwrap();
@@ -34,7 +34,7 @@ fn add_link(world: &mut World, owner: &SecretIdentity) -> Hash {
     link.hash()
 }
 
-/// Puts a message with these heads into somebody's inbox.
+/// Puts a message with these heads into an inbox.
 fn say(world: &mut World, from: &SecretIdentity, to: &'static str, heads: &Heads) {
     let (now, recipient) = (now(world), world.key(to).public());
     let chain = Numbering { id: "00112233aabbccdd".into(), n: 1, prev: None };
@@ -191,7 +191,7 @@ fn an_account_is_gone_when_its_server_says_so_and_no_proxy() {
     assert!(!world.browser("alice").disk.is_empty());
 }
 
-/// A thief adds a link to Alice's chain; the server shows it to Bob alone, and has something else for Alice.
+/// A thief adds a link to Alice's chain. The server shows it only to Bob, and shows Alice something else.
 #[rstest]
 #[case::busy(|_| problem(ProblemCode::Unavailable))]
 #[case::too_many(|_| problem(ProblemCode::RateLimited))]

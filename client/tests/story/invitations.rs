@@ -1,4 +1,4 @@
-//! Joining a server that does not take everybody.
+//! Joining a server with restricted registration.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
@@ -20,7 +20,7 @@ fn is_open(world: &World) -> bool {
     matches!(world.view("bob").account, AccountView::Open(_))
 }
 
-/// Bob is on /join, and has typed a handle that he can have.
+/// Bob is on /join, and has typed a handle that is available.
 fn at_the_door(mode: RegistrationMode) -> World {
     let mut world = World::new(1);
     world.relay.registration = mode;

@@ -207,7 +207,7 @@ fn the_chain_names_the_claim_that_the_server_has() {
     world.run(1_000);
     world.weather.answer_lost = 100;
     world.create_account("alice", "");
-    // Long enough that the claim is signed anew.
+    // Long enough that the claim has to be signed again.
     world.run(6 * 60_000);
     world.weather.answer_lost = 0;
     world.run(120_000);

@@ -1,4 +1,4 @@
-//! Taking one's data along, and going for good.
+//! Exporting the user's data, and deleting the account.
 
 use kez_client::effect::Method;
 use kez_client::event::UiEvent;

@@ -1,4 +1,4 @@
-//! Something between client and server answers in the server's place: a proxy, a hotel's sign-in page.
+//! A middlebox between client and server answers in the server's place: a proxy, or a hotel's sign-in page.
 
 use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::{HttpResponse, UiEvent};
@@ -18,7 +18,7 @@ fn page(status: u16) -> HttpResponse {
     }
 }
 
-/// Answers these requests in the server's place, which never sees them.
+/// Answers these requests in the server's place; the server never sees them.
 fn answer_instead(world: &mut World, status: u16, which: fn(&HttpRequest) -> bool) {
     world.relay.intercept =
         Some(Box::new(move |request| if which(request) { Some(page(status)) } else { None }));

@@ -1,4 +1,4 @@
-//! Stories of people, browsers and a relay, told in memory with a clock that only moves when it is told to.
+//! Stories of users, browsers and a relay, simulated in memory with a clock that moves only on demand.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod acknowledging;

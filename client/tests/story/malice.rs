@@ -1,4 +1,4 @@
-//! A server that lies: about keys, about mail, about what there is.
+//! A server that lies about keys and messages, or about what exists.
 
 use kez_client::event::{HttpResponse, StorageFault, UiEvent};
 use kez_client::view::{AccountView, Connection, DeliveryState, ThreadState};
@@ -16,14 +16,14 @@ fn stranger(number: u8) -> SecretIdentity {
     SecretIdentity::from_seed(Seed::from_bytes([number; 32]))
 }
 
-/// A registration of `handle` by a stranger, who really signed it.
+/// A registration of `handle` by a stranger, with a valid signature.
 fn claim(world: &World, by: &SecretIdentity, handle: &str) -> String {
     let now = Timestamp::from_unix(world.now / 1000);
     let handle = handle.parse().unwrap();
     HandleRegistration::sign(by, &handle, &world.relay.server, now).unwrap().to_json().unwrap()
 }
 
-/// The server now says that `handle` belongs to a stranger.
+/// From now on, the server says that `handle` belongs to a stranger.
 fn swap_key(world: &mut World, handle: &str, number: u8) {
     let registration = claim(world, &stranger(number), handle);
     world.relay.force_registration(&registration, world.now);
@@ -86,7 +86,7 @@ fn mail_from_a_new_key_waits_until_it_is_accepted() {
     let mut world = alice_and_bob(3);
     world.send("bob", "alice", "from the old bob");
     world.run(1_000);
-    // Bob loses everything; the operator lets him register again.
+    // Bob loses all his data; the operator lets him register again.
     world.open("bob");
     world.run(500);
     let registration = claim(&world, &stranger(9), "bob");
@@ -115,7 +115,7 @@ fn queued_messages_are_sealed_anew_for_an_accepted_key() {
     world.send("alice", "bob", "secret");
     world.run(10_000);
     assert_eq!(world.states("alice"), [DeliveryState::Failed]);
-    // Nothing is sent before she has heard of the new key.
+    // No message is accepted before Alice learns of the new key.
     world.relay.intercept = Some(Box::new(|request| {
         (request.target == "/v1/messages").then(|| crate::sim::problem(ProblemCode::Unavailable))
     }));
@@ -312,7 +312,7 @@ fn the_key_that_is_accepted_is_the_one_on_screen() {
     start(&mut world, "bob");
     let compared = world.shown_key("alice");
     assert_eq!(compared, stranger(8).public().to_string());
-    // She calls Bob to compare; meanwhile the server swaps the key once more.
+    // Alice calls Bob to compare keys. During the call, the server swaps the key once more.
     swap_key(&mut world, "bob", 9);
     start(&mut world, "bob");
     let decisions = [

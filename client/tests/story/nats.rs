@@ -1,4 +1,4 @@
-//! Hints from NATS: taken where the server has it, done without where not, and never a reason to lose anything.
+//! Hints from NATS: used if the server has NATS, not required otherwise, and never a cause of lost messages.
 
 use kez_client::view::Connection;
 
@@ -34,7 +34,7 @@ fn hints_take_the_place_of_the_live_stream() {
     assert_eq!(world.view("bob").connection, Connection::Online);
     hears(&mut world, "by a hint", 500);
 
-    // The inbox is read now and then all the same: 24 to 36 s apart.
+    // The inbox is still polled at intervals: 24 to 36 s apart.
     let before = world.relay.pages;
     world.run(10 * MINUTE);
     let reads = world.relay.pages - before;

@@ -1,4 +1,4 @@
-//! Sending when the network or the relay does not want to.
+//! Sending while the network or the relay fails.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{Connection, DeliveryState, Room};

@@ -1,11 +1,11 @@
-//! How far the inbox was read, and a server that says absurd things about it.
+//! The position up to which the inbox was read, and a server that gives absurd numbers for it.
 
 use rstest::rstest;
 
 use crate::sim::{World, json};
 use crate::two_people::alice_and_bob;
 
-/// The next page has one item more, with this number.
+/// The next page has only one item, with this number.
 fn lie_once(world: &mut World, seq: u64) {
     let mut told = false;
     world.relay.script = Some(Box::new(move |request, response| {

@@ -1,4 +1,4 @@
-//! What counts as read, in one tab and in several; poison; a relay that begins anew.
+//! Which messages count as read, in one tab and in several; poison messages; a relay with a new epoch.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, DeliveryState, Preview, ThreadState};
@@ -348,7 +348,7 @@ fn a_long_catching_up_says_how_far_it_is() {
     let mut world = alice_and_bob(1);
     world.send("alice", "bob", "from now on they know each other");
     world.run(5_000);
-    // Pages alone: a stream's backlog comes at one moment here.
+    // Only pages show progress: the backlog of a stream arrives at once here.
     world.weather.stream_cut = 100;
     world.network("bob", false);
     for n in 0..1_400 {

@@ -1,4 +1,4 @@
-//! Somebody unknown writes: a request, until it is accepted or answered; and people who are blocked.
+//! A stranger writes: a message request, until it is accepted or answered. Also blocked users.
 
 use kez_client::event::UiEvent;
 use kez_client::view::{Block, BlockedRow, ConversationRow, DeliveryState, ReportView, ThreadView};
@@ -27,7 +27,7 @@ fn press(world: &mut World, who: &'static str, event: UiEvent) {
     world.run(1_000);
 }
 
-/// Alice has written to Bob, who never heard of her and looks elsewhere.
+/// Alice has written to Bob, who does not know her and has another conversation open.
 fn a_request(chance: u64) -> World {
     let mut world = World::new(chance);
     world.join("alice", "");
@@ -186,7 +186,7 @@ fn an_older_database_lifts_no_block_and_forgets_nobody_who_was_accepted() {
     press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
     press(&mut world, "bob", UiEvent::RequestAccepted { handle: "carol".into() });
     assert_eq!(listed(&world, "bob", "contacts"), ["carol"]);
-    // The backup is from before both.
+    // The backup was made before both changes.
     world.relay.listed.clear();
     world.relay.restore_from_backup();
     world.cut_streams();

@@ -1,4 +1,4 @@
-//! The same person in another browser.
+//! The same user in another browser.
 
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
@@ -8,7 +8,7 @@ use rstest::rstest;
 use crate::sim::World;
 use crate::two_people::alice_and_bob;
 
-/// Restores bob in a browser of another name.
+/// Restores bob in a browser with another name.
 pub(crate) fn restore(world: &mut World, who: &'static str, words: &str) {
     world.open(who);
     world.run(1_000);
@@ -38,7 +38,7 @@ fn the_history_comes_back_both_ways() {
     let last = world.rows("bob on the phone").pop().unwrap();
     assert_eq!((last.state, last.missing_before), (DeliveryState::Sent, 0));
 
-    // Both browsers go on, and see what the other sends.
+    // Both browsers continue, and see each other's messages.
     world.send("bob on the phone", "alice", "from the phone");
     world.run(1_000);
     world.send("bob", "alice", "from the desk");
@@ -59,7 +59,7 @@ fn a_history_of_thousands_comes_back_whole() {
     }
     world.run(5_000);
     let words = world.words("bob");
-    // Every look-up takes its time: more comes in than may wait for it.
+    // Every look-up is slow, so more messages arrive than may wait for it.
     world.weather.delay = 300;
     restore(&mut world, "restored", &words);
     world.run(30_000);

@@ -1,4 +1,4 @@
-//! Changing the key: one's own, in one or two browsers, and seen by friends.
+//! Changing the key: in one or two of the user's browsers, and as seen by contacts.
 
 use kez_client::effect::Method;
 use kez_client::event::UiEvent;
@@ -18,7 +18,7 @@ use crate::sigchains::kinds;
 use crate::sim::{BASE, Weather, World, problem};
 use crate::two_people::alice_and_bob;
 
-/// Alice and Bob have chatted, and Bob has written his rotation phrase down.
+/// Alice and Bob have chatted, and Bob has written down his rotation phrase.
 pub(crate) fn ready(chance: u64) -> (World, String) {
     let mut world = alice_and_bob(chance);
     world.send("alice", "bob", "one");
@@ -136,7 +136,7 @@ fn a_crash_at_any_step_of_it_loses_nothing(
     change(&mut world, "bob", &phrase);
     world.run(60_000);
     if !world.chain("bob").changing && world.words("bob") != phrase {
-        // It died before anything was written: the person presses again.
+        // The browser died before anything was saved: Bob presses the button again.
         change(&mut world, "bob", &phrase);
         world.run(60_000);
     }
@@ -174,7 +174,7 @@ fn a_bad_network_only_delays_it(#[values(5, 6, 7, 8)] chance: u64) {
 #[test]
 fn what_was_on_its_way_is_sealed_with_the_new_key_and_is_one_message() {
     let (mut world, phrase) = ready(9);
-    // The relay has the message, and its answer is lost.
+    // The relay has the message, but its answer is replaced by an error.
     let lost = |request: &kez_client::effect::HttpRequest, answer| {
         let busy = kez_core::problem::ProblemCode::Unavailable;
         if request.target == "/v1/messages" { crate::sim::problem(busy) } else { answer }
@@ -203,7 +203,7 @@ fn mail_to_a_former_key_opens_and_is_marked() {
     let (alice, old_bob) = (world.key("alice"), world.key("bob").public());
     change(&mut world, "bob", &phrase);
     world.run(5_000);
-    // From somebody who has not heard yet.
+    // From a sender who does not know of the new key yet.
     let late = seal(&alice, &old_bob, "late", &mut world);
     world.relay.append("bob", &late, world.now);
     world.push_to_streams();

@@ -1,5 +1,5 @@
-//! Any order of things: storms, crashes at any step, restarts, poison. When the weather clears, everything that was
-//! accepted is there, once, in the order in which it was written.
+//! Random schedules: bad weather, crashes at any step, restarts, poison messages. Once the weather clears, every
+//! accepted message is there, once, in the order of writing.
 
 use kez_client::event::UiEvent;
 use kez_client::view::DeliveryState;
@@ -15,7 +15,7 @@ enum Step {
     },
     Wait(u64),
     Weather(Weather),
-    /// The browser dies after so many effects.
+    /// The browser dies after this many effects.
     Die {
         alice: bool,
         after: usize,
@@ -28,7 +28,7 @@ enum Step {
         online: bool,
     },
     RelayUp(bool),
-    /// The relay's database comes back from a backup.
+    /// The relay's database is restored from a backup.
     NewEpoch,
     Poison,
     Retry {
@@ -67,7 +67,7 @@ fn name(alice: bool) -> (&'static str, &'static str) {
     if alice { ("alice", "bob") } else { ("bob", "alice") }
 }
 
-/// What was accepted from whom: what is on the sender's disk after "Send".
+/// The accepted messages of each sender: those on the sender's disk after "Send".
 #[derive(Default)]
 struct Accepted {
     from_alice: Vec<String>,
@@ -161,7 +161,7 @@ proptest! {
             prop_assert!(!world.browser(who).disk.keys().any(|(kind, _)| kind.as_str() == "outbox"));
         }
 
-        // A fresh browser finds the same.
+        // A fresh browser gets the same messages.
         let words = world.words("bob");
         restore(&mut world, "restored", &words);
         world.look("restored", "alice");

@@ -1,4 +1,5 @@
-//! Key histories: begun with the account, told in every message, and watched against a server that lies.
+//! Key histories: they begin with the account, are reported in every message, and are checked against a server that
+//! lies.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -137,7 +138,8 @@ fn a_crash_at_any_step_makes_no_second_link(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 
 fn every_message_tells_what_its_sender_has_seen_of_both_chains() {
     let mut world = alice_and_bob(9);
     for (from, to) in [("alice", "bob"), ("bob", "alice")] {
-        // With the first message to somebody their chain is asked for; from the second on, it was seen.
+        // The first message to a contact triggers the look-up of their chain. From the second message on, the sender
+        // has seen it.
         for text in ["hello", "hello again"] {
             world.send(from, to, text);
             world.run(1_000);
@@ -196,7 +198,7 @@ fn a_friend_who_has_only_half_changed_the_key_is_not_asked_about_without_end() {
     let asked = Rc::new(Cell::new(0));
     let count = Rc::clone(&asked);
     world.relay.script = Some(Box::new(move |request, answer| {
-        // The inbox is looked at now and then, whatever happens.
+        // Requests for the inbox do not count: the client polls it at intervals in any case.
         count.set(count.get() + u32::from(!request.target.starts_with("/v1/inbox/")));
         answer
     }));
@@ -205,7 +207,7 @@ fn a_friend_who_has_only_half_changed_the_key_is_not_asked_about_without_end() {
     world.run(60_000);
     assert!(asked.get() < 20, "{} requests", asked.get());
     assert!(!world.thread("alice").key_changed, "until the handle has another key, nothing has changed");
-    // And then it changes after all.
+    // Later, the handle does change to another key.
     let (handle, server) = ("bob".parse().unwrap(), world.relay.server.clone());
     let claim = HandleRegistration::sign(&next, &handle, &server, now(&world)).unwrap();
     world.relay.force_registration(&claim.to_json().unwrap(), world.now);
@@ -250,7 +252,7 @@ fn a_link_that_one_did_not_make_is_an_alarm_until_it_is_read() {
     let chain = world.relay.sigchains.of(&thief.public().primary());
     let gone = Body::ReleaseHandle { handle: "alice".parse().unwrap(), server: world.relay.server.clone() };
     world.relay.sigchains.append(&chain.draft(gone, now(&world)).sign(&thief).unwrap());
-    // The next look at one's own chain is at most six hours away.
+    // The client's next check of its own chain is at most six hours away.
     world.run(8 * 60 * 60 * 1000);
     let view = world.chain("alice");
     assert_eq!(view.alarm, Some(ChainAlarm::NotMine));

@@ -1,4 +1,4 @@
-//! Somebody has the key that was replaced, and writes to its owner.
+//! A thief has a replaced key, and writes to its owner.
 
 use kez_client::view::{FormerKey, MessageBody};
 use kez_core::envelope;
@@ -14,7 +14,7 @@ fn chain() -> Chain {
     Chain { id: "00112233aabbccdd".into(), n: 1, prev: None }
 }
 
-/// Bob has changed his key; the thief has the former one. Both, and who Alice is.
+/// Bob has changed his key, and a thief has the former one. Returns the world, the thief's identity, and Alice's key.
 fn stolen(chance: u64) -> (World, SecretIdentity, PublicIdentity) {
     let (mut world, phrase) = ready(chance);
     let (thief, alice) = (world.key("bob"), world.key("alice").public());

@@ -1,4 +1,4 @@
-//! Mail from keys that the registry cannot name: it waits apart, and holds up nobody else's.
+//! Messages from keys that the registry cannot name: they wait separately, and do not delay messages from others.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -40,7 +40,7 @@ fn register(world: &mut World, by: &SecretIdentity, handle: &str) {
     assert_eq!(world.relay.answer(&request, world.now).status, 201);
 }
 
-/// Puts a well-made text message into Alice's inbox.
+/// Puts a valid text message into Alice's inbox.
 fn write(world: &mut World, from: &SecretIdentity, text: &str, n: u64) {
     let alice = world.key("alice").public();
     let message = TextMessage { id: format!("{n}"), text: text.into(), sent_at: now(world) };
@@ -58,8 +58,8 @@ fn rotate(chain: &mut Chain, at: Timestamp, to: &SecretIdentity, next: &SecretId
     link
 }
 
-/// Mallory registers the first key, changes to the second and registers that, and then changes her chain alone to the
-/// third: no look-up can ever settle whose the first two are.
+/// Mallory registers the first key, changes to the second and registers that, and then changes only her chain to the
+/// third. No look-up can ever settle who owns the first two.
 fn mallory(world: &mut World) -> [SecretIdentity; 3] {
     let [k1, k2, k3, k4] = [101, 102, 103, 104].map(key);
     register(world, &k1, "mallory");
@@ -74,7 +74,7 @@ fn mallory(world: &mut World) -> [SecretIdentity; 3] {
     register(world, &k2, "mallory");
     let link = rotate(&mut chain, at, &k3, &k4);
     world.relay.sigchains.append(&link);
-    // For a former key the server answers the present record.
+    // For a former key, the server returns the current record.
     let lookup = serde_json::to_value(world.relay.lookup("mallory").unwrap()).unwrap();
     let former = format!("/v1/by-primary/{}", k1.public());
     let present = format!("/v1/by-primary/{}", k2.public());

@@ -1,4 +1,4 @@
-//! NATS as far as a client sees it. It lets in whoever signs its nonce with an nkey that the relay has bound.
+//! NATS as a client sees it. It accepts any client that signs its nonce with an nkey that the relay has bound.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use super::relay::Relay;
 
 pub(crate) struct Broker {
     pub(crate) up: bool,
-    /// What it asks clients to sign.
+    /// The nonce that it asks clients to sign.
     pub(crate) nonce: String,
-    /// Swallows hints.
+    /// Drops all hints.
     pub(crate) mute: bool,
-    /// How often somebody tried to connect.
+    /// The number of connection attempts.
     pub(crate) attempts: u64,
     connections: BTreeMap<&'static str, Connection>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Broker {
 struct Connection {
     number: u64,
     handle: Handle,
-    /// The last number that was hinted at.
+    /// The last sequence number that a hint was sent for.
     hinted: u64,
 }
 
@@ -74,7 +74,7 @@ impl Broker {
         self.connections.contains_key(who)
     }
 
-    /// Whose inbox has something new since the last time.
+    /// The clients whose inbox has new messages since the last call.
     pub(crate) fn hints(&mut self, relay: &Relay) -> Vec<(&'static str, u64)> {
         let mut hinted = Vec::new();
         for (who, connection) in &mut self.connections {

@@ -1,4 +1,4 @@
-//! A browser: the client, its storage, and the driver between the two.
+//! A browser: the client, its storage, and the driver between them.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use kez_client::event::{Event, Startup, StorageFault, TabId, VaultEvent};
 use kez_client::record::{Kind, Record};
 use kez_client::{Client, Signer};
 
-/// What the driver hands on to the network.
+/// The outputs of the driver: network operations, and answers of the storage.
 pub(crate) enum Out {
     Http(RequestId, HttpRequest),
     OpenLive {
@@ -21,35 +21,35 @@ pub(crate) enum Out {
         signer: Signer,
     },
     CloseNats,
-    /// The storage answers at once.
+    /// An answer of the storage, which arrives at once.
     Event(Event),
 }
 
 pub(crate) struct Browser {
     pub(crate) client: Client,
-    /// What is on the disk. Not sealed here: that is the vault's job.
+    /// The records on disk. Not sealed here: that is the vault's job.
     pub(crate) disk: BTreeMap<(Kind, String), Vec<u8>>,
-    /// There is a vault; with this passphrase.
+    /// The vault, if there is one, with its passphrase, if it has one.
     pub(crate) vault: Option<Option<String>>,
     pub(crate) remembered: Option<String>,
-    /// Files that a person saved.
+    /// Files that the user saved.
     pub(crate) downloads: Vec<(String, String)>,
-    /// How many effects are still performed before the browser dies.
+    /// How many more effects are performed before the browser dies.
     pub(crate) dies_after: Option<usize>,
-    /// Writes fail like this.
+    /// Makes writes fail with this error.
     pub(crate) full: Option<StorageFault>,
-    /// Grows when the browser starts again: what belongs to an earlier life never arrives.
+    /// Increases when the browser restarts; events for an earlier life never arrive.
     pub(crate) life: u64,
-    /// Grows when the live stream is opened or closed.
+    /// Increases when the live stream is opened or closed.
     pub(crate) stream: u64,
-    /// Grows when NATS is opened or closed.
+    /// Increases when the connection to NATS is opened or closed.
     pub(crate) nats: u64,
     pub(crate) tabs: BTreeMap<TabId, Event>,
-    /// Nothing gets through.
+    /// Cuts the browser off from the network.
     pub(crate) unplugged: bool,
     /// How far this computer's clock is ahead, in milliseconds.
     pub(crate) clock: i64,
-    /// When the driver's alarm goes off, in true time.
+    /// When the driver's timer fires, in true time.
     pub(crate) timer: Option<u64>,
 }
 
@@ -73,7 +73,7 @@ impl Browser {
         }
     }
 
-    /// The first event of a life.
+    /// The storage's answer at the start of a life.
     pub(crate) fn startup(&self) -> Startup {
         match &self.vault {
             None => Startup::Empty { remembered: self.remembered.clone() },
@@ -82,7 +82,7 @@ impl Browser {
         }
     }
 
-    /// Performs effects in order, as the driver does. `None`: the browser died in between.
+    /// Performs effects in order, as the driver does. `None` if the browser died on the way.
     pub(crate) fn perform(&mut self, effects: Vec<Effect>, out: &mut Vec<Out>) -> Option<()> {
         for effect in effects {
             if let Some(left) = &mut self.dies_after {
@@ -148,7 +148,7 @@ impl Browser {
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {
-        // A storage knows kinds by their text form.
+        // The storage identifies kinds by their text form.
         let record = |((kind, id), value): (&(Kind, String), &Vec<u8>)| Record {
             kind: Kind::parse(kind.as_str()).expect("a kind that reads back"),
             id: id.clone(),

@@ -1,4 +1,4 @@
-//! What the relay lets the owner of an inbox do with it.
+//! How the owner of an inbox manages it on the relay.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use kez_core::problem::ProblemCode;
 
 use super::relay::{json, problem};
 
-/// What owners have said.
+/// The owners' settings and acknowledgements.
 #[derive(Default)]
 pub(crate) struct Keeping {
-    /// Up to which number each owner holds everything.
+    /// The highest acknowledged number of each owner.
     pub(crate) acknowledged: BTreeMap<Handle, u64>,
-    /// How often something was acknowledged.
+    /// The number of acknowledgements.
     pub(crate) acknowledgements: u64,
     keep: BTreeMap<Handle, KeepMessages>,
     pub(crate) limits: Option<InboxLimits>,
 }
 
 impl Keeping {
-    /// Answers one of the requests about an inbox; none is another request.
+    /// Answers a request about an inbox; `None` for any other request.
     pub(crate) fn answer(
         &mut self,
         owner: &Handle,

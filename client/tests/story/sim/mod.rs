@@ -1,5 +1,5 @@
-//! A world in memory: browsers with their storage, a relay, a network with weather, and one clock. No time passes but
-//! what [`World::run`] lets pass, and all chance comes from one number.
+//! A world in memory: browsers with their storage, a relay, a network with weather, and one clock. Time passes only in
+//! [`World::run`], and all randomness comes from one seed.
 
 mod broker;
 mod browser;

@@ -1,4 +1,4 @@
-//! The home server as far as a client sees it. It checks what the real one checks.
+//! The home server as a client sees it. It makes the same checks as the real one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ use super::sigchains::{self, Sigchains};
 /// Changes answers on their way out, as a malicious server would.
 pub(crate) type Script = Box<dyn FnMut(&HttpRequest, HttpResponse) -> HttpResponse>;
 
-/// Answers in the relay's place, which never sees the request.
+/// Answers in the relay's place; the relay never sees the request.
 pub(crate) type Intercept = Box<dyn FnMut(&HttpRequest) -> Option<HttpResponse>>;
 
 pub(crate) struct Relay {
@@ -35,31 +35,31 @@ pub(crate) struct Relay {
     pub(crate) up: bool,
     pub(crate) script: Option<Script>,
     pub(crate) intercept: Option<Intercept>,
-    /// Appends no link to any chain.
+    /// Refuses to append links to any chain.
     pub(crate) refuses_links: bool,
-    /// Every body that was posted.
+    /// Every posted body.
     pub(crate) posted: Vec<String>,
     pub(crate) sigchains: Sigchains,
-    /// Handles whose key was changed: their streams end.
+    /// Handles whose key was changed; their streams end.
     pub(crate) changed: Vec<Handle>,
-    /// What it tells clients of NATS.
+    /// The NATS URL that it gives to clients.
     pub(crate) nats_ws_url: Option<String>,
-    /// Nkeys with the handle that each is bound to, and until when.
+    /// Each bound nkey with its handle and expiry.
     pub(crate) bound: BTreeMap<String, (Handle, u64)>,
-    /// Nkeys that were removed.
+    /// Removed nkeys.
     pub(crate) removed: Vec<String>,
-    /// How many pages were asked for.
+    /// The number of requested pages.
     pub(crate) pages: u64,
-    /// How often it was asked to describe itself.
+    /// The number of requests for its configuration.
     pub(crate) described: u64,
-    /// Whom it takes.
+    /// Who may register.
     pub(crate) registration: RegistrationMode,
-    /// Invitations, with what is wrong with each that does not count.
+    /// The invitations. An invalid one has the reason why it is refused.
     pub(crate) invites: BTreeMap<String, Option<&'static str>>,
-    /// Who stands on whose list: by owner and "contacts" or "blocks".
+    /// The members of each list, by owner and "contacts" or "blocks".
     pub(crate) listed: BTreeMap<(Handle, String), BTreeSet<Handle>>,
     pub(crate) keeping: Keeping,
-    /// What its operator was told.
+    /// The reports to its operator.
     pub(crate) reports: Vec<ReportRequest>,
     accounts: BTreeMap<Handle, Registered>,
     inboxes: BTreeMap<Handle, Vec<InboxItem>>,
@@ -151,7 +151,7 @@ impl Relay {
         self.keeping.answer(&owner, request, &self.epoch, inbox)
     }
 
-    /// Checks the first frame of a live stream and gives the handle.
+    /// Checks the first frame of a live stream, and returns the handle and the cursor.
     pub(crate) fn open_live(&self, path: &str, hello: &str, now: u64) -> Option<(Handle, u64)> {
         let handle: Handle = path.strip_prefix("/v1/inbox/")?.strip_suffix("/live")?.parse().ok()?;
         let hello: LiveHello = serde_json::from_str(hello).ok()?;
@@ -176,7 +176,7 @@ impl Relay {
         serde_json::to_string(&frame).unwrap()
     }
 
-    /// Puts any bytes into an inbox, as anybody may.
+    /// Puts arbitrary bytes into an inbox, as any sender may.
     pub(crate) fn append(&mut self, handle: &str, envelope: &str, now: u64) -> u64 {
         self.seq += 1;
         let item = InboxItem {
@@ -188,7 +188,7 @@ impl Relay {
         self.seq
     }
 
-    /// The database comes back from a backup that has everything: new epoch, new numbers.
+    /// Restores the database from a complete backup: new epoch, new numbers.
     pub(crate) fn restore_from_backup(&mut self) {
         let number = u64::from_str_radix(&self.epoch, 16).unwrap() + 1;
         self.epoch = format!("{number:016x}");
@@ -206,7 +206,7 @@ impl Relay {
         inbox.into_iter().flatten().map(|item| item.envelope.get().to_owned()).collect()
     }
 
-    /// Gives a handle to whoever signed this, whoever holds it.
+    /// Gives a handle to the signer of this registration, even if it is taken.
     pub(crate) fn force_registration(&mut self, registration: &str, now: u64) {
         let claim = Signed::<HandleRegistration>::parse(registration.as_bytes()).unwrap().verify().unwrap();
         let registered = Registered {
@@ -268,7 +268,7 @@ impl Relay {
         Some(HttpResponse { status: 204, retry_after: None, date: None, body: Vec::new() })
     }
 
-    /// The last number in an inbox, and the key that it belongs to.
+    /// The last number in an inbox, and the key that the inbox belongs to.
     pub(crate) fn end_of(&self, handle: &Handle) -> (u64, String) {
         let last = self.inboxes.get(handle).and_then(|inbox| inbox.last());
         (last.map_or(0, |item| item.seq), self.accounts[handle].key.primary().hex())
@@ -304,7 +304,7 @@ impl Relay {
         json(201, &self.lookup(claim.handle()))
     }
 
-    /// An invitation makes one account.
+    /// Uses up an invitation; each is good for one account.
     fn let_in(&mut self, invite: Option<&str>) -> Result<(), HttpResponse> {
         let refused = |why| Err(json(403, &Problem::new(ProblemCode::InviteRefused, why)));
         match (self.registration, invite) {
@@ -343,7 +343,7 @@ impl Relay {
         json(201, &MessageStored { receipt, created_at: now })
     }
 
-    /// Who signed a request.
+    /// The signer of a request.
     fn caller(&self, request: &HttpRequest, now: Timestamp) -> Option<Handle> {
         let auth = CallerAuth::parse(request.auth.as_deref()?).ok()?;
         let body = request.body.as_deref().unwrap_or_default().as_bytes();
@@ -354,7 +354,7 @@ impl Relay {
         Some(auth.handle().clone())
     }
 
-    /// The lists of people: `/v1/u/{owner}/{list}` and `/v1/u/{owner}/{list}/{peer}`.
+    /// The contact and block lists: `/v1/u/{owner}/{list}` and `/v1/u/{owner}/{list}/{peer}`.
     fn people(&mut self, request: &HttpRequest, now: Timestamp) -> Option<HttpResponse> {
         let caller = self.caller(request, now)?;
         let mut parts = request.target.strip_prefix("/v1/u/")?.split('/');
@@ -382,7 +382,7 @@ impl Relay {
                 .map_or_else(|| problem(ProblemCode::UnknownHandle), |it| json(200, &it));
         }
         if let Some(key) = target.strip_prefix("/v1/by-primary/") {
-            // A former key answers the current record.
+            // A request for a former key gets the current record.
             let current = key.parse().map(|key| self.sigchains.current(&key).to_string());
             let key = current.as_deref().unwrap_or(key);
             let found = self.accounts.iter().find(|(_, account)| account.key.to_string() == key);
@@ -409,7 +409,7 @@ impl Relay {
         }
     }
 
-    /// An account and its inbox go.
+    /// Deletes an account and its inbox.
     pub(crate) fn delete(&mut self, handle: &str) {
         let handle: Handle = handle.parse().unwrap();
         self.accounts.remove(&handle);

@@ -1,4 +1,4 @@
-//! The sigchain server: checks what the real one checks, and shows what it has.
+//! The sigchain server: makes the same checks as the real one, and shows its chains.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ impl Sigchains {
         }
     }
 
-    /// Appends as the owner of a key would from somewhere else.
+    /// Appends a link, as the owner of a key would from elsewhere.
     pub(crate) fn append(&mut self, link: &Link) {
         assert_eq!(self.post(link.root(), link.json()).status, 201);
     }
@@ -80,7 +80,7 @@ impl Sigchains {
     }
 }
 
-/// What a server says that shows these links.
+/// The answer of a server that shows these links.
 pub(crate) fn shown(root: Primary, links: &[Link], since: usize) -> Links {
     let raw = |link: &Link| RawValue::from_string(link.json().to_owned()).unwrap();
     let head = links.last().unwrap().hash();

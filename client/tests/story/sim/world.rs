@@ -1,4 +1,4 @@
-//! The clock, the network, and what people do.
+//! The clock, the network, and the users' actions.
 
 use std::collections::BTreeMap;
 
@@ -27,12 +27,12 @@ pub(crate) struct Weather {
     pub(crate) request_doubled: u64,
     pub(crate) answer_doubled: u64,
     pub(crate) stream_cut: u64,
-    /// The longest way, in milliseconds; ways differ, so that things overtake each other.
+    /// The longest delay, in milliseconds. Delays vary, so that requests and answers overtake each other.
     pub(crate) delay: u64,
 }
 
 enum Happening {
-    /// Reaches a browser, if it still lives the same life.
+    /// Reaches a browser, unless it has restarted since.
     Event {
         who: &'static str,
         life: u64,
@@ -76,7 +76,7 @@ struct Stream {
     number: u64,
     handle: Handle,
     cursor: u64,
-    /// Frames of one stream do not overtake each other.
+    /// Keeps the frames of one stream in order.
     last_due: u64,
 }
 
@@ -107,13 +107,13 @@ impl World {
         }
     }
 
-    /// Opens a browser that has never been here.
+    /// Opens a new browser with empty storage.
     pub(crate) fn open(&mut self, who: &'static str) {
         self.browsers.insert(who, Browser::new());
         self.start(who);
     }
 
-    /// The browser dies and is opened again: memory is gone, the disk is there.
+    /// The browser dies and is opened again: memory is lost, the disk is kept.
     pub(crate) fn reload(&mut self, who: &'static str) {
         let browser = self.browser(who);
         browser.life += 1;
@@ -130,7 +130,7 @@ impl World {
         }
     }
 
-    /// Opens a browser and joins with it, by the words on the screen.
+    /// Opens a browser and joins with it, using the words on screen.
     pub(crate) fn join(&mut self, who: &'static str, passphrase: &str) {
         self.open(who);
         self.run(1_000);
@@ -140,7 +140,7 @@ impl World {
         self.run(3_000);
     }
 
-    /// From "Continue" with a handle to "Create account".
+    /// The steps of joining from "Continue" with a handle to "Create account".
     pub(crate) fn create_account(&mut self, who: &'static str, passphrase: &str) {
         self.ui(who, UiEvent::HandleChosen);
         let words = match self.join_step(who) {
@@ -170,7 +170,7 @@ impl World {
         me.phrase.unwrap().join(" ")
     }
 
-    /// The 24 words that the chain announces, as /settings shows them.
+    /// The 24 words of the announced key, as /settings shows them.
     pub(crate) fn rotation_words(&mut self, who: &'static str) -> String {
         self.ui(who, UiEvent::RotationPhraseShown);
         let words = self.chain(who).phrase.expect("a phrase that waits");
@@ -178,7 +178,7 @@ impl World {
         words.join(" ")
     }
 
-    /// What /settings shows of one's own chain.
+    /// The user's own chain, as /settings shows it.
     pub(crate) fn chain(&self, who: &'static str) -> ChainView {
         match self.view(who).account {
             AccountView::Open(me) => me.chain,
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// One's present key.
+    /// The user's current key.
     pub(crate) fn key(&mut self, who: &'static str) -> SecretIdentity {
         let words = self.words(who);
         SecretIdentity::from_seed(recovery_phrase::parse(&words).unwrap())
@@ -196,7 +196,7 @@ impl World {
         self.tab_ui(who, "tab", UiEvent::Looking { at: Some(at.to_owned()), visible: true });
     }
 
-    /// Presses "Send"; gives the message's id.
+    /// Presses "Send"; returns the message's id.
     pub(crate) fn send(&mut self, who: &'static str, to: &str, text: &str) -> String {
         let id = self.ulid();
         self.ui(who, UiEvent::SendPressed { handle: to.into(), id: id.clone(), text: text.into() });
@@ -221,7 +221,7 @@ impl World {
         self.event(who, event);
     }
 
-    /// The network goes or comes back, and the browser says so.
+    /// The network fails or returns, and the browser reports it.
     pub(crate) fn network(&mut self, who: &'static str, online: bool) {
         self.browser(who).unplugged = !online;
         if !online {
@@ -231,12 +231,12 @@ impl World {
         self.network_hint(who, online);
     }
 
-    /// The browser says that the network has gone or come back, whether that is so or not.
+    /// The browser reports that the network has failed or returned, whether or not that is true.
     pub(crate) fn network_hint(&mut self, who: &'static str, online: bool) {
         self.event(who, Event::Network { online });
     }
 
-    /// The relay goes down or comes up; streams end.
+    /// The relay goes down or comes up; all streams end.
     pub(crate) fn relay_up(&mut self, up: bool) {
         self.relay.up = up;
         self.cut_streams();
@@ -249,7 +249,7 @@ impl World {
         }
     }
 
-    /// The streams die, and no browser hears of it.
+    /// The streams die without any notice to the browsers.
     pub(crate) fn silence_streams(&mut self) {
         self.streams.clear();
     }
@@ -266,7 +266,7 @@ impl World {
         self.view(who).thread.expect("looks at a conversation")
     }
 
-    /// The key on screen, as the page reports it with a decision about it.
+    /// The key on screen, as the page reports it together with a decision about it.
     pub(crate) fn shown_key(&self, who: &'static str) -> String {
         self.thread(who).primary.expect("a key")
     }
@@ -275,7 +275,7 @@ impl World {
         self.thread(who).messages
     }
 
-    /// The words on the screen: `me: ...` or `them: ...`.
+    /// The messages on screen: `me: ...` or `them: ...`.
     pub(crate) fn texts(&self, who: &'static str) -> Vec<String> {
         let rows = self.rows(who);
         rows.iter().map(|row| format!("{}: {}", if row.mine { "me" } else { "them" }, text(row))).collect()
@@ -289,13 +289,13 @@ impl World {
         self.browsers.get_mut(who).expect("a browser")
     }
 
-    /// Takes an event to a browser at once.
+    /// Delivers an event to a browser at once.
     pub(crate) fn event(&mut self, who: &'static str, event: Event) {
         let now = self.now;
         let browser = self.browsers.get_mut(who).expect("a browser");
         let wall = now.saturating_add_signed(browser.clock);
         let effects = browser.client.handle(event, wall, &mut self.rng);
-        // As the driver does: the browser's alarm counts milliseconds, whatever its clock says.
+        // As in the driver, the timer counts milliseconds and ignores changes of the browser's clock.
         browser.timer = browser.client.next_wake().map(|at| now + at.saturating_sub(wall));
         let (mut out, life) = (Vec::new(), browser.life);
         let alive = browser.perform(effects, &mut out);
@@ -307,7 +307,7 @@ impl World {
         }
     }
 
-    /// The computer's clock is set: so many milliseconds ahead of the true time.
+    /// Sets the computer's clock to this many milliseconds ahead of the true time.
     pub(crate) fn set_clock(&mut self, who: &'static str, ahead: i64) {
         self.browser(who).clock = ahead;
     }
@@ -326,7 +326,7 @@ impl World {
                     }
                 }
                 (_, Some((at, who))) if at <= end => {
-                    // A wake in the past that the tick does not settle would stop the clock.
+                    // A wake-up in the past that the tick does not resolve would stop the clock.
                     self.now = self.now.max(at);
                     self.event(who, Event::Tick);
                 }
@@ -460,7 +460,7 @@ impl World {
         }
     }
 
-    /// The broker goes down or comes up; its connections end.
+    /// The broker goes down or comes up; all its connections end.
     pub(crate) fn broker_up(&mut self, up: bool) {
         self.broker.up = up;
         for (who, connection) in self.broker.drop_all() {
@@ -468,7 +468,7 @@ impl World {
         }
     }
 
-    /// Who has a live stream.
+    /// Whether the browser has a live stream.
     pub(crate) fn has_stream(&self, who: &'static str) -> bool {
         self.streams.contains_key(who)
     }
