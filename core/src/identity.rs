@@ -133,7 +133,7 @@ impl PublicIdentity {
     /// the torsion check, which takes twice as long as verifying a signature.
     ///
     /// # Errors
-    /// [`InvalidKey`] when it is not a key any more.
+    /// [`InvalidKey`] when one of the other checks fails.
     pub fn accepted_before(primary: Primary) -> Result<Self, InvalidKey> {
         let point = CompressedEdwardsY(primary.0).decompress().ok_or(InvalidKey)?;
         let key = VerifyingKey::from(point);
@@ -297,7 +297,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Agrees on the secret between `me` and `them`. Both may be the same key, for copies to oneself.
+    /// Agrees on the secret between `me` and `them`. Both may be the same key, for a user's own copies.
     ///
     /// # Errors
     /// [`NoSharedSecret`] when the agreement gives an all-zero secret.

@@ -8,9 +8,9 @@
 //!  "signature": {"alg": "ed25519-sha512-jcs", "key": "ed25519:<hex>", "sig": "<128 hex>"}}
 //! ```
 //!
-//! A link names no signer in its payload: its signer is whom the chain authorises at that place. `root` is the first
-//! primary and names the chain for life, through every rotation. Server, browser and auditor replay chains with
-//! [`Chain::append`], so they agree on every link.
+//! The payload of a link does not name the signer: the chain determines which key may sign at that position. `root` is
+//! the first primary. It names the chain for life, through every rotation. Server, browser and auditor replay chains
+//! with [`Chain::append`], so they agree on every link.
 //!
 //! ```
 //! use kez_core::{identity::{SecretIdentity, Seed}, sigchain::{Body, Chain, Hash, Link}, time::Timestamp};
@@ -22,7 +22,7 @@
 //! let init = chain.draft(init, now).sign(&first)?;
 //! chain.append(&Link::parse(init.json().as_bytes())?)?;
 //!
-//! // Only the announced key can take over: who has stolen the first one cannot.
+//! // Only the announced key can take over: an attacker who stole the first key cannot.
 //! let rotate = Body::RotatePrimary { primary: second.public(), next: Hash::of_key(&third.public()) };
 //! chain.append(&chain.draft(rotate, now).sign(&second)?)?;
 //! assert_eq!(chain.primary(), second.public().primary());
