@@ -144,7 +144,10 @@ export class Person {
     await dialog.getByRole('textbox', { name: 'To', exact: true }).fill(handle);
     await dialog.getByRole('button', { name: 'Start', exact: true }).click();
     await this.page.waitForURL(`**/messages/${handle}`);
-    return this.thread(handle);
+    const thread = this.thread(handle);
+    // Messages that come before the thread is open are unread, and then it opens at the first of them.
+    await expect(thread.log).toBeVisible();
+    return thread;
   }
 
   /** Opens a conversation from the list. */
