@@ -1,4 +1,4 @@
-//! `kez-chat-server audit URL`: replays a server's log and sigchains from outside, and says what disagrees.
+//! `kez-chat-server audit URL`: replays a server's log and sigchains from outside, and reports disagreements.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
@@ -15,15 +15,15 @@ use crate::config::HttpUrl;
 /// See the module.
 #[derive(Debug, Args)]
 pub(super) struct AuditCommand {
-    /// The server that keeps the sigchains: a chat server with embedded ones, or a sigchain server.
+    /// The server that keeps the sigchains: a chat server with embedded sigchains, or a sigchain server.
     #[arg(value_name = "URL")]
     url: HttpUrl,
-    /// What earlier audits found is remembered here, so that the log can neither forget nor change it; made the first
-    /// time. Without it each audit believes the first key and the first log it sees.
+    /// A file that remembers the findings of earlier audits, so that the log can neither drop nor change anything;
+    /// created on the first run. Without it each audit trusts the first key and the first log it sees.
     #[arg(long, env = "KEZ_CHAT_AUDIT_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
-    /// The log's key, as its operator has published it elsewhere; without it the remembered one, and without that the
-    /// one that the server shows.
+    /// The log's key, as its operator has published it elsewhere; defaults to the remembered key, or else to the key
+    /// that the server shows.
     #[arg(long, env = "KEZ_CHAT_AUDIT_LOG_KEY", value_name = "KEY")]
     log_key: Option<LogKey>,
     #[command(flatten)]
@@ -52,8 +52,8 @@ impl AuditCommand {
     }
 }
 
-/// Writes the checkpoints that contradict each other beside the state. No earlier evidence is overwritten. Returns the file,
-/// where there was something to keep.
+/// Writes contradicting checkpoints to a file beside the state. Never overwrites earlier evidence. Returns the file, if
+/// there was evidence to keep.
 fn keep_evidence(state: &Path, done: &Audit) -> Result<Option<PathBuf>, String> {
     let evidence: Vec<_> = done.findings.iter().filter(|finding| !finding.checkpoints.is_empty()).collect();
     if evidence.is_empty() {

@@ -1,7 +1,7 @@
-//! `kez-chat-server backup`: a copy of the database as it stands at one moment, taken while the server runs.
+//! `kez-chat-server backup`: a consistent copy of the database, taken while the server runs.
 //!
-//! `--to FILE` names the copy. `--into DIRECTORY` names it after the time and, with `--keep N`, deletes the oldest of the
-//! copies there that it has named: for a timer.
+//! `--to FILE` names the copy. `--into DIRECTORY` names it after the time. With `--keep N` it also deletes the oldest
+//! copies there that it has named; this is meant for a timer.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ use super::report::{Failure, Output, Report};
 use crate::clock::{Clock as _, SystemClock};
 use crate::store::sqlite::{BackupError, back_up};
 
-/// What the names of copies begin and end with.
+/// The prefix and suffix of the names of copies.
 const PREFIX: &str = "kez-chat-";
 const SUFFIX: &str = ".db";
 
@@ -26,13 +26,13 @@ const SUFFIX: &str = ".db";
 pub(super) struct Backup {
     #[command(flatten)]
     database: Database,
-    /// The file to make, which must not exist. Its SHA-256 goes into FILE.sha256, as sha256sum reads it.
+    /// The file to create, which must not exist. Its SHA-256 is written to FILE.sha256 in the format of sha256sum.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
-    /// The directory to make a file in that is named after the time.
+    /// The directory for a new file that is named after the time.
     #[arg(long, value_name = "DIRECTORY")]
     into: Option<PathBuf>,
-    /// How many of the files that --into has made stay there; the oldest ones are deleted.
+    /// How many of the files made by --into to keep; the oldest ones are deleted.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
     #[command(flatten)]
@@ -64,13 +64,13 @@ impl Backup {
     }
 }
 
-/// Names sort in the order of their times.
+/// Names sort in chronological order.
 fn name_now() -> String {
     let time: String = SystemClock.now().to_string().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     format!("{PREFIX}{time}{SUFFIX}")
 }
 
-/// Deletes all but the newest `keep` copies of a folder, each with its hash, and gives the names of the deleted ones.
+/// Deletes all but the newest `keep` copies in a folder, each with its hash, and returns the names of the deleted ones.
 fn prune(folder: &Path, keep: usize) -> io::Result<Vec<PathBuf>> {
     let mut copies = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -92,7 +92,7 @@ fn prune(folder: &Path, keep: usize) -> io::Result<Vec<PathBuf>> {
     Ok(copies)
 }
 
-/// When the newest copy in a folder was made; `None` where there is none, or the folder cannot be read.
+/// The time of the newest copy in a folder; `None` if there is none, or the folder cannot be read.
 pub(crate) fn newest_backup(folder: &Path) -> Option<SystemTime> {
     let names = fs::read_dir(folder).ok()?.flatten();
     let copies = names.filter(|entry| entry.file_name().to_str().is_some_and(is_copy));

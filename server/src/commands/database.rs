@@ -1,4 +1,4 @@
-//! The database that a command works on.
+//! The database that a command uses.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::report::Failure;
 use crate::config::{self, DatabaseConfig};
 use crate::store::{self, OpenError, Store};
 
-/// Which database, as the server itself is told.
+/// Which database, with the same flags as the server.
 #[derive(Clone, Debug, Args)]
 pub struct Database {
     /// Where it is.
@@ -18,7 +18,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens it; it must be there already. A server may be running on it.
+    /// Opens the existing database. A server may be running on it.
     ///
     /// # Errors
     /// A [`Failure`] that says why it cannot be used.
@@ -27,7 +27,7 @@ impl Database {
         Ok(store::open(&self.at).await?)
     }
 
-    /// Opens it for reading alone. A server may be running on it, and nothing of an SQLite file changes.
+    /// Opens the database read-only. A server may be running on it, and an SQLite file is not changed.
     ///
     /// # Errors
     /// A [`Failure`] that says why it cannot be used.
@@ -36,8 +36,8 @@ impl Database {
         Ok(store::open_read_only(&self.at).await?)
     }
 
-    /// A command that makes an empty database because of a mistyped name helps nobody. A database server says so by
-    /// itself.
+    /// Creating an empty database because of a mistyped name would help no user. A database server reports a missing
+    /// database itself.
     ///
     /// # Errors
     /// A [`Failure`] that names the file.
@@ -50,10 +50,10 @@ impl Database {
         }
     }
 
-    /// The file of the database, for what works on files.
+    /// The database file, for commands that work on files.
     ///
     /// # Errors
-    /// A [`Failure`] that says what to use with PostgreSQL.
+    /// A [`Failure`] that says what to use with PostgreSQL instead.
     pub fn file(&self) -> Result<&Path, Failure> {
         match &self.at.db {
             config::Database::Sqlite(file) => Ok(file),

@@ -1,7 +1,8 @@
-//! What the environment says, beyond what clap reads from it: secrets in files, and mistyped names.
+//! Environment variables beyond what clap reads: secrets in files, and mistyped names.
 //!
 //! A flag holds a secret when `--help` hides the value of its variable. For each such variable `NAME` there is
-//! `NAME_FILE`, the path of a file with the value. Setting both variables is refused: one of them would be ignored.
+//! `NAME_FILE`, the path of a file with the value. Setting both variables is an error, because one of them would be
+//! ignored.
 
 use std::collections::HashSet;
 
@@ -9,8 +10,7 @@ use clap::{Arg, Command};
 
 use super::report::Failure;
 
-/// The variables that look like settings of a program, by the beginning of their names, and are none: mistyped, or of
-/// another version.
+/// The variables that start like settings of a program but are not: mistyped, or of another version.
 pub(crate) fn unknown_variables(prefix: &str, command: &Command) -> Vec<String> {
     let mut known = HashSet::new();
     collect(command, &mut known);
@@ -28,7 +28,7 @@ fn collect(command: &Command, known: &mut HashSet<String>) {
     command.get_subcommands().for_each(|command| collect(command, known));
 }
 
-/// Reads the files that hold secrets, and makes what they hold the default of their flags.
+/// Reads the files with secrets, and sets their content as the default of the flags.
 ///
 /// # Errors
 /// A sentence that names the variable whose file cannot be read.
@@ -66,7 +66,7 @@ fn secret_in_file(argument: &Arg) -> Result<Option<String>, Failure> {
     Ok(Some(text.trim().to_owned()))
 }
 
-/// The variable that names a file with the argument's secret, if it is one.
+/// The variable that names a file with the argument's secret, if the argument is a secret.
 fn file_variable(argument: &Arg) -> Option<String> {
     let name = argument.get_env().filter(|_| argument.is_hide_env_values_set())?;
     Some(format!("{}_FILE", name.to_str()?))

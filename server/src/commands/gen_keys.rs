@@ -1,4 +1,4 @@
-//! `kez-chat-server gen-keys`: the nkeys of an installation with NATS, and where each goes.
+//! `kez-chat-server gen-keys`: generates the nkeys of an installation with NATS, and says where each one goes.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use crate::nats::gen_keys::{generate, is_complete};
 /// See the module.
 #[derive(Debug, Args)]
 pub(super) struct GenKeys {
-    /// The directory to write to. Files that are there already are not touched.
+    /// The directory to write to. Existing files are not changed.
     #[arg(long, default_value = ".", value_name = "DIRECTORY")]
     to: PathBuf,
-    /// Do nothing when the keys are there already, instead of refusing.
+    /// Do nothing when the keys already exist, instead of failing.
     #[arg(long)]
     keep: bool,
     #[command(flatten)]

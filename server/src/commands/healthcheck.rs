@@ -1,4 +1,5 @@
-//! `kez-chat-server healthcheck`: asks a running server for `/v1/readyz`. For containers, which have no other client.
+//! `kez-chat-server healthcheck`: requests `/v1/readyz` from a running server. For containers, which have no other
+//! client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -13,13 +14,13 @@ use tokio::net::TcpStream;
 
 use super::report::{Failure, Output, Report};
 
-/// How long the answer may take. It is shorter than the time-out that containers give a health check.
+/// The time limit for the answer. It is shorter than the time-out of container health checks.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// See the module.
 #[derive(Debug, Args)]
 pub(super) struct Healthcheck {
-    /// The address that the server listens on; one that means all addresses is asked on loopback.
+    /// The address that the server listens on; for a wildcard address, loopback is used.
     #[arg(long, env = "KEZ_CHAT_BIND", default_value = "127.0.0.1:6969", value_name = "ADDRESS:PORT")]
     bind: SocketAddr,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `kez-chat-server migrate`: brings the schema up to date, as starting the server does.
+//! `kez-chat-server migrate`: brings the schema up to date, as the server does at startup.
 
 use clap::Args;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::store;
 pub(super) struct Migrate {
     #[command(flatten)]
     database: Database,
-    /// Only say what would be done.
+    /// Only show what would be done.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -1,7 +1,7 @@
-//! The command line: `kez-chat-server [COMMAND] [FLAGS]`, one file a command. Without a command it serves.
+//! The command line: `kez-chat-server [COMMAND] [FLAGS]`, one file per command. Without a command it serves.
 //!
-//! A command is a struct of its flags with a method that does the work and returns a [`Report`], or a [`Failure`]
-//! with the exit code that goes with it. To add one: a file, a variant of `Command`, a line in [`CommandLine::run`].
+//! A command is a struct of its flags with a method that does the work and returns a [`Report`], or a [`Failure`] with
+//! the matching exit code. A new command needs a file, a variant of `Command`, and a line in [`CommandLine::run`].
 
 mod admin;
 mod audit;
@@ -34,7 +34,7 @@ const EXIT_CODES: &str = "Exit codes:\n  \
 
 /// The KEZ Chat home server: registers handles, answers WebFinger, relays envelopes it cannot read.
 ///
-/// Without a command it serves, with the flags below.
+/// Without a command the program serves, with the flags below.
 #[derive(Debug, Parser)]
 #[command(name = "kez-chat-server", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub struct CommandLine {
@@ -44,33 +44,32 @@ pub struct CommandLine {
     serve: Config,
 }
 
-/// What the program can be asked to do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until told to stop; what happens without a command.
+    /// Serve until stopped; the default without a command.
     Serve(Box<Config>),
-    /// Bring the database's schema up to date; serving does so too.
+    /// Bring the database's schema up to date; `serve` does so too.
     Migrate(migrate::Migrate),
     /// Copy the database while the server runs, and check the copy.
     Backup(backup::Backup),
-    /// Put a backup in the place of the database, with a new epoch. The server must not run.
+    /// Replace the database with a backup, under a new epoch. The server must not be running.
     Restore(restore::Restore),
-    /// Check the settings and what they name, and show them without secrets.
+    /// Check the settings and the files and addresses they name, and show them without secrets.
     CheckConfig(Box<check_config::CheckConfig>),
     /// Ask a running server whether it is ready.
     Healthcheck(healthcheck::Healthcheck),
-    /// Replay a server's log and sigchains from outside, and say what disagrees.
+    /// Replay a server's log and sigchains from outside, and report disagreements.
     Audit(audit::AuditCommand),
-    /// Make the keys of an installation with NATS, and say where each goes.
+    /// Generate the keys of an installation with NATS, and say where each one goes.
     GenKeys(gen_keys::GenKeys),
-    /// Look after the accounts of a server, which may be running.
+    /// Manage the accounts of a server, which may be running.
     #[command(subcommand)]
     Admin(admin::Admin),
 }
 
 impl CommandLine {
-    /// Reads the process's arguments and environment. `--help` and `--version` print what they promise and end the
-    /// process.
+    /// Parses the process's arguments and environment. `--help` and `--version` print their text and exit.
     ///
     /// # Errors
     /// A sentence for the person at the terminal.
@@ -82,7 +81,7 @@ impl CommandLine {
         })
     }
 
-    /// Does what was asked and says how it went.
+    /// Runs the command and returns its exit code.
     pub fn run(self) -> ExitCode {
         match self.command.unwrap_or_else(|| Command::Serve(Box::new(self.serve))) {
             Command::Serve(config) => serve::serve(*config),
@@ -98,7 +97,7 @@ impl CommandLine {
     }
 }
 
-/// The first paragraph of clap's message says what is wrong with which flag; the rest is advice. It never repeats a value
+/// The first paragraph of clap's message says which flag is wrong and why; the rest is advice. It never repeats a value
 /// that may hold a secret.
 pub(crate) fn one_sentence(error: &clap::Error, command: &clap::Command) -> String {
     let mut text = error.to_string();
@@ -111,12 +110,12 @@ pub(crate) fn one_sentence(error: &clap::Error, command: &clap::Command) -> Stri
     lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
-/// Whether a text looks like an address with a user or a password in it.
+/// Whether a text looks like a URL with a user name or a password.
 fn holds_password(value: &str) -> bool {
     value.contains('@')
 }
 
-/// Whether the refused flag is one whose value `--help` hides.
+/// Whether the rejected flag is one whose value `--help` hides.
 fn is_about_secret(error: &clap::Error, command: &clap::Command) -> bool {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return false };
     let long = flag.split_whitespace().next().unwrap_or_default().trim_start_matches("--");

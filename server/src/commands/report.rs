@@ -1,4 +1,4 @@
-//! How a command ends: a report on standard output, or a failure on standard error, each as text or as JSON.
+//! The result of a command: a report on standard output, or a failure on standard error, each as text or as JSON.
 
 use std::future::Future;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::log;
 
-/// How a command tells what it did.
+/// The output format of a command.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Output {
     /// Print one JSON object instead of text.
@@ -20,13 +20,13 @@ pub struct Output {
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// Done.
+    /// Success.
     Done = 0,
-    /// It could not be done.
+    /// The command failed.
     Failed = 1,
     /// The command line, the environment or a setting is wrong.
     Usage = 2,
-    /// The answer is no.
+    /// The answer is "no".
     No = 3,
 }
 
@@ -36,7 +36,7 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// What a command found or did.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     text: String,
@@ -45,7 +45,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The same in two forms: for people, and for programs.
+    /// The same result in two forms: text for people and JSON for programs.
     pub fn new(text: impl Into<String>, json: Value) -> Self {
         Self { text: text.into(), json, code: Code::Done }
     }
@@ -57,7 +57,7 @@ impl Report {
     }
 }
 
-/// Why a command did not do it.
+/// Why a command failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
 pub struct Failure {
@@ -66,25 +66,25 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Something outside refused.
+    /// An external error.
     pub fn failed(sentence: impl ToString) -> Self {
         Self { code: Code::Failed, sentence: sentence.to_string() }
     }
 
-    /// What was asked for cannot be.
+    /// The request is invalid.
     pub fn usage(sentence: impl ToString) -> Self {
         Self { code: Code::Usage, sentence: sentence.to_string() }
     }
 
-    /// What was asked about is not there.
+    /// The requested object does not exist.
     pub fn no(sentence: impl ToString) -> Self {
         Self { code: Code::No, sentence: sentence.to_string() }
     }
 
-    /// Says it on standard error; the log may not have started.
+    /// Prints the failure to standard error; the log may not have started.
     pub fn tell(&self, output: Output) -> ExitCode {
         let mut stderr = std::io::stderr();
-        // Where nobody reads it, the exit code still says that something failed.
+        // If standard error is closed, the exit code still reports the failure.
         let _ = if output.json {
             writeln!(stderr, "{}", json!({ "error": self.sentence }))
         } else {
@@ -94,7 +94,7 @@ impl Failure {
     }
 }
 
-/// Runs a command to its end. Its log lines, from warnings up, go to standard error.
+/// Runs a command to completion. Its log lines, from warnings up, go to standard error.
 pub(super) fn perform(output: Output, work: impl Future<Output = Result<Report, Failure>>) -> ExitCode {
     let done = log::start_for_command().map_err(Failure::usage).and_then(|()| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

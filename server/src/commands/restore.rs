@@ -1,7 +1,7 @@
-//! `kez-chat-server restore`: puts a backup in the place of the database.
+//! `kez-chat-server restore`: replaces the database with a backup.
 //!
-//! Sequence numbers then run a second time over the same ground. The new epoch tells clients, so that they read from
-//! the start and lose nothing to a cursor of the time before.
+//! Sequence numbers are then assigned a second time. The new epoch tells clients to read from the start, so that a
+//! cursor from before the restore loses no messages.
 
 use std::path::PathBuf;
 
@@ -19,13 +19,13 @@ use crate::store::{postgres, sqlite};
 pub(super) struct Restore {
     #[command(flatten)]
     database: Database,
-    /// The backup. When FILE.sha256 lies beside it, it has to match.
+    /// The backup. When FILE.sha256 exists beside it, it must match.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// The database was brought back by other means (litestream, a snapshot): only give it a new epoch.
+    /// The database was restored by other means (litestream, a snapshot): only give it a new epoch.
     #[arg(long)]
     in_place: bool,
-    /// Move a database that stands in the place aside, to <DB>.replaced.
+    /// Move an existing database aside, to <DB>.replaced.
     #[arg(long, requires = "from")]
     replace: bool,
     #[command(flatten)]

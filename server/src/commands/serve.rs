@@ -1,4 +1,4 @@
-//! `kez-chat-server [serve]`: serves until it is told to stop.
+//! `kez-chat-server [serve]`: serves until a stop signal.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::stop::told_to_stop;
 use crate::{listener, log, open_files, run};
 
-/// Runs the server. Nothing it says goes to standard output.
+/// Runs the server. It writes nothing to standard output.
 pub(super) fn serve(config: Config) -> ExitCode {
     let started = config
         .check()

@@ -17,14 +17,14 @@ use crate::store::invites::{Invite, NewInvite};
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
-/// What can be done with invitations.
+/// The actions on invitations.
 #[derive(Debug, Subcommand)]
 pub(in crate::commands) enum InviteCommand {
-    /// Make an invitation and print its code, which nobody can look up later.
+    /// Create an invitation and print its code, which cannot be looked up later.
     Create(Create),
-    /// Show all invitations, the newest first.
+    /// List all invitations, newest first.
     List(List),
-    /// End an invitation; the accounts that it made stay.
+    /// Revoke an invitation; the accounts created with it remain.
     Revoke(Revoke),
 }
 
@@ -41,16 +41,16 @@ impl InviteCommand {
 /// See [`InviteCommand::Create`].
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Create {
-    /// What you call it.
+    /// A label for the operator.
     #[arg(long, default_value = "", value_name = "TEXT")]
     label: String,
-    /// How many accounts it makes.
+    /// How many accounts it can create.
     #[arg(long, default_value = "1", value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     uses: u64,
-    /// After how many days it makes none.
+    /// How many days it is valid.
     #[arg(long, default_value = "7", value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
-    /// The address that people reach the server under, for the link; unset, https:// and the name of the server.
+    /// The public address of the server, for the link; defaults to https:// and the name of the server.
     #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_parser = origin, value_name = "URL")]
     public_url: Option<HttpUrl>,
     /// The name of the server, for the link.
@@ -119,7 +119,7 @@ impl List {
 /// See [`InviteCommand::Revoke`].
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Revoke {
-    /// Its number, as `list` shows it.
+    /// Its number, as shown by `list`.
     id: i64,
     #[command(flatten)]
     database: Database,

@@ -1,4 +1,4 @@
-//! `kez-chat-server admin ...`: looking after a server through its database, whether it runs or not.
+//! `kez-chat-server admin ...`: manages a server through its database, whether the server is running or not.
 
 mod handle;
 mod invite;
@@ -12,21 +12,21 @@ use clap::Subcommand;
 
 use super::report as outcome;
 
-/// What can be looked after.
+/// The areas of administration.
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
-    /// Look after handles and who holds them.
+    /// Manage handles and their accounts.
     #[command(subcommand)]
     Handle(handle::AdminHandle),
     /// Invitations, for a server with `--registration invite`.
     #[command(subcommand)]
     Invite(invite::InviteCommand),
-    /// What people have reported about others.
+    /// Reports that users have made about others.
     #[command(subcommand)]
     Report(report::ReportCommand),
-    /// How much there is.
+    /// Totals of accounts and messages.
     Stats(stats::Stats),
-    /// What each account stores, the largest first.
+    /// What each account stores, largest first.
     Usage(usage::Usage),
 }
 

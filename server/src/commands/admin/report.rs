@@ -1,4 +1,4 @@
-//! `kez-chat-server admin report ...`: what people have reported.
+//! `kez-chat-server admin report ...`: reports from users.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::commands::{Database, Failure, Output, Report as Printed, report};
 
-/// What can be done with reports.
+/// The actions on reports.
 #[derive(Debug, Subcommand)]
 pub(in crate::commands) enum ReportCommand {
-    /// Show the open reports, the oldest first.
+    /// List the open reports, oldest first.
     List(List),
     /// Close a report, which deletes it.
     Close(Close),
@@ -44,7 +44,7 @@ impl List {
         for report in reports.map_err(Failure::failed)? {
             let about =
                 report.about_handle.as_ref().map_or_else(|| report.about.to_string(), ToString::to_string);
-            // Notes are of strangers: quoted, so that no control character reaches the terminal.
+            // Notes come from untrusted users: they are quoted, so that no control character reaches the terminal.
             let _ = writeln!(
                 text,
                 "{}  {}  {} reports {about}, {} messages: {:?}",
@@ -72,7 +72,7 @@ impl List {
 /// See [`ReportCommand::Close`].
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Close {
-    /// Its number, as `list` shows it.
+    /// Its number, as shown by `list`.
     id: i64,
     #[command(flatten)]
     database: Database,

@@ -1,4 +1,4 @@
-//! `kez-chat-server admin stats`: how much there is.
+//! `kez-chat-server admin stats`: totals of the database.
 
 use clap::Args;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `kez-chat-server admin usage`: what each account stores, the largest first.
+//! `kez-chat-server admin usage`: what each account stores, largest first.
 
 use std::fmt::Write as _;
 

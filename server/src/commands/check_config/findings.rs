@@ -1,4 +1,4 @@
-//! What could be wrong with the settings. Each function checks one kind of thing, and changes nothing.
+//! Possible problems with the settings. Each function checks one kind of problem, and changes nothing.
 
 use std::fmt::Display;
 use std::fs;
@@ -17,15 +17,15 @@ use crate::reserved::ReservedHandles;
 use crate::store::{self, OpenError};
 use crate::transparency::seed_in;
 
-/// Permissions of everyone but the owner.
+/// The permission bits of group and others.
 const OTHERS: u32 = 0o077;
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// Would keep the server from starting, or from being what was meant.
+    /// Problems that would keep the server from starting, or from running as intended.
     pub(super) problems: Vec<String>,
-    /// The server starts all the same.
+    /// The server starts despite these.
     pub(super) warnings: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn web_dir(config: &Config, found: &mut Findings) {
     }
 }
 
-/// Every file that a setting names, read as the server would read it.
+/// Reads every file that a setting names, as the server would.
 pub(super) fn files(config: &Config, found: &mut Findings) {
     let (nats, operations) = (&config.nats, &config.operations);
     if let Some(file) = &nats.creds {
@@ -76,7 +76,7 @@ pub(super) fn files(config: &Config, found: &mut Findings) {
     found.check("--reserved-handles-file", ReservedHandles::load(reserved));
 }
 
-/// Addresses to listen on. The server itself may be running, and hold them.
+/// Checks the addresses to listen on. The server itself may be running, and hold them.
 pub(super) async fn addresses(config: &Config, found: &mut Findings) {
     let running = healthcheck::answers(config.bind).await;
     for (flag, address) in [
@@ -92,7 +92,7 @@ pub(super) async fn addresses(config: &Config, found: &mut Findings) {
     }
 }
 
-/// Whether the database can be used, is this server's, and is kept from others.
+/// Checks whether the database can be used, belongs to this server, and is private.
 pub(super) async fn database(config: &Config, found: &mut Findings) {
     if let Database::Sqlite(file) = &config.database.db {
         if !file.exists() {
@@ -110,7 +110,7 @@ pub(super) async fn database(config: &Config, found: &mut Findings) {
             found.warn(format!("--db: the database cannot be reached: {error}"));
         }
         Err(error) => found.problem(format!("--db: {error}")),
-        // The server brings an older schema up to date at its start; until then there is no name to compare.
+        // The server migrates an older schema at startup; until then there is no name to compare.
         Ok(pending) if !pending.is_empty() => {}
         Ok(_) => compare_server(config, found).await,
     }
@@ -142,7 +142,7 @@ async fn compare_server(config: &Config, found: &mut Findings) {
     }
 }
 
-/// Whether the sigchain server answers, where it is another one, and browsers reach it.
+/// Checks whether a separate sigchain server answers, and whether browsers can reach it.
 pub(super) async fn sigchain_server(config: &Config, found: &mut Findings) {
     let SigServer::At(url) = &config.sig_server_url else { return };
     match RemoteChains::new(url.to_string()) {

@@ -1,5 +1,5 @@
-//! `kez-chat-server check-config`: what would keep the server from starting or from being what was meant, found
-//! without starting it. Run it as the account that the server runs as: it reads every file that a setting names.
+//! `kez-chat-server check-config`: finds what would keep the server from starting or from running as intended, without
+//! starting it. Run it as the service account of the server: it reads every file that a setting names.
 
 mod findings;
 
@@ -46,7 +46,7 @@ impl CheckConfig {
     }
 }
 
-/// Every flag of serving with its value as given. A flag whose variable is hidden in `--help` holds a secret.
+/// Every flag of `serve` with its given value. A flag whose variable is hidden in `--help` holds a secret.
 fn settings() -> Map<String, Value> {
     let matches = CommandLine::command().get_matches();
     let Some((_, matches)) = matches.subcommand() else { return Map::new() };

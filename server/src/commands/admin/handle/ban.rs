@@ -7,12 +7,12 @@ use super::OneHandle;
 use crate::commands::{Failure, Report};
 use crate::store::moderation;
 
-/// Puts an account out of use.
+/// Suspends an account.
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Ban {
     #[command(flatten)]
     pub(super) handle: OneHandle,
-    /// Why, for the next operator; nobody else is told.
+    /// The reason, for other operators; it is not shown to anyone else.
     #[arg(long, default_value = "", value_name = "TEXT")]
     reason: String,
 }
@@ -30,7 +30,7 @@ impl Ban {
     }
 }
 
-/// Takes a ban back.
+/// Lifts a ban.
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Unban {
     #[command(flatten)]

@@ -13,7 +13,7 @@ use crate::store::moderation::HandleState;
 pub(in crate::commands) struct Delete {
     #[command(flatten)]
     pub(super) handle: OneHandle,
-    /// Really: there is no way back.
+    /// Confirm the deletion, which cannot be undone.
     #[arg(long, required = true)]
     yes: bool,
 }

@@ -1,4 +1,5 @@
-//! `kez-chat-server admin handle export HANDLE --to FILE`: also for a banned account, whose owner cannot ask.
+//! `kez-chat-server admin handle export HANDLE --to FILE`: also works for a banned account, whose owner cannot request
+//! an export.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,10 +24,10 @@ use crate::store::moderation::HandleState;
 pub(in crate::commands) struct Export {
     #[command(flatten)]
     pub(super) handle: OneHandle,
-    /// The name of the server, which stands in the file.
+    /// The name of the server, which is written to the file.
     #[arg(long, env = "KEZ_CHAT_SERVER", default_value = "kez.lat", value_name = "NAME")]
     server: ServerName,
-    /// The file to make, which must not exist.
+    /// The file to create, which must not exist.
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
 }

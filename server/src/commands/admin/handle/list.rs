@@ -9,7 +9,7 @@ use super::show::describe;
 use crate::commands::{Database, Failure, Output, Report};
 use crate::store::{Store, StoreError};
 
-/// How many accounts are read at once.
+/// The number of accounts read at once.
 const PAGE: u64 = 1000;
 
 /// See the module.

@@ -1,4 +1,4 @@
-//! `kez-chat-server admin handle ...`: looking after handles and who holds them. A running server takes notice within a
+//! `kez-chat-server admin handle ...`: manages handles and their accounts. A running server notices a change within a
 //! second.
 
 mod ban;
@@ -19,24 +19,24 @@ use crate::commands::{Database, Failure, Output, report};
 use crate::store::{Answer, Store};
 use kez_core::time::Timestamp;
 
-/// What can be done about a handle.
+/// The actions on a handle.
 #[derive(Debug, Subcommand)]
 pub(in crate::commands) enum AdminHandle {
     /// List all accounts in the order of their handles.
     List(list::List),
-    /// Say who holds a handle, and whether it is banned or reserved.
+    /// Show who holds a handle, and whether it is banned or reserved.
     Show(show::Show),
-    /// Put an account out of use: nobody finds it, and it neither receives nor reads.
+    /// Ban an account: it cannot be found, and it neither receives nor reads.
     Ban(ban::Ban),
-    /// Put a banned account back into use.
+    /// Lift the ban of an account.
     Unban(ban::Unban),
-    /// Keep a free handle back, so that nobody can claim it.
+    /// Reserve a free handle, so that it cannot be claimed.
     Reserve(reserve::Reserve),
-    /// Let a handle go that was reserved, by this command or by a deletion.
+    /// Release a handle that was reserved by this command or by a deletion.
     Release(reserve::Release),
     /// Delete an account with everything stored for it.
     Delete(delete::Delete),
-    /// Write everything stored for an account into a file, as its owner gets it.
+    /// Write everything stored for an account to a file, in the same form as its owner's export.
     Export(export::Export),
 }
 
@@ -67,7 +67,7 @@ struct OneHandle {
 }
 
 impl OneHandle {
-    /// Opens the store to change something in it, and closes it again.
+    /// Opens the store for a change, and closes it again.
     async fn with_store<T>(
         &self,
         work: impl for<'a> FnOnce(&'a Arc<dyn Store>, Handle, Timestamp) -> Answer<'a, T>,

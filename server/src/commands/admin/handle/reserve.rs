@@ -6,7 +6,7 @@ use serde_json::json;
 use super::OneHandle;
 use crate::commands::{Failure, Report};
 
-/// Keeps a handle back.
+/// Reserves a handle.
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Reserve {
     #[command(flatten)]
@@ -24,7 +24,7 @@ impl Reserve {
     }
 }
 
-/// Lets a handle go.
+/// Releases a handle.
 #[derive(Debug, Args)]
 pub(in crate::commands) struct Release {
     #[command(flatten)]

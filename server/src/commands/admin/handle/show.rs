@@ -45,7 +45,7 @@ fn text(listed: &ListedAccount) -> String {
     }
 }
 
-/// An account for programs.
+/// The JSON form of an account.
 pub(super) fn describe(listed: &ListedAccount) -> Value {
     let account = &listed.account;
     json!({
