@@ -1,5 +1,5 @@
-//! What keeps a server usable while somebody tries to fill it: who may register, how much each sender may send, how much
-//! an inbox holds, and when the disk counts as full.
+//! Limits that keep a server usable under abuse: who may register, how much each sender may send, how much an inbox
+//! holds, and when the disk counts as full.
 
 use clap::{Args, ValueEnum};
 use kez_core::api::RegistrationMode;
@@ -8,63 +8,65 @@ use kez_core::envelope;
 use super::size::bytes;
 use crate::limits::Rates;
 
-/// The flags against abuse. `--limits off` lifts all of them but `--registration`.
+/// The flags against abuse. `--limits off` lifts all of them except `--registration`.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct AbuseConfig {
-    /// Who may register: anybody, whoever holds an invitation, or nobody.
+    /// Who may register: anyone (open), holders of an invitation (invite), or no one (closed).
     #[arg(long, env = "KEZ_CHAT_REGISTRATION", default_value = "open", value_name = "open|invite|closed")]
     pub registration: Registration,
 
-    /// Connections at once from one client network (an IPv4 address, an IPv6 /64) that calls without a trusted proxy; live
+    /// Concurrent connections from one client network (an IPv4 address, an IPv6 /64) without a trusted proxy; live
     /// streams are not counted.
     #[arg(long, env = "KEZ_CHAT_CONNECTIONS_PER_NETWORK", default_value = "256", value_name = "CONNECTIONS")]
     pub connections_per_network: u32,
 
-    /// Handles claimed, and nkeys bound, a minute from one client network; twice as many at once.
+    /// Handles claimed, and nkeys bound, per minute from one client network; the burst is twice as large.
     #[arg(long, env = "KEZ_CHAT_REGISTRATIONS_PER_MINUTE", default_value = "10", value_name = "REQUESTS")]
     pub registrations_per_minute: u32,
 
-    /// Look-ups a minute from one client network, by handle, key, WebFinger or profile page; twice as many at once.
+    /// Lookups per minute from one client network, by handle, key, WebFinger or profile page; the burst is twice as
+    /// large.
     #[arg(long, env = "KEZ_CHAT_LOOKUPS_PER_MINUTE", default_value = "60", value_name = "REQUESTS")]
     pub lookups_per_minute: u32,
 
-    /// Pages of inboxes read, and live streams opened, a minute from one client network; half as many at once.
+    /// Inbox pages read, and live streams opened, per minute from one client network; the burst is half as large.
     #[arg(long, env = "KEZ_CHAT_READS_PER_MINUTE", default_value = "600", value_name = "REQUESTS")]
     pub reads_per_minute: u32,
 
-    /// Signed requests a minute from one client network, whoever signed; half as many at once.
+    /// Signed requests per minute from one client network, from all signers together; the burst is half as large.
     #[arg(long, env = "KEZ_CHAT_SIGNED_PER_MINUTE", default_value = "1200", value_name = "REQUESTS")]
     pub signed_per_minute: u32,
 
-    /// Live streams at once of one inbox.
+    /// Concurrent live streams of one inbox.
     #[arg(long, env = "KEZ_CHAT_STREAMS_PER_INBOX", default_value = "64", value_name = "STREAMS")]
     pub streams_per_inbox: u32,
 
-    /// Live streams at once of one client network.
+    /// Concurrent live streams of one client network.
     #[arg(long, env = "KEZ_CHAT_STREAMS_PER_NETWORK", default_value = "1024", value_name = "STREAMS")]
     pub streams_per_network: u32,
 
-    /// Messages a minute from one sender to people who have accepted them.
+    /// Messages per minute from one sender to recipients who have accepted the sender.
     #[arg(long, env = "KEZ_CHAT_KNOWN_PER_MINUTE", default_value = "60", value_name = "MESSAGES")]
     pub known_per_minute: u32,
 
-    /// Messages a day from one sender to people who have accepted them.
+    /// Messages per day from one sender to recipients who have accepted the sender.
     #[arg(long, env = "KEZ_CHAT_KNOWN_PER_DAY", default_value = "2000", value_name = "MESSAGES")]
     pub known_per_day: u32,
 
-    /// Messages a minute from one signed-in sender to people who have not accepted them.
+    /// Messages per minute from one signed-in sender to recipients who have not accepted the sender.
     #[arg(long, env = "KEZ_CHAT_STRANGER_PER_MINUTE", default_value = "10", value_name = "MESSAGES")]
     pub stranger_per_minute: u32,
 
-    /// Messages a minute from one signed-in sender to one recipient.
+    /// Messages per minute from one signed-in sender to one recipient.
     #[arg(long, env = "KEZ_CHAT_PAIR_PER_MINUTE", default_value = "60", value_name = "MESSAGES")]
     pub pair_per_minute: u32,
 
-    /// Messages a minute from one client network (an IPv4 address, an IPv6 /64) that no sender's own allowance covers.
+    /// Messages per minute from one client network (an IPv4 address, an IPv6 /64) that no sender's own allowance
+    /// covers.
     #[arg(long, env = "KEZ_CHAT_NETWORK_PER_MINUTE", default_value = "300", value_name = "MESSAGES")]
     pub network_per_minute: u32,
 
-    /// The most bytes of an envelope that no sender's own allowance covers.
+    /// The largest envelope, in bytes, that no sender's own allowance covers.
     #[arg(
         long,
         env = "KEZ_CHAT_ANONYMOUS_BYTES",
@@ -74,7 +76,8 @@ pub struct AbuseConfig {
     )]
     pub anonymous_bytes: u64,
 
-    /// How many zero bits a proof of work needs; each doubles what a sender beyond its network's allowance pays.
+    /// The number of zero bits of a proof of work; each bit doubles the cost for a sender beyond its network's
+    /// allowance.
     #[arg(
         long,
         env = "KEZ_CHAT_WORK_BITS",
@@ -84,24 +87,24 @@ pub struct AbuseConfig {
     )]
     pub work_bits: u8,
 
-    /// The most messages that wait in an inbox until their owner acknowledges them.
+    /// The largest number of messages that wait in an inbox until the owner acknowledges them.
     #[arg(long, env = "KEZ_CHAT_INBOX_MESSAGES", default_value = "100000", value_name = "MESSAGES")]
     pub inbox_messages: u64,
 
-    /// The most bytes of envelopes that an inbox holds.
+    /// The largest total size of the envelopes in an inbox, in bytes.
     #[arg(long, env = "KEZ_CHAT_INBOX_BYTES", default_value = "1GiB", value_parser = bytes, value_name = "SIZE")]
     pub inbox_bytes: u64,
 
-    /// The most message requests in an inbox: messages from senders whom its owner has not accepted. One network and one key
-    /// have a tenth of it each, senders without an account half of it.
+    /// The largest number of message requests in an inbox: messages from senders whom the owner has not accepted. One
+    /// network and one key get a tenth of it each, senders without an account half of it.
     #[arg(long, env = "KEZ_CHAT_REQUESTS_MESSAGES", default_value = "1000", value_name = "MESSAGES")]
     pub requests_messages: u64,
 
-    /// The most bytes of message requests in an inbox, shared in the same way.
+    /// The largest total size of the message requests in an inbox, in bytes, shared in the same way.
     #[arg(long, env = "KEZ_CHAT_REQUESTS_BYTES", default_value = "64MiB", value_parser = bytes, value_name = "SIZE")]
     pub requests_bytes: u64,
 
-    /// From so many per cent of the disk in use on, only people who know each other can write.
+    /// When this percentage of the disk is in use, only users who know each other can write.
     #[arg(
         long,
         env = "KEZ_CHAT_DISK_REQUESTS_PERCENT",
@@ -111,7 +114,7 @@ pub struct AbuseConfig {
     )]
     pub disk_requests_percent: u8,
 
-    /// From so many per cent of the disk in use on, nothing is taken in; reading and deleting go on.
+    /// When this percentage of the disk is in use, nothing is accepted; reading and deleting continue.
     #[arg(
         long,
         env = "KEZ_CHAT_DISK_WRITES_PERCENT",
@@ -121,13 +124,13 @@ pub struct AbuseConfig {
     )]
     pub disk_writes_percent: u8,
 
-    /// While so many bytes are free, the disk counts as empty enough, whatever the per cent.
+    /// While this many bytes are free, the disk counts as empty enough, whatever the percentage.
     #[arg(long, env = "KEZ_CHAT_DISK_AMPLE_BYTES", default_value = "2GiB", value_parser = bytes, value_name = "SIZE")]
     pub disk_ample_bytes: u64,
 }
 
 impl AbuseConfig {
-    /// What one client network may ask for in a minute.
+    /// The request rates of one client network, per minute.
     pub const fn rates(&self) -> Rates {
         Rates {
             registrations: self.registrations_per_minute,
@@ -141,11 +144,11 @@ impl AbuseConfig {
 /// Who may register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Registration {
-    /// Anybody.
+    /// Anyone.
     Open,
-    /// Whoever holds an invitation.
+    /// Holders of an invitation.
     Invite,
-    /// Nobody.
+    /// No one.
     Closed,
 }
 

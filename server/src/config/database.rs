@@ -1,4 +1,4 @@
-//! Where everything is kept.
+//! The database.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub struct DatabaseConfig {
     )]
     pub db: Database,
 
-    /// How many connections this node opens to PostgreSQL at most.
+    /// The largest number of connections from this node to PostgreSQL.
     #[arg(
         long,
         env = "KEZ_CHAT_DB_CONNECTIONS",
@@ -32,25 +32,25 @@ pub struct DatabaseConfig {
     pub db_connections: u32,
 }
 
-/// Where everything is kept.
+/// The database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// In a file of this machine.
+    /// In a file on this machine.
     Sqlite(PathBuf),
     /// On a database server, which several nodes share.
     Postgres(PostgresUrl),
 }
 
-/// The address of a PostgreSQL database, which may hold a password: it is never shown.
+/// The URL of a PostgreSQL database. It may hold a password, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl(String);
 
 impl PostgresUrl {
-    /// What the address says; what it leaves open comes from `PGPASSWORD`, `~/.pgpass` and their like
+    /// The options in the URL; missing ones come from `PGPASSWORD`, `~/.pgpass` and the like
     /// (<https://www.postgresql.org/docs/current/libpq-envars.html>).
     ///
     /// # Errors
-    /// When it is no address; the error says nothing of its secrets.
+    /// When the URL is invalid; the error does not reveal its secrets.
     pub fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         self.0.parse()
     }
@@ -62,19 +62,19 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
-/// Why a text names no database. It never repeats the text, which may hold a password.
+/// Why a text does not name a database. It never repeats the text, which may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadDatabase {
     /// Copied from a file that quotes its values.
     #[error("the value is in quotation marks; write it without them")]
     Quoted,
-    /// Copied from a file that begins with one.
+    /// Copied from a file with a byte order mark.
     #[error("the value begins with a byte order mark (U+FEFF); save the file that it comes from without one")]
     ByteOrderMark,
-    /// An address of something else.
+    /// A URL with another scheme.
     #[error("an address begins with postgres://, this one with {0}://")]
     OtherScheme(String),
-    /// Nothing.
+    /// Empty.
     #[error("the database is a file, or an address that begins with postgres://")]
     Empty,
 }
@@ -82,8 +82,8 @@ pub enum BadDatabase {
 impl FromStr for Database {
     type Err = BadDatabase;
 
-    /// Whether an address of PostgreSQL is well-formed is checked later: the message about a bad value repeats the
-    /// value, with the password in it.
+    /// The PostgreSQL URL is validated later: clap's message about an invalid value repeats the value, including the
+    /// password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with('\u{feff}') {
             return Err(BadDatabase::ByteOrderMark);

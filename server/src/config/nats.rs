@@ -1,4 +1,4 @@
-//! Flags for NATS. Without them nothing of it runs.
+//! Flags for NATS. Without them, NATS is not used.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,28 +9,28 @@ use clap::Args;
 
 use super::InvalidConfig;
 
-/// Where NATS is, who this server is there, and whom it lets in.
+/// The address of NATS, this server's credentials there, and the clients that may connect.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "NATS")]
 pub struct NatsConfig {
-    /// The brokers of one NATS cluster, comma-separated: through them, nodes and clients hear quickly of new messages.
+    /// The brokers of one NATS cluster, comma-separated. Through them, nodes and clients learn of new messages quickly.
     #[arg(long = "nats-url", env = "KEZ_CHAT_NATS_URL", value_delimiter = ',', value_name = "URLS")]
     pub urls: Vec<NatsUrl>,
 
-    /// This server's credentials at NATS: a creds file, or a file with an nkey seed.
+    /// This server's NATS credentials: a creds file, or a file with an nkey seed.
     #[arg(long = "nats-creds", env = "KEZ_CHAT_NATS_CREDS", requires = "urls", value_name = "FILE")]
     pub creds: Option<PathBuf>,
 
-    /// The address at which browsers reach NATS over WebSocket; told to every client.
+    /// The WebSocket address of NATS for browsers; published to every client.
     #[arg(long = "nats-ws-url", env = "KEZ_CHAT_NATS_WS_URL", value_name = "URL")]
     pub ws_url: Option<WebSocketUrl>,
 
-    /// The file with the seed of the account nkey that vouches for clients; with it this server answers the brokers'
+    /// The file with the seed of the account nkey that vouches for clients; enables this server to answer the brokers'
     /// auth callout.
     #[arg(long = "nats-issuer-seed-file", env = "KEZ_CHAT_NATS_ISSUER_SEED_FILE", value_name = "FILE")]
     pub issuer_seed_file: Option<PathBuf>,
 
-    /// The credentials under which this server answers the auth callout, where they are not those of --nats-creds.
+    /// The credentials for answering the auth callout, if they differ from --nats-creds.
     #[arg(
         long = "nats-callout-creds",
         env = "KEZ_CHAT_NATS_CALLOUT_CREDS",
@@ -40,11 +40,11 @@ pub struct NatsConfig {
     )]
     pub callout_creds: Option<PathBuf>,
 
-    /// The account of the brokers' configuration into which clients are let.
+    /// The account in the brokers' configuration that clients join.
     #[arg(long = "nats-account", env = "KEZ_CHAT_NATS_ACCOUNT", default_value = "CHAT", value_name = "NAME")]
     pub account: String,
 
-    /// A second address to listen on, for brokers alone: POST /internal/nats/auth. Keep it off the net.
+    /// A second address to listen on, for brokers only: POST /internal/nats/auth. Do not expose it to the internet.
     #[arg(long, env = "KEZ_CHAT_INTERNAL_BIND", value_name = "ADDRESS:PORT")]
     pub internal_bind: Option<SocketAddr>,
 }
@@ -68,22 +68,22 @@ impl FromStr for NatsUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "a broker's address looks like nats://127.0.0.1:4222 or tls://nats.example";
         let address: async_nats::ServerAddr = text.parse().map_err(|_| FORM)?;
-        // What stands in an address ends up in process lists.
+        // The parts of a URL on the command line are visible in process lists.
         if address.has_user_pass() {
             return Err("a broker's address holds no password: use --nats-creds");
         }
-        // What names no scheme, or no host, would be taken for some address too.
+        // A text without a scheme or host would otherwise be accepted as some address.
         let host = ["nats://", "tls://"].iter().find_map(|scheme| text.strip_prefix(scheme));
         if host.is_some_and(|host| !host.is_empty()) { Ok(Self(address)) } else { Err(FORM) }
     }
 }
 
-/// A `ws` or `wss` address without query and fragment.
+/// A `ws` or `wss` URL without query and fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSocketUrl(String);
 
 impl WebSocketUrl {
-    /// Scheme, host and port: what a content security policy names.
+    /// Scheme, host and port, as a content security policy names them.
     pub fn origin(&self) -> &str {
         let after_scheme = self.0.find("://").map_or(0, |at| at + 3);
         let end = self.0[after_scheme..].find('/').map_or(self.0.len(), |at| after_scheme + at);
@@ -97,7 +97,7 @@ impl FromStr for WebSocketUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "a WebSocket address looks like wss://kez.lat:8443 or ws://localhost:8443";
         let uri: http::Uri = text.parse().map_err(|_| FORM)?;
-        // It goes into a header: what separates words or directives there has no business in it.
+        // The value goes into a header, so characters that separate words or directives there are not allowed.
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"#@;,'\"".contains(&byte));
         let fits = matches!(uri.scheme_str(), Some("ws" | "wss"))
             && uri.host().is_some_and(|host| !host.is_empty())

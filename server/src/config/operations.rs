@@ -1,4 +1,4 @@
-//! What an operator decides about a server's running.
+//! The operator's settings for running the server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,34 +15,34 @@ pub struct OperationsConfig {
     #[arg(long, env = "KEZ_CHAT_RETENTION", default_value = "forever", value_name = "TIME|forever")]
     pub retention: Retention,
 
-    /// The address and port of the metrics for Prometheus, at /metrics; unset, there are none. They tell how much goes
-    /// on here, so let only your monitor reach it.
+    /// The address and port of the metrics for Prometheus, at /metrics; unset, there are none. They reveal how much
+    /// traffic there is, so let only your monitoring reach it.
     #[arg(long, env = "KEZ_CHAT_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 
-    /// How people reach who runs this server: an address such as `mailto:admin@kez.lat`, or the `https:` address of a page. Shown
-    /// on the first page, in GET /v1/config and in /.well-known/security.txt.
+    /// How to contact the operator of this server: an address such as `mailto:admin@kez.lat`, or the `https:` address
+    /// of a page. Shown on the first page, in GET /v1/config and in /.well-known/security.txt.
     #[arg(long, env = "KEZ_CHAT_CONTACT", value_parser = contact, value_name = "mailto:...|https://...")]
     pub contact: Option<String>,
 
-    /// The terms of this server, shown on the first page and in GET /v1/config.
+    /// The URL of the terms of this server, shown on the first page and in GET /v1/config.
     #[arg(long, env = "KEZ_CHAT_TERMS_URL", value_parser = web_address, value_name = "URL")]
     pub terms_url: Option<String>,
 
-    /// The directory that `backup --into` writes to. The metrics tell how old the newest backup there is.
+    /// The directory that `backup --into` writes to. The metrics report the age of the newest backup there.
     #[arg(long, env = "KEZ_CHAT_BACKUP_DIR", value_name = "DIRECTORY")]
     pub backup_dir: Option<PathBuf>,
 
-    /// A file with what is logged, in the form of RUST_LOG, which it replaces. Read again on SIGHUP.
+    /// A file with the log filter, in the syntax of RUST_LOG, which it replaces. Read again on SIGHUP.
     #[arg(long, env = "KEZ_CHAT_LOG_FILTER_FILE", value_name = "FILE")]
     pub log_filter_file: Option<PathBuf>,
 
-    /// A file with further handles that nobody may claim, one a line; # begins a comment. Read again on SIGHUP.
+    /// A file with further handles that cannot be claimed, one per line; # begins a comment. Read again on SIGHUP.
     #[arg(long, env = "KEZ_CHAT_RESERVED_HANDLES_FILE", value_name = "FILE")]
     pub reserved_handles_file: Option<PathBuf>,
 }
 
-/// An address that a browser or a mail program opens.
+/// An address that a browser or a mail program can open.
 fn contact(text: &str) -> Result<String, &'static str> {
     let mail = text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
@@ -65,12 +65,12 @@ fn web_address(text: &str) -> Result<String, &'static str> {
 pub enum Retention {
     /// Until their account is deleted.
     Forever,
-    /// So long.
+    /// For this long.
     For(Duration),
 }
 
 impl Retention {
-    /// What was stored before this time is to be deleted.
+    /// Messages stored before this time must be deleted.
     pub fn cutoff(self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Forever => None,

@@ -10,10 +10,10 @@ use crate::commands::environment::with_secrets_from_files;
 use crate::commands::one_sentence;
 use crate::edge::Edge;
 
-/// Connections at once from one client network that calls without a trusted proxy, as the chat server has it by default.
+/// Concurrent connections from one client network without a trusted proxy: the default of the chat server.
 const CONNECTIONS_PER_NETWORK: usize = 256;
 
-/// The KEZ sigchain server: keeps the signed histories of keys, and the log that proves that it changes none of them.
+/// The KEZ sigchain server: keeps the signed histories of keys, and the log that proves that none of them changed.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kez-sig-server", version)]
 pub struct SigConfig {
@@ -32,7 +32,7 @@ pub struct SigConfig {
     )]
     pub db: Database,
 
-    /// How many connections this node opens to PostgreSQL at most.
+    /// The largest number of connections from this node to PostgreSQL.
     #[arg(
         long,
         env = "KEZ_SIG_DB_CONNECTIONS",
@@ -42,22 +42,22 @@ pub struct SigConfig {
     )]
     pub db_connections: u32,
 
-    /// The address that people reach this server under; unset, http:// and the address of --bind. The log of chain
-    /// heads is named after it.
+    /// The public address of this server; defaults to http:// and the address of --bind. The log of chain heads is
+    /// named after it.
     #[arg(long, env = "KEZ_SIG_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<HttpUrl>,
 
-    /// The proxies in front, as comma-separated networks (10.0.0.0/8,::1): only from these are X-Forwarded-For
-    /// and X-Request-Id believed.
+    /// The trusted reverse proxies, as comma-separated networks (10.0.0.0/8,::1): X-Forwarded-For and X-Request-Id are
+    /// trusted only from these.
     #[arg(long, env = "KEZ_SIG_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
     pub trusted_proxies: Vec<Network>,
 
-    /// Rates and quotas; "off" is for load tests and only with a loopback --bind.
+    /// Rates and quotas; "off" is for load tests and requires a loopback --bind.
     #[arg(long, env = "KEZ_SIG_LIMITS", default_value = "on", value_name = "on|off")]
     pub limits: Switch,
 
     /// A file with the seed of the key that signs the log of chain heads, 64 hexadecimal digits; without it the key is
-    /// made at the first start and kept in the database.
+    /// generated at the first start and kept in the database.
     #[arg(long, env = "KEZ_SIG_LOG_SEED_FILE", value_name = "FILE")]
     pub log_seed_file: Option<PathBuf>,
 
@@ -65,17 +65,16 @@ pub struct SigConfig {
     #[arg(long, env = "KEZ_SIG_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 
-    /// How log lines are written.
+    /// The format of log lines.
     #[arg(long, env = "KEZ_SIG_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
 }
 
 impl SigConfig {
-    /// Reads the process's arguments and environment.
+    /// Parses the process's arguments and environment.
     ///
     /// # Errors
-    /// A sentence for the person at the terminal. `--help` and `--version` print what they promise and end the
-    /// process.
+    /// A sentence for the person at the terminal. `--help` and `--version` print their text and exit the process.
     pub fn from_process() -> Result<Self, String> {
         let command = with_secrets_from_files(Self::command()).map_err(|failure| failure.to_string())?;
         let parsed = command.clone().try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
@@ -89,7 +88,7 @@ impl SigConfig {
         Ok(config)
     }
 
-    /// Checks what no single value can tell.
+    /// Checks combinations that a single value cannot show.
     ///
     /// # Errors
     /// [`InvalidConfig`] names the combination.
@@ -103,19 +102,19 @@ impl SigConfig {
         Ok(())
     }
 
-    /// Where everything is kept.
+    /// The database.
     pub fn database(&self) -> DatabaseConfig {
         DatabaseConfig { db: self.db.clone(), db_connections: self.db_connections }
     }
 
-    /// What stands between this server and its callers.
+    /// What lies between this server and its callers.
     pub fn edge(&self) -> Edge {
         let https = self.public_url.as_ref().is_some_and(|url| url.0.starts_with("https:"));
         let connections_per_network = (self.limits == Switch::On).then_some(CONNECTIONS_PER_NETWORK);
         Edge { trusted_proxies: self.trusted_proxies.clone(), https, connections_per_network }
     }
 
-    /// The name of the log: where it is served, without the scheme.
+    /// The name of the log: the URL at which it is served, without the scheme.
     pub fn log_name(&self) -> String {
         let url = self.public_url.as_ref().map(ToString::to_string).unwrap_or_default();
         let place = url.split_once("://").map_or_else(|| self.bind.to_string(), |(_, rest)| rest.to_owned());

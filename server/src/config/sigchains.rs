@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Clone, Debug, Args)]
 pub struct SigchainFlags {
     /// A file with the seed of the key that signs the log of chain heads, 64 hexadecimal digits; without it the key is
-    /// made at the first start and kept in the database.
+    /// generated at the first start and kept in the database.
     #[arg(long, env = "KEZ_CHAT_LOG_SEED_FILE", value_name = "FILE")]
     pub log_seed_file: Option<PathBuf>,
 }

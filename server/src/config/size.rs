@@ -1,8 +1,8 @@
-//! Sizes as flags take them: `1GiB`, `64MiB`, `500MB`, or a plain number of bytes.
+//! Sizes as flags accept them: `1GiB`, `64MiB`, `500MB`, or a plain number of bytes.
 
 use bytesize::ByteSize;
 
-/// Parses a size; the answer is in bytes.
+/// Parses a size into bytes.
 ///
 /// # Errors
 /// A sentence that shows the form.
