@@ -1,4 +1,4 @@
-//! Publishing hints, and listening for those of other nodes.
+//! Publishes hints, and subscribes to the hints of other nodes.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -17,15 +17,15 @@ use super::hints::Hints;
 use super::{NatsError, connect};
 use crate::config::nats::NatsUrl;
 
-/// How many hints may wait to be published. Beyond that they are dropped.
+/// The number of hints that may wait to be published. Further hints are dropped.
 const QUEUE: usize = 4096;
-/// How long the last hints may take when the server stops.
+/// The time limit for the last hints when the server stops.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Carries hints between the nodes of this server, and to clients.
 pub struct Bus {
     client: Client,
-    /// None once the bus was closed.
+    /// `None` once the bus is closed.
     queue: Mutex<Option<mpsc::Sender<Hint>>>,
     publisher: Mutex<Option<JoinHandle<()>>>,
 }
@@ -36,10 +36,10 @@ struct Hint {
 }
 
 impl Bus {
-    /// Starts to connect. Whether and when a broker answers is seen later, by [`Bus::is_up`].
+    /// Starts to connect. [`Bus::is_up`] tells later whether a broker answers.
     ///
     /// # Errors
-    /// When the credentials or addresses cannot be used at all.
+    /// When the credentials or addresses are invalid.
     pub async fn start(urls: &[NatsUrl], credentials: Option<Credentials>) -> Result<Self, NatsError> {
         let client = connect(urls, credentials, "kez-chat-server").await?;
         let (queue, hints) = mpsc::channel(QUEUE);
@@ -47,14 +47,14 @@ impl Bus {
         Ok(Self { client, queue: Mutex::new(Some(queue)), publisher: Mutex::new(Some(publisher)) })
     }
 
-    /// Tells whoever listens that the inbox has something new. Never waits; a hint that finds no room is lost.
+    /// Announces a new item in the inbox to all subscribers. Never waits; a hint is dropped when the queue is full.
     pub fn announce(&self, inbox: Primary, seq: u64) {
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
             let _ = queue.try_send(Hint { inbox, seq });
         }
     }
 
-    /// What other nodes announce for the inbox from now on.
+    /// The hints that other nodes publish for the inbox from now on.
     pub fn hints(&self, inbox: &Primary) -> Hints {
         Hints::subscribe(self.client.clone(), subject(inbox))
     }
@@ -64,7 +64,7 @@ impl Bus {
         self.client.connection_state() == State::Connected
     }
 
-    /// Publishes what is queued, as far as that is quick, and leaves.
+    /// Publishes the queued hints, as far as that is quick, and disconnects.
     pub async fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -82,7 +82,7 @@ impl Bus {
 
 async fn publish(client: Client, mut hints: mpsc::Receiver<Hint>) {
     while let Some(Hint { inbox, seq }) = hints.recv().await {
-        // What nobody can hear now will be found by cursor; keeping it would only make the return slow.
+        // Hints that cannot be delivered now would only slow down the shutdown; the items are found by cursor.
         if client.connection_state() == State::Connected {
             let _ = client.publish(subject(&inbox), format!(r#"{{"seq":{seq}}}"#).into()).await;
         }

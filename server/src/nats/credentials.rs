@@ -1,4 +1,4 @@
-//! Who this server is at NATS, from files: a creds file, or an nkey seed.
+//! This server's NATS credentials, from files: a creds file, or an nkey seed.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use async_nats::ConnectOptions;
 use kez_core::nkey::{Role, SecretNkey};
 use zeroize::Zeroizing;
 
-/// What a creds file begins with.
+/// The first line of a creds file.
 const CREDS_MARK: &str = "-----BEGIN NATS USER JWT-----";
 
-/// Read, and not used yet.
+/// Parsed, but not used yet.
 pub enum Credentials {
     /// The text of a creds file: a JWT and the seed of its key.
     Creds(Zeroizing<String>),
@@ -17,7 +17,7 @@ pub enum Credentials {
     Nkey(Box<SecretNkey>),
 }
 
-/// A file with a secret cannot be used. The text names the file, and never what stands in it.
+/// A file with a secret cannot be used. The message names the file, and never its content.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// It cannot be read.
@@ -25,10 +25,10 @@ pub enum CredentialsError {
     Unreadable {
         /// The file.
         file: String,
-        /// What the operating system says.
+        /// The operating system's error.
         error: std::io::Error,
     },
-    /// It is neither creds nor the seed of a user's nkey.
+    /// It is neither a creds file nor the seed of a user's nkey.
     #[error("{0} holds neither NATS credentials nor the seed of a user's nkey (SU...)")]
     NoCredentials(String),
     /// It is not the seed of an account's nkey.

@@ -1,4 +1,4 @@
-//! Makes the nkeys of an installation, and says where each goes.
+//! Generates the nkeys of an installation, and says where each one goes.
 
 use std::fmt;
 use std::fs::{self, OpenOptions, Permissions};
@@ -11,27 +11,27 @@ use rand_core::CryptoRng;
 
 use crate::files::give_to_owner_of_folder;
 
-/// What `deploy/nats.conf` includes.
+/// The file that `deploy/nats.conf` includes.
 pub const KEYS_CONF: &str = "nats-keys.conf";
 const ISSUER: &str = "nats-issuer.nk";
 const CALLOUT: &str = "nats-callout.nk";
 const SERVER: &str = "nats-server.nk";
 
-/// The keys as written. Its text is for the operator: the lines for the brokers' configuration and the flags.
+/// The generated keys. The text is for the operator: the lines for the brokers' configuration and the flags.
 pub struct GeneratedKeys {
     folder: PathBuf,
     /// Vouches for clients.
     pub issuer: PublicNkey,
     /// Answers the auth callout.
     pub callout: PublicNkey,
-    /// Publishes and hears hints.
+    /// Publishes and receives hints.
     pub server: PublicNkey,
 }
 
-/// Draws the keys and writes three seeds, readable by their owner alone, and the lines for the brokers.
+/// Generates the keys and writes three seeds, readable only by their owner, and the lines for the brokers.
 ///
 /// # Errors
-/// When a file is there already (nothing is overwritten), or cannot be written.
+/// When a file already exists (nothing is overwritten), or cannot be written.
 pub fn generate(folder: &Path, rng: &mut impl CryptoRng) -> io::Result<GeneratedKeys> {
     fs::create_dir_all(folder)?;
     let mut make = |file: &str, role| {
@@ -49,13 +49,13 @@ pub fn generate(folder: &Path, rng: &mut impl CryptoRng) -> io::Result<Generated
     Ok(keys)
 }
 
-/// Whether a folder holds all that [`generate`] writes.
+/// Whether a folder holds every file that [`generate`] writes.
 pub fn is_complete(folder: &Path) -> bool {
     [ISSUER, CALLOUT, SERVER, KEYS_CONF].iter().all(|file| folder.join(file).is_file())
 }
 
 impl GeneratedKeys {
-    /// The lines for the brokers.
+    /// The lines for the brokers' configuration.
     pub fn conf(&self) -> String {
         let Self { issuer, callout, server, .. } = self;
         format!("KEZ_ISSUER: {issuer}\nKEZ_CALLOUT: {callout}\nKEZ_SERVER: {server}\n")
@@ -89,7 +89,7 @@ fn write_new(file: &Path, text: &str, mode: u32) -> io::Result<()> {
     let write = || {
         let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
         open.write_all(text.as_bytes())?;
-        // Not by `mode`, which the umask of the process narrows.
+        // Not with `mode`, which the umask of the process would narrow.
         open.set_permissions(Permissions::from_mode(mode))?;
         open.sync_all()?;
         give_to_owner_of_folder(file)

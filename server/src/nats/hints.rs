@@ -1,4 +1,4 @@
-//! The hints for one inbox, as one live stream hears them.
+//! The hints for one inbox, as one live stream receives them.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -8,19 +8,20 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Sleep, sleep};
 
-/// A subscription takes a moment to be known in all of a cluster; what is announced meanwhile is found by one more look.
+/// A subscription takes a moment to reach every node of a cluster. Reading the inbox once more afterwards finds the
+/// items announced in the meantime.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// See [`Hints::next`].
 pub struct Hints(State);
 
 enum State {
-    /// The client has not taken the subscription yet: perhaps it has no broker and its queue is full.
+    /// The client has not accepted the subscription yet; it may have no broker and a full queue.
     Asking(BoxFuture<'static, Result<Subscriber, SubscribeError>>),
-    /// The broker may not know it yet.
+    /// The broker may not know the subscription yet.
     Settling(Subscriber, Pin<Box<Sleep>>),
     Listening(Subscriber),
-    /// Nothing more will be heard.
+    /// No further hints will arrive.
     Deaf,
 }
 
@@ -29,7 +30,7 @@ impl Hints {
         Self(State::Asking(async move { client.subscribe(subject).await }.boxed()))
     }
 
-    /// Returns when it is time to look into the inbox. May be dropped and called again at any time.
+    /// Returns when it is time to read the inbox. This method is cancel-safe.
     pub async fn next(&mut self) {
         loop {
             match &mut self.0 {
@@ -59,7 +60,7 @@ impl Hints {
     }
 }
 
-/// One look answers all hints that have come before it.
+/// Reading the inbox once covers all hints that arrived before.
 fn skip_waiting(subscriber: &mut Subscriber) {
     while let Some(Some(_)) = subscriber.next().now_or_never() {}
 }

@@ -1,4 +1,4 @@
-//! JSON Web Tokens as NATS writes them: algorithm `ed25519-nkey`, issued by an nkey
+//! JSON Web Tokens in the NATS format: algorithm `ed25519-nkey`, issued by an nkey
 //! (<https://docs.nats.io/running-a-nats-service/nats_admin/security/jwt>; RFC 7519 for the frame).
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -8,25 +8,25 @@ use serde::{Deserialize, Serialize};
 
 const HEADER: Header<'static> = Header { typ: "JWT", alg: "ed25519-nkey" };
 
-/// The header: there is one kind of token here, so nothing is negotiated.
+/// The header: there is only one kind of token, so nothing is negotiated.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Header<'a> {
     typ: &'a str,
     alg: &'a str,
 }
 
-/// The text is no token of this kind, or its issuer did not sign it.
+/// The text is not a token of this kind, or its issuer did not sign it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
-    /// Not three parts of base64url, another algorithm, or claims of another shape.
+    /// Not three parts of base64url, another algorithm, or claims with the wrong fields.
     #[error("not a JWT of NATS with the claims expected here")]
     Malformed,
-    /// The issuer that the claims name did not sign them.
+    /// The issuer named in the claims did not sign them.
     #[error("the JWT is not signed by the issuer that it names")]
     BadSignature,
 }
 
-/// The claim that every token has.
+/// The claim common to every token.
 #[derive(Deserialize)]
 struct Issued {
     iss: PublicNkey,
@@ -35,7 +35,7 @@ struct Issued {
 /// A token with these claims. Their `iss` is the issuer's public key.
 ///
 /// # Errors
-/// When the claims are no JSON.
+/// When the claims cannot be written as JSON.
 pub(super) fn sign(claims: &impl Serialize, issuer: &SecretNkey) -> Result<String, serde_json::Error> {
     let part = |json: Vec<u8>| Base64UrlUnpadded::encode_string(&json);
     let text = format!("{}.{}", part(serde_json::to_vec(&HEADER)?), part(serde_json::to_vec(claims)?));
@@ -43,7 +43,7 @@ pub(super) fn sign(claims: &impl Serialize, issuer: &SecretNkey) -> Result<Strin
     Ok(format!("{text}.{signature}"))
 }
 
-/// The claims of a token, and who issued it. Whether that issuer may is the caller's to decide.
+/// The claims of a token, and its issuer. The caller must decide whether that issuer is authorised.
 ///
 /// # Errors
 /// [`InvalidToken`] says which.

@@ -1,7 +1,7 @@
-//! NATS: hints between nodes and to clients that an inbox has something new, and the door for those clients.
+//! NATS: hints to other nodes and to clients about new items in an inbox, and the authentication of those clients.
 //!
-//! The database is the one source of truth. A hint that is lost costs delay: streams and clients read their inbox every
-//! 30 s whatever they hear (docs/SPEC.md, section 11). So nothing here is ever waited for by a request.
+//! The database is the one source of truth. A lost hint only causes delay: streams and clients read their inbox every
+//! 30 s in any case (docs/SPEC.md, section 11). So no request ever waits for NATS.
 
 pub mod callout;
 pub mod credentials;
@@ -23,28 +23,28 @@ use credentials::Credentials;
 
 /// The longest pause between two attempts to reach a broker.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// How often a connection is tried for life. The third ping without an answer ends it: a broker that says nothing at all
-/// is noticed within 12 s.
+/// The interval between keep-alive pings. The third ping without an answer ends the connection, so a silent broker is
+/// noticed within 12 s.
 const PING_EVERY: Duration = Duration::from_secs(3);
 
-/// Why NATS cannot be used. That a broker is down is no such reason: it is waited for.
+/// Why NATS cannot be used. A broker that is down is not an error: the server keeps trying.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
     /// A file with a secret cannot be used.
     #[error(transparent)]
     Credentials(#[from] credentials::CredentialsError),
-    /// The client refuses the addresses.
+    /// The client rejects the addresses.
     #[error("NATS cannot be used: {0}")]
     Connect(#[from] async_nats::ConnectError),
-    /// The client does not take a subscription.
+    /// The client rejects a subscription.
     #[error("NATS cannot be used: {0}")]
     Subscribe(#[from] async_nats::SubscribeError),
-    /// The address for brokers is not free.
+    /// The address for brokers is in use.
     #[error("cannot listen on --internal-bind: {0}")]
     Internal(#[source] std::io::Error),
 }
 
-/// A connection that is tried, lost and found again in the background, for ever.
+/// A connection that is opened, lost and reopened in the background, for ever.
 async fn connect(
     urls: &[NatsUrl],
     credentials: Option<Credentials>,
@@ -66,7 +66,7 @@ async fn connect(
         .await?)
 }
 
-/// Longer from attempt to attempt, and up to twice as long by chance, so that nodes do not come back as one.
+/// The pause grows with each attempt, with a random factor of up to two, so that nodes do not reconnect all at once.
 fn pause(attempts: usize) -> Duration {
     let doubled = Duration::from_millis(50 << attempts.min(6));
     let random = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX);
@@ -77,7 +77,7 @@ fn report(event: &Event) {
     match event {
         Event::Connected => tracing::info!("NATS is connected"),
         Event::Disconnected => tracing::warn!("NATS is not reachable; messages go on without it"),
-        // A stream that has hints to spare loses nothing.
+        // A stream that has too many queued hints loses nothing.
         Event::SlowConsumer(_) => {}
         other => tracing::warn!(event = %other, "NATS"),
     }

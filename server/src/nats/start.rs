@@ -1,4 +1,4 @@
-//! What of NATS runs beside the server, as its flags say.
+//! Starts the NATS tasks beside the server, according to its flags.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::config::nats::NatsConfig;
 use crate::listener;
 use crate::state::AppState;
 
-/// The bus, where there are brokers.
+/// The bus, if brokers are configured.
 ///
 /// # Errors
-/// [`NatsError`] when it cannot be used at all. That no broker answers is no error.
+/// [`NatsError`] when the configuration is invalid. Brokers that do not answer are not an error.
 pub async fn bus(config: &NatsConfig) -> Result<Option<Arc<Bus>>, NatsError> {
     if config.urls.is_empty() {
         return Ok(None);
@@ -27,8 +27,8 @@ pub async fn bus(config: &NatsConfig) -> Result<Option<Arc<Bus>>, NatsError> {
     Ok(Some(Arc::new(Bus::start(&config.urls, credentials).await?)))
 }
 
-/// Answers the brokers' auth callout, inside NATS and on the second listener, where the flags say so. The tasks end with
-/// the set.
+/// Answers the brokers' auth callout, inside NATS and on the second listener, if configured. The tasks end with the
+/// set.
 ///
 /// # Errors
 /// [`NatsError`] when a file, an address or a port cannot be used.

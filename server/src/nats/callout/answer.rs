@@ -1,4 +1,4 @@
-//! What this server answers: a token for one connection, or a refusal.
+//! The callout's answer: a token for one connection, or a refusal.
 
 use kez_core::identity::Primary;
 use kez_core::nats_binding::subscription;
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use super::request::{Refusal, Request};
 use crate::nats::jwt;
 
-/// How many subscriptions one connection may have: one is needed.
+/// The subscription limit of one connection, which needs only one.
 const SUBSCRIPTIONS: u32 = 4;
 
-/// Somebody may connect.
+/// Permission to connect.
 pub(super) struct Grant {
-    /// Whose inbox they may hear of.
+    /// The key whose inbox hints the client may receive.
     pub(super) primary: Primary,
-    /// Until when, in Unix seconds; the broker ends the connection then.
+    /// The end of the permission, in Unix seconds; the broker then closes the connection.
     pub(super) until: u64,
 }
 
-/// A decision on its way to the broker.
+/// A decision for the broker.
 pub(super) struct Answer<'a> {
     pub(super) request: &'a Request,
     pub(super) decision: Result<Grant, Refusal>,
@@ -40,7 +40,7 @@ impl Answer<'_> {
         self.sign(&self.request.server.to_string(), None, nats)
     }
 
-    /// The token of the connection: it hears the hints for one inbox and says nothing.
+    /// The token of the connection: it may subscribe to the hints of one inbox and publish nothing.
     fn user(&self, grant: &Grant) -> Result<String, serde_json::Error> {
         let permissions = json!({
             "type": "user",

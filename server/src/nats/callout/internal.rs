@@ -1,5 +1,5 @@
-//! `POST /internal/nats/auth`: the callout for whoever carries the brokers' requests over HTTP. On a listener of its
-//! own, which nobody but the brokers reaches.
+//! `POST /internal/nats/auth`: the callout over HTTP, for a bridge that forwards the brokers' requests. It has a
+//! listener of its own, which only the brokers can reach.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::nats::jwt::InvalidToken;
 use crate::routes::not_found;
 
-/// What requests and answers are (RFC 7519, section 10.3.1).
+/// The media type of requests and answers (RFC 7519, section 10.3.1).
 const JWT: HeaderValue = HeaderValue::from_static("application/jwt");
 
 /// The routes of the second listener.

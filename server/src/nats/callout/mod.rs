@@ -1,9 +1,9 @@
-//! The auth callout: a broker asks whether somebody may connect (ADR-26 of NATS,
-//! <https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-26.md>), and this answers.
+//! The auth callout: a broker asks whether a client may connect (ADR-26 of NATS,
+//! <https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-26.md>), and this module answers.
 //!
-//! Whoever proves that they hold an nkey which an account has bound gets to hear the hints for that account's inbox, for
-//! a while, and nothing else. A broker does not check the signatures of nkeys that its configuration does not name, so
-//! that is done here.
+//! A client that proves possession of an nkey bound to an account may receive the hints for that account's inbox, for a
+//! limited time, and nothing else. A broker does not check signatures of nkeys that its configuration does not name, so
+//! this module does.
 
 pub mod internal;
 pub mod service;
@@ -25,13 +25,13 @@ use request::{Refusal, Request};
 
 pub use request::Unanswerable;
 
-/// How long somebody may stay before they are asked again, in seconds.
+/// How long a client may stay connected before it must authenticate again, in seconds.
 const LONGEST_STAY: u64 = 15 * 60;
 
-/// Answers brokers.
+/// Answers the brokers.
 pub struct Callout {
     issuer: SecretNkey,
-    /// The account of the brokers' configuration into which people are let.
+    /// The account in the brokers' configuration that clients join.
     account: String,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -41,7 +41,7 @@ impl Callout {
     /// Answers in the name of the account whose seed is in the file.
     ///
     /// # Errors
-    /// When the file holds no such seed.
+    /// When the file does not hold such a seed.
     pub fn new(
         issuer_seed_file: &Path,
         account: String,
@@ -51,10 +51,10 @@ impl Callout {
         Ok(Self { issuer: read_issuer(issuer_seed_file)?, account, store, clock })
     }
 
-    /// The answer to a broker's request: a JWT that lets somebody in, or says that they are refused.
+    /// The answer to a broker's request: a JWT that grants or refuses the connection.
     ///
     /// # Errors
-    /// [`Unanswerable`] when the request is none, or no broker signed it: there is nobody to answer to then.
+    /// [`Unanswerable`] when it is not a request signed by a broker, so that there is no recipient for an answer.
     pub async fn answer(&self, request: &str) -> Result<String, Unanswerable> {
         let now = self.clock.now();
         let request = Request::verify(request, now)?;

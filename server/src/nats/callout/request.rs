@@ -1,4 +1,4 @@
-//! What a broker asks: who wants to connect, which nonce they were sent, and what they answered.
+//! A broker's question: the client that wants to connect, the nonce that it was sent, and its response.
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use kez_core::nkey::{PublicNkey, Role, is_nonce};
@@ -12,30 +12,30 @@ const AUDIENCE: &str = "nats-authorization-request";
 /// The type of its claims.
 const TYPE: &str = "authorization_request";
 
-/// A request that a broker signed, at a time that fits.
+/// A request that a broker signed, with a valid time.
 pub(super) struct Request {
     /// The broker.
     pub(super) server: PublicNkey,
-    /// The key that names the connection in the answer; the broker drew it for this one.
+    /// The key that identifies the connection in the answer; the broker generated it for this connection.
     pub(super) connection: PublicNkey,
     nonce: String,
     nkey: String,
     signature: String,
 }
 
-/// The text is no request of a broker's, so that no answer can be addressed.
+/// The text is not a broker's request, so no answer can be addressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswerable {
-    /// The token does not hold.
+    /// The token is invalid.
     #[error(transparent)]
     Token(#[from] InvalidToken),
     /// It is a token of another kind.
     #[error("the JWT is no authorization request")]
     AnotherKind,
-    /// Its issuer is not the broker that it says it comes from.
+    /// Its issuer is not the broker named in it.
     #[error("the JWT is not issued by the server that it names")]
     NotItsServer,
-    /// It is over.
+    /// It has expired.
     #[error("the authorization request has expired")]
     Expired,
     /// An answer cannot be written.
@@ -43,7 +43,7 @@ pub enum Unanswerable {
     Internal,
 }
 
-/// Why somebody may not connect.
+/// Why a client may not connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("no nkey and signature were given")]
@@ -96,7 +96,7 @@ struct ConnectOpts {
 }
 
 impl Request {
-    /// Reads a request and checks that the broker which it names has signed it.
+    /// Parses a request and checks that the named broker has signed it.
     pub(super) fn verify(token: &str, now: Timestamp) -> Result<Self, Unanswerable> {
         let (claims, issuer) = jwt::verify::<Claims>(token)?;
         let NatsClaims { r#type, server_id, user_nkey, client_info, connect_opts } = claims.nats;
@@ -128,7 +128,7 @@ impl Request {
     }
 }
 
-/// Clients spell signatures in either alphabet of base64 (RFC 4648, sections 4 and 5), with or without padding.
+/// Clients encode signatures in either base64 alphabet (RFC 4648, sections 4 and 5), with or without padding.
 fn decode(text: &str) -> Option<Vec<u8>> {
     let unpadded = text.trim_end_matches('=');
     Base64UrlUnpadded::decode_vec(unpadded)

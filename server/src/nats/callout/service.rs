@@ -1,4 +1,4 @@
-//! The callout as a service inside NATS: requests come on a subject that only brokers may publish on.
+//! The callout as a NATS service: requests arrive on a subject that only brokers may publish to.
 
 use std::sync::Arc;
 
@@ -10,31 +10,31 @@ use crate::config::nats::NatsUrl;
 use crate::nats::credentials::Credentials;
 use crate::nats::{NatsError, connect};
 
-/// Where brokers ask.
+/// The subject of the brokers' requests.
 const SUBJECT: &str = "$SYS.REQ.USER.AUTH";
 /// All nodes of a server share the work.
 const QUEUE_GROUP: &str = "kez-chat";
-/// How many questions one node works on at once.
+/// The number of requests that one node handles at once.
 const AT_ONCE: usize = 64;
 
-/// The service, subscribed and not yet answering.
+/// The service, subscribed but not answering yet.
 pub struct Service {
     client: Client,
     questions: Subscriber,
 }
 
 impl Service {
-    /// Starts to connect and asks for the questions.
+    /// Starts to connect and subscribes to the requests.
     ///
     /// # Errors
-    /// When the credentials or addresses cannot be used at all.
+    /// When the credentials or addresses are invalid.
     pub async fn start(urls: &[NatsUrl], credentials: Option<Credentials>) -> Result<Self, NatsError> {
         let client = connect(urls, credentials, "kez-chat-server auth callout").await?;
         let questions = client.queue_subscribe(SUBJECT, QUEUE_GROUP.to_owned()).await?;
         Ok(Self { client, questions })
     }
 
-    /// Answers until the task is aborted.
+    /// Answers requests until the task is aborted.
     pub async fn serve(self, callout: Arc<Callout>) {
         let Self { client, questions } = self;
         questions.for_each_concurrent(AT_ONCE, |question| answer(&client, &callout, question)).await;
@@ -44,7 +44,7 @@ impl Service {
 async fn answer(client: &Client, callout: &Callout, question: Message) {
     let (Some(reply), Ok(request)) = (question.reply, std::str::from_utf8(&question.payload)) else { return };
     match callout.answer(request).await {
-        // A broker that hears nothing refuses by itself.
+        // A broker that gets no answer refuses the client.
         Ok(answer) => drop(client.publish(reply, answer.into()).await),
         Err(error) => tracing::warn!(%error, "a request of NATS was not answered"),
     }
