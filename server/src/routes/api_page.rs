@@ -1,4 +1,4 @@
-//! `GET /v1/docs`: the OpenAPI document as a page to read, without a script.
+//! `GET /v1/docs`: the OpenAPI document as a readable page, without a script.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use serde_json::Value;
 /// The path of the page.
 pub const PATH: &str = "/v1/docs";
 
-/// Serves the page of a finished document.
+/// Serves the page for a finished document.
 pub fn route<S: Clone + Send + Sync + 'static>(document: &Value) -> MethodRouter<S> {
     let page = render(document);
     get(move || {
         let page = page.clone();
         async move {
-            // The default policy of an answer allows nothing; a page without a script needs no more.
+            // The default policy of an answer allows nothing, and a page without a script needs no more.
             ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
         }
     })
@@ -36,7 +36,7 @@ fn render(document: &Value) -> String {
         if operations.is_empty() {
             continue;
         }
-        // Writing to a String does not fail, here and below.
+        // Writing to a `String` cannot fail, here and below.
         let _ = write!(html, "<h2>{}</h2><p>{}</p>", escaped(name), escaped(text(&tag["description"])));
         for (method, path, operation) in operations {
             describe(&mut html, method, path, operation);

@@ -1,4 +1,4 @@
-//! `GET /v1/by-primary/{key}`: which handle a key holds, with the proof.
+//! `GET /v1/by-primary/{key}`: the handle of a key, with the proof.
 
 use axum::extract::State;
 use kez_core::api::Lookup;
@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::state::AppState;
 
-/// Looks a key up.
+/// Looks up a key.
 #[utoipa::path(get, path = "/v1/by-primary/{primary}", tag = "Registry", params(
     ("primary" = String, Path, description = "`ed25519:` and 64 lower-case hexadecimal digits"),
 ), responses(

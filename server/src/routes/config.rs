@@ -1,4 +1,4 @@
-//! `GET /v1/config`: what a client needs to know before it does anything.
+//! `GET /v1/config`: what a client needs to know first.
 
 use axum::extract::State;
 use kez_core::api::{Limits, ServerConfig};

@@ -1,4 +1,4 @@
-//! `DELETE /v1/u/{handle}`: its owner deletes an account.
+//! `DELETE /v1/u/{handle}`: the owner deletes the account.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,10 +11,10 @@ use crate::error::ApiError;
 use crate::state::AppState;
 use crate::store::{AccountId, StoreError};
 
-/// Deletes an account with everything that is stored for it.
+/// Deletes an account with everything stored for it.
 ///
-/// The handle stays reserved for twelve months, so that nobody takes its holder's place unnoticed; live streams close
-/// with 4401. What the account has sent lies in the inboxes of others and stays there.
+/// The handle stays reserved for twelve months, so that it cannot be taken over unnoticed; live streams close with code
+/// 4401. Messages that the account has sent stay in the inboxes of their recipients.
 #[utoipa::path(delete, path = "/v1/u/{handle}", tag = "Account", params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -31,8 +31,8 @@ pub async fn delete_account(
     caller: Caller,
 ) -> Result<StatusCode, ApiError> {
     caller.must_be(&handle)?;
-    // A task of its own, because a caller who leaves ends the request: between two portions, that would leave an account
-    // without messages. It stands with the live streams, since a server that stops waits for those.
+    // A separate task, because a caller that disconnects ends the request: between two portions, that would leave an
+    // account without messages. The task is tracked with the live streams, because a stopping server waits for those.
     let deletion = state.streams.spawn(delete(state.clone(), caller.holder.id, handle));
     deletion.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/export`: everything that the server stores for its caller.
+//! `GET /v1/export`: everything that the server stores for the caller.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -14,8 +14,8 @@ use crate::state::AppState;
 
 /// Exports an account.
 ///
-/// The answer is one JSON object: the account with its signed registration, the bindings of its nkeys, the handles of those
-/// whom it has accepted and blocked, and every stored envelope as it came.
+/// The answer is one JSON object: the account with its signed registration, the bindings of its nkeys, the handles of
+/// its contacts and blocks, and the unchanged bytes of every stored envelope.
 #[utoipa::path(get, path = "/v1/export", tag = "Account", params(
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(

@@ -6,7 +6,7 @@ use kez_core::api::Health;
 use crate::json::Json;
 use crate::state::AppState;
 
-/// Says that the process is alive.
+/// Reports that the process is alive.
 #[utoipa::path(get, path = "/v1/healthz", tag = "Server", responses(
     (status = 200, description = "Alive", body = Health),
 ))]

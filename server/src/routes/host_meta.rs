@@ -1,4 +1,4 @@
-//! `GET /.well-known/host-meta` (RFC 6415): where WebFinger is, for programs that ask for that first.
+//! `GET /.well-known/host-meta` (RFC 6415): the location of WebFinger, for programs that ask here first.
 
 use axum::extract::State;
 use axum::http::header;
@@ -8,7 +8,7 @@ use kez_core::webfinger::HostMeta;
 use crate::json::Json;
 use crate::state::AppState;
 
-/// Says where WebFinger is, as XRD.
+/// The location of WebFinger, as XRD.
 #[utoipa::path(get, path = "/.well-known/host-meta", tag = "Registry", responses(
     (status = 200, description = "An XRD document", body = String, content_type = "application/xrd+xml"),
 ))]
@@ -17,7 +17,7 @@ pub async fn xrd(State(state): State<AppState>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/xrd+xml")], host_meta.to_xrd())
 }
 
-/// Says where WebFinger is, as JSON.
+/// The location of WebFinger, as JSON.
 #[utoipa::path(get, path = "/.well-known/host-meta.json", tag = "Registry", responses(
     (status = 200, description = "The same as JSON", body = HostMeta),
 ))]

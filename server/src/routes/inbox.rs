@@ -1,4 +1,4 @@
-//! `GET /v1/inbox/{handle}`: a page of somebody's envelopes, for the owner of the handle's key alone.
+//! `GET /v1/inbox/{handle}`: a page of envelopes, only for the owner of the handle's key.
 
 use std::io::Write as _;
 
@@ -21,7 +21,7 @@ use crate::store::{AccountId, PageLimit};
 /// Reads a page.
 ///
 /// The query is checked before the header. The signed text is built from the parsed handle and cursor, never from the
-/// raw address.
+/// raw URL.
 #[utoipa::path(get, path = "/v1/inbox/{handle}", tag = "Relay", params(
     ("handle" = String, Path),
     ("since" = Option<u64>, Query, description = "The cursor; 0 when absent"),
@@ -43,14 +43,14 @@ pub async fn inbox(
     let inbox = authenticate(&state, &handle, since, &headers).await?;
     let limit = PageLimit { items: limit, bytes: MAX_PAGE_BYTES };
     let page = state.store.page_after(inbox, since, limit).await?;
-    // After the page, so that it is never behind what the page shows.
+    // Read after the page, so that it is never lower than the last item of the page.
     let last = state.store.last_seq(inbox).await?;
 
     state.metrics.delivered_by_page(page.len());
     let next = page.last().map_or(since, |item| item.seq);
     let mut body = br#"{"items":"#.to_vec();
     items::write(&mut body, &page);
-    // Writing to a Vec does not fail.
+    // Writing to a `Vec` cannot fail.
     let _ = write!(body, r#","next":{next},"last":{last},"epoch":"{}"}}"#, state.store.epoch());
     Ok(([(header::CONTENT_TYPE, "application/json")], body))
 }
@@ -64,7 +64,7 @@ fn cursor_and_limit(query: Option<&str>) -> Result<(u64, u64), ApiError> {
     Ok((since.unwrap_or(0), limit))
 }
 
-/// Finds the inbox that the header opens. Every failure looks the same from outside.
+/// Finds the inbox that the header authorises. All failures look the same to the caller.
 async fn authenticate(
     state: &AppState,
     handle: &Handle,

@@ -1,4 +1,4 @@
-//! What the owner of an inbox says about it: how far they hold it, how long it is kept, and whose requests go.
+//! The requests of an inbox's owner: acknowledging messages, setting their retention, and deleting message requests.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,10 +18,10 @@ use crate::store::StoreError;
 use crate::store::inboxes::{Acknowledged, Status};
 use crate::store::moderation::PORTION;
 
-/// Acknowledges: one of the owner's browsers holds every message up to and including a number.
+/// Acknowledges messages: one of the owner's browsers has stored every message up to and including this number.
 ///
-/// Acknowledged messages do not count as waiting, and may be deleted as the owner has set. A lower number than the
-/// acknowledged one changes nothing.
+/// Acknowledged messages do not count as waiting, and may be deleted according to the owner's setting. A number lower
+/// than the acknowledged one changes nothing.
 #[utoipa::path(post, path = "/v1/inbox/{handle}/ack", tag = "Relay", request_body = AckInbox, params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -56,7 +56,7 @@ pub async fn acknowledge(
     }
 }
 
-/// Tells what the inbox holds.
+/// Reports what the inbox holds.
 #[utoipa::path(get, path = "/v1/inbox/{handle}/status", tag = "Relay", params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -79,7 +79,7 @@ pub async fn status(
 
 /// Sets how long acknowledged messages stay.
 ///
-/// What is older is deleted at once, and from then on every hour.
+/// Older messages are deleted at once, and from then on every hour.
 #[utoipa::path(put, path = "/v1/inbox/{handle}/keep", tag = "Relay", request_body = KeepMessages, params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -103,7 +103,7 @@ pub async fn keep(
     let inbox = caller.holder.id;
     state.store.keep_for(inbox, days).await?;
     if let Some(days) = days {
-        // A task of its own, because a caller who leaves ends the request.
+        // A separate task, because a caller that disconnects ends the request.
         let deletion = state.clone();
         let deletion =
             state.streams.spawn(async move { maintenance::forget_kept(&deletion, inbox, days).await });
@@ -114,7 +114,7 @@ pub async fn keep(
 
 /// Deletes the message requests of a key.
 ///
-/// They make room for others. What the owner has accepted is no request, and stays.
+/// This makes room for other requests. Messages from accepted senders are not requests, and stay.
 #[utoipa::path(delete, path = "/v1/inbox/{handle}/requests/{sender}", tag = "Relay", params(
     ("handle" = String, Path),
     ("sender" = String, Path, description = "`ed25519:<64 hex>`, as `from` of the envelopes names it"),
@@ -138,7 +138,7 @@ pub async fn delete_requests(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The body of a signed request. The signature covers it, so its content type says nothing that matters.
+/// The body of a signed request. The signature covers it, so its content type does not matter.
 fn parse<T: DeserializeOwned>(caller: &Caller) -> Result<T, ApiError> {
     serde_json::from_slice(&caller.body)
         .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))

@@ -1,14 +1,14 @@
-//! Inbox items as JSON, with every envelope's bytes as they were posted: written, not serialised, because parsing and
-//! printing could change them.
+//! Inbox items as JSON, with the bytes of every envelope as posted. The JSON is written by hand, because parsing and
+//! serialising could change the bytes.
 
 use std::io::Write as _;
 
 use crate::store::StoredMessage;
 
-/// What an item has besides its envelope, roughly.
+/// The approximate size of an item without its envelope.
 const AROUND: usize = 80;
 
-/// Writes `[{"seq":..,"envelope":..,"created_at":".."},...]` behind what `json` holds.
+/// Appends `[{"seq":..,"envelope":..,"created_at":".."},...]` to `json`.
 pub(super) fn write(json: &mut Vec<u8>, items: &[StoredMessage]) {
     json.push(b'[');
     write_list(json, items);
@@ -22,7 +22,7 @@ pub(crate) fn write_list(json: &mut Vec<u8>, items: &[StoredMessage]) {
         if place > 0 {
             json.push(b',');
         }
-        // Writing to a Vec does not fail.
+        // Writing to a `Vec` cannot fail.
         let _ = write!(json, r#"{{"seq":{},"envelope":"#, item.seq);
         json.extend_from_slice(&item.envelope);
         let _ = write!(json, r#","created_at":"{}"}}"#, item.created_at);

@@ -1,4 +1,4 @@
-//! `GET /v1/u/{handle}`: which key holds a handle, with the proof.
+//! `GET /v1/u/{handle}`: the key of a handle, with the proof.
 
 use axum::extract::State;
 use kez_core::api::Lookup;
@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::state::AppState;
 
-/// Looks a handle up.
+/// Looks up a handle.
 #[utoipa::path(get, path = "/v1/u/{handle}", tag = "Registry", params(("handle" = String, Path)), responses(
     (status = 200, description = "Who holds it; verify `registration` before believing the rest", body = Lookup),
     (status = 400, description = "malformed", body = Problem),

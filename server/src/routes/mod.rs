@@ -1,4 +1,4 @@
-//! The API, one file a route.
+//! The API, one file per route.
 
 pub mod api_page;
 pub mod by_primary;

@@ -1,5 +1,5 @@
-//! `PUT /v1/u/{handle}/nats-keys` and `DELETE /v1/u/{handle}/nats-keys/{nkey}`: which keys may fetch the hints for an
-//! inbox from NATS.
+//! `PUT /v1/u/{handle}/nats-keys` and `DELETE /v1/u/{handle}/nats-keys/{nkey}`: the keys that may receive the hints for
+//! an inbox from NATS.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::store::{BindOutcome, NewBinding};
 
 /// Binds an nkey to the caller's account, or renews its binding.
 ///
-/// The checks come in this order: the caller, the shape of the binding, its signature, server and key, its times.
+/// The checks are made in this order: the caller, the shape of the binding, its signature, server and key, its times.
 #[utoipa::path(put, path = "/v1/u/{handle}/nats-keys", tag = "NATS", params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -60,9 +60,9 @@ pub async fn bind(
     }
 }
 
-/// Ends the binding of an nkey of the caller's, for good.
+/// Removes the binding of one of the caller's nkeys, for good.
 ///
-/// A connection that it opened lasts 15 minutes at most.
+/// A connection that was opened with it lasts 15 minutes at most.
 #[utoipa::path(delete, path = "/v1/u/{handle}/nats-keys/{nkey}", tag = "NATS", params(
     ("handle" = String, Path),
     ("nkey" = String, Path, description = "`U...`"),

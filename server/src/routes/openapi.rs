@@ -1,4 +1,4 @@
-//! `GET /v1/openapi.json`: this API for programs that read APIs (OpenAPI 3.1).
+//! `GET /v1/openapi.json`: the machine-readable description of this API (OpenAPI 3.1).
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-/// What the routes do not say themselves.
+/// The parts of the document that the routes do not provide.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "KEZ Chat", description = "A home server of end-to-end encrypted chat. docs/SPEC.md is the text."),
@@ -28,7 +28,7 @@ pub struct Document;
 /// The path of the document, which does not describe itself.
 pub const PATH: &str = "/v1/openapi.json";
 
-/// The document with what all operations have in common.
+/// The document with the parts common to all operations.
 ///
 /// # Errors
 /// When the document cannot be written as JSON.
@@ -52,7 +52,7 @@ pub fn route<S: Clone + Send + Sync + 'static>(
     }))
 }
 
-/// What a parameter of this name looks like, wherever it stands: where the text is the whole rule, or nearly.
+/// The patterns of parameters by name, for those whose text is the whole rule, or nearly.
 const PATTERNS: [(&str, &str); 5] = [
     ("handle", "^[a-z0-9][a-z0-9_-]{2,31}$"),
     ("peer", "^[a-z0-9][a-z0-9_-]{2,31}$"),
@@ -61,8 +61,8 @@ const PATTERNS: [(&str, &str); 5] = [
     ("nkey", "^U[A-Z2-7]{55}$"),
 ];
 
-/// Says what all operations have in common, and the macros would have to be told for each: refusals are problem details,
-/// and parameters in paths have their patterns.
+/// Adds the parts common to all operations, which would otherwise be repeated in every macro: refusals are problem
+/// details, and path parameters have their patterns.
 fn finish(document: &mut Value) {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     let operations = paths.into_iter().flat_map(serde_json::Map::values_mut);

@@ -1,4 +1,4 @@
-//! What stands in the path, parsed once: behind these types nobody sees the raw text again.
+//! Path parameters, parsed once: behind these types the raw text is not accessible.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;

@@ -1,5 +1,5 @@
-//! `/v1/u/{handle}/contacts` and `/v1/u/{handle}/blocks`: whom somebody has accepted and whom they have blocked, for
-//! themselves alone.
+//! `/v1/u/{handle}/contacts` and `/v1/u/{handle}/blocks`: the users that an account has accepted and blocked, visible
+//! only to its owner.
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
@@ -16,7 +16,7 @@ use crate::json::Json;
 use crate::state::AppState;
 use crate::store::people::List;
 
-/// The owner of a list and the person on it.
+/// The owner of a list and the listed user.
 pub struct OwnerAndPeer {
     owner: Handle,
     peer: Handle,
@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OwnerAndPeer {
     }
 }
 
-/// Says whom the caller has accepted.
+/// Lists the users that the caller has accepted.
 #[utoipa::path(get, path = "/v1/u/{handle}/contacts", tag = "People", params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -54,7 +54,7 @@ pub async fn contacts(
     on_list(&state, &owner, &caller, List::Contacts).await
 }
 
-/// Says whom the caller has blocked.
+/// Lists the users that the caller has blocked.
 #[utoipa::path(get, path = "/v1/u/{handle}/blocks", tag = "People", params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -72,7 +72,7 @@ pub async fn blocks(
     on_list(&state, &owner, &caller, List::Blocks).await
 }
 
-/// Accepts somebody: what they sign counts as sent by somebody known from now on.
+/// Accepts a user: messages that they sign from now on count as sent by a known sender.
 #[utoipa::path(put, path = "/v1/u/{handle}/contacts/{peer}", tag = "People", params(
     ("handle" = String, Path), ("peer" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -94,7 +94,7 @@ pub async fn add_contact(
     add(&state, &path, &caller, List::Contacts).await
 }
 
-/// Blocks somebody: what they send from now on is stored, and never delivered.
+/// Blocks a user: messages that they send from now on are stored, and never delivered.
 #[utoipa::path(put, path = "/v1/u/{handle}/blocks/{peer}", tag = "People", params(
     ("handle" = String, Path), ("peer" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -116,7 +116,7 @@ pub async fn add_block(
     add(&state, &path, &caller, List::Blocks).await
 }
 
-/// Takes an acceptance back.
+/// Withdraws an acceptance.
 #[utoipa::path(delete, path = "/v1/u/{handle}/contacts/{peer}", tag = "People", params(
     ("handle" = String, Path), ("peer" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
@@ -136,7 +136,7 @@ pub async fn remove_contact(
     remove(&state, &path, &caller, List::Contacts).await
 }
 
-/// Unblocks somebody. What they sent meanwhile stays undelivered.
+/// Unblocks a user. Messages sent during the block stay undelivered.
 #[utoipa::path(delete, path = "/v1/u/{handle}/blocks/{peer}", tag = "People", params(
     ("handle" = String, Path), ("peer" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),

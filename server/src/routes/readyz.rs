@@ -1,4 +1,4 @@
-//! `GET /v1/readyz`: the server can do its work, so send it some.
+//! `GET /v1/readyz`: whether the server is ready for requests.
 
 use axum::extract::State;
 use kez_core::api::Health;
@@ -9,10 +9,10 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::state::AppState;
 
-/// Says whether the server can do its work: the database answers and no shutdown is under way.
+/// Reports whether the server is ready: the database answers and no shutdown is under way.
 ///
-/// `status` is `degraded` while NATS is not connected or the sigchain server does not answer. The server does its work
-/// then, some of it later, and without key histories.
+/// `status` is `degraded` while NATS is not connected or the sigchain server does not answer. The server still works,
+/// but some of its work is delayed, and key histories are unavailable.
 #[utoipa::path(get, path = "/v1/readyz", tag = "Server", responses(
     (status = 200, description = "Ready", body = Health),
     (status = 503, description = "unavailable", body = Problem),

@@ -1,4 +1,4 @@
-//! `POST /v1/register`: somebody claims a handle with the key that it shall belong to.
+//! `POST /v1/register`: claims a handle for a key.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -22,10 +22,10 @@ use crate::store::{Account, Claim, ClaimOutcome, StoreError};
 
 /// Claims a handle.
 ///
-/// The checks come in this order: shape and key, signature, a repeat of a registration that stands (accepted again,
-/// since its first answer may have been lost), server, handle, reserved names, age, the server's mode of registration
-/// (where the handle is free), and whether handle and key are free, or the holder's sigchain says that this is their next
-/// key. An invitation is used up by the account that it makes.
+/// The checks are made in this order: shape and key, signature, a repeat of the current registration (accepted again,
+/// because its first answer may have been lost), server, handle, reserved names, age, the server's mode of registration
+/// (if the handle is free), and whether handle and key are free, or the holder's sigchain names this key as the next
+/// one. An invitation is used up by the account that it creates.
 #[utoipa::path(post, path = "/v1/register", tag = "Registry", request_body = Object, params(
     ("X-KEZ-Invite" = Option<String>, Header, description = "The code of an invitation, where one is needed"),
 ), responses(
@@ -54,7 +54,7 @@ pub async fn register(
     Ok((StatusCode::CREATED, Json(state.describe(account).await?)))
 }
 
-/// The account that this very registration made earlier.
+/// The account that exactly this registration created earlier.
 async fn standing(
     state: &AppState,
     registration: &Verified<HandleRegistration>,
@@ -74,7 +74,7 @@ async fn claim(
     let now = state.now();
     let taken = |code: ProblemCode| Err(ApiError::new(code, code.title()));
     let handle = match registration.check(&state.config.server, now) {
-        // What is kept back on this server is so whatever the age of the claim.
+        // A handle reserved on this server is refused as reserved, whatever the age of the claim.
         Err(RegistrationRefused::Stale) if is_kept_back(state, registration, now).await? => {
             return taken(ProblemCode::ReservedHandle);
         }
@@ -86,7 +86,7 @@ async fn claim(
     let invite = match invite(state, headers) {
         Ok(invite) => invite,
         Err(refused) => match state.store.handle_state(handle.clone()).await? {
-            // It can only go on to its holder's next key, for which nobody needs to be invited.
+            // The handle can only go to its holder's next key, which needs no invitation.
             HandleState::Held(_) => None,
             reserved if reserved.is_reserved(now) => return taken(ProblemCode::ReservedHandle),
             _ => return Err(refused),
@@ -97,7 +97,7 @@ async fn claim(
     let changes = state.directory.changes();
     match state.store.claim_handle(claim).await? {
         ClaimOutcome::Stands(account) => {
-            // Whoever has just registered comes back at once.
+            // A client that has just registered sends its next request at once.
             let holder = Holder { id: account.id, key: *registration.primary() };
             state.directory.remember(&handle, holder, changes);
             Ok(account)
@@ -109,7 +109,7 @@ async fn claim(
     }
 }
 
-/// Whether the operator or a deletion keeps the handle back.
+/// Whether the operator or a deletion has reserved the handle.
 async fn is_kept_back(
     state: &AppState,
     registration: &Verified<HandleRegistration>,
@@ -119,7 +119,7 @@ async fn is_kept_back(
     Ok(state.reserved.contains(&handle) || state.store.handle_state(handle).await?.is_reserved(now))
 }
 
-/// The invitation to use up, where this server asks for one.
+/// The invitation to use up, if this server requires one.
 fn invite(state: &AppState, headers: &HeaderMap) -> Result<Option<InviteHash>, ApiError> {
     match state.config.abuse.registration {
         Registration::Open => Ok(None),
@@ -135,7 +135,7 @@ fn invite(state: &AppState, headers: &HeaderMap) -> Result<Option<InviteHash>, A
     }
 }
 
-/// What is wrong with an invitation. Whoever knows one that was handed out may know that: codes are too long to be guessed.
+/// Why an invitation is refused. A caller who knows its code may learn that: codes are too long to be guessed.
 async fn why_not_invited(
     state: &AppState,
     invite: Option<InviteHash>,

@@ -1,4 +1,4 @@
-//! `POST /v1/reports`: tells the operator of a sender, by key and hashes of envelopes, never by content.
+//! `POST /v1/reports`: reports a sender to the operator, by key and hashes of envelopes, never by content.
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! `GET /.well-known/security.txt` (RFC 9116): whom to tell of a vulnerability.
+//! `GET /.well-known/security.txt` (RFC 9116): the contact for vulnerability reports.
 
 use axum::extract::State;
 use axum::http::header;
@@ -11,10 +11,10 @@ use crate::state::AppState;
 
 /// How long a reader may rely on the file, in seconds: less than a year (RFC 9116, section 2.5.5).
 const VALID_SECONDS: u64 = 180 * 24 * 60 * 60;
-/// The end of its validity falls on the beginning of a day, so that the file changes once a day.
+/// The expiry time is rounded to the beginning of a day, so that the file changes once a day.
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
-/// Says how to report a vulnerability.
+/// The contact for vulnerability reports.
 #[utoipa::path(get, path = "/.well-known/security.txt", tag = "Server", responses(
     (status = 200, description = "The contact", body = String, content_type = "text/plain"),
     (status = 404, description = "not_found: this server names no contact", body = Problem),

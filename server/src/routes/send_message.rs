@@ -1,4 +1,4 @@
-//! `POST /v1/messages`: takes an envelope for somebody's inbox and answers once it is durable.
+//! `POST /v1/messages`: accepts an envelope for an inbox and answers once it is durable.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ use crate::state::AppState;
 use crate::store::NewMessage;
 use crate::store::usage::{Origin, Source};
 
-/// [`SendMessage`] without a copy of the envelope: its bytes are kept as they came.
+/// [`SendMessage`] without a copy of the envelope: its bytes are kept unchanged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Borrowed<'a> {
@@ -40,8 +40,9 @@ struct Borrowed<'a> {
 
 /// Sends an envelope.
 ///
-/// The same bytes for the same recipient again (a retry after a lost answer) are stored once and answered alike. A sender
-/// may sign the request; what it may then send is its own, and more, where the recipient has accepted it.
+/// The same bytes for the same recipient again (a retry after a lost answer) are stored once and get the same answer. A
+/// sender may sign the request. A signed sender has an allowance of its own, and a larger one for a recipient who has
+/// accepted it.
 #[utoipa::path(post, path = "/v1/messages", tag = "Relay", request_body = SendMessage, params(
     ("X-KEZ-Auth" = Option<String>, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
     ("X-KEZ-Work" = Option<String>, Header, description = "`<challenge>:<counter>`, where a 429 asked for work"),
@@ -85,7 +86,7 @@ pub async fn send_message(
         quota: state.quota(),
         now: state.now(),
     };
-    // What is left of the request would keep the connection's buffer, and the next read would need another one.
+    // The rest of the request would keep the connection's buffer in use, and the next read would need a new one.
     drop(post);
     let stored = state.store.append(new).await?;
     let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
@@ -95,7 +96,7 @@ pub async fn send_message(
     Ok((status, Json(MessageStored { receipt: stored.receipt, created_at: stored.created_at })))
 }
 
-/// A request to send something, and who makes it.
+/// A request to send a message, and its sender.
 struct Post {
     network: ClientNetwork,
     work: Option<Work>,
@@ -105,7 +106,7 @@ struct Post {
 }
 
 impl Post {
-    /// Asks the allowances that need no body, then reads it and checks the signature, where there is one.
+    /// Checks the allowances that need no body, then reads the body and verifies the signature, if there is one.
     async fn read(state: &AppState, request: Request) -> Result<Self, ApiError> {
         let network = ClientNetwork::of(&state.edge, &request);
         let work = work(request.headers())?;
@@ -128,15 +129,15 @@ impl Post {
         Ok(Self { network, work, door, caller: None, body })
     }
 
-    /// The caller, where the envelope is from one of the caller's keys: a signature says nothing about what others are said
-    /// to have sent.
+    /// The caller, if the envelope is from one of the caller's keys: a signature proves nothing about an envelope that
+    /// names another sender.
     async fn sender_of(&self, state: &AppState, from: Option<Primary>) -> Result<Option<Holder>, ApiError> {
         let (Some(caller), Some(from)) = (self.caller, from) else { return Ok(None) };
         let is_theirs = state.directory.has_held(&caller, &from).await?;
         Ok(is_theirs.then_some(caller))
     }
 
-    /// A block changes nothing here, or its absence would show.
+    /// A block changes nothing here, or the sender could detect it.
     fn admit(
         &self,
         state: &AppState,
@@ -150,7 +151,7 @@ impl Post {
     }
 }
 
-/// On whose account a message is stored. Without limits there is no share that it could be a part of.
+/// The origin under which a message is stored. Without limits there are no shares to assign it to.
 fn origin(state: &AppState, tier: Tier, is_blocked: bool, source: Source) -> Origin {
     match tier {
         _ if is_blocked => Origin::Blocked(source),
@@ -165,8 +166,8 @@ fn work(headers: &HeaderMap) -> Result<Option<Work>, ApiError> {
     work.map(Some).map_err(|error| ApiError::malformed(error.to_string()))
 }
 
-/// What the relay asks of bytes that it cannot read: a JSON object, not too large, not too deep. That they are JSON
-/// at all was seen when the body was parsed.
+/// The relay's checks of bytes that it cannot decrypt: a JSON object, not too large, not too deep. The body parser has
+/// already checked that it is valid JSON.
 fn check(envelope: &[u8]) -> Result<(), ApiError> {
     if envelope.first() != Some(&b'{') {
         return Err(ApiError::malformed("the envelope is a JSON object"));
@@ -181,7 +182,7 @@ fn check(envelope: &[u8]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// How deeply well-formed JSON is nested.
+/// The nesting depth of well-formed JSON.
 fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut bytes) = (0_usize, 0, json.iter());
     while let Some(byte) = bytes.next() {

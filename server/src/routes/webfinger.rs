@@ -1,4 +1,4 @@
-//! `GET /.well-known/webfinger` (RFC 7033): from `acct:alice@kez.lat` to her key and the ways to reach her.
+//! `GET /.well-known/webfinger` (RFC 7033): from `acct:alice@kez.lat` to her key and her contact URLs.
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, header};
@@ -12,7 +12,7 @@ use crate::json::Json;
 use crate::state::AppState;
 use crate::store::StoreError;
 
-/// Describes an account. Every page may read the answer (RFC 7033, section 5).
+/// Describes an account. Any page may read the answer (RFC 7033, section 5).
 #[utoipa::path(get, path = "/.well-known/webfinger", tag = "Registry", params(
     ("resource" = String, Query, example = "acct:alice@kez.lat"),
     ("rel" = Option<Vec<String>>, Query, description = "Only links of these relations; may stand more than once"),
@@ -31,8 +31,8 @@ pub async fn webfinger(
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))], Json(jrd)))
 }
 
-/// The person of this server whom a resource names. A profile page is under the public address, which may have another host
-/// than the server's name.
+/// The user of this server that a resource names. A profile page uses the public address, whose host may differ from
+/// the server's name.
 fn person(state: &AppState, resource: &str) -> Result<Resource, ApiError> {
     let server = &state.config.server;
     let page = format!("{}/u/", state.config.public_url());

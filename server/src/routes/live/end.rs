@@ -1,4 +1,4 @@
-//! How a stream ends, and what the client is told of it.
+//! How a stream ends, and what the client is told.
 
 use axum::extract::ws::close_code;
 use kez_core::api::CLOSE_UNAUTHORIZED;
@@ -10,9 +10,9 @@ use crate::store::StoreError;
 
 /// Why a stream ends.
 pub(super) enum End {
-    /// The client has gone, or does not read.
+    /// The client has disconnected, or does not read.
     Gone,
-    /// The server says why it closes.
+    /// The server closes with this code and reason.
     Close(u16, &'static str),
 }
 

@@ -1,4 +1,5 @@
-//! How many frames a client may send: each may have an answer, which waits in memory until the client reads it.
+//! Limits the number of frames from a client: each may cause an answer, which waits in memory until the client reads
+//! it.
 
 use std::time::Duration;
 
@@ -7,14 +8,14 @@ use tokio::time::Instant;
 
 use super::end::End;
 
-/// How many frames a client may send at once. A browser sends its greeting, and a pong for each ping.
+/// The number of frames that a client may send at once. A browser sends its hello, and a pong for each ping.
 const BURST: u32 = 30;
-/// How often it gets one more.
+/// The time after which the client may send one more.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts a client's frames.
 pub(super) struct FrameMeter {
-    /// How many may come before `since` and one period are over.
+    /// The number of frames that may arrive within one period from `since`.
     left: u32,
     since: Instant,
 }
@@ -24,10 +25,10 @@ impl FrameMeter {
         Self { left: BURST, since: Instant::now() }
     }
 
-    /// Waits for the next frame of a client.
+    /// Waits for the next frame from the client.
     ///
     /// # Errors
-    /// When it has gone, or sent too many.
+    /// When the client has disconnected, or has sent too many frames.
     pub(super) async fn receive(&mut self, socket: &mut WebSocket) -> Result<Message, End> {
         let message = socket.recv().await.ok_or(End::Gone)??;
         self.take()?;
@@ -37,7 +38,7 @@ impl FrameMeter {
     /// Counts a frame.
     ///
     /// # Errors
-    /// When there are too many.
+    /// When there were too many frames.
     pub(super) fn take(&mut self) -> Result<(), End> {
         let periods = self.since.elapsed().as_secs() / PERIOD.as_secs();
         self.since += PERIOD * u32::try_from(periods).unwrap_or(u32::MAX);

@@ -1,5 +1,5 @@
-//! `GET /v1/inbox/{handle}/live`: the inbox as a WebSocket. Every item comes from the inbox, read by cursor; a push
-//! only says when to look.
+//! `GET /v1/inbox/{handle}/live`: the inbox as a WebSocket. Every item is read from the inbox by cursor; a push only
+//! says when to read.
 
 mod end;
 mod frames;
@@ -32,21 +32,21 @@ use stream::{Followed, Stream};
 
 pub use timings::Timings;
 
-/// A client has little to say here.
+/// The largest frame from a client, which has little to send.
 const MAX_CLIENT_FRAME: usize = 4 * 1024;
-/// Buffers of a connection that is idle nearly all the time.
+/// The buffer size of a connection that is idle nearly all the time.
 const BUFFER: usize = 256;
-/// What waits for a client that does not read: one frame of ours, whose envelopes have up to 512 KiB, and the answers to its
-/// own frames.
+/// The limit of unsent data for a client that does not read: one frame of items, whose envelopes have up to 512 KiB,
+/// and the answers to its own frames.
 const MAX_WRITE_BUFFER: usize = 1024 * 1024;
-/// How many streams one server holds.
+/// The number of streams on one server.
 const MAX_STREAMS: usize = 20_000;
 
 /// Follows an inbox.
 ///
-/// The client's first frame is a `LiveHello`. Then come frames with items from the cursor on, one that says
-/// `caught_up` at the end of the backlog, and items as they arrive. Bad authentication closes with 4401, a shutdown
-/// with 1001, a database that does not answer with 1013, and so an inbox with too many streams.
+/// The client's first frame is a `LiveHello`. Then the server sends the items after the cursor, a `caught_up` frame at
+/// the end of the backlog, and new items as they arrive. Bad authentication closes the stream with 4401, a shutdown
+/// with 1001, and a database that does not answer with 1013, like an inbox with too many streams.
 #[utoipa::path(get, path = "/v1/inbox/{handle}/live", tag = "Relay", params(("handle" = String, Path)), responses(
     (status = 101, description = "A WebSocket that sends these frames", body = LiveFrame),
     (status = 400, description = "malformed: no handle, or no WebSocket", body = Problem),
@@ -79,12 +79,12 @@ pub async fn live(
         .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket, place))))
 }
 
-/// The stream's place is free when it has ended.
+/// The stream's slot is free again when the stream has ended.
 async fn serve(state: AppState, handle: Handle, mut socket: WebSocket, _place: Option<Place>) {
     let Err(end) = greet_and_follow(&state, &handle, &mut socket).await;
     if let End::Close(code, reason) = end {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        // The client may have gone by itself meanwhile.
+        // The client may already have disconnected.
         let _ = timeout(state.config.live.send, socket.send(Message::Close(Some(frame)))).await;
     }
 }
@@ -101,21 +101,21 @@ async fn greet_and_follow(
     };
     let changes = state.directory.changes();
     let holder = authenticate(state, handle, &hello).await?;
-    // Its text would stay for as long as the stream.
+    // Otherwise the text of the hello would stay in memory as long as the stream.
     let since = hello.since;
     drop(hello);
     let most = state.config.abuse.streams_per_inbox as usize;
     if state.senders.is_some() && state.push.waiting(holder.account) >= most {
         return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
     }
-    // Before the first page is read, so that nothing falls between page and wait.
+    // Subscribes before the first page is read, so that no item is missed between page and wait.
     let waiting = state.push.wait_for(holder.account, &holder.key);
     Stream::new(state, handle, holder, changes, since, socket, frames).follow(waiting).await
 }
 
 async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<LiveHello, End> {
     loop {
-        // What breaks the rules of WebSocket, a frame that is too long, say, is malformed as well.
+        // A violation of the WebSocket rules, such as an oversized frame, counts as malformed too.
         let message = socket.recv().await.ok_or(End::Gone)?.map_err(|_| Unauthorized)?;
         frames.take()?;
         match message {

@@ -1,4 +1,4 @@
-//! An inbox followed: the page after the cursor, whenever there may be one.
+//! Follows an inbox: reads the page after the cursor whenever there may be a new one.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -19,10 +19,11 @@ use crate::routes::items;
 use crate::state::AppState;
 use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 
-/// How much goes into one frame.
+/// The limit of one frame.
 const FRAME: PageLimit = PageLimit { items: 100, bytes: 2 * envelope::MAX_BYTES };
 
-/// Whose inbox it is. A [`Holder`] has the key ready for checking signatures as well, which is a lot for a stream that waits.
+/// The followed inbox. A [`Holder`] also keeps the key ready for checking signatures, which is too large for an idle
+/// stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Followed {
     pub(super) account: AccountId,
@@ -35,7 +36,7 @@ impl From<Holder> for Followed {
     }
 }
 
-/// What a stream that waits has to do next.
+/// The next action of a waiting stream.
 enum Due {
     Look,
     Heard,
@@ -47,9 +48,9 @@ pub(super) struct Stream<'a> {
     state: &'a AppState,
     handle: &'a Handle,
     holder: Followed,
-    /// How many holders had changed before this one was looked up.
+    /// The number of holder changes before this holder was looked up.
     changes: u64,
-    /// When the holder is looked up and the inbox is read again, though nothing was heard of either.
+    /// When to look up the holder and read the inbox again without any notification.
     reread: Instant,
     cursor: u64,
     socket: &'a mut WebSocket,
@@ -60,7 +61,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// `changes` is how many holders had changed before this one was looked up.
+    /// `changes` is the number of holder changes before this holder was looked up.
     pub(super) fn new(
         state: &'a AppState,
         handle: &'a Handle,
@@ -75,7 +76,7 @@ impl<'a> Stream<'a> {
         Self { state, handle, holder, changes, reread, cursor, socket, frames, heard: true, timings }
     }
 
-    /// Sends what there is, and then what comes, until the stream ends.
+    /// Sends the backlog and then new items, until the stream ends.
     pub(super) async fn follow(mut self, mut waiting: Waiting) -> Result<Infallible, End> {
         self.send_what_is_new().await?;
         self.send_caught_up().await?;
@@ -83,9 +84,10 @@ impl<'a> Stream<'a> {
         let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // What is done about it comes after: inside, each branch would have room of its own in the stream.
+            // The action follows outside the `select!`: inside, each branch would take space of its own in the stream's
+            // future.
             let due = tokio::select! {
-                // What the client said while something was sent is heard before it is given up.
+                // Frames that the client sent during a write are read before the stream is given up.
                 biased;
                 () = self.state.shutdown.cancelled() => return Err(End::going_away()),
                 () = tokio::time::sleep_until(self.reread) => Due::Look,
@@ -114,7 +116,7 @@ impl<'a> Stream<'a> {
             self.send_items(&page).await?;
             self.state.metrics.delivered_live(page.len());
             self.cursor = last;
-            // A page with room for any envelope was the last.
+            // A page with room left for any envelope was the last one.
             if !full {
                 return Ok(());
             }
@@ -126,7 +128,7 @@ impl<'a> Stream<'a> {
         let _ = write!(frame, r#"{{"epoch":"{}","items":"#, self.state.store.epoch());
         items::write(&mut frame, page);
         frame.push(b'}');
-        // The envelopes were UTF-8 when they came.
+        // The envelopes were valid UTF-8 when they arrived.
         let text = String::from_utf8(frame).map_err(|_| StoreError::Corrupt("envelope"))?;
         self.send(Message::text(text)).await
     }
@@ -136,13 +138,13 @@ impl<'a> Stream<'a> {
         self.send(Message::text(format!(r#"{{"epoch":"{epoch}","caught_up":{}}}"#, self.cursor))).await
     }
 
-    /// Ends the stream when the server stops, or when the handle has gone or belongs to another key; also in the middle of
-    /// a long backlog.
+    /// Ends the stream when the server stops, or when the handle is deleted or belongs to another key; also in the
+    /// middle of a long backlog.
     async fn check_whether_to_go_on(&mut self) -> Result<(), End> {
         if self.state.shutdown.is_cancelled() {
             return Err(End::going_away());
         }
-        // Whoever changes a holder tells the directory first, and then wakes the streams.
+        // A change of holder is recorded in the directory first, and then wakes the streams.
         let changes = self.state.directory.changes();
         let changed = changes != std::mem::replace(&mut self.changes, changes);
         if changed || self.reread <= Instant::now() {

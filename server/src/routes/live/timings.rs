@@ -1,17 +1,17 @@
-//! How long things take on a live stream.
+//! The timings of a live stream.
 
 use std::time::Duration;
 
-/// The time-outs and intervals of live streams. The default ones are the protocol's; nothing but a test sets others.
+/// The time-outs and intervals of live streams. The defaults are the protocol's; only tests set others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timings {
-    /// How long the first frame may take to arrive.
+    /// The time limit for the first frame.
     pub hello: Duration,
-    /// How often the server asks whether anybody is there. Whoever was not heard since the last time is gone.
+    /// The ping interval. A client that was not heard since the last ping is considered gone.
     pub ping_every: Duration,
-    /// How long a frame may take to leave; a reader slower than that is closed.
+    /// The time limit for sending a frame; a slower reader is disconnected.
     pub send: Duration,
-    /// How often the inbox is read whatever was pushed, give or take a fifth.
+    /// The interval of the periodic read of the inbox, plus or minus a fifth.
     pub reread_every: Duration,
 }
 
@@ -27,7 +27,8 @@ impl Default for Timings {
 }
 
 impl Timings {
-    /// [`Self::reread_every`] give or take a fifth, so that streams that came together do not read together for ever.
+    /// [`Self::reread_every`] plus or minus a fifth, so that streams that started together do not keep reading
+    /// together.
     pub(super) fn reread_after(&self) -> Duration {
         let random = f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX);
         self.reread_every.mul_f64(0.8 + 0.4 * random)

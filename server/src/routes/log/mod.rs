@@ -28,7 +28,7 @@ const BYTES: &str = "application/octet-stream";
 /// A piece of the log never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// The routes, which know nothing of the server that they are part of.
+/// The routes. They do not depend on the server that includes them.
 pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &Gate) -> OpenApiRouter<S> {
     let rate = || from_fn_with_state((gate.clone(), Kind::Audit), within_rate);
     OpenApiRouter::with_openapi(Tiles::openapi())
@@ -40,12 +40,12 @@ pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &G
         .with_state(chains)
 }
 
-/// Paths of several segments, which the macro of the other routes does not know.
+/// Paths with several segments, which the macro of the other routes does not support.
 #[derive(OpenApi)]
 #[openapi(paths(tile, entries))]
 struct Tiles;
 
-/// The head of the log, signed: a C2SP checkpoint.
+/// The signed head of the log: a C2SP checkpoint.
 #[utoipa::path(get, path = "/v1/log/checkpoint", tag = "Log", responses(
     (status = 200, description = "A signed note", body = String, content_type = "text/plain"),
     (status = 429, description = "rate_limited", body = Problem),
@@ -55,8 +55,8 @@ async fn checkpoint(State(chains): State<Arc<Sigchains>>) -> Result<Response, Ap
     Ok(([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-cache")], note).into_response())
 }
 
-/// The key that signs the checkpoints, as a C2SP verifier key. Learn it elsewhere, or keep what you saw first: who can
-/// change the log can change this answer.
+/// The key that signs the checkpoints, as a C2SP verifier key. Obtain it from another source, or pin the first one you
+/// see: an attacker who can change the log can change this answer.
 #[utoipa::path(get, path = "/v1/log/key", tag = "Log", responses(
     (status = 200, description = "`<name>+<key id>+<key>`", body = String, content_type = "text/plain"),
     (status = 429, description = "rate_limited", body = Problem),
@@ -66,7 +66,7 @@ async fn key(State(chains): State<Arc<Sigchains>>) -> Response {
     ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-cache")], key).into_response()
 }
 
-/// The proof that the head of a chain stands in the log.
+/// The proof that the head of a chain is in the log.
 #[utoipa::path(get, path = "/v1/log/inclusion/{hex}", tag = "Log", params(
     ("hex" = String, Path, description = "The first primary of the chain, 64 lower-case hexadecimal digits"),
 ), responses(

@@ -1,4 +1,4 @@
-//! `POST /v1/sigchains/ed25519/{hex}`: the owner of a chain, or a device of theirs, appends a link.
+//! `POST /v1/sigchains/ed25519/{hex}`: the owner of a chain, or one of the owner's devices, appends a link.
 
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use crate::store::chains::ChainHead;
 
 /// Appends a link.
 ///
-/// The checks come in this order: shape, whether this very link stands already, place, authority, signature, limits.
+/// The checks are made in this order: shape, whether the chain already has this link, position, authority, signature,
+/// limits.
 #[utoipa::path(post, path = "/v1/sigchains/ed25519/{hex}", tag = "Sigchains", request_body = Object, params(
     ("hex" = String, Path, description = "The first primary of the chain, 64 lower-case hexadecimal digits"),
 ), responses(
@@ -53,7 +54,7 @@ pub(super) async fn append(
     Ok((status, Json(AppendedBody { seqno: link.seqno(), head: link.hash() })).into_response())
 }
 
-/// The caller learns where the chain ends, and so what to read before it signs again.
+/// Tells the caller where the chain ends, and so what to read before signing again.
 fn conflict(head: Option<ChainHead>) -> Response {
     let problem = ConflictProblem {
         problem: Problem::new(ProblemCode::Conflict, "the chain ends elsewhere by now"),

@@ -1,4 +1,4 @@
-//! `/v1/sigchains/ed25519/{hex}`: the signed histories of keys, readable for every page.
+//! `/v1/sigchains/ed25519/{hex}`: the signed histories of keys, readable by every page.
 
 mod append;
 mod read;
@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::limits::Kind;
 use crate::sigchains::Sigchains;
 
-/// The routes, which know nothing of the server that they are part of.
+/// The routes. They do not depend on the server that includes them.
 pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &Gate) -> OpenApiRouter<S> {
     let rate = |kind: Kind| from_fn_with_state((gate.clone(), kind), within_rate);
     OpenApiRouter::new()

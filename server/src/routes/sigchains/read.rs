@@ -1,4 +1,4 @@
-//! `GET /v1/sigchains/ed25519/{hex}`: a chain, or what came after a place in it.
+//! `GET /v1/sigchains/ed25519/{hex}`: a chain, or the part after a given link.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use crate::store::StoreError;
 
 /// Reads a chain.
 ///
-/// The links end where they reach 2 MiB: while there are fewer than `length` says, ask again with a later `since`.
+/// The list of links ends when it reaches 2 MiB: while it has fewer links than `length` says, ask again with a later
+/// `since`.
 #[utoipa::path(get, path = "/v1/sigchains/ed25519/{hex}", tag = "Sigchains", params(
     ("hex" = String, Path, description = "The first primary of the chain, 64 lower-case hexadecimal digits"),
     ("since" = Option<u64>, Query, description = "The last seqno that the reader has; 0 when absent"),
@@ -50,12 +51,13 @@ pub(super) async fn read(
     Ok((caching, Json(body)).into_response())
 }
 
-/// The head names the whole chain, and so every piece of it.
+/// The head identifies the whole chain, and so every piece of it.
 fn etag(head: &Hash) -> String {
     format!("\"{head}\"")
 }
 
-/// Whether the reader has what it asks for (RFC 9110, section 13.1.2). A tag that a proxy made weak counts too.
+/// Whether the client already has the current version (RFC 9110, section 13.1.2). A tag that a proxy made weak counts
+/// too.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
