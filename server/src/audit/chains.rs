@@ -1,4 +1,4 @@
-//! Replaying every chain that is in the log, and comparing what the server says of handles.
+//! Replays every chain in the log, and compares the server's answers about handles with them.
 
 use kez_core::handle::ServerName;
 use kez_core::identity::Primary;
@@ -11,7 +11,7 @@ use super::finding::{Finding, Kind};
 use super::log::{Replayed, Shown};
 use super::source::{AuditFailed, Source};
 
-/// Checks every chain in the log. Returns how many there are.
+/// Checks every chain in the log. Returns the number of chains.
 pub(super) async fn check(
     source: &Source,
     key: &LogKey,
@@ -26,7 +26,7 @@ pub(super) async fn check(
             Ok(Some(chain)) => chain,
             Ok(None) => continue,
             Err(failed) => {
-                // Where the server answers nothing else either, it is away, and hides nothing.
+                // If the server does not answer this request either, it is down and hides nothing.
                 source.checkpoint().await?;
                 findings.push(Finding::new(Kind::WithheldChain, format!("the chain of {root}: {failed}")));
                 continue;
@@ -37,7 +37,7 @@ pub(super) async fn check(
             log.advance(source, key, findings).await?;
         }
         compare(&chain, logged(log, root), findings);
-        // That links are missing on one side has been found; no proof can lead there.
+        // The missing links have already been reported; no proof can lead there.
         if chain.length() == logged(log, root).len() as u64 {
             let proof = source.inclusion(root).await?;
             Proofs { source, key, log, findings }.check(proof, root, format!("the proof for {root}")).await?;
@@ -49,8 +49,8 @@ pub(super) async fn check(
     Ok(roots.len())
 }
 
-/// Checks proofs, and the checkpoints that come with them, as long as nothing is found against the log itself: a log that
-/// does not hold has proofs that do not, which says nothing new.
+/// Checks proofs, and the checkpoints that come with them, as long as the log itself has no finding. An invalid log has
+/// invalid proofs, and reporting them would add nothing.
 struct Proofs<'a> {
     source: &'a Source,
     key: &'a LogKey,
@@ -95,7 +95,7 @@ impl Proofs<'_> {
     }
 }
 
-/// Reads a chain from its first link, with every rule. None when the server does not show it.
+/// Reads a chain from its first link, with every rule. `None` when the server does not serve it.
 async fn read(
     source: &Source,
     root: &Primary,
@@ -125,7 +125,7 @@ fn logged<'a>(log: &'a Replayed, root: &Primary) -> &'a [kez_core::sigchain::Has
     log.chains.get(root).map_or(&[], Vec::as_slice)
 }
 
-/// Every link in the log is shown, and every link that is shown is in the log.
+/// Checks that every link in the log is served, and that every served link is in the log.
 fn compare(chain: &Chain, logged: &[kez_core::sigchain::Hash], findings: &mut Vec<Finding>) {
     let root = chain.root();
     for (seqno, hash) in (1..).zip(logged) {
@@ -147,8 +147,8 @@ fn compare(chain: &Chain, logged: &[kez_core::sigchain::Hash], findings: &mut Ve
     }
 }
 
-/// What the server answers about the handles that a chain claims on it. Anybody may claim anything in a chain of their
-/// own, so only a lookup that names this very chain has to agree with it.
+/// Checks the server's answers about the handles that a chain claims on it. Anyone may claim anything in their own
+/// chain, so only a lookup that names this very chain has to agree with it.
 async fn check_handles(
     source: &Source,
     key: &LogKey,

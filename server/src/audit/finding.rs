@@ -1,50 +1,50 @@
-//! What an audit can find.
+//! The findings of an audit.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Something that disagrees.
+/// A disagreement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: Kind,
-    /// Where, and how.
+    /// Where and how it occurs.
     pub detail: String,
-    /// The signed checkpoints that contradict each other, where the finding is about two of them: what proves to others
-    /// that the server has told two stories.
+    /// The signed checkpoints that contradict each other, if the finding is about two of them. They prove to third
+    /// parties that the server has shown two different histories.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<String>,
 }
 
-/// The kinds of disagreement, by the names under which they are reported.
+/// The kinds of disagreement, with the names under which they are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The server shows another key for its log than the auditor knows.
+    /// The server shows a different key for its log than the auditor knows.
     OtherKey,
-    /// The checkpoint is not one, or is not signed by the log's key.
+    /// The checkpoint is malformed, or is not signed by the log's key.
     BadCheckpoint,
     /// The log is shorter than it was.
     RolledBackLog,
-    /// The server has signed another history than the one that it shows: at the size of a checkpoint that was remembered, or
-    /// that came with a lookup, WebFinger or a proof, the entries have another root.
+    /// The server has signed a different history from the one it serves: the entries have another root at the size of a
+    /// checkpoint that was remembered, or that came with a lookup, WebFinger or a proof.
     ForkedLog,
     /// The entries do not add up to the signed root.
     WrongRoot,
     /// An entry cannot be read, or is missing.
     BadEntry,
-    /// A tile holds other hashes than the entries under it.
+    /// The hashes of a tile differ from the entries below it.
     TamperedTile,
-    /// The entries of one chain do not count from 1 without gap and repetition.
+    /// The entries of a chain are not numbered from 1 without gaps and repetitions.
     ForkedChain,
-    /// A chain that is in the log does not exist or is shorter, says the server.
+    /// According to the server, a chain in the log does not exist or is shorter.
     MissingLinks,
-    /// The server gives no usable answer about a chain that is in its log, although it answers about its log.
+    /// The server gives no usable answer about a chain in its log, although it answers about its log.
     WithheldChain,
     /// A link breaks the rules of chains.
     InvalidChain,
-    /// A link that the server shows is not the one in the log, or is not in the log at all.
+    /// A link that the server serves differs from the one in the log, or is not in the log.
     HeadNotInLog,
     /// A lookup shows a key that the chain does not name, or no longer names.
     WrongKey,

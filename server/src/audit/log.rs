@@ -1,4 +1,4 @@
-//! Replaying the log: from its entries to the signed root, and every tile on the way.
+//! Replays the log from its entries to the signed root, with every tile in between.
 
 use std::collections::HashMap;
 
@@ -13,31 +13,31 @@ use super::memory::Memory;
 use super::source::{AuditFailed, Source};
 use crate::transparency::tile::{FULL_WIDTH, index_text};
 
-/// The log as its entries tell it.
+/// The log as rebuilt from its entries.
 pub(super) struct Replayed {
     tree: GrowingTree,
     leaves: Vec<Hash>,
     note: String,
     /// The hashes of each chain's links, in order.
     pub(super) chains: HashMap<Primary, Vec<Hash>>,
-    /// Whether nothing was found against the log itself.
+    /// Whether the log itself has no finding.
     pub(super) holds: bool,
-    /// The roots that the entries had at sizes that were asked about.
+    /// The roots of the entries at the requested sizes.
     roots: HashMap<u64, Hash>,
 }
 
-/// A checkpoint that came with something else than the log, whose signature holds.
+/// A checkpoint that came from a source other than the log, with a valid signature.
 pub(super) struct Shown {
-    /// What it came with.
+    /// Where it came from.
     pub(super) place: String,
-    /// What it says.
+    /// The parsed checkpoint.
     pub(super) checkpoint: Checkpoint,
     /// The signed note.
     pub(super) note: String,
 }
 
-/// Replays the log up to its checkpoint and compares it with what is remembered. None when there is no checkpoint to
-/// replay to.
+/// Replays the log up to its checkpoint and compares it with the memory. `None` when there is no checkpoint to replay
+/// to.
 pub(super) async fn replay(
     source: &Source,
     key: &LogKey,
@@ -53,7 +53,7 @@ pub(super) async fn replay(
         roots: HashMap::new(),
     };
     if let Some(memory) = remembered {
-        // Up to the remembered size first: there the root is known.
+        // Replays up to the remembered size first, because the root is known there.
         let Some(checkpoint) = log.checkpoint(source, key, findings).await? else { return Ok(None) };
         if checkpoint.size < memory.size {
             let detail = format!("it had {} leaves and has {}", memory.size, checkpoint.size);
@@ -74,12 +74,12 @@ pub(super) async fn replay(
 }
 
 impl Replayed {
-    /// How many leaves were replayed.
+    /// The number of replayed leaves.
     pub(super) const fn size(&self) -> u64 {
         self.tree.size()
     }
 
-    /// What the next audit should know.
+    /// The memory for the next audit.
     pub(super) fn memory(&self, key: &LogKey) -> Memory {
         Memory {
             log_key: key.clone(),
@@ -115,8 +115,8 @@ impl Replayed {
         Ok(true)
     }
 
-    /// Compares a checkpoint that came with something else with the entries: the root at its size has to be the same. The log
-    /// may have grown since it was read.
+    /// Compares a checkpoint from another source with the entries: the root at its size must be the same. The log may
+    /// have grown since it was read.
     pub(super) async fn compare(
         &mut self,
         source: &Source,
@@ -144,7 +144,7 @@ impl Replayed {
         Ok(())
     }
 
-    /// The root that the log had when it had so many of its leaves.
+    /// The root of the log at this number of leaves.
     fn root_at(&mut self, size: u64) -> Hash {
         let leaves = &self.leaves;
         *self.roots.entry(size).or_insert_with(|| {
@@ -155,7 +155,7 @@ impl Replayed {
         })
     }
 
-    /// The log as it is shown and a checkpoint of the same key do not go together.
+    /// Reports that the served log and a checkpoint of the same key contradict each other.
     fn contradicts(&mut self, findings: &mut Vec<Finding>, kind: Kind, detail: String, other: &str) {
         self.holds = false;
         findings.push(Finding::new(kind, detail).with_checkpoints([&self.note, other]));
@@ -180,7 +180,7 @@ impl Replayed {
         }
     }
 
-    /// Replays entries until the log has so many leaves, or until one of them cannot be read.
+    /// Replays entries until the log has this many leaves, or until an entry cannot be read.
     async fn read_entries(
         &mut self,
         source: &Source,
@@ -266,7 +266,7 @@ fn root_of(tile: &[Hash]) -> Hash {
     tree.root()
 }
 
-/// The piece at an index of a level that has `there` hashes, and how many it holds.
+/// The piece at an index of a level with `there` hashes, and the number of hashes it holds.
 fn piece(index: u64, there: u64) -> (u64, u32) {
     let rest = there.saturating_sub(index * u64::from(FULL_WIDTH));
     (index, u32::try_from(rest).unwrap_or(FULL_WIDTH).min(FULL_WIDTH))
@@ -277,7 +277,7 @@ fn path(index: u64, width: u32) -> String {
     if width == FULL_WIDTH { index } else { format!("{index}.p/{width}") }
 }
 
-/// The entries of a bundle, until it breaks off.
+/// The entries of a bundle, up to the point where it breaks off.
 fn unbundle(mut bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (length, rest) = bundle.split_first_chunk::<2>()?;

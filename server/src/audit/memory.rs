@@ -1,4 +1,4 @@
-//! What an auditor remembers from one audit to the next: a log that forgets or changes something then contradicts it.
+//! The state that an auditor keeps between audits. A log that drops or changes something contradicts it.
 
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -7,33 +7,33 @@ use kez_core::log::checkpoint::LogKey;
 use kez_core::sigchain::Hash;
 use serde::{Deserialize, Serialize};
 
-/// The log as it was when it held last.
+/// The log as of the last valid audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// The key of the log.
     #[serde(with = "text")]
     pub log_key: LogKey,
-    /// How many leaves it had.
+    /// The number of leaves.
     pub size: u64,
     /// The root of its tree.
     pub root: Hash,
-    /// The signed checkpoint: what proves to others that the server has contradicted itself.
+    /// The signed checkpoint. It proves to third parties that the server has contradicted itself.
     pub checkpoint: String,
 }
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
-    /// The file system refuses.
+    /// The file system returned an error.
     #[error("{0}")]
     File(#[from] std::io::Error),
-    /// The file holds something else.
+    /// The file has other content.
     #[error("it holds no memory of an audit: {0}")]
     Malformed(#[from] serde_json::Error),
 }
 
 impl Memory {
-    /// Reads a file; nothing when there is none yet.
+    /// Reads a file; `None` when it does not exist yet.
     ///
     /// # Errors
     /// [`MemoryError`] when the file cannot be read.
@@ -45,7 +45,7 @@ impl Memory {
         }
     }
 
-    /// Writes a file in the place of the old one, so that there is always a whole one.
+    /// Replaces the old file atomically, so that there is always a complete one.
     ///
     /// # Errors
     /// [`MemoryError`] when the file cannot be written.

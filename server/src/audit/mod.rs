@@ -1,5 +1,5 @@
-//! Checking a server from outside: its log is replayed leaf by leaf, every chain link by link, and what disagrees gets a
-//! name (docs/SPEC.md, section 13). Nothing that the server says about itself is believed.
+//! Audits a server from outside. It replays the log leaf by leaf and every chain link by link, and names each
+//! disagreement (docs/SPEC.md, section 13). It trusts nothing that the server says about itself.
 
 mod chains;
 mod finding;
@@ -13,24 +13,24 @@ pub use finding::{Finding, Kind};
 pub use memory::{Memory, MemoryError};
 pub use source::{AuditFailed, Source};
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug)]
 pub struct Audit {
-    /// What disagrees; empty when everything holds.
+    /// The disagreements; empty when everything is valid.
     pub findings: Vec<Finding>,
-    /// How many heads the log holds.
+    /// The number of heads in the log.
     pub size: u64,
-    /// How many chains they belong to.
+    /// The number of chains to which they belong.
     pub chains: usize,
-    /// What the next audit should know; none when the log does not hold by itself.
+    /// The memory for the next audit; `None` when the log itself is invalid.
     pub memory: Option<Memory>,
 }
 
-/// Audits a server. `expected` is the log's key as the auditor knows it from elsewhere; without it the remembered one
-/// counts, and without that the one that the server shows.
+/// Audits a server. `expected` is the log's key as the auditor knows it from another source. Without it the remembered
+/// key counts, and without that the key that the server shows.
 ///
 /// # Errors
-/// [`AuditFailed`] when the server cannot be read to the end.
+/// [`AuditFailed`] when the server cannot be read completely.
 pub async fn audit(
     source: &Source,
     expected: Option<LogKey>,

@@ -1,4 +1,4 @@
-//! What an audit reads from a server.
+//! The data that an audit reads from a server.
 
 use std::time::Duration;
 
@@ -16,37 +16,37 @@ use serde::de::DeserializeOwned;
 use crate::http_client::Client;
 use crate::sigchains::PAGE_BYTES;
 
-/// How often a request is repeated that the server was too busy for.
+/// The number of attempts for a request that the server is too busy to answer.
 const TRIES: usize = 5;
-/// The longest pause that a busy server is granted.
+/// The longest pause that a busy server may request.
 const LONGEST_PAUSE: u64 = 60;
-/// A bundle of 256 entries of at most 64 KiB; ours have 160 bytes.
+/// A bundle of 256 entries of at most 64 KiB each; this server's entries have 160 bytes.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// A server, over HTTP.
+/// A server, accessed over HTTP.
 pub struct Source {
     base: String,
     http: Client,
 }
 
-/// Why an audit did not come to its end.
+/// Why an audit did not finish.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditFailed {
     /// A request got no answer.
     #[error("{url}: {reason}")]
     NoAnswer {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What went wrong.
+        /// The error.
         reason: String,
     },
 }
 
 impl Source {
-    /// A server under an address without a slash at its end.
+    /// A server at a URL without a trailing slash.
     ///
     /// # Errors
-    /// When the system has no certificates to check the server's with.
+    /// When the system has no root certificates to verify the server's certificate.
     pub fn new(base: &str) -> std::io::Result<Self> {
         Ok(Self { base: base.trim_end_matches('/').to_owned(), http: Client::new()? })
     }
@@ -61,28 +61,28 @@ impl Source {
         self.text("/v1/log/checkpoint", checkpoint::MAX_BYTES).await
     }
 
-    /// A piece of the log; none when the server says that there is no such piece.
+    /// A piece of the log; `None` when the server says that it does not exist.
     pub(super) async fn piece(&self, path: &str) -> Result<Option<Bytes>, AuditFailed> {
         self.get(&format!("/v1/log/tile/{path}"), MOST_BYTES).await
     }
 
-    /// A piece of a chain; none when the server says that there is no such chain.
+    /// A piece of a chain; `None` when the server says that the chain does not exist.
     pub(super) async fn links(&self, root: &Primary, since: u64) -> Result<Option<Links>, AuditFailed> {
         let path = format!("/v1/sigchains/ed25519/{}?since={since}", root.hex());
         self.json(&path, PAGE_BYTES + 64 * 1024).await
     }
 
-    /// What a chat server says of itself; none from a server that only keeps chains.
+    /// The configuration of a chat server; `None` from a server that only keeps chains.
     pub(super) async fn config(&self) -> Result<Option<ServerConfig>, AuditFailed> {
         self.json("/v1/config", 64 * 1024).await
     }
 
-    /// What a chat server says of a handle; none when nobody holds it.
+    /// A chat server's lookup of a handle; `None` when the handle is free.
     pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Lookup>, AuditFailed> {
         self.json(&format!("/v1/u/{handle}"), 64 * 1024).await
     }
 
-    /// What a chat server says of a handle to the world; none when nobody holds it.
+    /// A chat server's WebFinger answer for a handle; `None` when the handle is free.
     pub(super) async fn webfinger(
         &self,
         handle: &Handle,
@@ -91,7 +91,7 @@ impl Source {
         self.json(&format!("/.well-known/webfinger?resource=acct:{handle}@{server}"), 64 * 1024).await
     }
 
-    /// The proof that a chain's head is in the log; none when the server says that there is no such chain.
+    /// The proof that a chain's head is in the log; `None` when the server says that the chain does not exist.
     pub(super) async fn inclusion(&self, root: &Primary) -> Result<Option<Inclusion>, AuditFailed> {
         self.json(&format!("/v1/log/inclusion/{}", root.hex()), 64 * 1024).await
     }
@@ -106,7 +106,7 @@ impl Source {
         body.map(|body| serde_json::from_slice(&body).map_err(|error| self.failed(path, error))).transpose()
     }
 
-    /// The body; none for 404. A server that asks for patience gets it.
+    /// The body; `None` for 404. Waits and retries when the server asks for it.
     async fn get(&self, path: &str, most: usize) -> Result<Option<Bytes>, AuditFailed> {
         let url = format!("{}{path}", self.base);
         for attempt in 1..=TRIES {
