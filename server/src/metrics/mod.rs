@@ -1,4 +1,4 @@
-//! What goes on, as numbers for Prometheus (the OpenMetrics text format). No label holds a handle, a key or an address.
+//! Metrics for Prometheus (the OpenMetrics text format). No label holds a handle, a key or an address.
 
 mod process;
 pub(crate) mod sig;
@@ -32,7 +32,7 @@ use crate::state::AppState;
 /// The media type of the text format.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper ends of the buckets of a time, in seconds: from what a fast disk takes up to the time-out of an answer.
+/// Upper bounds of the histogram buckets, in seconds: from the latency of a fast disk up to the time-out of an answer.
 const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0];
 
@@ -41,7 +41,7 @@ pub fn seconds() -> Histogram {
     Histogram::new(SECONDS)
 }
 
-/// What is counted while the server runs. Counting costs an atomic addition, also where nobody asks.
+/// The counters of the running server. Counting costs one atomic addition, even if the metrics are never read.
 pub struct Metrics {
     requests: Family<Answered, Counter>,
     request_seconds: Family<Route, Histogram, fn() -> Histogram>,
@@ -89,39 +89,40 @@ struct Way {
 }
 
 impl Metrics {
-    /// So many items went out in a page of an inbox.
+    /// Counts the items of an inbox page.
     pub fn delivered_by_page(&self, items: usize) {
         self.by_page.inc_by(items as u64);
     }
 
-    /// So many items went out on a live stream.
+    /// Counts the items sent on a live stream.
     pub fn delivered_live(&self, items: usize) {
         self.live.inc_by(items as u64);
     }
 }
 
-/// A request that is counted, with what becomes of it.
+/// A counted request, with its outcome.
 pub struct Count {
     start: Instant,
     method: &'static str,
     route: String,
 }
 
-/// A method by its name; one that is not in use here by none, since anybody could make up as many as they like.
+/// A method by its name. Methods that this API does not use share one name, because a client could invent any number of
+/// them.
 pub fn method_name(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|known| method == *known).unwrap_or("other")
 }
 
 impl Count {
-    /// None where nobody asks for the numbers.
+    /// `None` when the metrics are disabled.
     pub fn begin(state: &AppState, request: &Request) -> Option<Self> {
         state.config.operations.metrics_bind?;
         let route = request.extensions().get::<MatchedPath>().map_or("page", MatchedPath::as_str).to_owned();
         Some(Self { start: Instant::now(), method: method_name(request.method()), route })
     }
 
-    /// The answer.
+    /// Records the answer.
     pub fn end(self, state: &AppState, response: &Response) {
         let (metrics, Self { start, method, route }) = (&state.metrics, self);
         if let Some(code) = response.extensions().get::<ProblemCode>() {
@@ -136,7 +137,7 @@ impl Count {
     }
 }
 
-/// The one route of the listener for monitors.
+/// The only route of the listener for monitoring.
 pub fn router(state: AppState) -> Router {
     let page = Arc::new(Page::new(&state));
     Router::new()
@@ -158,7 +159,7 @@ fn written(registry: &Registry) -> Result<Response, ApiError> {
     Ok(([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response())
 }
 
-/// The names of everything, and what is looked at when somebody asks.
+/// The registered metrics, and the gauges that are read on each request.
 struct Page {
     registry: Registry,
     handles: Gauge,
@@ -168,9 +169,9 @@ struct Page {
     ready: Gauge,
     disk_free: Gauge,
     disk_size: Gauge,
-    /// None without --backup-dir.
+    /// `None` without --backup-dir.
     last_backup: Option<Gauge>,
-    /// None without NATS.
+    /// `None` without NATS.
     nats: Option<Gauge>,
     process: ProcessMetrics,
 }
@@ -234,7 +235,7 @@ impl Page {
 
     async fn look(&self, state: &AppState) {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        // While the database does not answer, the rest is what one wants to see.
+        // While the database does not answer, the other metrics matter most.
         if let Ok(extent) = state.store.extent().await {
             self.handles.set(number(extent.handles));
             self.database_bytes.set(number(extent.database_bytes));

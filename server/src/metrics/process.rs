@@ -1,5 +1,5 @@
-//! What every process tells of itself, under the names that Prometheus libraries agree on
-//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>), and which build it is.
+//! Process metrics, under the names that Prometheus libraries agree on
+//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>), and the build.
 
 use std::fs;
 use std::sync::atomic::AtomicU64;
@@ -10,10 +10,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use rustix::process::{Resource, getrlimit};
 
-/// Clock ticks a second in proc(5): `USER_HZ`, 100 on every architecture that Linux offers today.
+/// Clock ticks per second in proc(5): `USER_HZ`, which is 100 on every architecture of Linux today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The metrics of this process; [`look`](Self::look) fills them.
+/// The metrics of this process; [`look`](Self::look) updates them.
 pub(super) struct ProcessMetrics {
     cpu: Counter<f64, AtomicU64>,
     resident: Gauge,
@@ -63,7 +63,7 @@ impl ProcessMetrics {
         }
     }
 
-    /// Reads proc(5). Where there is none, the metrics stay as they are.
+    /// Reads proc(5). On systems without it, the metrics keep their values.
     pub(super) fn look(&self) {
         if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().and_then(|text| parse(&text)) {
             let page_bytes = i64::try_from(rustix::param::page_size()).unwrap_or(4096);
@@ -82,10 +82,10 @@ impl ProcessMetrics {
     }
 }
 
-/// The fields behind the program's name, which stands in parentheses and may hold anything.
+/// The fields after the program's name, which stands in parentheses and may hold any characters.
 fn parse(stat: &str) -> Option<Stat> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    // proc(5) counts from 1, and the state behind the name is field 3.
+    // proc(5) counts from 1, and the state after the name is field 3.
     let field = |number: usize| fields.get(number - 3);
     let ticks = |number| field(number)?.parse::<f64>().ok();
     Some(Stat {

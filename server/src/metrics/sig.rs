@@ -1,4 +1,4 @@
-//! What a sigchain server tells Prometheus.
+//! The Prometheus metrics of a sigchain server.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ struct Page {
     process: ProcessMetrics,
 }
 
-/// The one route of the listener for monitors.
+/// The only route of the listener for monitoring.
 pub(crate) fn router(chains: Arc<Sigchains>) -> Router {
     let mut registry = Registry::default();
     let process = ProcessMetrics::register(&mut registry);
@@ -57,7 +57,7 @@ pub(crate) fn router(chains: Arc<Sigchains>) -> Router {
 
 async fn metrics(State(page): State<Arc<Page>>) -> Result<Response, ApiError> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    // While the database does not answer, the last values stand, and `ready` says why.
+    // While the database does not answer, the last values stay, and `ready` shows the reason.
     if let Ok(size) = page.chains.log.size().await {
         page.log_entries.set(number(size));
     }
