@@ -1,4 +1,4 @@
-//! The sigchain server's binary: reads its flags, serves until it is told to stop.
+//! The sigchain server's binary: reads its flags and serves until a stop signal.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use kez_chat_server::config::sig_server::SigConfig;
 use kez_chat_server::{StartError, files, listener, log, open_files, sig_server, stop};
 
-/// The exit code for settings that cannot be.
+/// The exit code for invalid settings.
 const USAGE: u8 = 2;
-/// The exit code for everything else that keeps the server from running.
+/// The exit code for every other failure.
 const FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why the server does not run, and the exit code that says so.
+/// Why the server does not run, and the matching exit code.
 struct StopReason {
     code: u8,
     sentence: String,
@@ -56,7 +56,7 @@ async fn serve(config: SigConfig) -> Result<(), StopReason> {
 
 /// The log may not have started, and the person at the terminal reads standard error.
 fn fail(code: u8, sentence: &str) -> ExitCode {
-    // Where nobody reads it, the exit code still says that something failed.
+    // If standard error is closed, the exit code still reports the failure.
     let _ = writeln!(io::stderr(), "kez-sig-server: {sentence}");
     ExitCode::from(code)
 }
