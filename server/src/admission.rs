@@ -1,9 +1,9 @@
-//! Whether a message may come in, and on whose account: docs/SPEC.md, section 14.
+//! Decides whether a message is accepted, and whose allowance pays for it: docs/SPEC.md, section 14.
 //!
-//! A message is taken in the best tier that has room for it: the sender's own allowance for people who have accepted it,
-//! the one for people who have not, the allowance that everybody of its network shares, or a proof of work. So signing
-//! never makes a sender worse off than staying anonymous, and a flood of strangers takes nothing from those who know each
-//! other.
+//! A message is accepted in the best tier that has room: the sender's allowance for recipients who have accepted the
+//! sender, the sender's allowance for other recipients, the allowance that all clients of a network share, or a proof
+//! of work. So signing never leaves a sender worse off than staying anonymous, and a flood from strangers takes nothing
+//! from users who know each other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,23 +28,23 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a stranger's message waits for its turn to be written.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// On whose account a message comes in.
+/// Whose allowance pays for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
-    /// A sender whom the recipient has accepted, or oneself.
+    /// A sender whom the recipient has accepted, or the recipient's own account.
     Known,
     /// A signed-in sender.
     Stranger,
-    /// Everybody of a network together.
+    /// All clients of a network together.
     Anonymous,
 }
 
-/// Who signed a message, as the recipient sees them.
+/// The signer of a message, as the recipient sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender {
-    /// Their account.
+    /// The sender's account.
     pub id: AccountId,
-    /// Whether the recipient has accepted them.
+    /// Whether the recipient has accepted the sender.
     pub known: bool,
 }
 
@@ -59,7 +59,7 @@ pub struct Senders {
 }
 
 impl Senders {
-    /// Full buckets.
+    /// Starts with full buckets.
     pub fn new(config: &AbuseConfig, clock: &Arc<dyn Clock>) -> Self {
         Self {
             pair: Bucket::per(MINUTE, config.pair_per_minute, clock),
@@ -71,7 +71,7 @@ impl Senders {
         }
     }
 
-    /// Forgets those whose buckets are full again.
+    /// Removes the senders whose buckets are full again.
     pub fn forget_the_quiet(&self) {
         self.pair.forget_the_full();
         for bucket in [&self.known_minute, &self.known_day, &self.own, &self.stranger] {
@@ -80,7 +80,7 @@ impl Senders {
         self.network.forget_the_full();
     }
 
-    /// The best tier that the sender's own allowances have room in.
+    /// The best tier in which the sender's own allowances have room.
     fn own_tier(&self, sender: Sender, recipient: AccountId) -> Option<Tier> {
         if sender.id == recipient {
             return self.own.take(sender.id).ok().map(|()| Tier::Known);
@@ -93,7 +93,7 @@ impl Senders {
     }
 }
 
-/// Forgets senders whose buckets are full again, from time to time.
+/// Periodically removes senders whose buckets are full again.
 pub async fn forget_quiet_senders(state: AppState) {
     let mut interval = tokio::time::interval(MINUTE);
     loop {
@@ -104,26 +104,26 @@ pub async fn forget_quiet_senders(state: AppState) {
     }
 }
 
-/// What a network's allowance said before the message was read.
+/// The result of checking the network's allowance before the message is read.
 #[derive(Clone, Copy, Debug)]
 pub enum Door {
     /// There are no limits.
     Open,
     /// A token was taken.
     Taken,
-    /// There is none, for so long.
+    /// No token is left; the next one comes after this time.
     Empty(Wait),
-    /// There is none, and work was done instead.
+    /// No token is left, but the client has sent a proof of work.
     Paid,
-    /// Not asked yet: the message is signed.
+    /// Not checked yet, because the message is signed.
     Ahead,
 }
 
 impl Shared {
-    /// Asks the network's allowance about a message that nobody signed, before it is read.
+    /// Checks the network's allowance for an unsigned message before reading it.
     ///
     /// # Errors
-    /// 429 with an offer of work, unless work was done.
+    /// 429 with an offer of work, unless the request carries a proof of work.
     pub fn at_the_door(&self, network: ClientNetwork, work: Option<&Work>) -> Result<Door, ApiError> {
         let Some(senders) = &self.senders else { return Ok(Door::Open) };
         match (senders.network.take(network), work) {
@@ -133,10 +133,11 @@ impl Shared {
         }
     }
 
-    /// Looks at the work that was done for a message that was read, where it is needed, before anything is looked up for it.
+    /// Checks the proof of work of a message that was read, where one is needed, before any lookup for that message.
     ///
     /// # Errors
-    /// 429 with an offer of work when it is not what was asked for, or when a network pays faster than it may read.
+    /// 429 with an offer of work when the proof is not the requested one, or when a network pays faster than its read
+    /// rate allows.
     pub fn pay(
         &self,
         door: Door,
@@ -147,7 +148,7 @@ impl Shared {
         if !self.is_paid(work, work_for) {
             return Err(self.too_many(wait));
         }
-        // The same bytes may come as often as answers are lost, with the same work.
+        // A retry may repeat the same bytes with the same work as often as answers are lost.
         if let Some(limits) = &self.limits {
             limits.check(Kind::Read, network)?;
         }
@@ -161,7 +162,7 @@ impl Shared {
     /// Finds the tier of a message that was read.
     ///
     /// # Errors
-    /// 429 with an offer of work when there is room in none, 413 when only a smaller envelope fits in.
+    /// 429 with an offer of work when no tier has room, 413 when only a smaller envelope would fit.
     pub fn admit(
         &self,
         door: Door,
@@ -197,7 +198,8 @@ impl Shared {
         Ok(Tier::Anonymous)
     }
 
-    /// Waits until a message of this tier may be written: strangers only so many at a time, and while the disk has room.
+    /// Waits until a message of this tier may be written. Only a limited number of strangers wait at once, and only
+    /// while the disk has room.
     ///
     /// # Errors
     /// 503 `unavailable`.

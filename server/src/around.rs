@@ -1,5 +1,5 @@
-//! What happens around each request, on either server: its log line, its headers, its time, its rate, and the answer
-//! when it fails.
+//! The processing around each request on both servers: log line, headers, time limit, rate limit, and the answer when
+//! it fails.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -28,15 +28,15 @@ use crate::limits::{Kind, Limits};
 use crate::state::AppState;
 use crate::{cors, headers, log, metrics};
 
-/// How long a request may take from its head to the head of the answer. A live stream's answer is its upgrade.
+/// The time limit from the head of a request to the head of its answer. A live stream's answer is its upgrade.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Puts everything around a router that every request of a server passes.
+/// Wraps a router with the processing that every request of a server passes through.
 pub fn around(router: Router, edge: Arc<Edge>) -> Router {
     layer(router, edge, None)
 }
 
-/// The same for the chat server, which also looks at its disk and counts.
+/// The same for the chat server, which also checks its disk and counts requests.
 pub fn around_chat(router: Router, state: AppState) -> Router {
     layer(router, Arc::clone(&state.edge), Some(state))
 }
@@ -45,8 +45,7 @@ fn layer(router: Router, edge: Arc<Edge>, chat: Option<AppState>) -> Router {
     router.layer(layer_fn(move |inner| Around { inner, edge: Arc::clone(&edge), chat: chat.clone() }))
 }
 
-/// All of it as one layer, and not as functions with a `Next`: each layer of a router is one more that is copied onto the
-/// heap for every request, by each one around it.
+/// One `Service` rather than a stack of `from_fn` layers: axum boxes and clones every layer for every request.
 #[derive(Clone)]
 struct Around {
     inner: Route,
@@ -89,16 +88,16 @@ impl Service<Request> for Around {
     }
 }
 
-/// Counts requests by the network that they come from.
+/// Counts requests by client network.
 #[derive(Clone)]
 pub struct Gate {
     /// None under `--limits off`.
     pub limits: Option<Arc<Limits>>,
-    /// Whom to believe about where a request comes from.
+    /// Decides which claims about a request's origin are trusted.
     pub edge: Arc<Edge>,
 }
 
-/// Refuses a request of a kind that its network has sent too many of.
+/// Rejects a request when its network has sent too many of its kind.
 pub async fn within_rate(State((gate, kind)): State<(Gate, Kind)>, request: Request, next: Next) -> Response {
     if let Some(limits) = &gate.limits {
         let network = ClientNetwork::of(&gate.edge, &request);
@@ -120,7 +119,7 @@ async fn within_time(answer: RouteFuture<Infallible>) -> Response {
     }
 }
 
-/// A fault in one request is that request's alone. The panic hook has logged where it was.
+/// A panic in one request affects only that request. The panic hook has already logged its location.
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     let detail = "the server failed; the request id names the entry in its log";
     ApiError::new(ProblemCode::Internal, detail).into_response()

@@ -1,4 +1,4 @@
-//! Reading a request's body within its size and its time.
+//! Reads a request's body within a size limit and a time limit.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use kez_core::problem::ProblemCode;
 
 use crate::error::ApiError;
 
-/// How long a body may take to arrive.
+/// The time limit for a body to arrive.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So many bytes too many are read and thrown away, because a caller that is still writing might never see the answer.
+/// This many excess bytes are read and discarded, because a caller that is still writing might never see the answer.
 const PATIENCE: usize = 4 * MAX_BODY_BYTES;
 
-/// The bytes of a body that says it is `application/json`. They are not parsed yet.
+/// The bytes of a body declared as `application/json`. They are not parsed yet.
 #[derive(Clone, Debug)]
 pub struct JsonBody(pub Bytes);
 
@@ -30,7 +30,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
-/// All bytes of a body, whatever they are.
+/// All bytes of a body, of any type.
 ///
 /// # Errors
 /// `body_timeout` after [`BODY_TIMEOUT`], `body_too_large` over [`MAX_BODY_BYTES`], `malformed` when it breaks off.
@@ -40,7 +40,7 @@ pub async fn within_limits(body: Body) -> Result<Bytes, ApiError> {
     })
 }
 
-/// Refuses a body that does not say that it is JSON.
+/// Rejects a body that is not declared as JSON.
 ///
 /// # Errors
 /// `malformed`.
@@ -51,12 +51,12 @@ pub fn must_be_json(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::malformed("send this body with content-type: application/json"))
 }
 
-/// Whether the media type is `application/json`, whatever its parameters (RFC 9110, section 8.3.1).
+/// Whether the media type is `application/json`, with any parameters (RFC 9110, section 8.3.1).
 fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers).eq_ignore_ascii_case("application/json")
 }
 
-/// The media type as sent, without its parameters; empty where there is none.
+/// The media type as sent, without its parameters; empty if there is none.
 pub fn media_type(headers: &HeaderMap) -> &str {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()

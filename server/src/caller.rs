@@ -1,7 +1,8 @@
-//! Who signed a request (docs/SPEC.md, section 8): the one door for everything that a caller may do only for themselves.
+//! Authenticates the signer of a request (docs/SPEC.md, section 8): the only entry point for everything that callers
+//! may do only for themselves.
 //!
-//! A route that needs a caller takes [`Caller`] as its last argument. One that takes them as they come looks for the
-//! header itself and asks [`authenticate`].
+//! A route that needs a caller takes [`Caller`] as its last argument. A route with an optional caller reads the header
+//! itself and calls [`authenticate`].
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -16,19 +17,19 @@ use crate::error::ApiError;
 use crate::state::AppState;
 use crate::store::{CallerKey, StoreError};
 
-/// Somebody whose signature over this very request holds and was not seen before, and what the request carries.
+/// The author of a valid signature over this request that was not seen before, with the request's body.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The handle they call under.
+    /// The handle of the caller.
     pub handle: Handle,
-    /// Their account and key.
+    /// The caller's account and key.
     pub holder: Holder,
-    /// The request's body, which the signature covers; empty where there is none.
+    /// The request's body, which the signature covers; empty if there is none.
     pub body: Bytes,
 }
 
 impl Caller {
-    /// Refuses everybody but the one whom the path names.
+    /// Rejects every caller except the owner of the handle in the path.
     ///
     /// # Errors
     /// `unauthorized`.
@@ -46,7 +47,7 @@ impl FromRequest<AppState> for Caller {
 }
 
 impl Caller {
-    /// Somebody who sends a message: that they signed is on the disk no later than the message.
+    /// The sender of a message: the record of the nonce is on disk no later than the message.
     ///
     /// # Errors
     /// As for every caller.
@@ -56,7 +57,7 @@ impl Caller {
 
     async fn verified(request: Request, state: &AppState, how: Use) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        // What is no header of this kind is refused before anybody waits for a body.
+        // Rejects a malformed header before reading the body.
         let auth = CallerAuth::parse(header(&parts.headers).ok_or(Unauthorized)?)?;
         let body = body::within_limits(body).await?;
         let request = CallerRequest {
@@ -70,7 +71,7 @@ impl Caller {
     }
 }
 
-/// When the use of a nonce has to be durable.
+/// When the record of a nonce has to be durable.
 #[derive(Clone, Copy)]
 enum Use {
     /// Before anything else happens.
@@ -79,17 +80,18 @@ enum Use {
     WithNextAppend,
 }
 
-/// The header's text, where it stands there once.
+/// The text of the header, if it occurs exactly once.
 pub fn header(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(HEADER).iter();
     let value = values.next()?;
     if values.next().is_some() { None } else { value.to_str().ok() }
 }
 
-/// Why a caller is not believed.
+/// Why a caller is rejected.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
-    /// Nobody holds the handle, time or signature are wrong, or the nonce was used before. Callers are not told which.
+    /// The handle is free, the time or the signature is wrong, or the nonce was used before. Callers are not told
+    /// which.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
     /// The store does not answer.
@@ -106,10 +108,10 @@ impl From<Refused> for ApiError {
     }
 }
 
-/// Checks a header against the request that it came with and uses its nonce up, durably.
+/// Checks a header against its request and consumes its nonce, durably.
 ///
 /// # Errors
-/// [`Refused`] when it does not hold, or cannot be checked.
+/// [`Refused`] when it is invalid, or cannot be checked.
 pub async fn authenticate(
     state: &AppState,
     auth: &CallerAuth,

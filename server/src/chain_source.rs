@@ -1,4 +1,4 @@
-//! Where this server reads sigchains: in its own store, or on a sigchain server, whose word alone is not believed.
+//! The source of sigchains: this server's own store, or a sigchain server, whose answers are verified.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,22 +17,22 @@ use crate::state::AppState;
 use crate::store::{Store, StoreError};
 use crate::transparency::{OpenLogError, TransparencyLog};
 
-/// How long a chain may take to arrive, with all its pages: less than a request may take that waits for it.
+/// The time limit for a complete chain with all its pages: shorter than the time limit of a request that waits for it.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long it may take for a page that tells of it and does without.
+/// The time limit for a page that shows the chain but can do without it.
 const PAGE_PATIENCE: Duration = Duration::from_secs(2);
-/// How often a sigchain server is asked whether it is there.
+/// The interval between health checks of the sigchain server.
 const ASK_EVERY: Duration = Duration::from_secs(30);
-/// More than its answer has.
+/// An upper limit for its answer.
 const HEALTH_BYTES: usize = 4096;
 /// A page ends after the link that reaches [`PAGE_BYTES`].
 const MOST_BYTES: usize = PAGE_BYTES + 64 * 1024;
 
-/// Where sigchains are.
+/// The place where sigchains are kept.
 pub enum ChainSource {
-    /// Here.
+    /// On this server.
     Embedded(Arc<Sigchains>),
-    /// On a server of their own.
+    /// On a separate sigchain server.
     Remote(Box<RemoteChains>),
 }
 
@@ -47,7 +47,7 @@ pub enum OpenChainsError {
     Http(#[from] std::io::Error),
 }
 
-/// Why nobody can say what a chain says.
+/// Why a chain cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainUnavailable {
     /// The store does not answer.
@@ -56,13 +56,13 @@ pub enum ChainUnavailable {
     /// The sigchain server does not answer, or not with a chain.
     #[error("the sigchain server gives no answer: {0}")]
     Unreachable(String),
-    /// It answers with a chain that breaks the rules.
+    /// The sigchain server answers with a chain that breaks the rules.
     #[error("the sigchain server's chain breaks the rules: {0}")]
     Invalid(#[from] LinkRefused),
 }
 
 impl ChainSource {
-    /// The source that the configuration names.
+    /// Opens the source that the configuration names.
     ///
     /// # Errors
     /// [`OpenChainsError`] says why it cannot be used.
@@ -99,7 +99,7 @@ impl ChainSource {
     /// A chain, with every link checked; empty when there is none.
     ///
     /// # Errors
-    /// [`ChainUnavailable`] when nobody can say.
+    /// [`ChainUnavailable`] when the chain cannot be determined.
     pub async fn chain(&self, root: &Primary) -> Result<Arc<Chain>, ChainUnavailable> {
         match self {
             Self::Embedded(chains) => Ok(chains.chain(root).await?),
@@ -115,8 +115,7 @@ pub struct RemoteChains {
     answers: AtomicBool,
 }
 
-/// Asks a sigchain server again and again whether it is there, for `GET /v1/readyz` and the log. Ends at once where the
-/// chains are kept here.
+/// Polls the sigchain server's health, for `GET /v1/readyz` and the log. Returns at once if the chains are kept here.
 pub async fn watch_sigchain_server(state: AppState) {
     let ChainSource::Remote(remote) = &state.chains else { return };
     let mut every = tokio::time::interval(ASK_EVERY);
@@ -137,20 +136,20 @@ pub async fn watch_sigchain_server(state: AppState) {
 }
 
 impl RemoteChains {
-    /// The chains under an address without a slash at its end.
+    /// The chains at a URL without a trailing slash.
     ///
     /// # Errors
-    /// When the system has no certificates to check the server's with.
+    /// When the system has no root certificates to verify the server's certificate.
     pub fn new(base: String) -> std::io::Result<Self> {
         Ok(Self { base, http: Client::new()?, answers: AtomicBool::new(true) })
     }
 
-    /// Whether the server answered when it was last asked.
+    /// Whether the last health check succeeded.
     pub fn answers(&self) -> bool {
         self.answers.load(Ordering::Relaxed)
     }
 
-    /// Asks whether the server is there; the answer is why not, or `None`.
+    /// Checks whether the server is up. Returns the reason if not, or `None`.
     pub async fn ask(&self) -> Option<String> {
         let url = format!("{}/v1/healthz", self.base);
         match timeout(PAGE_PATIENCE, self.http.get(&url, HEALTH_BYTES)).await {
@@ -161,7 +160,7 @@ impl RemoteChains {
         }
     }
 
-    /// A chain, fetched whole and checked link by link; empty when the server has none.
+    /// A chain, fetched completely and checked link by link; empty when the server has none.
     ///
     /// # Errors
     /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.
@@ -172,8 +171,8 @@ impl RemoteChains {
         whole.map(|(chain, _)| chain)
     }
 
-    /// The links of a chain, fetched whole and checked; none when the server has no such chain. For a page that somebody
-    /// waits for: the server gets little time.
+    /// The links of a chain, fetched completely and checked; empty when the server has no such chain. A user waits for
+    /// the page that needs them, so the time limit is short.
     ///
     /// # Errors
     /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.

@@ -1,4 +1,4 @@
-//! Where a request comes from: the connection's other end or, through a trusted proxy, whom the proxy names.
+//! The origin of a request: the peer of the connection or, behind a trusted proxy, the address that the proxy names.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,26 +11,26 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, header::HeaderName, request
 use crate::edge::Edge;
 use crate::state::AppState;
 
-/// A proxy adds the address that it was called from at the right end.
+/// A proxy appends the address of its caller at the right end.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// The other end of the connection, put on every request by the listener.
+/// The peer address of the connection, added to every request by the listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// The network that rates are counted by: one IPv4 address, or the /64 that one IPv6 subscriber has.
+/// The network by which rates are counted: one IPv4 address, or the /64 of one IPv6 subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientNetwork(IpAddr);
 
 impl ClientNetwork {
-    /// The network that a request comes from.
+    /// The network of a request.
     pub fn of(edge: &Edge, request: &Request) -> Self {
         Self::of_request(edge, peer(request.extensions()), request.headers())
     }
 
-    /// The network that an address belongs to.
+    /// The network of an address.
     pub fn of_address(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(address) => {
@@ -41,11 +41,11 @@ impl ClientNetwork {
         })
     }
 
-    /// Forwarding headers count from trusted proxies only, and of those the
-    /// right-most address that is no trusted proxy itself: what stands further left is whatever the caller wrote.
+    /// Forwarding headers count from trusted proxies only. Of their addresses, the right-most one that is not a trusted
+    /// proxy counts: the caller controls everything further left.
     fn of_request(edge: &Edge, peer: SocketAddr, headers: &HeaderMap) -> Self {
         let mut address = peer.ip().to_canonical();
-        // As bytes: what the caller wrote need not be text, and hides nothing that the proxy added.
+        // Reads the header as bytes: the caller's part need not be valid text, and must not hide what the proxy added.
         let forwarded = headers.get_all(X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
         let mut hops: Vec<&[u8]> = forwarded.flat_map(|value| value.split(|byte| *byte == b',')).collect();
         while edge.trusts(address) {
@@ -60,7 +60,8 @@ impl ClientNetwork {
     }
 }
 
-/// An address as proxies write it: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:443`.
+/// Parses an address as proxies write it: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or
+/// `[2001:db8::1]:443`.
 fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
@@ -68,7 +69,7 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     hop.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
-/// Tells the operator, once, that a trusted proxy names no client, so that all of its clients share one allowance.
+/// Warns the operator, once, that a trusted proxy names no client, so that all of its clients share one allowance.
 fn warn_once(hop: &[u8]) {
     static WARNED: Once = Once::new();
     WARNED.call_once(|| {
@@ -86,7 +87,7 @@ impl fmt::Display for ClientNetwork {
     }
 }
 
-/// Every connection has another end; the listener put it on.
+/// Every connection has a peer address, and the listener has added it.
 fn peer(extensions: &Extensions) -> SocketAddr {
     extensions.get::<Peer>().map_or(NOBODY, |Peer(peer)| *peer)
 }

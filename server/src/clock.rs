@@ -1,4 +1,4 @@
-//! What time it is, as an argument: the server asks a clock, and tests bring their own.
+//! The time as a parameter: the server asks a clock, and tests supply their own.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,10 +7,10 @@ use kez_core::time::Timestamp;
 
 /// A source of wall-clock time.
 pub trait Clock: Send + Sync + 'static {
-    /// The time now. It may jump in either direction between two calls.
+    /// The current time. It may jump in either direction between two calls.
     fn now(&self) -> Timestamp;
 
-    /// How long the server has run. Never jumps: rates are counted by it.
+    /// The uptime of the server. It never jumps, so rates are counted by it.
     fn ticks(&self) -> Duration;
 }
 
@@ -20,7 +20,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // A clock before 1970 is as good as no clock: everything signed looks as if it came from the future.
+        // A clock before 1970 is as useless as no clock: every signed object appears to come from the future.
         Timestamp::from_unix(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
     }
 

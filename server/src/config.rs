@@ -1,4 +1,4 @@
-//! Flags and environment variables: one struct, read once at the start.
+//! Flags and environment variables: one struct, read once at startup.
 
 mod abuse;
 mod database;
@@ -26,7 +26,7 @@ pub use sigchains::SigchainFlags;
 pub use abuse::{AbuseConfig, Registration};
 pub use database::{Database, DatabaseConfig, PostgresUrl};
 
-/// The flags of serving.
+/// The flags of `serve`.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kez-chat-server", version)]
 pub struct Config {
@@ -38,11 +38,11 @@ pub struct Config {
     #[command(flatten)]
     pub database: DatabaseConfig,
 
-    /// The server's name: what stands behind the @ of its handles.
+    /// The server's name: the part after the @ of its handles.
     #[arg(long, env = "KEZ_CHAT_SERVER", default_value = "kez.lat", value_name = "NAME")]
     pub server: ServerName,
 
-    /// Where sigchains are: "embedded" for this server, or the address of a sigchain server.
+    /// Where sigchains are kept: "embedded" for this server, or the URL of a sigchain server.
     #[arg(long, env = "KEZ_CHAT_SIG_SERVER_URL", default_value = "embedded", value_name = "URL|embedded")]
     pub sig_server_url: SigServer,
 
@@ -50,24 +50,24 @@ pub struct Config {
     #[command(flatten)]
     pub sigchains: SigchainFlags,
 
-    /// The directory of the built web app; without it there is a plain placeholder page, and the API works.
+    /// The directory of the built web app; without it the server shows a plain placeholder page, and the API works.
     #[arg(long, env = "KEZ_CHAT_WEB_DIR", value_name = "DIRECTORY")]
     pub web_dir: Option<PathBuf>,
 
-    /// The site directory as cargo-leptos names it; counts where --web-dir is unset.
+    /// The site directory as cargo-leptos names it; used when --web-dir is unset.
     #[arg(long, env = "LEPTOS_SITE_ROOT", hide = true)]
     pub leptos_site_root: Option<PathBuf>,
 
-    /// How log lines are written.
+    /// The format of log lines.
     #[arg(long, env = "KEZ_CHAT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
 
-    /// The proxies in front, as comma-separated networks (10.0.0.0/8,::1): only from these are X-Forwarded-For
-    /// and X-Request-Id believed.
+    /// The trusted reverse proxies, as comma-separated networks (10.0.0.0/8,::1): X-Forwarded-For and X-Request-Id are
+    /// trusted only from these.
     #[arg(long, env = "KEZ_CHAT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS")]
     pub trusted_proxies: Vec<Network>,
 
-    /// The address that people reach this server under; unset, https:// and the name of the server.
+    /// The public address of this server; defaults to https:// and the name of the server.
     #[arg(long, env = "KEZ_CHAT_PUBLIC_URL", value_parser = origin, value_name = "URL")]
     pub public_url: Option<HttpUrl>,
 
@@ -75,27 +75,27 @@ pub struct Config {
     #[command(flatten)]
     pub nats: nats::NatsConfig,
 
-    /// Rates and quotas; "off" is for load tests and only with a loopback --bind.
+    /// Rates and quotas; "off" is for load tests and requires a loopback --bind.
     #[arg(long, env = "KEZ_CHAT_LIMITS", default_value = "on", value_name = "on|off")]
     pub limits: Switch,
 
     /// Metrics, retention, logs.
     #[command(flatten)]
     pub operations: OperationsConfig,
-    /// What keeps the server usable while somebody tries to fill it.
+    /// Limits that keep the server usable under abuse.
     #[command(flatten)]
     pub abuse: AbuseConfig,
-    /// The time-outs of live streams, which no flag sets.
+    /// The time-outs of live streams, which have no flag.
     #[arg(skip)]
     pub live: live::Timings,
 }
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -108,16 +108,16 @@ pub enum Switch {
     Off,
 }
 
-/// Where the signed histories of keys are.
+/// Where the signed histories of keys are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SigServer {
     /// On this server, under its public address.
     Embedded,
-    /// On a server of their own.
+    /// On a separate sigchain server.
     At(HttpUrl),
 }
 
-/// An `http` or `https` address without query, fragment and final slash.
+/// An `http` or `https` URL without query, fragment and trailing slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl(String);
 
@@ -125,16 +125,16 @@ pub struct HttpUrl(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(pub IpNet);
 
-/// A combination of settings that must not be.
+/// An invalid combination of settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConfig {
-    /// Without rates, anybody on the net could fill the disk.
+    /// Without rate limits, anyone on the internet could fill the disk.
     #[error("--limits off is for load tests and needs a loopback address in --bind, such as 127.0.0.1:6969")]
     LimitsOffInPublic,
-    /// What the address of the database says makes no sense.
+    /// The database URL is invalid.
     #[error("--db is no PostgreSQL address: {0}")]
     BadDatabaseAddress(String),
-    /// The second listener has one use.
+    /// The second listener has only one use.
     #[error(
         "--internal-bind answers brokers in the name of an account: give its seed with --nats-issuer-seed-file"
     )]
@@ -142,7 +142,7 @@ pub enum InvalidConfig {
 }
 
 impl Config {
-    /// Checks what no single value can tell.
+    /// Checks combinations that a single value cannot show.
     ///
     /// # Errors
     /// [`InvalidConfig`] names the combination.
@@ -156,17 +156,17 @@ impl Config {
         self.nats.check()
     }
 
-    /// The address that people reach this server under, without a slash at the end.
+    /// The public address of this server, without a trailing slash.
     pub fn public_url(&self) -> String {
         self.public_url.as_ref().map_or_else(|| format!("https://{}", self.server), ToString::to_string)
     }
 
-    /// Whether people reach this server under https.
+    /// Whether the public address of this server is https.
     pub fn is_https(&self) -> bool {
         self.public_url.as_ref().is_none_or(|url| url.0.starts_with("https:"))
     }
 
-    /// The directory of the built web app, where there is one.
+    /// The directory of the built web app, if there is one.
     pub fn site(&self) -> Option<PathBuf> {
         self.web_dir.clone().or_else(|| self.leptos_site_root.clone())
     }
@@ -176,8 +176,9 @@ impl Config {
         format!("{}/v1/log", self.server)
     }
 
-    /// Where browsers reach sigchains: on this origin, where this server keeps them, or on the sigchain server. Nowhere
-    /// when that is on this machine, or behind plain http while pages come over https: browsers would not get there.
+    /// The URL at which browsers reach the sigchains: on this origin if this server keeps them, or on the sigchain
+    /// server. `None` when that server is on this machine, or uses plain http while the pages use https, because
+    /// browsers could not reach it.
     pub fn sigchains_url(&self) -> Option<String> {
         match &self.sig_server_url {
             SigServer::Embedded => Some("/v1/sigchains".to_owned()),
@@ -185,7 +186,7 @@ impl Config {
         }
     }
 
-    /// The origin of the sigchain server, where browsers reach it.
+    /// The origin of the sigchain server, if browsers can reach it.
     pub fn sigchains_origin(&self) -> Option<String> {
         match &self.sig_server_url {
             SigServer::At(url) if self.do_browsers_reach(url) => Some(url.origin().to_owned()),
@@ -197,7 +198,7 @@ impl Config {
         !url.is_on_this_machine() && (url.0.starts_with("https:") || !self.is_https())
     }
 
-    /// Where the signed history of a key is.
+    /// The URL of the signed history of a key.
     pub fn sigchain_url(&self, primary: &Primary) -> String {
         let base = match &self.sig_server_url {
             SigServer::Embedded => self.public_url(),
@@ -206,7 +207,7 @@ impl Config {
         format!("{base}/v1/sigchains/ed25519/{}", primary.hex())
     }
 
-    /// What stands between this server and its callers.
+    /// What lies between this server and its callers.
     pub fn edge(&self) -> Edge {
         Edge {
             trusted_proxies: self.trusted_proxies.clone(),
@@ -231,7 +232,7 @@ impl FromStr for HttpUrl {
     }
 }
 
-/// An address of a whole site: the app and the API are served at its root.
+/// The URL of a whole site: the app and the API are served at its root.
 ///
 /// # Errors
 /// A sentence that shows the form.

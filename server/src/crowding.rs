@@ -1,19 +1,19 @@
-//! How many connections one client network holds at once: nobody takes all of those that the server serves. Live streams
-//! leave that count when they begin, and are counted for themselves.
+//! Limits the concurrent connections of one client network, so that no network takes all connections of the server. A
+//! live stream leaves this count when it begins, and is counted separately.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::client_address::ClientNetwork;
 
-/// The connections of all networks that have one.
+/// The connections of every network that has one.
 #[derive(Clone, Debug)]
 pub struct Crowding {
     most: usize,
     open: Arc<Mutex<HashMap<ClientNetwork, usize>>>,
 }
 
-/// One connection's place; it is free again when this is dropped.
+/// The slot of one connection; dropping it frees the slot.
 #[derive(Debug)]
 pub struct Place {
     crowding: Crowding,
@@ -21,12 +21,12 @@ pub struct Place {
 }
 
 impl Crowding {
-    /// At most so many connections for each network.
+    /// Allows at most this many connections per network.
     pub fn new(most: usize) -> Self {
         Self { most, open: Arc::default() }
     }
 
-    /// A place for one more connection, unless the network has as many as it may.
+    /// A slot for one more connection, unless the network has reached its limit.
     pub fn enter(&self, network: ClientNetwork) -> Option<Place> {
         let mut open = self.lock();
         let count = open.entry(network).or_default();

@@ -1,7 +1,7 @@
-//! Who holds which handle, with the key parsed and ready: every message and every poll asks.
+//! Looks up the holder of a handle, with the key parsed and ready: every message and every poll needs it.
 //!
-//! Where other nodes share the database, only the parsed key is remembered. A handle that moved to another key, or
-//! to nobody, on any node is so on every node at once.
+//! If other nodes share the database, only the parsed key is cached. When a handle moves to another key, or becomes
+//! free, on any node, every node sees the change at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use kez_core::identity::{Primary, PublicIdentity};
 
 use crate::store::{AccountId, Store, StoreError};
 
-/// How many holders are remembered before the memory starts over.
+/// The largest number of cached holders; beyond it the cache starts over.
 const REMEMBERED: usize = 65_536;
 
 /// The account behind a handle.
@@ -24,8 +24,8 @@ pub struct Holder {
     pub key: PublicIdentity,
 }
 
-/// Finds the holder of a handle, in memory first where nobody else changes the database. Only holders are remembered: a
-/// handle that nobody holds today may be somebody's tomorrow.
+/// Finds the holder of a handle, in the cache first if no other process changes the database. Only holders are cached:
+/// a free handle may be claimed at any time.
 pub struct Directory {
     store: Arc<dyn Store>,
     remembered: RwLock<HashMap<Handle, Holder>>,
@@ -33,12 +33,12 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// An empty memory before a store.
+    /// An empty cache in front of a store.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store, remembered: RwLock::default(), forgotten: AtomicU64::new(0) }
     }
 
-    /// Who holds the handle.
+    /// The holder of the handle.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -49,7 +49,7 @@ impl Directory {
         }
     }
 
-    /// Whether a key is the holder's, or was before they changed keys.
+    /// Whether the key is the holder's current key, or one from before a rotation.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -60,18 +60,18 @@ impl Directory {
         Ok(self.store.lookup_primary(key).await?.is_some_and(|account| account.id == holder.id))
     }
 
-    /// How many holders changed so far: while this stays the same, so did whoever was looked up since.
+    /// The number of holder changes so far. While it stays the same, every holder looked up since is still current.
     pub fn changes(&self) -> u64 {
         self.forgotten.load(Ordering::Acquire)
     }
 
-    /// Forgets a holder who changed.
+    /// Drops a changed holder from the cache.
     pub fn forget(&self, handle: &Handle) {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.remembered.write().unwrap_or_else(PoisonError::into_inner).remove(handle);
     }
 
-    /// Who holds the handle as the store says at this moment, whatever is remembered.
+    /// The holder of the handle according to the store, without the cache.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -88,10 +88,11 @@ impl Directory {
         Ok(Some(holder))
     }
 
-    /// Remembers who held the handle when so many holders had changed, unless others have changed since.
+    /// Caches the holder of the handle, which was looked up at this number of changes, unless a holder has changed
+    /// since.
     pub fn remember(&self, handle: &Handle, holder: Holder, changes: u64) {
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        // Whoever forgets counts first and then waits for this lock, so nothing out of date stays.
+        // `forget` increments the count first and then waits for this lock, so no outdated entry stays.
         if self.changes() != changes {
             return;
         }

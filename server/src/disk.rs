@@ -1,5 +1,5 @@
-//! How full the database's disk is, looked at in the background: at the first mark strangers wait outside, at the second
-//! nothing is taken in any more. Reading and deleting always work: they are what makes room.
+//! Monitors the free space of the database's disk in the background. Above the first threshold, strangers have to wait;
+//! above the second, nothing is accepted. Reading and deleting always work, because they make room.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,26 +15,26 @@ use crate::config::AbuseConfig;
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// How often the disk is looked at.
+/// The interval between checks of the disk.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What may still be written.
+/// Which messages may still be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Room {
-    /// Everything.
+    /// All.
     Ample,
-    /// What people who know each other send.
+    /// Messages between users who know each other.
     KnownOnly,
-    /// Nothing.
+    /// None.
     None,
 }
 
-/// What the last look said.
+/// The result of the last check.
 #[derive(Debug, Default)]
 pub struct Disk(AtomicU8);
 
 impl Disk {
-    /// What may still be written.
+    /// Which messages may still be written.
     pub fn room(&self) -> Room {
         match self.0.load(Ordering::Relaxed) {
             0 => Room::Ample,
@@ -43,7 +43,7 @@ impl Disk {
         }
     }
 
-    /// Looks, and tells the operator when something changed.
+    /// Checks the disk, and tells the operator about a change.
     pub fn look(&self, file: &Path, config: &AbuseConfig) {
         let room = match usage(file) {
             Ok(usage) => usage.room(config),
@@ -62,9 +62,9 @@ impl Disk {
         }
     }
 
-    /// Refuses what would be written while there is no room for it.
+    /// Rejects a request that would write while there is no room for it.
     pub fn refuse(&self, request: &Request) -> Option<ApiError> {
-        // An owner who acknowledges, or shortens how long messages are kept, makes room.
+        // An owner who acknowledges messages, or shortens their retention, makes room.
         let makes_room = request.uri().path().starts_with("/v1/inbox/");
         let writes = matches!(*request.method(), Method::POST | Method::PUT) && !makes_room;
         let detail = "the server's disk is nearly full, so it takes nothing in at the moment";
@@ -73,13 +73,13 @@ impl Disk {
     }
 }
 
-/// Looks at the disk again and again.
+/// Checks the disk periodically.
 pub async fn watch(state: AppState, file: PathBuf) {
     let mut interval = tokio::time::interval(LOOK_EVERY);
     loop {
         interval.tick().await;
         let (state, file) = (state.clone(), file.clone());
-        // A look at a network disk may take its time.
+        // Checking a network disk may take a while.
         let looked = tokio::task::spawn_blocking(move || state.disk.look(&file, &state.config.abuse));
         if let Err(error) = looked.await {
             tracing::warn!(%error, "the database's disk cannot be looked at");
@@ -87,7 +87,7 @@ pub async fn watch(state: AppState, file: PathBuf) {
     }
 }
 
-/// Bytes of a file system, as an unprivileged process may use them.
+/// Byte counts of a file system, as available to an unprivileged process.
 #[derive(Clone, Copy, Debug)]
 struct Usage {
     used: u64,
@@ -98,12 +98,12 @@ fn usage(file: &Path) -> io::Result<Usage> {
     let disk = rustix::fs::statvfs(file)?;
     let used = disk.f_frsize.saturating_mul(disk.f_blocks.saturating_sub(disk.f_bfree));
     let free = disk.f_frsize.saturating_mul(disk.f_bavail);
-    // What was deleted makes room in the file, which does not shrink.
+    // Deleted data makes room in the file, which does not shrink.
     let reusable = reusable(file)?.min(used);
     Ok(Usage { used: used - reusable, free: free.saturating_add(reusable) })
 }
 
-/// Bytes of the pages that a SQLite file holds and does not use, as of its last checkpoint
+/// The bytes of the unused pages in a SQLite file, as of its last checkpoint
 /// (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 fn reusable(file: &Path) -> io::Result<u64> {
     let mut header = Vec::with_capacity(40);
@@ -117,10 +117,10 @@ fn reusable(file: &Path) -> io::Result<u64> {
     Ok(page_bytes * u64::from(free_pages))
 }
 
-/// Free bytes of the file system that a file is on, and its size, as an unprivileged process may use them.
+/// The free bytes and the size of a file's file system, as available to an unprivileged process.
 ///
 /// # Errors
-/// What the system says.
+/// The system's error.
 pub fn free_and_size(file: &Path) -> io::Result<(u64, u64)> {
     usage(file).map(|Usage { used, free }| (free, used.saturating_add(free)))
 }

@@ -1,7 +1,7 @@
-//! Errors at the edge: every refusal becomes problem details (RFC 9457) with a code from [`ProblemCode`].
+//! Errors at the HTTP boundary: every refusal becomes problem details (RFC 9457) with a code from [`ProblemCode`].
 //!
-//! Inside the server errors are typed where they arise ([`StoreError`], `kez_core`'s own); a route turns them into
-//! an [`ApiError`] with `?`. What is the server's fault is logged here, once; what is the caller's is not.
+//! Inside the server, errors are typed where they arise ([`StoreError`], `kez_core`'s own); a route turns them into an
+//! [`ApiError`] with `?`. Server faults are logged here, once; the caller's mistakes are not.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ use crate::store::StoreError;
 /// The media type of problem details (RFC 9457, section 3).
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// Why a request is refused, with one sentence for the developer at the other end.
+/// Why a request is refused, with one sentence for the client's developer.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     code: ProblemCode,
@@ -32,44 +32,44 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// A refusal with its sentence.
+    /// A refusal with a sentence.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), retry_after: None, close: false, work: None }
     }
 
-    /// The request cannot be read.
+    /// The request is malformed.
     pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemCode::Malformed, detail)
     }
 
-    /// Nobody holds the handle or key.
+    /// The handle or key is not registered.
     pub fn unknown_handle() -> Self {
         Self::new(ProblemCode::UnknownHandle, "nobody on this server holds this handle or key")
     }
 
-    /// There is no chain that begins with the key.
+    /// No chain begins with the key.
     pub fn unknown_chain() -> Self {
         Self::new(ProblemCode::UnknownChain, "this server has no chain that begins with this key")
     }
 
-    /// The server cannot do it now; the caller comes back after `seconds`.
+    /// The server cannot do it now; the caller may retry after `seconds`.
     pub fn unavailable(detail: &'static str, seconds: u64) -> Self {
         Self::new(ProblemCode::Unavailable, detail).retry_after(seconds)
     }
 
-    /// Says when to come back, in seconds (RFC 9110, section 10.2.3).
+    /// Sets the time after which to retry, in seconds (RFC 9110, section 10.2.3).
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// Says how the caller may go on all the same.
+    /// Offers the caller a proof of work as an alternative.
     #[must_use]
     pub fn unless_paid(self, work: WorkOffer) -> Self {
         Self { work: Some(work), ..self }
     }
 
-    /// Ends the connection after the answer, because the rest of the request is not going to be read.
+    /// Closes the connection after the answer, because the rest of the request will not be read.
     #[must_use]
     pub fn and_close(self) -> Self {
         Self { close: true, ..self }
@@ -89,7 +89,7 @@ impl IntoResponse for ApiError {
         if self.close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        // For whoever counts refusals.
+        // For the code that counts refusals.
         response.extensions_mut().insert(self.code);
         response
     }
@@ -124,7 +124,7 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// Tells the operator what a store could not do, where that is more than a busy moment.
+/// Logs a store failure for the operator, unless the store is only busy for a moment.
 pub fn log_failure(error: &StoreError) {
     match error {
         StoreError::Busy | StoreError::Closed | StoreError::InboxFull | StoreError::NoSuchAccount => {}

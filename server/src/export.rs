@@ -1,4 +1,4 @@
-//! Everything that is stored for an account, as one JSON object, written page by page.
+//! Everything stored for an account, as one JSON object, written page by page.
 //!
 //! ```text
 //! {"type":"kez.chat.export","version":1,"server":"kez.lat","exported_at":"...",
@@ -19,7 +19,7 @@ use crate::routes::items;
 use crate::store::people::List;
 use crate::store::{Account, AccountId, Binding, PageLimit, Store, StoreError};
 
-/// How much is read at once.
+/// The amount read at once.
 const PAGE: PageLimit = PageLimit { items: 500, bytes: 1024 * 1024 };
 
 /// The parts of the object in order.
@@ -37,7 +37,7 @@ pub fn stream(
     })
 }
 
-/// What comes next.
+/// The next part.
 enum Next {
     Account(String),
     Keys,
@@ -71,7 +71,7 @@ impl Next {
     }
 }
 
-/// What is known of the inbox besides its items.
+/// The fields of the inbox besides its items.
 async fn inbox_head(store: &dyn Store, inbox: AccountId) -> Result<String, StoreError> {
     let status = store.inbox_status(inbox).await?;
     let (epoch, keep_days) = (json!(store.epoch()), json!(status.keep));
@@ -81,7 +81,7 @@ async fn inbox_head(store: &dyn Store, inbox: AccountId) -> Result<String, Store
     ))
 }
 
-/// The bindings of nkeys as they were signed, and when they were ended for good.
+/// The signed bindings of nkeys, with the times at which they were removed.
 async fn nats_keys(store: &dyn Store, account: AccountId) -> Result<String, StoreError> {
     let bindings = store.bindings_of(account).await?;
     let binding = |Binding { binding, removed_at }: &Binding| {
@@ -91,7 +91,7 @@ async fn nats_keys(store: &dyn Store, account: AccountId) -> Result<String, Stor
     Ok(format!(",\"nats_keys\":[{}]", bindings.join(",")))
 }
 
-/// The handles of those whom the owner has accepted, and blocked.
+/// The handles that the owner has accepted, and blocked.
 async fn people(store: &dyn Store, owner: AccountId) -> Result<String, StoreError> {
     let listed = store.listed(owner).await?;
     let on =

@@ -1,13 +1,13 @@
-//! Settings that must not change for a database: they are recorded at the first start and compared at every later one.
+//! Settings that must not change for a database. They are recorded at the first start and compared at every later one.
 
 use crate::store::{Store, StoreError};
 
-/// The name behind the `@`, or of the sigchain server.
+/// The server name after the `@`, or the name of the sigchain server.
 pub const SERVER: &str = "server";
 /// The public key of the log of chain heads.
 pub const LOG_KEY: &str = "log key";
 
-/// Why a server must not start on a database.
+/// Why a server must not start with a database.
 #[derive(Debug, thiserror::Error)]
 pub enum FixedSettingError {
     /// Every registration is signed with the name.
@@ -21,7 +21,7 @@ pub enum FixedSettingError {
         /// The name of this server.
         given: String,
     },
-    /// Auditors would take it for a forgery.
+    /// Auditors would take a new key for a forgery.
     #[error(
         "the log in this database is signed with the key {recorded}, and this server has {given}: give the seed of the \
          old key with --log-seed-file, or leave the flag out if it was not used before"

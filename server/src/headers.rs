@@ -1,11 +1,11 @@
-//! Security headers on every answer. What a route sets itself stays; everything else gets the strictest value.
+//! Security headers on every answer. Headers set by a route are kept; all others get the strictest value.
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 
 use crate::edge::Edge;
 
-/// Strict enough for an API: nothing is cached, framed, guessed or run.
+/// Strict enough for an API: no caching, framing, MIME sniffing or script.
 const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -14,11 +14,11 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// Two years (RFC 6797). Sent where people reach the server under https; browsers ignore it on plain http (section
-/// 8.1), so a test on loopback is not harmed.
+/// Two years (RFC 6797). Sent when the server's public address is https; browsers ignore it on plain http (section
+/// 8.1), so a test on loopback is not affected.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// Adds what is missing.
+/// Adds the missing headers.
 pub fn add_defaults(edge: &Edge, response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in DEFAULTS {

@@ -1,4 +1,4 @@
-//! Asking other servers over HTTP: within a time, within a size, and without following anybody elsewhere.
+//! Requests to other servers over HTTP, with a time limit, a size limit, and no redirects.
 
 use std::io;
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use rustls::crypto::ring::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
 
-/// How long a connection may take to come about.
+/// The time limit for a connection attempt.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long an answer may take, from the request to its last byte.
+/// The time limit for an answer, from the request to its last byte.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// A client of other servers. Its connections are kept for the next request.
+/// An HTTP client. It keeps connections open for the next request.
 #[derive(Clone)]
 pub struct Client(legacy::Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
-    /// The seconds after which to come back, where it says so.
+    /// The number of seconds in `Retry-After`, if the answer has one.
     pub retry_after: Option<u64>,
     /// Its body.
     pub body: Bytes,
@@ -38,22 +38,22 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
-    /// The address is none.
+    /// The URL is invalid.
     #[error("this is no address: {0}")]
     Address(#[from] http::Error),
-    /// The other server cannot be reached, or breaks off.
+    /// The other server cannot be reached, or closed the connection early.
     #[error("{0}")]
     Broken(String),
-    /// The answer is larger than it may be.
+    /// The answer exceeds the size limit.
     #[error("its answer is over {0} bytes")]
     TooLarge(usize),
-    /// The answer takes longer than it may.
+    /// The answer exceeds the time limit.
     #[error("no whole answer within {} s", ANSWER.as_secs())]
     TooSlow,
 }
 
 impl Client {
-    /// A client. Where the system has no certificates to check others' with, it reaches nobody over TLS.
+    /// A client. Without root certificates in the system, it cannot connect to any server over TLS.
     ///
     /// # Errors
     /// When TLS itself cannot be set up.
@@ -72,7 +72,7 @@ impl Client {
         Ok(Self(legacy::Client::builder(TokioExecutor::new()).build(connector)))
     }
 
-    /// Gets an address, whose answer may have so many bytes.
+    /// Requests a URL, with a size limit for the answer.
     ///
     /// # Errors
     /// [`NoAnswer`] says why there is none.
@@ -107,7 +107,7 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()
 }
 
-/// What is at the bottom of an error says most.
+/// The innermost cause of an error is the most informative.
 fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut reason = error;
     while let Some(deeper) = reason.source() {

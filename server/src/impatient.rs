@@ -1,4 +1,4 @@
-//! A stream whose writes fail when the other end takes nothing for too long.
+//! A stream whose writes fail when the peer reads nothing for too long.
 
 use std::future::Future;
 use std::io;
@@ -13,12 +13,12 @@ use tokio::time::{Sleep, sleep};
 pub struct Impatient<S> {
     stream: S,
     patience: Duration,
-    /// Runs while a write waits.
+    /// Runs while a write is pending.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Impatient<S> {
-    /// Lets each write wait for `patience`.
+    /// Limits each pending write to `patience`.
     pub const fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, waiting: None }
     }

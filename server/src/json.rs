@@ -1,15 +1,15 @@
-//! Answers in JSON.
+//! JSON answers.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// How many headers an answer gets ([`crate::headers`], the line in the log, caching) and some more.
+/// The number of headers that an answer gets ([`crate::headers`], the line in the log, caching), and some spare.
 const HEADERS: usize = 12;
 
-/// A value as the JSON of an answer, as [`axum::Json`] is one; but with room for the headers that follow, which would
-/// otherwise be moved several times on their way out.
+/// A JSON answer like [`axum::Json`], but with capacity for the headers that follow. Without it, the header map would
+/// be reallocated several times.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 

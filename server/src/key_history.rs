@@ -1,4 +1,4 @@
-//! What a profile page tells of the history of a key.
+//! The key history on a profile page.
 
 use kez_app::History;
 use kez_core::api::Lookup;
@@ -8,13 +8,13 @@ use kez_core::sigchain::{Body, Link};
 use crate::chain_source::{ChainSource, ChainUnavailable};
 use crate::store::{Store, StoreError};
 
-/// How many links a page tells of, the last ones: some people have thousands.
+/// The number of links on a page, counted from the end of the chain: some users have thousands.
 const SHOWN: usize = 50;
-/// How much of a chain is read at once.
+/// The amount of a chain read at once.
 const PAGE_BYTES: usize = 256 * 1024;
 
-/// What each link says and when it was made, or that the sigchain server does not tell. A chain may claim any handle anywhere:
-/// only claims that this server confirms are told.
+/// The content and time of each link, or the fact that the sigchain server does not answer. A chain may claim any
+/// handle anywhere, so only claims that this server confirms are shown.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -61,7 +61,7 @@ fn root_of(lookup: &Lookup) -> Option<Primary> {
     format!("ed25519:{hex}").parse().ok()
 }
 
-/// What a page tells of a link: nothing, where it is about a handle that is not the one looked up.
+/// The text for a link; `None` when the link is about a handle other than the looked-up one.
 fn told(link: &Link, lookup: &Lookup) -> Option<(u64, String)> {
     let is_confirmed = match link.body() {
         Body::ClaimHandle { handle, server, .. } | Body::ReleaseHandle { handle, server } => {

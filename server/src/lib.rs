@@ -1,7 +1,7 @@
 //! The KEZ Chat home server: registers handles, answers WebFinger, relays envelopes it cannot read.
 //!
-//! [`run`] is the whole server. A request comes in through [`listener`], finds its route in [`router`], and is
-//! answered by one file of [`routes`]; what has to last is asked of a [`store::Store`].
+//! [`run`] is the whole server. A request arrives at [`listener`], finds its route in [`router`], and is answered by
+//! one file of [`routes`]. Durable data is kept in a [`store::Store`].
 
 pub mod admission;
 pub mod around;
@@ -81,9 +81,9 @@ use transparency::OpenLogError;
 use waiting::open_when_possible;
 use web::{WebDirError, WebSettings};
 
-/// How long requests and live streams have to come to their end when the server stops.
+/// How long requests and live streams have to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(8);
-/// How often quiet clients are forgotten.
+/// The interval at which idle clients are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the server did not start.
@@ -92,28 +92,28 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Database(#[from] OpenError),
-    /// Another server uses the database.
+    /// Another server is using the database.
     #[error(transparent)]
     Lock(#[from] ServerLockError),
     /// The database belongs to a server with other settings.
     #[error(transparent)]
     FixedSetting(#[from] FixedSettingError),
-    /// The log of chain heads cannot be kept.
+    /// The log of chain heads cannot be opened.
     #[error(transparent)]
     Log(#[from] OpenLogError),
-    /// NATS cannot be used as the flags say.
+    /// The NATS settings cannot be used.
     #[error(transparent)]
     Nats(#[from] nats::NatsError),
-    /// The address for monitors is not free.
+    /// The address for monitoring is in use.
     #[error("cannot listen on --metrics-bind: {0}")]
     Metrics(#[source] std::io::Error),
     /// The file of reserved handles cannot be used.
     #[error(transparent)]
     ReservedHandles(#[from] ReservedHandlesError),
-    /// The built web app is not where --web-dir says.
+    /// The built web app is not in the --web-dir directory.
     #[error(transparent)]
     WebDir(#[from] WebDirError),
-    /// The system does not tell of signals.
+    /// Signal handlers cannot be installed.
     #[error("cannot listen to signals: {0}")]
     Signals(#[from] std::io::Error),
     /// Sigchains cannot be read.
@@ -122,13 +122,13 @@ pub enum StartError {
     /// The database does not answer.
     #[error("the database cannot be read: {0}")]
     Store(#[from] StoreError),
-    /// The API's own description cannot be written.
+    /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written: {0}")]
     Document(#[from] serde_json::Error),
 }
 
 impl StartError {
-    /// Whether a setting has to change before the server can start, so that trying again is no use.
+    /// Whether a setting has to change before the server can start, so that a retry is pointless.
     pub const fn is_wrong_setting(&self) -> bool {
         match self {
             Self::Database(error) => {
@@ -147,7 +147,7 @@ impl StartError {
         }
     }
 
-    /// Whether the database server is away, so that a later attempt may succeed.
+    /// Whether the database server is down, so that a later attempt may succeed.
     fn is_temporary(&self) -> bool {
         match self {
             Self::Database(error) => error.is_temporary(),
@@ -159,7 +159,7 @@ impl StartError {
     }
 }
 
-/// Serves on `listener` until `shutdown`, then finishes what is under way and returns with everything stored.
+/// Serves on `listener` until `shutdown`, then finishes the requests under way and returns with everything stored.
 ///
 /// # Errors
 /// [`StartError`] when it cannot start.
@@ -171,7 +171,7 @@ pub async fn run(
     run_with_clock(listener, config, Arc::new(SystemClock), shutdown).await
 }
 
-/// [`run`] with a clock of the caller's.
+/// [`run`] with the caller's clock.
 ///
 /// # Errors
 /// [`StartError`] when it cannot start.
@@ -183,7 +183,7 @@ pub async fn run_with_clock(
 ) -> Result<(), StartError> {
     let mut shutdown = pin!(shutdown);
     let _lock = ServerLock::take(&config.database.db).await?;
-    // A database may keep one waiting for longer than somebody who stops the server likes to.
+    // A database may take longer to open than the operator is willing to wait for a stop.
     let state = tokio::select! {
         state = open_when_possible(&listener, &config, || open(config.clone(), clock.clone()).boxed()) => state?,
         () = &mut shutdown => return Ok(()),
@@ -207,7 +207,7 @@ pub async fn run_with_clock(
     }
     let callout = nats::start::callout(&state, &stop, &connections).await?;
     let hangup = signal(SignalKind::hangup())?;
-    // From here on connections are answered; before, they wait in the listener's queue.
+    // From here on connections are answered; until now they have waited in the listener's queue.
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, server = %state.config.server, version = env!("CARGO_PKG_VERSION"), "listening");
     }
@@ -224,7 +224,7 @@ pub async fn run_with_clock(
     chores.spawn(maintenance::forget_old_messages(state.clone()));
     chores.spawn(chain_source::watch_sigchain_server(state.clone()));
     chores.spawn(reload::on_hangup(state.clone(), hangup));
-    // A database server looks after its own disk.
+    // A database server monitors its own disk.
     if let (Some(_), Database::Sqlite(file)) = (&state.senders, &state.config.database.db) {
         let file = file.clone();
         state.disk.look(&file, &state.config.abuse);
@@ -247,7 +247,7 @@ pub async fn run_with_clock(
     Ok(())
 }
 
-/// Opens the database and whatever else has to be there before the first request.
+/// Opens the database and everything else that the first request needs.
 async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<AppState, StartError> {
     let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
     let store = store::open(&config.database).await?;

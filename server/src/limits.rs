@@ -1,5 +1,5 @@
-//! How often one client network may call: token buckets, so that normal use never notices and a flood ends at once. What
-//! a message costs is more than that: [`crate::admission`].
+//! Rate limits per client network, as token buckets: normal use never notices them, and a flood ends at once. Messages
+//! have further limits: [`crate::admission`].
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
@@ -18,24 +18,24 @@ use crate::error::ApiError;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What a request asks of the server.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Claims a handle: people do so once.
+    /// Claims a handle: users do so once.
     Register,
-    /// Looks somebody up, on a page or for a program: what a person types, and what a new conversation needs.
+    /// Looks up a user, on a page or for a program: what a user types, and what a new conversation needs.
     Lookup,
-    /// Comes with a caller's signature, which costs something to check, whoever signed.
+    /// Carries a caller's signature, which takes CPU time to verify, whatever its signer.
     Signed,
-    /// Reads an inbox. One household polls from one address, several clients every five seconds.
+    /// Reads an inbox. All clients of a household poll from one address, each of them every five seconds.
     Read,
     /// Appends to a sigchain.
     Link,
-    /// Reads sigchains or their log. Auditors read all of them.
+    /// Reads sigchains or their log. Auditors read all of it.
     Audit,
 }
 
-/// The buckets of everybody who called lately.
+/// The buckets of all recent callers.
 pub struct Limits {
     register: Bucket<ClientNetwork>,
     lookup: Bucket<ClientNetwork>,
@@ -45,16 +45,16 @@ pub struct Limits {
     audit: Bucket<ClientNetwork>,
 }
 
-/// How many requests of a kind one client network may make in a minute.
+/// The number of requests of each kind that one client network may make per minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
-    /// [`Kind::Register`]; twice as many at once.
+    /// [`Kind::Register`]; the burst is twice as large.
     pub registrations: u32,
-    /// [`Kind::Lookup`]; twice as many at once.
+    /// [`Kind::Lookup`]; the burst is twice as large.
     pub lookups: u32,
-    /// [`Kind::Signed`]; half as many at once.
+    /// [`Kind::Signed`]; the burst is half as large.
     pub signed: u32,
-    /// [`Kind::Read`]; half as many at once.
+    /// [`Kind::Read`]; the burst is half as large.
     pub reads: u32,
 }
 
@@ -65,7 +65,7 @@ impl Default for Rates {
 }
 
 impl Limits {
-    /// Full buckets.
+    /// Starts with full buckets.
     pub fn new(rates: Rates) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let bucket = |burst, per_minute: u32| Bucket::new(burst, MINUTE / per_minute.max(1), &clock);
@@ -84,7 +84,7 @@ impl Limits {
     /// Takes a token.
     ///
     /// # Errors
-    /// 429 `rate_limited` with the seconds until there is one again.
+    /// 429 `rate_limited` with the seconds until the next token.
     pub fn check(&self, kind: Kind, network: ClientNetwork) -> Result<(), ApiError> {
         self.bucket(kind).take(network).map_err(|Wait(seconds)| {
             let detail = "too many requests of this kind from your network";
@@ -92,7 +92,7 @@ impl Limits {
         })
     }
 
-    /// Forgets those whose buckets are full again.
+    /// Removes the full buckets.
     pub fn forget_the_quiet(&self) {
         for kind in [Kind::Register, Kind::Lookup, Kind::Signed, Kind::Read, Kind::Link, Kind::Audit] {
             self.bucket(kind).forget_the_full();
@@ -111,11 +111,11 @@ impl Limits {
     }
 }
 
-/// Seconds until there is a token again.
+/// The seconds until the next token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait(pub u64);
 
-/// A bucket of tokens for each `K`.
+/// A token bucket for each `K`.
 pub struct Bucket<K: Hash + Eq + Clone> {
     limiter: RateLimiter<K, DashMapStateStore<K>, Ticks, NoOpMiddleware<Duration>>,
     clock: Ticks,
@@ -131,7 +131,7 @@ impl<K: Hash + Eq + Clone> Bucket<K> {
         Self { limiter: RateLimiter::dashmap_with_clock(quota, clock.clone()), clock }
     }
 
-    /// Buckets that hold what they gain in a `period`.
+    /// Buckets with a capacity of what they gain in a `period`.
     pub fn per(period: Duration, burst: u32, clock: &Arc<dyn Clock>) -> Self {
         Self::new(burst, period / burst.max(1), clock)
     }
@@ -147,14 +147,14 @@ impl<K: Hash + Eq + Clone> Bucket<K> {
         })
     }
 
-    /// Forgets the full ones.
+    /// Removes the full buckets.
     pub fn forget_the_full(&self) {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();
     }
 }
 
-/// The server's clock as the buckets read it: time that never jumps.
+/// The server's clock for the buckets: monotonic time that never jumps.
 #[derive(Clone)]
 struct Ticks(Arc<dyn Clock>);
 

@@ -1,5 +1,5 @@
-//! Accepts connections and bounds what each may cost before it has said anything sensible: time for the head, size of
-//! the head, time to take an answer, and how many there are.
+//! Accepts connections and limits what each may cost before it has sent a valid request: the time for the head, the
+//! size of the head, the time to read an answer, and the number of connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,37 +23,37 @@ use crate::crowding::Crowding;
 use crate::edge::Edge;
 use crate::impatient::Impatient;
 
-/// How long the head of a request may take, and how long a connection may be silent between two requests.
+/// The time limit for the head of a request, and for an idle connection between two requests.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for a trusted proxy, which keeps its connections open for the next client.
 pub const PROXY_TIMEOUT: Duration = Duration::from_secs(75);
-/// The largest head of a request; beyond it the answer is 431.
+/// The largest request head; above it the answer is 431.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// How long a client may leave an answer lying before the connection is closed.
+/// How long a client may leave an answer unread before the connection is closed.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
-/// How many connections are served at once; more wait to be accepted. Live streams count for themselves.
+/// The number of connections served at once; more wait to be accepted. Live streams have a count of their own.
 const MAX_CONNECTIONS: usize = 12_000;
-/// The pause after a failed accept, which is nearly always a lack of file descriptors.
+/// The pause after a failed accept, which is nearly always caused by a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How many connections may wait to be accepted. When the queue overflows, the kernel drops handshakes and clients wait
-/// for seconds.
+/// The number of connections that may wait to be accepted. When the queue overflows, the kernel drops handshakes and
+/// clients wait for seconds.
 const BACKLOG: u32 = 4096;
 
 /// Listens on an address, inside a runtime.
 ///
 /// # Errors
-/// Whatever the operating system says.
+/// The operating system's error.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted server takes its port over from connections that have not quite ended.
+    // Lets a restarted server reuse its port while old connections are still closing.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` on `listener` until `stop`, then lets the requests under way come to their end. The tracker holds
-/// the connections; it is closed when no more are accepted.
+/// Serves `router` on `listener` until `stop`, then lets the requests under way finish. The tracker holds the
+/// connections; it is closed when no more are accepted.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -70,7 +70,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                // A proxy speaks for many, and has limits of its own.
+                // A proxy acts for many clients, and has limits of its own.
                 let crowding = crowding.as_ref().filter(|_| !edge.trusts(peer.ip().to_canonical()));
                 let place = crowding.map(|crowding| crowding.enter(ClientNetwork::of_address(peer.ip())));
                 if matches!(place, Some(None)) {
@@ -127,7 +127,7 @@ impl Connection {
             .serve_connection(TokioIo::new(Impatient::new(stream, WRITE_TIMEOUT)), service)
             .with_upgrades();
         tokio::pin!(connection);
-        // What a client does to its own connection is no event for the operator.
+        // An error that a client causes on its own connection is not logged.
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = stop.cancelled() => {

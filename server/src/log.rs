@@ -1,5 +1,5 @@
-//! One line a request: method, route, status, time and request id. Never an envelope, a signature, a header of
-//! authentication, a handle or an address.
+//! One log line per request: method, route, status, time and request id. Never an envelope, a signature, an
+//! authentication header, a handle or an address.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -19,33 +19,33 @@ use crate::edge::Edge;
 use crate::log_filter;
 use crate::metrics::method_name;
 
-/// Names one request in its answer and in the log.
+/// The id of a request, in its answer and in the log.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Starts logging to standard error, as `RUST_LOG` filters (default `info`).
+/// Starts logging to standard error, with the filter in `RUST_LOG` (default `info`).
 ///
 /// # Errors
-/// A sentence when `RUST_LOG` cannot be read.
+/// A sentence when `RUST_LOG` is invalid.
 pub fn start(format: LogFormat) -> Result<(), String> {
     start_with(format, None, "info")
 }
 
-/// The same for a command that is run by a person: only what is wrong, unless `RUST_LOG` says otherwise.
+/// The same for an administrative command: only warnings and errors, unless `RUST_LOG` says otherwise.
 ///
 /// # Errors
-/// A sentence when `RUST_LOG` cannot be read.
+/// A sentence when `RUST_LOG` is invalid.
 pub fn start_for_command() -> Result<(), String> {
     start_with(LogFormat::Text, None, "warn")
 }
 
-/// Starts logging as a file filters, where there is one.
+/// Starts logging with the filter in a file, if there is one.
 ///
 /// # Errors
-/// A sentence when the filter cannot be read.
+/// A sentence when the filter is invalid.
 pub fn start_with(format: LogFormat, filter_file: Option<&Path>, level: &str) -> Result<(), String> {
     let filter = log_filter::initial(filter_file, level)?;
-    // A line that cannot be written, because the reader of standard error has gone or a disk is full, is lost. The subscriber
-    // would report that to standard error too, and panic.
+    // A line that cannot be written, because standard error is closed or a disk is full, is lost. By default the
+    // subscriber would report that to standard error too, and panic.
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -75,7 +75,7 @@ pub fn start_with(format: LogFormat, filter_file: Option<&Path>, level: &str) ->
     }
 }
 
-/// The line of a request that is being answered.
+/// The log line of a request in progress.
 pub struct Line {
     start: Instant,
     id: HeaderValue,
@@ -84,7 +84,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Begins a request, and gives it an id.
+    /// Begins a request, and assigns its id.
     pub fn begin(edge: &Edge, request: &Request) -> Self {
         let id = request_id(edge, request);
         let method = method_name(request.method());
@@ -92,7 +92,7 @@ impl Line {
         Self { start: Instant::now(), id, method, route }
     }
 
-    /// Writes the line, and gives the answer the id.
+    /// Writes the line, and adds the id to the answer.
     pub fn end(self, response: &mut Response) {
         let Self { start, id, method, route } = self;
         tracing::info!(
@@ -107,7 +107,7 @@ impl Line {
     }
 }
 
-/// The id that a trusted proxy gave, or a new one.
+/// The id from a trusted proxy, or a new one.
 fn request_id(edge: &Edge, request: &Request) -> HeaderValue {
     let trusted =
         request.extensions().get::<Peer>().is_some_and(|Peer(peer)| edge.trusts(peer.ip().to_canonical()));
@@ -118,15 +118,15 @@ fn request_id(edge: &Edge, request: &Request) -> HeaderValue {
     })
 }
 
-/// Not a number that was given out before, as far as anybody will notice: a count, hashed under a key that the process
-/// drew at random. Asking the system for each would be a call a request.
+/// An id that is unique for all practical purposes: a counter, hashed under a random key of the process. Random numbers
+/// from the system would cost a system call per request.
 fn new_id() -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static COUNT: AtomicU64 = AtomicU64::new(0);
     KEY.hash_one(COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Short and plain, or it would be a way to write into the log.
+/// Only short, plain text is accepted; otherwise the header would allow log injection.
 fn given_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let id = headers.get(X_REQUEST_ID)?;
     let plain = id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte));

@@ -1,15 +1,16 @@
-//! What is logged: `RUST_LOG`, or a file in its form that can be read again while the server runs.
+//! The log filter: `RUST_LOG`, or a file in the same syntax that can be read again while the server runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use tracing_subscriber::EnvFilter;
 
-/// Libraries that write headers or frames at their lowest levels: these count, whatever anybody asks for.
+/// Libraries that log headers or frames at their lowest levels. These directives always apply, whatever the filter
+/// says.
 const HUSHED: [&str; 5] =
     ["async_nats=warn", "hyper=info", "hyper_util=info", "tungstenite=info", "sqlx=warn"];
 
-/// Where the filter comes from, and how the log is given another one. There is one log in a process.
+/// The source of the filter, and the handle to replace it. A process has one log.
 static STARTED: OnceLock<Started> = OnceLock::new();
 
 type Replace = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
@@ -19,10 +20,10 @@ struct Started {
     replace: Replace,
 }
 
-/// The filter at the start: the file's where there is one, else `RUST_LOG`'s, else `level`.
+/// The filter at startup: from the file if there is one, else from `RUST_LOG`, else `level`.
 ///
 /// # Errors
-/// A sentence that says what cannot be read.
+/// A sentence that names the invalid part.
 pub(crate) fn initial(file: Option<&Path>, level: &str) -> Result<EnvFilter, String> {
     match file {
         Some(file) => of_file(file),
@@ -33,15 +34,15 @@ pub(crate) fn initial(file: Option<&Path>, level: &str) -> Result<EnvFilter, Str
     }
 }
 
-/// Keeps what [`reload`] needs. Only the first log of a process counts.
+/// Stores what [`reload`] needs. Only the first log of a process counts.
 pub(crate) fn keep(file: Option<&Path>, replace: Replace) {
     let _ = STARTED.set(Started { file: file.map(Path::to_owned), replace });
 }
 
-/// Reads the file again, where there is one. What is wrong with it changes nothing.
+/// Reads the file again, if there is one. An invalid file changes nothing.
 ///
 /// # Errors
-/// A sentence that says what cannot be read.
+/// A sentence that names the invalid part.
 pub fn reload() -> Result<(), String> {
     match STARTED.get() {
         Some(Started { file: Some(file), replace }) => replace(of_file(file)?),
@@ -56,7 +57,7 @@ fn of_file(file: &Path) -> Result<EnvFilter, String> {
 }
 
 fn parse(source: &str, wanted: &str) -> Result<EnvFilter, String> {
-    // What names a part of such a library would count for more than what names the library.
+    // A directive for a module of such a library would take precedence over the one for the library.
     let is_about_a_part = |directive: &str| {
         let libraries = HUSHED.iter().filter_map(|hushed| hushed.split_once('='));
         let mut parts = libraries.filter_map(|(library, _)| directive.trim().strip_prefix(library));

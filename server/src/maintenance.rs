@@ -1,5 +1,4 @@
-//! What a server does by itself, whoever calls: it takes notice of accounts that changed elsewhere, and deletes what it
-//! has kept long enough.
+//! The server's background tasks: it notices accounts changed by other processes, and deletes expired messages.
 
 use std::time::Duration;
 
@@ -12,18 +11,18 @@ use crate::state::AppState;
 use crate::store::moderation::PORTION;
 use crate::store::{AccountId, Answer, StoreError};
 
-/// How soon a change that another process made about an account counts here.
+/// How soon a change to an account by another process takes effect here.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
-/// How often old messages are looked for.
+/// The interval between searches for old messages.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
-/// How long changes of accounts are kept for other processes to notice, in seconds.
+/// How long account changes are kept for other processes to notice, in seconds.
 const CHANGES_KEPT: u64 = 60 * 60;
 /// How long acknowledged message requests are kept, in seconds: 30 days.
 const REQUESTS_KEPT: u64 = 30 * 24 * 60 * 60;
-/// How many inboxes are looked at in one query.
+/// The number of inboxes per query.
 const INBOXES: u64 = 1000;
 
-/// Takes notice of accounts that were banned, deleted or given to another key, by another node or by a command.
+/// Notices accounts that another node or a command has banned, deleted or given to another key.
 pub async fn notice_account_changes(state: AppState) {
     let (mut every, mut seen) = (interval(NOTICE_EVERY), None);
     loop {
@@ -36,7 +35,7 @@ pub async fn notice_account_changes(state: AppState) {
 }
 
 async fn changes_after(state: &AppState, seen: Option<u64>) -> Result<u64, StoreError> {
-    // Nothing is remembered from before the start.
+    // Nothing is cached from before the start.
     let Some(mut seen) = seen else { return state.store.account_revision().await };
     for change in state.store.account_changes(seen).await? {
         state.holder_changed(change.account, &change.handle);
@@ -45,8 +44,8 @@ async fn changes_after(state: &AppState, seen: Option<u64>) -> Result<u64, Store
     Ok(seen)
 }
 
-/// Deletes messages that are older than `--retention`, or than their owners want, in portions between which everybody else
-/// has a turn.
+/// Deletes messages that are older than `--retention`, or than their owners' limit, in portions that let other writes
+/// through.
 pub async fn forget_old_messages(state: AppState) {
     let mut every = interval(FORGET_EVERY);
     loop {
@@ -68,7 +67,7 @@ fn report(what: &'static str, deleted: Result<u64, StoreError>) {
     }
 }
 
-/// Deletes what is older than each owner wants.
+/// Deletes messages that are older than the limit of each owner.
 async fn forget_all_kept(state: &AppState) -> Result<u64, StoreError> {
     let (mut last, mut forgotten) = (AccountId(0), 0);
     loop {
@@ -81,7 +80,7 @@ async fn forget_all_kept(state: &AppState) -> Result<u64, StoreError> {
     }
 }
 
-/// Deletes the acknowledged messages of an inbox that are older than its owner wants.
+/// Deletes the acknowledged messages of an inbox that are older than its owner's limit.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -90,7 +89,7 @@ pub async fn forget_kept(state: &AppState, inbox: AccountId, days: KeepDays) -> 
     portions(|| state.store.forget_acknowledged(inbox, before)).await
 }
 
-/// Deletes acknowledged message requests that are old.
+/// Deletes old acknowledged message requests.
 async fn forget_requests(state: &AppState) -> Result<u64, StoreError> {
     let before = Timestamp::from_unix(state.now().unix().saturating_sub(REQUESTS_KEPT));
     let (mut last, mut forgotten) = (AccountId(0), 0);
@@ -121,7 +120,7 @@ async fn forget(state: &AppState) -> Result<u64, StoreError> {
     }
 }
 
-/// A damaged page is in the way of its own inbox alone, and a lock passes. It is tried again.
+/// A damaged page affects only its own inbox, and a lock is temporary. The deletion is tried again later.
 fn of_its_own(deleted: Result<u64, StoreError>) -> Result<u64, StoreError> {
     match deleted {
         Err(error @ (StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::Locked)) => {
@@ -132,7 +131,7 @@ fn of_its_own(deleted: Result<u64, StoreError>) -> Result<u64, StoreError> {
     }
 }
 
-/// Deletes portion by portion until there is nothing more to delete.
+/// Deletes portion by portion until nothing is left to delete.
 async fn portions<'a>(delete: impl Fn() -> Answer<'a, u64>) -> Result<u64, StoreError> {
     let mut forgotten = 0;
     loop {

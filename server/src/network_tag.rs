@@ -1,4 +1,4 @@
-//! Counting message requests by client network without keeping addresses.
+//! Counts message requests by client network without storing addresses.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -7,13 +7,13 @@ use crate::client_address::ClientNetwork;
 use crate::store::AccountId;
 use crate::store::usage::NetworkTag;
 
-/// Makes the tags of networks. All nodes of a server make the same ones.
+/// Computes the tags of networks. All nodes of a server compute the same tags.
 pub struct NetworkTags {
     keyed: Hmac<Sha256>,
 }
 
 impl NetworkTags {
-    /// Tags under a key of the server's.
+    /// Tags under a key of the server.
     pub fn new(key: [u8; 32]) -> Self {
         let mut block = [0; 64];
         for (place, byte) in block.iter_mut().zip(key) {
@@ -22,7 +22,8 @@ impl NetworkTags {
         Self { keyed: Hmac::new(&block.into()) }
     }
 
-    /// The tag of a network in an inbox: two inboxes do not show that they were written to from the same one.
+    /// The tag of a network in an inbox. It differs per inbox, so two inboxes do not reveal that the same network wrote
+    /// to both.
     pub fn of(&self, network: ClientNetwork, inbox: AccountId) -> NetworkTag {
         let mut keyed = self.keyed.clone();
         keyed.update(b"kez-network-tag-v1\n");

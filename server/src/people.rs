@@ -1,6 +1,6 @@
-//! Whom people have accepted and blocked, in memory for a while: every message asks.
+//! A cache of the contacts and blocks of each user: every message needs them.
 //!
-//! A change is known at once on the node that made it, and on the others within [`REMEMBERED_FOR`].
+//! A change takes effect at once on the node that made it, and on the others within [`REMEMBERED_FOR`].
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -15,9 +15,9 @@ use crate::clock::Clock;
 use crate::store::people::{List, Listed, People};
 use crate::store::{AccountId, StoreError};
 
-/// How long a node believes what it has read.
+/// How long a node uses a cached entry.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(30);
-/// How many accounts' lists are remembered before the memory starts over.
+/// The largest number of accounts in the cache; beyond it the cache starts over.
 const REMEMBERED: usize = 16_384;
 
 /// The lists of one account.
@@ -28,7 +28,7 @@ pub struct Lists {
     blocked_keys: HashSet<Primary>,
 }
 
-/// Finds lists, in memory first.
+/// Finds lists, in the cache first.
 pub struct PeopleCache {
     store: Arc<dyn People + Send + Sync>,
     clock: Arc<dyn Clock>,
@@ -37,7 +37,7 @@ pub struct PeopleCache {
 }
 
 impl PeopleCache {
-    /// An empty memory before a store.
+    /// An empty cache in front of a store.
     pub fn new(store: Arc<dyn People + Send + Sync>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, remembered: RwLock::default(), forgotten: AtomicU64::new(0) }
     }
@@ -57,7 +57,7 @@ impl PeopleCache {
         let forgotten = self.forgotten.load(Ordering::Acquire);
         let lists = Arc::new(self.store.listed(owner).await?.into_iter().collect::<Lists>());
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        // Whoever forgets counts first and then waits for this lock, so nothing out of date stays.
+        // `forget` increments the count first and then waits for this lock, so no outdated entry stays.
         if self.forgotten.load(Ordering::Acquire) == forgotten {
             if remembered.len() >= REMEMBERED {
                 remembered.clear();
@@ -67,7 +67,7 @@ impl PeopleCache {
         Ok(lists)
     }
 
-    /// Reads the lists of an account anew when they are needed next.
+    /// Drops the lists of an account from the cache.
     pub fn forget(&self, owner: AccountId) {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.remembered.write().unwrap_or_else(PoisonError::into_inner).remove(&owner);
@@ -98,15 +98,16 @@ impl Lists {
         self.contacts.contains(&peer)
     }
 
-    /// Whether the owner has blocked the sender: the account that signed the request, or the key that the envelope names
-    /// as its sender. The latter needs no proof, since the owner could not open what another key signed.
+    /// Whether the owner has blocked the sender: the account that signed the request, or the key that the envelope
+    /// names as its sender. The named key needs no proof, because the owner could not open an envelope signed by
+    /// another key.
     pub fn blocks(&self, sender: Option<AccountId>, claimed: Option<Primary>) -> bool {
         sender.is_some_and(|sender| self.blocked.contains(&sender))
             || claimed.is_some_and(|key| self.blocked_keys.contains(&key))
     }
 }
 
-/// The key that an envelope names as its sender, if it names one.
+/// The key that an envelope names as its sender, if any.
 pub fn claimed_sender(envelope: &[u8]) -> Option<Primary> {
     #[derive(Deserialize)]
     struct From<'a> {
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
     use crate::store::Answer;
 
-    /// Lists of nobody, that take a turn of the test's to be read.
+    /// Empty lists that take one turn of the test's scheduler to read.
     struct Slow {
         turns: Semaphore,
     }

@@ -1,5 +1,5 @@
-//! "There is something after what you have": wakes the live streams of an inbox, on this node and, where there is NATS,
-//! on the others. A wake-up says nothing more, and losing one costs delay, never a message.
+//! Wakes the live streams of an inbox after a new item, on this node and, with NATS, on the others. A wake-up carries
+//! no data, and a lost one causes delay but never loses a message.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::nats::Bus;
 use crate::nats::hints::Hints;
 use crate::store::AccountId;
 
-/// Who waits for which inbox.
+/// The streams that wait for each inbox.
 pub struct Push {
     rooms: Rooms,
     bus: Option<Arc<Bus>>,
@@ -21,7 +21,7 @@ pub struct Push {
 #[derive(Clone, Default)]
 struct Rooms(Arc<Mutex<HashMap<AccountId, watch::Sender<()>>>>);
 
-/// One stream's place in the waiting room of an inbox; leaves it when dropped.
+/// One stream's entry in the waiting room of an inbox; dropping it leaves the room.
 pub struct Waiting {
     rooms: Rooms,
     inbox: AccountId,
@@ -30,7 +30,7 @@ pub struct Waiting {
 }
 
 impl Push {
-    /// Nobody waits yet.
+    /// Starts without waiting streams.
     pub fn new(bus: Option<Arc<Bus>>) -> Self {
         Self { rooms: Rooms::default(), bus }
     }
@@ -50,29 +50,29 @@ impl Push {
         }
     }
 
-    /// Waits for the inbox of this key. What is announced on this node from this call on is not missed.
+    /// Waits for the inbox of this key. Announcements on this node are not missed from this call on.
     pub fn wait_for(&self, inbox: AccountId, key: &Primary) -> Waiting {
         let woken = self.rooms.lock().entry(inbox).or_insert_with(|| watch::channel(()).0).subscribe();
         let hints = self.bus.as_ref().map(|bus| Box::new(bus.hints(key)));
         Waiting { rooms: self.rooms.clone(), inbox, woken, hints }
     }
 
-    /// How many wait on this node for the inbox.
+    /// The number of streams on this node that wait for the inbox.
     pub fn waiting(&self, inbox: AccountId) -> usize {
         self.rooms.lock().get(&inbox).map_or(0, watch::Sender::receiver_count)
     }
 
-    /// Whether a broker is connected; nothing without NATS.
+    /// Whether a broker is connected; `None` without NATS.
     pub fn nats_connected(&self) -> Option<bool> {
         self.bus.as_ref().map(|bus| bus.is_up())
     }
 
-    /// Whether all nodes hear each other, as far as this one can tell.
+    /// Whether all nodes receive each other's announcements, as far as this one can tell.
     pub fn is_whole(&self) -> bool {
         self.nats_connected().unwrap_or(true)
     }
 
-    /// Lets the last announcements out.
+    /// Sends the last announcements.
     pub async fn close(&self) {
         if let Some(bus) = &self.bus {
             bus.close().await;
@@ -87,11 +87,11 @@ impl Rooms {
 }
 
 impl Waiting {
-    /// Returns once the inbox was announced since the last call.
+    /// Returns once the inbox has been announced since the last call.
     pub async fn woken(&mut self) {
         let here = async {
             if self.woken.changed().await.is_err() {
-                // The sender lives as long as anybody waits; without one, only the regular re-reading is left.
+                // The sender lives as long as any stream waits; without one, only the periodic reading is left.
                 std::future::pending::<()>().await;
             }
         };
@@ -108,7 +108,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut rooms = self.rooms.lock();
-        // This receiver still counts.
+        // This receiver is still included in the count.
         if rooms.get(&self.inbox).is_some_and(|sender| sender.receiver_count() <= 1) {
             rooms.remove(&self.inbox);
         }

@@ -1,11 +1,11 @@
-//! Queries read strictly: two readers of one address must never see two meanings.
+//! Strict parsing of queries: two parsers must never understand the same URL differently.
 
 use kez_core::inbox_auth::canonical_number;
 
 use crate::error::ApiError;
 
-/// Reads numbers from a raw query. Each name stands once at most, no other name stands at all, and every number is in
-/// its one spelling.
+/// Parses numbers from a raw query. Each name occurs at most once, no other name is allowed, and every number is in its
+/// canonical spelling.
 ///
 /// # Errors
 /// 400 `malformed` with the reason.

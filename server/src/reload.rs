@@ -1,11 +1,11 @@
-//! SIGHUP: what may change while the server runs is read again.
+//! SIGHUP: reloads the settings that may change while the server runs.
 
 use tokio::signal::unix::Signal;
 
 use crate::log_filter;
 use crate::state::AppState;
 
-/// Reads the files of the log's filter and of reserved handles again at each signal. A mistake in one is logged and
+/// Reloads the files of the log filter and of reserved handles at each signal. A mistake in a file is logged and
 /// changes nothing.
 pub async fn on_hangup(state: AppState, mut hangup: Signal) {
     while hangup.recv().await.is_some() {

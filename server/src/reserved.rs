@@ -1,4 +1,4 @@
-//! Handles that the operator keeps back in a file, beside those of the protocol and of the database.
+//! Handles that the operator reserves in a file, in addition to those of the protocol and of the database.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -21,15 +21,15 @@ pub enum ReservedHandlesError {
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// A line is no handle.
+    /// A line is not a handle.
     #[error("--reserved-handles-file {file}, line {line}: not a handle", file = .file.display())]
     Line {
         /// The file.
         file: PathBuf,
-        /// The number of the line, from 1.
+        /// The line number, from 1.
         line: usize,
     },
 }
@@ -38,17 +38,17 @@ impl ReservedHandles {
     /// Reads the file, if there is one.
     ///
     /// # Errors
-    /// [`ReservedHandlesError`] says what is wrong with it.
+    /// [`ReservedHandlesError`] says what is wrong with the file.
     pub fn load(file: Option<&Path>) -> Result<Self, ReservedHandlesError> {
         let reserved = Self { file: file.map(Path::to_owned), handles: RwLock::default() };
         reserved.reload()?;
         Ok(reserved)
     }
 
-    /// Reads the file again. What is wrong with it changes nothing.
+    /// Reads the file again. An invalid file changes nothing.
     ///
     /// # Errors
-    /// [`ReservedHandlesError`] says what is wrong with it.
+    /// [`ReservedHandlesError`] says what is wrong with the file.
     pub fn reload(&self) -> Result<(), ReservedHandlesError> {
         let Some(file) = &self.file else { return Ok(()) };
         let handles = read(file)?;
@@ -56,7 +56,7 @@ impl ReservedHandles {
         Ok(())
     }
 
-    /// Whether the file names the handle.
+    /// Whether the file lists the handle.
     pub fn contains(&self, handle: &Handle) -> bool {
         self.handles.read().unwrap_or_else(PoisonError::into_inner).contains(handle)
     }

@@ -1,5 +1,5 @@
-//! A registration for a handle that somebody holds: refused, unless the holder's sigchain says that the new key is the
-//! holder's next one (docs/SPEC.md, section 12).
+//! A registration for a handle that is already held. It is refused, unless the holder's sigchain names the new key as
+//! the holder's next one (docs/SPEC.md, section 12).
 
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -11,24 +11,24 @@ use crate::state::AppState;
 use crate::store::rotation::{Rotation, RotationOutcome};
 use crate::store::{Account, StoreError};
 
-/// When to ask again, in seconds, while the sigchain server gives no answer.
+/// The retry time, in seconds, while the sigchain server does not answer.
 const RETRY_AFTER: u64 = 10;
 
 /// A registration that passed every check, for a handle that another key holds.
 pub struct NextKey {
     /// The handle.
     pub handle: Handle,
-    /// The key that shall hold it.
+    /// The key to which the handle goes.
     pub primary: Primary,
     /// The signed registration, in canonical JSON.
     pub registration: String,
 }
 
-/// Hands the account over, when the chain says so, and closes the streams of the former key.
+/// Transfers the account if the chain authorises it, and closes the streams of the former key.
 ///
 /// # Errors
-/// `handle_taken` when the chain does not say so, with a time to come back when it cannot be read now; `primary_taken`
-/// when the key holds or held another handle.
+/// `handle_taken` when the chain does not authorise it, with a retry time when the chain cannot be read now;
+/// `primary_taken` when the key holds or held another handle.
 pub async fn hand_over(state: &AppState, next: NextKey) -> Result<Account, ApiError> {
     let taken = || ApiError::new(ProblemCode::HandleTaken, ProblemCode::HandleTaken.title());
     let holder = state.store.lookup(&next.handle).await?.ok_or_else(taken)?;
@@ -56,7 +56,7 @@ pub async fn hand_over(state: &AppState, next: NextKey) -> Result<Account, ApiEr
     standing(state, &next).await?.ok_or_else(taken)
 }
 
-/// Whether the holder's chain names the key as the one that holds now.
+/// Whether the holder's chain names this key as its current primary.
 async fn says_so(state: &AppState, holder: &Account, primary: &Primary) -> Result<bool, ApiError> {
     match state.chains.chain(&holder.root).await {
         Ok(chain) => {
@@ -77,7 +77,7 @@ async fn says_so(state: &AppState, holder: &Account, primary: &Primary) -> Resul
     }
 }
 
-/// The account, if this very registration is the one that stands.
+/// The account, if it already has exactly this registration.
 async fn standing(state: &AppState, next: &NextKey) -> Result<Option<Account>, StoreError> {
     let account = state.store.lookup(&next.handle).await?;
     Ok(account.filter(|account| account.registration == next.registration))

@@ -1,4 +1,4 @@
-//! Every route of the API in one list, and what happens around each request.
+//! Every route of the API in one list, and the layers around each request.
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -16,10 +16,10 @@ use crate::routes::{
 };
 use crate::state::AppState;
 
-/// The API, with the pages behind it.
+/// The API, with the pages as its fallback.
 ///
 /// # Errors
-/// When the API's own description cannot be written as JSON.
+/// When the OpenAPI document cannot be written as JSON.
 pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Error> {
     let gate = state.gate();
     let rate = |kind: Kind| from_fn_with_state((gate.clone(), kind), within_rate);

@@ -1,7 +1,7 @@
-//! One server per SQLite file: a lock on a file beside the database, held for as long as the server runs.
+//! One server per SQLite file: a lock on a file beside the database, held while the server runs.
 //!
-//! Two servers would each give out sequence numbers and remember nonces on their own. The system releases the lock when the
-//! process ends, however it ends. Administrative commands do not take it.
+//! Two servers would each assign sequence numbers and remember nonces on their own. The system releases the lock when
+//! the process ends for any reason. Administrative commands do not take it.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -12,12 +12,12 @@ use tokio::time::sleep;
 
 use crate::config::Database;
 
-/// How often the lock is tried ...
+/// The number of attempts to take the lock ...
 const ATTEMPTS: u32 = 20;
-/// ... and how long after each attempt: two seconds in all.
+/// ... and the pause after each attempt: two seconds in all.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Holds the lock until it is dropped; holds nothing for PostgreSQL, which several nodes may share.
+/// Holds the lock until it is dropped. Holds nothing for PostgreSQL, which several nodes may share.
 #[derive(Debug)]
 pub struct ServerLock {
     _file: Option<File>,
@@ -34,13 +34,13 @@ pub enum ServerLockError {
     File {
         /// The lock file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl ServerLock {
-    /// Takes the lock of a database, which a server that is just ending may hold for a moment.
+    /// Takes the lock of a database. A server that is shutting down may still hold it for a moment.
     ///
     /// # Errors
     /// [`ServerLockError`] says why not.

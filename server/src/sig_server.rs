@@ -1,5 +1,4 @@
-//! The sigchain server: `/v1/sigchains`, `/v1/log` and nothing else, with the chat server's accept loop, limits and
-//! database.
+//! The sigchain server: only `/v1/sigchains` and `/v1/log`, with the chat server's accept loop, limits and database.
 
 use std::future::Future;
 use std::pin::pin;
@@ -32,7 +31,7 @@ use crate::sigchains::Sigchains;
 use crate::transparency::TransparencyLog;
 use crate::{DRAIN, StartError, forget_quiet_clients, listener, metrics, store};
 
-/// Serves on `listener` until `shutdown`, then finishes what is under way and returns with everything stored.
+/// Serves on `listener` until `shutdown`, then finishes the requests under way and returns with everything stored.
 ///
 /// # Errors
 /// [`StartError`] when it cannot start.
@@ -44,7 +43,7 @@ pub async fn run(
     run_with_clock(listener, config, Arc::new(SystemClock), shutdown).await
 }
 
-/// [`run`] with a clock of the caller's.
+/// [`run`] with the caller's clock.
 ///
 /// # Errors
 /// [`StartError`] when it cannot start.
@@ -143,13 +142,13 @@ fn router(chains: Arc<Sigchains>, gate: &Gate) -> Result<Router, serde_json::Err
     Ok(around(router, gate.edge.clone()))
 }
 
-/// Says that the server runs. Its name is that of its log.
+/// Reports that the server is running, with the name of its log.
 #[utoipa::path(get, path = "/v1/healthz", tag = "Server", responses((status = 200, description = "It runs", body = SigHealth)))]
 async fn healthz(State(chains): State<Arc<Sigchains>>) -> Json<SigHealth> {
     Json(health(&chains))
 }
 
-/// Says whether the database answers, too.
+/// Also reports whether the database answers.
 #[utoipa::path(get, path = "/v1/readyz", tag = "Server", responses(
     (status = 200, description = "Ready", body = SigHealth),
     (status = 503, description = "unavailable", body = Problem),

@@ -1,5 +1,5 @@
-//! Sigchains as a server keeps them: replayed with the rules of the core, cached as far as replayed, appended by
-//! compare-and-swap. The chat server embeds this, and `kez-sig-server` is little else.
+//! A server's sigchains: replayed with the rules of the core, cached as far as replayed, appended by compare-and-swap.
+//! The chat server embeds this module, and `kez-sig-server` consists of little else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +12,14 @@ use crate::store::chains::{ChainHead, LinkOutcome, NewLink};
 use crate::store::{Store, StoreError};
 use crate::transparency::TransparencyLog;
 
-/// How many replayed chains are remembered before the memory starts over. A long one takes some 70 KiB.
+/// The largest number of cached chains; beyond it the cache starts over. A long chain takes some 70 KiB.
 const REMEMBERED: usize = 1024;
-/// How much of a chain is read at once.
+/// The amount of a chain read at once.
 pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// What the routes of sigchains and of their log can reach.
+/// The state of the routes for sigchains and their log.
 pub struct Sigchains {
-    /// Where links are kept.
+    /// The store of the links.
     pub store: Arc<dyn Store>,
     /// The log of chain heads.
     pub log: TransparencyLog,
@@ -28,28 +28,28 @@ pub struct Sigchains {
     replayed: Mutex<HashMap<Primary, Arc<Chain>>>,
 }
 
-/// A link stands in its chain.
+/// The link is part of its chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// Since now.
+    /// It was appended now.
     Now,
-    /// Since an earlier time.
+    /// It was already there.
     Before,
 }
 
 /// Why a link was not appended.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAppended {
-    /// The chain ends elsewhere; none when there is no chain yet.
+    /// The chain ends elsewhere; `None` when there is no chain yet.
     #[error("the link does not follow the last one of the chain")]
     Conflict(Option<ChainHead>),
     /// The rules of chains refuse it.
     #[error(transparent)]
     Refused(#[from] LinkRefused),
-    /// The chain has as many links as a chain may have.
+    /// The chain has the maximum number of links.
     #[error("a chain has at most {MAX_LINKS} links")]
     Full,
-    /// The chain has gained enough links for a day; after so many seconds it may gain one again.
+    /// The chain has reached its daily limit of links; after this many seconds it may gain one again.
     #[error("a chain gains at most {MAX_LINKS_PER_DAY} links within 24 hours")]
     TooMany(u64),
     /// The store does not answer.
@@ -58,13 +58,13 @@ pub enum NotAppended {
 }
 
 impl Sigchains {
-    /// The chains in a store; `limited` says whether links are counted by the day.
+    /// The chains in a store; `limited` says whether the daily limit of links applies.
     pub fn new(store: Arc<dyn Store>, log: TransparencyLog, clock: Arc<dyn Clock>, limited: bool) -> Self {
         let per_day = limited.then_some(MAX_LINKS_PER_DAY);
         Self { store, log, clock, per_day, replayed: Mutex::default() }
     }
 
-    /// Appends a link after every check, in the protocol's order: place, authority, signature.
+    /// Appends a link after every check, in the protocol's order: position, authority, signature.
     ///
     /// # Errors
     /// [`NotAppended`] names the first check that fails.
@@ -102,14 +102,14 @@ impl Sigchains {
         }
     }
 
-    /// A chain, replayed to its end as the store says at this moment; empty when there is none.
+    /// A chain, replayed to its current end in the store; empty when there is none.
     ///
     /// # Errors
-    /// When the store does not answer, or holds what nobody could have appended.
+    /// When the store does not answer, or holds a link that the rules forbid.
     pub async fn chain(&self, root: &Primary) -> Result<Arc<Chain>, StoreError> {
         let known = self.replayed().get(root).cloned();
         let mut chain = known.unwrap_or_else(|| Arc::new(Chain::new(*root)));
-        // What is remembered stays true: chains only grow.
+        // Cached chains stay valid, because chains only grow.
         while let Some(piece) = self.store.links_after(root, chain.length(), PAGE_BYTES).await? {
             if piece.links.is_empty() {
                 break;

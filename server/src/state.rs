@@ -1,4 +1,4 @@
-//! What every route can reach.
+//! The state shared by every route.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ use crate::store::{Account, AccountId, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
 use crate::work::WorkDesk;
 
-/// How many messages that nobody vouches for may wait to be written.
+/// The number of strangers' messages that may wait to be written.
 const STRANGERS: usize = 64;
 
 /// The state of the server, shared by all requests.
@@ -53,45 +53,44 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// Handles that nobody may claim.
     pub reserved: ReservedHandles,
-    /// Who holds which handle, with keys parsed.
+    /// The holders of handles, with keys parsed.
     pub directory: Directory,
-    /// Whom people have accepted and blocked.
+    /// The contacts and blocks of users.
     pub people: PeopleCache,
-    /// Who waits for which inbox.
+    /// The streams that wait for each inbox.
     pub push: Push,
-    /// How often one client network may call; none under `--limits off`.
+    /// The rate limits of client networks; `None` under `--limits off`.
     pub limits: Option<Arc<Limits>>,
-    /// How much a sender may send; none under `--limits off`.
+    /// The allowances of senders; `None` under `--limits off`.
     pub senders: Option<Senders>,
-    /// Who stands in front.
+    /// The proxies in front of the server.
     pub edge: Arc<Edge>,
-    /// Where sigchains are.
+    /// The source of sigchains.
     pub chains: ChainSource,
     /// How full the disk is.
     pub disk: Disk,
     /// Proofs of work.
     pub work: WorkDesk,
-    /// How the networks of message requests are named.
+    /// Computes the tags of the networks of message requests.
     pub network_tags: NetworkTags,
-    /// Room in the queue of writes for messages that nobody vouches for: those who know each other never wait behind
-    /// more than so many.
+    /// Limits the strangers' messages in the write queue: users who know each other never wait behind more than these.
     pub strangers: Semaphore,
-    /// What time it is.
+    /// The source of the time.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the live streams have to end.
     pub shutdown: CancellationToken,
     /// The live streams.
     pub streams: TaskTracker,
-    /// How many of them one client network holds; none under `--limits off`.
+    /// The number of live streams per client network; `None` under `--limits off`.
     pub stream_crowding: Option<Crowding>,
-    /// What is counted.
+    /// The counters for Prometheus.
     pub metrics: Metrics,
     ready: AtomicBool,
-    /// When the store last answered [`Shared::check_store`], by the clock's ticks.
+    /// When the store last answered [`Shared::check_store`], in ticks of the clock.
     checked: Mutex<Option<Duration>>,
 }
 
-/// How long an answer of the store's counts: nobody makes it answer more often by asking whether it would.
+/// How long a positive check counts, so that frequent requests do not cause more checks.
 const CHECKED_FOR: Duration = Duration::from_secs(1);
 
 impl Shared {
@@ -144,12 +143,12 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Counts requests at the door.
+    /// Counts requests by network.
     pub fn gate(&self) -> Gate {
         Gate { limits: self.limits.clone(), edge: Arc::clone(&self.edge) }
     }
 
-    /// Whether the store does its work, asked by one at a time.
+    /// Whether the store works; only one caller checks at a time.
     ///
     /// # Errors
     /// When it does not.
@@ -164,18 +163,18 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether new requests are welcome: not while the server shuts down.
+    /// Whether new requests are welcome: not during a shutdown.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }
 
-    /// Takes notice that an account was banned or deleted, or that its handle went to another key. Its live streams end.
+    /// Handles an account that was banned or deleted, or whose handle went to another key. Its live streams end.
     pub fn holder_changed(&self, account: AccountId, handle: &Handle) {
         self.directory.forget(handle);
         self.push.wake(account);
     }
 
-    /// From now on `GET /v1/readyz` sends new requests elsewhere.
+    /// From now on `GET /v1/readyz` directs new requests elsewhere.
     pub fn no_longer_ready(&self) {
         self.ready.store(false, Ordering::Relaxed);
     }
@@ -207,7 +206,7 @@ impl Shared {
         })
     }
 
-    /// The proof that the head of an account's sigchain stands in the log, where this server keeps both.
+    /// The proof that the head of an account's sigchain is in the log, if this server keeps both.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -219,7 +218,7 @@ impl Shared {
     }
 }
 
-/// Lets the pages look people up without knowing of stores.
+/// Lets the pages look up users without depending on the store.
 pub struct Profiles(pub AppState);
 
 impl ProfileLookup for Profiles {

@@ -1,11 +1,11 @@
-//! Being told to stop.
+//! Stop signals.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Returns on SIGTERM (the service manager) or SIGINT (the person at the terminal).
+/// Returns on SIGTERM (from the service manager) or SIGINT (from the terminal).
 ///
 /// # Errors
-/// Whatever the operating system says.
+/// The operating system's error.
 pub fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
