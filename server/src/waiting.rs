@@ -1,4 +1,4 @@
-//! A database server that is away when this server starts: it is waited for, and requests are answered meanwhile.
+//! Waits for a database server that is down when this server starts, and answers requests until then.
 
 use std::io;
 use std::net;
@@ -25,22 +25,22 @@ use crate::error::ApiError;
 use crate::json::Json;
 use crate::listener;
 
-/// How long requests wait in the listener's queue for a database that takes the connection and then says nothing, or takes
-/// its time for a migration.
+/// How long requests wait in the listener's queue for a database that accepts the connection but does not answer, or
+/// takes long for a migration.
 const SOON: Duration = Duration::from_secs(5);
-/// The pause after the first attempt that failed; it doubles each time ...
+/// The pause after the first failed attempt; it doubles each time ...
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// ... up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// An attempt to open.
+/// An attempt to open the database.
 type Opening<T> = BoxFuture<'static, Result<T, StartError>>;
 
-/// Opens until that succeeds, or fails for another reason than a database server that is away. After the first attempt that
-/// failed, requests to `listener` get 503, and `GET /v1/healthz` says that the process runs.
+/// Opens until it succeeds, or fails for another reason than an unavailable database server. After the first failed
+/// attempt, requests to `listener` get 503, and `GET /v1/healthz` reports that the process is running.
 ///
 /// # Errors
-/// Why there is no use in waiting.
+/// A failure for which waiting is pointless.
 pub async fn open_when_possible<T>(
     listener: &TcpListener,
     config: &Config,
@@ -75,7 +75,7 @@ async fn attempts<T>(open: impl Fn() -> Opening<T>, failed: &Notify) -> Result<T
     }
 }
 
-/// What answers requests before there is a database.
+/// Answers requests before there is a database.
 struct Meanwhile {
     stop: CancellationToken,
     connections: TaskTracker,
@@ -96,7 +96,7 @@ impl Meanwhile {
 
     async fn end(self) {
         self.stop.cancel();
-        // Every answer is ready at once, and every connection has a time-out.
+        // Every answer is immediate, and every connection has a time-out.
         if let Err(error) = self.serving.await {
             tracing::error!(%error, "the listener failed");
         }

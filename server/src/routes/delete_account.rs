@@ -13,8 +13,8 @@ use crate::store::{AccountId, StoreError};
 
 /// Deletes an account with everything stored for it.
 ///
-/// The handle stays reserved for twelve months, so that it cannot be taken over unnoticed; live streams close with code
-/// 4401. Messages that the account has sent stay in the inboxes of their recipients.
+/// The handle stays reserved for twelve months, so that it cannot be taken over unnoticed. Live streams close (4401).
+/// Messages that the account has sent stay in the inboxes of their recipients.
 #[utoipa::path(delete, path = "/v1/u/{handle}", tag = "Account", params(
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),

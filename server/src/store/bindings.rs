@@ -1,4 +1,4 @@
-//! Which nkeys may hear of which inbox (docs/SPEC.md, section 11).
+//! The nkeys that may receive the hints for an inbox (docs/SPEC.md, section 11).
 
 use kez_core::identity::Primary;
 use kez_core::nkey::PublicNkey;
@@ -6,39 +6,40 @@ use kez_core::time::Timestamp;
 
 use super::{AccountId, Answer, StoreError};
 
-/// How many nkeys that have not expired one account may have.
+/// The largest number of unexpired nkeys of one account.
 pub const MAX_LIVE: u32 = 32;
-/// How many one account may have had altogether: a removed one is remembered for ever, so that it never returns.
+/// The largest number of nkeys of one account over its lifetime: a removed one is remembered for ever, so that it never
+/// returns.
 pub const MAX_EVER: u32 = 1024;
 
 /// The bindings of nkeys. Part of [`super::Store`].
 pub trait Bindings: Send + Sync {
-    /// Binds an nkey to an account, or gives a binding of that account's a new end.
+    /// Binds an nkey to an account, or gives one of the account's bindings a new expiry time.
     fn bind_nkey(&self, binding: NewBinding) -> Answer<'_, BindOutcome>;
 
-    /// Ends a binding for good. `false` when the account never had one of this nkey.
+    /// Removes a binding for good. `false` when the account never had a binding of this nkey.
     fn remove_nkey(&self, account: AccountId, nkey: PublicNkey, now: Timestamp) -> Answer<'_, bool>;
 
-    /// The key that an nkey is bound to, was not removed from, and that still holds its account.
+    /// The key that an nkey is bound to, if the binding was not removed and the key still holds its account.
     fn bound_nkey(&self, nkey: PublicNkey) -> Answer<'_, Option<Bound>>;
 
-    /// Every binding that the account ever made, the removed ones too, by nkey.
+    /// Every binding that the account ever made, including removed ones, sorted by nkey.
     fn bindings_of(&self, account: AccountId) -> Answer<'_, Vec<Binding>>;
 }
 
-/// A binding as it is kept.
+/// A stored binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The signed binding, in canonical JSON.
     pub binding: String,
-    /// When its account ended it for good.
+    /// When its account removed it.
     pub removed_at: Option<Timestamp>,
 }
 
 /// A binding that passed every check but those of [`BindOutcome`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBinding {
-    /// Whose inbox.
+    /// The owner of the inbox.
     pub account: AccountId,
     /// The key that signed the binding.
     pub primary: Primary,
@@ -46,44 +47,45 @@ pub struct NewBinding {
     pub nkey: PublicNkey,
     /// The signed binding, in canonical JSON.
     pub binding: String,
-    /// Until when.
+    /// The expiry time.
     pub expires_at: Timestamp,
     /// The server's time.
     pub now: Timestamp,
 }
 
-/// What became of a [`NewBinding`].
+/// The result of a [`NewBinding`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindOutcome {
-    /// It stands.
+    /// The nkey is bound.
     Bound,
-    /// The nkey was removed once.
+    /// The nkey was removed earlier.
     Removed,
-    /// The nkey is another account's.
+    /// The nkey belongs to another account.
     HeldByAnother,
-    /// The account has [`MAX_LIVE`] others, or had [`MAX_EVER`].
+    /// The account has [`MAX_LIVE`] other bindings, or has had [`MAX_EVER`].
     TooMany,
 }
 
-/// What an nkey is bound to.
+/// The key that an nkey is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// The key that holds the account.
     pub primary: Primary,
-    /// When the binding ends or ended.
+    /// The expiry time of the binding, past or future.
     pub expires_at: Timestamp,
 }
 
-/// The statements, which both engines read alike.
+/// The statements shared by both engines.
 pub(super) mod sql {
-    /// (`nkey`) The account, and whether it removed the nkey.
+    /// (`nkey`) The account, and whether it has removed the nkey.
     pub(in crate::store) const HOLDER: &str =
         "SELECT account, removed_at IS NOT NULL FROM nats_bindings WHERE nkey = $1";
-    /// (`account`, `now`, `nkey`) How many others the account had, and has.
+    /// (`account`, `now`, `nkey`) The number of other bindings that the account has had, and has now.
     pub(in crate::store) const COUNT: &str = "SELECT count(*), \
         count(*) FILTER (WHERE expires_at > $2 AND removed_at IS NULL) \
         FROM nats_bindings WHERE account = $1 AND nkey <> $3";
-    /// (`nkey`, `account`, `binding`, `expires_at`, `primary_key`) Changes no row when the nkey is another's, or removed.
+    /// (`nkey`, `account`, `binding`, `expires_at`, `primary_key`) Changes no row when the nkey belongs to another
+    /// account, or was removed.
     pub(in crate::store) const BIND: &str = "INSERT INTO nats_bindings (nkey, account, binding, expires_at, primary_key) VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT (nkey) DO UPDATE SET binding = excluded.binding, expires_at = excluded.expires_at, \
             primary_key = excluded.primary_key \
@@ -94,14 +96,14 @@ pub(super) mod sql {
     /// (`account`)
     pub(in crate::store) const ALL: &str =
         "SELECT binding, removed_at FROM nats_bindings WHERE account = $1 ORDER BY nkey";
-    /// (`nkey`) Nothing for an account that is banned, or that another key holds by now.
+    /// (`nkey`) No row for an account that is banned, or that belongs to another key by now.
     pub(in crate::store) const FIND: &str = "SELECT accounts.primary_key, expires_at FROM nats_bindings \
         JOIN accounts ON accounts.id = account AND accounts.primary_key = nats_bindings.primary_key \
         WHERE nkey = $1 AND removed_at IS NULL \
             AND NOT EXISTS (SELECT 1 FROM bans WHERE bans.account = accounts.id)";
 }
 
-/// What keeps `account` from binding an nkey, given its row.
+/// The reason why `account` may not bind an nkey, given its row.
 pub(super) fn obstacle(holder: Option<(i64, bool)>, account: AccountId) -> Option<BindOutcome> {
     match holder {
         Some((holder, _)) if holder != account.0 => Some(BindOutcome::HeldByAnother),

@@ -1,13 +1,13 @@
-//! Messages that are on their way: the signatures that they came with are being checked.
+//! Messages that will arrive soon: their signatures are being checked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many are expected.
+/// The number of expected messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expectations(Arc<AtomicUsize>);
 
-/// One message that is expected, as long as this is not dropped. Nobody relies on it.
+/// One expected message, until this is dropped. It is only a hint.
 #[derive(Debug)]
 #[must_use]
 pub struct Expected(Option<Expectations>);
@@ -18,14 +18,14 @@ impl Expectations {
         Expected(Some(self.clone()))
     }
 
-    /// Whether there is one.
+    /// Whether any message is expected.
     pub(super) fn any(&self) -> bool {
         self.0.load(Ordering::Relaxed) > 0
     }
 }
 
 impl Expected {
-    /// Where it makes no difference.
+    /// For stores where the hint makes no difference.
     pub(super) const NOBODY_WAITS: Self = Self(None);
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong below a store, in the words of [`StoreError`].
+//! Maps database failures to [`StoreError`].
 
 use sqlx::postgres::PgDatabaseError;
 
@@ -11,7 +11,7 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
-    /// What an error of the database means.
+    /// The meaning of a database error.
     pub(super) fn of(error: &sqlx::Error) -> Self {
         let text = || Self::Database(error.to_string().into());
         match error {

@@ -1,66 +1,66 @@
-//! Invitations, for a server that does not take everybody.
+//! Invitations, for a server without open registration.
 
 use kez_core::invite::InviteHash;
 use kez_core::time::Timestamp;
 
 use super::{Answer, StoreError};
 
-/// The invitations of a server. One is used up by the registration that carries it: [`super::Claim::invite`].
+/// The invitations of a server. A registration with an invitation uses it up by one: [`super::Claim::invite`].
 pub trait Invites {
-    /// Keeps a new invitation.
+    /// Stores a new invitation.
     fn create_invite(&self, invite: NewInvite) -> Answer<'_, Invite>;
 
-    /// The one with this code.
+    /// The invitation with this code.
     fn invite(&self, hash: InviteHash) -> Answer<'_, Option<Invite>>;
 
-    /// All of them, the newest first, also those that are over.
+    /// All invitations, newest first, including those that are no longer valid.
     fn invites(&self) -> Answer<'_, Vec<Invite>>;
 
-    /// Ends an invitation; `false` when there is none with this number.
+    /// Revokes an invitation; `false` when there is none with this number.
     fn revoke_invite(&self, id: i64) -> Answer<'_, bool>;
 }
 
-/// An invitation to keep.
+/// A new invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewInvite {
-    /// What its code is recognised by.
+    /// The hash of its code.
     pub hash: InviteHash,
-    /// What the operator calls it.
+    /// The operator's label.
     pub label: String,
-    /// How many accounts it makes.
+    /// How many accounts it can create.
     pub uses: u64,
     /// The server's time.
     pub now: Timestamp,
-    /// From when on it makes none.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// An invitation, without its code, which nobody keeps.
+/// An invitation without its code, which is not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invite {
     /// Its number.
     pub id: i64,
-    /// What the operator calls it.
+    /// The operator's label.
     pub label: String,
-    /// How many accounts it makes.
+    /// How many accounts it can create.
     pub uses: u64,
-    /// How many it has made.
+    /// How many accounts it has created.
     pub used: u64,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// From when on it makes none.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// Whether the operator has ended it.
+    /// Whether the operator has revoked it.
     pub revoked: bool,
 }
 
 impl Invite {
-    /// Whether it makes an account now.
+    /// Whether it is valid now.
     pub fn counts(&self, now: Timestamp) -> bool {
         self.over(now).is_none()
     }
 
-    /// Why it makes no account now; `None` when it does.
+    /// Why it is not valid now; `None` when it is.
     pub fn over(&self, now: Timestamp) -> Option<Over> {
         match self {
             Self { revoked: true, .. } => Some(Over::Revoked),
@@ -71,16 +71,16 @@ impl Invite {
     }
 }
 
-/// Why an invitation makes no more accounts.
+/// Why an invitation is no longer valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Over {
-    /// The operator has ended it.
+    /// The operator has revoked it.
     #[error("this invitation was withdrawn: ask for another one")]
     Revoked,
-    /// It has made its accounts.
+    /// It has created all of its accounts.
     #[error("this invitation is used up: ask for another one")]
     UsedUp,
-    /// Its time has passed.
+    /// It has expired.
     #[error("this invitation has expired: ask for another one")]
     Expired,
 }

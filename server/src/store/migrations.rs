@@ -1,6 +1,6 @@
-//! The migrations of both engines in order: the same names, so that both tell the same history.
+//! The migrations of both engines in order, with the same names, so that both have the same history.
 
-/// One step of the schema, in the SQL of each engine.
+/// One step of the schema, with the SQL for each engine.
 pub(super) struct Migration {
     /// The name of its two files.
     pub(super) name: &'static str,
@@ -12,7 +12,7 @@ pub(super) struct Migration {
 
 macro_rules! migrations {
     ($($name:literal),+ $(,)?) => {
-        /// A database at version n has seen the first n. A landed migration is never edited.
+        /// A database at version n has run the first n. A released migration is never edited.
         pub(super) const MIGRATIONS: &[Migration] = &[$(Migration {
             name: $name,
             sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
@@ -37,13 +37,13 @@ migrations![
     "0014_reports",
 ];
 
-/// The names of those that a database has not seen which has seen so many.
+/// The names of the migrations that are missing in a database that has run this many.
 pub(super) fn pending(found: i64) -> Vec<&'static str> {
     let seen = usize::try_from(found).unwrap_or(usize::MAX);
     MIGRATIONS.iter().skip(seen).map(|migration| migration.name).collect()
 }
 
-/// The newest schema that this server knows.
+/// The newest schema version of this server.
 pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! What the server keeps, in the words of the product. Each database implements [`Store`] in a folder of its own and
-//! keeps its SQL there; one story (`tests/server/store.rs`) runs against all of them.
+//! The server's persistent data, in terms of the product. Each database implements [`Store`] in a folder of its own and
+//! keeps its SQL there; one test story (`tests/server/store.rs`) runs against all of them.
 
 mod bindings;
 pub mod chains;
@@ -45,10 +45,10 @@ pub use open::{OpenError, open, open_read_only, pending_migrations};
 pub use reports::Reports;
 pub use rotation::Rotations;
 
-/// The answer of a store, which may take a while.
+/// The asynchronous result of a store method.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// The one source of truth of a server. Whatever a method acknowledges is durable.
+/// The one source of truth of a server. Everything that a method acknowledges is durable.
 pub trait Store:
     Bindings
     + Chains
@@ -63,7 +63,7 @@ pub trait Store:
     + Sync
     + 'static
 {
-    /// Gives a handle to a key, when both are new.
+    /// Assigns a handle to a key, if both are new.
     fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
 
     /// The account that holds the handle, unless it is banned.
@@ -72,61 +72,62 @@ pub trait Store:
     /// The account that the key holds, unless it is banned.
     fn lookup_primary<'a>(&'a self, primary: &'a Primary) -> Answer<'a, Option<Account>>;
 
-    /// Puts an envelope at the end of an inbox, unless the same bytes stand there already. Sequence numbers of one
-    /// inbox rise in the order in which its rows become visible, and are never used twice.
+    /// Appends an envelope to an inbox, unless the inbox already has the same bytes. The sequence numbers of an inbox
+    /// rise in the order in which its rows become visible, and are never reused.
     fn append(&self, message: NewMessage) -> Answer<'_, Appended>;
 
-    /// The items after a cursor in rising order: at most `limit.items`, and no more once they reach `limit.bytes`. An
-    /// envelope that the disk has changed is left out.
+    /// The items after a cursor in ascending order: at most `limit.items`, and no more once they reach `limit.bytes`.
+    /// An envelope that was damaged on disk is left out.
     fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>>;
 
-    /// Records that a caller used a nonce; `false` when it was used before. It may be forgotten
-    /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later, and not when the caller's account is deleted.
+    /// Records that a caller used a nonce; `false` when it was used before. The record may be dropped
+    /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later, but not when the caller's account is deleted.
     fn use_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool>;
 
-    /// The same for a caller who is about to append a message: the record is durable when the message is, at the latest.
+    /// The same for a caller who is about to append a message: the record becomes durable with that message at the
+    /// latest.
     fn note_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
         self.use_nonce(caller, nonce, now)
     }
 
-    /// Tells that a message will be appended in a moment, if a signature holds which is being checked: so that what comes
-    /// together is stored together.
+    /// Announces a message that will be appended soon, if its signature is valid, so that messages that arrive together
+    /// are stored together.
     fn expect(&self) -> Expected {
         Expected::NOBODY_WAITS
     }
 
-    /// Whether other servers change the same database, so that what one of them remembers may be out of date.
+    /// Whether other servers change the same database, so that cached data may be out of date.
     fn is_shared(&self) -> bool;
 
-    /// The key for proofs of work: the same on every node, chosen when the database was created.
+    /// The key for proofs of work, chosen when the database was created: the same on every node.
     fn work_key(&self) -> Answer<'_, [u8; 32]>;
 
     /// 16 hexadecimal digits, chosen when the database was created.
     fn epoch(&self) -> &str;
 
-    /// Whether the store reads and could write: for `GET /v1/readyz`.
+    /// Whether the store can read and could write: for `GET /v1/readyz`.
     fn check(&self) -> Answer<'_, ()>;
 
-    /// Stores what is queued and lets go of the database. Later calls answer [`StoreError::Closed`].
+    /// Stores the queued writes and closes the database. Later calls return [`StoreError::Closed`].
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
-/// Names an account within its store, for as long as the store lives.
+/// Identifies an account within its store, for as long as the store lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub i64);
 
-/// Names the key of a caller among the nonces: its first eight bytes.
+/// Identifies a caller's key among the nonces: its first eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerKey([u8; 8]);
 
 impl CallerKey {
-    /// The name of a key.
+    /// The id of a key.
     pub fn of(key: &Primary) -> Self {
         let [a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
         Self([a, b, c, d, e, f, g, h])
     }
 
-    /// The key whose first bytes these are.
+    /// The id with these bytes.
     pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
@@ -140,13 +141,13 @@ impl CallerKey {
 /// A handle and the key that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its name in the store.
+    /// Its id in the store.
     pub id: AccountId,
     /// The handle.
     pub handle: Handle,
     /// The key.
     pub primary: Primary,
-    /// The first key of its sigchain, which is another one once the account has changed keys.
+    /// The first key of its sigchain. It differs from `primary` once the account has rotated its key.
     pub root: Primary,
     /// The signed registration, in canonical JSON.
     pub registration: String,
@@ -154,65 +155,65 @@ pub struct Account {
     pub registered_at: Timestamp,
 }
 
-/// A registration that passed every check but whether handle and key are free.
+/// A registration that passed every check except whether handle and key are free.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// The handle wanted.
+    /// The requested handle.
     pub handle: Handle,
-    /// The key that shall hold it.
+    /// The key that will hold it.
     pub primary: Primary,
     /// The signed registration, in canonical JSON.
     pub registration: String,
-    /// The invitation to use up, where one is needed.
+    /// The invitation to use up, if one is required.
     pub invite: Option<InviteHash>,
     /// The server's time.
     pub now: Timestamp,
 }
 
-/// What became of a [`Claim`].
+/// The result of a [`Claim`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimOutcome {
-    /// It stands, now or since an earlier identical claim.
+    /// The account exists, by this claim or an earlier identical one.
     Stands(Account),
-    /// Somebody holds the handle.
+    /// Another account holds the handle.
     HandleTaken,
     /// The key holds another handle.
     PrimaryTaken,
-    /// The handle is kept back.
+    /// The handle is reserved.
     HandleReserved,
-    /// The invitation does not count.
+    /// The invitation is not valid.
     InviteRefused,
 }
 
 /// An envelope for an inbox.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    /// Whose inbox.
+    /// The recipient's inbox.
     pub inbox: AccountId,
-    /// The envelope's bytes as they came.
+    /// The unchanged bytes of the envelope.
     pub envelope: Bytes,
     /// Where it comes from.
     pub origin: Origin,
-    /// How much the inbox may hold; nothing limits it without one.
+    /// The limits of the inbox; `None` for no limits.
     pub quota: Option<Quota>,
     /// The server's time.
     pub now: Timestamp,
 }
 
-/// Where an envelope stands.
+/// The position of a stored envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
-    /// Its place in the inbox, which its sender is not told.
+    /// Its sequence number in the inbox, which is not revealed to the sender.
     pub seq: u64,
     /// The hash of its bytes.
     pub receipt: Receipt,
-    /// When it was stored first.
+    /// When it was first stored.
     pub created_at: Timestamp,
-    /// Whether this call stored it; otherwise it stood there already.
+    /// Whether this call stored it; otherwise it was already there.
     pub fresh: bool,
 }
 
-/// How much a page holds at most.
+/// The limits of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimit {
     /// Items.
@@ -224,15 +225,15 @@ pub struct PageLimit {
 /// An item of an inbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredMessage {
-    /// Its place in the inbox.
+    /// Its sequence number in the inbox.
     pub seq: u64,
     /// When it was stored.
     pub created_at: Timestamp,
-    /// The envelope's bytes as they came.
+    /// The unchanged bytes of the envelope.
     pub envelope: Vec<u8>,
 }
 
-/// Why a store did not do what it was asked. Nothing was stored then, unless it says otherwise.
+/// Why a store operation failed. Nothing was stored then, unless stated otherwise.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The queue of writes is full.
@@ -241,26 +242,26 @@ pub enum StoreError {
     /// Another process holds the database.
     #[error("the database is locked")]
     Locked,
-    /// The database server cannot be reached, or has broken off. Whether a write that was under way took place is not
-    /// known; all of them may be repeated.
+    /// The database server cannot be reached, or the connection was lost. A write in progress may or may not have been
+    /// committed; every write may be repeated.
     #[error("the database cannot be reached: {0}")]
     Unreachable(Arc<str>),
-    /// The account that it is for, or from, is not there any more.
+    /// The account of the recipient or the sender no longer exists.
     #[error("there is no such account")]
     NoSuchAccount,
-    /// The inbox, or the part of it that is open to this sender, has no room left.
+    /// The inbox, or the share of it for this sender, is full.
     #[error("the inbox is full")]
     InboxFull,
-    /// There is no room left.
+    /// The disk is full.
     #[error("the disk is full")]
     Full,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// The database failed in another way.
+    /// Another database failure.
     #[error("{0}")]
     Database(Arc<str>),
-    /// A row holds what this server never writes.
+    /// A row holds data that this server never writes.
     #[error("the database holds a malformed {0}")]
     Corrupt(&'static str),
 }

@@ -1,7 +1,7 @@
-//! The statements of [`super::moderation`], which read the same on every engine: numbers are signed 64-bit integers,
-//! parameters are numbered. The macro writes them down for one kind of connection.
+//! The statements of [`super::moderation`], which are the same on every engine: numbers are signed 64-bit integers,
+//! parameters are numbered. The macro generates them for one connection type.
 
-/// Columns of an account and its ban.
+/// The columns of an account and its ban.
 pub(super) type ListedRow = (i64, String, String, String, i64, Option<String>, Option<i64>, Option<String>);
 
 /// The functions of [`super::moderation::Moderation`] on a `$connection`.
@@ -85,7 +85,7 @@ macro_rules! moderation_statements {
             announce(connection, unbanned, &handle, now).await
         }
 
-        /// Whether the operator has put an account out of use.
+        /// Whether the operator has banned an account.
         pub(super) async fn is_banned(
             connection: &mut $connection,
             account: AccountId,
@@ -128,7 +128,7 @@ macro_rules! moderation_statements {
             Ok(released.rows_affected() == 1)
         }
 
-        /// Deletes a portion of an account's messages; whether there may be more.
+        /// Deletes a portion of an account's messages. Returns whether there may be more.
         pub(super) async fn delete_portion(
             connection: &mut $connection,
             account: AccountId,
@@ -138,7 +138,7 @@ macro_rules! moderation_statements {
             Ok(deleted.rows_affected() == PORTION)
         }
 
-        /// Deletes an account that has few messages left, and leaves its tombstone.
+        /// Deletes an account that has few messages left, and leaves a tombstone.
         pub(super) async fn delete_account(
             connection: &mut $connection,
             account: AccountId,
@@ -148,7 +148,7 @@ macro_rules! moderation_statements {
                 SELECT handle, $2, $3, last_seq FROM accounts JOIN inboxes ON account = id WHERE id = $1 \
                 ON CONFLICT (handle) DO UPDATE SET reserved_at = excluded.reserved_at, \
                 reserved_until = excluded.reserved_until, last_seq = excluded.last_seq RETURNING handle";
-            // Before the number of the last one is read: the table may learn of it as it goes.
+            // Before the last number is read: the table may only learn it during the deletion.
             while delete_portion(connection, account).await? {}
             let handle: Option<String> = sqlx::query_scalar(TOMBSTONE)
                 .bind(account.0)
@@ -164,7 +164,7 @@ macro_rules! moderation_statements {
             announce(connection, Some(account.0), &handle, now).await
         }
 
-        /// Tells every process that remembers holders to look again. Part of whatever changes one.
+        /// Tells every process that caches holders to look again. Part of every transaction that changes a holder.
         pub(super) async fn announce(
             connection: &mut $connection,
             account: Option<i64>,
@@ -243,7 +243,7 @@ macro_rules! moderation_statements {
             Ok(())
         }
 
-        /// Where the numbers of a handle's inbox go on, or `None` when the handle is kept back.
+        /// The first number for a new inbox of the handle, or `None` when the handle is reserved.
         pub(super) async fn first_seq(
             connection: &mut $connection,
             handle: &Handle,
@@ -262,7 +262,7 @@ macro_rules! moderation_statements {
 }
 pub(super) use moderation_statements;
 
-/// Everything that is stored for an account besides its messages, children first.
+/// The tables with an account's data except its messages, children first.
 pub(super) const OF_AN_ACCOUNT: [&str; 6] = [
     "DELETE FROM reports WHERE reporter = $1",
     "DELETE FROM request_shares WHERE inbox = $1",

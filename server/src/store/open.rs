@@ -1,4 +1,4 @@
-//! Opening the store that the configuration names.
+//! Opens the store that the configuration names.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::{Store, StoreError};
 use crate::config::Database;
 use crate::config::DatabaseConfig;
 
-/// Opens the database, creating what is missing, and brings its schema up to date.
+/// Opens the database, creates it if it is missing, and brings its schema up to date.
 ///
 /// # Errors
 /// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
@@ -20,10 +20,10 @@ pub async fn open(config: &DatabaseConfig) -> Result<Arc<dyn Store>, OpenError> 
     })
 }
 
-/// Opens the database for reading alone. Nothing of an SQLite file changes; a PostgreSQL database is opened as it is.
+/// Opens the database read-only. An SQLite file is not changed; a PostgreSQL database is opened as it is.
 ///
 /// # Errors
-/// [`OpenError`] when it cannot be used, or has another schema than this version of the server.
+/// [`OpenError`] when it cannot be used, or has a different schema from this version of the server.
 pub async fn open_read_only(config: &DatabaseConfig) -> Result<Arc<dyn Store>, OpenError> {
     match &config.db {
         Database::Sqlite(file) => Ok(Arc::new(SqliteStore::open_read_only(file).await?)),
@@ -32,7 +32,7 @@ pub async fn open_read_only(config: &DatabaseConfig) -> Result<Arc<dyn Store>, O
     }
 }
 
-/// The names of the migrations that the database has not seen: all, where there is none yet.
+/// The names of the missing migrations: all of them if there is no database yet.
 ///
 /// # Errors
 /// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
@@ -44,7 +44,7 @@ pub async fn pending_migrations(config: &DatabaseConfig) -> Result<Vec<&'static 
 }
 
 impl OpenError {
-    /// Whether the database server is away, so that a later attempt may succeed.
+    /// Whether the database server is down, so that a later attempt may succeed.
     pub fn is_temporary(&self) -> bool {
         let Self::Database(error) = self else { return false };
         matches!(StoreError::of(error), StoreError::Unreachable(_) | StoreError::Busy)
@@ -62,39 +62,39 @@ pub enum OpenError {
     NewerSchema {
         /// The schema of the database.
         found: i64,
-        /// The newest schema that this server knows.
+        /// The newest schema version of this server.
         known: i64,
     },
-    /// The database has to be migrated before it can be read.
+    /// The database must be migrated before it can be read.
     #[error(
         "the schema of the database is older than this version; start the server or run kez-chat-server migrate to bring it \
          up to date"
     )]
     OlderSchema,
-    /// The file, or the folder that it should be in, cannot be used.
+    /// The file, or the folder for it, cannot be used.
     #[error("the database cannot be used: {path}: {source}", path = .path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The database opened, but cannot be read.
     #[error("the database cannot be read: {0}")]
     Unreadable(String),
-    /// The library that this server was linked with is too old.
+    /// The linked SQLite library is too old.
     #[error("SQLite {0} is too old: this server needs 3.51.3 or newer")]
     OldSqlite(String),
     /// The database server is too old.
     #[error("PostgreSQL {0} is too old: this server needs 13 or newer")]
     OldPostgres(String),
-    /// The database server does not promise what this server promises in turn.
+    /// The database server does not guarantee the durability that this server promises.
     #[error("PostgreSQL runs with fsync = off, so what it acknowledges may be lost; switch it on")]
     NotDurable,
-    /// Somebody uses what has to be left alone for the moment.
+    /// Another process is using a database that must not be in use.
     #[error("a server is running on this database; stop every node first")]
     InUse,
-    /// There is no database, because a restore that was to replace it was cut short.
+    /// There is no database, because a restore that was to replace it was interrupted.
     #[error(
         "there is no database at {db}, but a restore that did not come to its end has left {left}; rename {db}.replaced \
          to {db} to have back what stood there before, or move away what is left and run restore again",
@@ -103,13 +103,13 @@ pub enum OpenError {
     HalfRestored {
         /// Where the database should be.
         db: PathBuf,
-        /// What stands beside its place.
+        /// The file left beside it.
         left: PathBuf,
     },
-    /// The database refused.
+    /// The database returned an error.
     #[error("the database cannot be opened: {0}")]
     Database(#[from] sqlx::Error),
-    /// SQLite refused a connection of the message path.
+    /// SQLite returned an error on a connection of the message path.
     #[error("the database cannot be opened: {0}")]
     Sqlite(#[from] rusqlite::Error),
 }

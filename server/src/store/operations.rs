@@ -1,4 +1,4 @@
-//! What an operator asks of the store.
+//! The operator's queries.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -14,27 +14,28 @@ pub(super) const FIX_SETTING: &str =
 /// The recorded value of a setting; for both engines.
 pub(super) const FIXED_SETTING: &str = "SELECT value FROM fixed_settings WHERE name = $1";
 
-/// Looking after a server.
+/// The part of a store for monitoring and administration.
 pub trait Operations {
-    /// How much there is. Counts every row, so it takes a while on a large database.
+    /// The totals. Counts every row, so it takes a while on a large database.
     fn stats(&self) -> Answer<'_, Stats>;
 
-    /// What each account stores, the largest first. Counts every message, so it takes a while on a large database.
+    /// What each account stores, largest first. Counts every message, so it takes a while on a large database.
     fn usage_by_account(&self) -> Answer<'_, Vec<AccountUsage>>;
 
-    /// Records a setting that must never change for this database, unless it is recorded already. Gives the recorded value.
+    /// Records a setting that must never change for this database, unless it is already recorded. Returns the recorded
+    /// value.
     fn fix_setting(&self, name: &'static str, value: String) -> Answer<'_, String>;
 
-    /// The recorded value of such a setting, where there is one.
+    /// The recorded value of such a setting, if there is one.
     fn fixed_setting(&self, name: &'static str) -> Answer<'_, Option<String>>;
 
-    /// How large it is, quickly.
+    /// The size of the store, determined quickly.
     fn extent(&self) -> Answer<'_, Extent>;
 
-    /// How the writers are doing.
+    /// The state of the writers.
     fn vitals(&self) -> Vitals;
 
-    /// Envelopes that this process read and left out, because the disk has changed them.
+    /// The number of envelopes that this process has read and left out, because they were damaged on disk.
     fn damaged(&self) -> Counter;
 }
 
@@ -57,30 +58,30 @@ impl AccountUsage {
     }
 }
 
-/// How large a store is.
+/// The size of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Accounts, each with its handle.
+    /// The number of accounts; each has one handle.
     pub handles: u64,
-    /// Bytes of the database, with indexes and free pages.
+    /// The size of the database in bytes, with indexes and free pages.
     pub database_bytes: u64,
 }
 
-/// How the writers of this process are doing.
+/// The state of the writers in this process.
 #[derive(Clone, Debug)]
 pub struct Vitals {
-    /// Writes that wait for their transaction.
+    /// The number of writes that wait for their transaction.
     pub queued: u64,
-    /// How long durable commits took, in seconds.
+    /// The duration of durable commits, in seconds.
     pub commits: Histogram,
 }
 
-/// How much there is.
+/// The totals of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// Accounts, each with its handle.
+    /// The number of accounts; each has one handle.
     pub handles: u64,
-    /// Stored messages.
+    /// The number of stored messages.
     pub messages: u64,
     /// Bytes of the stored envelopes.
     pub bytes: u64,

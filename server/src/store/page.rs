@@ -1,4 +1,4 @@
-//! A page of an inbox, as it is put together from rows, for every engine.
+//! Builds a page of an inbox from rows, for every engine.
 
 use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
@@ -9,9 +9,9 @@ use super::{AccountId, PageLimit, StoreError, StoredMessage};
 /// The columns of an item: number, time, hash, envelope.
 pub(super) type ItemRow<H, E> = (i64, i64, H, E);
 
-/// A page that grows row by row. An envelope whose bytes are not those that were stored, as their SHA-256 says, is left
-/// out, logged and counted: a disk that lost bits is no reason to hand out garbage (which might not even be JSON, so that
-/// a reader of the page fails on all of it), nor to keep back what stands behind it.
+/// A page that grows row by row. An envelope whose bytes do not match the stored SHA-256 is left out, logged and
+/// counted. A damaged disk must not make the server deliver garbage, which might not even be JSON and so break the
+/// whole page for its reader. Nor should it hold back the messages that follow.
 pub(super) struct Page {
     inbox: AccountId,
     limit: PageLimit,
@@ -24,39 +24,39 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Nothing after `since` was read yet. `damaged` counts what is left out.
+    /// An empty page after `since`. `damaged` counts the envelopes that are left out.
     pub(super) fn new(inbox: AccountId, since: u64, limit: PageLimit, damaged: &Counter) -> Self {
         let damaged = damaged.clone();
         Self { inbox, limit, damaged, items: Vec::new(), bytes: 0, after: since, left_out: 0, full: false }
     }
 
-    /// Whose it is.
+    /// The inbox of the page.
     pub(super) const fn inbox(&self) -> AccountId {
         self.inbox
     }
 
-    /// The last number that was looked at.
+    /// The last number that was read.
     pub(super) const fn after(&self) -> u64 {
         self.after
     }
 
-    /// How many more items it takes.
+    /// The number of items that still fit.
     pub(super) fn room(&self) -> u64 {
         if self.full { 0 } else { self.limit.items.saturating_sub(self.items.len() as u64) }
     }
 
-    /// How many rows were left out so far. They are to be made up for by further ones: a page is short only at the end
-    /// of the inbox.
+    /// The number of rows left out so far. The caller must replace them with further rows: a page is short only at the
+    /// end of the inbox.
     pub(super) const fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// How many bytes of envelopes it holds.
+    /// The bytes of the envelopes on the page.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a row in; `false` when the page has no room for it or what follows.
+    /// Adds a row; `false` when the page has no room for it or for the rows that follow.
     pub(super) fn take<H: AsRef<[u8]>, E: AsRef<[u8]> + Into<Vec<u8>>>(
         &mut self,
         (seq, created_at, hash, envelope): ItemRow<H, E>,
@@ -77,7 +77,7 @@ impl Page {
         Ok(true)
     }
 
-    /// What was taken in.
+    /// The items of the page.
     pub(super) fn into_items(self) -> Vec<StoredMessage> {
         if self.left_out > 0 {
             let (inbox, rows, up_to) = (self.inbox.0, self.left_out, self.after);

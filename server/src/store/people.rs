@@ -1,4 +1,4 @@
-//! What people have told their server about other people: whom they have accepted, and whom they have blocked.
+//! The users that an account has accepted, and those that it has blocked.
 
 use std::str::FromStr;
 
@@ -7,41 +7,42 @@ use kez_core::identity::Primary;
 
 use super::{AccountId, Answer};
 
-/// The most people on one list of one account.
+/// The largest number of users on one list of one account.
 pub const MOST_LISTED: u64 = 10_000;
 
-/// Lists of people.
+/// The lists of users.
 pub trait People {
-    /// Puts somebody on a list, where they may stand already; `false` when the list is full. The requests of a contact
-    /// become known messages.
+    /// Puts a user on a list, unless already listed; `false` when the list is full. The requests of a contact become
+    /// known messages.
     fn list(&self, owner: AccountId, list: List, peer: AccountId) -> Answer<'_, bool>;
 
-    /// Takes somebody off a list, where they may not stand at all.
+    /// Removes a user from a list, if listed.
     fn unlist(&self, owner: AccountId, list: List, peer: AccountId) -> Answer<'_, ()>;
 
-    /// Who stands on both lists of an account, by handle.
+    /// The users on both lists of an account, by handle.
     fn listed(&self, owner: AccountId) -> Answer<'_, Vec<Listed>>;
 }
 
-/// Which list. The numbers stand in the database.
+/// The kind of list. The numbers are stored in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
-    /// Those whom the owner has accepted: they may send more, and their messages are not held in the strangers' share.
+    /// Users whom the owner has accepted: they may send more, and their messages do not count toward the strangers'
+    /// share.
     Contacts = 1,
-    /// Those whose messages are never delivered to the owner.
+    /// Users whose messages are never delivered to the owner.
     Blocks = 2,
 }
 
-/// Somebody on a list.
+/// A user on a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The list.
     pub list: List,
-    /// Their account.
+    /// The user's account.
     pub id: AccountId,
-    /// Their handle.
+    /// The user's handle.
     pub handle: Handle,
-    /// Their key.
+    /// The user's key.
     pub primary: Primary,
 }
 

@@ -1,4 +1,4 @@
-//! Columns and what they mean, for every engine: both keep numbers as signed 64-bit integers.
+//! Conversions of columns, for every engine: both store numbers as signed 64-bit integers.
 
 use kez_core::time::Timestamp;
 
@@ -36,7 +36,7 @@ pub(super) fn unsigned(seq: i64) -> Result<u64, StoreError> {
     seq.try_into().map_err(|_| StoreError::Corrupt("sequence number"))
 }
 
-/// A number to compare with stored ones. What lies beyond the range of a column lies beyond every row.
+/// A number for comparison with stored ones. A value beyond the range of a column is beyond every row.
 pub(super) fn signed(number: u64) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

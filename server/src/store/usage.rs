@@ -1,11 +1,11 @@
-//! How much an inbox holds, and how much it may: docs/SPEC.md, section 14.
+//! What an inbox holds and its limits: docs/SPEC.md, section 14.
 
 use kez_core::identity::Primary;
 
 /// The smallest tenth of the requests' share, unless the share is smaller still.
 const LEAST_TENTH: Held = Held { messages: 10, bytes: 256 * 1024 };
 
-/// Where a message comes from, as its recipient sees it.
+/// The origin of a message, as its recipient sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// From an account that the recipient has accepted, or from the recipient.
@@ -23,16 +23,17 @@ pub struct Source {
     pub key: Option<Primary>,
     /// Whether the account of that key signed the request.
     pub signed: bool,
-    /// The client network that it came from.
+    /// The client network of the request.
     pub network: NetworkTag,
 }
 
-/// Sixteen bits of a keyed hash of a client network and an inbox: enough to count by, too little to name an address.
+/// Sixteen bits of a keyed hash of a client network and an inbox: enough for counting, too little to identify an
+/// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NetworkTag(pub u16);
 
 impl Origin {
-    /// The number that stands in the database.
+    /// The number in the database.
     pub(super) const fn number(self) -> i64 {
         match self {
             Self::Known => 0,
@@ -49,7 +50,7 @@ impl Origin {
         }
     }
 
-    /// Whether readers of the inbox get it.
+    /// Whether it is delivered to readers of the inbox.
     pub const fn is_delivered(self) -> bool {
         !matches!(self, Self::Blocked(_))
     }
@@ -60,24 +61,24 @@ impl Origin {
 pub(super) enum Part {
     /// All requests.
     All,
-    /// Those that are not signed.
+    /// The unsigned ones.
     Unsigned,
-    /// Those of one network, signed ones apart from the others.
+    /// Those of one network; signed ones count separately.
     Network {
         /// Whether they are signed.
         signed: bool,
         /// The network.
         tag: NetworkTag,
     },
-    /// Those whose envelopes name one key as their sender, or none.
+    /// Those whose envelopes name the same key as their sender, or none.
     Key(Option<Primary>),
 }
 
 impl Source {
-    /// The parts of the share that a request of this source belongs to.
+    /// The parts of the share that a request from this source belongs to.
     pub(super) fn parts(self) -> impl Iterator<Item = Part> {
         let unsigned = (!self.signed).then_some(Part::Unsigned);
-        // The narrow ones first, so that a flood is refused before it pushes out what others have sent.
+        // The narrow ones first, so that a flood is refused before it displaces other senders' messages.
         [self.key_part(), self.network_part()].into_iter().chain(unsigned).chain([Part::All])
     }
 
@@ -91,7 +92,7 @@ impl Source {
         Part::Network { signed: self.signed, tag: self.network }
     }
 
-    /// The source of which these two are the parts, if they are those of a source.
+    /// The source with these two parts, if they are valid.
     pub(super) fn from_parts(key: &[u8], network: &[u8]) -> Option<Self> {
         match (Part::from_name(key)?, Part::from_name(network)?) {
             (Part::Key(key), Part::Network { signed, tag }) => Some(Self { key, signed, network: tag }),
@@ -101,7 +102,7 @@ impl Source {
 }
 
 impl Part {
-    /// What it is called in the database.
+    /// Its name in the database.
     pub(super) fn name(self) -> Vec<u8> {
         match self {
             Self::All => Vec::new(),
@@ -129,7 +130,7 @@ impl Part {
     }
 }
 
-/// The most that an inbox holds.
+/// The limits of an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Messages that are not acknowledged.
@@ -141,7 +142,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// How much a part of the requests' share may hold.
+    /// The limit of a part of the requests' share.
     pub(super) fn of(self, part: Part) -> Held {
         let Held { messages, bytes } = self.requests;
         match part {
@@ -155,7 +156,7 @@ impl Quota {
     }
 }
 
-/// Messages, and the bytes of their envelopes.
+/// A number of messages, and the bytes of their envelopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// How many.
@@ -165,19 +166,19 @@ pub struct Held {
 }
 
 impl Held {
-    /// With one message of so many bytes more.
+    /// Plus one message of this many bytes.
     #[must_use]
     pub(super) const fn with(self, bytes: u64) -> Self {
         Self { messages: self.messages.saturating_add(1), bytes: self.bytes.saturating_add(bytes) }
     }
 
-    /// With one message of so many bytes fewer.
+    /// Minus one message of this many bytes.
     #[must_use]
     pub(super) const fn without(self, bytes: u64) -> Self {
         Self { messages: self.messages.saturating_sub(1), bytes: self.bytes.saturating_sub(bytes) }
     }
 
-    /// Whether neither number is above the limit.
+    /// Whether neither number exceeds the limit.
     pub(super) const fn is_within(self, limit: Self) -> bool {
         self.messages <= limit.messages && self.bytes <= limit.bytes
     }
@@ -188,24 +189,24 @@ impl Held {
 pub struct Usage {
     /// All messages.
     pub held: Held,
-    /// How many of them are not acknowledged.
+    /// The number of unacknowledged messages.
     pub waiting: u64,
 }
 
 impl Usage {
-    /// With one message of so many bytes more, which waits for its acknowledgement.
+    /// Plus one unacknowledged message of this many bytes.
     #[must_use]
     pub(super) const fn with(self, bytes: u64) -> Self {
         Self { held: self.held.with(bytes), waiting: self.waiting.saturating_add(1) }
     }
 
-    /// With one acknowledged message of so many bytes fewer.
+    /// Minus one acknowledged message of this many bytes.
     #[must_use]
     pub(super) const fn without(self, bytes: u64) -> Self {
         Self { held: self.held.without(bytes), ..self }
     }
 
-    /// Whether an inbox may hold so much. What is acknowledged counts for the bytes alone.
+    /// Whether an inbox may hold this much. Acknowledged messages count only toward the bytes.
     pub(super) const fn fits(self, quota: Quota) -> bool {
         self.waiting <= quota.waiting && self.held.bytes <= quota.bytes
     }

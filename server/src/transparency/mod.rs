@@ -1,5 +1,5 @@
-//! The log of chain heads as this server keeps it: an append-only Merkle tree that gets a leaf in the very transaction
-//! that appends a link, signed checkpoints, tiles, and proofs for lookups (docs/SPEC.md, section 13).
+//! This server's log of chain heads: an append-only Merkle tree that gets a leaf in the same transaction that appends a
+//! link, signed checkpoints, tiles, and proofs for lookups (docs/SPEC.md, section 13).
 
 pub mod tile;
 pub mod tree;
@@ -20,7 +20,7 @@ use tree::Question;
 pub struct TransparencyLog {
     store: Arc<dyn Store>,
     secret: LogSecret,
-    /// The last checkpoint that was signed: most questions are about the same size.
+    /// The last signed checkpoint: most requests are for the same size.
     last: Mutex<Option<(u64, Arc<str>)>>,
 }
 
@@ -35,23 +35,22 @@ pub enum OpenLogError {
     SeedFile {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The name does not fit into a signed note.
     #[error("the log cannot have this name: {0}")]
     Name(#[from] InvalidLogKey),
-    /// The system gives no random numbers.
+    /// The system's random number generator failed.
     #[error("no key can be made: {0}")]
     Random(#[from] getrandom::Error),
 }
 
 impl TransparencyLog {
-    /// The log of this name, with the key in the file or, without one, the key in the store, which is made there the
-    /// first time.
+    /// The log with this name. Its key is in the file, or else in the store, where it is generated the first time.
     ///
     /// # Errors
-    /// [`OpenLogError`] says why not.
+    /// [`OpenLogError`] with the reason.
     pub async fn open(
         store: Arc<dyn Store>,
         name: &str,
@@ -73,7 +72,7 @@ impl TransparencyLog {
         self.secret.public()
     }
 
-    /// How many heads the log holds.
+    /// The number of heads in the log.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -81,7 +80,7 @@ impl TransparencyLog {
         self.store.log_size().await
     }
 
-    /// The signed checkpoint of the log as it is now.
+    /// The signed checkpoint of the current log.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -101,7 +100,7 @@ impl TransparencyLog {
         Ok(note)
     }
 
-    /// The proof that the head of a chain stands in the log; none when there is no such chain.
+    /// The proof that the head of a chain is in the log; `None` when there is no such chain.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -129,7 +128,7 @@ impl TransparencyLog {
         self.ask(&tree::tile(id)).await
     }
 
-    /// The bytes of a bundle of entries: each behind its length, two bytes, big-endian.
+    /// The bytes of a bundle of entries, each preceded by its length in two bytes, big-endian.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -155,7 +154,7 @@ impl TransparencyLog {
     }
 }
 
-/// 64 hexadecimal digits in a file, and white space around them.
+/// 64 hexadecimal digits in a file, with optional white space around them.
 ///
 /// # Errors
 /// [`OpenLogError::SeedFile`] says what is wrong with the file.

@@ -2,13 +2,12 @@
 
 /// Each tile stands for a subtree of this height: 256 hashes.
 pub const HEIGHT: u8 = 8;
-/// How many hashes, or entries, a full tile holds.
+/// The number of hashes, or entries, in a full tile.
 pub const FULL_WIDTH: u32 = 1 << HEIGHT;
 /// A tree of 2^64 leaves has eight levels of tiles.
 const LEVELS: u8 = 8;
 
-/// A tile that a tree of some size has. There is no other way to make one but [`TileId::parse`] and
-/// [`TileId::parse_entries`].
+/// A tile that exists in a tree of some size. It can only be made with [`TileId::parse`] and [`TileId::parse_entries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TileId {
     level: u8,
@@ -17,15 +16,15 @@ pub struct TileId {
 }
 
 impl TileId {
-    /// Reads `<L>` and `<N>[.p/<W>]`. None for another spelling, and for a tile that a tree of `size` leaves does not
-    /// have.
+    /// Parses `<L>` and `<N>[.p/<W>]`. `None` for another spelling, and for a tile that does not exist in a tree of
+    /// `size` leaves.
     pub fn parse(level: &str, index: &str, size: u64) -> Option<Self> {
         let number: u8 = level.parse().ok()?;
         (number.to_string() == level && number < LEVELS).then_some(())?;
         Self::at(number, index, size)
     }
 
-    /// Reads `<N>[.p/<W>]`, a bundle of entries.
+    /// Parses `<N>[.p/<W>]`, a bundle of entries.
     pub fn parse_entries(path: &str, size: u64) -> Option<Self> {
         Self::at(0, path, size)
     }
@@ -43,7 +42,7 @@ impl TileId {
                 .filter(|width: &u32| width.to_string() == text && (1..FULL_WIDTH).contains(width))?,
             None => FULL_WIDTH,
         };
-        // How many hashes the level has at this size.
+        // The number of hashes on the level at this size.
         let there = size.checked_shr(u32::from(level) * u32::from(HEIGHT)).unwrap_or(0);
         let end = index.checked_mul(u64::from(FULL_WIDTH))?.checked_add(u64::from(width))?;
         (end <= there).then_some(Self { level, index, width })
@@ -54,18 +53,18 @@ impl TileId {
         self.level
     }
 
-    /// The place of the tile within its level.
+    /// The index of the tile within its level.
     pub const fn index(self) -> u64 {
         self.index
     }
 
-    /// How many hashes it holds.
+    /// The number of hashes in the tile.
     pub const fn width(self) -> u32 {
         self.width
     }
 }
 
-/// `x001/x234/067` is 1234067: three digits each, all but the last behind an x.
+/// `x001/x234/067` is 1234067: groups of three digits, all but the last with a leading x.
 fn index_of(text: &str) -> Option<u64> {
     let mut index: u64 = 0;
     let mut parts = text.split('/').peekable();

@@ -1,8 +1,9 @@
-//! The arithmetic of the log's Merkle tree, which is that of `tlog_tiles`, over hashes that live in a database.
+//! The arithmetic of the log's Merkle tree, that of `tlog_tiles`, over hashes in a database.
 //!
 //! A tree is stored as the hashes of its leaves and of its complete subtrees, in the order in which they become known
-//! (Crosby and Wallach, "Efficient Data Structures for Tamper-Evident Logging", section 3.3). Which of them a question
-//! needs follows from the question alone, so each is asked twice: once to learn what to fetch, once with the hashes.
+//! (Crosby and Wallach, "Efficient Data Structures for Tamper-Evident Logging", section 3.3). The question alone
+//! determines which hashes it needs, so each one is evaluated twice: once to learn which hashes to fetch, and once with
+//! the hashes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,10 +14,10 @@ use tlog_tiles::{Error, HashReader, Tile};
 use super::tile::{HEIGHT, TileId};
 use crate::store::StoreError;
 
-/// Some arithmetic over the hashes that are known.
+/// A computation over the known hashes.
 type Ask<T> = Box<dyn Fn(&Known) -> Result<T, Error> + Send + Sync>;
 
-/// A question about a tree, and the places of the hashes that answer it.
+/// A question about a tree, and the positions of the hashes that answer it.
 pub struct Question<T> {
     ask: Ask<T>,
     positions: Vec<u64>,
@@ -25,12 +26,12 @@ pub struct Question<T> {
 impl<T> Question<T> {
     fn new(ask: impl Fn(&Known) -> Result<T, Error> + Send + Sync + 'static) -> Self {
         let nothing = Known::default();
-        // It either needs no hash or fails for the lack of them; both say what is missing.
+        // It either needs no hash or fails because hashes are missing; both show what is needed.
         let _ = ask(&nothing);
         Self { ask: Box::new(ask), positions: nothing.missing.into_inner() }
     }
 
-    /// Where the hashes stand that the answer needs.
+    /// The positions of the required hashes.
     pub fn positions(&self) -> &[u64] {
         &self.positions
     }
@@ -52,7 +53,7 @@ pub fn root(size: u64) -> Question<Hash> {
     Question::new(move |known| tlog_tiles::tree_hash(size, known).map(digest))
 }
 
-/// The hashes that a leaf adds at the end of a tree of `size` leaves. They stand from [`first_position`] on.
+/// The hashes that a leaf adds at the end of a tree of `size` leaves. Their positions start at [`first_position`].
 pub fn append(size: u64, leaf: Hash) -> Question<Vec<Hash>> {
     Question::new(move |known| {
         let added =
@@ -61,12 +62,12 @@ pub fn append(size: u64, leaf: Hash) -> Question<Vec<Hash>> {
     })
 }
 
-/// Where the hash of a leaf stands.
+/// The position of a leaf's hash.
 pub fn first_position(leaf: u64) -> u64 {
     tlog_tiles::stored_hash_index(0, leaf)
 }
 
-/// The hashes beside the way from a leaf to the root, the leaf's neighbour first; `index` is less than `size`.
+/// The hashes beside the path from a leaf to the root, starting with the leaf's sibling; `index` is less than `size`.
 pub fn inclusion(size: u64, index: u64) -> Question<Vec<Hash>> {
     Question::new(move |known| {
         let proof = tlog_tiles::prove_record(size, index, known)?;
@@ -84,7 +85,7 @@ fn digest(hash: tlog_tiles::Hash) -> Hash {
     Hash::from_bytes(hash.0)
 }
 
-/// Hashes by their place. Asked for others, it remembers which.
+/// Hashes by their position. It records the positions that are requested but missing.
 #[derive(Default)]
 struct Known {
     hashes: HashMap<u64, tlog_tiles::Hash>,
@@ -108,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// A database of one table.
+    /// A database with one table.
     #[derive(Default)]
     struct Nodes(Vec<Hash>);
 

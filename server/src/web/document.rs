@@ -1,4 +1,4 @@
-//! Something that is served from memory: its bytes, compressed ones beside them, and the headers that go with it.
+//! A document served from memory: its bytes, their compressed forms, and the matching headers.
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::encoding::Encoding;
 
-/// To be asked for again each time, and taken from the cache when the answer is 304.
+/// The client must revalidate each time, and uses its cache when the answer is 304.
 pub(super) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
-/// Never to be asked for again: the name holds the hash of the contents.
+/// The client never revalidates: the name contains the hash of the contents.
 pub(super) const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// A page or file.
@@ -22,18 +22,18 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// A document with the compressed forms that are at hand.
+    /// A document with its available compressed forms.
     pub(super) fn new(media_type: &'static str, plain: Bytes, compressed: Vec<(Encoding, Bytes)>) -> Self {
         let hash = short_hash(&plain);
         Self { media_type, plain, compressed, hash }
     }
 
-    /// A page that is compressed now, to be served many times.
+    /// A page that is compressed once, to be served many times.
     pub(super) fn page(html: String) -> Self {
         Self::html(html, &Encoding::ALL)
     }
 
-    /// A page for one request, compressed the one way that this request will take.
+    /// A page for one request, compressed only with an encoding that this request accepts.
     pub(super) fn page_for(html: String, request: &HeaderMap) -> Self {
         let accepted = Encoding::ALL.into_iter().find(|encoding| encoding.is_accepted(request));
         Self::html(html, accepted.as_slice())
@@ -51,7 +51,7 @@ impl Document {
         &self.hash
     }
 
-    /// The answer to GET or HEAD: 304 when the client holds these contents already, else the best form it accepts.
+    /// The answer to GET or HEAD: 304 when the client already has these contents, else the best form it accepts.
     pub(super) fn answer(
         &self,
         method: &Method,
@@ -86,7 +86,7 @@ impl Document {
         response
     }
 
-    /// Whether `If-None-Match` names these contents, in whatever encoding.
+    /// Whether `If-None-Match` names these contents, in any encoding.
     fn is_held(&self, request: &HeaderMap) -> bool {
         request
             .get_all(header::IF_NONE_MATCH)

@@ -14,7 +14,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The better one first.
+    /// In order of preference.
     pub(super) const ALL: [Self; 2] = [Self::Brotli, Self::Gzip];
 
     /// The value of `Content-Encoding`.
@@ -25,7 +25,7 @@ impl Encoding {
         }
     }
 
-    /// What a precompressed file's name ends with.
+    /// The extension of a precompressed file's name.
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::Brotli => "br",
@@ -33,7 +33,7 @@ impl Encoding {
         }
     }
 
-    /// Compresses; `None` when that fails or gains nothing.
+    /// Compresses; `None` when that fails or saves nothing.
     pub(super) fn compress(self, plain: &[u8]) -> Option<Bytes> {
         let mut out = Vec::with_capacity(plain.len() / 2);
         match self {
@@ -47,7 +47,7 @@ impl Encoding {
         (out.len() < plain.len()).then(|| Bytes::from(out))
     }
 
-    /// Whether a request accepts it. Weights are not compared: whatever is not refused with `q=0` will do.
+    /// Whether a request accepts it. Weights are not compared: any encoding not refused with `q=0` is acceptable.
     pub(super) fn is_accepted(self, headers: &HeaderMap) -> bool {
         headers
             .get_all(header::ACCEPT_ENCODING)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// The media type of a file by its extension. Unknown ones are downloads.
+/// The media type of a file by its extension. Unknown types are served as downloads.
 pub(super) fn media_type(path: &str) -> &'static str {
     match Path::new(path).extension().and_then(|extension| extension.to_str()) {
         Some("css") => "text/css; charset=utf-8",

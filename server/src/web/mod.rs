@@ -1,7 +1,7 @@
 //! Pages and assets: everything that is not the API.
 //!
-//! All pages but the profiles are the same for everybody. They are rendered once, when the server starts, and served
-//! from memory; so are the files of the built site. Paths are only ever looked up in a table, never on the disk.
+//! All pages except the profiles are the same for every user. They are rendered once, when the server starts, and
+//! served from memory, like the files of the built site. Paths are only looked up in a table, never on the disk.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,38 +26,38 @@ mod site;
 use pages::Pages;
 use site::Site;
 
-/// What the pages need to know of the server that they stand on.
+/// What the pages need to know about their server.
 #[derive(Clone)]
 pub struct WebSettings {
-    /// The directory of the built site (its `pkg/` and the contents of `public/`), where there is one.
+    /// The directory of the built site (its `pkg/` and the contents of `public/`), if there is one.
     pub web_dir: Option<PathBuf>,
-    /// The name behind the `@`.
+    /// The server name after the `@`.
     pub server: ServerName,
-    /// The address that people reach this server under, without a slash at the end.
+    /// The public address of this server, without a trailing slash.
     pub public_url: String,
     /// The origins, besides its own, that the app connects to.
     pub connect_to: Vec<String>,
-    /// Who runs the server.
+    /// The operator of the server.
     pub operator: Operator,
-    /// Who holds a handle, for the profile pages.
+    /// Looks up handles for the profile pages.
     pub profiles: Arc<dyn ProfileLookup>,
-    /// Counts profile pages with the other look-ups of their network.
+    /// Counts profile pages together with the other lookups of their network.
     pub gate: Gate,
 }
 
-/// Finds the record of a handle, as `GET /v1/u/{handle}` answers it.
+/// Looks up the record of a handle, in the form of `GET /v1/u/{handle}`.
 pub trait ProfileLookup: Send + Sync + 'static {
-    /// The record of the handle, or `None` when nobody holds it.
+    /// The record of the handle, or `None` when the handle is free.
     ///
     /// # Errors
-    /// [`ProfileUnavailable`] when the storage does not answer; the cause is logged already.
+    /// [`ProfileUnavailable`] when the storage does not answer; the cause is already logged.
     fn profile<'a>(&'a self, handle: &'a Handle)
     -> BoxFuture<'a, Result<Option<Lookup>, ProfileUnavailable>>;
 
     /// The history of the record's key.
     ///
     /// # Errors
-    /// [`ProfileUnavailable`] when the storage does not answer; the cause is logged already.
+    /// [`ProfileUnavailable`] when the storage does not answer; the cause is already logged.
     fn history<'a>(&'a self, lookup: &'a Lookup) -> BoxFuture<'a, Result<History, ProfileUnavailable>>;
 }
 
@@ -69,10 +69,10 @@ pub enum WebDirError {
     Unreadable {
         /// The directory.
         dir: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
-    /// It holds no built web app.
+    /// It contains no built web app.
     #[error("--web-dir: {dir} holds no built web app; cargo xtask build makes one in target/site", dir = .0.display())]
     NotBuilt(PathBuf),
 }
@@ -82,13 +82,13 @@ pub enum WebDirError {
 #[error("the server cannot look people up at the moment")]
 pub struct ProfileUnavailable;
 
-/// The routes of pages and assets, to stand behind those of the API as their fallback.
+/// The routes of pages and assets, as the fallback behind those of the API.
 ///
-/// Every answer of the server gets strict default headers (`crate::headers`); what is set here stays as it is. Reads the
-/// whole site into memory. Without a directory a placeholder page stands in.
+/// Every answer of the server gets strict default headers (`crate::headers`); headers set here are kept. The whole site
+/// is read into memory. Without a directory, a placeholder page is served.
 ///
 /// # Errors
-/// [`WebDirError`] when there is a directory, and no app in it.
+/// [`WebDirError`] when there is a directory without an app.
 pub fn router(web: WebSettings) -> Result<Router, WebDirError> {
     let router = match &web.web_dir {
         Some(dir) => {
@@ -101,13 +101,13 @@ pub fn router(web: WebSettings) -> Result<Router, WebDirError> {
     Ok(router.layer(axum::middleware::map_response_with_state(headers, security_headers::add)))
 }
 
-/// Whether `cargo leptos watch` runs this server.
+/// Whether the server runs under `cargo leptos watch`.
 fn is_watched() -> bool {
     std::env::var_os(WATCH_ENV).is_some()
 }
 
 fn site_of(dir: &Path, operator: Operator) -> Result<(Site, kez_app::Assets), WebDirError> {
-    // While developing, files are read from the disk for every request, under their plain names.
+    // During development, files are read from the disk for every request, under their plain names.
     let site = if is_watched() { Site::watched(dir) } else { Site::loaded(dir) };
     let site = site.map_err(|source| WebDirError::Unreadable { dir: dir.to_owned(), source })?;
     let assets = site.assets(operator).ok_or_else(|| WebDirError::NotBuilt(dir.to_owned()))?;

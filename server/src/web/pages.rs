@@ -1,4 +1,4 @@
-//! The pages of the app, rendered when the server starts, and the files beside them.
+//! The pages of the app, rendered when the server starts, and the other files.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,21 +17,21 @@ use super::{ProfileLookup, profile};
 use crate::around::{Gate, within_rate};
 use crate::limits::Kind;
 
-/// The route of profiles, the only pages that are not the same for everybody.
+/// The route of profiles, the only pages that differ between requests.
 const PROFILE: &str = "/u/{handle}";
 
-/// What the routes share.
+/// The state shared by the routes.
 pub(super) struct Pages {
     site: Site,
     rendered: HashMap<Page, Document>,
-    /// The page of a handle that nobody has.
+    /// The page for a handle that is free.
     pub(super) nobody: Document,
     pub(super) assets: Assets,
     pub(super) profiles: Arc<dyn ProfileLookup>,
 }
 
 impl Pages {
-    /// Renders every page that is the same for everybody.
+    /// Renders every page that is the same for every user.
     pub(super) fn new(site: Site, assets: &Assets, profiles: Arc<dyn ProfileLookup>) -> Self {
         let rendered =
             Page::ALL.into_iter().map(|page| (page, Document::page(kez_app::render(page, assets)))).collect();

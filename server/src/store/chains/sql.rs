@@ -1,5 +1,5 @@
-//! Sigchains and the log of their heads, in SQL that both engines read alike: each compiles this file as a module of its
-//! own, with its own kind of connection and what its dialect says differently.
+//! Sigchains and the log of their heads, in the SQL common to both engines. Each engine compiles this file as a module
+//! of its own, with its own connection type and dialect.
 
 use futures::TryStreamExt;
 use kez_core::identity::{Primary, Seed};
@@ -12,14 +12,14 @@ use crate::store::chains::{ChainHead, LinkOutcome, Links, NewLink};
 use crate::store::row::{signed, time, unsigned};
 use crate::transparency::tree;
 
-/// The window that links of a chain are counted in.
+/// The window for counting the links of a chain.
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 
 pub(super) async fn append_link(
     connection: &mut Connection,
     link: NewLink,
 ) -> Result<LinkOutcome, StoreError> {
-    // Whoever appends has its turn until the transaction ends, so that chain and log stay as they are seen here.
+    // The lock is held until the transaction ends, so chain and log cannot change after this read.
     let size = unsigned(sqlx::query_scalar(LOG_SIZE_FOR_UPDATE).fetch_one(&mut *connection).await?)?;
     if hash_at(connection, &link.root, link.seqno).await? == Some(link.hash) {
         return Ok(LinkOutcome::Stands);
@@ -48,7 +48,7 @@ async fn hash_at(
     hash.map(digest).transpose()
 }
 
-/// The seconds until a chain that has gained enough links for a day may gain another.
+/// The seconds until a chain that has reached its daily limit may gain another link.
 async fn until_another(connection: &mut Connection, link: &NewLink) -> Result<Option<u64>, StoreError> {
     const SQL: &str =
         "SELECT stored_at FROM sigchain_links WHERE root = $1 ORDER BY seqno DESC LIMIT 1 OFFSET $2";
@@ -62,7 +62,7 @@ async fn until_another(connection: &mut Connection, link: &NewLink) -> Result<Op
     Ok(free_at.checked_sub(link.now.unix()).filter(|seconds| *seconds > 0))
 }
 
-/// Gives a log of this size a leaf for the link.
+/// Adds a leaf for the link to a log of this size.
 async fn grow_log(connection: &mut Connection, size: u64, link: &NewLink) -> Result<(), StoreError> {
     const SIZE: &str = "UPDATE log_state SET size = $1";
     const NODE: &str = "INSERT INTO log_nodes (position, hash) VALUES ($1, $2)";

@@ -1,4 +1,4 @@
-//! What the owner of an inbox says about it, and what follows for the messages in it: docs/SPEC.md, sections 6 and 14.
+//! An owner's settings for an inbox, and their effect on its messages: docs/SPEC.md, sections 6 and 14.
 
 use kez_core::api::KeepDays;
 use kez_core::identity::Primary;
@@ -7,32 +7,34 @@ use kez_core::time::Timestamp;
 use super::usage::{Held, Usage};
 use super::{AccountId, Answer, StoreError};
 
-/// Inboxes in the hands of their owners.
+/// The part of a store for the owners of inboxes.
 pub trait Inboxes {
-    /// The highest number that an inbox has given out; 0 before the first, and for an account that has gone.
+    /// The highest number that an inbox has assigned; 0 before the first, and for a deleted account.
     fn last_seq(&self, inbox: AccountId) -> Answer<'_, u64>;
 
     /// What an inbox holds.
     fn inbox_status(&self, inbox: AccountId) -> Answer<'_, Status>;
 
-    /// Notes that the owner holds every message up to a number, unless that was known already.
+    /// Records that the owner has stored every message up to a number. A lower number than the recorded one changes
+    /// nothing.
     fn acknowledge(&self, inbox: AccountId, seq: u64) -> Answer<'_, Acknowledged>;
 
-    /// Notes how long acknowledged messages stay; for ever without a number.
+    /// Sets how long acknowledged messages stay; for ever without a number.
     fn keep_for(&self, inbox: AccountId, days: Option<KeepDays>) -> Answer<'_, ()>;
 
-    /// Deletes the oldest requests of a key, at most [`super::moderation::PORTION`]. Returns how many.
+    /// Deletes the oldest requests of a key, at most [`super::moderation::PORTION`]. Returns the number of deleted
+    /// requests.
     fn delete_requests(&self, inbox: AccountId, sender: Primary) -> Answer<'_, u64>;
 
-    /// Deletes, of the [`super::moderation::PORTION`] oldest messages of an inbox, those that are acknowledged and were
-    /// stored before a time. Returns how many.
+    /// Of the [`super::moderation::PORTION`] oldest messages of an inbox, deletes those that are acknowledged and were
+    /// stored before a time. Returns the number of deleted messages.
     fn forget_acknowledged(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64>;
 
     /// Deletes the oldest requests of an inbox that are acknowledged and were stored before a time, at most
-    /// [`super::moderation::PORTION`]. Returns how many.
+    /// [`super::moderation::PORTION`]. Returns the number of deleted requests.
     fn forget_requests(&self, inbox: AccountId, before: Timestamp) -> Answer<'_, u64>;
 
-    /// Inboxes whose owners have set how long messages stay, in order: at most `limit` after an account.
+    /// Inboxes whose owners have limited how long messages stay, in order: at most `limit` after an account.
     fn limited_inboxes(&self, after: AccountId, limit: u64) -> Answer<'_, Vec<(AccountId, KeepDays)>>;
 
     /// Inboxes with acknowledged requests from before a time, in order: at most `limit` after an account.
@@ -47,9 +49,9 @@ pub trait Inboxes {
 /// What an inbox holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The highest number given out.
+    /// The highest assigned number.
     pub last: u64,
-    /// Up to which number the owner holds everything.
+    /// The number up to which the owner has stored every message.
     pub acknowledged: u64,
     /// How long acknowledged messages stay; for ever without a number.
     pub keep: Option<KeepDays>,
@@ -59,12 +61,12 @@ pub struct Status {
     pub requests: Held,
 }
 
-/// What became of an acknowledgement.
+/// The result of an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acknowledged {
-    /// It counts, or one of a higher number does.
+    /// It counts, or a higher one already does.
     Stands(Status),
-    /// The inbox has not given out this number yet.
+    /// The inbox has not assigned this number yet.
     NotGivenOut,
 }
 

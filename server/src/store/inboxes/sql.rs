@@ -1,5 +1,5 @@
-//! What owners do with their inboxes, in SQL that both engines read alike: each compiles this file as a module of its own,
-//! with its own kind of connection.
+//! The owners' operations on inboxes, in the SQL common to both engines. Each engine compiles this file as a module of
+//! its own, with its own connection type.
 
 use kez_core::api::KeepDays;
 use kez_core::identity::Primary;
@@ -21,7 +21,7 @@ pub(super) async fn status(connection: &mut Connection, inbox: AccountId) -> Res
     row.ok_or(StoreError::NoSuchAccount)?.try_into()
 }
 
-/// Notes an acknowledgement of a number that the inbox has given out.
+/// Records an acknowledgement of a number that the inbox has assigned.
 pub(super) async fn acknowledge(
     connection: &mut Connection,
     inbox: AccountId,
@@ -119,7 +119,7 @@ pub(super) async fn inboxes_with_requests(
     Ok(rows.into_iter().map(|(inbox,)| AccountId(inbox)).collect())
 }
 
-/// What an account has left among the requests of an inbox becomes known, whichever of its keys it was sent with.
+/// Turns an account's requests in an inbox into known messages, whichever of its keys sent them.
 pub(super) async fn accept_requests(
     connection: &mut Connection,
     inbox: AccountId,

@@ -1,4 +1,4 @@
-//! Who holds which handle.
+//! The holders of handles.
 
 use futures::FutureExt;
 use kez_core::handle::Handle;
@@ -35,8 +35,8 @@ async fn account(pool: &Pool, sql: &'static str, wanted: String) -> Result<Optio
     .await
 }
 
-/// Gives the handle to the key unless somebody holds either. Two nodes that try at once take turns at the unique
-/// indexes: the second waits for the first and then finds what it did.
+/// Assigns the handle to the key unless either is taken. Two nodes that try at once are serialised by the unique
+/// indexes: the second waits for the first and then finds its result.
 pub(super) async fn claim(pool: &Pool, claim: Claim) -> Result<ClaimOutcome, StoreError> {
     pool.write(|connection| {
         async move {
@@ -51,7 +51,7 @@ pub(super) async fn claim(pool: &Pool, claim: Claim) -> Result<ClaimOutcome, Sto
             if is_former(connection, &claim.primary).await? {
                 return undo(connection, ClaimOutcome::PrimaryTaken).await;
             }
-            // An invitation is used up when the account is made; when it does not count, the account is not made.
+            // An invitation is used up when the account is created; when it is not valid, no account is created.
             match claim.invite {
                 Some(invite) if !use_invite(connection, invite, claim.now).await? => {
                     undo(connection, ClaimOutcome::InviteRefused).await
@@ -92,20 +92,20 @@ async fn insert(
     }))
 }
 
-/// Whether an account held the key before its present one, as far as anybody has committed by now.
+/// Whether an account held the key before its current one, as of the latest commit.
 async fn is_former(connection: &mut PgConnection, key: &Primary) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT 1 FROM former_keys WHERE primary_key = $1";
     Ok(sqlx::query(SQL).bind(key.to_string()).fetch_optional(connection).await?.is_some())
 }
 
-/// Nothing of the claim stays.
+/// Rolls the claim back completely.
 async fn undo(connection: &mut PgConnection, outcome: ClaimOutcome) -> Result<ClaimOutcome, StoreError> {
     sqlx::query("ROLLBACK TO before").execute(connection).await?;
     Ok(outcome)
 }
 
-/// Lets go of what kept the handle back until lately. Somebody who was deleted while this claim waited for the unique
-/// index has only now left their reservation; then the claim comes to nothing.
+/// Removes the expired reservation of a handle. If an account was deleted while this claim waited for the unique index,
+/// its reservation has only appeared now; then the claim fails.
 async fn release_reservation(connection: &mut PgConnection, account: Account) -> Result<Account, StoreError> {
     const SQL: &str = "DELETE FROM reserved_handles WHERE handle = $1";
     if first_seq(connection, &account.handle, account.registered_at).await?.is_none() {
@@ -124,7 +124,7 @@ async fn compare(connection: &mut PgConnection, claim: &Claim) -> Result<ClaimOu
         .bind(claim.primary.to_string())
         .fetch_optional(&mut *connection)
         .await?;
-    // The holder may have gone since: whoever tries again finds both free.
+    // The holder may have been deleted since; a retry finds both free.
     let holder = Account::try_from(holder.ok_or(StoreError::Busy)?)?;
     let stands = holder.registration == claim.registration && !is_banned(connection, holder.id).await?;
     Ok(if stands {

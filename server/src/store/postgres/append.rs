@@ -1,4 +1,4 @@
-//! Appending a batch of envelopes with one statement of each kind, however many there are.
+//! Appends a batch of envelopes with one statement of each kind, whatever the number of envelopes.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -27,18 +27,18 @@ impl HashedMessage {
         self.message.envelope.len()
     }
 
-    /// The first eight bytes of the hash as a number: short enough for an index, long enough to find one row.
+    /// The first eight bytes of the hash as a number: short enough for an index, and long enough to identify one row.
     fn hash_start(&self) -> i64 {
         let [a, b, c, d, e, f, g, h, ..] = *self.receipt.as_bytes();
         i64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 }
 
-/// Stores the messages that do not stand in their inboxes yet, inside the transaction that the caller has begun, and
-/// says for each where it stands, in order.
+/// Stores the messages that are not in their inboxes yet, inside the caller's transaction, and returns the position of
+/// each one, in order.
 ///
-/// The inboxes' counters stay locked until the commit. So whoever sees a number sees every lower one of the same inbox,
-/// and a retry on another node finds what the first try stored.
+/// The inboxes' counters stay locked until the commit. So a reader that sees a number also sees every lower number of
+/// that inbox, and a retry on another node finds what the first attempt stored.
 pub(super) async fn append_all(
     connection: &mut PgConnection,
     messages: &[&HashedMessage],
@@ -76,7 +76,7 @@ pub(super) async fn append_all(
         let stored =
             Appended { seq: counter.last_seq, receipt: message.receipt, created_at: now, fresh: true };
         rows.push(message, stored.seq);
-        // The same bytes once more in this batch are a retry like any other.
+        // The same bytes again in one batch count as a retry.
         standing.insert((inbox, message.receipt), Appended { fresh: false, ..stored });
         outcomes.push(Ok(stored));
     }
@@ -85,7 +85,7 @@ pub(super) async fn append_all(
     Ok(outcomes)
 }
 
-/// The last sequence number of an inbox, how far it is acknowledged, and what it holds.
+/// An inbox's last sequence number, its acknowledged number, and its contents.
 #[derive(Clone, Copy)]
 pub(super) struct Counter {
     last_seq: u64,
@@ -93,7 +93,7 @@ pub(super) struct Counter {
     pub(super) usage: Usage,
 }
 
-/// Locks the counters of all inboxes concerned, in one order on every node, so that no two wait for each other.
+/// Locks the counters of all inboxes in the batch, in the same order on every node, so that no deadlock can occur.
 async fn lock_counters(
     connection: &mut PgConnection,
     messages: &[&HashedMessage],
@@ -112,12 +112,12 @@ async fn lock_counters(
     rows.into_iter().map(counter).collect()
 }
 
-/// Which of the messages stand in their inboxes already.
+/// Which of the messages are already in their inboxes.
 async fn find_standing(
     connection: &mut PgConnection,
     messages: &[&HashedMessage],
 ) -> Result<HashMap<(AccountId, Receipt), Appended>, StoreError> {
-    // LATERAL with LIMIT keeps it a look-up of each row, whatever the statistics say.
+    // LATERAL with LIMIT forces an index lookup per row, whatever the statistics say.
     const SQL: &str = "SELECT wanted.place, standing.seq, standing.created_at \
         FROM UNNEST($1::bigint[], $2::bigint[], $3::bytea[]) WITH ORDINALITY \
             AS wanted (inbox, hash_start, hash, place) \
@@ -154,7 +154,7 @@ struct Rows<'a> {
     requests: Requests,
 }
 
-/// The rows of [`Rows`] that are requests, in the table of requests.
+/// The rows of [`Rows`] that are requests, for the table of requests.
 #[derive(Default)]
 struct Requests {
     inboxes: Vec<i64>,

@@ -1,4 +1,4 @@
-//! What one transaction takes, and who waits for it.
+//! The contents of one transaction, and the callers that wait for it.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -6,12 +6,12 @@ use super::append::HashedMessage;
 use super::nonces::UsedNonce;
 use crate::store::{Appended, StoreError};
 
-/// How many writes one transaction takes at most ...
+/// The largest number of writes per transaction ...
 const BATCH: usize = 128;
-/// ... and how many bytes of envelopes.
+/// ... and of bytes of envelopes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// A write and the way back to its caller.
+/// A write and the reply channel to its caller.
 pub(super) enum Job {
     Append(Pending<HashedMessage, Appended>),
     UseNonce(Pending<UsedNonce, bool>),
@@ -30,16 +30,16 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-/// What became of a [`Batch`], in the same order.
+/// The results of a [`Batch`], in the same order.
 pub(super) struct Outcomes {
     pub(super) appends: Vec<Result<Appended, StoreError>>,
     pub(super) nonces: Vec<bool>,
-    /// Whether old nonces are left that might have been deleted with it.
+    /// Whether there are more old nonces to delete.
     pub(super) old_nonces: bool,
 }
 
 impl Batch {
-    /// The first write and those that wait behind it, as many as fit.
+    /// The first write and those queued behind it, as many as fit.
     pub(super) fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Self {
         let mut batch = Self::default();
         batch.push(first);
@@ -50,7 +50,7 @@ impl Batch {
         batch
     }
 
-    /// All that waits.
+    /// All queued writes.
     pub(super) fn gather_all(jobs: &mut mpsc::Receiver<Job>) -> Self {
         let mut batch = Self::default();
         while let Ok(job) = jobs.try_recv() {
@@ -93,13 +93,13 @@ impl Batch {
         answer_all(self.appends, std::iter::repeat_with(|| Err(error.clone())));
     }
 
-    /// Answers those who wait for a nonce, and lets go of them.
+    /// Reports the error to the callers that wait for a nonce, and drops them from the batch.
     pub(super) fn fail_nonces(&mut self, error: &StoreError) {
         answer_all(std::mem::take(&mut self.nonces), std::iter::repeat_with(|| Err(error.clone())));
     }
 }
 
-/// A caller that has gone away does not want its answer any more; the write stands all the same.
+/// A caller that has gone away no longer reads its answer; the write remains valid.
 fn answer_all<W, A>(pending: Vec<Pending<W, A>>, answers: impl IntoIterator<Item = Result<A, StoreError>>) {
     for (pending, answer) in pending.into_iter().zip(answers) {
         let _ = pending.reply.send(answer);

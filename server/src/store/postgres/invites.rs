@@ -63,7 +63,7 @@ async fn revoke(connection: &mut PgConnection, id: i64) -> Result<bool, StoreErr
     Ok(sqlx::query(SQL).bind(id).execute(connection).await?.rows_affected() == 1)
 }
 
-/// Uses an invitation up by one, where there is one that counts.
+/// Uses an invitation up by one, if there is a valid one.
 pub(super) async fn use_invite(
     connection: &mut PgConnection,
     hash: InviteHash,

@@ -1,6 +1,6 @@
-//! The writers of messages and nonces. An account belongs to one of them, which gathers what waits, commits it as one
-//! transaction on a connection that it keeps, and answers only then: so messages for one inbox are stored in the order
-//! in which they came, and several commits are under way at once.
+//! The writers of messages and nonces. Each account belongs to one of them. A writer gathers its queued writes, commits
+//! them as one transaction on its own connection, and answers only then. So messages for one inbox are stored in the
+//! order of arrival, and several commits run concurrently.
 
 use std::time::Instant;
 
@@ -22,14 +22,14 @@ use crate::metrics;
 use crate::store::operations::Vitals;
 use crate::store::{AccountId, Appended, CallerKey, NewMessage, StoreError};
 
-/// How many writes may wait in each lane. Beyond that callers are told to come back.
+/// The number of writes that may wait in each lane. Beyond that, callers must retry later.
 const QUEUE: usize = 256;
-/// How often each lane deletes old nonces, in seconds ...
+/// The interval at which each lane deletes old nonces, in seconds ...
 const FORGET_EVERY: u64 = 60;
-/// ... and how soon it goes on while there are more than it deletes at once.
+/// ... and the delay before the next portion while there are more.
 const FORGET_ON: u64 = 1;
 
-/// Hands writes to the lanes and waits for their answers.
+/// Sends writes to the lanes and waits for their answers.
 pub(super) struct Lanes {
     queues: Vec<mpsc::Sender<Job>>,
     stop: CancellationToken,
@@ -65,25 +65,25 @@ impl Lanes {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let write = UsedNonce { caller, nonce, now };
-        // Any lane will do, as long as it is the same one each time.
+        // Any lane will do, as long as the same key always uses the same one.
         self.send(AccountId(i64::from_be_bytes(*caller.as_bytes())), |reply| {
             Job::UseNonce(Pending { write, reply })
         })
         .await
     }
 
-    /// Whether there is room in every queue.
+    /// Whether every queue has room.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.queues.iter().try_for_each(|queue| queue.try_reserve().map(drop).map_err(refused))
     }
 
-    /// How they are doing.
+    /// The state of the lanes.
     pub(super) fn vitals(&self) -> Vitals {
         let queued: usize = self.queues.iter().map(|queue| queue.max_capacity() - queue.capacity()).sum();
         Vitals { queued: queued as u64, commits: self.commits.clone() }
     }
 
-    /// Lets the lanes finish what is queued.
+    /// Lets the lanes finish their queued writes.
     pub(super) async fn close(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
@@ -113,7 +113,7 @@ fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
 struct Lane {
     pool: Pool,
     connection: Option<PoolConnection<Postgres>>,
-    /// When old nonces are deleted next, in seconds since 1970.
+    /// The next time to delete old nonces, in seconds since 1970.
     forget_at: u64,
     commits: Histogram,
 }
@@ -121,7 +121,7 @@ struct Lane {
 /// A transaction that failed.
 struct Failed {
     error: StoreError,
-    /// Whether it may have been committed all the same.
+    /// Whether it may have been committed after all.
     in_doubt: bool,
 }
 
@@ -130,21 +130,21 @@ impl Lane {
         loop {
             let first = tokio::select! {
                 job = jobs.recv() => job,
-                // Nothing new is taken then, and what is queued still comes out.
+                // From here on no new writes are accepted, but the queued ones are still received.
                 () = stop.cancelled(), if !jobs.is_closed() => { jobs.close(); continue }
             };
             let Some(first) = first else { break };
             let batch = Batch::gather(first, &mut jobs);
             if let Err(error @ (StoreError::Unreachable(_) | StoreError::Locked)) = self.store(batch).await {
-                // What waited behind has waited as long, and would only wait once more.
+                // The writes queued behind have waited as long, and would only wait once more.
                 Batch::gather_all(&mut jobs).fail(&error);
             }
         }
     }
 
-    /// Stores a batch. One whose connection broke off, as they all do when the database restarts, is tried once more:
-    /// messages that were stored after all are then found. A nonce would be found too, and its caller be refused, so
-    /// that caller is asked to come back instead.
+    /// Stores a batch. When the connection was lost, as all are when the database restarts, it is tried once more:
+    /// messages that were stored after all are then found. A nonce would be found too and its caller refused, so that
+    /// caller is asked to retry instead.
     async fn store(&mut self, mut batch: Batch) -> Result<(), StoreError> {
         let start = Instant::now();
         let mut result = self.transaction(&batch).await;
@@ -160,7 +160,7 @@ impl Lane {
                 batch.succeed(outcomes);
                 Ok(())
             }
-            // One row that the database refuses, or has damaged, must not take the others with it.
+            // One row that the database rejects, or has damaged, must not fail the others.
             Err(Failed {
                 error: StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::NoSuchAccount,
                 ..
@@ -197,10 +197,10 @@ impl Lane {
         result.map_err(|error| Failed { error, in_doubt })
     }
 
-    /// The time of the batch, when it is time to delete old nonces.
+    /// The time of the batch, if old nonces are due for deletion.
     fn forgets(&mut self, batch: &Batch) -> Option<Timestamp> {
         let now = batch.nonces.last()?.write.now;
-        // A clock that was ahead and has been put back puts it off no longer than that.
+        // A clock that was ahead and has been set back delays the deletion by no more than that.
         let due = now.unix() >= self.forget_at || now.unix() + FORGET_EVERY < self.forget_at;
         due.then(|| self.forget_at = now.unix() + FORGET_EVERY).map(|()| now)
     }

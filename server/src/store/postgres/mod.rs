@@ -1,5 +1,5 @@
-//! [`Store`] on PostgreSQL, for several nodes at once: messages and nonces in group commits, everything else in
-//! transactions of its own, all on a bounded number of connections that come back by themselves.
+//! [`Store`] on PostgreSQL, for several nodes at once. Messages and nonces use group commits, everything else has
+//! transactions of its own, all on a bounded number of connections that reconnect automatically.
 
 mod accounts;
 mod append;
@@ -57,9 +57,9 @@ use pool::Pool;
 pub(super) use failure::meaning;
 pub use schema::{pending_migrations, renew_epoch};
 
-/// What connections of a server are called in `pg_stat_activity`.
+/// The application name of the server's connections in `pg_stat_activity`.
 const APPLICATION: &str = "kez-chat-server";
-/// The most lanes that pay: commits under way at once share the database's `fsync` anyway.
+/// The largest useful number of lanes: concurrent commits share the database's `fsync` anyway.
 const LANES: u32 = 8;
 
 /// A store in one PostgreSQL database.
@@ -67,7 +67,7 @@ pub struct PostgresStore {
     epoch: String,
     pool: Pool,
     lanes: Lanes,
-    /// Envelopes that were read and left out, because the disk has changed them.
+    /// Counts envelopes that were read and left out, because they were damaged on disk.
     damaged: Counter,
 }
 

@@ -10,8 +10,8 @@ use crate::store::moderation::Moderation;
 
 crate::store::moderation_sql::moderation_statements!(PgConnection);
 
-/// [`delete_account`] once no node stores anything for the account any more. Without the locks, a message that is
-/// committed meanwhile would stay behind, with a number that the tombstone does not know.
+/// [`delete_account`], once no node can store anything for the account. Without the locks, a message committed at the
+/// same time would stay behind, with a number that the tombstone does not know.
 async fn delete_alone(
     connection: &mut PgConnection,
     account: AccountId,
@@ -71,7 +71,7 @@ impl Moderation for PostgresStore {
 
     fn delete_account(&self, account: AccountId, now: Timestamp) -> Answer<'_, bool> {
         async move {
-            // Others get their turn between two portions.
+            // Other writes get their turn between two portions.
             while self
                 .pool
                 .write(move |connection| delete_locked_portion(connection, account).boxed())

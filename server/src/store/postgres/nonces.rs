@@ -1,4 +1,4 @@
-//! Nonces of signed requests, shared by all nodes: each works once.
+//! Nonces of signed requests, shared by all nodes: each can be used once.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,20 @@ use sqlx::postgres::PgConnection;
 
 use crate::store::{CallerKey, StoreError};
 
-/// Rows are deleted only after twice their lifetime: another node's clock may be behind this one's.
+/// Rows are deleted only after twice their lifetime, because another node's clock may be behind this one's.
 const KEPT_SECONDS: i64 = 2 * NONCE_LIFETIME_SECONDS.cast_signed();
 
-/// How many rows one transaction deletes at most, so that nobody else waits long.
+/// The largest number of rows deleted per transaction, so that other writes do not wait long.
 const PORTION: u64 = 10_000;
 
-/// A nonce and who used it when.
+/// A nonce, its caller and the time of its use.
 pub(super) struct UsedNonce {
     pub(super) caller: CallerKey,
     pub(super) nonce: Nonce,
     pub(super) now: Timestamp,
 }
 
-/// Records those that are new, inside the transaction that the caller has begun, and says for each whether it was, in
-/// order.
+/// Records the new nonces inside the caller's transaction, and returns for each whether it was new, in order.
 pub(super) async fn use_all(
     connection: &mut PgConnection,
     used: &[&UsedNonce],
@@ -35,7 +34,7 @@ pub(super) async fn use_all(
     if used.is_empty() {
         return Ok(Vec::new());
     }
-    // In order, so that two nodes that are shown the same nonces wait for each other one way round only.
+    // Sorted, so that two nodes that receive the same nonces lock them in the same order and cannot deadlock.
     let mut firsts = BTreeMap::new();
     for (place, used) in used.iter().enumerate() {
         firsts
@@ -61,8 +60,8 @@ pub(super) async fn use_all(
     Ok(outcomes)
 }
 
-/// Deletes those that no signature can come with any more, leaving to others what others are deleting. Says whether there
-/// may be more of them.
+/// Deletes nonces too old for any valid signature, and skips rows that another node is deleting. Returns whether there
+/// may be more.
 pub(super) async fn forget_old(connection: &mut PgConnection, now: Timestamp) -> Result<bool, StoreError> {
     const SQL: &str = "DELETE FROM nonces WHERE (caller, nonce) IN ( \
         SELECT caller, nonce FROM nonces WHERE used_at < $1 \

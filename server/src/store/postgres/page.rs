@@ -8,8 +8,8 @@ use crate::store::page::{ItemRow, Page};
 use crate::store::row::{signed, unsigned};
 use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 
-/// A page is cut off where its bytes run out before it is sent: what a reader leaves unread would still have to come
-/// over the connection. Only the lengths of envelopes beyond that point are looked at.
+/// The database cuts a page off where its bytes run out: unread rows would still have to cross the connection. Beyond
+/// that point, only the lengths of envelopes are read.
 pub(super) async fn page_after(
     pool: &Pool,
     inbox: AccountId,
@@ -49,8 +49,8 @@ pub(super) async fn page_after(
     Ok(page.into_items())
 }
 
-/// The highest number that an inbox has given out. The transaction that stores a message raises it, so it is never behind
-/// what a page has shown.
+/// The highest number that an inbox has assigned. The transaction that stores a message raises it, so it is never
+/// behind the items on a page.
 pub(super) async fn last_seq(pool: &Pool, inbox: AccountId) -> Result<u64, StoreError> {
     const SQL: &str = "SELECT last_seq FROM inboxes WHERE account = $1";
     let last: Option<i64> = pool

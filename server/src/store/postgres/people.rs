@@ -36,7 +36,7 @@ async fn put(
     Ok(stands)
 }
 
-/// Two nodes that add at once may pass the limit by one each; it is there to bound, not to count.
+/// Two nodes that add at the same time may exceed the limit by one each; the limit is a bound and need not be exact.
 async fn add(
     connection: &mut PgConnection,
     owner: AccountId,

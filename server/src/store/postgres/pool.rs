@@ -1,4 +1,4 @@
-//! Connections to the database server: bounded in number, and in how long anybody waits for them.
+//! Connections to the database server, with a limit for their number and for the waiting time.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use tokio::time::timeout;
 
 use crate::store::StoreError;
 
-/// How long a caller waits for a connection: also over a quick restart of the database.
+/// How long a caller waits for a connection: long enough for a quick restart of the database.
 const ACQUIRE: Duration = Duration::from_secs(5);
-/// How long a database server that went silent may hold up its caller. Statements end by themselves before.
+/// How long an unresponsive database server may block a caller. Statement time-outs are shorter.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// A connection that nobody used for so long is tried before it is used.
+/// A connection that was idle for this long is tested before use.
 const TRY_AFTER: Duration = Duration::from_secs(1);
-/// Connections are renewed after so long, so that they find the way to a new address or a new primary.
+/// Connections are renewed after this time, so that they follow a new address or a new primary.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// What every connection is set to.
+/// The session settings of every connection.
 ///
-/// Read committed, because a reader of its own inbox counter must see what was committed while it waited for the row's
-/// lock. Durable commits unless the database already has its own idea of durable, such as `remote_apply`. And plans
-/// that use the indexes from the first row on: a plan made while a table was empty stays while it fills.
+/// Read committed, because a reader of its own inbox counter must see rows committed while it waited for the row lock.
+/// Durable commits, unless the database has a stricter setting such as `remote_apply`. And query plans that use the
+/// indexes from the first row on: a plan made for an empty table stays in use while the table grows.
 const SETTINGS: &str = "
     SET default_transaction_isolation = 'read committed';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
@@ -34,7 +34,7 @@ const SETTINGS: &str = "
     SET jit = off;
 ";
 
-/// What a caller does with a connection while it has it.
+/// What a caller does with a connection.
 pub(super) type Work<'c, T> = BoxFuture<'c, Result<T, StoreError>>;
 
 /// The connections of this node.
@@ -42,7 +42,7 @@ pub(super) type Work<'c, T> = BoxFuture<'c, Result<T, StoreError>>;
 pub(super) struct Pool(PgPool);
 
 impl Pool {
-    /// Opens a connection and keeps at most so many.
+    /// Opens one connection, and at most this many later.
     pub(super) async fn open(options: PgConnectOptions, most: u32) -> Result<Self, sqlx::Error> {
         let pool = PgPoolOptions::new()
             .max_connections(most)
@@ -65,10 +65,10 @@ impl Pool {
         Ok(Self(pool))
     }
 
-    /// A connection, once there is one.
+    /// A connection, as soon as one is free.
     pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         self.0.acquire().await.map_err(|error| match error {
-            // All that may be open are in use; or the next one does not come about.
+            // Either all allowed connections are in use, or a new one cannot be opened.
             sqlx::Error::PoolTimedOut if self.0.size() >= self.0.options().get_max_connections() => {
                 StoreError::Busy
             }
@@ -77,7 +77,7 @@ impl Pool {
         })
     }
 
-    /// Reads, each statement for itself.
+    /// Runs reads, each statement in a transaction of its own.
     pub(super) async fn read<T>(
         &self,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
@@ -90,8 +90,8 @@ impl Pool {
         result
     }
 
-    /// Writes in one transaction, which is committed, durably, if the work succeeds. When the connection is lost over
-    /// the commit, nobody knows whether it took place: what is done here must bear being done again.
+    /// Runs writes in one transaction, which is committed durably if the work succeeds. When the connection is lost
+    /// during the commit, its outcome is unknown, so the work must be safe to repeat.
     pub(super) async fn write<T: Send>(
         &self,
         work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send,
@@ -110,13 +110,13 @@ impl Pool {
         result
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for the work in progress and closes every connection.
     pub(super) async fn close(&self) {
         self.0.close().await;
     }
 }
 
-/// Gives up on a database server that says nothing at all.
+/// Gives up on an unresponsive database server.
 pub(super) async fn within_patience<T>(
     work: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {

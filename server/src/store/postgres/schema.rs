@@ -1,4 +1,4 @@
-//! The schema of the database and its versions. The table `migrations` says what a database has seen.
+//! The schema of the database and its versions. The table `migrations` records which ones a database has run.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
@@ -9,16 +9,16 @@ use crate::store::migrations::{self, MIGRATIONS, Migration};
 
 /// `gen_random_uuid` came with 13.
 const OLDEST_POSTGRES: i32 = 130_000;
-/// Nodes that start together take turns under this number: "kez" in ASCII.
+/// The advisory lock that serialises nodes that start together: "kez" in ASCII.
 const TURN: i64 = 0x6b_65_7a;
 
-/// Checks the database server and runs the migrations that the database has not seen, all of them or none, whichever of
-/// several nodes comes first. Returns the epoch.
+/// Checks the database server and runs the missing migrations, all or none, on whichever node comes first. Returns the
+/// epoch.
 ///
 /// # Errors
-/// [`OpenError`] says which.
+/// [`OpenError`] with the reason.
 pub(super) async fn bring_up_to_date(options: &PgConnectOptions) -> Result<String, OpenError> {
-    // A connection of its own, without the time-outs of the others: a migration may take its time.
+    // A separate connection without the usual time-outs, because a migration may take long.
     let mut connection = options.connect().await?;
     refuse_unfit(&mut connection).await?;
     migrate(&mut connection).await?;
@@ -28,7 +28,7 @@ pub(super) async fn bring_up_to_date(options: &PgConnectOptions) -> Result<Strin
     Ok(epoch)
 }
 
-/// The names of the migrations that the database has not seen.
+/// The names of the missing migrations.
 ///
 /// # Errors
 /// [`OpenError`] when the database cannot be used, or was written by a newer version of this server.
@@ -41,10 +41,10 @@ pub async fn pending_migrations(url: &PostgresUrl) -> Result<Vec<&'static str>, 
     Ok(migrations::pending(found))
 }
 
-/// Gives a database that no server uses a new epoch, and returns it: after it was restored from a backup.
+/// Gives a database that no server uses a new epoch after a restore from a backup, and returns the epoch.
 ///
 /// # Errors
-/// [`OpenError`] says which.
+/// [`OpenError`] with the reason.
 pub async fn renew_epoch(url: &PostgresUrl) -> Result<String, OpenError> {
     const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity \
                            WHERE datname = current_database() AND application_name = $1";
@@ -74,9 +74,9 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// How many migrations the database has seen.
+/// The number of migrations that the database has run.
 async fn version(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    // Asked for first, so that a role that may create nothing can serve a database that needs nothing.
+    // Checked first, so that a role without the right to create tables can serve an up-to-date database.
     if !has_migrations(connection).await? {
         const CREATE: &str = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, \
                               run_at TIMESTAMPTZ NOT NULL DEFAULT now())";

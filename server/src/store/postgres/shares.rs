@@ -1,4 +1,4 @@
-//! What each part of an inbox's requests holds, as far as a batch has come, and how room is made in it.
+//! Tracks during a batch what each part of an inbox's requests holds, and makes room in it.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::store::row::{signed, unsigned};
 use crate::store::usage::{Held, Origin, Part, Quota, Source};
 use crate::store::{AccountId, StoreError};
 
-/// The parts that a batch concerns. The locks of their inboxes protect them until the commit.
+/// The parts affected by a batch. The locks of their inboxes protect them until the commit.
 #[derive(Default)]
 pub(super) struct Shares(BTreeMap<(AccountId, Part), Held>);
 
 impl Shares {
-    /// What the parts hold before the batch.
+    /// Reads what the parts hold before the batch.
     pub(super) async fn read(
         connection: &mut PgConnection,
         messages: &[&HashedMessage],
@@ -47,8 +47,8 @@ impl Shares {
         Ok(shares)
     }
 
-    /// Makes room for a request in every part that it belongs to, by deleting the oldest requests there that the owner has
-    /// acknowledged. Says whether there is room now.
+    /// Makes room for a request in every part that it belongs to, by deleting the oldest requests there that the owner
+    /// has acknowledged. Returns whether there is room now.
     pub(super) async fn make_room(
         &mut self,
         connection: &mut PgConnection,
@@ -68,7 +68,7 @@ impl Shares {
                 };
                 counter.usage = counter.usage.without(freed.bytes);
                 for part in freed.source.parts() {
-                    // The table has been lowered already; other parts are not looked at in this batch.
+                    // The table is already updated; other parts are not read in this batch.
                     self.0.entry((inbox, part)).and_modify(|held| *held = held.without(freed.bytes));
                 }
             }
@@ -76,7 +76,7 @@ impl Shares {
         Ok(true)
     }
 
-    /// Counts in a message that is stored.
+    /// Adds a stored message to the counts.
     pub(super) fn add(&mut self, inbox: AccountId, origin: Origin, bytes: u64) {
         for part in parts(origin) {
             self.0.insert((inbox, part), self.held(inbox, part).with(bytes));
@@ -87,7 +87,7 @@ impl Shares {
         self.0.get(&(inbox, part)).copied().unwrap_or_default()
     }
 
-    /// Writes down what the parts hold after the batch.
+    /// Writes what the parts hold after the batch.
     pub(super) async fn write(self, connection: &mut PgConnection) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO request_shares (inbox, part, messages, bytes) \
             SELECT * FROM UNNEST($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[]) \
@@ -114,7 +114,7 @@ fn parts(origin: Origin) -> impl Iterator<Item = Part> {
     origin.source().into_iter().flat_map(Source::parts)
 }
 
-/// A request that was deleted.
+/// A deleted request.
 struct Freed {
     bytes: u64,
     source: Source,

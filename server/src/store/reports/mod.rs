@@ -1,4 +1,4 @@
-//! What people report about others, for the operator: keys and hashes, never content.
+//! Reports from users about other users, for the operator: keys and hashes, never content.
 
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -9,7 +9,7 @@ use super::{AccountId, Answer};
 /// How many open reports one account may have.
 pub const MOST_OPEN: u64 = 20;
 
-/// Reports and what becomes of them.
+/// The part of a store that keeps reports.
 pub trait Reports {
     /// Files a report; `false` when its reporter has [`MOST_OPEN`] open ones.
     fn file_report(&self, report: NewReport) -> Answer<'_, bool>;
@@ -17,20 +17,20 @@ pub trait Reports {
     /// The open reports, the oldest first.
     fn open_reports(&self) -> Answer<'_, Vec<Report>>;
 
-    /// Deletes a report; `false` when there is none of that number.
+    /// Deletes a report; `false` when there is none with this number.
     fn close_report(&self, id: i64) -> Answer<'_, bool>;
 }
 
-/// A report that passed every check but whether its reporter has too many open ones.
+/// A report that passed every check except whether its reporter has too many open ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewReport {
-    /// The account that reports.
+    /// The reporter's account.
     pub reporter: AccountId,
     /// The key that sent the messages.
     pub about: Primary,
     /// Hashes of envelopes, in hex.
     pub messages: Vec<String>,
-    /// What the reporter says of it.
+    /// The reporter's comment.
     pub note: String,
     /// The server's time.
     pub now: Timestamp,
@@ -41,15 +41,15 @@ pub struct NewReport {
 pub struct Report {
     /// Its number.
     pub id: i64,
-    /// Who reported.
+    /// The reporter's handle.
     pub reporter: Handle,
     /// The key that sent the messages.
     pub about: Primary,
-    /// The handle that the key holds here, where it does.
+    /// The handle of that key on this server, if it has one.
     pub about_handle: Option<Handle>,
     /// Hashes of envelopes, in hex.
     pub messages: Vec<String>,
-    /// What the reporter says of it.
+    /// The reporter's comment.
     pub note: String,
     /// When it was filed.
     pub at: Timestamp,

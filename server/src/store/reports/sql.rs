@@ -1,12 +1,12 @@
-//! Reports, in SQL that both engines read alike: each compiles this file as a module of its own, with its own kind of
-//! connection.
+//! Reports, in the SQL common to both engines. Each engine compiles this file as a module of its own, with its own
+//! connection type.
 
 use super::dialect::Connection;
 use crate::store::StoreError;
 use crate::store::reports::{MOST_OPEN, NewReport, Report};
 use crate::store::row::{signed, time};
 
-/// Columns of a report, of its reporter and of the account that it is about.
+/// The columns of a report, with those of its reporter and of the reported account.
 type Row = (i64, String, String, Option<String>, String, String, i64);
 
 pub(super) async fn file_report(connection: &mut Connection, report: NewReport) -> Result<bool, StoreError> {

@@ -1,4 +1,4 @@
-//! An account that goes over to its next key.
+//! The rotation of an account to its next key.
 
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -6,21 +6,21 @@ use kez_core::time::Timestamp;
 
 use super::{AccountId, Answer};
 
-/// The part of a store that lets accounts outlive their keys.
+/// The part of a store for key rotations.
 pub trait Rotations {
-    /// Gives an account to its next key, if it still belongs to the one before: lookup, inbox and authentication change
-    /// hands in one transaction, and the bindings of the former key end.
+    /// Transfers an account to its next key, if it still belongs to the previous one. Lookup, inbox and authentication
+    /// change in one transaction, and the bindings of the former key end.
     fn rotate(&self, rotation: Rotation) -> Answer<'_, RotationOutcome>;
 }
 
-/// A change of keys that the account's sigchain authorises.
+/// A rotation that the account's sigchain authorises.
 #[derive(Clone, Debug)]
 pub struct Rotation {
     /// The account.
     pub account: AccountId,
     /// Its handle.
     pub handle: Handle,
-    /// The key that holds it until now.
+    /// The key that held it so far.
     pub from: Primary,
     /// The key that holds it from now on.
     pub to: Primary,
@@ -32,13 +32,13 @@ pub struct Rotation {
     pub now: Timestamp,
 }
 
-/// What became of a [`Rotation`].
+/// The result of a [`Rotation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RotationOutcome {
     /// The account belongs to the next key.
     Rotated,
-    /// It did not belong to the key before any more.
+    /// It no longer belonged to the previous key.
     Overtaken,
-    /// The next key holds an account, or held one.
+    /// The next key holds, or has held, an account.
     PrimaryTaken,
 }

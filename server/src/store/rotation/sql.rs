@@ -1,5 +1,5 @@
-//! Changes of keys, in SQL that both engines read alike: each compiles this file as a module of its own, with its own
-//! kind of connection.
+//! Key rotations, in the SQL common to both engines. Each engine compiles this file as a module of its own, with its
+//! own connection type.
 
 use kez_core::identity::Primary;
 
@@ -12,7 +12,7 @@ pub(super) async fn rotate(
     connection: &mut Connection,
     rotation: Rotation,
 ) -> Result<RotationOutcome, StoreError> {
-    // First, because it takes the account's lock: of two at once, the second sees what the first did.
+    // First, because it locks the account: of two concurrent rotations, the second sees the result of the first.
     if !belongs_to(connection, &rotation).await? {
         return Ok(RotationOutcome::Overtaken);
     }

@@ -1,4 +1,4 @@
-//! Appending an envelope to its inbox, as a part of the caller's transaction.
+//! Appends an envelope to its inbox, as part of the caller's transaction.
 
 use kez_core::api::Receipt;
 use kez_core::time::Timestamp;
@@ -11,7 +11,7 @@ use crate::store::row::{time, unsigned};
 use crate::store::usage::{Origin, Quota};
 use crate::store::{AccountId, Appended, NewMessage, StoreError};
 
-/// A message as it is written: the bytes that came are needed no more.
+/// A message ready for writing, without the original bytes.
 pub(super) struct PreparedMessage {
     pub(super) inbox: AccountId,
     pub(super) origin: Origin,
@@ -30,14 +30,14 @@ impl PreparedMessage {
         Self { inbox, origin, quota, now, length, receipt, packed: Packed::new(envelope) }
     }
 
-    /// The first eight bytes of the hash as a number: short enough for an index, long enough to find one row.
+    /// The first eight bytes of the hash as a number: short enough for an index, and long enough to identify one row.
     fn hash_start(&self) -> i64 {
         let [a, b, c, d, e, f, g, h, ..] = *self.receipt.as_bytes();
         i64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 }
 
-/// Appends messages one after the other, with statements that are prepared for all of them.
+/// Appends messages one by one, with statements prepared once for all of them.
 pub(super) struct Appending<'c> {
     connection: &'c Connection,
     find: CachedStatement<'c>,
@@ -56,8 +56,8 @@ impl<'c> Appending<'c> {
         Ok(Self { connection, find, insert })
     }
 
-    /// Gives a message its place and stores it, or finds the place that it has. When this fails, acknowledged requests may
-    /// have made room for it all the same, and nothing else has changed.
+    /// Assigns a number to a message and stores it, or finds its existing number. On failure, acknowledged requests may
+    /// already have been deleted to make room; nothing else has changed.
     pub(super) fn append(
         &mut self,
         known: &mut Known,
@@ -81,8 +81,8 @@ impl<'c> Appending<'c> {
         Ok(Appended { seq, receipt: message.receipt, created_at: now, fresh: true })
     }
 
-    /// Where these very bytes stand in the inbox already: this transaction's and the latest are in the tail, all others in
-    /// the table.
+    /// The existing position of these bytes in the inbox. The tail covers this transaction and the latest ones; the
+    /// table covers the rest.
     fn find_standing(
         &mut self,
         tail: &Tail,

@@ -1,4 +1,4 @@
-//! Copies of a database file, and how one takes the place of the other.
+//! Copies of a database file, and the replacement of a database by a copy.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,15 +16,15 @@ use super::{PAGE_BYTES, schema};
 use crate::files::{folder_of, give_to_owner_of, give_to_owner_of_folder};
 use crate::store::OpenError;
 
-/// How long a running server may keep its database from being looked at.
+/// How long a running server may block the inspection of its database.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the database is called that made room for a restored one ...
+/// The suffix for a database that was replaced by a restored one ...
 const REPLACED: &str = ".replaced";
-/// ... and that one, before it stands in its place.
+/// ... and for the restored one before it takes its place.
 const RESTORING: &str = ".restoring";
 
-/// A backup that was made.
+/// A finished backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackedUp {
     /// The size of the file.
@@ -33,30 +33,30 @@ pub struct BackedUp {
     pub sha256: String,
 }
 
-/// Why a backup was not made or not put in place.
+/// Why a backup was not made or not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// Nothing is ever overwritten.
+    /// The target exists, and nothing is ever overwritten.
     #[error("{file} is there already; move it away first", file = .0.display())]
     Exists(PathBuf),
-    /// A restore was not told to replace the database.
+    /// A database exists, and `replace` was not set.
     #[error("{file} is there already; move it away first, or use --replace", file = .0.display())]
     NotReplaced(PathBuf),
-    /// There is no such file.
+    /// The file does not exist.
     #[error("there is no file {file}", file = .0.display())]
     Missing(PathBuf),
-    /// Somebody has the database open.
+    /// Another process has the database open.
     #[error("a server is running on this database; stop it first")]
     Live,
-    /// SQLite's own check found something.
+    /// SQLite's integrity check found an error.
     #[error("{file} is damaged: {what}", file = .file.display())]
     Damaged {
         /// The copy.
         file: PathBuf,
-        /// What SQLite says.
+        /// SQLite's message.
         what: String,
     },
-    /// The file is not the one that was made.
+    /// The file is not the one that was backed up.
     #[error("{file} does not have the SHA-256 that stands in {file}.sha256", file = .file.display())]
     OtherHash {
         /// The backup.
@@ -65,12 +65,12 @@ pub enum BackupError {
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("{file}: {source}", file = .file.display())]
     Io {
-        /// Which file it is about.
+        /// The affected file.
         file: PathBuf,
-        /// What it said.
+        /// The error.
         source: io::Error,
     },
 }
@@ -81,11 +81,11 @@ impl From<sqlx::Error> for BackupError {
     }
 }
 
-/// Copies the database as it stands at one moment (`VACUUM INTO`), whoever uses it meanwhile; checks the copy and
-/// writes its hash beside it. Under its name there is a whole and checked file, or none.
+/// Makes a consistent copy of the database (`VACUUM INTO`), even while other processes use it; checks the copy and
+/// writes its hash beside it. The target name holds a complete and checked file, or none.
 ///
 /// # Errors
-/// [`BackupError`] says which; nothing is left behind then.
+/// [`BackupError`] with the reason; no files are left behind then.
 pub async fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
     must_be_free(to)?;
     let part = beside(to, ".part");
@@ -113,11 +113,11 @@ async fn make_copy(db: &Path, part: &Path) -> Result<BackedUp, BackupError> {
     Ok(BackedUp { bytes, sha256: hash(part).await? })
 }
 
-/// Puts a backup in the place of `db`, brings its schema up to date and gives it a new epoch, which is returned. A
-/// database that stands there is moved aside when `replace` says so.
+/// Replaces `db` with a backup, brings its schema up to date and gives it a new epoch, which is returned. An existing
+/// database is moved aside if `replace` is set.
 ///
 /// # Errors
-/// [`BackupError`] says which; what stood at `db` still does, there or aside.
+/// [`BackupError`] with the reason; the former database still exists, in place or moved aside.
 pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, BackupError> {
     if !backup.exists() {
         return Err(BackupError::Missing(backup.to_owned()));
@@ -131,7 +131,7 @@ pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, 
         }
         must_be_free(&aside)?;
     }
-    // A log without its database would be taken for the log of the restored one.
+    // A leftover WAL file would be taken for that of the restored database.
     must_be_free(&beside(db, "-wal"))?;
     let part = beside(db, RESTORING);
     create(&part).await?;
@@ -144,7 +144,7 @@ pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, 
     Ok(epoch)
 }
 
-/// Gives the restored file to the account that the server runs as: the owner of the file in its place, or of the folder.
+/// Gives the restored file to the service account of the server: the owner of the replaced file, or else of the folder.
 fn keep_owner_and_mode(part: &Path, db: &Path) -> Result<(), BackupError> {
     if !db.exists() {
         return give_to_owner_of(part, folder_of(db)).map_err(at(part));
@@ -154,8 +154,8 @@ fn keep_owner_and_mode(part: &Path, db: &Path) -> Result<(), BackupError> {
     give_to_owner_of(part, db).map_err(at(part))
 }
 
-/// Fails when there is no database, but what a restore leaves that did not come to its end: a power cut between its two
-/// renames, for one. To begin with an empty database then would look as if everything were lost.
+/// Fails when there is no database, but the files of an interrupted restore, for example after a power cut between its
+/// two renames. Starting with an empty database would then look as if everything were lost.
 ///
 /// # Errors
 /// [`OpenError::HalfRestored`].
@@ -167,7 +167,7 @@ pub(super) fn refuse_half_restored(db: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Copies the backup and makes it ready; on the disk, before it takes anybody's place.
+/// Copies the backup and prepares it, durably, before it replaces a database.
 async fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
     let mut from = fs::File::open(backup).await.map_err(at(backup))?;
     let mut to = fs::File::options().write(true).open(part).await.map_err(at(part))?;
@@ -183,10 +183,10 @@ async fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
     Ok(epoch)
 }
 
-/// Gives a database that nobody uses a new epoch, and returns it.
+/// Gives a database that no process uses a new epoch, and returns it.
 ///
 /// # Errors
-/// [`BackupError`] says which.
+/// [`BackupError`] with the reason.
 pub async fn renew_epoch(db: &Path) -> Result<String, BackupError> {
     let mut connection = exclusive(db).await?;
     schema::refuse_newer(&mut connection).await?;
@@ -197,8 +197,8 @@ pub async fn renew_epoch(db: &Path) -> Result<String, BackupError> {
     Ok(epoch)
 }
 
-/// A connection that is the only one. Leaving WAL mode takes an exclusive lock, and folds the log into the file; the
-/// server goes back to WAL by itself.
+/// An exclusive connection. Leaving WAL mode takes an exclusive lock, and merges the log into the file; the server
+/// returns to WAL mode itself.
 async fn exclusive(db: &Path) -> Result<SqliteConnection, BackupError> {
     let mut connection =
         SqliteConnectOptions::new().filename(db).busy_timeout(LIVE_TIMEOUT).connect().await?;
@@ -243,7 +243,7 @@ async fn hash(file: &Path) -> Result<String, BackupError> {
     }
 }
 
-/// Gives a finished file its name, durably.
+/// Renames a finished file to its final name, durably.
 async fn put(part: &Path, name: &Path) -> Result<(), BackupError> {
     sync(part).await?;
     fs::rename(part, name).await.map_err(at(name))?;
@@ -255,7 +255,8 @@ async fn sync(path: &Path) -> Result<(), BackupError> {
     file.sync_all().await.map_err(at(path))
 }
 
-/// Makes an empty file, for its owner alone, that is this run's own: of two at once, the second one fails.
+/// Creates an empty file, readable only by its owner and owned by this run: of two concurrent runs, the second one
+/// fails.
 async fn create(file: &Path) -> Result<(), BackupError> {
     match fs::File::options().write(true).create_new(true).mode(0o600).open(file).await {
         Ok(_) => Ok(()),
@@ -266,7 +267,7 @@ async fn create(file: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Deletes a file that this run has created, when it does not become what it should.
+/// Deletes a file that this run has created, when its preparation fails.
 async fn or_none<T>(
     file: &Path,
     made: impl Future<Output = Result<T, BackupError>>,

@@ -1,8 +1,8 @@
-//! Checkpoints: what the write-ahead log holds is copied into the database file, on a connection of its own, while the
-//! writer goes on (<https://www.sqlite.org/wal.html#ckpt>).
+//! Checkpoints: copy the write-ahead log into the database file, on a separate connection, while the writer goes on
+//! (<https://www.sqlite.org/wal.html#ckpt>).
 //!
-//! The log starts over when nobody reads from it any more. A backup reads for as long as it takes, and nobody who writes
-//! waits for that: it is tried again later.
+//! The log starts over when no reader uses it any more. A backup reads for a long time, and writers do not wait for
+//! that: the checkpoint is tried again later.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,44 +18,44 @@ use tokio_util::task::TaskTracker;
 use super::reserve::Reserve;
 use crate::store::StoreError;
 
-/// A checkpoint is due when so many bytes of packed envelopes were written since the last.
+/// A checkpoint is due when this many bytes of packed envelopes have been written since the last one.
 const DUE_BYTES: usize = 4 * 1024 * 1024;
-/// A log of so many pages, 20 MiB of them where they are small, keeps the writer out for the moment that it takes to start
-/// over. To write over what is there takes two thirds of the time of making a file longer.
+/// A log of this many pages (20 MiB of small ones) keeps the writer out for the moment that it takes to start over.
+/// Overwriting the existing file takes two thirds of the time of extending it.
 const LONG_LOG_PAGES: i64 = 10 * 1024;
-/// After so long without a write, the log is emptied and its file made short.
+/// After this long without a write, the log is emptied and its file truncated.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// How long those who write wait, at most, for somebody who reads from the log: in milliseconds. Most read for less.
+/// How long writers wait, at most, for a reader of the log: in milliseconds. Most reads take less.
 const PATIENCE: &str = "PRAGMA busy_timeout = 50";
-/// Whoever keeps more pages of the log than so many from being copied reads for longer than that.
+/// A reader that keeps more than this many pages of the log from being copied reads for longer than that.
 const FEW_PAGES: i64 = 512;
-/// When somebody was in the way of emptying the log, it is tried again so much later: litestream never leaves it.
+/// When a reader kept the log from being emptied, the next attempt comes after this time: litestream reads permanently.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// What SQLite says of a checkpoint: whether somebody was in its way, how many pages the log holds, and how many of them
-/// are in the file now.
+/// SQLite's result of a checkpoint: whether another connection blocked it, the number of pages in the log, and how many
+/// of them are in the file now.
 type Outcome = (i64, i64, i64);
 
-/// Copies all of the log into the database file, and makes the file of the log short.
+/// Copies the whole log into the database file, and truncates the file of the log.
 const EMPTY: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
-/// A connection that checkpoints.
+/// A connection for checkpoints.
 pub(super) async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     let mut connection = super::connect(file).await?;
     sqlx::query(PATIENCE).execute(&mut connection).await?;
     Ok(connection)
 }
 
-/// Empties the log and makes its file short, as far as nobody reads from it. What fails is no loss: the log holds
-/// everything.
+/// Empties the log and truncates its file, unless a connection reads from it. A failure loses nothing: the log holds
+/// all the data.
 pub(super) async fn empty(connection: &mut SqliteConnection) {
     if let Err(error) = sqlx::query(EMPTY).execute(connection).await {
         tracing::warn!(%error, "a checkpoint of the database failed");
     }
 }
 
-/// Tells the checkpointing task what was written.
+/// Tells the checkpointing task about writes.
 #[derive(Clone)]
 pub(super) struct Checkpoints(Arc<Written>);
 
@@ -80,9 +80,9 @@ impl Checkpoints {
         Self(written)
     }
 
-    /// A transaction with so many bytes of packed envelopes was committed.
+    /// Records a committed transaction with this many bytes of packed envelopes.
     pub(super) fn written(&self, bytes: usize) {
-        // Every commit writes a page at least.
+        // Every commit writes at least one page.
         let bytes = bytes.max(4096);
         let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before < DUE_BYTES && before + bytes >= DUE_BYTES {
@@ -96,7 +96,7 @@ struct Task {
     turn: Arc<Mutex<()>>,
     reserve: Reserve,
     written: Arc<Written>,
-    /// When the log is to be emptied although nothing was written since the last checkpoint.
+    /// The time to empty the log again even if nothing was written since the last checkpoint.
     again: Option<Instant>,
 }
 
@@ -120,11 +120,11 @@ impl Task {
                 }
             }
         }
-        // Who closes last empties the log. Two that close at once each see the other, and neither does.
+        // The last connection to close empties the log. Two that close at once each see the other, and neither does.
         super::close(self.connection).await;
     }
 
-    /// A checkpoint that fails is no loss: the log holds everything, and the next one tries again.
+    /// A failed checkpoint loses nothing: the log holds all the data, and the next one tries again.
     async fn checkpoint(&mut self, idle: bool) {
         let mut checkpoint = self.try_checkpoint(idle).await;
         if checkpoint.as_ref().is_err_and(|error| matches!(StoreError::of(error), StoreError::Full)) {
@@ -139,11 +139,12 @@ impl Task {
         };
     }
 
-    /// Says whether the log is empty now.
+    /// Returns whether the log is empty now.
     async fn try_checkpoint(&mut self, idle: bool) -> Result<bool, sqlx::Error> {
         let (_, mut log, mut checkpointed) = self.pragma("PRAGMA wal_checkpoint(PASSIVE)").await?;
         if !idle && log > LONG_LOG_PAGES {
-            // What was written during the first one, so that next to nothing is left for the moment in which others wait.
+            // Copies what was written during the first pass, so that next to nothing is left for the moment in which
+            // others wait.
             (_, log, checkpointed) = self.pragma("PRAGMA wal_checkpoint(PASSIVE)").await?;
         }
         if log - checkpointed > FEW_PAGES {
@@ -159,7 +160,7 @@ impl Task {
         Ok(false)
     }
 
-    /// The database file has no room for what the log holds. The log takes at least as much, and gives it back.
+    /// The database file has no room for the content of the log. The log takes at least as much space, and returns it.
     async fn checkpoint_on_a_full_disk(&mut self) -> Result<bool, sqlx::Error> {
         let turn = Arc::clone(&self.turn);
         let _turn = turn.lock().await;
@@ -172,7 +173,7 @@ impl Task {
         let turn = Arc::clone(&self.turn);
         let _turn = turn.lock().await;
         let outcome = self.pragma(sql).await?;
-        // It may have made room.
+        // The checkpoint may have made room.
         self.reserve.fill();
         Ok(outcome)
     }
@@ -189,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    /// One who writes, one who reads, and one who checkpoints.
+    /// A writer, a reader, and a checkpointing connection.
     struct Three {
         _directory: TempDir,
         log: std::path::PathBuf,
@@ -227,7 +228,7 @@ mod tests {
             self.reader.execute("SELECT count(*) FROM kept").await.unwrap();
         }
 
-        /// Checkpoints, and says whether it is to be tried again though nothing is written.
+        /// Runs a checkpoint, and returns whether to try again even if nothing is written.
         async fn checkpoint(&mut self, idle: bool) -> bool {
             let start = Instant::now();
             self.task.checkpoint(idle).await;
@@ -244,7 +245,7 @@ mod tests {
     async fn who_reads_for_long_puts_off_that_the_log_is_emptied() {
         let mut three = Three::new().await;
         three.write(1).await;
-        // At the end of the log, and behind what comes then.
+        // The reader is at the end of the log, and behind everything written later.
         three.start_reading().await;
         assert!(three.checkpoint(true).await);
         three.write(4).await;

@@ -1,4 +1,4 @@
-//! Giving a handle to a key.
+//! Assigns a handle to a key.
 
 use sqlx::sqlite::SqliteConnection;
 
@@ -37,7 +37,7 @@ pub(super) async fn claim_handle(
     }
 }
 
-/// The same claim once more stands; any other comes too late for the handle.
+/// The same claim again is accepted; any other claim is too late for the handle.
 async fn compare(
     connection: &mut SqliteConnection,
     holder: &Account,

@@ -1,7 +1,7 @@
-//! The last sequence number of each inbox, what the inbox holds and what each part of its requests holds, as the writer of
-//! messages committed it.
+//! The last sequence number of each inbox, what the inbox holds and what each part of its requests holds, as last
+//! committed by the message writer.
 //!
-//! The tables learn of it later ([`super::unplaced`]): before that, nothing here may be forgotten.
+//! The tables are updated later ([`super::unplaced`]): before that, nothing here may be dropped.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,18 +13,18 @@ use crate::store::row::unsigned;
 use crate::store::usage::{Held, Part, Quota, Source, Usage};
 use crate::store::{AccountId, StoreError};
 
-/// How many inboxes' counters, and how many parts', are kept in memory.
+/// The number of inboxes, and of parts, whose counters are kept in memory.
 const MOST: usize = 65_536;
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Counters {
     inboxes: HashMap<AccountId, Counter>,
-    /// In the order in which the table has them.
+    /// In the same order as in the table.
     shares: BTreeMap<(AccountId, Part), Held>,
 }
 
-/// What is known of an inbox.
+/// The counters of an inbox.
 #[derive(Clone, Copy)]
 struct Counter {
     last_seq: u64,
@@ -32,7 +32,7 @@ struct Counter {
     usage: Usage,
 }
 
-/// What is known of an inbox once one more message is counted in.
+/// The counters of an inbox after one more message.
 pub(super) struct Next {
     counter: Counter,
     shares: Vec<(Part, Held)>,
@@ -54,20 +54,20 @@ struct Oldest {
 }
 
 impl Counters {
-    /// Reads them again from the tables when they are needed next.
+    /// Drops all counters; they are read from the tables again when needed.
     pub(super) fn forget(&mut self) {
         self.inboxes.clear();
         self.shares.clear();
     }
 
-    /// Forgets them when they are too many.
+    /// Drops the counters when there are too many.
     pub(super) fn limit(&mut self) {
         if self.inboxes.len().max(self.shares.len()) > MOST {
             self.forget();
         }
     }
 
-    /// What is known of the inbox once a message is counted in.
+    /// The counters of the inbox after this message.
     ///
     /// # Errors
     /// [`StoreError::InboxFull`] when the inbox has no room for it, [`StoreError::NoSuchAccount`] when there is none.
@@ -89,17 +89,17 @@ impl Counters {
         })
     }
 
-    /// Takes up what [`Counters::next`] gave, once the message is inserted.
+    /// Stores the result of [`Counters::next`], once the message is inserted.
     pub(super) fn set(&mut self, inbox: AccountId, Next { counter, shares }: Next) {
         self.inboxes.insert(inbox, counter);
         self.shares.extend(shares.into_iter().map(|(part, held)| ((inbox, part), held)));
     }
 
-    /// Makes room for a request in every part of the share that it belongs to, by deleting the oldest requests there that
-    /// the owner has acknowledged. Says whether any was deleted.
+    /// Makes room for a request in every part of the share that it belongs to, by deleting the oldest requests there
+    /// that the owner has acknowledged. Returns whether any was deleted.
     ///
     /// # Errors
-    /// [`StoreError::InboxFull`] when what is left there is not acknowledged.
+    /// [`StoreError::InboxFull`] when the remaining requests there are not acknowledged.
     pub(super) fn make_room(
         &mut self,
         connection: &Connection,
@@ -122,14 +122,14 @@ impl Counters {
         Ok(deleted)
     }
 
-    /// Deletes a request, from the tables and here.
+    /// Deletes a request, from the tables and from these counters.
     fn delete(
         &mut self,
         connection: &Connection,
         inbox: AccountId,
         oldest: Oldest,
     ) -> Result<(), StoreError> {
-        // What is to be lowered has to be known before the tables are lowered.
+        // The counters must be loaded before the tables are lowered.
         let counter = self.counter(connection, inbox)?;
         let shares: Vec<_> = oldest
             .parts
@@ -157,7 +157,7 @@ impl Counters {
         self.shares.get(&(inbox, part)).copied().map_or_else(|| read_share(connection, inbox, part), Ok)
     }
 
-    /// Writes down what is known of these inboxes, which nobody else has changed meanwhile.
+    /// Writes the counters of these inboxes to the tables. No other connection has changed them since.
     pub(super) fn write(&self, connection: &Connection, inboxes: &[AccountId]) -> Result<(), StoreError> {
         const SQL: &str =
             "UPDATE inboxes SET last_seq = ?2, messages = ?3, bytes = ?4, waiting = ?5 WHERE account = ?1";
@@ -219,7 +219,8 @@ fn read_share(connection: &Connection, inbox: AccountId, part: Part) -> Result<H
 /// Number, id, bytes, and the names of the parts of its key and its network.
 type OldestRow = (i64, i64, i64, Vec<u8>, Vec<u8>);
 
-/// The oldest acknowledged request of a part. What is acknowledged is in the table: an acknowledgement sees to that.
+/// The oldest acknowledged request of a part. Acknowledged messages are in the table: an acknowledgement places them
+/// first.
 fn oldest_acknowledged(
     connection: &Connection,
     inbox: AccountId,

@@ -1,4 +1,4 @@
-//! What SQLite says in its own way, for SQL that is otherwise shared.
+//! SQLite's dialect, for SQL that is otherwise shared.
 
 use super::unplaced::SETTLE;
 use crate::store::{AccountId, StoreError};
@@ -13,50 +13,50 @@ macro_rules! oldest {
     };
 }
 
-/// A connection, inside the transaction of the caller.
+/// A connection, inside the caller's transaction.
 pub(super) type Connection = sqlx::sqlite::SqliteConnection;
 
-/// There is one writer, so nobody else has a turn.
+/// There is only one writer, so no lock is needed.
 pub(super) const LOG_SIZE_FOR_UPDATE: &str = "SELECT size FROM log_state";
 
-/// The hashes at places in a JSON array, in its order.
+/// The hashes at the positions in a JSON array, in its order.
 pub(super) const HASHES_IN_ORDER: &str =
     "SELECT hash FROM json_each($1) AS wanted JOIN log_nodes ON position = wanted.value ORDER BY wanted.key";
 
-/// Deletes the oldest messages of an inbox, so many at most.
+/// Deletes the oldest messages of an inbox, up to a limit.
 pub(super) const DELETE_OLDEST: &str = concat!("DELETE FROM messages WHERE ", oldest!());
 
-/// The same for those of them that were stored before a time.
+/// Of those, deletes the ones that were stored before a time.
 pub(super) const DELETE_OLDEST_BEFORE: &str =
     concat!("DELETE FROM messages WHERE created_at < $3 AND ", oldest!());
 
-/// The same for those of them that are acknowledged and were stored before a time.
+/// Of those, deletes the ones that are acknowledged and were stored before a time.
 pub(super) const DELETE_OLDEST_ACKNOWLEDGED: &str = concat!(
     "DELETE FROM messages WHERE created_at < $3 \
         AND seq <= (SELECT acknowledged FROM inboxes WHERE account = $1) AND ",
     oldest!()
 );
 
-/// Deletes the oldest requests of a key in an inbox, so many at most.
+/// Deletes the oldest requests of a key in an inbox, up to a limit.
 pub(super) const DELETE_REQUESTS_OF: &str = "DELETE FROM messages WHERE id IN ( \
     SELECT message FROM requests WHERE inbox = $1 AND sender = $3 ORDER BY seq LIMIT $2)";
 
-/// Deletes the oldest acknowledged requests of an inbox that were stored before a time, so many at most.
+/// Deletes the oldest acknowledged requests of an inbox that were stored before a time, up to a limit.
 pub(super) const DELETE_OLD_REQUESTS: &str = "DELETE FROM messages WHERE id IN ( \
     SELECT message FROM requests WHERE inbox = $1 AND created_at < $3 \
         AND seq <= (SELECT acknowledged FROM inboxes WHERE account = $1) ORDER BY seq LIMIT $2)";
 
-/// The requests of a key are known from now on.
+/// Turns the requests of a key into known messages.
 pub(super) const MAKE_KNOWN: &str = "UPDATE messages SET origin = 0, sender = NULL, network = NULL WHERE id IN ( \
     SELECT message FROM requests WHERE inbox = $1 AND sender = $2 AND NOT blocked)";
 
-/// Notes how far an inbox is acknowledged. What is not placed yet was settled before.
+/// Records the acknowledged number of an inbox. Unplaced messages were settled before.
 pub(super) const ACKNOWLEDGE: &str = "UPDATE inboxes SET acknowledged = $2, waiting = waiting \
         - (SELECT count(*) FROM message_places WHERE inbox = $1 AND seq > acknowledged AND seq <= $2) \
         - (SELECT count(*) FROM requests WHERE inbox = $1 AND seq > acknowledged AND seq <= $2 AND blocked) \
     WHERE account = $1 AND acknowledged < $2";
 
-/// What an inbox holds: what the tables say, and the newest messages, which they do not know of yet.
+/// What an inbox holds: the contents of the tables, plus the newest messages, which the tables do not include yet.
 pub(super) const INBOX_STATUS: &str = "WITH new AS ( \
         SELECT coalesce(max(seq), 0) AS seq, count(*) AS messages, coalesce(sum(length), 0) AS bytes, \
             coalesce(sum(origin > 0), 0) AS requests, coalesce(sum(iif(origin > 0, length, 0)), 0) AS request_bytes \
@@ -68,7 +68,8 @@ pub(super) const INBOX_STATUS: &str = "WITH new AS ( \
     FROM inboxes CROSS JOIN new LEFT JOIN request_shares AS share ON share.inbox = account AND share.part = x'' \
     WHERE account = $1";
 
-/// Places and counts the newest messages, so that the tables know all of an inbox. The writer of messages notices.
+/// Places and counts the newest messages, so that the tables describe the whole inbox. The message writer detects the
+/// change.
 pub(super) async fn settle(connection: &mut Connection, _: AccountId) -> Result<(), StoreError> {
     for sql in SETTLE {
         sqlx::query(sql).execute(&mut *connection).await?;
@@ -76,7 +77,7 @@ pub(super) async fn settle(connection: &mut Connection, _: AccountId) -> Result<
     Ok(())
 }
 
-/// When the oldest message of each inbox was stored. Those that have no place yet are younger than all others.
+/// When the oldest message of each inbox was stored. Unplaced messages are newer than all others.
 pub(super) const OLDEST_OF_EACH: &str = "WITH unplaced AS MATERIALIZED ( \
         SELECT inbox, min(id) AS message FROM messages \
         WHERE id > (SELECT up_to FROM placed_messages) GROUP BY inbox) \

@@ -1,5 +1,5 @@
-//! Connections that the message path uses on its own threads, without a trip to another one for each statement: a trip
-//! costs more than most statements do.
+//! Connections that the message path uses on its own threads, without a thread switch per statement: a switch costs
+//! more than most statements do.
 
 use std::path::Path;
 
@@ -8,21 +8,22 @@ use rusqlite::{Connection, OpenFlags};
 use super::{BUSY_TIMEOUT, failure};
 use crate::store::{OpenError, StoreError};
 
-/// How many prepared statements a connection keeps: more than the message path has.
+/// The number of prepared statements cached per connection: more than the message path uses.
 const STATEMENTS: usize = 32;
 
-/// KiB of pages that a connection keeps for itself, as SQLite writes it. The system keeps them all once more.
+/// The page cache of a connection in KiB, in SQLite's notation. The system caches all of the pages as well.
 pub(super) const CACHE: i64 = -128;
-/// The same for that of the message path: the ends of its tables are written again and again, and each message looks for its
-/// hash in an index that takes some 2 MiB for 100,000 messages.
+/// The same for the connection of the message path: it rewrites the ends of its tables constantly, and each message
+/// looks up its hash in an index that takes some 2 MiB for 100,000 messages.
 const MESSAGE_CACHE: i64 = -3072;
 
-/// A connection that may write to a file that is in WAL mode. It never checkpoints by itself: that would stall a commit.
+/// A connection that may write to a file in WAL mode. It never checkpoints automatically, because that would stall a
+/// commit.
 pub(super) fn for_writing(file: &Path) -> Result<Connection, OpenError> {
     let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", MESSAGE_CACHE)?;
-    // What a statement keeps in order to sort or to undo is small, and would go to a file.
+    // The temporary data of a statement, for sorting or undoing, is small, and would otherwise go to a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;

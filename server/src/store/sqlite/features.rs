@@ -1,6 +1,6 @@
-//! What features write: everything but messages and nonces.
+//! The writes of features: everything except messages and nonces.
 //!
-//! A feature writes with a function of a connection, which it hands to [`Features::write`]:
+//! A feature writes with a function that takes a connection and is passed to [`Features::write`]:
 //!
 //! ```text
 //! async fn block(connection: &mut SqliteConnection, block: Block) -> Result<bool, StoreError> { .. }
@@ -8,9 +8,9 @@
 //! self.writer.write(move |connection| block(connection, block).boxed()).await
 //! ```
 //!
-//! It runs in one transaction with whatever waits at that moment, under a savepoint: what it did is undone when it fails,
-//! and then only that. It neither begins nor commits, and does nothing but database work, since everybody waits for it.
-//! What it returns reaches the caller when the transaction is durable.
+//! The function runs in one transaction with all other queued writes, under a savepoint: if it fails, only its own
+//! changes are undone. It must not begin or commit a transaction, and must do nothing but database work, because all
+//! other writes wait for it. Its result reaches the caller when the transaction is durable.
 
 use std::time::Instant;
 
@@ -25,10 +25,10 @@ use super::job::{Reply, reply};
 use super::writer::{Desk, QUEUE, refused};
 use crate::store::{Answer, StoreError};
 
-/// How many writes one transaction takes at most.
+/// The largest number of writes per transaction.
 const BATCH: usize = 128;
 
-/// Hands features' writes to the task that owns their connection.
+/// Sends the writes of features to the task that owns their connection.
 pub(super) struct Features {
     queue: mpsc::Sender<Box<dyn Write>>,
     stop: CancellationToken,
@@ -42,7 +42,7 @@ impl Features {
         Self { queue, stop }
     }
 
-    /// A queue that takes nothing, for a store that is only read.
+    /// A queue that accepts nothing, for a read-only store.
     pub(super) fn closed() -> Self {
         Self { queue: mpsc::channel(1).0, stop: CancellationToken::new() }
     }
@@ -59,28 +59,28 @@ impl Features {
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Whether there is somebody who writes, and room in the queue.
+    /// Whether the task is running, and its queue has room.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.queue.try_reserve().map(|_| ()).map_err(refused)
     }
 
-    /// How many writes wait.
+    /// The number of queued writes.
     pub(super) fn queued(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
-    /// Takes nothing new.
+    /// Accepts no new writes.
     pub(super) fn close(&self) {
         self.stop.cancel();
     }
 }
 
-/// It runs in the transaction of a batch, and its caller hears of it after the commit.
+/// Runs in the transaction of a batch; its caller gets the result after the commit.
 trait Write: Send {
-    /// Runs, and keeps what came of it. A failure is the write's alone when the caller can undo what it did.
+    /// Runs the write, and keeps its result. A failure affects only this write if the caller can undo it.
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Tells the caller what came of it, or why the transaction was not committed.
+    /// Sends the result to the caller, or the reason why the transaction was not committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -121,7 +121,7 @@ impl Task {
         loop {
             let count = tokio::select! {
                 count = waiting.recv_many(&mut writes, BATCH) => count,
-                // Nothing new is taken then, and what is queued still comes out.
+                // From here on no new writes are accepted, but the queued ones are still received.
                 () = stop.cancelled(), if !waiting.is_closed() => { waiting.close(); continue }
             };
             if count == 0 {
@@ -129,7 +129,7 @@ impl Task {
             }
             let committed = self.commit(&mut writes).await;
             if let Err(StoreError::Locked) = committed {
-                // What waited behind has waited as long. A new transaction would only wait once more.
+                // The writes queued behind have waited as long. A new transaction would only wait once more.
                 while let Ok(write) = waiting.try_recv() {
                     writes.push(write);
                 }
@@ -146,7 +146,7 @@ impl Task {
         let result = transaction(&mut self.connection, writes).await;
         match result {
             Ok(()) => self.desk.committed(start, 0),
-            // SQLite has rolled back by itself after some failures, and says so with another error.
+            // After some failures SQLite has already rolled back, and reports another error here.
             Err(_) => drop(sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await),
         }
         result
@@ -167,8 +167,8 @@ async fn transaction(
     Ok(())
 }
 
-/// Ends a part; what a failed one did is undone. When that is not possible, as after failures upon which SQLite undoes
-/// everything, the part's error is that of the transaction.
+/// Ends a part, and undoes it if it failed. If it cannot be undone, as after failures upon which SQLite rolls
+/// everything back, the part's error fails the whole transaction.
 async fn end_part(
     connection: &mut SqliteConnection,
     result: Result<(), StoreError>,

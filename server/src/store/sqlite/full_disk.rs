@@ -1,4 +1,4 @@
-//! Transactions that have to work on a full disk: those that delete, and what comes before they may.
+//! Transactions that must work on a full disk: deletions, and the writes that they require first.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::checkpoint;
 use super::reserve::Reserve;
 use crate::store::{Answer, StoreError};
 
-/// Lends them the room that is kept back.
+/// Lends the reserved disk space to a transaction.
 pub(super) struct FullDisk {
     file: PathBuf,
     turn: Arc<Mutex<()>>,
@@ -18,21 +18,21 @@ pub(super) struct FullDisk {
 }
 
 impl FullDisk {
-    /// `turn` is that of all who write.
+    /// `turn` is the turn shared by all writers.
     pub(super) fn new(file: &Path, turn: Arc<Mutex<()>>) -> Self {
         Self { file: file.to_owned(), turn, reserve: Reserve::of(file) }
     }
 
-    /// Runs a write in a transaction of its own. The log is emptied before and after, which returns what it takes.
+    /// Runs a write in a transaction of its own. The log is emptied before and after, which returns its space.
     ///
     /// # Errors
-    /// [`StoreError::Full`] also when nothing is kept back.
+    /// [`StoreError::Full`] also when no space is reserved.
     pub(super) async fn write<T>(
         &self,
         write: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T>,
     ) -> Result<T, StoreError> {
         let _turn = self.turn.lock().await;
-        // It is taken back when everything else is done.
+        // Dropped last, which takes the space back when everything else is done.
         let _room = self.reserve.lend().ok_or(StoreError::Full)?;
         let mut log = checkpoint::connect(&self.file).await?;
         let mut connection = super::connect(&self.file).await?;

@@ -1,4 +1,4 @@
-//! What waits for the writer of messages, and how it gets its answer.
+//! The queue of the message writer, and the answers to its callers.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -6,9 +6,9 @@ use super::append::PreparedMessage;
 use super::nonces::Waiting;
 use crate::store::{Appended, StoreError};
 
-/// How many jobs one transaction takes at most ...
+/// The largest number of jobs per transaction ...
 const BATCH: usize = 128;
-/// ... and how many bytes of packed envelopes.
+/// ... and of bytes of packed envelopes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -17,24 +17,24 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     /// An envelope.
     Append(PreparedMessage, Reply<Appended>),
-    /// There are nonces that have waited long enough.
+    /// Some nonces have waited long enough.
     Nonces,
-    /// Nothing is to be taken any more, beyond what waits already.
+    /// Accept nothing more than what is already queued.
     Close,
 }
 
-/// What one transaction takes.
+/// The contents of one transaction.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) messages: Vec<PreparedMessage>,
     replies: Vec<Reply<Appended>>,
-    /// Those that wait when the messages are gathered.
+    /// The nonces that wait when the messages are gathered.
     pub(super) nonces: Vec<Waiting>,
-    /// Bytes of packed envelopes.
+    /// The bytes of packed envelopes.
     pub(super) bytes: usize,
 }
 
-/// What came of a batch, each in the order in which it was gathered.
+/// The results of a batch, each in the order in which it was gathered.
 #[derive(Default)]
 pub(super) struct Outcomes {
     pub(super) appended: Vec<Result<Appended, StoreError>>,
@@ -42,7 +42,7 @@ pub(super) struct Outcomes {
 }
 
 impl Batch {
-    /// The first job and what waits behind it, as far as it fits.
+    /// The first job and those queued behind it, as many as fit.
     pub(super) fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Self {
         let mut batch = Self::default();
         let waiting = (1 + jobs.len()).min(BATCH);
@@ -56,7 +56,7 @@ impl Batch {
         batch
     }
 
-    /// Everything that waits.
+    /// All queued jobs.
     pub(super) fn gather_all(jobs: &mut mpsc::Receiver<Job>) -> Self {
         let mut batch = Self::default();
         while let Ok(job) = jobs.try_recv() {
@@ -83,7 +83,7 @@ impl Batch {
 
     /// The transaction was committed.
     pub(super) fn succeed(self, outcomes: Outcomes) {
-        // Callers hold on to what they sent, and let go of its memory on the thread that it comes from.
+        // Callers still hold their messages, so that the memory is freed on the thread that allocated it.
         drop(self.messages);
         self.replies.into_iter().zip(outcomes.appended).for_each(|(to, answer)| reply(to, answer));
         answer_all(self.nonces.into_iter().zip(outcomes.nonces));
@@ -102,7 +102,7 @@ fn answer_all(nonces: impl Iterator<Item = (Waiting, Result<(), StoreError>)>) {
     }
 }
 
-/// A caller that has gone away does not want its answer any more; the write stands all the same.
+/// A caller that has gone away no longer reads its answer; the write remains valid.
 pub(super) fn reply<T>(reply: Reply<T>, answer: Result<T, StoreError>) {
     let _ = reply.send(answer);
 }

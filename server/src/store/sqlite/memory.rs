@@ -1,4 +1,4 @@
-//! What the writer of messages knows of the database without looking, because nobody else adds messages to it.
+//! What the message writer knows of the database without reading it, because no other connection adds messages.
 
 use std::sync::Arc;
 
@@ -16,28 +16,28 @@ pub(super) struct Memory {
     known: Option<Known>,
 }
 
-/// What is true of the database as far as the transaction under way has come.
+/// The state of the database as of the current point in the transaction.
 pub(super) struct Known {
     pub(super) counters: Counters,
     pub(super) tail: Tail,
     pub(super) unplaced: Unplaced,
-    /// SQLite's count of what other connections committed (<https://www.sqlite.org/pragma.html#pragma_data_version>).
+    /// SQLite's counter of commits by other connections (<https://www.sqlite.org/pragma.html#pragma_data_version>).
     version: i64,
 }
 
 impl Memory {
-    /// Nothing is known yet; readers look into `recent`.
+    /// Starts empty; readers use `recent`.
     pub(super) fn new(recent: Arc<Recent>) -> Self {
         Self { recent, known: None }
     }
 
-    /// After a transaction that was not committed, what is known ran ahead of a history that did not happen.
+    /// After a transaction that was not committed, this state is ahead of the database and must be dropped.
     pub(super) fn forget(&mut self) {
         self.known = None;
     }
 
-    /// What is known, at the beginning of a transaction. Features delete messages and whole inboxes: what they have left is
-    /// looked up.
+    /// The state at the beginning of a transaction. Features delete messages and whole inboxes; after such a change the
+    /// state is read again.
     pub(super) fn recall(&mut self, connection: &Connection) -> Result<&mut Known, StoreError> {
         let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         let known = match self.known.take() {
@@ -50,7 +50,7 @@ impl Memory {
         Ok(self.known.insert(known))
     }
 
-    /// The transaction was committed: tells those who read.
+    /// The transaction was committed: updates the readers.
     pub(super) fn committed(&mut self) {
         if let Some(known) = &mut self.known {
             let (placed, new) = known.unplaced.committed();
@@ -76,7 +76,7 @@ impl Known {
         Ok(())
     }
 
-    /// Writes what is due, at the end of a transaction that brought so many messages.
+    /// Writes the data that is due, at the end of a transaction with this many messages.
     pub(super) fn write_due(&mut self, connection: &Connection, messages: usize) -> Result<(), StoreError> {
         if self.unplaced.is_due() {
             self.unplaced.place(connection, &self.counters)?;

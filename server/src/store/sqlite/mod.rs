@@ -1,5 +1,5 @@
-//! [`Store`] on SQLite in WAL mode with `synchronous = FULL`: one writer that commits what waits as one transaction,
-//! readers on connections of their own, checkpoints off the commit path.
+//! [`Store`] on SQLite in WAL mode with `synchronous = FULL`: one writer that commits all queued writes as one
+//! transaction, readers on connections of their own, and checkpoints off the commit path.
 
 mod append;
 mod backup;
@@ -79,12 +79,12 @@ pub use backup::{BackedUp, BackupError, back_up, renew_epoch, restore};
 pub(super) use failure::meaning;
 pub use schema::pending_migrations;
 
-/// How long a statement waits for a lock that another process holds.
+/// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pages of a new file, which take three messages of 1 KiB each, packed. Every transaction writes some pages whatever it
-/// brings, and smaller ones are less to write; still smaller ones would not be filled as well. A file of an earlier version
-/// keeps its larger pages until it is backed up and restored.
+/// The page size of a new file; a page holds three packed messages of 1 KiB each. Every transaction writes some pages
+/// whatever its size, so smaller pages mean less to write; still smaller ones would not fill as well. A file of an
+/// earlier version keeps its larger pages until it is backed up and restored.
 const PAGE_BYTES: u32 = 2048;
 
 /// A store in one SQLite file.
@@ -96,15 +96,15 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, creating it when it is missing, and brings its schema up to date.
+    /// Opens the file, creates it if it is missing, and brings its schema up to date.
     ///
     /// # Errors
-    /// [`OpenError`] when the file cannot be used, was written by a newer version of this server, or is missing because a
-    /// restore was cut short.
+    /// [`OpenError`] when the file cannot be used, was written by a newer version of this server, or is missing because
+    /// a restore was interrupted.
     pub async fn open(file: &Path) -> Result<Self, OpenError> {
         let reserve = Reserve::of(file);
         match Self::try_open(file).await {
-            // SQLite opens nothing on a full disk, and says so in several ways.
+            // SQLite cannot open a database on a full disk, and reports that in several ways.
             Err(error @ (OpenError::Database(_) | OpenError::Sqlite(_))) => match reserve.lend() {
                 Some(_room) => Self::try_open(file).await,
                 None => Err(error),
@@ -132,11 +132,11 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file for reading alone: nothing of it changes, and every write is refused with [`StoreError::Closed`]. A
-    /// server may be running on it.
+    /// Opens the file read-only: it is not changed, and every write fails with [`StoreError::Closed`]. A server may be
+    /// running on it.
     ///
     /// # Errors
-    /// [`OpenError`] when the file cannot be read, or has another schema than this version.
+    /// [`OpenError`] when the file cannot be read, or has a different schema from this version.
     pub async fn open_read_only(file: &Path) -> Result<Self, OpenError> {
         backup::refuse_half_restored(file)?;
         fs::File::open(file).map_err(unusable(file))?;
@@ -154,8 +154,8 @@ async fn read_epoch(connection: &mut SqliteConnection) -> Result<String, StoreEr
     Ok(schema::epoch(connection).await?)
 }
 
-/// Fails with the path and the system's reason when the file cannot be written, or not be made. SQLite says for all of it
-/// "unable to open database file".
+/// Fails with the path and the system's reason when the file cannot be written or created. SQLite reports all such
+/// cases as "unable to open database file".
 fn must_be_usable(file: &Path) -> Result<(), OpenError> {
     if file.exists() {
         fs::File::options().read(true).write(true).open(file).map_err(unusable(file))?;
@@ -171,7 +171,7 @@ fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     |source| OpenError::File { path, source }
 }
 
-/// A connection that may write. It never checkpoints by itself: that would stall a commit.
+/// A connection that may write. It never checkpoints automatically, because that would stall a commit.
 async fn connect(file: &Path) -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnectOptions::new()
         .filename(file)
@@ -372,7 +372,7 @@ async fn work_key(connection: &mut SqliteConnection) -> Result<[u8; 32], StoreEr
     key.try_into().map_err(|_| StoreError::Corrupt("key for proofs of work"))
 }
 
-/// Closes a connection whose work is done. What fails here was committed before.
+/// Closes a connection whose work is done. A failure here loses nothing, because everything is committed.
 async fn close(connection: SqliteConnection) {
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "a database connection did not close cleanly");

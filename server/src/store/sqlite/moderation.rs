@@ -37,7 +37,7 @@ impl Moderation for SqliteStore {
 
     fn delete_account(&self, account: AccountId, now: Timestamp) -> Answer<'_, bool> {
         async move {
-            // Others get their turn between two portions.
+            // Other writes get their turn between two portions.
             while self.writer.make_room(move |connection| delete_portion(connection, account).boxed()).await?
             {
             }

@@ -1,8 +1,8 @@
-//! Nonces of signed requests: each works once. They are recognised in memory, and written down so that this outlives the
-//! process.
+//! Nonces of signed requests: each can be used once. They are checked in memory, and also written to the database, so
+//! that the check survives a restart.
 //!
-//! Those that wait to be written go with the next transaction that brings messages, or with one of their own a moment
-//! later, together with others that have come meanwhile.
+//! Waiting nonces are written with the next transaction that stores messages, or a moment later in a transaction of
+//! their own, together with others that have arrived by then.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -20,10 +20,10 @@ use crate::store::{CallerKey, StoreError};
 
 /// How long nonces wait for messages to be written with, and for each other.
 pub(super) const PATIENCE: Duration = Duration::from_millis(2);
-/// How many wait at most. Beyond that callers are told to come back.
+/// The largest number of waiting nonces. Beyond that, callers must retry later.
 const WAITING: usize = 1024;
 
-/// A nonce, and who uses it when.
+/// A nonce, its caller and the time of its use.
 #[derive(Clone, Copy)]
 pub(super) struct UsedNonce {
     pub(super) caller: CallerKey,
@@ -31,27 +31,27 @@ pub(super) struct UsedNonce {
     pub(super) now: Timestamp,
 }
 
-/// One that waits to be written, and who wants to know when it is.
+/// A nonce that waits to be written, with the reply channel of a caller that waits for it.
 pub(super) type Waiting = (UsedNonce, Option<Reply<()>>);
 
 /// See the module.
 pub(super) struct Nonces {
     seen: Mutex<Seen>,
-    /// `None` once nobody writes any more.
+    /// `None` once nothing is written any more.
     waiting: Mutex<Option<Vec<Waiting>>>,
-    /// Told when the first one waits, or nobody writes any more.
+    /// Notified when the first nonce waits, or when nothing is written any more.
     pub(super) some_wait: Notify,
 }
 
 impl Nonces {
-    /// Those that a database holds which was just opened.
+    /// Loads the nonces of a database that was just opened.
     pub(super) fn load(connection: &Connection) -> Result<Self, rusqlite::Error> {
         let mut seen = Seen::default();
         let mut all = connection.prepare("SELECT caller, nonce, used_at FROM nonces ORDER BY id")?;
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
             let used_at = row.get::<_, i64>(2).map(u64::try_from);
-            // What the disk has changed was no nonce of anybody's.
+            // A row damaged on disk was not a valid nonce.
             if let (Ok(caller), Ok(nonce), Ok(Ok(used_at))) = (row.get(0), row.get(1), used_at) {
                 seen.note(CallerKey::from_bytes(caller), Nonce::from_bytes(nonce), used_at);
             }
@@ -59,7 +59,7 @@ impl Nonces {
         Ok(Self { seen: seen.into(), waiting: Mutex::new(Some(Vec::new())), some_wait: Notify::new() })
     }
 
-    /// Whether nobody has seen it yet; then it waits to be written, and somebody may wait for that.
+    /// Whether the nonce is new. If so, it is queued to be written, and the caller may wait for that.
     pub(super) fn add(&self, used: UsedNonce, reply: Option<Reply<()>>) -> Result<bool, StoreError> {
         let mut waiting = self.waiting();
         let waiting = waiting.as_mut().ok_or(StoreError::Closed)?;
@@ -76,17 +76,17 @@ impl Nonces {
         Ok(true)
     }
 
-    /// How many wait.
+    /// The number of waiting nonces.
     pub(super) fn queued(&self) -> usize {
         self.waiting().as_ref().map_or(0, Vec::len)
     }
 
-    /// Those that wait, to be written now.
+    /// Takes the waiting nonces, to write them now.
     pub(super) fn take(&self) -> Vec<Waiting> {
         self.waiting().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Nobody writes any more.
+    /// Stops all writing.
     pub(super) fn close(&self) {
         *self.waiting() = None;
         self.some_wait.notify_one();
@@ -101,8 +101,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When nonces were used, in seconds since 1970, by their hashes under a key of this process. Two generations, each of
-/// one lifetime, so that none needs to be searched for those that are too old.
+/// The times at which nonces were used, in seconds since 1970, by their hashes under a key of this process. There are
+/// two generations of one lifetime each, so that expired ones need not be searched for.
 #[derive(Default)]
 struct Seen {
     hasher: RandomState,
@@ -114,15 +114,15 @@ struct Seen {
 #[derive(Default)]
 struct Generation {
     used: HashMap<u64, u64>,
-    /// When the last of them was used.
+    /// When the newest of them was used.
     newest: u64,
 }
 
 impl Seen {
-    /// Takes a nonce up; `false` when it was used within its lifetime.
+    /// Records a nonce; `false` when it was used within its lifetime.
     fn note(&mut self, caller: CallerKey, nonce: Nonce, now: u64) -> bool {
         let is_over = now >= self.since.saturating_add(NONCE_LIFETIME_SECONDS);
-        // Those that come under a clock that was put back must not gather until it is where it was.
+        // Nonces under a clock that was set back must not pile up until it has caught up.
         let is_yet_to_come = now.saturating_add(NONCE_LIFETIME_SECONDS) < self.since;
         let oldest = now.saturating_sub(NONCE_LIFETIME_SECONDS);
         if is_over || is_yet_to_come {
@@ -141,7 +141,7 @@ impl Seen {
 }
 
 impl Generation {
-    /// Takes over those of an older one that are alive. There are some only when the clock was put back or forth.
+    /// Takes over the unexpired nonces of an older generation. There are some only when the clock was changed.
     fn keep_alive(&mut self, mut older: Self, oldest: u64) {
         if older.newest < oldest {
             return;
@@ -154,7 +154,7 @@ impl Generation {
 
 const RECORD: &str = "INSERT INTO nonces (caller, nonce, used_at) VALUES (?1, ?2, ?3)";
 
-/// Writes nonces one after the other, as a part of the caller's transaction.
+/// Writes nonces one by one, as part of the caller's transaction.
 pub(super) struct Recording<'c>(CachedStatement<'c>);
 
 impl<'c> Recording<'c> {
@@ -169,7 +169,7 @@ impl<'c> Recording<'c> {
     }
 }
 
-/// Writes one nonce, as a part of the caller's transaction.
+/// Writes one nonce, as part of the caller's transaction.
 pub(super) async fn record(connection: &mut SqliteConnection, used: UsedNonce) -> Result<(), StoreError> {
     let UsedNonce { caller, nonce, now } = used;
     sqlx::query(RECORD)
@@ -181,14 +181,14 @@ pub(super) async fn record(connection: &mut SqliteConnection, used: UsedNonce) -
     Ok(())
 }
 
-/// Forgets some of those that no signature can come with any more: at most as many as `new`, and a few, so that nobody
-/// waits long and they grow no more than they have to.
+/// Deletes some of the nonces too old for any valid signature: at most `new` and a few more, so that no writer waits
+/// long and the table does not grow more than necessary.
 pub(super) fn forget_old(connection: &Connection, now: Timestamp, new: usize) -> Result<(), StoreError> {
     const SQL: &str =
         "DELETE FROM nonces WHERE id < (SELECT min(id) FROM nonces) + ?1 AND used_at NOT BETWEEN ?2 AND ?3";
     let (now, lifetime) = (now.unix().cast_signed(), NONCE_LIFETIME_SECONDS.cast_signed());
     let some = i64::try_from(2 * new + 8).unwrap_or(i64::MAX);
-    // One from a time to come was written under a clock that has been put back since.
+    // A nonce from the future was written under a clock that has been set back since.
     connection.prepare_cached(SQL)?.execute([some, now - lifetime, now + lifetime])?;
     Ok(())
 }
@@ -249,14 +249,14 @@ mod tests {
         let mut seen = Seen::default();
         assert!(seen.note(ALICE, nonce(1), 1_000));
         assert!(seen.note(ALICE, nonce(2), AHEAD));
-        // It was ahead for a moment only.
+        // The clock was ahead for a moment only.
         assert!(!seen.note(ALICE, nonce(1), 1_001), "alive, whatever the clock said meanwhile");
         for n in 0..100 {
             assert!(seen.note(ALICE, nonce(10 + n), 1_001 + u64::from(n) * LIFETIME / 4));
             assert!(!seen.note(ALICE, nonce(10 + n), 1_001 + u64::from(n) * LIFETIME / 4));
         }
         assert!(seen.count() <= 10, "{}", seen.count());
-        // The signature from a time to come counts once that time has come.
+        // The signature from the future counts once that time has come.
         assert!(!seen.note(ALICE, nonce(2), AHEAD));
         assert!(!seen.note(ALICE, nonce(2), AHEAD + LIFETIME));
         assert!(seen.note(ALICE, nonce(2), AHEAD + 1 + LIFETIME));

@@ -1,12 +1,12 @@
-//! Envelopes as they lie in the file: what is written in hexadecimal and base64url as the bytes that it stands for.
+//! The stored form of envelopes: hexadecimal and base64url text is stored as the bytes that it encodes.
 //!
-//! Most of an envelope is such text, and a quarter or a half of that is air. Packed, twice as many messages share a page,
-//! and that is twice as many that share what a transaction writes. This looks for runs of text only, not for fields: the
-//! relay knows as little of an envelope as before, and what it does not find stays as it is. Every run is a whole number of
-//! units, so that there is one way only to write it and each byte comes back as it came.
+//! Most of an envelope is such text, which wastes a quarter or a half of its size. When packed, twice as many messages
+//! share a page, and so share what a transaction writes. The packer looks only for runs of text, not for fields: the
+//! relay learns no more of an envelope than before, and all other text stays as it is. Every run is a whole number of
+//! units, so its encoding is unique and unpacking restores every byte.
 //!
-//! A packed envelope is a sequence of pieces. Each begins with a number in LEB128 (DWARF 5, section 7.6), whose three lowest
-//! bits are the kind of the piece, and the others:
+//! A packed envelope is a sequence of pieces. Each begins with a number in LEB128 (DWARF 5, section 7.6). Its three
+//! lowest bits are the kind of the piece; the other bits depend on the kind:
 //!
 //! | kind | the other bits | what follows |
 //! |---|---|---|
@@ -21,7 +21,8 @@ use data_encoding::{BASE64URL_NOPAD, Encoding, HEXLOWER};
 use kez_core::envelope;
 use kez_core::time::Timestamp;
 
-/// What envelopes have in common. Files refer to it: a word keeps its place, and new ones go to the end.
+/// Text that envelopes have in common. Files refer to this table by index, so a word keeps its place, and new ones are
+/// added at the end.
 const WORDS: [&[u8]; 12] = [
     br#"{"ciphertext":""#,
     br#"","ciphertext":""#,
@@ -44,26 +45,26 @@ const BASE64: u64 = 2;
 const WORD: u64 = 3;
 const TIME: u64 = 4;
 
-/// The longest beginning of a piece.
+/// The longest header of a piece.
 const HEAD_BYTES: usize = 8;
 
-/// How long a run must be to be worth a piece of its own.
+/// The shortest run that is worth a piece of its own.
 const LEAST: usize = 12;
 
-/// How long a time is.
+/// The length of a time.
 const TIME_LENGTH: usize = "2026-11-22T19:00:00Z".len();
 
 /// An envelope as it is stored.
 #[derive(Debug)]
 pub(super) struct Packed {
-    /// What lies in the file.
+    /// The bytes in the file.
     pub(super) bytes: Bytes,
-    /// The length of the envelope, unless `bytes` are the envelope itself.
+    /// The length of the envelope, unless `bytes` is the envelope itself.
     pub(super) unpacked_length: Option<i64>,
 }
 
 impl Packed {
-    /// Packs an envelope, when that makes it shorter.
+    /// Packs an envelope, if that makes it shorter.
     pub(super) fn new(envelope: Bytes) -> Self {
         let packed = Packer::pack(&envelope);
         if packed.len() < envelope.len() {
@@ -74,7 +75,7 @@ impl Packed {
     }
 }
 
-/// The envelope that was stored as these bytes with this length; none when the disk has changed them so that they are none.
+/// The envelope that was stored as these bytes with this length; `None` when damaged bytes do not unpack.
 pub(super) fn unpack(bytes: &[u8], unpacked_length: Option<i64>) -> Option<Vec<u8>> {
     let Some(length) = unpacked_length else { return Some(bytes.to_owned()) };
     let length = usize::try_from(length).ok().filter(|length| *length <= envelope::MAX_BYTES)?;
@@ -91,7 +92,7 @@ pub(super) fn unpack(bytes: &[u8], unpacked_length: Option<i64>) -> Option<Vec<u
 struct Packer<'a> {
     envelope: &'a [u8],
     packed: Vec<u8>,
-    /// What lies before this place is packed.
+    /// Everything before this position is packed.
     done: usize,
 }
 
@@ -106,7 +107,7 @@ impl<'a> Packer<'a> {
         packer.packed
     }
 
-    /// Packs what begins here, if anything does, and says how far to go on.
+    /// Packs the text that starts here, if possible, and returns how far to advance.
     fn look(&mut self, at: usize) -> usize {
         let rest = &self.envelope[at..];
         if let Some((place, word)) = find_word(rest) {
@@ -128,7 +129,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Packs a run of letters, digits, `-` and `_`, but for what is no whole unit at its end.
+    /// Packs a run of letters, digits, `-` and `_`, except for an incomplete unit at its end.
     fn run(&mut self, at: usize, run: &[u8]) {
         self.text_until(at);
         let looks_like_hex = run.len().is_multiple_of(2) && run[..LEAST].iter().all(|byte| is_hex(*byte));
@@ -144,7 +145,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    /// Appends a piece with the so many bytes that the text stands for; nothing when it stands for none.
+    /// Appends a piece with the given number of decoded bytes; nothing when the text is not valid.
     fn decoded(&mut self, (kind, n): (u64, usize), encoding: &Encoding, text: &[u8], bytes: usize) -> bool {
         let start = self.packed.len();
         self.head(kind, n as u64);
@@ -155,7 +156,7 @@ impl<'a> Packer<'a> {
         decoded
     }
 
-    /// Appends what is not packed yet before this place as it is.
+    /// Appends the text before this position that is not packed yet, unchanged.
     fn text_until(&mut self, end: usize) {
         if self.done < end {
             self.head(TEXT, (end - self.done) as u64);
@@ -174,7 +175,7 @@ impl<'a> Packer<'a> {
     }
 }
 
-/// Unpacks the first piece, and returns what is behind it.
+/// Unpacks the first piece, and returns the rest.
 fn take_piece<'a>(packed: &'a [u8], unpacked: &mut Vec<u8>) -> Option<&'a [u8]> {
     let (head, rest) = take_head(packed)?;
     let (kind, n) = (head % (1 << KIND_BITS), head >> KIND_BITS);
@@ -218,7 +219,7 @@ fn take_head(packed: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-/// So many more bytes at the end.
+/// Extends the buffer by this many bytes.
 fn room(bytes: &mut Vec<u8>, length: usize) -> &mut [u8] {
     let start = bytes.len();
     bytes.resize(start + length, 0);
@@ -237,8 +238,8 @@ fn find_time(text: &[u8]) -> Option<Timestamp> {
     str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Whether a byte is a digit of base64url. A table: what comes next cannot be guessed, and a wrong guess costs the processor
-/// more than to look it up.
+/// Whether a byte is a digit of base64url. A table, because the next byte is unpredictable and a mispredicted branch
+/// costs more than a lookup.
 const IN_RUNS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
@@ -261,14 +262,14 @@ mod tests {
 
     use super::*;
 
-    /// What is stored of an envelope, and the length that is stored with it.
+    /// The stored bytes of an envelope, and the length that is stored with them.
     fn packed(envelope: &[u8]) -> (Vec<u8>, Option<i64>) {
         let Packed { bytes, unpacked_length } = Packed::new(Bytes::copy_from_slice(envelope));
         assert_eq!(unpack(&bytes, unpacked_length).as_deref(), Some(envelope));
         (bytes.to_vec(), unpacked_length)
     }
 
-    /// An envelope as clients send it, with a ciphertext of so many bytes.
+    /// An envelope as clients send it, with a ciphertext of this many bytes.
     fn envelope(ciphertext: usize) -> String {
         let ciphertext = BASE64URL_NOPAD.encode(&vec![0xa7; ciphertext]);
         let (from, to, nonce, sig) = ("3b".repeat(32), "c0".repeat(32), "9e".repeat(12), "f1".repeat(64));
@@ -286,7 +287,7 @@ mod tests {
         assert_eq!(length, Some(1019));
     }
 
-    /// Files hold what earlier versions wrote.
+    /// Existing files hold the output of earlier versions.
     #[test]
     fn packed_envelopes_of_earlier_versions_are_unpacked() {
         let stored = [
@@ -340,7 +341,7 @@ mod tests {
             (&whole[..], Some(-1)),
             (&whole, Some(i64::MAX)),
             (&whole, length.map(|length| length - 1)),
-            // A kind and a word that there is not, a number without an end, and one without anything behind it.
+            // An unknown kind, an unknown word, a number without an end, and a piece without its content.
             (&[5], Some(1)),
             (&[0x80 | 3, 1], Some(1)),
             (&[0xff; 12], Some(1)),
@@ -350,7 +351,7 @@ mod tests {
         }
     }
 
-    /// Pieces of everything that is looked for, whole and broken, in any order.
+    /// Pieces of every kind of text that the packer looks for, complete and broken, in any order.
     fn texts() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             "[0-9a-f]{0,80}".prop_map(String::into_bytes),

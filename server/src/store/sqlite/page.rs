@@ -11,29 +11,29 @@ use crate::store::StoreError;
 use crate::store::page::Page;
 use crate::store::row::signed;
 
-/// How much is read at one go.
+/// The limit of one read.
 #[derive(Clone, Copy)]
 pub(super) struct Most {
     rows: u64,
     bytes: usize,
 }
 
-/// What takes about as long as a switch of threads.
+/// Takes about as long as a thread switch.
 pub(super) const A_FEW: Most = Most { rows: 16, bytes: 32 * 1024 };
-/// As much as the page takes.
+/// As much as fits on the page.
 pub(super) const ALL: Most = Most { rows: u64::MAX, bytes: usize::MAX };
 
-/// What a damaged row holds instead of a time is none, also when its envelope is whole.
+/// The time of a row whose time is damaged, even if its envelope is intact.
 const NO_TIME: i64 = -1;
 
-/// Reads until the page is full, the inbox is at its end, or so much was read; false in the last case.
+/// Reads until the page is full, the inbox ends, or the limit is reached; returns false in the last case.
 pub(super) fn fill(
     connection: &Connection,
     recent: &Recent,
     page: &mut Page,
     most: Most,
 ) -> Result<bool, StoreError> {
-    // What is written down between this look and the transaction is found in the table.
+    // Messages placed between this read and the transaction are found in the table.
     let newest = recent.after(page.inbox(), page.after());
     connection.prepare_cached("BEGIN")?.execute([])?;
     let whole = Filling { connection, page, most, read: 0 }.fill(&newest)?;
@@ -48,11 +48,11 @@ struct Filling<'a> {
     read: u64,
 }
 
-/// Goes on with the next row, or ends with what [`fill`] answers.
+/// Continues with the next row, or stops with the answer of [`fill`].
 type Next = ControlFlow<bool>;
 
 impl Filling<'_> {
-    /// The places in the table, and then the newest, which are younger than all of these.
+    /// First the places in the table, then the newest messages, which are newer than all of these.
     fn fill(mut self, newest: &[Place]) -> Result<bool, StoreError> {
         let cursor = self.page.after();
         if newest.first().is_none_or(|(seq, _)| seq.checked_sub(1) != Some(cursor))
@@ -90,7 +90,7 @@ impl Filling<'_> {
         }
         let mut message = self.connection.prepare_cached(SQL)?;
         let mut rows = message.query(params![id, self.page.inbox().0, signed(seq)])?;
-        // None when it was deleted meanwhile.
+        // `None` when the row was deleted in the meantime.
         rows.next()?.map_or(Ok(Next::Continue(())), |row| self.take(row))
     }
 
@@ -103,7 +103,7 @@ impl Filling<'_> {
         }
         self.read += 1;
         let created_at = row.get_ref(1)?.as_i64().unwrap_or(NO_TIME);
-        // What a damaged row holds instead of bytes has no hash that fits.
+        // A damaged value that is not bytes has no matching hash.
         let (stored, unpacked_length) = (bytes(row.get_ref(3)?), row.get_ref(4)?.as_i64_or_null());
         let envelope = unpacked_length.ok().and_then(|length| unpack(stored, length));
         let item = (row.get(0)?, created_at, bytes(row.get_ref(2)?), envelope.unwrap_or_default());

@@ -1,8 +1,8 @@
-//! Reading what every message and every stream asks: who holds a handle, and what is new in an inbox.
+//! Fast reads for every message and every stream: the holder of a handle, and new items in an inbox.
 //!
-//! A few rows found by an index take some microseconds, as long as a switch to another thread and back. They are read
-//! where the caller is. Whatever takes longer (a long page, a lock, more callers than connections) goes to a thread that
-//! may wait.
+//! A few rows found by an index take some microseconds, as long as a switch to another thread and back. Such reads run
+//! on the caller's thread. Longer ones (a long page, a lock, more callers than connections) go to a thread that may
+//! block.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,20 +22,20 @@ use crate::store::page::Page;
 use crate::store::row::{AccountRow, unsigned};
 use crate::store::{Account, AccountId, PageLimit, StoreError, StoredMessage};
 
-/// More than processors only wait for each other.
+/// More connections than processors would only wait for each other.
 const CONNECTIONS: u32 = 4;
 
 /// See the module.
 pub(super) struct QuickReaders {
     connections: Arc<Connections>,
     recent: Arc<Recent>,
-    /// Envelopes that were read and left out, because the disk has changed them.
+    /// Counts envelopes that were read and left out, because they were damaged on disk.
     pub(super) damaged: Counter,
 }
 
 struct Connections {
     file: PathBuf,
-    /// As many permits as connections may be open.
+    /// One permit per allowed connection.
     turns: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
@@ -50,7 +50,7 @@ impl QuickReaders {
         Ok(Self { connections, recent, damaged: Counter::default() })
     }
 
-    /// Where the newest messages stand, which the writer keeps up to date.
+    /// The places of the newest messages, which the writer keeps up to date.
     pub(super) fn recent(&self) -> Arc<Recent> {
         Arc::clone(&self.recent)
     }
@@ -97,7 +97,7 @@ impl QuickReaders {
     pub(super) async fn last_seq(&self, inbox: AccountId) -> Result<u64, StoreError> {
         let recent = self.recent();
         self.read(move |connection| {
-            // In this order: what is placed in between is found in the table.
+            // In this order: a message placed in between is found in the table.
             let newest = recent.last(inbox);
             let placed = connection
                 .prepare_cached("SELECT last_seq FROM inboxes WHERE account = ?1")?
@@ -108,15 +108,15 @@ impl QuickReaders {
         .await
     }
 
-    /// Waits for those who read, and closes every connection.
+    /// Waits for current readers, and closes every connection.
     pub(super) async fn close(&self) {
-        // It fails when they were closed before.
+        // Fails when the connections were closed before.
         let Ok(_turns) = self.connections.turns.acquire_many(CONNECTIONS).await else { return };
         self.connections.turns.close();
         self.connections.idle().clear();
     }
 
-    /// Reads a few rows; twice, when that is not possible at once.
+    /// Reads a few rows, and reads them again on another thread if that is not possible at once.
     async fn read<T: Send + 'static>(
         &self,
         read: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -149,7 +149,7 @@ impl QuickReaders {
 }
 
 impl Connections {
-    /// Runs a read on a connection, which waits so long for a lock. The caller holds a turn.
+    /// Runs a read on a connection, with a time limit for locks. The caller holds a permit.
     fn run<T>(
         &self,
         patience: Duration,
@@ -159,7 +159,7 @@ impl Connections {
         let connection = idle.map_or_else(|| direct::for_reading(&self.file), Ok)?;
         connection.busy_timeout(patience)?;
         let result = read(&connection);
-        // One that failed may stand inside a transaction.
+        // After a failure, the connection may be inside a transaction.
         if result.is_ok() {
             self.idle().push(connection);
         }

@@ -1,4 +1,4 @@
-//! What features read, on connections that cannot write and never wait for a writer.
+//! The reads of features, on connections that cannot write and never wait for a writer.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,14 +13,13 @@ use super::BUSY_TIMEOUT;
 use super::direct::CACHE;
 use crate::store::{Answer, StoreError};
 
-/// More readers than processors only wait for each other.
+/// More readers than processors would only wait for each other.
 const CONNECTIONS: usize = 4;
 
-/// The connections. sqlx's own pool asks a connection whether it is well whenever it comes back, which here costs as much
-/// as reading.
+/// The connections. sqlx's own pool tests a connection whenever it is returned, which here costs as much as reading.
 pub(super) struct Readers {
     options: SqliteConnectOptions,
-    /// As many permits as connections may be open.
+    /// One permit per allowed connection.
     turns: Semaphore,
     idle: Mutex<Vec<SqliteConnection>>,
 }
@@ -37,8 +36,8 @@ impl Readers {
         Ok(Self { options, turns, idle })
     }
 
-    /// Runs a feature's queries on one connection. Each sees what was committed before it; between
-    /// `BEGIN` and `COMMIT` they see the same.
+    /// Runs a feature's queries on one connection. Each query sees the latest commit; between `BEGIN` and `COMMIT` they
+    /// all see the same snapshot.
     pub(super) async fn read<F, T>(&self, read: F) -> Result<T, StoreError>
     where
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T>,
@@ -51,7 +50,8 @@ impl Readers {
             None => self.options.connect().await?,
         };
         let result = read(&mut connection).await;
-        // One that failed may stand inside a transaction. It is closed, like one whose caller went away.
+        // After a failure, the connection may be inside a transaction. It is closed, like that of a caller that went
+        // away.
         if result.is_ok() {
             self.idle().push(connection);
         }
@@ -69,9 +69,9 @@ impl Readers {
         .await
     }
 
-    /// Waits for those who read, and closes every connection.
+    /// Waits for current readers, and closes every connection.
     pub(super) async fn close(&self) {
-        // It fails when they were closed before.
+        // Fails when the connections were closed before.
         let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
         let Ok(_turns) = self.turns.acquire_many(all).await else { return };
         self.turns.close();

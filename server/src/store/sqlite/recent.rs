@@ -1,4 +1,4 @@
-//! Where the newest messages stand, for those who read: [`super::unplaced`] has not written these places down yet.
+//! The places of the newest messages, for readers: [`super::unplaced`] has not written these places to the tables yet.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -10,12 +10,12 @@ use crate::store::AccountId;
 /// A message's number in its inbox, and its id.
 pub(super) type Place = (u64, i64);
 
-/// A message that was stored and has no place in the tables yet.
+/// A stored message that has no place in the tables yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct New {
     pub(super) inbox: AccountId,
     pub(super) place: Place,
-    /// Whether readers get it.
+    /// Whether it is delivered to readers.
     pub(super) is_delivered: bool,
 }
 
@@ -26,14 +26,14 @@ pub(super) struct Recent(RwLock<HashMap<AccountId, Newest>>);
 /// The newest messages of an inbox.
 #[derive(Default)]
 struct Newest {
-    /// Those that readers get, in the order of their numbers.
+    /// The messages delivered to readers, in the order of their numbers.
     delivered: Vec<Place>,
-    /// The number of the last one, whether readers get it or not.
+    /// The number of the last message, delivered or not.
     last_seq: u64,
 }
 
 impl Recent {
-    /// What is not placed in a database that was just opened.
+    /// Loads the unplaced messages of a database that was just opened.
     pub(super) fn load(connection: &Connection) -> Result<Self, rusqlite::Error> {
         const SQL: &str = "SELECT inbox, seq, id, origin <> 2 FROM messages \
                            WHERE id > (SELECT up_to FROM placed_messages) ORDER BY id";
@@ -41,7 +41,7 @@ impl Recent {
         let mut unplaced = connection.prepare(SQL)?;
         let mut rows = unplaced.query([])?;
         while let Some(row) = rows.next()? {
-            // What is no number, or is below zero, the disk has changed: no cursor finds it.
+            // An invalid or negative number was damaged on disk: no cursor finds it.
             if let (Ok(inbox), Ok(Ok(seq))) = (row.get(0), row.get::<_, i64>(1).map(u64::try_from)) {
                 let place = (seq, row.get(2)?);
                 recent.add(false, [New { inbox: AccountId(inbox), place, is_delivered: row.get(3)? }]);
@@ -50,8 +50,8 @@ impl Recent {
         Ok(recent)
     }
 
-    /// A transaction was committed that brought these messages, in the order of their numbers, and before them placed all
-    /// that is here, or did not.
+    /// Adds the messages of a committed transaction, in the order of their numbers. `placed` says whether the
+    /// transaction placed all earlier ones.
     pub(super) fn add(&self, placed: bool, new: impl IntoIterator<Item = New>) {
         let mut places = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if placed {
@@ -66,16 +66,17 @@ impl Recent {
         }
     }
 
-    /// Those of an inbox that readers get after a cursor, in the order of their numbers.
+    /// The messages of an inbox after a cursor that are delivered to readers, in the order of their numbers.
     ///
-    /// To be asked for before a transaction looks into the table: what leaves in between is found there.
+    /// Must be called before a transaction reads the table: messages that are placed in between are found there.
     pub(super) fn after(&self, inbox: AccountId, since: u64) -> Vec<Place> {
         let places = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let Some(Newest { delivered, .. }) = places.get(&inbox) else { return Vec::new() };
         delivered[delivered.partition_point(|(seq, _)| *seq <= since)..].to_vec()
     }
 
-    /// The highest number of those in an inbox, or 0. To be asked for before the table, like [`Recent::after`].
+    /// The highest number of these messages in an inbox, or 0. Must be called before reading the table, like
+    /// [`Recent::after`].
     pub(super) fn last(&self, inbox: AccountId) -> u64 {
         let places = self.0.read().unwrap_or_else(PoisonError::into_inner);
         places.get(&inbox).map_or(0, |newest| newest.last_seq)

@@ -1,8 +1,8 @@
-//! Room on the disk that is kept back in a file beside the database, for what has to work on a full disk.
+//! Disk space reserved in a file beside the database, for operations that must work on a full disk.
 //!
-//! There SQLite can neither delete nor checkpoint: what changes goes into the log first, and what the log holds may have no
-//! place in the database file yet. Both give back what they take as soon as the log is emptied, so the room is lent for a
-//! moment, and nobody else writes meanwhile.
+//! On a full disk SQLite can neither delete nor checkpoint: changes go into the log first, and the content of the log
+//! may have no space in the database file yet. Both operations return their space as soon as the log is emptied. So the
+//! space is lent for a moment, during which no other writer runs.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -14,16 +14,16 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use crate::files::{folder_of, give_to_owner_of};
 
-/// What the file is called, behind the name of the database.
+/// The suffix of the file, after the name of the database.
 const SUFFIX: &str = ".reserve";
 const MIB: u64 = 1024 * 1024;
-/// How much is kept back: several times what the log holds when a checkpoint fails (little more than 4 MiB) and what deleting
-/// a portion of messages writes (1 to 4 MiB), because a long backup lets the log grow.
+/// The size of the reserve: several times the content of the log when a checkpoint fails (little more than 4 MiB) plus
+/// the log of deleting a portion of messages (1 to 4 MiB), because a long backup lets the log grow.
 const BYTES: u64 = 32 * MIB;
-/// A smaller disk is left alone.
+/// No space is reserved on a smaller disk.
 const SMALL_DISK: u64 = 8 * BYTES;
 
-/// The file that keeps the room.
+/// The file that reserves the space.
 #[derive(Clone, Debug)]
 pub(super) struct Reserve {
     database: PathBuf,
@@ -31,14 +31,14 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// The one beside a database.
+    /// The reserve beside a database.
     pub(super) fn of(database: &Path) -> Self {
         let mut file = OsString::from(database);
         file.push(SUFFIX);
         Self { database: database.to_owned(), file: file.into() }
     }
 
-    /// Keeps back what is missing, as far as the disk has it. A server works without it.
+    /// Fills the reserve as far as the disk has space. A server also works without it.
     pub(super) fn fill(&self) {
         if let Err(error) = self.try_fill() {
             tracing::debug!(%error, "no room on the disk is kept back for deleting");
@@ -54,7 +54,7 @@ impl Reserve {
         let free = disk.f_frsize.saturating_mul(disk.f_bavail);
         let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&self.file)?;
         give_to_owner_of(&self.file, &self.database)?;
-        // The file system may need a little of it for itself.
+        // The file system may need some space for itself.
         let mut bytes = BYTES.min(held + free);
         while bytes > held {
             match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
@@ -65,14 +65,14 @@ impl Reserve {
         Ok(())
     }
 
-    /// Gives all of it to the disk until the answer is dropped; none when nothing is kept back.
+    /// Releases all of the reserve until the result is dropped; `None` when nothing is reserved.
     pub(super) fn lend(&self) -> Option<Lent> {
         let file = File::options().write(true).open(&self.file).ok()?;
         (file.metadata().ok()?.len() > 0 && file.set_len(0).is_ok()).then(|| Lent(self.clone()))
     }
 }
 
-/// Room that was given to the disk. It is taken back when this is dropped.
+/// Space that was released. Dropping this takes it back.
 pub(super) struct Lent(Reserve);
 
 impl Drop for Lent {

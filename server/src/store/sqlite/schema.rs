@@ -1,4 +1,4 @@
-//! The schema of the file and its versions. `PRAGMA user_version` says how many migrations a file has seen.
+//! The schema of the file and its versions. `PRAGMA user_version` is the number of migrations that a file has run.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::store::migrations::{self, MIGRATIONS};
 /// From this version on, SQLite resets a WAL file without a race that can corrupt the database.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
-/// Checks the library and runs the migrations that the file has not seen, each in a transaction of its own.
+/// Checks the library and runs the missing migrations, each in a transaction of its own.
 ///
 /// # Errors
-/// [`OpenError`] says which.
+/// [`OpenError`] with the reason.
 pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     refuse_old_sqlite(connection).await?;
     let found = refuse_newer(connection).await?;
@@ -24,7 +24,7 @@ pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Resul
     Ok(())
 }
 
-/// The names of the migrations that the file has not seen: all, where there is no file.
+/// The names of the missing migrations: all of them if there is no file.
 ///
 /// # Errors
 /// [`OpenError`] when the file cannot be used, or was written by a newer version of this server.
@@ -59,7 +59,7 @@ pub(super) async fn refuse_newer(connection: &mut SqliteConnection) -> Result<i6
 /// The epoch of the database.
 ///
 /// # Errors
-/// Whatever SQLite says.
+/// SQLite's error.
 pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<String, sqlx::Error> {
     sqlx::query_scalar("SELECT epoch FROM meta").fetch_one(connection).await
 }
@@ -75,7 +75,7 @@ async fn run(
         return Ok(());
     }
     sqlx::raw_sql(migration).execute(&mut *transaction).await?;
-    // A pragma takes no parameters; the number is our own.
+    // A pragma takes no parameters, and the number is a constant of this program.
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {version}")))
         .execute(&mut *transaction)
         .await?;

@@ -1,10 +1,10 @@
-//! The newest messages' hashes, until they are written in a large, sorted portion.
+//! The hashes of the newest messages, until they are written in a large, sorted portion.
 //!
-//! A hash lies anywhere in its table, so each by itself would cost a page. In a portion of thousands, a page takes as many
-//! as belong there. Until then they are here in memory; after a start they are read from the messages themselves, all of
-//! which have a greater id than `hashed_messages.up_to`. A portion is written in slices, one with each transaction, so that
-//! nobody waits for all of it; a slice that was written and is read back after a crash is written once more, which changes
-//! nothing.
+//! A hash belongs at a random position in its table, so writing each one alone would cost a page. In a portion of
+//! thousands, one page takes many of them. Until then they are kept in memory here. After a start they are read from
+//! the messages themselves, all of which have a greater id than `hashed_messages.up_to`. A portion is written in
+//! slices, one per transaction, so that no caller waits for all of it. After a crash, a slice that was already written
+//! is written again, which changes nothing.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use rusqlite::Connection;
 
 use crate::store::{AccountId, StoreError};
 
-/// How many hashes make a portion.
+/// The number of hashes in a portion.
 const PORTION: usize = 8192;
 
-/// How many of them go with a transaction that brings so many messages: more than it adds, so that portions come to their
-/// end, and not so many that others wait for it.
+/// The number of hashes to write with a transaction of this many messages: more than it adds, so that portions finish,
+/// but not so many that other writes wait for them.
 const fn slice(messages: usize) -> usize {
     8 * messages + 32
 }
@@ -29,11 +29,11 @@ pub(super) struct Tail {
     next_id: i64,
     /// The next portion.
     gathered: BTreeSet<Entry>,
-    /// What is left of the portion that is being written.
+    /// The rest of the portion that is being written.
     leaving: BTreeSet<Entry>,
     /// The greatest id in that portion.
     leaving_up_to: i64,
-    /// Up to this id, messages may have been deleted since they came.
+    /// Messages up to this id may have been deleted since they were added.
     doubtful_up_to: i64,
 }
 
@@ -56,31 +56,31 @@ impl Tail {
         })
     }
 
-    /// Others have changed the database, and may have deleted any of these.
+    /// Other connections have changed the database, and may have deleted any of these messages.
     pub(super) fn doubt(&mut self) {
         self.doubtful_up_to = self.next_id - 1;
     }
 
-    /// An id that no message has or had since the start.
+    /// An id that no message has or has had since the start.
     pub(super) fn next_id(&mut self) -> i64 {
         let id = self.next_id;
         self.next_id += 1;
         id
     }
 
-    /// Takes up a message that was inserted.
+    /// Adds an inserted message.
     pub(super) fn push(&mut self, inbox: AccountId, hash_start: i64, id: i64) {
         self.gathered.insert((inbox, hash_start, id));
     }
 
-    /// The ids of messages in an inbox whose hashes start like this, among those that are here.
+    /// The ids of messages in an inbox whose hashes start like this, among those held here.
     pub(super) fn find(&self, inbox: AccountId, hash_start: i64) -> impl Iterator<Item = i64> {
         let alike = (inbox, hash_start, i64::MIN)..=(inbox, hash_start, i64::MAX);
         self.gathered.range(alike.clone()).chain(self.leaving.range(alike)).map(|(_, _, id)| *id)
     }
 
-    /// Writes what is due, as a part of the caller's transaction, which brings so many messages. When that is not committed,
-    /// this tail is worth nothing.
+    /// Writes the hashes that are due, as part of the caller's transaction, which stores this many messages. If the
+    /// transaction is not committed, this tail must be dropped.
     pub(super) fn write_due(&mut self, connection: &Connection, messages: usize) -> Result<(), StoreError> {
         if self.leaving.is_empty() && self.gathered.len() >= PORTION {
             self.leaving = std::mem::take(&mut self.gathered);
@@ -95,7 +95,7 @@ impl Tail {
     fn write_slice(&mut self, connection: &Connection, count: usize) -> Result<(), StoreError> {
         const HASH: &str =
             "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) VALUES (?1, ?2, ?3)";
-        // A message that was deleted has no hash to be found by.
+        // A deleted message has no hash to find it by.
         const HASH_OF: &str = "INSERT OR IGNORE INTO message_hashes (inbox, hash_start, message) \
             SELECT inbox, hash_start, id FROM messages WHERE id = ?1";
         const DONE: &str = "UPDATE hashed_messages SET up_to = ?1";

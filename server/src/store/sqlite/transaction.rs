@@ -1,7 +1,8 @@
-//! One transaction for all messages and nonces that wait.
+//! One transaction for all queued messages and nonces.
 //!
-//! A statement that SQLite refuses, because of a constraint or a damaged page, is undone alone, and only its caller hears
-//! of it. After some failures (a full disk, a lock) there is no transaction any more; then nothing of the batch was stored.
+//! A statement that SQLite rejects, because of a constraint or a damaged page, is undone alone, and only its caller
+//! gets the error. After some failures (a full disk, a lock) the transaction is gone; then nothing of the batch was
+//! stored.
 
 use rusqlite::Connection;
 
@@ -14,7 +15,7 @@ use crate::store::{Appended, StoreError};
 /// Writes all of a batch and commits it.
 ///
 /// # Errors
-/// Nothing was stored then.
+/// The error of the whole transaction; nothing was stored then.
 pub(super) fn write_batch(
     connection: &Connection,
     memory: &mut Memory,
@@ -25,7 +26,7 @@ pub(super) fn write_batch(
         memory.committed();
     } else {
         memory.forget();
-        // SQLite has rolled back by itself after some failures, and says so with another error.
+        // After some failures SQLite has already rolled back, and reports another error here.
         let _ = connection.execute_batch("ROLLBACK");
     }
     result
@@ -67,7 +68,7 @@ fn append_all(
     Ok(appended)
 }
 
-/// Tells the failure of one part, which is its caller's alone, from that of the whole transaction.
+/// Separates the failure of one part, which affects only its caller, from a failure of the whole transaction.
 fn alone<T>(
     connection: &Connection,
     part: Result<T, StoreError>,

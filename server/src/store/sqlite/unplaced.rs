@@ -1,9 +1,9 @@
-//! The newest messages, which stand in no table but their own, and how they get their places and are counted.
+//! The newest messages, which are only in their own table yet, and how they are placed and counted.
 //!
-//! A place is (inbox, number), and lies anywhere in its table; so does the counter of an inbox. Each by itself would cost
-//! every transaction a page. So the writer places and counts some thousand messages at once, those whose id is greater
-//! than `placed_messages.up_to`. Until then readers look into [`super::recent`] too, and the writer knows the counters of
-//! these inboxes by heart.
+//! A place is (inbox, number), at a random position in its table; so is the counter of an inbox. Writing each one alone
+//! would cost every transaction a page. So the writer places and counts some thousand messages at once, those whose id
+//! is greater than `placed_messages.up_to`. Until then readers also use [`super::recent`], and the writer keeps the
+//! counters of these inboxes in memory.
 
 use std::mem;
 
@@ -14,20 +14,20 @@ use super::recent::{New, Place};
 use crate::store::usage::Origin;
 use crate::store::{AccountId, StoreError};
 
-/// How many messages wait at most, roughly.
+/// The approximate limit of unplaced messages.
 const PORTION: usize = 1024;
 
-/// Everything unplaced that readers get is placed ... Two messages in one place are the work of a damaged disk: the first one
-/// keeps it, and the writer goes on.
+/// Places every unplaced message that is delivered to readers ... Two messages with the same place result from a
+/// damaged disk: the first one keeps it, and the writer goes on.
 const PLACE: &str = "INSERT OR IGNORE INTO message_places SELECT inbox, seq, id FROM messages \
     WHERE id > (SELECT up_to FROM placed_messages) AND origin <> 2 ORDER BY inbox, seq";
-/// ... and what is a request becomes one.
+/// ... and adds the requests among them to the table of requests.
 const PLACE_REQUESTS: &str = "INSERT OR IGNORE INTO requests \
     (inbox, seq, message, sender, network, bytes, created_at, blocked) \
     SELECT inbox, seq, id, coalesce(sender, x'03'), coalesce(network, x'010000'), \
         coalesce(unpacked_length, length(envelope)), created_at, origin = 2 FROM messages \
     WHERE id > (SELECT up_to FROM placed_messages) AND origin > 0 ORDER BY inbox, seq";
-/// Counts what is not counted yet. The number of one that was deleted meanwhile is in the table already.
+/// Counts the uncounted messages. The number of a message that was deleted in the meantime is already in the table.
 const COUNT: &str = "UPDATE inboxes SET last_seq = max(last_seq, new_seq), \
     messages = messages + new_messages, bytes = bytes + new_bytes, waiting = waiting + new_messages \
     FROM (SELECT inbox, max(seq) AS new_seq, count(*) AS new_messages, \
@@ -47,27 +47,27 @@ const COUNT_REQUESTS: &str = "WITH new AS ( \
         UNION ALL SELECT inbox, sender, bytes FROM new) \
     WHERE true GROUP BY inbox, part \
     ON CONFLICT (inbox, part) DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes";
-/// From now on they are placed and counted.
+/// Marks them as placed and counted.
 const DONE: &str =
     "UPDATE placed_messages SET up_to = max(up_to, coalesce((SELECT max(id) FROM messages), 0))";
 
-/// What places and counts all unplaced messages by what the database says, in this order.
+/// The statements that place and count all unplaced messages from the data in the database, in this order.
 pub(super) const SETTLE: [&str; 5] = [COUNT_REQUESTS, PLACE, PLACE_REQUESTS, COUNT, DONE];
 
-/// The unplaced messages, as far as the transaction under way has come.
+/// The unplaced messages, as of the current point in the transaction.
 #[derive(Default)]
 pub(super) struct Unplaced {
     waiting: Vec<New>,
-    /// Whether there are requests among them.
+    /// Whether any of them is a request.
     with_requests: bool,
-    /// Those of them that the transaction brought.
+    /// The messages that this transaction added.
     new: Vec<New>,
-    /// Whether it has placed what was waiting before these.
+    /// Whether it has placed the earlier messages.
     placed: bool,
 }
 
 impl Unplaced {
-    /// Takes up a message that was inserted.
+    /// Adds an inserted message.
     pub(super) fn push(&mut self, inbox: AccountId, place: Place, origin: Origin) {
         let new = New { inbox, place, is_delivered: origin.is_delivered() };
         self.waiting.push(new);
@@ -75,13 +75,13 @@ impl Unplaced {
         self.with_requests |= origin.source().is_some();
     }
 
-    /// Whether enough have gathered.
+    /// Whether there are enough of them.
     pub(super) fn is_due(&self) -> bool {
         self.waiting.len() >= PORTION
     }
 
-    /// Places and counts them all, as a part of the caller's transaction, by what is known of them: nobody else has changed
-    /// the database since the first of them came.
+    /// Places and counts them all, as part of the caller's transaction, from the counters in memory: no other
+    /// connection has changed the database since the first of them was added.
     pub(super) fn place(&mut self, connection: &Connection, counters: &Counters) -> Result<(), StoreError> {
         const PLACE_ONE: &str = "INSERT INTO message_places (inbox, seq, message) VALUES (?1, ?2, ?3)";
         let mut insert = connection.prepare_cached(PLACE_ONE)?;
@@ -101,7 +101,7 @@ impl Unplaced {
         Ok(())
     }
 
-    /// The same by what the database says: others have changed it, or nothing is known.
+    /// The same from the data in the database, because others have changed it, or nothing is in memory.
     pub(super) fn place_as_stored(&mut self, connection: &Connection) -> Result<(), StoreError> {
         for sql in SETTLE {
             connection.prepare_cached(sql)?.execute([])?;
@@ -117,7 +117,8 @@ impl Unplaced {
         self.new.clear();
     }
 
-    /// The transaction was committed. Says whether it has placed what there was before, and what it leaves unplaced.
+    /// The transaction was committed. Returns whether it placed the earlier messages, and which messages it leaves
+    /// unplaced.
     pub(super) fn committed(&mut self) -> (bool, impl Iterator<Item = New>) {
         (mem::take(&mut self.placed), self.new.drain(..))
     }

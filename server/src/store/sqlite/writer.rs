@@ -1,8 +1,8 @@
-//! The one writer of messages: a thread that owns its connection, gathers what waits, commits it as one transaction, and
-//! answers only then.
+//! The message writer: a thread that owns its connection, gathers the queued messages, commits them as one transaction,
+//! and answers only then.
 //!
-//! One `fsync` then pays for many messages, and rows become visible in the order of their sequence numbers because
-//! nobody else writes them. Everything else that is written goes through [`Features`], in its own turn.
+//! One `fsync` then serves many messages, and rows become visible in the order of their sequence numbers because there
+//! is no other writer of messages. All other writes go through [`Features`], in their own turn.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,19 +34,19 @@ use crate::store::expected::Expectations;
 use crate::store::operations::Vitals;
 use crate::store::{Answer, Appended, Expected, NewMessage, OpenError, StoreError};
 
-/// How many writes may wait, of messages and of features each. Beyond that callers are told to come back.
+/// The length of the queues for messages and for feature writes. Beyond that, callers must retry later.
 pub(super) const QUEUE: usize = 512;
 
-/// How often a deletion is tried on a full disk. Where it is that of a command, the server beside it may take the room.
+/// How often a deletion is tried on a full disk. If it is that of a command, the server beside it may take the space.
 const FULL_TRIES: usize = 3;
 
-/// How long a transaction waits at most for messages that are expected; somebody whose signatures do not hold delays others
-/// by no more than this ...
+/// How long a transaction waits at most for expected messages; a client with invalid signatures delays others by no
+/// more than this ...
 const PATIENCE: Duration = Duration::from_micros(200);
-/// ... and after what time it looks again. A signature takes about as long.
+/// ... and the interval at which it checks for them. Verifying a signature takes about as long.
 const LOOK_EVERY: Duration = Duration::from_micros(30);
 
-/// Hands writes to those who own connections, and waits for their answers.
+/// Sends writes to the tasks that own connections, and waits for their answers.
 pub(super) struct Writer {
     messages: mpsc::Sender<Job>,
     nonces: Arc<Nonces>,
@@ -57,20 +57,20 @@ pub(super) struct Writer {
     commits: Histogram,
 }
 
-/// What each of those who write does around a transaction.
+/// What each writer does around a transaction.
 #[derive(Clone)]
 pub(super) struct Desk {
-    /// Held while a transaction runs: SQLite would let others wait as well, but not in order, nor without sleeping. And a
-    /// checkpoint that must not be overtaken keeps them out.
+    /// Held while a transaction runs. SQLite would make writers wait as well, but not in order, nor without polling. A
+    /// checkpoint that must not be overtaken also holds it.
     pub(super) turn: Arc<Mutex<()>>,
     pub(super) checkpoints: Checkpoints,
     pub(super) commits: Histogram,
-    /// Falls when the last connection is closed.
+    /// Dropped when the last connection is closed.
     _closed: Arc<DropGuard>,
 }
 
 impl Desk {
-    /// A transaction with so many bytes of packed envelopes, begun at `start`, was committed.
+    /// Records a committed transaction with this many bytes of packed envelopes, begun at `start`.
     pub(super) fn committed(&self, start: Instant, bytes: usize) {
         self.commits.observe(start.elapsed().as_secs_f64());
         self.checkpoints.written(bytes);
@@ -115,7 +115,7 @@ impl Writer {
         Ok(Self { messages, nonces, expectations, features, full_disk, tasks, commits })
     }
 
-    /// A writer that refuses every write with [`StoreError::Closed`], for a store that is only read.
+    /// A writer that fails every write with [`StoreError::Closed`], for a read-only store.
     pub(super) fn closed(file: &Path) -> Result<Self, OpenError> {
         let nonces = Arc::new(Nonces::load(&direct::for_reading(file)?)?);
         let tasks = TaskTracker::new();
@@ -131,21 +131,21 @@ impl Writer {
         })
     }
 
-    /// Puts an envelope at the end of its inbox.
+    /// Appends an envelope to its inbox.
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         let message = PreparedMessage::new(message);
-        // The writer lets go of it first, and memory goes back to the thread that it is from.
+        // The writer drops the bytes first, so that the memory is freed on the thread that allocated it.
         let _packed = message.packed.bytes.clone();
         self.send(|reply| Job::Append(message, reply)).await
     }
 
-    /// Records a nonce, and says whether it is new; durably then.
+    /// Records a nonce durably, and returns whether it is new.
     pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
         let (reply, answer) = oneshot::channel();
         let fresh = self.nonces.add(used, Some(reply))?;
         if fresh {
             match answer.await.unwrap_or(Err(StoreError::Closed)) {
-                // It may be that of a caller who deletes.
+                // The caller may be about to delete something.
                 Err(StoreError::Full) => {
                     self.make_room(move |connection| nonces::record(connection, used).boxed()).await?;
                 }
@@ -155,12 +155,12 @@ impl Writer {
         Ok(fresh)
     }
 
-    /// Says whether a nonce is new. It is written in a moment, and not after what is appended from now on.
+    /// Returns whether a nonce is new. It is written soon, and no later than messages appended from now on.
     pub(super) fn note_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
         self.nonces.add(used, None)
     }
 
-    /// Tells that a message will come in a moment.
+    /// Announces a message that will arrive soon.
     pub(super) fn expect(&self) -> Expected {
         self.expectations.add()
     }
@@ -174,7 +174,7 @@ impl Writer {
         self.features.write(write).await
     }
 
-    /// Runs a feature's write that deletes or leads to that: it works on a full disk too.
+    /// Runs a feature's write that deletes, or prepares a deletion: it also works on a full disk.
     pub(super) async fn make_room<F, T>(&self, write: F) -> Result<T, StoreError>
     where
         F: for<'c> Fn(&'c mut SqliteConnection) -> Answer<'c, T> + Clone + Send + 'static,
@@ -190,22 +190,22 @@ impl Writer {
         result
     }
 
-    /// Whether there are those who write, and room in their queues.
+    /// Whether the writers are running, and their queues have room.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.messages.try_reserve().map_err(refused)?;
         self.features.check()
     }
 
-    /// How they are doing.
+    /// The state of the writers.
     pub(super) fn vitals(&self) -> Vitals {
         let messages = self.messages.max_capacity() - self.messages.capacity();
         let queued = messages + self.nonces.queued() + self.features.queued();
         Vitals { queued: queued as u64, commits: self.commits.clone() }
     }
 
-    /// Lets them finish what is queued.
+    /// Lets the writers finish their queued work.
     pub(super) async fn close(&self) {
-        // It fails when it was closed before.
+        // Fails when the writer was closed before.
         let _ = self.messages.send(Job::Close).await;
         self.features.close();
         self.tasks.wait().await;
@@ -225,7 +225,7 @@ pub(super) fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
     }
 }
 
-/// Tells the writer about nonces that have waited long enough, as long as there is one.
+/// Notifies the writer about nonces that have waited long enough, as long as the writer exists.
 async fn remind(nonces: Arc<Nonces>, writer: mpsc::WeakSender<Job>) {
     loop {
         nonces.some_wait.notified().await;
@@ -237,7 +237,7 @@ async fn remind(nonces: Arc<Nonces>, writer: mpsc::WeakSender<Job>) {
     }
 }
 
-/// What the thread owns.
+/// The state of the thread.
 struct MessageWriter {
     connection: Connection,
     memory: Memory,
@@ -251,13 +251,13 @@ impl MessageWriter {
         while let Some(first) = jobs.blocking_recv() {
             self.wait_for_expected();
             let mut batch = Batch::gather(first, &mut jobs);
-            // After the messages: what is noted before a message is gathered at its side.
+            // After the messages: a nonce noted before its message is gathered with it.
             batch.nonces = self.nonces.take();
             if batch.is_empty() {
                 continue;
             }
             if let Err(StoreError::Locked) = self.commit(batch) {
-                // What waited behind has waited as long. A new transaction would only wait once more.
+                // The jobs queued behind have waited as long. A new transaction would only wait once more.
                 let mut waiting = Batch::gather_all(&mut jobs);
                 waiting.nonces = self.nonces.take();
                 waiting.fail(&StoreError::Locked);
@@ -271,8 +271,8 @@ impl MessageWriter {
         drop(desk);
     }
 
-    /// While processors check signatures, messages come one by one; a transaction for each few of them would take more of
-    /// the processors' time, which it is they that lack.
+    /// While the processors check signatures, messages arrive one by one. A transaction for every few of them would
+    /// take even more of the processor time, which is what is scarce.
     fn wait_for_expected(&self) {
         let start = Instant::now();
         while self.expectations.any() && start.elapsed() < PATIENCE {
