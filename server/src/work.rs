@@ -1,9 +1,9 @@
-//! The server's end of a proof of work ([`kez_core::work`]): challenges that it recognises without remembering them.
+//! The server side of a proof of work ([`kez_core::work`]): challenges that it can verify without storing them.
 //!
-//! A challenge is `<expiry>.<code>`, the expiry in Unix seconds and the code an HMAC-SHA256 (RFC 2104), cut to 16 bytes, of
-//! expiry and difficulty under a key that all nodes of a server share. SHA-256 is cheaper for a sender with special
-//! hardware than a memory-hard function would be, but so is the check: one hash, where 30 ms of Argon2id for each made-up
-//! answer would be a way to take the server down.
+//! A challenge is `<expiry>.<code>`: the expiry in Unix seconds, and an HMAC-SHA256 (RFC 2104) of expiry and
+//! difficulty, cut to 16 bytes, under a key that all nodes of a server share. With special hardware, SHA-256 is cheaper
+//! for a sender than a memory-hard function would be, but so is the check: one hash. With Argon2id, each forged answer
+//! would cost the server 30 ms, which would enable a denial of service.
 
 use hmac::{Hmac, KeyInit, Mac};
 use kez_core::inbox_auth::canonical_number;
@@ -11,19 +11,19 @@ use kez_core::time::Timestamp;
 use kez_core::work::{ALGORITHM, Work, WorkFor, WorkOffer};
 use sha2::Sha256;
 
-/// How long a challenge counts, in seconds.
+/// How long a challenge is valid, in seconds.
 const LIFETIME: u64 = 600;
-/// How many bytes of the HMAC stand in a challenge.
+/// The number of bytes of the HMAC in a challenge.
 const CODE_BYTES: usize = 16;
 
-/// Offers work and checks it.
+/// Issues challenges and checks the work.
 pub struct WorkDesk {
     keyed: Hmac<Sha256>,
     bits: u8,
 }
 
 impl WorkDesk {
-    /// Asks for `bits` zero bits.
+    /// Requires `bits` zero bits.
     pub fn new(key: [u8; 32], bits: u8) -> Self {
         let mut block = [0; 64];
         for (place, byte) in block.iter_mut().zip(key) {
@@ -32,7 +32,7 @@ impl WorkDesk {
         Self { keyed: Hmac::new(&block.into()), bits }
     }
 
-    /// What to ask a sender for.
+    /// The challenge for a sender.
     pub fn offer(&self, now: Timestamp) -> WorkOffer {
         let expiry = now.unix() + LIFETIME;
         let code = self.code(expiry).finalize().into_bytes();
@@ -45,7 +45,7 @@ impl WorkDesk {
         }
     }
 
-    /// Whether the work answers a challenge of this server that still counts, and is enough.
+    /// Whether the work answers an unexpired challenge of this server with enough zero bits.
     pub fn accepts(&self, work: &Work, work_for: WorkFor<'_>, now: Timestamp) -> bool {
         self.knows(work.challenge(), now) && work.bits(work_for) >= u32::from(self.bits)
     }

@@ -48,7 +48,7 @@ impl Pages {
     }
 }
 
-/// The routes: those of the app's own router, and the files beside them.
+/// The routes of the app's own router, and of the other files.
 pub(super) fn router(pages: Pages, gate: Gate) -> Router {
     let mut router = Router::new();
     let profile = get(profile::profile).layer(from_fn_with_state((gate, Kind::Lookup), within_rate));
@@ -59,7 +59,7 @@ pub(super) fn router(pages: Pages, gate: Gate) -> Router {
     router.fallback(file_or_not_found).with_state(Arc::new(pages))
 }
 
-/// Nothing of the request but its path and the encodings it accepts goes into the answer: it is the same for everybody.
+/// The answer depends only on the path of the request and its accepted encodings, so it is the same for every user.
 async fn page(State(pages): State<Arc<Pages>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     pages.answer(Page::at(uri.path()), &method, &headers)
 }

@@ -1,4 +1,4 @@
-//! The one page of a server without the web app.
+//! The only page of a server without the web app.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What every page and file says to the browser about itself. Workers take their policy from their own script, so files
-//! carry the same headers as pages.
+//! The security headers of every page and file. Workers take their policy from their own script, so files carry the
+//! same headers as pages.
 
 use std::sync::Arc;
 
@@ -18,19 +18,19 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
 ];
 
-/// The headers of an app that connects to these origins besides its own. `watched` allows what `cargo leptos watch` adds
-/// to a page for development: an inline script, and a WebSocket on another port of this machine.
+/// The headers of an app that connects to these origins besides its own. `watched` allows the additions of `cargo
+/// leptos watch` to a page during development: an inline script, and a WebSocket on another port of this machine.
 pub(super) fn for_app(connect_to: &[String], watched: bool) -> Arc<HeaderMap> {
     let mut headers = HeaderMap::from_iter(HEADERS);
-    // An origin that no header can hold leaves a policy under which nothing loads.
+    // An origin that is not a valid header value results in a policy under which nothing loads.
     let policy = HeaderValue::try_from(policy(connect_to, watched))
         .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
     headers.insert(HeaderName::from_static("content-security-policy"), policy);
     Arc::new(headers)
 }
 
-/// Forms are handled by script, so none may be sent. `'wasm-unsafe-eval'` allows WebAssembly and nothing else. Trusted Types
-/// leave it to the policy in `public/boot.js` which script a page may start.
+/// Forms are handled by script, so form submission is forbidden. `'wasm-unsafe-eval'` allows WebAssembly and nothing
+/// else. With Trusted Types, only the policy in `public/boot.js` decides which script a page may start.
 fn policy(connect_to: &[String], watched: bool) -> String {
     let (inline, reload) = if watched { (" 'unsafe-inline'", " ws:") } else { ("", "") };
     let connect = connect_to.iter().fold("'self'".to_owned(), |all, origin| format!("{all} {origin}"));
@@ -41,7 +41,7 @@ fn policy(connect_to: &[String], watched: bool) -> String {
     )
 }
 
-/// Adds them to an answer.
+/// Adds the headers to an answer.
 pub(super) async fn add(State(headers): State<Arc<HeaderMap>>, mut response: Response) -> Response {
     response.headers_mut().extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
     response

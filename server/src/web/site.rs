@@ -14,17 +14,17 @@ use super::document::{Document, IMMUTABLE, REVALIDATE};
 use super::encoding::Encoding;
 use super::mime::media_type;
 
-/// The site: read once, or anew for every request while somebody works on it.
+/// The site: read once, or again for every request during development.
 #[derive(Clone)]
 pub(super) enum Site {
     Loaded(Arc<Files>),
     Watched(PathBuf),
 }
 
-/// What stands under which path (`/pkg/kez-chat.js`).
+/// Files by URL path (`/pkg/kez-chat.js`).
 pub(super) type Files = HashMap<String, File>;
 
-/// A file, and how long it may be kept.
+/// A file, and how long it may be cached.
 #[derive(Clone)]
 pub(super) struct File {
     pub(super) document: Document,
@@ -32,15 +32,16 @@ pub(super) struct File {
 }
 
 const CSS: &str = "/pkg/kez-chat.css";
-/// The one module with both entry points, as `cargo leptos` builds it: JavaScript and WASM.
+/// The single module with both entry points, as built by `cargo leptos`: JavaScript and WASM.
 const WHOLE: [&str; 2] = ["/pkg/kez-chat.js", "/pkg/kez-chat.wasm"];
-/// The page's module, as `cargo xtask build` builds it.
+/// The page's module, as built by `cargo xtask build`.
 const PAGE: [&str; 2] = ["/pkg/kez-chat-page.js", "/pkg/kez-chat-page.wasm"];
-/// The worker's module beside it.
+/// The worker's module from the same build.
 const WORKER: [&str; 2] = ["/pkg/kez-chat-worker.js", "/pkg/kez-chat-worker.wasm"];
 
 impl Site {
-    /// Reads all files now. Those of the app are also served under names that hold their hash, for ever.
+    /// Reads all files now. The app's files are also served under names that contain their hash, which clients may
+    /// cache for ever.
     pub(super) fn loaded(dir: &Path) -> io::Result<Self> {
         let mut files = read(dir)?;
         for path in [&[CSS], &WHOLE[..], &PAGE, &WORKER].concat() {
@@ -52,12 +53,12 @@ impl Site {
         Ok(Self::Loaded(Arc::new(files)))
     }
 
-    /// Reads the files whenever one is asked for.
+    /// Reads each file when it is requested.
     pub(super) fn watched(dir: &Path) -> io::Result<Self> {
         Ok(Self::Watched(dir.canonicalize()?))
     }
 
-    /// The file under a path of a URL.
+    /// The file at a URL path.
     pub(super) fn file(&self, path: &str) -> Option<File> {
         match self {
             Self::Loaded(files) => files.get(path).cloned(),
@@ -65,10 +66,10 @@ impl Site {
         }
     }
 
-    /// Where pages find the app. `None` when it is not there.
+    /// The URLs of the app for the pages. `None` when the app is missing.
     pub(super) fn assets(&self, operator: Operator) -> Option<Assets> {
         let css = self.url(CSS)?;
-        // `cargo xtask build` removes the one module, so it is the newer build where it is there.
+        // `cargo xtask build` removes the single module, so if it exists, it is the newer build.
         if let Some(whole) = self.module(WHOLE) {
             return Some(Assets { css, page: whole.clone(), worker: whole, operator });
         }
@@ -82,7 +83,7 @@ impl Site {
     fn url(&self, path: &str) -> Option<String> {
         match self {
             Self::Loaded(files) => files.get(path).map(|file| hashed(path, &file.document)),
-            // It may still be under construction; it is looked for when it is asked for.
+            // The file may still be under construction, so it is only looked up when it is requested.
             Self::Watched(_) => Some(path.to_owned()),
         }
     }
@@ -113,7 +114,7 @@ fn read(dir: &Path) -> io::Result<Files> {
 fn read_into(dir: &Path, prefix: &str, contents: &mut HashMap<String, Bytes>) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        // A name that is not UTF-8 cannot be asked for.
+        // A name that is not UTF-8 cannot be requested.
         let Ok(name) = entry.file_name().into_string() else { continue };
         let path = format!("{prefix}/{name}");
         // Symbolic links are not followed: they could lead out of the directory.
@@ -127,7 +128,7 @@ fn read_into(dir: &Path, prefix: &str, contents: &mut HashMap<String, Bytes>) ->
     Ok(())
 }
 
-/// Whether a file is only the compressed form of another one.
+/// Whether a file is only the compressed form of another file.
 fn is_precompressed(path: &str, contents: &HashMap<String, Bytes>) -> bool {
     Encoding::ALL.into_iter().any(|encoding| {
         path.strip_suffix(encoding.extension())

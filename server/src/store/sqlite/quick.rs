@@ -116,7 +116,7 @@ impl QuickReaders {
         self.connections.idle().clear();
     }
 
-    /// Reads a few rows, and reads them again on another thread if that is not possible at once.
+    /// Reads a few rows on the caller's thread, or on a thread that may block if that is not possible at once.
     async fn read<T: Send + 'static>(
         &self,
         read: impl Fn(&Connection) -> Result<T, StoreError> + Send + 'static,
