@@ -1,4 +1,5 @@
-//! Pages and files, asked for as a browser does: the same bytes for everybody, nothing inline, nothing off the table.
+//! Pages and files, requested like a browser: the same bytes for every user, nothing inline, and no path outside the
+//! table.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,7 @@ use kez_core::handle::Handle;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-/// A registry with one person, and one handle whose lookup fails.
+/// A registry with one user, and one handle whose lookup fails.
 struct OnlyAlice;
 
 impl ProfileLookup for OnlyAlice {

@@ -1,4 +1,4 @@
-//! What a broker asks the auth callout, or somebody who says that they are one.
+//! Requests to the auth callout, from a broker or from an attacker who poses as one.
 
 use std::sync::Arc;
 
@@ -35,9 +35,9 @@ impl Clock for Standing {
 struct Scene {
     callout: Callout,
     broker: SecretNkey,
-    /// What the broker asks about the holder of the nkey.
+    /// The broker's question about the holder of the nkey.
     asked: Value,
-    /// What the holder may hear.
+    /// What the holder may subscribe to.
     allowed: Value,
     runtime: Runtime,
     _directory: TempDir,
@@ -96,7 +96,7 @@ impl Scene {
         format!("{text}.{}", part(&self.broker.sign(text.as_bytes())))
     }
 
-    /// What somebody may do who is let in; none when they are not.
+    /// The permissions of an admitted client; `None` when it is refused.
     fn grants(&self, token: &str) -> Option<Value> {
         let answer = self.runtime.block_on(self.callout.answer(token)).ok()?;
         let user = claims(&answer)["nats"]["jwt"].as_str().map(claims)?;
@@ -109,7 +109,7 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).unwrap()).unwrap()
 }
 
-/// From strangers: nothing but the broker's own words lets anybody in.
+/// From strangers: only a genuine request of the broker admits a client.
 #[test]
 fn nats_callout_jwt() {
     let scene = Scene::new();
@@ -123,7 +123,7 @@ fn nats_callout_jwt() {
     });
 }
 
-/// From a broker that lies: whatever it signs, it gets one inbox at most, and only with a signature over the nonce.
+/// From a lying broker: whatever it signs, it gets one inbox at most, and only with a signature over the nonce.
 #[test]
 fn nats_callout_claims() {
     let scene = Scene::new();

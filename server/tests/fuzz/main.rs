@@ -1,5 +1,5 @@
-//! What only the server reads of strangers, under mutated input. How it is mutated, how long, and how a failure repeats
-//! stands in the core's fuzz targets.
+//! Mutated input for the parsers that only the server has. The core's fuzz targets describe the mutation, the duration,
+//! and how to reproduce a failure.
 
 #![allow(
     missing_docs,

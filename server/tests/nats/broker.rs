@@ -1,4 +1,4 @@
-//! A NATS server on free ports, configured by `deploy/nats.conf` and the keys that `gen-keys` makes.
+//! A NATS server on free ports, configured by `deploy/nats.conf` and the keys from `gen-keys`.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::{TestServer, rng};
 
-/// Names the program, for tests that are not started by `cargo xtask test`.
+/// The path of the program, for tests that are not started by `cargo xtask test`.
 const VARIABLE: &str = "NATS_SERVER";
 
 pub(crate) struct Broker {
@@ -31,7 +31,7 @@ impl Broker {
         Self::start_in(directory, keys, "").await
     }
 
-    /// Three that know each other, and share the keys of the first.
+    /// A cluster of three that share the keys of the first.
     pub(crate) async fn cluster() -> [Self; 3] {
         let routes = free_ports();
         let urls = routes.map(|route| format!("\"nats://{route}\"")).join(", ");
@@ -62,7 +62,7 @@ impl Broker {
         broker
     }
 
-    /// Starts it, on the same ports as before.
+    /// Restarts it on the same ports as before.
     pub(crate) async fn restart(&mut self) {
         let mut process = Command::new(program())
             .args(["-c", "nats.conf"])
@@ -83,17 +83,17 @@ impl Broker {
             panic!("nats-server ended: {said}");
         };
         tokio::time::timeout(Duration::from_secs(10), ready).await.unwrap();
-        // The pipe must not fill up.
+        // Read the log, so that the pipe does not fill up.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.process = Some(process);
     }
 
-    /// Pulls the plug.
+    /// Kills the broker.
     pub(crate) async fn kill(&mut self) {
         self.process.take().unwrap().kill().await.unwrap();
     }
 
-    /// A chat server that uses it, at the true time, once it is connected.
+    /// A chat server that uses this broker, with the real time, once it is connected.
     pub(crate) async fn server(&self) -> TestServer {
         let server = self.server_with(&[]).await;
         ready(&server, "ok").await;
@@ -104,7 +104,7 @@ impl Broker {
         self.server_behind(self.address, more).await
     }
 
-    /// A chat server that reaches the broker by another address.
+    /// A chat server that reaches the broker through another address.
     pub(crate) async fn server_behind(&self, address: SocketAddr, more: &[&str]) -> TestServer {
         let url = format!("nats://{address}");
         let flags = self.keys.flags().map(|(flag, file)| (flag, file.to_str().unwrap().to_owned()));
@@ -117,7 +117,7 @@ impl Broker {
     }
 }
 
-/// Waits until the server says that it is in this state. Its answer is 200 all the time.
+/// Waits until the server reports this status. Its answer is 200 throughout.
 pub(crate) async fn ready(server: &TestServer, status: &str) {
     until(async || {
         let reply = server.get("/v1/readyz").await;
@@ -127,7 +127,7 @@ pub(crate) async fn ready(server: &TestServer, status: &str) {
     .await;
 }
 
-/// Waits for something to come true, looking again and again.
+/// Waits until a condition holds, and checks it repeatedly.
 pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
     let look = async {
         let mut interval = tokio::time::interval(Duration::from_millis(20));
@@ -141,7 +141,7 @@ pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(15), look).await.unwrap();
 }
 
-/// `deploy/nats.conf` as it stands, but for the ports and the place of the keys.
+/// `deploy/nats.conf` unchanged, except for the ports and the path of the keys.
 fn write_conf(
     directory: &Path,
     address: SocketAddr,
@@ -155,7 +155,7 @@ fn write_conf(
     let conf = replace_once(&conf, "http: 127.0.0.1:8222", &format!("http: {monitoring}"));
     let browsers = format!("host: 127.0.0.1\n    port: {}", websocket.port());
     let conf = replace_once(&conf, "host: 0.0.0.0\n    port: 8443", &browsers);
-    // In a cluster each broker has a name of its own.
+    // In a cluster, each broker has its own name.
     let conf = if more.is_empty() { conf } else { conf.replace("server_name: kez-chat-1\n", more) };
     std::fs::write(directory.join("nats.conf"), conf).unwrap();
 }
@@ -170,7 +170,7 @@ fn free_ports() -> [SocketAddr; 3] {
     held.map(|listener| listener.local_addr().unwrap())
 }
 
-/// The program: where the variable says, or where `cargo xtask test` puts it.
+/// The program: at the path in the variable, or where `cargo xtask test` puts it.
 fn program() -> PathBuf {
     let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/nats");
     let program = std::env::var_os(VARIABLE).map_or_else(|| tools.join("bin/nats-server"), PathBuf::from);

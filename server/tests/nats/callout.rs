@@ -1,4 +1,4 @@
-//! Who is let in, and what they may do then.
+//! Which clients are admitted, and what they may do then.
 
 use kez_core::nats_binding::{subject, subscription};
 use serde_json::json;
@@ -46,7 +46,7 @@ async fn an_owner_hears_of_their_inbox_and_of_nothing_else() {
         let objection = client.publish(own_or_other, r#"{"seq":1}"#).await.expect("an objection");
         assert!(objection.contains("Permissions Violation for Publish"), "{objection}");
     }
-    // And what was allowed goes on.
+    // And the permitted actions still work.
     assert_eq!(server.send(&bob, &alice.seal(&bob, "again")).await.status, 201);
     assert_eq!(client.message().await, r#"{"seq":2}"#);
 }
@@ -62,12 +62,12 @@ async fn whoever_does_not_hold_a_bound_nkey_is_refused() {
     assert_eq!(server.unbind(&bob, removed.public()).await.status, 204);
     let violation = Refused("-ERR 'Authorization Violation'".to_owned());
 
-    // The service has a connection of its own, which may come later than the server's.
+    // The service has its own connection, which may come later than the server's.
     until(async || Client::connect(broker.address, &bound).await.is_ok()).await;
     for other in [&unbound, &removed] {
         assert_eq!(Client::connect(broker.address, other).await.err().as_ref(), Some(&violation));
     }
-    // The bound key is no secret: without its signature over this very nonce it opens nothing.
+    // The bound key is public: without its signature over this very nonce, access is refused.
     for signature in [
         bound.sign_nonce("bV8Eb-nZ_a3Qq0s").unwrap().to_vec(),
         unbound.sign_nonce(&Client::dial(broker.address).await.nonce).unwrap().to_vec(),
@@ -96,7 +96,7 @@ async fn whoever_does_not_hold_a_bound_nkey_is_refused() {
     }
 }
 
-/// Seconds that a binding lives: long enough to connect with it on a busy machine.
+/// The lifetime of a binding in seconds: long enough to connect with it on a busy machine.
 const SHORT: u64 = 8;
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_binding_that_ends_ends_the_connection_and_opens_no_other() {
     assert_eq!(client.ended().await, "-ERR 'User Authentication Expired'");
     server.clock.set(now.unix() + SHORT);
     assert!(Client::connect(broker.address, &nkey).await.is_err());
-    // Renewed, it opens again.
+    // After a renewal it works again.
     server.bind(&bob, nkey.public(), HOUR).await;
     assert!(Client::connect(broker.address, &nkey).await.is_ok());
 }

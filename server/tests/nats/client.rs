@@ -1,4 +1,4 @@
-//! A client of NATS that says exactly what a test wants it to say
+//! A NATS client that sends exactly what a test specifies
 //! (<https://docs.nats.io/reference/reference-protocols/nats-protocol>).
 
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ pub(crate) struct Client {
     pub(crate) nonce: String,
 }
 
-/// The connection was refused, with these words.
+/// The connection was refused with this message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) String);
 
@@ -30,7 +30,7 @@ impl Client {
         client
     }
 
-    /// Connects as a client does that holds the nkey.
+    /// Connects as the client that holds the nkey.
     pub(crate) async fn connect(address: SocketAddr, nkey: &SecretNkey) -> Result<Self, Refused> {
         let client = Self::dial(address).await;
         let signature = nkey.sign_nonce(&client.nonce).unwrap();
@@ -53,12 +53,12 @@ impl Client {
         }
     }
 
-    /// Subscribes, and gives the broker's objection if it has one.
+    /// Subscribes, and returns the broker's error if there is one.
     pub(crate) async fn subscribe(&mut self, subject: &str) -> Option<String> {
         self.command(&format!("SUB {subject} 1\r\n")).await
     }
 
-    /// Publishes, and gives the broker's objection if it has one.
+    /// Publishes, and returns the broker's error if there is one.
     pub(crate) async fn publish(&mut self, subject: &str, payload: &str) -> Option<String> {
         self.command(&format!("PUB {subject} {}\r\n{payload}\r\n", payload.len())).await
     }
@@ -73,7 +73,7 @@ impl Client {
         String::from_utf8(payload).unwrap()
     }
 
-    /// What the broker says last, when it ends the connection.
+    /// The broker's last message when it ends the connection.
     pub(crate) async fn ended(mut self) -> String {
         let mut last = String::new();
         while let Some(line) = self.line().await {
@@ -96,7 +96,7 @@ impl Client {
         self.stream.get_mut().write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// The next line but for the broker's questions whether anybody is there, which are answered.
+    /// The next line other than the broker's pings, which are answered.
     async fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();

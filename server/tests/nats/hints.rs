@@ -1,4 +1,4 @@
-//! What nodes tell each other.
+//! The hints between nodes.
 
 use kez_core::nats_binding::subject;
 use sha2::{Digest, Sha256};
@@ -7,7 +7,7 @@ use crate::broker::{Broker, until};
 use crate::client::Client;
 use crate::support::second_connection;
 
-/// Another node, seen from this one: it stores a row in the shared database, and announces it.
+/// Another node, simulated by this test: it stores a row in the shared database, and announces it.
 #[tokio::test]
 async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
     let broker = Broker::start().await;
@@ -35,7 +35,7 @@ async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
         let frame = live.next().await;
         assert_eq!(frame["items"][0]["envelope"]["n"], seq, "{frame}");
     }
-    // A node may say nothing else, and hear nothing else.
+    // A node may not publish or subscribe to anything else.
     for elsewhere in ["kez.other", "$SYS.REQ.USER.AUTH", ">"] {
         assert!(other_node.publish(elsewhere, "x").await.is_some(), "{elsewhere}");
         assert!(other_node.subscribe(elsewhere).await.is_some(), "{elsewhere}");

@@ -12,7 +12,7 @@ use crate::support::{Reply, TestServer, nkey, rng};
 const HOUR: u64 = 60 * 60;
 const NONCE: &str = "bV8Eb-nZ_a3Qq0s";
 
-/// A JWT as a broker writes it.
+/// A JWT in the broker's format.
 fn jwt(claims: &Value, issuer: &SecretNkey) -> String {
     let part = |text: &[u8]| Base64UrlUnpadded::encode_string(text);
     let signed =
@@ -25,7 +25,7 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).unwrap()).unwrap()
 }
 
-/// A request of `server` about whoever holds `holder` and signed `nonce`.
+/// A request of `server` about a client that holds `holder` and signed `nonce`.
 fn request(server: &SecretNkey, holder: &SecretNkey, nonce: &str, now: u64) -> Value {
     let signature = Base64UrlUnpadded::encode_string(&holder.sign(nonce.as_bytes()));
     json!({
@@ -50,7 +50,7 @@ async fn ask(server: &TestServer, address: SocketAddr, media_type: &str, body: S
     Reply::of(server.http.post(url).header("content-type", media_type).body(body)).await
 }
 
-/// A chat server with a second listener, and where that is.
+/// A chat server with a second listener, and the address of that listener.
 async fn server(broker: &Broker) -> (TestServer, SocketAddr) {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     (broker.server_with(&["--internal-bind", &free.to_string()]).await, free)
@@ -86,7 +86,7 @@ async fn answers_as_the_service_does() {
         assert_eq!(user["nats"]["pub"], json!({"deny": [">"]}));
     }
 
-    // An expired binding, and proofs of something else.
+    // An expired binding, and proofs for something else.
     server.clock.set(now + 60);
     let refused = decide(&request(&server_key, &nkey, NONCE, now + 60)).await;
     assert!(refused["error"].as_str().unwrap().contains("expired"), "{refused}");
@@ -156,7 +156,7 @@ async fn a_request_that_no_broker_signed_is_not_answered() {
     }
     ask(&server, internal, "application/json", good.clone()).await.refused(400, "malformed");
     ask(&server, internal, "application/jwt", "x".repeat(600 * 1024)).await.refused(413, "body_too_large");
-    // On the public listener there is no such route, nor any other on this one.
+    // The public listener does not have this route, and this listener does not have any other.
     let public = ask(&server, server.address, "application/jwt", good).await;
     assert!(matches!(public.status, 404 | 405), "{public:?}");
     let elsewhere = format!("http://{internal}/v1/healthz");

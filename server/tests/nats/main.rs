@@ -1,4 +1,4 @@
-//! The server together with a real NATS server, which every test starts for itself from `deploy/nats.conf`.
+//! The server together with a real NATS server, which every test starts from `deploy/nats.conf`.
 
 #[allow(dead_code, reason = "shared with the tests of several nodes")]
 mod broker;

@@ -1,4 +1,4 @@
-//! NATS away, and back.
+//! Outages of NATS and recovery from them.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::proxy::{Proxy, Weather};
 use crate::support::{Person, TestServer, nkey};
 
-/// Sends one message after the other and notes that each was stored.
+/// Sends messages one by one and asserts that each was stored.
 async fn send(server: &TestServer, bob: &Person, count: usize, from: usize) {
     for n in from..from + count {
         let start = Instant::now();
@@ -44,7 +44,7 @@ async fn a_broker_that_dies_under_load_costs_nothing() {
         .expect("the stream goes on all the time");
     assert_eq!(seen, (0..400).collect::<Vec<_>>(), "each once and in order");
 
-    // All of NATS is back by itself: the callout, and the hints.
+    // All of NATS recovers by itself: the callout, and the hints.
     ready(&server, "ok").await;
     let nkey = nkey();
     assert_eq!(server.bind(&bob, nkey.public(), 600).await.status, 204);
@@ -74,7 +74,7 @@ async fn a_broker_that_stalls_delays_nothing() {
         }
     };
 
-    // The connection stands, and nothing passes: nobody has noticed yet, or ever waits.
+    // The connection stays open, and no data passes: nothing has detected that yet, and nothing ever waits for it.
     proxy.stall();
     assert_eq!(server.get("/v1/readyz").await.json()["status"], "ok");
     let start = Instant::now();
@@ -95,7 +95,7 @@ async fn monitors_see_whether_a_broker_is_connected() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = broker.server_with(&["--metrics-bind", &free.to_string()]).await;
     let says = async |line: &str| {
-        // The listener comes a moment after the server.
+        // The listener starts a moment after the server.
         let Ok(reply) = reqwest::get(format!("http://{free}/metrics")).await else { return false };
         let text = reply.text().await.unwrap();
         text.lines().any(|said| said == line)

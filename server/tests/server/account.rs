@@ -1,4 +1,4 @@
-//! What the owner of an account may do about all of it: take a copy, and delete it.
+//! The owner's operations on a whole account: exporting it, and deleting it.
 
 use kez_core::nkey::PublicNkey;
 use kez_core::time::Timestamp;
@@ -121,7 +121,7 @@ async fn a_deleted_account_leaves_its_tombstone_alone() {
     delete(&server, &bob, "bob").await.refused(401, "unauthorized");
     assert_eq!(server.inbox(&alice, 0).await.seqs(), [1], "what he sent is in the inboxes of others");
 
-    // Nobody takes his place for a year, not even he himself; his key is free.
+    // His handle is reserved for a year, even from himself; his key is free.
     let other = Person::new("bob");
     server.register(&other).await.refused(400, "reserved_handle");
     server.register(&bob).await.refused(400, "reserved_handle");
@@ -163,7 +163,7 @@ async fn old_messages_are_deleted_and_their_numbers_are_not_used_again() {
 #[tokio::test]
 async fn an_inbox_that_cannot_forget_keeps_no_other_from_it() {
     const WEEK: u64 = 7 * 24 * 60 * 60;
-    // As a damaged page would.
+    // Like a damaged page.
     const REFUSE: &str = "CREATE TRIGGER refuse BEFORE DELETE ON messages \
         WHEN old.inbox = (SELECT id FROM accounts WHERE handle = 'alice') \
         BEGIN SELECT raise(ABORT, 'no'); END";
@@ -180,7 +180,7 @@ async fn an_inbox_that_cannot_forget_keeps_no_other_from_it() {
     assert_eq!(server.inbox(&alice, 0).await.seqs(), [1]);
 }
 
-/// On PostgreSQL, where somebody else can be in the way of the deletion and of nothing else.
+/// On PostgreSQL, because another connection can block the deletion there and nothing else.
 #[tokio::test]
 async fn a_deletion_goes_on_when_its_caller_leaves() {
     let database = Cluster::shared().await.database().await;
@@ -197,7 +197,7 @@ async fn a_deletion_goes_on_when_its_caller_leaves() {
     caller.write_all(request.as_bytes()).await.unwrap();
     waits(&mut observer).await;
     drop(caller);
-    // The server stops as well, and waits for nobody else.
+    // The server shuts down too, and waits for nothing else.
     let commit = async {
         until(async || TcpStream::connect(address).await.is_err()).await;
         other.execute("COMMIT").await.unwrap();

@@ -7,7 +7,7 @@ use kez_core::work::{self, WorkFor, WorkOffer};
 use crate::support::{NOW, Person, Reply, TestServer, message, rng, server_name};
 
 impl TestServer {
-    /// Sends as a client of a proxy would that names this address.
+    /// Sends as a client of a proxy that names this address.
     pub(crate) async fn send_from(&self, address: &str, to: &Person, envelope: &str) -> Reply {
         let request = self.message(to, envelope).header("x-forwarded-for", address);
         Reply::of(request).await

@@ -1,4 +1,4 @@
-//! One test for each attack on registration, lookup, relay and authentication that the threat model names.
+//! One test for each attack on registration, lookup, relay and authentication in the threat model.
 
 use kez_core::api::{CLOSE_UNAUTHORIZED, live_target};
 use kez_core::handle::Handle;
@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::support::{NOW, Person, Reply, TestServer, server_name};
 
-/// The eight points of small order, and two spellings of them that are not canonical: a signature by such a key can be
-/// made without any secret.
+/// The eight points of small order, and two non-canonical encodings of them: a signature by such a key can be made
+/// without any secret.
 const SMALL_ORDER: [&str; 10] = [
     "0100000000000000000000000000000000000000000000000000000000000000",
     "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
@@ -37,7 +37,7 @@ async fn registering_a_small_order_key() {
     server.get("/v1/u/support2").await.refused(404, "unknown_handle");
 }
 
-/// A key with a component of order eight: its owner could find signatures that some verifiers take and others do not.
+/// A key with a component of order eight: its owner could find signatures that only some verifiers accept.
 #[tokio::test]
 async fn registering_a_mixed_order_key() {
     let vector: serde_json::Value =
@@ -134,7 +134,7 @@ async fn a_query_with_two_meanings() {
     }
 }
 
-/// The signed text holds newlines, so a handle with newlines could say what it likes in it.
+/// The signed text contains newlines, so a handle with newlines could inject any text into it.
 #[tokio::test]
 async fn a_handle_with_a_newline_or_a_slash() {
     let server = TestServer::start().await;
@@ -144,7 +144,7 @@ async fn a_handle_with_a_newline_or_a_slash() {
         let url = server.url(&format!("/v1/inbox/{handle}"));
         Reply::of(server.http.get(url).header("X-KEZ-Auth", &header)).await.refused(400, "malformed");
     }
-    // Spelled with escapes it is still Alice, and her signature is over her name.
+    // Percent-encoded, the handle is still Alice, and her signature is over her name.
     let url = server.url("/v1/inbox/%61lice");
     assert_eq!(Reply::of(server.http.get(url).header("X-KEZ-Auth", &header)).await.status, 200);
 }
@@ -180,7 +180,7 @@ async fn asking_who_exists_through_the_inbox() {
     assert_eq!(existing.body, missing.body);
 }
 
-/// A page elsewhere can make its visitors post only what a form can: without a preflight, no JSON.
+/// A page on another origin can make its visitors send only what a form can: without a preflight, no JSON.
 #[tokio::test]
 async fn posting_from_another_page() {
     let server = TestServer::start().await;
@@ -205,7 +205,7 @@ async fn flooding_an_inbox_without_an_account() {
     let refused: Vec<_> = replies.iter().filter(|reply| reply.status != 201).collect();
     assert!(refused.len() >= 50, "{}", refused.len());
     for reply in refused {
-        // By the network's allowance, or because its part of the inbox is full.
+        // Because of the network's allowance, or because its part of the inbox is full.
         assert!(["rate_limited", "inbox_full"].contains(&reply.refusal().1.as_str()), "{reply:?}");
         assert!(reply.header("retry-after").parse::<u64>().unwrap() >= 1);
     }
@@ -281,7 +281,7 @@ async fn tampering_with_a_registration_on_its_way() {
 async fn replaying_a_request_after_its_account_was_deleted_and_its_key_registered_again() {
     let server = TestServer::start().await;
     let [alice, mallory] = server.people(["alice", "mallory"]).await;
-    // The key is free at once, and the handle is not; so the request must not name the handle.
+    // The key is free at once, but the handle is not, so the request must not name the handle.
     let header = mallory.signs("GET", "/v1/export", b"", server.now());
     let once = server.with_header("GET", "/v1/export", String::new(), &header).await;
     assert_eq!(once.status, 200);

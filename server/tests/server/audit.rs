@@ -1,4 +1,4 @@
-//! `kez-chat-server audit`: a server that contradicts itself is found out, by name.
+//! `kez-chat-server audit`: a server that contradicts itself is detected, with the name of the disagreement.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::commands::json;
 use crate::sig_server::{Host, Owner, SigServer};
 use crate::support::{Person, TestServer, second_connection, server_name};
 
-/// A log with a key that several servers can have, and so contradict each other.
+/// The seed of a log key that several servers can share, so that they contradict each other.
 struct Seed(tempfile::TempDir);
 
 impl Seed {
@@ -27,7 +27,7 @@ impl Seed {
     }
 }
 
-/// Chains of one link each.
+/// Appends chains of one link each.
 async fn append_chains(host: &Host, count: usize) {
     for _ in 0..count {
         assert_eq!(host.append(&Owner::new().init()).await.status, 201);
@@ -83,13 +83,13 @@ async fn an_honest_chat_server_agrees_with_its_lookups() {
     };
     host.append(&owner.init()).await;
     host.append(&owner.say(claim(registration))).await;
-    // Anybody may claim anything; that is no fault of the server.
+    // Anyone may claim any handle; the server is not at fault.
     let mut mallory = Owner::new();
     host.append(&mallory.init()).await;
     host.append(&mallory.say(claim(Hash::of(b"x")))).await;
     assert_eq!(kinds(&look(&host, None).await), []);
 
-    // The chain goes over to another key, and the server still shows the old one.
+    // The chain rotates to another key, and the server still shows the old one.
     host.append(&owner.rotate()).await;
     assert_eq!(kinds(&look(&host, None).await), [Kind::WrongKey]);
     let next = Person { handle: alice.handle.clone(), keys: owner.keys };
@@ -101,7 +101,7 @@ async fn an_honest_chat_server_agrees_with_its_lookups() {
 async fn a_tampered_tile_is_found() {
     let server = SigServer::start().await;
     append_chains(&server.host, 3).await;
-    // The root of three leaves is made of the hash of the first two, and of the third.
+    // The root of three leaves is computed from the hash of the first two, and of the third.
     tamper(&server.db(), "UPDATE log_nodes SET hash = zeroblob(32) WHERE position = 0").await;
     let found = look(&server.host, None).await;
     assert_eq!(kinds(&found), [Kind::TamperedTile]);
@@ -129,7 +129,7 @@ async fn a_forked_log_is_found() {
     assert_eq!(kinds(&look(&other_key.host, Some(&memory)).await), [Kind::OtherKey, Kind::BadCheckpoint]);
 }
 
-/// What stands between an auditor and servers: which of them answers depends on the path, and one path may be out of order.
+/// A proxy between an auditor and several servers: it selects the server by path, and can fail on one path.
 async fn proxy(of_lookups: String, of_all_else: String, broken: Option<String>) -> String {
     let answer = move |request: axum::extract::Request| {
         let target = request.uri().path_and_query().unwrap().to_string();
@@ -198,7 +198,7 @@ async fn a_log_that_lookups_contradict_is_found_with_its_evidence() {
     let (code, report) = json(&["audit", &url]).await;
     assert_eq!((code, report["findings"][0]["checkpoints"].as_array().map(Vec::len)), (3, Some(2)));
 
-    // A chain that the server does not hand out, although it is in the log.
+    // A chain that the server withholds, although it is in the log.
     let withheld = format!("/v1/sigchains/ed25519/{}", owner.hex());
     let url = proxy(one.clone(), one, Some(withheld)).await;
     let (code, report) = json(&["audit", &url]).await;
@@ -223,7 +223,7 @@ async fn a_head_that_is_not_in_the_log_is_found() {
     server.host.append(&alice.init()).await;
     let link = alice.say(Body::SetCapabilities { min_version: 1 });
     server.host.append(&link).await;
-    // As if a link had been put into the chain behind the log's back.
+    // As if a link had been inserted into the chain without the log.
     let mut connection = second_connection(&server.db()).await;
     let hidden = alice.say(Body::SetCapabilities { min_version: 2 });
     sqlx::query("INSERT INTO sigchain_links (root, seqno, hash, log_index, stored_at, link) VALUES (?1, 3, ?2, 99, 0, ?3)")
@@ -245,7 +245,7 @@ async fn a_changed_and_a_missing_link_are_found() {
     let mut alice = Owner::new();
     server.host.append(&alice.init()).await;
     server.host.append(&alice.say(Body::SetCapabilities { min_version: 1 })).await;
-    // The log's entries are made from the links' own hashes: change what is shown, not what was logged.
+    // The log's entries are made from the links' own hashes: this changes what is served, not what was logged.
     tamper(&server.db(), "UPDATE sigchain_links SET link = replace(link, '\"min_version\":1', '\"min_version\":2') WHERE seqno = 2").await;
     assert_eq!(kinds(&look(&server.host, None).await), [Kind::InvalidChain, Kind::MissingLinks]);
 }

@@ -19,21 +19,21 @@ use crate::support::{Person, Reply, second_connection};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kez-chat-server");
 
-/// The server as a process. It is killed when dropped.
+/// The server as a process. Dropping it kills the process.
 pub(crate) struct Binary {
     child: Child,
     pub(crate) endpoint: Endpoint,
-    /// Where monitors ask.
+    /// The address for monitoring.
     pub(crate) metrics: Option<SocketAddr>,
     log: UnboundedReceiver<String>,
 }
 
-/// Where a server listens, whether it runs at the moment or not.
+/// The address of a server, whether it is running or not.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) address: SocketAddr,
     http: reqwest::Client,
-    /// How long an answer may take.
+    /// The time limit for an answer.
     patience: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Binary {
         Self::start_at("127.0.0.1:0".parse().unwrap(), db, flags).await
     }
 
-    /// Starts where another one listened.
+    /// Starts on the address of an earlier one.
     pub(crate) async fn start_at(bind: SocketAddr, db: impl AsRef<OsStr>, flags: &[&str]) -> Self {
         Self::spawn(command(&[]), bind, db.as_ref(), flags).await.expect("it starts")
     }
@@ -85,7 +85,7 @@ impl Binary {
         let mut metrics = None;
         let address = loop {
             let line = lines.next_line().await.unwrap()?;
-            // Why it does not start is said in words.
+            // The reason for a failed start is plain text.
             let line: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if line["message"] == "listening for monitors" {
                 metrics = Some(line["address"].as_str().unwrap().parse().unwrap());
@@ -94,7 +94,7 @@ impl Binary {
                 break line["address"].as_str().unwrap().parse().unwrap();
             }
         };
-        // The pipe must not fill up, whether anybody reads the log or not.
+        // Read the log even if the test does not, so that the pipe does not fill up.
         let (sender, log) = unbounded_channel();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
@@ -104,7 +104,7 @@ impl Binary {
         Some(Self { child, metrics, log, endpoint: Endpoint::at(address, Duration::from_secs(20)) })
     }
 
-    /// The next line of the log that says this.
+    /// The next line of the log with this message.
     pub(crate) async fn logged(&mut self, message: &str) -> serde_json::Value {
         loop {
             let line: serde_json::Value = serde_json::from_str(&self.log.recv().await.unwrap()).unwrap();
@@ -114,12 +114,12 @@ impl Binary {
         }
     }
 
-    /// Pulls the plug.
+    /// Kills the server.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Pulls the plug of a server that runs under `strace`, which then has written everything down.
+    /// Kills a server that runs under `strace`, after which the trace is complete.
     pub(crate) async fn kill_traced(mut self, trace: &Path) {
         let trace = std::fs::read_to_string(trace).unwrap();
         let pid = trace.split_once(' ').unwrap().0.parse().unwrap();
@@ -135,7 +135,7 @@ impl Binary {
         assert!(Command::new("kill").args([signal, &pid.to_string()]).status().await.unwrap().success());
     }
 
-    /// How the process ended.
+    /// The exit status of the process.
     pub(crate) async fn ended(mut self) -> ExitStatus {
         tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await.unwrap().unwrap()
     }
@@ -205,7 +205,7 @@ pub(crate) async fn run(command: &mut Command) -> Output {
     tokio::time::timeout(Duration::from_secs(20), command.output()).await.unwrap().unwrap()
 }
 
-/// Runs a command that must refuse its settings, and returns the sentence.
+/// Runs a command that must reject its settings, and returns the sentence.
 async fn refusal(command: &mut Command) -> String {
     let output = run(command).await;
     assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -214,7 +214,7 @@ async fn refusal(command: &mut Command) -> String {
     text
 }
 
-/// Runs a server whose database takes the connection and says nothing, and tells it to stop.
+/// Runs a server whose database accepts the connection but never answers, and tells it to stop.
 pub(crate) async fn ends_though_its_database_is_silent(command: &mut Command) {
     let database = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://kez:secret@{}/kez", database.local_addr().unwrap());
@@ -296,7 +296,7 @@ async fn a_newer_schema_is_refused() {
     let sentence = refusal(&mut command(&["--bind", "127.0.0.1:0", "--db", db.to_str().unwrap()])).await;
     let sentence = sentence.as_str();
     assert!(sentence.contains("newer version") && sentence.contains("1000"), "{sentence}");
-    // Nothing of the newer version's data was touched.
+    // The newer version's data is unchanged.
     assert_eq!(std::fs::read(&db).unwrap().len(), before.len());
 }
 

@@ -1,4 +1,4 @@
-//! The part of the stores' story that tells of nkeys.
+//! The part of the stores' story about nkeys.
 
 use kez_chat_server::store::{AccountId, BindOutcome, Binding, Bound, MAX_EVER, MAX_LIVE, NewBinding, Store};
 use kez_core::identity::Primary;
@@ -9,7 +9,7 @@ use crate::support::{NOW, nkey};
 
 const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
 
-/// Alice and Bob have accounts and no nkeys yet. Gives an nkey that Alice removed.
+/// Alice and Bob have accounts and no nkeys yet. Returns an nkey that Alice removed.
 pub(crate) async fn story(store: &impl Store, alice: (AccountId, Primary), bob: AccountId) -> PublicNkey {
     let bind = async |account, nkey, expires: u64| {
         let expires_at = Timestamp::from_unix(expires);
@@ -26,7 +26,7 @@ pub(crate) async fn story(store: &impl Store, alice: (AccountId, Primary), bob: 
     assert_eq!(bind(bob, first, NOW + 1).await, BindOutcome::HeldByAnother);
     assert_eq!(store.bound_nkey(first).await.unwrap(), bound(NOW + 9));
 
-    // Who is removed never returns.
+    // A removed nkey never returns.
     assert!(!store.remove_nkey(bob, first, NOW_TIME).await.unwrap());
     assert!(!store.remove_nkey(alice.0, second, NOW_TIME).await.unwrap());
     assert!(store.remove_nkey(alice.0, first, NOW_TIME).await.unwrap());
@@ -35,12 +35,12 @@ pub(crate) async fn story(store: &impl Store, alice: (AccountId, Primary), bob: 
     assert_eq!(bind(alice.0, first, NOW + 1).await, BindOutcome::Removed);
     assert_eq!(bind(bob, first, NOW + 1).await, BindOutcome::HeldByAnother);
 
-    // All of them are still there to be handed out, and when they ended.
+    // All of them can still be exported, with the times at which they were removed.
     let ended = |of: Vec<Binding>| of.iter().map(|binding| binding.removed_at).collect::<Vec<_>>();
     assert_eq!(ended(store.bindings_of(alice.0).await.unwrap()), [Some(NOW_TIME)]);
     assert_eq!(ended(store.bindings_of(bob).await.unwrap()), []);
 
-    // So many at a time, and so many in all; what stands may always be renewed.
+    // The limits at one time and in total; an existing binding may always be renewed.
     let mut had = vec![first];
     for _ in 0..MAX_LIVE {
         had.push(nkey().public());
@@ -55,7 +55,7 @@ pub(crate) async fn story(store: &impl Store, alice: (AccountId, Primary), bob: 
         assert_eq!(bind(alice.0, nkey().public(), NOW).await, BindOutcome::Bound, "expired, so not live");
     }
     assert_eq!(bind(alice.0, second, NOW + 1).await, BindOutcome::TooMany);
-    // What a key signs for an account that another key holds is void.
+    // A key's signature for an account that another key holds is void.
     assert_eq!(bind(bob, second, NOW + 1).await, BindOutcome::Bound);
     assert_eq!(store.bound_nkey(second).await.unwrap(), None);
     first

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::binary::{Binary, command, run};
 use crate::support::{Person, message};
 
-/// Runs a command with `--json` and returns its exit code and what it printed, wherever it printed it.
+/// Runs a command with `--json` and returns its exit code and its output from either stream.
 pub(crate) async fn json(arguments: &[&str]) -> (i32, Value) {
     let output = run(command(arguments).arg("--json")).await;
     let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
@@ -62,7 +62,7 @@ async fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not()
     assert_eq!(json(&["backup", "--db", &db, "--to", &backup]).await.0, 2, "nothing is overwritten");
     send(&server, &bob, 2).await;
 
-    // Neither in place nor from a file while somebody uses the database.
+    // Neither in place nor from a file while another process uses the database.
     for how in [&["--from", &backup, "--replace"][..], &["--in-place"]] {
         let (code, refused) = json(&[&["restore", "--db", &db], how].concat()).await;
         assert_eq!(code, 2);
@@ -79,7 +79,8 @@ async fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not()
     assert_eq!(server.inbox(&bob).await, [(1, r#"{"n":1}"#.to_owned())]);
     assert!(server.terminate().await.success());
 
-    // What stood there before is aside, whole, with the log of the killed server folded in. A second restore leaves it there.
+    // The former database has been moved aside, complete, with the log of the killed server merged in. A second restore
+    // leaves it there.
     let aside = file("kez-chat.db.replaced");
     let (code, refused) = json(&["restore", "--db", &db, "--from", &backup, "--replace"]).await;
     assert_eq!(

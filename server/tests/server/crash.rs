@@ -1,4 +1,4 @@
-//! Pulling the plug and stopping under load: what was acknowledged is there afterwards, once and in order.
+//! Crashes and shutdowns under load: every acknowledged message is there afterwards, once and in order.
 
 use std::time::{Duration, Instant};
 

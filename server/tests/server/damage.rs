@@ -1,5 +1,5 @@
-//! A disk that lost or changed what it was given (`R3`): a server opens what is left or refuses, and hands out no byte that
-//! nobody sent.
+//! A disk that lost or changed data (`R3`): a server opens what is left or refuses, and never delivers a byte that was
+//! not sent.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -46,7 +46,7 @@ async fn a_torn_tail_of_the_log_costs_what_is_in_it_and_nothing_before() {
     let db = directory.path().join("kez-chat.db");
     let server = Binary::start(&db, &FLAGS).await;
     let (ledger, people) = (Ledger::default(), people(&server).await);
-    // What was acknowledged before each moment lies below that length of the log.
+    // Messages acknowledged before each moment are within that length of the log.
     let mut moments: Vec<(Duration, usize)> = Vec::new();
     let load = async {
         for count in (100..=1500).step_by(50) {
@@ -78,14 +78,14 @@ async fn a_torn_tail_of_the_log_costs_what_is_in_it_and_nothing_before() {
         let before = moments.iter().rfind(|(_, length)| *length <= tear).unwrap().0;
         let found = ledger.compare(&server, &people, Some(before)).await;
         assert_eq!(found.lost, [], "was synced before byte {tear} of {}", wal.len());
-        // It goes on from there.
+        // The server continues from there.
         let body = crate::support::message(&people[0].handle, r#"{"after":"the tear"}"#);
         assert_eq!(server.post("/v1/messages", body).await.unwrap().status, 201);
         server.kill().await;
     }
 }
 
-/// Every envelope that a server hands out, as far as it does.
+/// Every envelope that the server still delivers.
 async fn served(server: &Binary, people: &[Person]) -> Vec<(usize, usize)> {
     let mut all = Vec::new();
     for person in people {
@@ -131,7 +131,7 @@ async fn flipped_bits_in_the_file_are_never_served() {
         let mut flipped = whole.clone();
         let targeted = round % 2 == 0;
         if targeted {
-            // In the middle of one envelope, wherever SQLite has left copies of it.
+            // In the middle of one envelope, in every copy of it that SQLite has left.
             let (sender, number) = all[chance.below(all.len() as u64) as usize];
             let start = format!(r#"{{"sender":{sender},"number":{number},"padding":""#);
             let places =
@@ -162,7 +162,7 @@ async fn flipped_bits_in_the_file_are_never_served() {
     assert!(refused <= 7, "an envelope is no reason to refuse a file");
 }
 
-/// So many damaged rows that whole pages consist of them, and one in between.
+/// So many damaged rows that whole pages consist of them, with one intact row in between.
 async fn damaged_rows_stop_nothing(server: TestServer, monitor: &str, damage: impl AsyncFn(&str)) {
     let [bob] = server.people(["bob"]).await;
     for n in 1..=130 {

@@ -1,4 +1,4 @@
-//! What stands in `deploy/` fits the programs as they are: files, flags, variables, ports.
+//! The files in `deploy/` match the current programs: files, flags, variables, ports.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn read(file: &str) -> String {
         .unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// An instruction of a Dockerfile and what follows it, over all its lines.
+/// An instruction of a Dockerfile and its arguments, across line continuations.
 fn instructions(file: &str) -> Vec<(String, String)> {
     let lines = read(file);
     let lines: Vec<_> = lines.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
@@ -29,7 +29,7 @@ fn instructions(file: &str) -> Vec<(String, String)> {
     joined.lines().filter(|line| !line.is_empty()).map(instruction).collect()
 }
 
-/// What stands behind an instruction, from the last stage on.
+/// The arguments of an instruction, from the last stage on.
 fn last<'a>(instructions: &'a [(String, String)], name: &str) -> &'a str {
     let found = instructions.iter().rev().find(|(other, _)| other == name);
     &found.unwrap_or_else(|| panic!("{name}")).1
@@ -39,7 +39,7 @@ fn words(json: &str) -> Vec<String> {
     serde_json::from_str(json).unwrap()
 }
 
-/// Every variable that some command of a program knows.
+/// Every variable of any command of a program.
 fn variables(command: &clap::Command) -> BTreeSet<String> {
     let own = command.get_arguments().filter_map(|flag| Some(flag.get_env()?.to_str()?.to_owned()));
     own.chain(command.get_subcommands().flat_map(variables)).collect()
@@ -159,7 +159,8 @@ fn every_setting_of_the_env_file_reaches_the_servers() {
     for (service, prefix) in [("chat-server", "KEZ_CHAT_"), ("sig-server", "KEZ_SIG_")] {
         let service = &value["services"][service];
         assert_eq!(service["env_file"][0]["path"].as_str(), Some(".env"));
-        // What the file sets here wins over the environment file, so it must be what that file says, or a path in the image.
+        // A value set here overrides the environment file, so it must be the same as in that file, or a path in the
+        // image.
         for (name, set) in service["environment"].as_mapping().unwrap() {
             let (name, set) = (name.as_str().unwrap(), set.as_str().unwrap());
             let passed = set.starts_with(&format!("${{{name}:-")) || set.starts_with("/keys/");

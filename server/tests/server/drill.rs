@@ -1,4 +1,4 @@
-//! The backup drill: a backup under load, put in the place of the database, and what senders and readers see of it.
+//! The backup drill: a backup under load, restored in place of the database, and its effect on senders and readers.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::support::{Person, message};
 
 const SENDERS: usize = 8;
 
-/// Posts one message after the other until the server is gone; returns what was acknowledged.
+/// Posts messages one by one until the server is gone; returns the acknowledged ones.
 async fn send(server: &Binary, bob: &Person, sender: usize) -> Vec<String> {
     let mut acknowledged = Vec::new();
     loop {
@@ -55,9 +55,9 @@ async fn a_backup_under_load_holds_what_was_acknowledged_before_it() {
     let restored = server.inbox(&bob).await;
     assert!(restored.starts_with(&before), "everything from before the backup, in its place");
     assert!(after.starts_with(&restored), "and nothing but a beginning of what there was");
-    // A reader that saw the rest keeps it, reads from the start because of the new epoch, and finds nothing twice or
-    // changed; numbers that were given out since the backup come again under that epoch. At most one message of each
-    // sender was stored without its sender hearing of it.
+    // A reader that saw the rest keeps it, reads from the start because of the new epoch, and finds no message twice or
+    // changed; sequence numbers assigned since the backup are assigned again under that epoch. At most one message of
+    // each sender was stored without an acknowledgement reaching the sender.
     let unheard = restored[1..].iter().filter(|(_, envelope)| !acknowledged.contains(envelope)).count();
     assert!(unheard <= SENDERS, "{unheard}");
     let next = server.post("/v1/messages", message(&bob.handle, r#"{"next":1}"#)).await.unwrap();

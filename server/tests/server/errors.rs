@@ -1,4 +1,4 @@
-//! What every answer has in common.
+//! The properties common to all answers.
 
 use crate::support::{Reply, TestServer};
 
@@ -42,7 +42,7 @@ async fn every_answer_carries_the_security_headers() {
 
 #[tokio::test]
 async fn every_page_may_read_refusals_of_what_is_public_and_nothing_else() {
-    // The disk is full, so that the server itself refuses whatever writes, before any route sees it.
+    // The disk is full, so the server itself rejects every write before it reaches a route.
     let full = ["--disk-ample-bytes", "18446744073709551615", "--disk-writes-percent", "0"];
     let flags = [&full[..], &["--lookups-per-minute", "1", "--sig-server-url", "embedded"]].concat();
     let server = TestServer::start_with(&flags).await;
@@ -111,7 +111,7 @@ async fn rates_are_counted_by_the_client_behind_the_proxy() {
     }
     let mut limited = look("192.0.2.1").await;
     if limited.status == 404 {
-        // A token may have come back meanwhile.
+        // A token may have been added in the meantime.
         limited = look("192.0.2.1").await;
     }
     limited.refused(429, "rate_limited");

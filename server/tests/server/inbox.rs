@@ -62,7 +62,7 @@ async fn sixty_seconds_either_way_and_no_second_more() {
     {
         assert_eq!(server.inbox_with(&bob.handle, "", &at(seconds)).await.status, status, "{seconds}");
     }
-    // The server's own clock may jump; the window goes with it.
+    // The server's own clock may jump; the window moves with it.
     for (now, status) in
         [(NOW - 3600, 401), (NOW + 3600, 401), (2_147_483_648, 401), (NOW + 60, 200), (NOW - 60, 200)]
     {

@@ -1,4 +1,4 @@
-//! `/v1/inbox/{handle}/ack`, `status`, `keep` and `requests`: what an inbox holds is in its owner's hands.
+//! `/v1/inbox/{handle}/ack`, `status`, `keep` and `requests`: the owner's control over an inbox.
 
 use kez_core::api::{InboxStatus, ack_target, keep_target, requests_target, status_target};
 use kez_core::identity::Primary;
@@ -36,7 +36,7 @@ fn key(person: &Person) -> Primary {
     person.keys.public().primary()
 }
 
-/// An envelope that names its sender, of so many bytes.
+/// An envelope of this many bytes that names its sender.
 fn from(sender: &str, number: usize, length: usize) -> String {
     let head = format!(r#"{{"from":"{sender}","n":{number},"pad":""#);
     format!("{head}{}\"}}", "x".repeat(length - head.len() - 2))
@@ -74,7 +74,7 @@ async fn an_acknowledgement_counts_once_and_never_goes_back() {
     }
     assert_eq!(server.status(&bob).await, after);
 
-    // It outlives the process, and what comes later waits again.
+    // The setting survives a restart, and later messages count as waiting again.
     let server = server.restart().await;
     server.send(&bob, r#"{"n":5}"#).await;
     let later = server.status(&bob).await;
@@ -103,7 +103,7 @@ async fn only_what_waits_counts_towards_the_number_of_messages() {
     assert_eq!(status.limits.unwrap().waiting, 10);
 }
 
-/// What one address sends, however much, leaves room for newcomers with an account and without one.
+/// However much one address sends, there is room for newcomers with and without an account.
 #[tokio::test]
 async fn no_address_closes_an_inbox_to_newcomers() {
     let flags = ["--trusted-proxies", "127.0.0.1", "--network-per-minute", "100000"];
@@ -124,7 +124,7 @@ async fn no_address_closes_an_inbox_to_newcomers() {
     let hello = carol.seal(&alice, "hello");
     assert_eq!(server.send_as(&carol, &alice, &hello).await.status, 201, "signed");
 
-    // Forty addresses take the half that is open to those who do not sign, and no more.
+    // Forty addresses fill the half for unsigned messages, and no more.
     for n in 0..2000 {
         let address = format!("198.51.100.{}", n % 40);
         server.send_from(&address, &alice, &from(&format!("ed25519:{n:063x}f"), n, 200)).await;
@@ -134,13 +134,13 @@ async fn no_address_closes_an_inbox_to_newcomers() {
     server.send_from("192.0.2.3", &alice, r#"{"late":1}"#).await.refused(507, "inbox_full");
     assert_eq!(server.send_as(&carol, &alice, &carol.seal(&alice, "again")).await.status, 201);
 
-    // Once a browser of hers holds them, the oldest make room.
+    // Once one of her browsers has stored them, the oldest make room.
     let last = server.last(&alice).await;
     assert_eq!(server.acknowledge(&alice, last).await.status, 200);
     assert_eq!(server.send_from("192.0.2.3", &alice, r#"{"late":1}"#).await.status, 201);
     assert_eq!(server.inbox(&alice, 0).await.seqs()[0], 2, "the first went");
     assert_eq!(server.status(&alice).await.requests.messages, 502);
-    // A flood from one address pushes out its own requests, not those of others.
+    // A flood from one address displaces its own requests, not those of others.
     for n in 0..150 {
         server.send_from("192.0.2.9", &alice, &from(&format!("ed25519:{n:062x}ee"), n, 200)).await;
     }
@@ -164,7 +164,7 @@ async fn one_key_holds_a_tenth_of_the_share() {
     assert_eq!(taken, 10, "whatever network they come from");
     server.send_as(&mallory, &alice, &mallory.seal(&alice, "signed")).await.refused(507, "inbox_full");
 
-    // Declining her gives the room back; so does a block.
+    // Declining her frees the space; so does a block.
     server.delete_requests(&alice, key(&mallory)).await;
     let status = server.status(&alice).await;
     assert_eq!((status.messages, status.bytes, status.waiting, status.requests.messages), (0, 0, 0, 0));
@@ -192,7 +192,7 @@ async fn accepting_somebody_moves_their_requests_to_the_known_share() {
     assert_eq!(server.inbox(&alice, 0).await.seqs().len(), 6, "what is accepted is no request");
 }
 
-/// A contact's signature speaks for the contact's own envelopes.
+/// A contact's signature authenticates only the contact's own envelopes.
 #[tokio::test]
 async fn a_contact_vouches_for_nobody_else() {
     let server = TestServer::start_with(&["--requests-messages", "12", "--stranger-per-minute", "100"]).await;
@@ -207,7 +207,7 @@ async fn a_contact_vouches_for_nobody_else() {
     assert_eq!(server.send_as(&bob, &alice, &bob.seal(&alice, "mine")).await.status, 201);
     let status = server.status(&alice).await;
     assert_eq!((status.messages, status.requests.messages), (7, 6));
-    // Nor does one's own signature.
+    // The owner's own signature does not authenticate them either.
     let copy = server.send_as(&alice, &alice, &from(&format!("ed25519:{:064x}", 77), 0, 200)).await;
     copy.refused(507, "inbox_full");
     assert_eq!(server.send_as(&alice, &alice, &alice.seal(&alice, "copy")).await.status, 201);
@@ -234,7 +234,7 @@ async fn acknowledged_messages_stay_as_long_as_their_owner_wants() {
     let status = server.status(&bob).await;
     assert_eq!((status.messages, status.waiting, status.keep_days.unwrap().days()), (11, 11, 39));
 
-    // From then on by itself.
+    // From then on this happens automatically.
     assert_eq!(server.acknowledge(&bob, 601).await.status, 200);
     let server = server.restart().await;
     while server.inbox(&bob, 0).await.seqs() != [601] {}

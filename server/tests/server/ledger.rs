@@ -1,4 +1,4 @@
-//! What many senders sent and what was acknowledged, to compare with what is stored in the end.
+//! Records which messages were sent and acknowledged, for a comparison with what is stored in the end.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -15,22 +15,22 @@ use crate::support::{Person, message};
 pub(crate) const SENDERS: usize = 32;
 pub(crate) const RECIPIENTS: usize = 8;
 
-/// What the senders know: for each sender the number of its next message, and what was acknowledged.
+/// The senders' state: for each sender the number of its next message, and the acknowledged messages.
 #[derive(Default)]
 pub(crate) struct Ledger {
     next: [AtomicUsize; SENDERS],
-    /// When, since 1970.
+    /// When each was acknowledged, since 1970.
     acknowledged: Mutex<HashMap<(usize, usize), Duration>>,
-    /// Messages that were acknowledged as known already: an earlier answer had been lost.
+    /// Messages acknowledged as already stored, because an earlier answer had been lost.
     repeated: AtomicUsize,
     progress: Notify,
 }
 
-/// What a server holds, compared with what was acknowledged.
+/// The contents of a server, compared with the acknowledged messages.
 pub(crate) struct Found {
-    /// Acknowledged and not there.
+    /// Acknowledged but missing.
     pub(crate) lost: Vec<(usize, usize)>,
-    /// How many more messages stand there than were acknowledged.
+    /// How many more messages are stored than were acknowledged.
     pub(crate) unheard: i64,
 }
 
@@ -43,13 +43,13 @@ impl Ledger {
         self.repeated.load(Ordering::SeqCst)
     }
 
-    /// One sender posts one message after the other, until the server has gone.
+    /// One sender posts messages one by one, until the server is gone.
     pub(crate) async fn send(&self, server: &Endpoint, people: &[Person], sender: usize) {
         while self.post(server, people, sender).await {}
     }
 
-    /// One sender posts one message after the other, to another node whenever one does not take it, and stops with
-    /// the last message acknowledged.
+    /// One sender posts messages one by one, switches to another node whenever one fails, and stops with the last
+    /// message acknowledged.
     pub(crate) async fn send_through(
         &self,
         nodes: &[Endpoint],
@@ -61,13 +61,14 @@ impl Ledger {
         while !stop.is_cancelled() {
             while !self.post(&nodes[node % nodes.len()], people, sender).await {
                 node += 1;
-                // As a client does: it comes back after a moment.
+                // Like a client, it retries after a moment.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
 
-    /// Posts a sender's next message, or the same as before when that was not acknowledged. Says whether it is now.
+    /// Posts a sender's next message, or the same as before if that was not acknowledged. Returns whether it is
+    /// acknowledged now.
     async fn post(&self, server: &Endpoint, people: &[Person], sender: usize) -> bool {
         let number = self.next[sender].load(Ordering::SeqCst);
         let envelope = envelope(sender, number);
@@ -96,17 +97,17 @@ impl Ledger {
         }
     }
 
-    /// Every acknowledged message is there, none twice, and those of one sender are in the order in which they were
+    /// Every acknowledged message is stored once, and the messages of one sender are in the order in which they were
     /// sent.
     pub(crate) async fn audit(&self, server: &Endpoint, people: &[Person]) {
         let found = self.compare(server, people, None).await;
         assert_eq!(found.lost, [], "was acknowledged");
-        // At most one message of each sender was stored without its sender hearing of it.
+        // At most one message of each sender was stored without an acknowledgement reaching the sender.
         assert!(found.unheard <= SENDERS as i64, "{}", found.unheard);
     }
 
-    /// What a server holds and what was acknowledged, now or until some moment since 1970. Whatever it holds stands
-    /// there whole, once, and in order.
+    /// Compares the contents of a server with the messages acknowledged until now or until a moment since 1970. Every
+    /// stored message is complete, unique and in order.
     pub(crate) async fn compare(&self, server: &Endpoint, people: &[Person], at: Option<Duration>) -> Found {
         let mut stored = BTreeSet::new();
         for person in people {
@@ -135,7 +136,7 @@ fn envelope(sender: usize, number: usize) -> String {
     format!(r#"{{"sender":{sender},"number":{number},"padding":"{}"}}"#, "x".repeat(900))
 }
 
-/// Sender and number of an envelope, which is whole.
+/// The sender and the number of an envelope, which must be complete.
 pub(crate) fn parse(text: &str) -> (usize, usize) {
     let parsed: serde_json::Value = serde_json::from_str(text).unwrap();
     let number = |name: &str| usize::try_from(parsed[name].as_u64().unwrap()).unwrap();
@@ -145,7 +146,7 @@ pub(crate) fn parse(text: &str) -> (usize, usize) {
     (sender, number)
 }
 
-/// Those who are written to, registered.
+/// The registered recipients.
 pub(crate) async fn people(server: &Endpoint) -> Vec<Person> {
     let people: Vec<Person> = (0..RECIPIENTS).map(|n| Person::new(&format!("person{n}"))).collect();
     for person in &people {

@@ -15,14 +15,14 @@ fn envelope(n: usize) -> String {
     format!(r#"{{"n":{n}}}"#)
 }
 
-/// As long as an envelope may be.
+/// An envelope of the maximum length.
 fn longest(n: usize) -> String {
     let start = format!(r#"{{"n":{n},"padding":""#);
     let padding = "x".repeat(envelope::MAX_BYTES - start.len() - 2);
     format!(r#"{start}{padding}"}}"#)
 }
 
-/// Reads frames until an item with this sequence number came.
+/// Reads frames until an item with this sequence number has arrived.
 async fn items_up_to(live: &mut Live, last: u64) -> Vec<Value> {
     let mut items = Vec::new();
     while items.last().is_none_or(|item: &Value| item["seq"] != last) {
@@ -78,7 +78,7 @@ async fn one_wake_up_is_enough_for_whatever_was_stored_meanwhile() {
     let [bob] = here.people(["bob"]).await;
     let mut live = here.live_as(&bob, 0).await;
     assert_eq!(live.next().await["caught_up"], 0);
-    // Without a broker this node does not hear of what another one stores.
+    // Without a broker, this node is not notified of what another one stores.
     for envelope in [envelope(1), longest(2), envelope(3), longest(4)] {
         assert_eq!(there.send(&bob, &envelope).await.status, 201);
     }
@@ -203,7 +203,7 @@ async fn without_an_upgrade_it_is_a_bad_request() {
     server.get("/v1/inbox/Bob/live").await.refused(400, "malformed");
 }
 
-/// Pings at full speed from a client that reads no pong, before its greeting or after it.
+/// Pings at full speed from a client that reads no pong, before its hello or after it.
 #[tokio::test]
 async fn pings_that_nobody_reads_the_answers_of_end_the_stream() {
     const TOO_MANY: usize = 32 * 1024 * 1024;
@@ -218,7 +218,7 @@ async fn pings_that_nobody_reads_the_answers_of_end_the_stream() {
         let written = timeout(Duration::from_secs(20), live.ping_without_end(TOO_MANY)).await.unwrap();
         assert!(written < TOO_MANY, "the server takes {written} bytes of pings and keeps the answers");
     }
-    // An ordinary number of them is answered.
+    // A normal number of pings is answered.
     let mut live = server.live_as(&bob, 0).await;
     assert_eq!(live.next().await["caught_up"], 0);
     live.ping_and_hear(20).await;

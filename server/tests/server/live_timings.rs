@@ -1,4 +1,4 @@
-//! What a live stream does when time passes: it looks by itself, and lets go of whoever does not listen.
+//! The time-outs of a live stream: it rereads the inbox by itself, and disconnects clients that do not listen.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use crate::broker::until;
 use crate::support::{TestServer, second_connection};
 
-/// Far beyond the one interval that a test makes short, below every interval of the protocol's: so that what happens is
-/// due to the short one alone.
+/// Far beyond the one interval that a test shortens, and below every interval of the protocol, so that only the short
+/// interval can be the cause.
 const SOON: Duration = Duration::from_secs(4);
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_row_that_nobody_announced_is_found() {
     assert_eq!(live.next().await["items"][0]["seq"], 1);
     let mut database = second_connection(&server.db()).await;
     for seq in 2..=4 {
-        // It appears without any notification.
+        // The item arrives without any notification.
         let row = format!(
             "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
              SELECT inbox, {seq}, created_at, hash_start, origin, hash, envelope, unpacked_length FROM messages WHERE seq = 1; \
@@ -140,7 +140,7 @@ async fn a_slow_reader_is_closed_and_a_fast_one_gets_everything() {
         let line = text.lines().find_map(|line| line.strip_prefix("kez_chat_live_streams "));
         line.unwrap().parse::<usize>().unwrap()
     };
-    // It greets, and then does not read.
+    // The client sends its hello, and then does not read.
     let slow = server.live_as(&bob, 0).await;
     until(async || streams().await == 1).await;
     until(async || streams().await == 0).await;

@@ -59,7 +59,7 @@ async fn what_was_appended_is_what_the_tiles_hold() {
     full.iter().for_each(|entry| subtree.push(leaf_hash(entry)));
     assert_eq!(server.host.bytes("/v1/log/tile/1/000.p/1").await, subtree.root().as_bytes());
 
-    // Partial tiles of earlier sizes stay; what is not there, or spelled in another way, is not found.
+    // Partial tiles of earlier sizes remain; tiles that do not exist, or have another spelling, are not found.
     assert_eq!(server.host.bytes("/v1/log/tile/0/001.p/7").await, hashed(&rest[..7]));
     for path in [
         "0/001",

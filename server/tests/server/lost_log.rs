@@ -1,4 +1,4 @@
-//! A log that cannot be written keeps no request from being answered.
+//! A log that cannot be written does not keep requests from being answered.
 
 use std::fs::OpenOptions;
 use std::net::{SocketAddr, TcpListener};
@@ -38,7 +38,7 @@ async fn requests_are_answered_when_no_line_of_the_log_can_be_written() {
                 .kill_on_drop(true)
                 .spawn()
                 .unwrap();
-            // Nobody reads it: the other end of the pipe is closed.
+            // The log has no reader: the other end of the pipe is closed.
             drop(child.stderr.take());
             until(async || answers(address).await).await;
             for request in 0..5 {

@@ -1,4 +1,4 @@
-//! The server from outside: every test speaks HTTP to a real listener, or runs the real binary.
+//! The server from outside: every test sends HTTP to a real listener, or runs the real binary.
 
 mod account;
 mod admission;

@@ -144,7 +144,7 @@ async fn a_retry_is_answered_as_the_first_time() {
     let again = server.send(&bob, r#"{"n":1}"#).await;
     assert_eq!((first.status, again.status), (201, 200));
     assert_eq!(first.json(), again.json());
-    // Other bytes, or the same for somebody else, are no retry.
+    // Other bytes, or the same bytes for another recipient, are not a retry.
     assert_eq!(server.send(&bob, r#"{"n": 1}"#).await.status, 201);
     assert_eq!(server.send(&carol, r#"{"n":1}"#).await.status, 201);
     let server = server.restart().await;
@@ -153,7 +153,7 @@ async fn a_retry_is_answered_as_the_first_time() {
     assert_eq!(server.inbox(&bob, 0).await.seqs(), [1, 2, 3]);
 }
 
-/// Every message is posted up to five times at once, and some callers hang up before they hear the answer.
+/// Every message is posted up to five times at once, and some callers disconnect before the answer.
 #[tokio::test]
 async fn however_often_it_is_posted_it_is_stored_once() {
     let server = TestServer::start().await;

@@ -1,4 +1,4 @@
-//! What a monitor reads.
+//! The metrics for monitoring.
 
 use std::net::SocketAddr;
 
@@ -103,7 +103,7 @@ async fn the_numbers_are_there_while_the_database_is_not() {
     until(async || seen().await == [1.0, 2.0]).await;
 }
 
-/// The names of metrics in a text: of this server, and of every process.
+/// The names of metrics in a text: those of this server, and those of every process.
 fn named(text: &str) -> std::collections::BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words

@@ -1,4 +1,4 @@
-//! What an operator does about accounts, on a server that runs meanwhile.
+//! The operator's actions on accounts while the server runs.
 
 use kez_chat_server::store::moderation::{Ban, HandleState, PORTION, TOMBSTONE_SECONDS};
 use kez_chat_server::store::postgres::PostgresStore;
@@ -52,7 +52,7 @@ async fn a_ban_hides_an_account_and_keeps_everything() {
     assert_eq!(server.inbox(&bob, 0).await.seqs(), [1]);
     assert_eq!(server.place_of(&bob, r#"{"n":2}"#).await, 2);
 
-    // Nobody else noticed anything.
+    // No one else is affected.
     assert_eq!(server.send(&alice, "{}").await.status, 201);
     assert_eq!(other.next().await["items"][0]["seq"], 1);
     assert_eq!(admin(&server, "ban", "carol", &[]).await.0, 3, "nobody of that name");
@@ -90,7 +90,7 @@ async fn an_operator_lists_exports_and_deletes() {
 #[tokio::test]
 async fn handles_are_kept_back_while_the_server_runs() {
     let server = TestServer::start().await;
-    // Its database is there once it answers.
+    // The database exists once the server answers.
     assert_eq!(server.get("/v1/readyz").await.status, 200);
     assert_eq!(admin(&server, "show", "ceo", &[]).await.0, 3);
     assert_eq!(admin(&server, "reserve", "ceo", &[]).await.0, 0);
@@ -112,7 +112,7 @@ async fn the_file_of_reserved_handles_is_read_again_on_a_signal() {
     for name in ["ceo", "helpdesk"] {
         assert_eq!(server.register(&Person::new(name)).await, 400);
     }
-    // What cannot be read changes nothing, and stops nothing.
+    // An invalid file changes nothing, and stops nothing.
     std::fs::write(&file, "Not A Handle\n").unwrap();
     Binary::signal(server.pid(), "-HUP").await;
     assert_eq!(server.register(&Person::new("ceo")).await, 400);
@@ -124,7 +124,7 @@ async fn the_file_of_reserved_handles_is_read_again_on_a_signal() {
     assert!(server.terminate().await.success());
 }
 
-/// The life of accounts, as every store tells it.
+/// The life cycle of accounts, the same for every store.
 async fn story(store: &dyn Store) {
     let account = async |name: &str| {
         let person = Person::new(name);
@@ -172,7 +172,7 @@ async fn story(store: &dyn Store) {
     assert!(store.unban(bob.handle.clone(), AT).await.unwrap());
     assert_eq!(store.lookup(&bob.handle).await.unwrap(), Some(bob.clone()));
 
-    // What is old goes, and no number comes back.
+    // Old messages are deleted, and no number is reused.
     let later = Timestamp::from_unix(AT.unix() + 10);
     for n in 0..700 {
         send(&bob, format!("old {n}"), AT).await;
@@ -186,7 +186,7 @@ async fn story(store: &dyn Store) {
     assert_eq!(seqs(&bob).await, [701]);
     assert_eq!(send(&bob, "old 0".to_owned(), later).await, 702, "forgotten bytes may come again");
 
-    // A deleted account leaves a tombstone, after which its numbers go on.
+    // A deleted account leaves a tombstone, after which its numbers continue.
     for n in 0..600 {
         send(&bob, format!("more {n}"), later).await;
     }
@@ -204,7 +204,7 @@ async fn story(store: &dyn Store) {
     assert_eq!(send(&other, "first".to_owned(), AT).await, 1303);
     assert!(!store.handle_state(bob.handle.clone()).await.unwrap().is_reserved(AT));
 
-    // Kept back for ever, and let go.
+    // Reserved for ever, and released.
     let ceo: kez_core::handle::Handle = "ceo".parse().unwrap();
     assert!(store.reserve(ceo.clone(), None, AT).await.unwrap());
     assert_eq!(account("ceo").await, ClaimOutcome::HandleReserved);
@@ -212,7 +212,7 @@ async fn story(store: &dyn Store) {
     assert!(store.release(ceo, AT).await.unwrap());
     assert!(matches!(account("ceo").await, ClaimOutcome::Stands(_)));
 
-    // Whoever remembers holders hears of all of it, in order.
+    // Processes that cache holders see all changes, in order.
     let changes = store.account_changes(0).await.unwrap();
     let told: Vec<_> = changes.iter().map(|change| (change.revision, change.account)).collect();
     assert_eq!(told, [(1, bob.id), (2, bob.id), (3, bob.id)]);
@@ -238,7 +238,7 @@ async fn the_story_on_postgres() {
 
 #[tokio::test]
 async fn nothing_outlives_its_account_unnoticed() {
-    // Tables whose rows do not go with their account by themselves; a deletion names each of them.
+    // Tables whose rows are not deleted with their account by a cascade; a deletion names each of them.
     const NAMED: [&str; 3] = ["former_keys", "inboxes", "nats_bindings"];
     const SQL: &str = "SELECT DISTINCT m.name FROM sqlite_schema AS m JOIN pragma_foreign_key_list(m.name) AS f \
         WHERE m.type = 'table' AND f.\"table\" = 'accounts' AND f.on_delete <> 'CASCADE' ORDER BY m.name";

@@ -1,5 +1,5 @@
-//! `PUT /v1/u/{handle}/nats-keys`, `DELETE /v1/u/{handle}/nats-keys/{nkey}`, and with them every way in which a request
-//! signed by a caller is refused.
+//! `PUT /v1/u/{handle}/nats-keys`, `DELETE /v1/u/{handle}/nats-keys/{nkey}`, and every way in which a signed request is
+//! refused.
 
 use kez_core::nats_binding::{self, MAX_LIFETIME_SECONDS};
 use kez_core::nkey::{Role, SecretNkey};
@@ -67,7 +67,7 @@ async fn a_caller_is_believed_for_one_request_of_their_own() {
         sign("PUT", &format!("{target}?x=1"), &body),
         sign("PUT", &target, "{}"),
         alice.signs("PUT", &target, body.as_bytes(), stale),
-        // Bob's own signature, which is good, for Alice's handle.
+        // Bob's own valid signature, for Alice's handle.
         bob.signs("PUT", &target, body.as_bytes(), now),
         bob.signs("PUT", &target, body.as_bytes(), now).replace("bob:", "alice:"),
         sign("PUT", &target, &body).replace("alice:", "nobody2:"),

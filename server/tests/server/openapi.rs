@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::{Reply, TestServer};
 
-/// The routes as people know them. The document is made from the router's own list, so this is what both must say.
+/// The documented routes. The document is generated from the router's own list, so both must match this one.
 const ROUTES: [(&str, &str); 35] = [
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
@@ -70,7 +70,7 @@ async fn every_described_route_is_there_and_answers_as_described() {
     }
 }
 
-/// The path with something in the place of each parameter that is in none of the databases.
+/// The path with each parameter replaced by a value that is in none of the databases.
 fn filled(path: &str) -> String {
     const VALUES: [(&str, &str); 6] = [
         ("{handle}", "nobody2"),

@@ -1,4 +1,4 @@
-//! What an operator runs into: wrong settings, files of other owners, two servers on one database.
+//! Mistakes of an operator: wrong settings, files of other owners, two servers on one database.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -28,7 +28,7 @@ impl Home {
     }
 }
 
-/// How a server that does not start ends: its exit code and what it says.
+/// The result of a server that does not start: its exit code and its message.
 async fn refused(arguments: &[&str]) -> (i32, String) {
     let bind = ["--bind", "127.0.0.1:0"];
     let output = run(&mut command(&[arguments, &bind].concat())).await;
@@ -46,7 +46,7 @@ async fn a_second_server_on_one_file_is_refused() {
     let (code, said) = refused(&["--db", &home.db()]).await;
     assert_eq!((code, said.lines().count()), (2, 1), "{said}");
     assert!(said.contains("another server is running on") && said.contains(&home.db()), "{said}");
-    // Administration goes on beside the server.
+    // Administration works while the server runs.
     assert_eq!(json(&["admin", "stats", "--db", &home.db()]).await.0, 0);
     server.kill().await;
     assert!(
@@ -162,7 +162,7 @@ async fn as_root_what_a_command_writes_belongs_to_the_account_of_the_server() {
 async fn a_setting_that_cannot_be_stops_the_start_with_one_sentence() {
     let home = Home::new();
     let unreadable = home.file("nowhere/kez-chat.db");
-    // A folder of its own: in a shared one, files of others come and go.
+    // A separate folder: in a shared one, files of other tests come and go.
     let no_site = tempfile::tempdir().unwrap();
     for (arguments, words) in [
         (vec!["--db", &unreadable], "nowhere"),

@@ -1,4 +1,4 @@
-//! `/v1/u/{handle}/contacts` and `/v1/u/{handle}/blocks`, and what follows from them.
+//! `/v1/u/{handle}/contacts` and `/v1/u/{handle}/blocks`, and their effects.
 
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ async fn a_blocked_sender_is_told_nothing_and_heard_no_more() {
     assert_eq!(live.next().await["items"][0]["seq"], 1);
     assert_eq!(live.next().await["caught_up"], 1);
 
-    // Signed or not, under her own name or behind another account: the answers are those of everybody.
+    // Signed or not, under her own name or behind another account: she gets the same answers as any other sender.
     let (signed, anonymous, behind) = (alice.seal(&bob, "a"), alice.seal(&bob, "b"), alice.seal(&bob, "c"));
     for sent in [
         server.send_as(&alice, &bob, &signed).await,

@@ -1,5 +1,5 @@
-//! Places and hashes of messages on SQLite move into their tables in portions: no state between two of them hides a
-//! message or forgets what a retry is recognised by.
+//! Places and hashes of messages on SQLite move into their tables in portions: no state in between hides a message or
+//! fails to recognise a retry.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use crate::store::claim;
 use crate::support::{NOW, Person, second_connection};
 
-/// So many hashes make a portion (`store/sqlite/tail.rs`), and so many messages go with one transaction.
+/// The number of hashes in a portion (`store/sqlite/tail.rs`), and the number of messages per transaction.
 const PORTION: u64 = 8192;
 const BATCH: u64 = 128;
 
@@ -41,7 +41,7 @@ async fn inbox(store: &SqliteStore, name: &str) -> AccountId {
     }
 }
 
-/// An envelope with a number. Every third has something in it that is packed.
+/// An envelope with a number. Every third one contains text that is packed.
 fn envelope(n: u64) -> String {
     if n.is_multiple_of(3) { format!(r#"{{"n":{n},"nonce":"{n:064x}"}}"#) } else { format!(r#"{{"n":{n}}}"#) }
 }
@@ -77,7 +77,7 @@ async fn read(store: &SqliteStore, inbox: AccountId) -> Vec<(u64, String)> {
     }
 }
 
-/// How many messages, places and hashes there are, and up to which message the hashes are complete.
+/// The numbers of messages, places and hashes, and the message up to which the hashes are complete.
 async fn rows(file: &Path) -> [i64; 4] {
     let mut connection = second_connection(file).await;
     let sql = "SELECT (SELECT count(*) FROM messages), \
@@ -89,7 +89,7 @@ async fn rows(file: &Path) -> [i64; 4] {
     [messages, places, hashes, up_to]
 }
 
-/// What was written down of the messages is what the messages say.
+/// Asserts that the stored places and hashes match the messages.
 async fn assert_consistent(file: &Path) {
     const WRONG: [&str; 7] = [
         "SELECT count(*) FROM message_places AS p LEFT JOIN messages AS m ON m.id = p.message \
@@ -139,7 +139,7 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     assert_eq!(packed, count.div_ceil(3).cast_signed());
     connection.close().await.unwrap();
 
-    // What only memory knew is found again. While the rest is written, each message is known and none is hidden.
+    // Data that was only in memory is recovered. While the rest is written, each message is known and none is hidden.
     store.close().await;
     let store = SqliteStore::open(&file).await.unwrap();
     let (again, of_alice) = tokio::join!(send(&store, inboxes, 0..count), read(&store, inboxes[0]));
@@ -155,7 +155,7 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     assert_eq!(send(&store, inboxes, 0..count).await, known, "and from the table");
     assert_consistent(&file).await;
 
-    // A message that is deleted leaves its place and its hash, wherever they are. Its number and its id stay its own.
+    // A deleted message loses its place and its hash, wherever they are. Its number and its id are not reused.
     let fresh = send(&store, inboxes, count..count + 10).await;
     assert_eq!(fresh[0].seq, count / 2 + 1);
     let oldest = Timestamp::from_unix(NOW + 100);
@@ -178,7 +178,7 @@ async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_numbe
     let (_directory, file, store) = fresh_store().await;
     let [alice, bob] = [inbox(&store, "alice").await, inbox(&store, "bob").await];
     let last = send(&store, [alice, bob], 0..10).await[8].seq;
-    // All five of Alice's, which no table but their own has heard of; and the process ends there.
+    // All five of Alice's messages, which are only in their own table; and the process ends there.
     assert_eq!(store.forget_messages(alice, Timestamp::from_unix(NOW + 100)).await.unwrap(), last);
     assert_consistent(&file).await;
     drop(store);
@@ -188,7 +188,7 @@ async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_numbe
     let next = send(&store, [alice; 2], 10..11).await[0];
     assert_eq!(next.seq, last + 1, "no number is used twice");
 
-    // A portion of hashes goes out, some of whose messages have been deleted since they came.
+    // A portion of hashes is written, some of whose messages have been deleted in the meantime.
     let portion = send(&store, [alice, bob], 100..100 + PORTION).await;
     assert_eq!(store.forget_messages(bob, Timestamp::from_unix(NOW + 1_000)).await.unwrap(), 455);
     assert!(store.delete_account(alice, Timestamp::from_unix(NOW)).await.unwrap());
@@ -201,7 +201,7 @@ async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_numbe
     store.close().await;
 }
 
-/// The schema before the newest messages stood in no other table, with one message in each of its tables of places.
+/// The schema before the newest messages were kept in no other table, with one message in each of its tables of places.
 #[tokio::test]
 async fn places_and_nonces_of_an_older_schema_come_along() {
     const OLD: [&str; 6] = [
@@ -272,7 +272,8 @@ async fn nonces_of_old_leave_the_table_and_those_of_today_stay() {
     store.close().await;
 }
 
-/// Requests come, are placed by the thousand, acknowledged, pushed out, accepted and deleted, with restarts in between.
+/// Requests arrive, are placed by the thousand, acknowledged, displaced, accepted and deleted, with restarts in
+/// between.
 #[tokio::test]
 async fn requests_are_counted_wherever_they_are() {
     let (_directory, file, store) = fresh_store().await;
@@ -320,7 +321,7 @@ async fn requests_are_counted_wherever_they_are() {
     store.close().await;
 }
 
-/// What a blocked sender leaves is passed by nobody who reads.
+/// A reader does not have to skip the messages of a blocked sender.
 #[tokio::test]
 async fn blocked_messages_cost_readers_nothing() {
     const POLLS: u32 = 100;
@@ -343,8 +344,8 @@ async fn blocked_messages_cost_readers_nothing() {
     store.close().await;
 }
 
-/// A year of 150 messages a day and as many copies of what its owner writes, with the limits that servers have by default and
-/// a browser that acknowledges in the evening. Nothing is refused, and nothing goes.
+/// A year of 150 messages a day and as many copies of the owner's own messages, with the server's default limits and a
+/// browser that acknowledges in the evening. No message is refused or deleted.
 #[tokio::test]
 async fn a_year_of_messages_does_not_end_an_account() {
     const DAY: u64 = 24 * 60 * 60;

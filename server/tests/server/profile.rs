@@ -1,5 +1,5 @@
-//! Profile pages, as the whole server answers them: with the history of the key from wherever it is kept, and counted as
-//! the lookups that they are.
+//! Profile pages as answered by the whole server: with the history of the key, wherever it is kept, and counted as
+//! lookups.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::sig_server::{Host, Owner, SigServer};
 use crate::support::{Person, Reply, TestServer, server_name};
 
-/// The smallest site that pages are served with.
+/// The smallest site with which pages are served.
 fn site() -> TempDir {
     let site = tempfile::tempdir().unwrap();
     std::fs::create_dir(site.path().join("pkg")).unwrap();
@@ -19,7 +19,7 @@ fn site() -> TempDir {
     site
 }
 
-/// A chat server whose sigchains are elsewhere, and the site it serves.
+/// A chat server whose sigchains are on another server, and the site that it serves.
 async fn with_chains_at(url: &str) -> (TestServer, TempDir) {
     let site = site();
     let web = site.path().to_str().unwrap();
@@ -63,7 +63,7 @@ async fn a_sigchain_server_that_says_nothing_costs_two_seconds() {
 #[tokio::test]
 async fn a_history_that_breaks_the_rules_is_not_shown() {
     let alice = Person::new("alice");
-    // Somebody else's link, under Alice's root.
+    // Another user's link, under Alice's root.
     let foreign = Owner::of(Person::new("mallory").keys).init();
     let answer = format!(
         r#"{{"primary":"{}","length":1,"head":"{}","links":[{}]}}"#,

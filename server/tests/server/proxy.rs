@@ -1,4 +1,4 @@
-//! A bad network: a TCP proxy on loopback that delays, stalls and cuts connections at places that chance chooses.
+//! A bad network: a TCP proxy on loopback that delays, stalls and cuts connections at random places.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,34 +10,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// How long nothing more arrives on a connection that stalls, before it is reset.
+/// How long a stalled connection carries no data before it is reset.
 const STALL: Duration = Duration::from_millis(1500);
-/// What a delayed piece waits at most, in milliseconds.
+/// The longest delay of a piece, in milliseconds.
 const DELAY: u64 = 40;
 
-/// What becomes of a connection.
+/// The fate of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// It works.
     None,
     /// It is reset before it carries anything.
     Refused,
-    /// It is reset in the middle of what the client says.
+    /// It is reset in the middle of the client's data.
     RequestCut,
-    /// It is reset in the middle of what the server says: the client does not know what came of its request.
+    /// It is reset in the middle of the server's data, so the client does not know the result of its request.
     AnswerCut,
-    /// Nothing more of what the client says arrives.
+    /// From some point on, the client's data no longer arrives.
     RequestStalled,
-    /// Nothing more of what the server says arrives.
+    /// From some point on, the server's data no longer arrives.
     AnswerStalled,
-    /// Everything arrives late, and in pieces.
+    /// All data arrives late, and in pieces.
     Delayed,
 }
 
 /// How good the network is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Weather {
-    /// Nothing happens.
+    /// No faults.
     Fair,
     /// Two connections in three meet a fault, and none lasts long.
     Foul,
@@ -51,15 +51,15 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    /// Where connections lead. Whoever is connected is reset when that changes.
+    /// The target of new connections. Existing connections are reset when it changes.
     target: watch::Sender<SocketAddr>,
-    /// Whether anything passes at all.
+    /// Whether any data passes.
     flows: watch::Sender<bool>,
     met: Mutex<BTreeMap<Fault, usize>>,
 }
 
 impl Proxy {
-    /// Leads to `target`, and meets the same faults in the same order for the same `seed`.
+    /// Forwards to `target`, with the same faults in the same order for the same `seed`.
     pub(crate) async fn start(target: SocketAddr, weather: Weather, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -69,22 +69,22 @@ impl Proxy {
         Self { address, shared, task }
     }
 
-    /// From now on connections lead elsewhere.
+    /// From now on connections go to another target.
     pub(crate) fn point_at(&self, target: SocketAddr) {
         self.shared.target.send_replace(target);
     }
 
-    /// From now on nothing passes in either direction, and nobody is told.
+    /// From now on no data passes in either direction, and neither end is notified.
     pub(crate) fn stall(&self) {
         self.shared.flows.send_replace(false);
     }
 
-    /// What waited passes now.
+    /// Lets the delayed data pass.
     pub(crate) fn resume(&self) {
         self.shared.flows.send_replace(true);
     }
 
-    /// How many connections met which fault.
+    /// The number of connections per fault.
     pub(crate) fn met(&self) -> BTreeMap<Fault, usize> {
         self.shared.met.lock().unwrap().clone()
     }
@@ -114,7 +114,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, weather: Weather, mu
 /// The fault of one connection.
 struct Fate {
     fault: Fault,
-    /// After so many bytes.
+    /// After this many bytes.
     after: u64,
     chance: Chance,
 }
@@ -131,18 +131,18 @@ impl Fate {
             (_, 10) => AnswerStalled,
             _ => Delayed,
         };
-        // Requests have some 1,200 bytes here and answers 250; a connection carries several.
+        // Requests here have some 1,200 bytes and answers 250; a connection carries several.
         let after = match fault {
             RequestCut | RequestStalled => chance.below(8_000),
             AnswerCut | AnswerStalled => chance.below(2_000),
             _ => u64::MAX,
         };
-        // In foul weather also a good connection ends after a while, and another one is drawn.
+        // In foul weather even a good connection ends after a while, so that a new fate is drawn.
         let after = if matches!(weather, Weather::Foul) { after.min(60_000) } else { after };
         Self { fault, after, chance: Chance(chance.next()) }
     }
 
-    /// What one direction carries before the fault comes, and the fault.
+    /// The number of bytes that one direction carries before the fault, and the fault.
     fn of(&self, direction: Direction) -> (u64, End) {
         use Fault::{AnswerCut, AnswerStalled, RequestCut, RequestStalled};
         match (self.fault, direction) {
@@ -168,7 +168,7 @@ enum End {
     Stall,
 }
 
-/// Both directions of a connection, until it ends by itself or is reset.
+/// Forwards both directions of a connection, until it ends by itself or is reset.
 async fn carry(mut client: TcpStream, mut fate: Fate, shared: Arc<Shared>) {
     let mut target = shared.target.subscribe();
     let address = *target.borrow_and_update();
@@ -198,7 +198,7 @@ async fn carry(mut client: TcpStream, mut fate: Fate, shared: Arc<Shared>) {
     let _ = client.set_zero_linger();
 }
 
-/// One direction. An error when the connection is to be reset.
+/// Forwards one direction. Fails when the connection must be reset.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -230,7 +230,7 @@ async fn pump(
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): any seed is a good one.
+/// SplitMix64 (Steele, Lea and Flood 2014): every seed works.
 pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
@@ -245,7 +245,7 @@ impl Chance {
         self.next() % end
     }
 
-    /// A new one each time, unless `KEZ_NETWORK_SEED` names one; said, so that a run can be repeated.
+    /// A new seed each time, unless `KEZ_NETWORK_SEED` sets one. It is printed, so that a run can be repeated.
     #[allow(clippy::print_stdout, reason = "shown where a test fails")]
     pub(crate) fn seed() -> u64 {
         let given = std::env::var("KEZ_NETWORK_SEED").ok();

@@ -1,4 +1,4 @@
-//! How much one client network may ask for, and that each figure is the operator's to change.
+//! The rate limits of one client network, each of which the operator can change.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_network_has_only_so_many_connections() {
     let mut held = vec![connect().await, connect().await, connect().await];
     let closed = connect().await.read(&mut [0; 1]).await;
     assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
-    // A place is free again once its connection has gone, which the server notices a moment later.
+    // The slot is free again once the connection is closed, which the server notices a moment later.
     held.pop();
     let served = async { while reqwest::get(server.url("/v1/healthz")).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(4), served).await.unwrap();
@@ -74,13 +74,13 @@ async fn an_inbox_has_only_so_many_live_streams() {
     assert_eq!(server.live_as(&bob, 0).await.next().await["caught_up"], 0, "another inbox");
     drop(first);
     let comes_in = async {
-        // The server notices a moment later that the first has gone.
+        // The server notices a moment later that the first one is closed.
         while server.live_as(&alice, 0).await.ended_at_once().await {}
     };
     tokio::time::timeout(Duration::from_secs(4), comes_in).await.unwrap();
 }
 
-/// Asks for a live stream as a client of a proxy would that names this address. It lasts as long as the answer is held.
+/// Requests a live stream as a client of a proxy that names this address. The stream lasts until the answer is dropped.
 async fn stream_from(server: &TestServer, address: &str) -> Result<reqwest::Response, Reply> {
     let request = server.http.get(server.url("/v1/inbox/alice/live")).header("x-forwarded-for", address);
     let request = request.header("connection", "upgrade").header("upgrade", "websocket");
@@ -93,7 +93,7 @@ async fn stream_from(server: &TestServer, address: &str) -> Result<reqwest::Resp
 #[tokio::test]
 async fn a_network_has_only_so_many_live_streams() {
     let flags = ["--streams-per-network", "2", "--trusted-proxies", "127.0.0.1"];
-    // So that none ends by itself, although nobody greets.
+    // So that no stream ends by itself, although no client sends a hello.
     let patient = Timings { hello: Duration::from_secs(60), ..Timings::default() };
     let server = TestServer::start_with_timings(patient, &flags).await;
     let first = stream_from(&server, "192.0.2.1").await.unwrap();
@@ -105,7 +105,7 @@ async fn a_network_has_only_so_many_live_streams() {
     let _other = stream_from(&server, "2001:db8::1").await.expect("another network");
     drop(first);
     let comes_in = async {
-        // The server notices a moment later that the first has gone.
+        // The server notices a moment later that the first one is closed.
         loop {
             if let Ok(stream) = stream_from(&server, "192.0.2.1").await {
                 return stream;

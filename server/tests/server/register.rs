@@ -59,7 +59,7 @@ async fn a_repeat_is_accepted_again_also_when_it_has_grown_old() {
     let again = server.post("/v1/register", registration).await;
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!(first.json(), again.json());
-    // The same claim signed anew is another claim.
+    // The same claim with a new signature is another claim.
     server.register(&alice).await.refused(409, "handle_taken");
 }
 
@@ -85,7 +85,7 @@ async fn of_many_at_once_one_gets_the_handle() {
     assert_eq!(statuses[1..], [409; 19]);
 }
 
-/// Each registration breaks one rule and all that come after it; the answer names the first.
+/// Each registration breaks one rule and all later ones; the answer names the first.
 #[tokio::test]
 async fn the_checks_come_in_the_order_of_the_protocol() {
     let server = TestServer::start().await;
@@ -102,7 +102,7 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
         text.unwrap().to_json().unwrap()
     };
     let stale = NOW - 301;
-    // The shape comes before the signature, the signature before the server.
+    // The shape is checked before the signature, and the signature before the server.
     let broken = sign("admin", "other.example", stale).replace("other.example", "third.example");
     server
         .post("/v1/register", broken.replace("\"version\":1", "\"version\":2"))

@@ -1,4 +1,4 @@
-//! `POST /v1/reports`, and what the operator sees of it.
+//! `POST /v1/reports`, and the operator's view of reports.
 
 use crate::binary::Binary;
 use crate::commands::json;

@@ -1,4 +1,4 @@
-//! Backups and restores that meet each other, or do not come to their end.
+//! Concurrent and interrupted backups and restores.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ struct Files {
 }
 
 impl Files {
-    /// A database with Bob in it, which nobody uses, and the name of a backup that is not there yet.
+    /// A database that contains Bob and is not in use, and the name of a backup that does not exist yet.
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let [db, backup] = ["kez-chat.db", "backup.db"].map(|name| directory.path().join(name));
@@ -79,10 +79,10 @@ async fn a_restore_that_was_cut_short_is_not_taken_for_an_empty_database() {
     assert!(refused.to_string().contains("run restore again"), "{refused}");
     assert!(!files.db.exists());
 
-    // Back to what there was, ...
+    // Either return to the former database, ...
     std::fs::rename(&replaced, &files.db).unwrap();
     assert!(files.has_bob().await);
-    // ... or once more, which begins with what is left.
+    // ... or repeat the restore, which starts with the files left over.
     std::fs::rename(&files.db, &replaced).unwrap();
     let refused = restore(&files.backup, &files.db, true).await;
     assert!(matches!(&refused, Err(BackupError::Exists(file)) if *file == restoring), "{refused:?}");

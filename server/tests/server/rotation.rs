@@ -1,5 +1,5 @@
-//! A handle goes over to its holder's next key: every sentence of docs/SPEC.md about that, with the chains on the chat
-//! server and on a server of their own.
+//! A handle moves to its holder's next key: every sentence about that in docs/SPEC.md, with the chains on the chat
+//! server and on a separate server.
 
 use kez_core::api::CLOSE_UNAUTHORIZED;
 use kez_core::identity::SecretIdentity;
@@ -10,7 +10,7 @@ use crate::postgres::cluster::Cluster;
 use crate::sig_server::{Host, Owner, SigServer, fresh_keys};
 use crate::support::{NOW, Person, Reply, TestServer, server_name};
 
-/// A chat server, and wherever its sigchains are.
+/// A chat server, and the server of its sigchains.
 struct World {
     chat: TestServer,
     chains: Host,
@@ -44,7 +44,7 @@ impl World {
         assert_eq!(self.chains.append(link).await.status, 201);
     }
 
-    /// Alice after her chain went over to the next key, which has not registered yet.
+    /// Alice after her chain rotated to the next key, which is not registered yet.
     async fn next(&self, owner: &mut Owner) -> Person {
         self.append(&owner.rotate()).await;
         Person { handle: "alice".parse().unwrap(), keys: same_keys(&owner.keys) }
@@ -99,14 +99,14 @@ async fn without_the_chain_saying_so_a_handle_stays_with_its_key() {
             .register(&Person { handle: bob.handle.clone(), keys: fresh_keys() })
             .await
             .refused(409, "handle_taken");
-        // A chain that has not changed keys; one that went over to another key than the one that asks.
+        // A chain that was not rotated; a chain that was rotated to another key than the caller's.
         let (alice, mut owner) = world.alice().await;
         let announced = Person { handle: alice.handle.clone(), keys: same_keys(&owner.next) };
         world.chat.register(&announced).await.refused(409, "handle_taken");
         let next = world.next(&mut owner).await;
         let mallory = Person { handle: alice.handle.clone(), keys: fresh_keys() };
         world.chat.register(&mallory).await.refused(409, "handle_taken");
-        // Mallory's own chain says nothing about Alice's handle.
+        // Mallory's own chain has no effect on Alice's handle.
         let mut chain = Owner::of(same_keys(&mallory.keys));
         world.append(&chain.init()).await;
         let rotated = Person { handle: alice.handle.clone(), keys: same_keys(&chain.next) };
@@ -155,7 +155,7 @@ async fn what_changes_on_one_node_has_changed_on_the_others() {
     let (alice, mut owner) = world.alice().await;
     let mut live = other.live_as(&alice, 0).await;
     assert_eq!(live.next().await["caught_up"], 0);
-    // The chain grows on one node, the registration comes to the other.
+    // The chain grows on one node, and the registration arrives at the other.
     let next = world.next(&mut owner).await;
     assert_eq!(world.chat.register(&next).await.status, 201);
     assert_eq!(live.closed().await, CLOSE_UNAUTHORIZED);
@@ -174,7 +174,7 @@ async fn a_former_key_leads_to_the_current_record_and_holds_nothing_any_more() {
     let second = world.next(&mut owner).await;
     let registration = second.registration(world.chat.now());
     assert_eq!(world.chat.post("/v1/register", registration.clone()).await.status, 201);
-    // A lost answer may be asked for again.
+    // A request with a lost answer may be repeated.
     assert_eq!(world.chat.post("/v1/register", registration).await.status, 201);
     let third = world.next(&mut owner).await;
     assert_eq!(world.chat.register(&third).await.status, 201);
@@ -214,7 +214,7 @@ async fn of_two_at_once_with_the_same_right_one_is_not_lost() {
     assert_eq!(statuses, [201, 409], "the second is another claim of a key that holds the handle now");
 }
 
-/// A sigchain server that answers everything alike.
+/// A sigchain server that gives the same answer to every request.
 pub(crate) async fn answering(status: u16, body: String) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -230,7 +230,7 @@ async fn the_word_of_a_sigchain_server_alone_is_not_believed() {
     let next = Person::new("alice");
     let mut owner = Owner::of(same_keys(&alice.keys));
     let init = owner.init();
-    // The server names a key that the chain never announced, signed by whoever wants the handle.
+    // The server names a key that the chain never announced, signed by the attacker who wants the handle.
     owner.next = same_keys(&next.keys);
     let rotate = Body::RotatePrimary { primary: next.keys.public(), next: Hash::of(b"x") };
     let forged = owner.chain.draft(rotate, Timestamp::from_unix(NOW)).sign(&next.keys).unwrap();
@@ -272,7 +272,7 @@ async fn a_sigchain_server_that_is_away_is_said_to_be_away() {
     reply.refused(409, "handle_taken");
     assert!(reply.json()["detail"].as_str().unwrap().contains("sigchain server"), "{reply:?}");
     assert!(!reply.header("retry-after").is_empty());
-    // Everything that needs no chain goes on.
+    // Everything that needs no chain still works.
     assert_eq!(world.chat.inbox(&alice, 0).await.status, 200);
     assert_eq!(world.chat.register(&Person::new("carol")).await.status, 201);
 }

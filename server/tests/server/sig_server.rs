@@ -1,4 +1,4 @@
-//! A sigchain server on a real listener, and people whose chains it keeps.
+//! A sigchain server on a real listener, and users whose chains it keeps.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::support::{NOW, Reply, TestClock, TestServer, rng};
 
-/// Whatever serves sigchains: the chat server, or a server of their own.
+/// The server of the sigchains: the chat server, or a separate one.
 pub(crate) struct Host {
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
@@ -118,7 +118,7 @@ impl SigServer {
     }
 }
 
-/// Somebody's chain as they keep it, and the keys that they have and will have.
+/// A user's own copy of a chain, with the current and future keys.
 pub(crate) struct Owner {
     pub(crate) chain: Chain,
     pub(crate) keys: SecretIdentity,
@@ -138,14 +138,14 @@ impl Owner {
         self.chain.root().hex()
     }
 
-    /// The next link, signed with the current key, and from now on part of the chain as its owner keeps it.
+    /// The next link, signed with the current key, and added to the owner's copy of the chain.
     pub(crate) fn say(&mut self, body: Body) -> Link {
         let link = self.draft(body);
         self.chain.append(&link).unwrap();
         link
     }
 
-    /// The same without keeping it.
+    /// The same without adding it.
     pub(crate) fn draft(&self, body: Body) -> Link {
         self.chain.draft(body, Timestamp::from_unix(NOW)).sign(&self.keys).unwrap()
     }
@@ -155,7 +155,7 @@ impl Owner {
         self.say(body)
     }
 
-    /// Goes over to the announced key and announces another.
+    /// Rotates to the announced key and announces another.
     pub(crate) fn rotate(&mut self) -> Link {
         self.keys = std::mem::replace(&mut self.next, fresh_keys());
         let body =

@@ -1,4 +1,4 @@
-//! `/v1/sigchains/ed25519/{hex}`, on a server of its own and on the chat server.
+//! `/v1/sigchains/ed25519/{hex}`, on a separate server and on the chat server.
 
 use futures::future::join_all;
 use include_dir::{Dir, include_dir};
@@ -30,7 +30,7 @@ async fn every_vector_is_answered_as_it_says() {
         let hex = vector["root"].as_str().unwrap().strip_prefix("ed25519:").unwrap();
         let (last, before) = vector["links"].as_array().unwrap().split_last().unwrap();
         for link in before {
-            // As it stands in the file: the order of fields and white space are the sender's business.
+            // As stored in the file: the sender may choose the order of fields and the white space.
             let reply = server.host.post_to(hex, serde_json::to_string_pretty(link).unwrap()).await;
             assert_eq!(reply.status, 201, "{file:?} {reply:?}");
         }
@@ -118,7 +118,7 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
         text.replace(&sig[..8], if sig.starts_with("00000000") { "11111111" } else { "00000000" })
     };
 
-    // 400 before everything: the shape, and the path.
+    // 400 comes first: the shape, and the path.
     server.host.post_to(&alice.hex(), "{").await.refused(400, "malformed");
     server.host.post_to(&mallory.hex(), good.json().to_owned()).await.refused(400, "malformed");
     server.host.post_to("00", good.json().to_owned()).await.refused(400, "malformed");
@@ -127,7 +127,7 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
     let unknown_kind = good.json().replace("set_capabilities", "set_nonsense");
     server.host.post_to(&alice.hex(), unknown_kind).await.refused(400, "malformed");
 
-    // 409 before 403: a stranger's link in the wrong place.
+    // 409 before 403: a stranger's link in the wrong position.
     let at = |seqno: u64, by: &Owner| {
         let mut chain = alice.chain.clone();
         for version in 1..seqno - 1 {
@@ -138,7 +138,7 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
         chain.draft(capabilities(9), good.created_at()).sign(&by.keys).unwrap()
     };
     server.host.append(&at(3, &mallory)).await.refused(409, "conflict");
-    // 403 before 401: a stranger's link with a signature that does not hold.
+    // 403 before 401: a stranger's link with an invalid signature.
     server.host.post_to(&alice.hex(), bad_signature(&at(2, &mallory))).await.refused(403, "not_authorised");
     server.host.post_to(&alice.hex(), bad_signature(&good)).await.refused(401, "bad_signature");
     assert_eq!(server.host.append(&good).await.status, 201, "nothing of that left a trace");
@@ -235,7 +235,7 @@ async fn chains_outlive_the_process() {
     let server = server.restart().await;
     assert_eq!((server.host.log_key().await, server.host.checkpoint().await), (key, before));
     assert_eq!(server.host.append(&alice.rotate()).await.status, 201);
-    // Who has been rotated away says nothing any more.
+    // A rotated key can no longer sign links.
     let stolen = Owner { keys: fresh_keys(), ..alice };
     server.host.append(&stolen.draft(capabilities(1))).await.refused(403, "not_authorised");
 }

@@ -1,4 +1,4 @@
-//! Connections that promise a request and do not keep it.
+//! Connections that start a request and do not finish it.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use crate::support::{NOW, TestServer};
 
 const HEAD: &str = "POST /v1/messages HTTP/1.1\r\nhost: kez.lat\r\ncontent-type: application/json\r\n";
 
-/// Writes what there is and says what the server answered and when it closed the connection.
+/// Writes the opening and returns the server's answer and the time at which it closed the connection.
 async fn stall(server: &TestServer, opening: &str) -> (String, f64) {
     let start = Instant::now();
     let answer = server.raw(opening.as_bytes()).await;
     (answer, start.elapsed().as_secs_f64())
 }
 
-/// Writes a byte twice a second for as long as the server listens.
+/// Writes a byte twice a second until the server closes the connection.
 async fn drip(server: &TestServer, opening: &str) -> f64 {
     let start = Instant::now();
     let (mut reader, mut writer) = TcpStream::connect(server.address).await.unwrap().into_split();
@@ -98,7 +98,7 @@ async fn a_head_over_16_kib_is_431() {
             "x".repeat(padding)
         );
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        // The server may have closed before everything was written.
+        // The server may have closed the connection before everything was written.
         drop(stream.write_all(head.as_bytes()).await);
         let mut answer = vec![0; 12];
         stream.read_exact(&mut answer).await.unwrap();

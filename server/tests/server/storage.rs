@@ -1,4 +1,4 @@
-//! Storage that does not do what it should: a locked database, a full disk.
+//! Failing storage: a locked database, a full disk.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -31,7 +31,7 @@ async fn a_locked_database_is_503_and_heals() {
     let start = Instant::now();
     let sends =
         futures::future::join_all((1..20).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await));
-    // Those who sign wait for their nonces, and no longer than others.
+    // Signed requests wait for their nonces, and no longer than others.
     let exports = futures::future::join_all(
         (0..3).map(async |_| server.signed(&bob, "GET", "/v1/export", String::new()).await),
     );
@@ -51,7 +51,7 @@ async fn a_locked_database_is_503_and_heals() {
     assert_eq!(server.inbox(&bob, 0).await.seqs(), (1..=20).collect::<Vec<_>>());
 }
 
-/// A backup reads what there was at one moment for as long as it takes.
+/// A backup reads a snapshot for as long as it takes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_takes_long_keeps_nobody_from_writing() {
     const MESSAGES: usize = 600;
@@ -161,8 +161,8 @@ fn fill_up(disk: &Path) {
     }
 }
 
-/// The last byte of the disk is in use, and others go on sending: no deletion is refused for it, nothing is lost, and
-/// others write into the room that it makes.
+/// The last byte of the disk is in use, and other clients keep sending: no deletion is refused, no message is lost, and
+/// the others use the space that is freed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_root_accounts_can_be_deleted_on_a_full_disk() {
     let disk = SmallDisk::mount("256m");
@@ -174,7 +174,7 @@ async fn as_root_accounts_can_be_deleted_on_a_full_disk() {
     }
     let [bob, carol, dave, erin] = &people;
     assert!(disk.path().join("kez-chat.db.reserve").exists());
-    // So that it is filled sooner.
+    // So that the disk is full sooner.
     std::fs::write(disk.path().join("more ballast"), vec![7; 160 * 1024 * 1024]).unwrap();
     let sent = AtomicU32::new(0);
     let send = async |to: &Person| {

@@ -1,4 +1,4 @@
-//! The story that every store tells alike, and a search for schedules in which a reader would miss a message.
+//! The test story common to every store, and a search for schedules in which a reader would miss a message.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -69,12 +69,12 @@ async fn texts(store: &impl Store, inbox: AccountId, since: u64, limit: PageLimi
     page.into_iter().map(text).collect()
 }
 
-/// What every store does. `open` opens the same database each time.
+/// The behaviour of every store. `open` opens the same database each time.
 async fn story<S: Store>(open: impl AsyncFn() -> S) {
     let store = open().await;
     let (alice, bob) = (Person::new("alice"), Person::new("bob"));
 
-    // Handles and keys are each given once.
+    // Each handle and each key is assigned once.
     let first = account(&store, &alice).await;
     assert_eq!(account(&store, &alice).await, first, "the same claim stands");
     assert_eq!(store.lookup(&alice.handle).await.unwrap().as_ref(), Some(&first));
@@ -85,7 +85,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(store.claim_handle(other_key).await.unwrap(), ClaimOutcome::HandleTaken);
     let other_handle = Claim { handle: bob.handle.clone(), registration: "{}".to_owned(), ..claim(&alice) };
     assert_eq!(store.claim_handle(other_handle).await.unwrap(), ClaimOutcome::PrimaryTaken);
-    // What is kept back is kept back from everybody, also from a key that holds another handle.
+    // A reserved handle is refused to every claim, even from a key that holds another handle.
     let kept: Handle = "kept".parse().unwrap();
     assert!(store.reserve(kept.clone(), None, NOW_TIME).await.unwrap());
     for person in [&alice, &bob] {
@@ -95,19 +95,19 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     let second = account(&store, &bob).await;
     let (alice, bob) = (first.id, second.id);
 
-    // Each inbox counts for itself; the same bytes stand once, also within one batch.
+    // Each inbox has its own numbers; the same bytes are stored once, even within one batch.
     let sent = ["a", "b", "a", "c", "b"].map(|text| store.append(new_message(alice, text)));
     let seqs: Vec<_> = join_all(sent).await.into_iter().map(|sent| sent.unwrap().seq).collect();
     assert_eq!(seqs, [1, 2, 1, 3, 2]);
     let again = store.append(new_message(alice, "c")).await.unwrap();
     assert!((again.seq, again.fresh) == (3, false));
-    // One that is expected and does not come keeps nobody.
+    // An expected message that does not arrive blocks no other.
     let expected = store.expect();
     let other = store.append(new_message(bob, "a")).await.unwrap();
     drop(expected);
     assert!((other.seq, other.fresh) == (1, true));
 
-    // Pages start behind the cursor and end at the sooner of their limits.
+    // Pages start after the cursor and end at the first limit reached.
     let all: Vec<_> = [(1, "a"), (2, "b"), (3, "c")].map(|(seq, text)| (seq, text.to_owned())).into();
     assert_eq!(texts(&store, alice, 0, PAGE).await, all);
     assert_eq!(texts(&store, alice, 1, PageLimit { items: 1, ..PAGE }).await, all[1..2]);
@@ -116,7 +116,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert!(texts(&store, alice, 3, PAGE).await.is_empty());
     assert!(texts(&store, alice, u64::MAX, PAGE).await.is_empty());
 
-    // An account that is not there takes nothing, and takes nobody down with it.
+    // A missing account receives nothing, and does not affect the others in its batch.
     let nobody = AccountId(4711);
     let (refused, stored) =
         tokio::join!(store.append(new_message(nobody, "x")), store.append(new_message(bob, "y")));
@@ -124,7 +124,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert_eq!(stored.unwrap().seq, 2);
     assert_eq!(store.append(new_message(bob, "z")).await.unwrap().seq, 3, "no number was used up");
 
-    // Nonces and messages of the same moment.
+    // Nonces and messages at the same moment.
     let (nonce, keys) = (fresh_nonce(), [first.primary, second.primary].map(|key| CallerKey::of(&key)));
     let (stored, one, other) = tokio::join!(
         store.append(new_message(bob, "w")),
@@ -133,7 +133,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     );
     assert!(one.unwrap() && other.unwrap() && stored.unwrap().seq == 4);
 
-    // A nonce works once for each caller, until it is forgotten.
+    // Each caller can use a nonce once, until it is forgotten.
     let nonces = [fresh_nonce(), fresh_nonce()];
     assert!(store.use_nonce(keys[0], nonces[0], NOW_TIME).await.unwrap());
     assert!(!store.use_nonce(keys[0], nonces[0], Timestamp::from_unix(NOW + 120)).await.unwrap());
@@ -147,14 +147,14 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     owners_make_room(&store, account(&store, &Person::new("niaj")).await.id, alice).await;
     invitations_are_used_up(&store).await;
 
-    // A chain grows by compare-and-swap, and the log of heads with it, leaf by leaf.
+    // A chain grows by compare-and-swap, and the log of heads grows with it, leaf by leaf.
     let root = chain_story(&store).await;
     let removed_nkey = bindings::story(&store, (alice, first.primary), bob).await;
 
-    // An account goes over to its next key, once.
+    // An account rotates to its next key, once.
     let former = rotation_story(&store).await;
 
-    // Who signs a message has used the nonce up once the message is there, also for a process that comes after a crash.
+    // The nonce of a signed message is used up once the message is stored, also for a new process after a crash.
     let of_message = fresh_nonce();
     assert!(store.note_nonce(keys[1], of_message, NOW_TIME).await.unwrap());
     assert!(!store.note_nonce(keys[1], of_message, NOW_TIME).await.unwrap());
@@ -163,7 +163,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     assert!(!next.use_nonce(keys[1], of_message, NOW_TIME).await.unwrap());
     next.close().await;
 
-    // All of it outlives the process.
+    // All of it survives a restart.
     let last = fresh_nonce();
     assert!(store.use_nonce(keys[1], last, NOW_TIME).await.unwrap());
     let epoch = store.epoch().to_owned();
@@ -185,7 +185,7 @@ async fn story<S: Store>(open: impl AsyncFn() -> S) {
     store.close().await;
 }
 
-/// Carol changes her key. Returns the one that she had before.
+/// Carol rotates her key. Returns the former one.
 async fn rotation_story(store: &impl Store) -> Primary {
     let (carol, next, dave) = (Person::new("carol"), Person::new("carol"), Person::new("dave"));
     let before = account(store, &carol).await;
@@ -218,7 +218,7 @@ async fn rotation_story(store: &impl Store) -> Primary {
     for key in [before.primary, after.primary] {
         assert_eq!(store.lookup_primary(&key).await.unwrap().as_ref(), Some(&after));
     }
-    // A former key neither comes back nor goes elsewhere.
+    // A former key neither returns nor goes to another account.
     let back = Rotation { from: after.primary, to: before.primary, ..rotation };
     assert_eq!(store.rotate(back).await.unwrap(), RotationOutcome::PrimaryTaken);
     assert_eq!(store.claim_handle(claim(&carol)).await.unwrap(), ClaimOutcome::HandleTaken);
@@ -227,7 +227,7 @@ async fn rotation_story(store: &impl Store) -> Primary {
     before.primary
 }
 
-/// Two links of one chain with one of another between them. Returns the root of the first.
+/// Two links of one chain, with a link of another chain in between. Returns the root of the first.
 async fn chain_story(store: &impl Store) -> Primary {
     let root = |byte| SecretIdentity::from_seed(seed(byte)).public().primary();
     let link = |root, seqno, prev: Option<Hash>, text: &str| NewLink {
@@ -281,7 +281,7 @@ fn seed(byte: u8) -> Seed {
     Seed::from_bytes([byte; 32])
 }
 
-/// Mallory's account goes while others still know its number.
+/// Mallory's account is deleted while other code still has its id.
 async fn deleted_ones_take_nothing(store: &impl Store, bob: AccountId) {
     let mallory = account(store, &Person::new("mallory")).await.id;
     assert_eq!(store.append(new_message(mallory, "before")).await.unwrap().seq, 1);
@@ -310,7 +310,7 @@ async fn people_are_listed(store: &impl Store, alice: AccountId, bob: AccountId)
     assert_eq!(store.listed(bob).await.unwrap(), []);
 }
 
-/// Each origin fills what is open to it. A retry finds what it stored in a full inbox too.
+/// Each origin fills its share. A retry finds its stored message even in a full inbox.
 async fn inboxes_fill_up(store: &impl Store, inbox: AccountId) {
     let quota = Quota { waiting: 4, bytes: 100, requests: Held { messages: 2, bytes: 10 } };
     let (request, blocked) = (Origin::Request(SIGNED), Origin::Blocked(SIGNED));
@@ -339,7 +339,7 @@ async fn inboxes_fill_up(store: &impl Store, inbox: AccountId) {
 /// Requests that an account has signed.
 const SIGNED: Source = Source { key: None, signed: true, network: NetworkTag(1) };
 
-/// What is acknowledged makes room for newer requests, and whatever goes is counted off.
+/// Acknowledged requests make room for newer ones, and deleted ones are subtracted from the counts.
 async fn owners_make_room(store: &impl Store, inbox: AccountId, peer: AccountId) {
     let peers_key = store.listed(inbox).await.unwrap();
     assert_eq!(peers_key, []);
@@ -359,7 +359,7 @@ async fn owners_make_room(store: &impl Store, inbox: AccountId, peer: AccountId)
     };
     assert_eq!(status().await, of(0, 0, 0, [0, 0], [0, 0]));
 
-    // The half of the share that is open without a signature; a tenth, which is never less than ten.
+    // The half of the share for unsigned requests; a tenth, which is never less than ten.
     for n in 0..10 {
         append(&format!("one {n}"), unsigned(1, 1)).await.unwrap();
     }
@@ -370,7 +370,7 @@ async fn owners_make_room(store: &impl Store, inbox: AccountId, peer: AccountId)
     append("known", Origin::Known).await.unwrap();
     assert_eq!(status().await, of(12, 0, 12, [12, 61], [11, 56]));
 
-    // Nothing that waits is deleted for something newer; what is acknowledged is, from the same part.
+    // No waiting request is deleted for a newer one; acknowledged ones are, from the same part.
     let stands = Acknowledged::Stands(of(12, 3, 9, [12, 61], [11, 56]));
     assert_eq!(store.acknowledge(inbox, 3).await.unwrap(), stands);
     assert_eq!(store.acknowledge(inbox, 2).await.unwrap(), stands, "never back");
@@ -406,7 +406,7 @@ async fn owners_make_room(store: &impl Store, inbox: AccountId, peer: AccountId)
     assert_eq!(store.forget_requests(inbox, later).await.unwrap(), 6);
     assert_eq!(status().await, of(17, 9, 4, [4, 21], [1, 5]));
 
-    // Kept for a time.
+    // Kept for a limited time.
     let days = kez_core::api::KeepDays::try_from(30).unwrap();
     store.keep_for(inbox, Some(days)).await.unwrap();
     assert_eq!(store.limited_inboxes(AccountId(0), 10).await.unwrap(), [(inbox, days)]);
@@ -420,7 +420,7 @@ async fn owners_make_room(store: &impl Store, inbox: AccountId, peer: AccountId)
     store.unlist(inbox, List::Contacts, peer).await.unwrap();
 }
 
-/// The key of an account, as others see it on their lists.
+/// The key of an account, as it appears on other users' lists.
 async fn store_key(store: &impl Store, account: AccountId) -> Primary {
     let accounts = store.accounts_after(None, 100).await.unwrap();
     accounts.into_iter().find(|listed| listed.account.id == account).unwrap().account.primary
@@ -478,10 +478,10 @@ async fn the_story_on_postgres() {
     story(async || PostgresStore::open(&database, 8).await.unwrap()).await;
 }
 
-/// What can happen to an inbox, in any order.
+/// The possible operations on an inbox, in any order.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Several messages at once, to one of two inboxes each; some of them the same.
+    /// Several messages at once, to one of two inboxes each; some of them identical.
     Append(Vec<(usize, u8)>),
     /// A reader of an inbox reads a page while messages arrive.
     Read { inbox: usize, items: u64, meanwhile: Vec<(usize, u8)> },
@@ -513,7 +513,7 @@ proptest! {
     }
 }
 
-/// An inbox as it should be, and what its reader has seen of it.
+/// The expected state of an inbox, and what its reader has seen of it.
 #[derive(Default)]
 struct Model {
     standing: BTreeMap<u64, u8>,
@@ -577,7 +577,7 @@ async fn append(
     }
 }
 
-/// A page holds the oldest unread messages, in order and without a gap.
+/// Asserts that a page holds the oldest unread messages, in order and without a gap.
 fn read(model: &mut Model, page: Vec<StoredMessage>) {
     for item in page {
         let (seq, text) = model.unread.pop_first().unwrap();

@@ -1,4 +1,4 @@
-//! A server on a real listener with a clock of the test's own, and people with real keys.
+//! A server on a real listener with a clock controlled by the test, and users with real keys.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,10 +33,10 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// The time of the vectors, and of every test that does not say otherwise.
+/// The time of the test vectors, and of every test that sets no other.
 pub(crate) const NOW: u64 = 1_795_374_000;
 
-/// A clock that stands until it is set.
+/// A clock that stands still until it is set.
 pub(crate) struct TestClock(pub(crate) AtomicU64);
 
 impl TestClock {
@@ -73,7 +73,7 @@ impl TestServer {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), flags).await
     }
 
-    /// A node on a database that others use too.
+    /// A node on a database shared with others.
     pub(crate) async fn start_on(database: &str) -> Self {
         Self::start_on_with(database, &["--limits", "off"]).await
     }
@@ -150,7 +150,7 @@ impl TestServer {
         self.post("/v1/register", person.registration(self.now())).await
     }
 
-    /// Alice, Bob and whoever else, registered.
+    /// Registers Alice, Bob and any others.
     pub(crate) async fn people<const N: usize>(&self, names: [&str; N]) -> [Person; N] {
         let people = names.map(Person::new);
         for person in &people {
@@ -163,14 +163,14 @@ impl TestServer {
         self.post("/v1/messages", message(&to.handle, envelope)).await
     }
 
-    /// Sends something new, and reads in the inbox which number it was given.
+    /// Sends a new message, and reads its number from the inbox.
     pub(crate) async fn place_of(&self, to: &Person, envelope: &str) -> u64 {
         let sent = self.send(to, envelope).await;
         assert_eq!(sent.status, 201, "{sent:?}");
         self.last(to).await
     }
 
-    /// The highest number that an inbox has given out.
+    /// The highest number that an inbox has assigned.
     pub(crate) async fn last(&self, owner: &Person) -> u64 {
         self.inbox(owner, MAX_INTEGER).await.json()["last"].as_u64().unwrap()
     }
@@ -186,7 +186,7 @@ impl TestServer {
         Reply::of(request.header(inbox_auth::HEADER, header).body(body)).await
     }
 
-    /// Binds an nkey for so many seconds.
+    /// Binds an nkey for this many seconds.
     pub(crate) async fn bind(&self, person: &Person, nkey: PublicNkey, seconds: u64) -> Reply {
         let body = person.binding(nkey, self.now(), seconds);
         self.signed(person, "PUT", &nats_binding::target(&person.handle), body).await
@@ -197,7 +197,7 @@ impl TestServer {
         self.signed(person, "DELETE", &target, String::new()).await
     }
 
-    /// Reads a page the way its owner does.
+    /// Reads a page as the owner.
     pub(crate) async fn inbox(&self, person: &Person, since: u64) -> Reply {
         let header = person.inbox_header(since, self.now());
         self.inbox_with(&person.handle, &format!("?since={since}"), &header).await
@@ -217,7 +217,7 @@ impl TestServer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request).await.unwrap();
         let mut answer = Vec::new();
-        // A reset after the answer is the server's right.
+        // The server may reset the connection after the answer.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8_lossy(&answer).into_owned()
     }
@@ -239,7 +239,7 @@ fn config(db: &str, flags: &[&str]) -> Config {
     let own = ["kez-chat-server", "--bind", "127.0.0.1:0", "--db", db];
     let mut config = Config::try_parse_from(own.iter().chain(flags)).unwrap();
     if !flags.contains(&"--disk-ample-bytes") {
-        // How full the disk of this machine is decides no test.
+        // The free space of this machine's disk must not affect a test.
         config.abuse.disk_ample_bytes = 0;
     }
     config
@@ -267,13 +267,14 @@ impl Live {
         }
     }
 
-    /// Returns once the server asks whether anybody is there; the answer goes out with the next call.
+    /// Returns once the server has sent a ping; the pong is sent with the next call.
     pub(crate) async fn pinged(&mut self) {
         let next = self.0.next().await.unwrap().unwrap();
         assert!(matches!(next, Message::Ping(_)), "{next:?}");
     }
 
-    /// Writes pings of 125 bytes, and reads nothing, until the connection ends or so many bytes are written. Says how many.
+    /// Writes pings of 125 bytes, and reads nothing, until the connection ends or this many bytes are written. Returns
+    /// the number of bytes.
     pub(crate) async fn ping_without_end(self, most: usize) -> usize {
         let MaybeTlsStream::Plain(mut stream) = self.0.into_inner() else { panic!("no TLS here") };
         // A masked ping, with a mask of zeros.
@@ -286,7 +287,7 @@ impl Live {
         written
     }
 
-    /// Sends so many pings, and returns when as many answers have come.
+    /// Sends this many pings, and returns when as many pongs have arrived.
     pub(crate) async fn ping_and_hear(&mut self, pings: usize) {
         for _ in 0..pings {
             self.0.send(Message::Ping("?".into())).await.unwrap();
@@ -294,31 +295,31 @@ impl Live {
         }
     }
 
-    /// Reads bytes until the server closes the connection, answers nothing, and says how many they were.
+    /// Reads bytes until the server closes the connection, without answering, and returns their number.
     pub(crate) async fn read_on_in_silence(self) -> usize {
         let MaybeTlsStream::Plain(mut stream) = self.0.into_inner() else { panic!("no TLS here") };
         let mut bytes = Vec::new();
-        // A reset is an end too.
+        // A reset counts as an end too.
         let _ = stream.read_to_end(&mut bytes).await;
         bytes.len()
     }
 
-    /// Whether the stream comes to an end, one way or another, without sending anything more.
+    /// Whether the stream ends, in any way, without sending anything more.
     pub(crate) async fn ended(&mut self) -> bool {
         matches!(self.0.next().await, None | Some(Err(_) | Ok(Message::Close(_))))
     }
 
-    /// Whether the stream ends before it says anything.
+    /// Whether the stream ends before it sends anything.
     pub(crate) async fn ended_at_once(mut self) -> bool {
         !matches!(self.0.next().await, Some(Ok(Message::Text(_))))
     }
 
-    /// The close code that the stream ends with, skipping frames before it.
+    /// The close code of the stream, skipping the frames before it.
     pub(crate) async fn closed(&mut self) -> u16 {
         self.rest().await.1
     }
 
-    /// The frames until the stream ends, and the close code that it ends with.
+    /// The frames until the stream ends, and its close code.
     pub(crate) async fn rest(&mut self) -> (Vec<Value>, u16) {
         let mut frames = Vec::new();
         loop {
@@ -331,7 +332,7 @@ impl Live {
     }
 }
 
-/// An answer, read to its end.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -354,7 +355,7 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// What a sender is told: the hash of the envelope that the server holds.
+    /// The receipt for the sender: the hash of the envelope that the server holds.
     pub(crate) fn receipt(&self) -> Receipt {
         serde_json::from_str::<MessageStored>(&self.body).unwrap().receipt
     }
@@ -372,7 +373,7 @@ impl Reply {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Status and code of a refusal, which must be a whole problem.
+    /// Status and code of a refusal, which must be a complete problem document.
     #[track_caller]
     pub(crate) fn refusal(&self) -> (u16, String) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
@@ -396,7 +397,7 @@ pub(crate) fn rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
 }
 
-/// Somebody with a key and the handle that they want.
+/// A user with a key and the handle that they want.
 pub(crate) struct Person {
     pub(crate) handle: Handle,
     pub(crate) keys: SecretIdentity,
@@ -417,7 +418,7 @@ impl Person {
         signed.to_json().unwrap()
     }
 
-    /// A sealed envelope to somebody.
+    /// A sealed envelope to another user.
     pub(crate) fn seal(&self, to: &Self, text: &str) -> String {
         let peer = Peer::new(&self.keys, to.keys.public()).unwrap();
         let plaintext = format!(r#"{{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","kind":"text","text":"{text}"}}"#);
@@ -440,7 +441,7 @@ impl Person {
         caller_auth::header(&self.keys, &self.handle, &request, now, &mut rng())
     }
 
-    /// A signed binding that lasts so many seconds.
+    /// A signed binding that is valid for this many seconds.
     pub(crate) fn binding(&self, nkey: PublicNkey, now: Timestamp, seconds: u64) -> String {
         let until = Timestamp::from_unix(now.unix() + seconds);
         NatsBinding::sign(&self.keys, nkey, &server_name(), now, until).unwrap().to_json().unwrap()
@@ -458,7 +459,7 @@ pub(crate) fn nkey() -> SecretNkey {
     SecretNkey::random(Role::User, &mut rng())
 }
 
-/// A connection of somebody else to the same database.
+/// Another process's connection to the same database.
 pub(crate) async fn second_connection(file: &Path) -> sqlx::SqliteConnection {
     use sqlx::ConnectOptions;
     sqlx::sqlite::SqliteConnectOptions::new().filename(file).connect().await.unwrap()

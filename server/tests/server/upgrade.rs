@@ -1,5 +1,5 @@
-//! A database file of an earlier release, as that release's binary left it: three people with known keys and thirty
-//! messages, listed in the JSON file beside it with the text that each one seals.
+//! A database file of an earlier release, as that release's binary left it: three users with known keys and thirty
+//! messages, listed in the JSON file beside it with the plaintext of each.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ async fn a_database_of_the_first_release_keeps_every_message() {
             let opened = Envelope::parse(envelope.as_bytes()).unwrap().open(&reader.keys, |_| Some(&peer));
             assert!(String::from_utf8_lossy(&opened.unwrap().plaintext).contains(&sent.text));
         }
-        // A retry across the upgrade is a retry, and numbers go on where they were.
+        // A retry across the upgrade is recognised, and numbers continue.
         let last = expected.last().unwrap();
         let repeated = server.post("/v1/messages", message(&reader.handle, &last.envelope)).await.unwrap();
         assert_eq!(repeated.status, 200);

@@ -1,5 +1,5 @@
-//! The app's state machine (`kez-client`) with a real network: what the worker does in a browser, done natively. Its
-//! storage is memory; what has to survive a crash is the subject of `client/tests/story`.
+//! The app's state machine (`kez-client`) on a real network: the worker's part in a browser, run natively. Its storage
+//! is in memory; `client/tests/story` covers crashes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub(super) struct App {
     network: Network,
     events: mpsc::UnboundedReceiver<(Source, Event)>,
     live: Option<AbortHandle>,
-    /// How many live streams were opened: of the earlier ones nothing is reported.
+    /// The number of live streams opened so far: events of earlier ones are not reported.
     lives: u64,
     presses: u64,
 }
@@ -38,7 +38,7 @@ enum Source {
     Live(u64),
 }
 
-/// How the app reaches its server.
+/// The app's connection to its server.
 #[derive(Clone)]
 struct Network {
     server: SocketAddr,
@@ -48,7 +48,7 @@ struct Network {
 }
 
 impl App {
-    /// Opens the app and joins with it, by the words on the screen.
+    /// Opens the app and joins with it, using the texts on the screen.
     pub(super) async fn join(handle: &str, server: SocketAddr, patience: Duration) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let network = Network { server, patience, http: reqwest::Client::new(), events: sender };
@@ -71,7 +71,7 @@ impl App {
         app
     }
 
-    /// Finds somebody, who may not have joined yet, and looks at the conversation.
+    /// Finds a user, who may not have joined yet, and opens the conversation.
     pub(super) async fn start_conversation(&mut self, with: &str) {
         loop {
             self.press(UiEvent::ConversationStarted { to: with.to_owned() });
@@ -86,7 +86,7 @@ impl App {
             .await;
     }
 
-    /// Says all of it, and returns once it is sent and everything that the other one says is on the screen.
+    /// Sends all messages, and returns once they are sent and every message from the other side is on the screen.
     pub(super) async fn chat(&mut self, says: &[String], hears: &[String]) {
         let handle = self.view().thread.expect("looks at a conversation").handle;
         for text in says {
@@ -135,7 +135,7 @@ impl App {
         self.take(Event::Ui(tab(), event));
     }
 
-    /// Lives on until the screen shows something.
+    /// Runs until the screen shows the expected content.
     async fn until(&mut self, shows: impl Fn(&View) -> bool) {
         while !shows(&self.view()) {
             let wake = self.client.next_wake().map(|at| Duration::from_millis(at.saturating_sub(now())));
@@ -203,7 +203,7 @@ impl App {
 
 impl Network {
     fn report(&self, source: Source, event: Event) {
-        // The app may have closed meanwhile.
+        // The app may already be closed.
         let _ = self.events.send((source, event));
     }
 
@@ -227,7 +227,7 @@ impl Network {
         })
     }
 
-    /// Reports the frames of a live stream until it ends, with its close code where there is one.
+    /// Reports the frames of a live stream until it ends, with its close code if there is one.
     async fn follow(&self, path: &str, hello: String, source: u64) -> Option<u16> {
         let url = format!("ws://{}{path}", self.server);
         let (mut socket, _) = timeout(self.patience, connect_async(url)).await.ok()?.ok()?;

@@ -1,4 +1,4 @@
-//! A network that loses, delays, stalls and cuts, between real clients and the real binary (`R16`).
+//! A network that loses, delays, stalls and cuts data, between real clients and the real binary (`R16`).
 
 mod app;
 
@@ -14,12 +14,12 @@ use crate::nodes::receiver::Receiver;
 use crate::proxy::{Chance, Fault, Proxy, Weather};
 use app::App;
 
-/// How long a client waits for an answer: shorter than a connection stalls.
+/// How long a client waits for an answer: shorter than a stall.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// What all of a test may take on a busy machine.
+/// The time limit of a whole test on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Everything that can happen to a connection did happen to one.
+/// Asserts that every kind of fault happened to some connection.
 fn met_every_fault(proxy: &Proxy) {
     use Fault::{AnswerCut, AnswerStalled, Delayed, None, Refused, RequestCut, RequestStalled};
     let met = proxy.met();
@@ -61,13 +61,13 @@ async fn what_is_acknowledged_is_stored_once_and_arrives_in_order() {
     assert!(server.terminate().await.success());
 }
 
-/// Two people with the app's own state machine. What one of them sent is on the other's screen, once and in order,
-/// and marked as sent on their own.
+/// Two users with the app's own state machine. Each message of one is on the other's screen, once and in order, and
+/// marked as sent on the sender's own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_apps_chat_through_it() {
     const EACH: usize = 25;
     let directory = tempfile::tempdir().unwrap();
-    // Whoever asks for a sigchain comes through the bad network too.
+    // Requests for sigchains come through the bad network too.
     let proxy = Proxy::start("127.0.0.1:1".parse().unwrap(), Weather::Foul, Chance::seed()).await;
     let public_url = format!("http://{}", proxy.address);
     let flags = ["--limits", "off", "--sig-server-url", "embedded", "--public-url", &public_url];
@@ -85,7 +85,7 @@ async fn two_apps_chat_through_it() {
     };
     timeout(LIMIT, chat).await.expect("everything arrives");
     let faults: usize = proxy.met().iter().filter(|(fault, _)| **fault != Fault::None).map(|(_, n)| n).sum();
-    // How many depends on chance: the better it goes, the fewer connections there are that something can happen to.
+    // The number depends on chance: the fewer faults there are, the fewer connections are opened.
     assert!(faults > 0, "the network was too good: {:?}", proxy.met());
     assert!(server.terminate().await.success());
 }

@@ -1,5 +1,5 @@
-//! Three nodes, three brokers in a cluster and one PostgreSQL on loopback, and what happens when one of them goes:
-//! nothing acknowledged is lost, streams return, the order holds.
+//! Three nodes, three brokers in a cluster and one PostgreSQL on loopback, and the failure of any of them: no
+//! acknowledged message is lost, streams return, and the order is kept.
 
 pub(crate) mod receiver;
 
@@ -16,10 +16,10 @@ use crate::postgres::cluster::Cluster;
 use crate::support::{Person, message};
 use receiver::Receiver;
 
-/// Well below the 24 s after which a stream looks by itself.
+/// Well below the 24 s after which a stream rereads by itself.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Everything that a service with three nodes consists of.
+/// All parts of a service with three nodes.
 struct Service {
     postgres: Cluster,
     database: String,
@@ -52,7 +52,7 @@ impl Service {
         self.nodes.iter().map(|node| node.endpoint.clone()).collect()
     }
 
-    /// Kills a node without a warning and starts it again where it was.
+    /// Kills a node without warning and restarts it on the same address.
     async fn kill_node(&mut self, which: usize) {
         let node = self.nodes.remove(which);
         let address = node.endpoint.address;
@@ -67,7 +67,7 @@ impl Service {
     }
 }
 
-/// A message sent on one node comes in on another at once.
+/// A message sent on one node arrives on another at once.
 async fn a_message_crosses_nodes(nodes: &[Endpoint]) {
     let person = Person::new("traveller");
     assert_eq!(nodes[1].register(&person).await, 201);
@@ -87,7 +87,7 @@ async fn a_message_crosses_nodes(nodes: &[Endpoint]) {
     }
 }
 
-/// Kills a node, a broker and the database in turn, so many times, while everybody writes and reads.
+/// Kills a node, a broker and the database in turn, for this many rounds, during constant writes and reads.
 async fn everything_fails_in_turn(rounds: usize, between: usize) {
     let mut service = Service::start().await;
     let (nodes, ledger, stop) = (service.endpoints(), Ledger::default(), CancellationToken::new());

@@ -1,4 +1,4 @@
-//! Somebody who follows their inbox the way a client does: on any node, back after a moment when a stream ends.
+//! A receiver that follows an inbox like a client: on any node, and back after a moment when a stream ends.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::binary::Endpoint;
 use crate::support::Person;
 
-/// How long a node may take to let somebody in before another one is asked.
+/// How long a node may take to accept a connection before another one is tried.
 const CONNECT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Receiver<'a> {
@@ -29,7 +29,7 @@ impl<'a> Receiver<'a> {
         Self { person, seen: Mutex::default(), streams: Mutex::default(), arrived: Notify::new() }
     }
 
-    /// Follows for ever, on this node first.
+    /// Follows for ever, starting on this node.
     pub(crate) async fn follow(&self, nodes: &[Endpoint], first: usize) {
         for node in nodes.iter().cycle().skip(first) {
             self.follow_on(node).await;
@@ -37,22 +37,22 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Every number received, in the order of receiving.
+    /// Every received number, in the order of arrival.
     pub(crate) fn seen(&self) -> Vec<u64> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How often a stream was caught up, so opened.
+    /// How often a stream was caught up, and so opened.
     pub(crate) fn streams(&self) -> usize {
         *self.streams.lock().unwrap()
     }
 
-    /// Returns once the item with this number, or a later one, came.
+    /// Returns once the item with this number, or a later one, has arrived.
     pub(crate) async fn reaches(&self, seq: u64) {
         self.until(|| self.last() >= seq).await;
     }
 
-    /// Returns once so many streams were opened.
+    /// Returns once this many streams have been opened.
     pub(crate) async fn has_opened(&self, streams: usize) {
         self.until(|| self.streams() >= streams).await;
     }
@@ -71,7 +71,7 @@ impl<'a> Receiver<'a> {
         self.seen.lock().unwrap().last().copied().unwrap_or(0)
     }
 
-    /// Until the stream ends, for whatever reason.
+    /// Follows until the stream ends, for any reason.
     async fn follow_on(&self, node: &Endpoint) -> Option<()> {
         let url = format!("ws://{}/v1/inbox/{}/live", node.address, self.person.handle);
         let (mut socket, _) = timeout(CONNECT, connect_async(url)).await.ok()?.ok()?;
@@ -96,7 +96,7 @@ impl<'a> Receiver<'a> {
     }
 }
 
-/// Anything up to half a second.
+/// A random time of up to half a second.
 fn jitter() -> Duration {
     Duration::from_millis(u64::from(getrandom::u32().unwrap()) % 500)
 }

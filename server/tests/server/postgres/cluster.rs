@@ -1,4 +1,4 @@
-//! A real PostgreSQL of the test's own, on a free port of the loopback interface.
+//! A real PostgreSQL for the test, on a free port of the loopback interface.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
@@ -14,14 +14,14 @@ use tokio::sync::OnceCell;
 /// PostgreSQL refuses to run as root; then it runs as this user.
 const NOBODY: &str = "nobody";
 
-/// Makes a cluster.
+/// Creates a cluster.
 const NEW: &str = r#"
 "$BIN/initdb" --pgdata="$DIR/data" --username=kez --pwfile="$DIR/password" --auth=scram-sha-256 \
     --encoding=UTF8 --locale=C --no-sync
 "#;
 
-/// Runs what makes a cluster, starts it, and removes both when its standard input ends: whichever way the test ends, that
-/// happens.
+/// Runs the commands that create a cluster, starts it, and removes both when its standard input ends, which happens
+/// however the test ends.
 const SUPERVISOR: &str = r#"
 set -e
 trap '' INT
@@ -45,18 +45,18 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The one that all tests share which do not stop it.
+    /// The cluster shared by all tests that do not stop it.
     pub(crate) async fn shared() -> &'static Self {
         static SHARED: OnceCell<Cluster> = OnceCell::const_new();
         SHARED.get_or_init(Self::start).await
     }
 
-    /// One of the test's own.
+    /// A separate cluster for the test.
     pub(crate) async fn start() -> Self {
         Self::made_by(NEW.to_owned()).await
     }
 
-    /// Starts what these commands make in `$DIR/data`, with the programs in `$BIN`.
+    /// Starts the cluster that these commands create in `$DIR/data`, with the programs in `$BIN`.
     pub(super) async fn made_by(make: String) -> Self {
         tokio::task::spawn_blocking(move || Self::start_blocking(&make)).await.unwrap()
     }
@@ -90,7 +90,7 @@ impl Cluster {
         self.url(&name)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.port).into()
     }
@@ -99,17 +99,17 @@ impl Cluster {
         format!("postgres://kez:secret@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Stops it as a crash does, and starts it again. Returns once it takes connections.
+    /// Stops it as in a crash, and restarts it. Returns once it accepts connections.
     pub(crate) async fn crash_and_restart(&self) {
         self.control(&["--mode=immediate", "restart"]).await;
     }
 
-    /// Stops it as an orderly shutdown does: whoever is connected is cut off.
+    /// Stops it as in an orderly shutdown: all clients are disconnected.
     pub(crate) async fn stop(&self) {
         self.control(&["--mode=fast", "stop"]).await;
     }
 
-    /// Starts it again after [`Self::stop`].
+    /// Restarts it after [`Self::stop`].
     pub(crate) async fn start_again(&self) {
         let port = format!(
             "--options=-c port={} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''",
@@ -134,12 +134,12 @@ impl Drop for Cluster {
     }
 }
 
-/// A connection of the test's own.
+/// A connection for the test itself.
 pub(crate) async fn connect(url: &str) -> PgConnection {
     url.parse::<PgConnectOptions>().unwrap().connect().await.unwrap()
 }
 
-/// A command as the user that owns the directory from now on: not root.
+/// A command run as the user that owns the directory from now on: not root.
 fn as_user(directory: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let id = |arguments: &[&str]| {
         let output = Command::new("id").args(arguments).output().unwrap();
@@ -157,7 +157,7 @@ fn as_user(directory: &Path, program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// Where PostgreSQL's programs are; the newest version, where there are several.
+/// The folder of PostgreSQL's programs; the newest version if there are several.
 fn programs() -> PathBuf {
     if let Some(given) = std::env::var_os("POSTGRES_BIN") {
         return given.into();

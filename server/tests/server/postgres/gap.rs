@@ -1,5 +1,5 @@
-//! Readers that page by cursor while many write to one inbox and some commits take their time (`R8`): the counter row
-//! loses nothing, and the same test with the query that comes to mind first shows that it would notice.
+//! Readers that page by cursor while many writers use one inbox and some commits are slow (`R8`): with the counter row,
+//! no message is missed. The same test with the naive query shows that it would detect a loss.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,8 +29,8 @@ async fn slow_commits(connection: &mut PgConnection, table: &str) {
     connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(trigger))).await.unwrap();
 }
 
-/// Lets all write at once and reads meanwhile, page by page behind the last number seen, until nobody writes any more
-/// and a page comes back empty. Returns the numbers that were read.
+/// Starts all writers at once and reads concurrently, page by page after the last number seen, until all writers are
+/// done and a page is empty. Returns the numbers that were read.
 async fn read_while_writing(
     write: impl AsyncFn(usize, usize),
     page_after: impl AsyncFn(i64) -> Vec<i64>,

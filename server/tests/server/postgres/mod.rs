@@ -1,4 +1,4 @@
-//! What is true of PostgreSQL alone: several nodes on one database, and a database that comes and goes.
+//! Behaviour specific to PostgreSQL: several nodes on one database, and a database that goes down and comes back.
 
 pub(crate) mod cluster;
 mod gap;

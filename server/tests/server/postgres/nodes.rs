@@ -1,4 +1,4 @@
-//! Two nodes on one database, without anything else between them: what one did counts on the other at once.
+//! Two nodes on one database, without any other connection: a change on one takes effect on the other at once.
 
 use kez_chat_server::store::moderation::Moderation;
 use kez_chat_server::store::postgres::PostgresStore;

@@ -1,4 +1,4 @@
-//! Opening a database on a server.
+//! Opening a PostgreSQL database.
 
 use futures::future::join_all;
 use kez_chat_server::config::{Database, PostgresUrl};

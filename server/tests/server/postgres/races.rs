@@ -1,5 +1,5 @@
-//! What two nodes do to one row at the same moment. The other node is played by a connection that stops half-way, until
-//! the store waits for it.
+//! Concurrent changes of two nodes to one row. A connection plays the other node, and stops half-way until the store
+//! waits for it.
 
 use kez_chat_server::store::invites::{Invites as _, NewInvite};
 use kez_chat_server::store::moderation::Moderation as _;
@@ -18,7 +18,7 @@ use crate::support::{NOW, Person, rng};
 
 const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
 
-/// A store with one lane, the other node's connection, and one that looks on.
+/// A store with one lane, the other node's connection, and an observing connection.
 struct Race {
     store: PostgresStore,
     other: PgConnection,
@@ -64,7 +64,7 @@ impl Race {
     }
 }
 
-/// Returns once somebody waits for a lock in this database.
+/// Returns once a connection waits for a lock in this database.
 pub(crate) async fn waits(observer: &mut PgConnection) {
     const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
                            WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -129,7 +129,7 @@ async fn a_damaged_counter_is_its_own_inboxs_alone() {
     race.store.close().await;
 }
 
-/// More than a minute's portion came in at once.
+/// More than a minute's portion arrived at once.
 #[tokio::test]
 async fn old_nonces_go_portion_by_portion_until_none_is_left() {
     let mut race = Race::new().await;

@@ -1,4 +1,4 @@
-//! A database server that crashes, or is away for a while (`R9`).
+//! A database server that crashes, or is down for a while (`R9`).
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The database server dies and its standby takes over (`R9`).
+//! The database server fails and its standby takes over (`R9`).
 
 use futures::future::join_all;
 use sqlx::Executor;
@@ -12,8 +12,8 @@ use crate::proxy::{Proxy, Weather};
 use crate::support::{Person, message};
 
 impl Cluster {
-    /// A standby that follows this cluster through a connection of the test's, and without which nothing is committed
-    /// from now on.
+    /// A standby that replicates this cluster through a connection of the test. From now on no transaction is committed
+    /// without it.
     async fn standby(&self, link: &Proxy) -> Self {
         let source = format!(
             "host=127.0.0.1 port={} user=kez password=secret application_name=standby",
@@ -36,12 +36,12 @@ impl Cluster {
         standby
     }
 
-    /// Stops as a crash does, and stays away.
+    /// Stops as in a crash, and stays down.
     async fn dies(&self) {
         self.control(&["--mode=immediate", "stop"]).await;
     }
 
-    /// Becomes the one that writes. Returns once it is.
+    /// Becomes the primary. Returns once it is.
     async fn takes_over(&self) {
         self.control(&["promote"]).await;
     }
@@ -53,7 +53,7 @@ async fn a_synchronous_standby_takes_over_and_nothing_is_lost() {
     let database = primary.database().await;
     let link = Proxy::start(primary.address(), Weather::Fair, 0).await;
     let standby = primary.standby(&link).await;
-    // The address that nodes know; it moves with the failover.
+    // The address that nodes know; it follows the failover.
     let switch = Proxy::start(primary.address(), Weather::Fair, 0).await;
     let database = database.replace(&primary.address().to_string(), &switch.address.to_string());
     let nodes = [
@@ -62,7 +62,7 @@ async fn a_synchronous_standby_takes_over_and_nothing_is_lost() {
     ];
     let (ledger, people, stop) = (Ledger::default(), people(&nodes[0]).await, CancellationToken::new());
 
-    // What the standby does not have is not acknowledged.
+    // A message that the standby does not have is not acknowledged.
     let carol = Person::new("carol");
     assert_eq!(nodes[0].register(&carol).await, 201);
     link.stall();

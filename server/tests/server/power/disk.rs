@@ -1,4 +1,4 @@
-//! What of a database is on the disk when the power goes: all that was synced, and nothing of the rest, or any of it.
+//! The contents of a database on disk after a power failure: all that was synced, and nothing or any part of the rest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,20 +6,20 @@ use std::path::Path;
 use super::trace::{Step, What};
 use crate::proxy::Chance;
 
-/// Disks write sectors of so many bytes, whole or not at all.
+/// Disks write sectors of this many bytes, completely or not at all.
 const SECTOR: usize = 512;
 
-/// What happens to what was written and not synced.
+/// What happens to unsynced writes.
 pub(super) enum Unsynced<'a> {
-    /// It is lost.
+    /// They are lost.
     Lost,
-    /// Each sector of it is lost or not, in any order, as chance decides.
+    /// Each sector of them is lost or kept, in any order, by chance.
     Torn(&'a mut Chance),
-    /// It was written after all: what the process itself would see.
+    /// They were written after all: the state that the process itself would see.
     Kept,
 }
 
-/// The files of a database, by what follows its name.
+/// The files of a database, by their suffix after its name.
 #[derive(Default)]
 pub(super) struct Disk {
     files: BTreeMap<String, File>,
@@ -31,9 +31,9 @@ pub(super) struct Disk {
 #[derive(Default)]
 struct File {
     synced: Vec<u8>,
-    /// What came after, with the number of its step.
+    /// The later changes, each with the number of its step.
     pending: Vec<(usize, Change)>,
-    /// Whether the directory names it, and whether that is synced.
+    /// Whether the directory lists it, and whether that is synced.
     named: bool,
     name_synced: bool,
 }
@@ -44,12 +44,12 @@ enum Change {
 }
 
 impl Disk {
-    /// From now on it takes no notice of syncs of a file, to see what they are for.
+    /// From now on syncs of this file are ignored, to show their effect.
     pub(super) fn ignore_syncs_of(&mut self, file: &'static str) {
         self.deaf_to = Some(file);
     }
 
-    /// Takes in the next step.
+    /// Applies the next step.
     pub(super) fn perform(&mut self, step: &Step) {
         match &step.what {
             What::Create { file } => {
@@ -74,7 +74,7 @@ impl Disk {
         self.files.get_mut(file).expect("an open file").pending.push((self.steps, change));
     }
 
-    /// Writes the files to `db` as they are found when the power is back.
+    /// Writes the files to `db` in the state after the power failure.
     pub(super) fn write(&self, db: &Path, mut unsynced: Unsynced<'_>) {
         for (name, file) in &self.files {
             let named = if matches!(unsynced, Unsynced::Kept) { file.named } else { file.name_synced };
@@ -86,7 +86,7 @@ impl Disk {
 }
 
 impl File {
-    /// Everything that was written before a certain step is on the disk.
+    /// Marks everything written before this step as durable.
     fn sync(&mut self, before: usize) {
         let later = self.pending.iter().position(|(step, _)| *step >= before).unwrap_or(self.pending.len());
         for (_, change) in self.pending.drain(..later) {
@@ -119,7 +119,7 @@ impl Change {
             Self::Write { offset, bytes } => {
                 let mut from = 0;
                 while from < bytes.len() {
-                    // Up to the end of the sector that this byte is in.
+                    // Up to the end of the sector that contains this byte.
                     let to = (from + SECTOR - (offset + from) % SECTOR).min(bytes.len());
                     if happens() {
                         content.resize(content.len().max(offset + to), 0);

@@ -1,9 +1,8 @@
-//! Power loss (`R2`): what was acknowledged is on the disk, not only in the kernel.
+//! Power loss (`R2`): acknowledged messages are on the disk, not only in the kernel.
 //!
-//! The real binary runs under `strace`, which records every write and every sync with its bytes. At many moments of that
-//! record the database is built anew from what was synced until then, and a server opens it: once with nothing of
-//! what was not synced, and once with any sectors of it. Every message that had been acknowledged before that moment is
-//! there.
+//! The real binary runs under `strace`, which records every write and every sync with its bytes. For many moments of
+//! that record the database is rebuilt from what was synced until then, and a server opens it: once without any
+//! unsynced data, and once with random sectors of it. Every message acknowledged before that moment is there.
 
 mod disk;
 mod trace;
@@ -23,11 +22,11 @@ use trace::{Step, What};
 
 const FLAGS: [&str; 2] = ["--limits", "off"];
 
-/// A server that ran under load, and everything it did to its disk.
+/// A server that ran under load, and all its disk operations.
 struct Run {
     ledger: Ledger,
     people: Vec<Person>,
-    /// When everybody was registered, since 1970.
+    /// When all users were registered, since 1970.
     begins: Duration,
     steps: Vec<Step>,
     db: PathBuf,
@@ -35,7 +34,7 @@ struct Run {
 }
 
 impl Run {
-    /// Until so many messages were acknowledged.
+    /// Runs until this many messages are acknowledged.
     async fn record(messages: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let db = directory.path().canonicalize().unwrap().join("kez-chat.db");
@@ -56,7 +55,7 @@ impl Run {
         Self { ledger, people, begins, steps, db, _directory: directory }
     }
 
-    /// All steps together make the files that are there: the trace is whole.
+    /// Asserts that all steps together produce the existing files, so that the trace is complete.
     fn is_whole(&self) {
         let copy = tempfile::tempdir().unwrap();
         let mut disk = Disk::default();
@@ -68,7 +67,7 @@ impl Run {
         }
     }
 
-    /// Messages that had been acknowledged when a step began and are lost when it is never performed.
+    /// Messages that were acknowledged when a step began and are lost if it is never performed.
     async fn lost_before(&self, disk: &Disk, step: &Step, unsynced: Unsynced<'_>) -> usize {
         let copy = tempfile::tempdir().unwrap();
         let db = copy.path().join("kez-chat.db");
@@ -82,7 +81,7 @@ impl Run {
     }
 }
 
-/// SQLite finds nothing wrong with it.
+/// Asserts that SQLite's integrity check finds no error.
 async fn is_sound(db: &Path) {
     let mut connection = crate::support::second_connection(db).await;
     let found: String =
@@ -91,7 +90,7 @@ async fn is_sound(db: &Path) {
     sqlx::Connection::close(connection).await.unwrap();
 }
 
-/// The power goes at so many moments.
+/// The power fails at this many moments.
 #[allow(clippy::print_stdout, reason = "a long run says what it did")]
 async fn power_fails(messages: usize, cuts: u64) {
     let run = Run::record(messages).await;
@@ -103,7 +102,7 @@ async fn power_fails(messages: usize, cuts: u64) {
         .chain([last])
         .collect();
     cuts.sort_unstable();
-    // Before the first checkpoint, what the log held is nowhere else.
+    // Before the first checkpoint, the data in the log is nowhere else.
     let checkpoint = |step: &Step| matches!(&step.what, What::Write { file, .. } if file.is_empty());
     let bites = under_load + run.steps[under_load..last].iter().take_while(|step| !checkpoint(step)).count();
     let (mut disk, mut deaf) = (Disk::default(), Disk::default());

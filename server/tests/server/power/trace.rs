@@ -1,25 +1,25 @@
-//! What a process wrote into the files of a database and what it synced, in order, as `strace` saw it.
+//! A process's writes to the files of a database and its syncs, in order, as recorded by `strace`.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// The calls that change files or make changes last. That none is missing is checked: all of them together make the
-/// very files that the process left behind.
+/// The calls that change files or make changes durable. A test checks that none is missing: all of them together
+/// produce exactly the files that the process left behind.
 pub(super) const CALLS: &str = "openat,pwrite64,pwritev,pwritev2,fsync,fdatasync,sync_file_range,\
      ftruncate,fallocate,copy_file_range,unlink,unlinkat,rename,renameat,renameat2";
 
-/// One call that came to its end.
+/// A completed call.
 #[derive(Debug)]
 pub(super) struct Step {
-    /// When it began or, where another call came in between, ended; since 1970.
+    /// When it began or, if another call came in between, ended; since 1970.
     pub(super) at: Duration,
-    /// How many steps were over when it began. A sync is only about what was written before it.
+    /// The number of steps that were complete when it began. A sync covers only earlier writes.
     pub(super) began_after: usize,
     pub(super) what: What,
 }
 
-/// Files are named by what follows the name of the database.
+/// Files are identified by their suffix after the name of the database.
 #[derive(Debug, PartialEq)]
 pub(super) enum What {
     Create { file: String },
@@ -65,15 +65,15 @@ fn parse(call: &str, db: &Path) -> Option<What> {
         return None;
     }
     let arguments = arguments.trim_end().strip_suffix(')')?;
-    // `12<path>`, where the call is about an open file.
+    // `12<path>`, if the call is about an open file.
     let open = || Some(text(arguments.split_once('<')?.1.split_once('>')?.0));
     let numbers: Vec<&str> = arguments.rsplit(", ").collect();
     let number = |place: usize| numbers[place].parse::<usize>().unwrap();
     let of_db = |path: Vec<u8>| {
         let path = String::from_utf8(path).unwrap();
         let name = path.strip_prefix(db.to_str().unwrap())?;
-        // The shared memory beside the log is made anew when the database is opened after a crash, and the reserve holds
-        // nothing.
+        // The shared memory beside the log is recreated when the database is opened after a crash, and the reserve
+        // holds no data.
         (!["-shm", ".reserve"].contains(&name)).then(|| name.to_owned())
     };
     match name {
@@ -113,7 +113,7 @@ fn unescaped(arguments: &str) -> String {
     String::from_utf8_lossy(&text(arguments)).into_owned()
 }
 
-/// Bytes as `strace -xx` writes them: `\x2f` where they are hexadecimal, themselves where they are not.
+/// Decodes bytes as `strace -xx` writes them: `\x2f` for hexadecimal ones, the rest unchanged.
 fn text(escaped: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::with_capacity(escaped.len() / 4), escaped.as_bytes());
     while let Some((first, others)) = rest.split_first() {
