@@ -51,7 +51,7 @@ pub struct Shared {
     pub config: Config,
     /// The source of truth.
     pub store: Arc<dyn Store>,
-    /// Handles that nobody may claim.
+    /// Handles that cannot be claimed.
     pub reserved: ReservedHandles,
     /// The holders of handles, with keys parsed.
     pub directory: Directory,

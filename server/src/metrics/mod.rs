@@ -107,8 +107,7 @@ pub struct Count {
     route: String,
 }
 
-/// A method by its name. Methods that this API does not use share one name, because a client could invent any number of
-/// them.
+/// A method by its name. Nonstandard methods share the name `other`, because a client could invent any number of them.
 pub fn method_name(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
     KNOWN.into_iter().find(|known| method == *known).unwrap_or("other")

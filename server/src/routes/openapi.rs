@@ -25,7 +25,7 @@ use utoipa::OpenApi;
 )]
 pub struct Document;
 
-/// The path of the document, which does not describe itself.
+/// The path of the document, which does not list itself.
 pub const PATH: &str = "/v1/openapi.json";
 
 /// The document with the parts common to all operations.

@@ -36,7 +36,7 @@ pub struct Binding {
     pub removed_at: Option<Timestamp>,
 }
 
-/// A binding that passed every check but those of [`BindOutcome`].
+/// A binding that passed every check except those of [`BindOutcome`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBinding {
     /// The owner of the inbox.

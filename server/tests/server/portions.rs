@@ -201,7 +201,7 @@ async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_numbe
     store.close().await;
 }
 
-/// The schema before the newest messages were kept in no other table, with one message in each of its tables of places.
+/// A schema from before unplaced messages, with one message in each of its tables of places.
 #[tokio::test]
 async fn places_and_nonces_of_an_older_schema_come_along() {
     const OLD: [&str; 6] = [

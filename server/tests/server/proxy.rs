@@ -20,7 +20,7 @@ const DELAY: u64 = 40;
 pub(crate) enum Fault {
     /// It works.
     None,
-    /// It is reset before it carries anything.
+    /// It is reset before it carries any data.
     Refused,
     /// It is reset in the middle of the client's data.
     RequestCut,

@@ -25,7 +25,7 @@ impl Usage {
         let mut text = format!("{:32} {:>10} {:>14}\n", "handle", "messages", "bytes");
         let mut accounts: Vec<Value> = Vec::new();
         for account in &usage {
-            // Writing to a String does not fail.
+            // Writing to a `String` cannot fail.
             let _ = writeln!(
                 text,
                 "{:32} {:>10} {:>14}",

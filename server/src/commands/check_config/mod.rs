@@ -70,7 +70,7 @@ fn value(matches: &ArgMatches, flag: &clap::Arg) -> Option<Value> {
 fn render(settings: &Map<String, Value>, found: &Findings) -> String {
     let mut text = String::new();
     for (flag, value) in settings {
-        // Writing to a String does not fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(text, "--{flag} {}", value.as_str().unwrap_or_default());
     }
     for warning in &found.warnings {

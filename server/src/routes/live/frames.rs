@@ -15,7 +15,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts a client's frames.
 pub(super) struct FrameMeter {
-    /// The number of frames that may arrive within one period from `since`.
+    /// The number of frames allowed until one period after `since`, when one more is added.
     left: u32,
     since: Instant,
 }

@@ -32,7 +32,7 @@ impl FullDisk {
         write: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T>,
     ) -> Result<T, StoreError> {
         let _turn = self.turn.lock().await;
-        // Dropped last, which takes the space back when everything else is done.
+        // Dropped when everything else is done, which takes the space back.
         let _room = self.reserve.lend().ok_or(StoreError::Full)?;
         let mut log = checkpoint::connect(&self.file).await?;
         let mut connection = super::connect(&self.file).await?;

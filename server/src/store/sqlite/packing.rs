@@ -11,9 +11,9 @@
 //! | kind | the other bits | what follows |
 //! |---|---|---|
 //! | 0, text as it is | n | n bytes |
-//! | 1, lower-case hexadecimal | n | the n bytes that it stands for |
-//! | 2, base64url without padding (RFC 4648, section 5) | n | the 3 n bytes that it stands for |
-//! | 3, a word of [`WORDS`] | its place there | |
+//! | 1, lower-case hexadecimal | n | the n decoded bytes |
+//! | 2, base64url without padding (RFC 4648, section 5) | n | the 3 n decoded bytes |
+//! | 3, a word of [`WORDS`] | its index there | |
 //! | 4, a time (RFC 3339, in UTC, to the second) | its Unix time | |
 
 use axum::body::Bytes;

@@ -60,8 +60,8 @@ pub(super) struct Writer {
 /// What each writer does around a transaction.
 #[derive(Clone)]
 pub(super) struct Desk {
-    /// Held while a transaction runs. SQLite would make writers wait as well, but not in order, nor without polling. A
-    /// checkpoint that must not be overtaken also holds it.
+    /// Held while a transaction runs. SQLite would make writers wait as well, but not in order, nor without sleeping
+    /// between attempts. A checkpoint that must not be overtaken also holds it.
     pub(super) turn: Arc<Mutex<()>>,
     pub(super) checkpoints: Checkpoints,
     pub(super) commits: Histogram,

@@ -37,7 +37,7 @@ async fn list(store: &dyn Store) -> Result<(String, Vec<Value>), StoreError> {
         let page = store.accounts_after(after, PAGE).await?;
         for listed in &page {
             let state = if listed.ban.is_some() { "banned" } else { "" };
-            // Writing to a String does not fail.
+            // Writing to a `String` cannot fail.
             let _ = writeln!(text, "{:32} {} {state}", listed.account.handle, listed.account.primary);
             accounts.push(describe(listed));
         }
