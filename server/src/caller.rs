@@ -90,7 +90,7 @@ pub fn header(headers: &HeaderMap) -> Option<&str> {
 /// Why a caller is rejected.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
-    /// The handle is free, the time or the signature is wrong, or the nonce was used before. Callers are not told
+    /// The handle is unknown, the time or the signature is wrong, or the nonce was used before. Callers are not told
     /// which.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),

@@ -77,12 +77,12 @@ impl Source {
         self.json("/v1/config", 64 * 1024).await
     }
 
-    /// A chat server's lookup of a handle; `None` when the handle is free.
+    /// A chat server's lookup of a handle; `None` when no account holds it.
     pub(super) async fn lookup(&self, handle: &Handle) -> Result<Option<Lookup>, AuditFailed> {
         self.json(&format!("/v1/u/{handle}"), 64 * 1024).await
     }
 
-    /// A chat server's WebFinger answer for a handle; `None` when the handle is free.
+    /// A chat server's WebFinger answer for a handle; `None` when no account holds it.
     pub(super) async fn webfinger(
         &self,
         handle: &Handle,

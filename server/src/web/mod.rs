@@ -47,7 +47,7 @@ pub struct WebSettings {
 
 /// Looks up the record of a handle, in the form of `GET /v1/u/{handle}`.
 pub trait ProfileLookup: Send + Sync + 'static {
-    /// The record of the handle, or `None` when the handle is free.
+    /// The record of the handle, or `None` when no account holds it.
     ///
     /// # Errors
     /// [`ProfileUnavailable`] when the storage does not answer; the cause is already logged.

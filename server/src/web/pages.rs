@@ -24,7 +24,7 @@ const PROFILE: &str = "/u/{handle}";
 pub(super) struct Pages {
     site: Site,
     rendered: HashMap<Page, Document>,
-    /// The page for a handle that is free.
+    /// The page for a handle that no account holds.
     pub(super) nobody: Document,
     pub(super) assets: Assets,
     pub(super) profiles: Arc<dyn ProfileLookup>,

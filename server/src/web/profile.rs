@@ -12,7 +12,7 @@ use super::ProfileUnavailable;
 use super::document::{Document, REVALIDATE};
 use super::pages::Pages;
 
-/// The page of a handle: 404 when the handle is free, 503 while the storage does not answer.
+/// The page of a handle: 404 when no account holds it, 503 while the storage does not answer.
 pub(super) async fn profile(
     State(pages): State<Arc<Pages>>,
     Path(handle): Path<String>,

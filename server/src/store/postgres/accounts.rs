@@ -92,7 +92,7 @@ async fn insert(
     }))
 }
 
-/// Whether an account held the key before its current one, as of the latest commit.
+/// Whether the key is a former key of an account, as of the latest commit.
 async fn is_former(connection: &mut PgConnection, key: &Primary) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT 1 FROM former_keys WHERE primary_key = $1";
     Ok(sqlx::query(SQL).bind(key.to_string()).fetch_optional(connection).await?.is_some())
