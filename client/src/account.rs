@@ -1,4 +1,4 @@
-//! The account: none yet, locked, or open, and what is stored of it.
+//! The account (none yet, locked, or open) and its stored form.
 
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{SecretIdentity, Seed};
@@ -11,7 +11,7 @@ use crate::record::{Kind, Record};
 use crate::restore::Restore;
 use crate::session::Session;
 
-/// Who is here.
+/// The state of the account.
 #[derive(Default)]
 pub(crate) enum Account {
     /// The storage has not answered yet.
@@ -19,20 +19,20 @@ pub(crate) enum Account {
     Loading,
     /// The storage cannot be used.
     Unusable(StorageFault),
-    /// Nobody: somebody may be joining or restoring.
+    /// No account. The user may be joining or restoring one.
     None(Box<Onboarding>),
-    /// Somebody, behind a passphrase.
+    /// An account locked by a passphrase.
     Locked {
         /// Whether an attempt is under way.
         busy: bool,
-        /// What was wrong with the last.
+        /// Why the last attempt failed.
         error: Option<String>,
     },
-    /// Somebody.
+    /// An unlocked account.
     Open(Box<Session>),
 }
 
-/// The ways to an account.
+/// The ways to get an account: joining and restoring.
 #[derive(Default)]
 pub(crate) struct Onboarding {
     pub(crate) join: Join,
@@ -53,15 +53,15 @@ pub(crate) struct StoredAccount {
     pub(crate) signed_at: u64,
     /// Whether the server has accepted it.
     pub(crate) registered: bool,
-    /// Whether the account came from its words: then others may know more of it than this browser.
+    /// Whether the account was restored from its words. Other browsers may then know more about it than this one.
     pub(crate) restored: bool,
-    /// Whether the person has shown that they have the words.
+    /// Whether the user has confirmed that they have the words.
     pub(crate) phrase_confirmed: bool,
-    /// The keys that this one has replaced: they only open what was sealed for them.
+    /// The keys that this one has replaced. They only open envelopes that were sealed for them.
     pub(crate) former: Vec<StoredSeed>,
 }
 
-/// A seed that can be written to a record, which is sealed before it is stored.
+/// A seed in serialisable form. The record that holds it is sealed before it is stored.
 #[derive(Clone)]
 pub(crate) struct StoredSeed(pub(crate) Seed);
 
@@ -74,7 +74,7 @@ impl StoredAccount {
         Record::put(Kind::Account, "account", self)
     }
 
-    /// The one account among the records.
+    /// Finds the account record.
     ///
     /// # Errors
     /// [`StorageFault::Damaged`] when there is none.

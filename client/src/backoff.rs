@@ -1,12 +1,11 @@
-//! Waiting before another attempt: exponential, with full jitter, so that many clients that lost the same server do not
-//! return to it in step.
+//! Exponential backoff with full jitter, so that clients that lost the same server do not reconnect in step.
 
 use rand_core::CryptoRng;
 
-/// The longest time, in milliseconds, that a server's `Retry-After` is believed.
+/// The longest `Retry-After` that the client respects, in milliseconds.
 const LONGEST_RETRY_AFTER: u64 = 300_000;
 
-/// How long to wait before the next attempt at one thing.
+/// The backoff for one operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     base: u64,
@@ -20,17 +19,17 @@ impl Backoff {
         Self { base, cap, attempts: 0 }
     }
 
-    /// How many waits there were since the last success.
+    /// The number of waits since the last success.
     pub(crate) const fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// Forgets the failures.
+    /// Resets the backoff after a success.
     pub(crate) const fn reset(&mut self) {
         self.attempts = 0;
     }
 
-    /// A random time in milliseconds from 0 to the present ceiling, which then doubles.
+    /// A random delay in milliseconds between 0 and the current ceiling. The ceiling then doubles.
     pub(crate) fn next(&mut self, rng: &mut (impl CryptoRng + ?Sized)) -> u64 {
         let ceiling = self.base.saturating_mul(1 << self.attempts.min(20)).min(self.cap);
         self.attempts = self.attempts.saturating_add(1);

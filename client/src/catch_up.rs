@@ -1,51 +1,51 @@
-//! How far the inbox was read, while there is much to read.
+//! Progress through a long backlog in the inbox.
 
 use crate::view::CatchingUp;
 
-/// From how many positions on progress is shown. Fewer are read before anyone looks.
+/// The number of positions from which progress is shown. A shorter backlog is read before the user notices.
 const LONG: u64 = 500;
 
-/// Reading towards the end of the inbox.
+/// The progress towards the end of the inbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CatchUp {
-    /// Everything that the relay had was read.
+    /// Whether every item on the relay has been read.
     at_end: bool,
-    /// Where the reading began.
+    /// The cursor at the start.
     from: Option<u64>,
-    /// The last position that the relay has given out, as far as it was heard. Blocked messages have positions too and never
-    /// come, so reading may end before it.
+    /// The last position that the relay has assigned, as far as we know. Blocked messages have positions too but are
+    /// never delivered, so reading may end before it.
     to: u64,
 }
 
 impl CatchUp {
-    /// Items that follow this position have come.
+    /// Records that items after this cursor have arrived.
     pub(crate) fn reads_from(&mut self, cursor: u64) {
         if !self.at_end {
             self.from.get_or_insert(cursor);
         }
     }
 
-    /// The relay has given out positions up to `last`.
+    /// Records that the relay has assigned positions up to `last`.
     pub(crate) fn heard(&mut self, last: u64) {
         self.to = last.max(self.to);
     }
 
-    /// There is nothing more to read.
+    /// Records that the end of the inbox was reached.
     pub(crate) const fn ended(&mut self) {
         (self.at_end, self.from) = (true, None);
     }
 
-    /// The connection was lost: more may have come when it is back.
+    /// Records that the connection was lost: more items may be waiting when it returns.
     pub(crate) const fn interrupted(&mut self) {
         self.at_end = false;
     }
 
-    /// The inbox is read from its start, and may be another one.
+    /// Records that the inbox is being read from its start, perhaps another inbox.
     pub(crate) fn begins_anew(&mut self) {
         *self = Self::default();
     }
 
-    /// What the screen shows.
+    /// The progress to show on screen.
     pub(crate) fn view(&self, cursor: u64) -> Option<CatchingUp> {
         let from = self.from?;
         let total = self.to.saturating_sub(from);

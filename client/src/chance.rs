@@ -1,10 +1,10 @@
-//! A generator for tests: the same numbers for the same start.
+//! A random generator for tests. The same seed gives the same numbers.
 
 use std::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
 
-/// SplitMix64 (Steele, Lea, Flood 2014). Not secret; it only calls itself so because the client asks for it.
+/// SplitMix64 (Steele, Lea, Flood 2014). Not cryptographic; it is marked as such only because the client requires it.
 pub(crate) struct Chance(u64);
 
 impl Chance {

@@ -1,47 +1,47 @@
-//! The computer's clock, which can be wrong, and can be put right at any moment.
+//! The computer's clock, which can be wrong and can be changed at any moment.
 //!
-//! What waits goes by a clock that is never put back. What is signed for the server goes by the server's clock, as the
-//! `Date` of its answers tells it, where the two differ.
+//! Timers use a steady clock that is never set back. Requests are signed with the server's time, taken from the `Date`
+//! header of its answers, where the two clocks differ.
 
-/// How far the clocks may differ, in milliseconds, before the server's counts: it allows requests 60 s.
+/// The difference between the clocks, in milliseconds, above which the server's clock is used. The server tolerates 60 s.
 const TOLERATED: u64 = 20_000;
-/// How far the server's clock is followed, in milliseconds: one day.
+/// The largest difference, in milliseconds, up to which the server's clock is trusted: one day.
 const FOLLOWED: u64 = 24 * 60 * 60 * 1000;
 
-/// What is known of the clocks.
+/// The state of the clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
-    /// The latest time that was read.
+    /// The latest time read.
     last: u64,
-    /// By how much the computer's clock was put back in all.
+    /// By how much the computer's clock has been set back in total.
     put_back: u64,
-    /// How far the server's clock is ahead of the computer's, in milliseconds, where that matters.
+    /// How far the server's clock is ahead of the computer's, in milliseconds, when the difference matters.
     ahead: i64,
-    /// Whether the server's clock is so far off that it is not followed.
+    /// Whether the server's clock is too far off to be trusted.
     absurd: bool,
-    /// Whether the person was told since the clocks agreed last.
+    /// Whether the user has been told since the clocks last agreed.
     told: bool,
 }
 
 impl Clock {
-    /// The steady time of an event at this time of day.
+    /// The steady time of an event at this wall-clock time.
     pub(crate) fn steady(&mut self, wall: u64) -> u64 {
         self.put_back += self.last.saturating_sub(wall);
         self.last = wall;
         wall + self.put_back
     }
 
-    /// The time of day at which this steady time comes.
+    /// The wall-clock time that corresponds to this steady time.
     pub(crate) const fn wall(&self, steady: u64) -> u64 {
         steady.saturating_sub(self.put_back)
     }
 
-    /// The server's time at this time of day.
+    /// The server's time at this wall-clock time.
     pub(crate) const fn at_server(&self, wall: u64) -> u64 {
         wall.saturating_add_signed(self.ahead)
     }
 
-    /// An answer of the server's was dated. Gives what the person is to be told, once.
+    /// Processes the date of a server answer. Returns a message for the user, once.
     pub(crate) fn server_says(&mut self, date: u64, wall: u64) -> Option<String> {
         let (server, apart) = (date.saturating_mul(1000), wall.abs_diff(date.saturating_mul(1000)));
         self.absurd = apart > FOLLOWED;

@@ -1,4 +1,4 @@
-//! From "Send" to a message that is stored and queued; and what stands unsent in the composer.
+//! From "Send" to a stored and queued message; also the drafts in the composer.
 
 use kez_core::envelope;
 use kez_core::handle::Handle;
@@ -15,12 +15,12 @@ use crate::session::Session;
 use crate::view::MessageBody;
 use crate::window::Window;
 
-/// How much text fits into a message for certain, in KiB, when none of it has to be escaped in JSON: the copy to oneself
-/// has to fit into [`envelope::MAX_BYTES`] after padding and base64.
+/// How much text is certain to fit into a message, in KiB, when none of it needs escaping in JSON. The sender's own
+/// copy has to fit into [`envelope::MAX_BYTES`] after padding and base64.
 const TEXT_LIMIT_KIB: usize = 187;
 
 impl Session {
-    /// "Send". The same press may be reported twice; the page's id makes it one message.
+    /// "Send". The page may report the same press twice; the id that the page chose makes it one message.
     pub(crate) fn send_pressed(
         &mut self,
         tab: &TabId,
@@ -41,7 +41,7 @@ impl Session {
         };
         let conversation = self.conversation_mut(contact);
         if conversation.own(&id).is_some() {
-            // What the tab said before it was said again, too.
+            // The tab may have reported this text again before it repeated the press.
             if conversation.draft == text {
                 self.set_draft(tab, contact, String::new(), cx);
             }
@@ -63,7 +63,7 @@ impl Session {
     /// The composer's text changed.
     pub(crate) fn draft_changed(&mut self, tab: &TabId, handle: &str, text: String, cx: &mut Context<'_>) {
         let Some(handle) = self.handle_at(handle) else { return };
-        // Looking at somebody makes no contact of them; writing to them does.
+        // Viewing a handle does not create a contact; writing to it does.
         let contact = match self.contacts.by_handle(&handle) {
             None if text.is_empty() => None,
             _ => self.contact_for(&handle, cx),
@@ -109,22 +109,23 @@ impl Session {
         }
     }
 
-    /// Whether message and copy stay within the relay's limit. The copy is the longer one: it holds the message.
+    /// Whether both message and copy stay within the relay's limit. The copy is the larger one: it contains the
+    /// message.
     fn fits(&self, contact: ContactId, message: &TextMessage, cx: &mut Context<'_>) -> bool {
         let Some(contact) = self.contacts.get(contact) else { return false };
         let mut chain = self.sync.own_chain.next(&self.sync.installation);
-        // As long as a place in a chain can get.
+        // The largest possible chain number.
         chain.n = kez_core::canonical_json::MAX_INTEGER;
         chain.prev = chain.prev.or_else(|| "0".repeat(64).parse().ok());
         let plaintext =
             message.to_own_copy(contact.stored.key.primary(), &chain, &longest_heads(&contact.stored.key));
-        // Base64 makes four characters of three bytes.
+        // Base64 encodes three bytes as four characters.
         const ALWAYS_FITS: usize = envelope::MAX_BYTES / 2;
         plaintext.len() < ALWAYS_FITS
             || envelope::seal(&self.me, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng).is_ok()
     }
 
-    /// Keeps a draft. The other tabs that show the conversation are to show it too.
+    /// Saves a draft. Other tabs that show the conversation must show it too.
     fn set_draft(&mut self, by: &TabId, contact: ContactId, text: String, cx: &mut Context<'_>) {
         let draft = &mut self.conversation_mut(contact).draft;
         if *draft == text {
@@ -145,13 +146,13 @@ impl Session {
         *draft = text;
     }
 
-    /// The person that a URL, or the text box "To", names: `bob`, `@bob` or `bob@` and this server.
+    /// The handle that a URL, or the text box "To", names: `bob`, `@bob` or `bob@` and this server.
     pub(crate) fn handle_at(&self, text: &str) -> Option<Handle> {
         parse_recipient(text, self.server.as_str()).ok()
     }
 }
 
-/// Heads of two chains, as long as they can get.
+/// The heads of two chains, at their maximum length.
 fn longest_heads(key: &PublicIdentity) -> Heads {
     let longest = SeenHead { length: kez_core::canonical_json::MAX_INTEGER, head: Hash::of_key(key) };
     let mut heads = Heads::from([(key.primary(), longest)]);
@@ -159,10 +160,10 @@ fn longest_heads(key: &PublicIdentity) -> Heads {
     heads
 }
 
-/// Reads `bob`, `@bob`, `bob@kez.lat`, `acct:bob@kez.lat` or the address of a profile, in capitals or small letters.
+/// Parses `bob`, `@bob`, `bob@kez.lat`, `acct:bob@kez.lat` or a profile URL, in upper or lower case.
 ///
 /// # Errors
-/// One sentence for the person who typed it.
+/// One sentence for the user who typed it.
 pub(crate) fn parse_recipient(text: &str, server: &str) -> Result<Handle, String> {
     let text = as_meant(text);
     let (handle, at) = profile_address(&text)
@@ -176,7 +177,7 @@ pub(crate) fn parse_recipient(text: &str, server: &str) -> Result<Handle, String
         .map_err(|rule: kez_core::handle::InvalidHandle| crate::requests::sentence(&rule.to_string()))
 }
 
-/// A handle as people type and paste it: what stands around it goes, and capitals become small letters.
+/// Normalises a typed or pasted handle: removes surrounding characters and converts to lower case.
 pub(crate) fn as_meant(text: &str) -> String {
     let invisible = |character: char| matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     let visible: String = text.chars().filter(|character| !invisible(*character)).collect();
@@ -194,7 +195,7 @@ fn profile_address(text: &str) -> Option<(&str, Option<&str>)> {
     Some((handle.get(..end)?.trim_start_matches('@'), Some(server)))
 }
 
-/// Whether the text is a ULID in its one spelling: 26 characters of Crockford's base 32, 128 bits.
+/// Whether the text is a canonical ULID: 26 characters of Crockford's base 32, 128 bits.
 fn is_ulid(text: &str) -> bool {
     let crockford =
         |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'Z') && !matches!(byte, b'I' | b'L' | b'O' | b'U');

@@ -1,5 +1,5 @@
-//! What the server says of itself: its name, without which nothing can be signed or proven before there is an account, whom
-//! it takes, and where key histories and NATS are.
+//! The server's configuration: its name, which every signature and proof needs before there is an account; who may
+//! register; and the URLs of key histories and NATS.
 
 use kez_core::api::{RegistrationMode, ServerConfig};
 use kez_core::handle::ServerName;
@@ -9,14 +9,14 @@ use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::requests::{Answer, Purpose, problem, retry_after};
 
-/// The server's name, or the attempts to learn it.
+/// The server's name, or the attempts to fetch it.
 pub(crate) struct Config {
     pub(crate) server: Option<ServerName>,
-    /// Whom it takes.
+    /// Who may register.
     pub(crate) registration: Option<RegistrationMode>,
-    /// Where sigchains are.
+    /// The base URL of the sigchains.
     pub(crate) sigchains: Option<String>,
-    /// Where NATS is, where the server has it.
+    /// The URL of NATS, if the server offers it.
     pub(crate) broker: Option<String>,
     ask_at: Option<u64>,
     backoff: Backoff,
@@ -36,14 +36,14 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Asks, unless it is known.
+    /// Requests the configuration, unless it is known.
     pub(crate) fn ask(&mut self, cx: &mut Context<'_>) {
         if self.server.is_none() {
             ask_now(cx);
         }
     }
 
-    /// The server has answered, or not. It is asked again while somebody waits for the answer.
+    /// Handles the answer. The request is repeated for as long as the user is waiting for it.
     pub(crate) fn answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         self.ask_at = None;
         let config: Option<ServerConfig> = match answer {
@@ -64,7 +64,7 @@ impl Config {
         }
     }
 
-    /// The server has answered a registration: a refusal may say that it takes others than it did.
+    /// Handles a refused registration: the refusal may mean that the registration mode has changed.
     pub(crate) fn refused(&mut self, answer: &Answer) {
         self.registration = match answer.as_ref().ok().and_then(problem).map(|problem| problem.code) {
             Some(ProblemCode::InviteRefused) => Some(RegistrationMode::Invite),
@@ -73,7 +73,7 @@ impl Config {
         };
     }
 
-    /// Time has passed.
+    /// Handles the timer.
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
         if self.ask_at.is_some_and(|at| at <= cx.now) {
             self.ask_at = None;
@@ -81,13 +81,13 @@ impl Config {
         }
     }
 
-    /// When to ask again.
+    /// When to send the next request.
     pub(crate) const fn wake(&self) -> Option<u64> {
         self.ask_at
     }
 }
 
-/// Asks, unless an answer is on its way.
+/// Requests the configuration, unless a request is in flight.
 pub(crate) fn ask_now(cx: &mut Context<'_>) {
     if !cx.shared.requests.awaits(&Purpose::Config) {
         cx.get("/v1/config".to_owned(), Purpose::Config);

@@ -1,5 +1,5 @@
-//! How the inbox is reached: by hints from NATS where there are any (see `nats`), else by the live stream, and by polling
-//! while that is down. All end in [`Session::receive`].
+//! How the client reads the inbox: on hints from NATS where available (see `nats`), else through the live stream, and
+//! by polling while the stream is down. All paths end in [`Session::receive`].
 
 use kez_core::api::{CLOSE_UNAUTHORIZED, InboxPage, LiveFrame, LiveHello, MAX_PAGE_ITEMS, live_target};
 use kez_core::caller_auth::{self, CallerRequest};
@@ -16,42 +16,43 @@ use crate::session::Session;
 use crate::view::Connection;
 
 const POLL_INTERVAL: u64 = 5_000;
-/// How often the inbox is read while hints come: they may get lost.
+/// How often the inbox is polled while hints arrive, since hints can be lost.
 const HINTED_INTERVAL: u64 = 30_000;
-/// How often it is read after the live stream has last said something: it may be dead for long before the browser notices.
+/// How long after the last frame of the live stream the inbox is polled. A stream may be dead for long before the
+/// browser notices.
 const WATCH_INTERVAL: u64 = 120_000;
 const FIRST_WAIT: u64 = 1_000;
 const LONGEST_WAIT: u64 = 30_000;
-/// A stream that has lived this long, in milliseconds, was a good one: the next attempt waits little.
+/// A stream that lived this long, in milliseconds, was healthy: the next attempt waits only briefly.
 const GOOD_LIFE: u64 = 5_000;
-/// After how many refusals in a row the person is told.
+/// The number of refusals in a row after which the user is told.
 const REFUSALS: u32 = 3;
 
-/// The way to the inbox.
+/// The connection to the inbox.
 pub(crate) struct Link {
     live: Live,
     backoff: Backoff,
     poll_at: Option<u64>,
-    /// What the screen says.
+    /// The connection state shown on screen.
     pub(crate) state: Connection,
-    /// How far the inbox was read, while there is much to read.
+    /// Progress through a long backlog.
     pub(crate) catch_up: CatchUp,
-    /// The connection was lost, so that its return is news.
+    /// Whether the connection was lost, so that its return is worth a notice.
     was_lost: bool,
-    /// Requests nothing until the server has answered with the account's own chain.
+    /// Whether reading is paused until the server has answered with the account's own chain.
     paused: bool,
     refusals: u32,
-    /// A hint came while a page was on its way, which may be older than what it hints at.
+    /// A hint arrived while a page was in flight. The page may be older than the hint.
     look_again: bool,
-    /// The inbox was read to its end in this life.
+    /// Whether the inbox has been read to its end since start-up.
     read_to_end: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Live {
-    /// Not needed: hints come.
+    /// Not needed while hints arrive.
     Resting,
-    /// Down, to be opened at this time.
+    /// Down, to be reopened at this time.
     Down(u64),
     Opening,
     /// Up since this time.
@@ -76,12 +77,12 @@ impl Default for Link {
 }
 
 impl Link {
-    /// Whether everything was here at some moment since the account was opened.
+    /// Whether the inbox has been read to its end at least once since the account was opened.
     pub(crate) const fn was_read_to_its_end(&self) -> bool {
         self.read_to_end
     }
 
-    /// When something is due.
+    /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let reopen = match self.live {
             Live::Down(at) => Some(at),
@@ -92,7 +93,7 @@ impl Link {
 }
 
 impl Session {
-    /// Opens the live stream now, and polls soon unless it comes up.
+    /// Opens the live stream now, and polls soon unless it connects.
     pub(crate) fn connect(&mut self, cx: &mut Context<'_>) {
         self.poll_later(cx);
         if !self.nats.is_up() {
@@ -100,7 +101,7 @@ impl Session {
         }
     }
 
-    /// Time has passed.
+    /// Handles the timer.
     pub(crate) fn connection_due(&mut self, cx: &mut Context<'_>) {
         if self.link.paused {
             return;
@@ -113,8 +114,8 @@ impl Session {
         }
     }
 
-    /// The browser says whether there is a network. It is a hint: that there is none is tried at once, and goes on being
-    /// tried now and then.
+    /// Handles the browser's report about the network. The report is only a hint: when the browser reports no network,
+    /// the client still tries at once, and again now and then.
     pub(crate) fn network_changed(&mut self, cx: &mut Context<'_>) {
         if cx.shared.offline {
             self.lost(Connection::Offline);
@@ -130,7 +131,7 @@ impl Session {
         }
     }
 
-    /// Something happened on the live stream.
+    /// Handles an event on the live stream.
     pub(crate) fn live(&mut self, event: &LiveEvent, cx: &mut Context<'_>) {
         match event {
             LiveEvent::Frame(text) => match serde_json::from_slice(text.as_bytes()) {
@@ -142,7 +143,7 @@ impl Session {
         }
     }
 
-    /// A page has come, or not.
+    /// Handles the answer to a page request.
     pub(crate) fn page_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let page: Option<InboxPage> = match answer {
             Ok(response) if response.status == 200 => serde_json::from_slice(&response.body).ok(),
@@ -158,7 +159,7 @@ impl Session {
         self.reached(cx);
         match received {
             Received::All { advanced: true } => {
-                // What the stream has not brought.
+                // Items that the stream has not delivered.
                 if matches!(self.link.live, Live::Up(_)) {
                     self.reopen_later(cx);
                 }
@@ -181,21 +182,21 @@ impl Session {
         }
     }
 
-    /// Hints come from now on: nothing else is needed. What came before the first is looked for now.
+    /// Hints have started, so nothing else is needed. Polls once for items from before the first hint.
     pub(crate) fn hints_begin(&mut self, cx: &mut Context<'_>) {
         self.link.live = Live::Resting;
         cx.push(Effect::CloseLive);
         self.look(cx);
     }
 
-    /// No more hints come: the live stream is opened after a while, and the inbox is polled until it is up.
+    /// Hints have stopped. The live stream is opened after a delay, and the inbox is polled until it is up.
     pub(crate) fn hints_end(&mut self, live_after: u64, cx: &mut Context<'_>) {
         self.link.live = Live::Down(cx.now.saturating_add(live_after));
         self.connection_due(cx);
         self.look(cx);
     }
 
-    /// Reads the inbox now, and once more if a page is on its way already.
+    /// Polls the inbox now, and once more if a page is already in flight.
     pub(crate) fn look(&mut self, cx: &mut Context<'_>) {
         self.link.look_again = cx.shared.requests.awaits(&Purpose::Page);
         self.poll(cx);
@@ -251,7 +252,7 @@ impl Session {
         }
     }
 
-    /// The live stream is down; it is opened again after a while that grows.
+    /// The live stream is down. Reopens it after a growing delay.
     fn down(&mut self, cx: &mut Context<'_>) {
         if self.nats.is_up() {
             self.link.live = Live::Resting;
@@ -273,8 +274,7 @@ impl Session {
         self.down(cx);
     }
 
-    /// The relay's database changed under the stream: what is on its way follows the old cursor and
-    /// would leave a hole.
+    /// The relay's database changed under the stream. Answers in flight follow the old cursor and would leave a gap.
     pub(crate) fn inbox_begins_anew(&mut self, cx: &mut Context<'_>) {
         cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         self.reopen_later(cx);
@@ -301,7 +301,7 @@ impl Session {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) {
-        // Whatever comes of the page, its answer says when the next is due.
+        // Whatever the result, the answer to the page sets the time of the next poll.
         self.link.poll_at = None;
         if self.link.paused || cx.shared.requests.awaits(&Purpose::Page) {
             return;
@@ -341,8 +341,8 @@ impl Session {
         }
     }
 
-    /// The server does not take the signature. The answer may just have said what time it is there: once it is tried
-    /// again at once.
+    /// The server rejected the signature. The answer may have just corrected our clock, so the client retries once
+    /// immediately.
     fn signature_refused(&mut self, cx: &mut Context<'_>) {
         self.link.refusals = self.link.refusals.saturating_add(1);
         match self.link.refusals {
@@ -352,7 +352,7 @@ impl Session {
         }
     }
 
-    /// The key may have been replaced on another browser: the chain says so, and then the clock is not to blame.
+    /// Another browser may have replaced the key. The chain shows that, and then the clock is not to blame.
     fn warn_about_clock(&mut self, cx: &mut Context<'_>) {
         if self.key_was_replaced() {
             return;
@@ -375,7 +375,7 @@ impl Session {
     }
 
     fn back_again(&mut self, cx: &mut Context<'_>) {
-        // How much has come meanwhile: the live stream does not say.
+        // The live stream does not report how large the backlog is.
         self.ask_status(cx);
         self.resume_all(cx);
         self.ask_again(cx);

@@ -1,4 +1,4 @@
-//! People: each with a pinned key, the registration that proved it, and what the person said about it.
+//! Contacts: each has a pinned key, the registration that proved it, and the user's decisions about it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
 use crate::sync::ChainHead;
 
-/// A contact's local name, `c1`, `c2`, ...: record ids are made of it, so it says nothing about the person.
+/// A contact's local name, `c1`, `c2`, ... It is part of record ids, so it reveals nothing about the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct ContactId(pub(crate) u64);
@@ -38,33 +38,33 @@ impl FromStr for ContactId {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredContact {
     pub(crate) handle: Handle,
-    /// The pinned key: only this one opens and seals.
+    /// The pinned key: only this key is used to open and seal.
     pub(crate) key: PublicIdentity,
     /// The signed registration that proved it.
     pub(crate) registration: String,
-    /// Whether the person compared the safety number.
+    /// Whether the user compared the safety number.
     pub(crate) verified: bool,
-    /// Another key that the handle belongs to now, until the person accepts it.
+    /// A newer key of the handle, until the user accepts it.
     pub(crate) new_key: Option<NewKey>,
-    /// The envelopes sent to the pinned key.
+    /// The chain of envelopes sent to the pinned key.
     pub(crate) chain: ChainHead,
-    /// The order of the newest message of theirs that was read; 0 for none.
+    /// The order of their newest message that was read; 0 for none.
     pub(crate) read_up_to: u64,
-    /// When the contact came to be, Unix seconds.
+    /// When the contact was created, Unix seconds.
     pub(crate) since: u64,
-    /// The root of their chain, where it is not the pinned key.
+    /// The root of their chain, if it is not the pinned key.
     pub(crate) root: Option<Primary>,
-    /// Keys that their chain has replaced: what these signed is shown with a mark.
+    /// Keys that their chain has replaced. Messages signed with these are shown with a mark.
     pub(crate) former: Vec<PublicIdentity>,
-    /// Whether the person had compared the number of the key that was replaced last.
+    /// Whether the user had verified the key that was replaced last.
     pub(crate) was_verified: bool,
-    /// Whether the person is asked before the next message, since their chain has changed a key that was verified.
+    /// Whether the user must confirm before the next message, because their chain has replaced a verified key.
     pub(crate) unconfirmed: bool,
-    /// Whether they are accepted, or blocked.
+    /// Whether the contact is accepted or blocked.
     pub(crate) standing: Standing,
 }
 
-/// A key that has to be accepted.
+/// A key that the user has not accepted yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NewKey {
     pub(crate) key: PublicIdentity,
@@ -80,7 +80,7 @@ pub(crate) struct Contact {
     pub(crate) checked_at: u64,
 }
 
-/// Everybody, by id, handle and pinned key.
+/// All contacts, by id, handle and pinned key.
 #[derive(Default)]
 pub(crate) struct Contacts {
     all: SortedMap<ContactId, Contact>,
@@ -89,15 +89,15 @@ pub(crate) struct Contacts {
 }
 
 impl Contacts {
-    /// Takes in a record.
+    /// Loads a record.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when it is none of a contact.
+    /// [`StorageFault::Damaged`] when it is not a contact record.
     pub(crate) fn load(&mut self, record: &Record, me: &SecretIdentity) -> Result<(), StorageFault> {
         self.insert(record.id.parse()?, record.read()?, me).ok_or(StorageFault::Damaged)
     }
 
-    /// Pins what was found. `None` when no secret can be shared with the key, or the key or handle is pinned already.
+    /// Pins a looked-up key. `None` when no shared secret can be computed, or when the key or handle is already pinned.
     pub(crate) fn pin(
         &mut self,
         id: ContactId,
@@ -128,8 +128,8 @@ impl Contacts {
         self.all.get(&id)
     }
 
-    /// Switches to the key that was waiting to be accepted. The chain of messages goes on where it is proven to be of the
-    /// same person, who has the messages so far.
+    /// Switches to the key that was waiting to be accepted. The chain of messages continues where the new key is proven
+    /// to belong to the same person, who has the messages so far.
     pub(crate) fn accept_new_key(
         &mut self,
         id: ContactId,
@@ -156,7 +156,7 @@ impl Contacts {
         Some((new.key.primary(), old))
     }
 
-    /// A key of theirs that their chain has replaced.
+    /// Adds a key of theirs that their chain has replaced.
     pub(crate) fn add_former(&mut self, id: ContactId, key: PublicIdentity) {
         let Some(contact) = self.all.get_mut(&id) else { return };
         if contact.stored.key != key && !contact.stored.former.contains(&key) {
@@ -165,7 +165,7 @@ impl Contacts {
         }
     }
 
-    /// One's own key has changed: the secrets shared with everybody do too.
+    /// Recomputes all shared secrets after the user's own key has changed.
     pub(crate) fn agree_anew(&mut self, me: &SecretIdentity) {
         for contact in self.all.values_mut() {
             if let Ok(peer) = Peer::new(me, contact.stored.key) {
@@ -190,7 +190,7 @@ impl Contacts {
         self.all.iter().map(|(id, contact)| (*id, contact))
     }
 
-    /// Everybody, in the order of their handles.
+    /// All contacts, sorted by handle.
     pub(crate) fn by_name(&self) -> impl Iterator<Item = &Contact> {
         self.by_handle.values().filter_map(|id| self.all.get(id))
     }
@@ -203,24 +203,24 @@ impl Contacts {
         self.by_key.get(key).copied()
     }
 
-    /// Whether this key waits to be accepted by the person.
+    /// Whether this key is waiting for the user to accept it.
     pub(crate) fn awaits_acceptance(&self, key: &Primary) -> bool {
         self.by_new_key(key).is_some()
     }
 
-    /// Whose new key this is, which waits to be accepted.
+    /// The contact whose new key this is, waiting to be accepted.
     pub(crate) fn by_new_key(&self, key: &Primary) -> Option<ContactId> {
         let has_it =
             |stored: &StoredContact| stored.new_key.as_ref().is_some_and(|new| new.key.primary() == *key);
         self.all.iter().find(|(_, contact)| has_it(&contact.stored)).map(|(id, _)| *id)
     }
 
-    /// Whether this person is blocked.
+    /// Whether this contact is blocked.
     pub(crate) fn is_blocked(&self, id: ContactId) -> bool {
         self.get(id).is_some_and(|contact| contact.stored.standing.blocked)
     }
 
-    /// Forgets this person.
+    /// Removes this contact.
     pub(crate) fn remove(&mut self, id: ContactId) -> Option<Contact> {
         let contact = self.all.remove(&id)?;
         self.by_handle.remove(&contact.stored.handle);
@@ -241,19 +241,19 @@ impl Contacts {
 }
 
 impl StoredContact {
-    /// Every key that this person has or had, and the one that waits to be accepted.
+    /// Every key that this contact has or had, including one that waits to be accepted.
     pub(crate) fn keys(&self) -> Vec<Primary> {
         let new = self.new_key.as_ref().map(|new| new.key.primary());
         let former = self.former.iter().map(PublicIdentity::primary);
         std::iter::once(self.key.primary()).chain(former).chain(new).collect()
     }
 
-    /// The key that is on screen: the new one while there is one.
+    /// The key that is on screen: the new one, if there is one.
     pub(crate) fn shown_key(&self) -> Primary {
         self.new_key.as_ref().map_or(self.key, |new| new.key).primary()
     }
 
-    /// Whether nothing is sent before the person has said something about a key.
+    /// Whether sending is blocked until the user has decided about a key.
     pub(crate) const fn awaits_person(&self) -> bool {
         self.new_key.is_some() || self.unconfirmed
     }

@@ -1,4 +1,4 @@
-//! What every decision may use: the time, chance, the state that all parts share, and the effects gathered so far.
+//! The context of one call: time, randomness, the shared state, and the effects collected so far.
 
 use rand_core::CryptoRng;
 
@@ -12,7 +12,7 @@ use crate::requests::{Purpose, Requests};
 use crate::tabs::Tabs;
 use crate::view::{Notice, StorageView};
 
-/// State that belongs to no single part.
+/// State shared by all parts.
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) requests: Requests,
@@ -20,15 +20,15 @@ pub(crate) struct Shared {
     pub(crate) notice: Option<Notice>,
     pub(crate) storage: StorageView,
     pub(crate) clock: Clock,
-    /// The browser says that there is no network.
+    /// Whether the browser reports that there is no network.
     pub(crate) offline: bool,
-    /// A write did not take place: what is in memory is ahead of the storage, so nothing more is sent or received.
+    /// Set when a write failed. Memory is then ahead of the storage, so the client stops sending and receiving.
     pub(crate) halted: Option<StorageFault>,
 }
 
 /// One call of `Client::handle`.
 pub(crate) struct Context<'a> {
-    /// Milliseconds on a clock that is never put back: for whatever waits. It began with the computer's.
+    /// Milliseconds on a steady clock that is never set back, for timers. It started with the computer's time.
     pub(crate) now: u64,
     /// The computer's clock, Unix milliseconds.
     wall: u64,
@@ -44,33 +44,33 @@ impl<'a> Context<'a> {
         Self { now, wall, rng, shared, records: Vec::new(), effects: Vec::new() }
     }
 
-    /// The time of day by this computer's clock, Unix milliseconds: for whatever is written down.
+    /// The wall-clock time of this computer, Unix milliseconds, for stored timestamps.
     pub(crate) const fn wall(&self) -> u64 {
         self.wall
     }
 
-    /// The time of day by this computer's clock, as the protocol writes it.
+    /// The wall-clock time of this computer in the protocol's form.
     pub(crate) const fn timestamp(&self) -> Timestamp {
         Timestamp::from_unix(self.wall / 1000)
     }
 
-    /// The time that the server compares with its own clock: of what is signed for it.
+    /// The time by the server's clock, for requests that are signed for the server.
     pub(crate) const fn server_time(&self) -> Timestamp {
         Timestamp::from_unix(self.shared.clock.at_server(self.wall) / 1000)
     }
 
-    /// Writes a record. Everything that one event writes becomes one transaction, in front of every other effect.
+    /// Writes a record. All writes of one event form one transaction, which precedes every other effect.
     pub(crate) fn save(&mut self, record: Record) {
         self.records.retain(|other| (other.kind, &other.id) != (record.kind, &record.id));
         self.records.push(record);
     }
 
-    /// Writes what `kind` and `id` name.
+    /// Writes the record with this kind and id.
     pub(crate) fn put(&mut self, kind: Kind, id: impl Into<String>, value: &impl serde::Serialize) {
         self.save(Record::put(kind, id, value));
     }
 
-    /// Deletes what `kind` and `id` name.
+    /// Deletes the record with this kind and id.
     pub(crate) fn delete(&mut self, kind: Kind, id: impl Into<String>) {
         self.save(Record::delete(kind, id));
     }
@@ -79,7 +79,7 @@ impl<'a> Context<'a> {
         self.effects.push(effect);
     }
 
-    /// Asks without a signature.
+    /// Sends an unsigned GET request.
     pub(crate) fn get(&mut self, target: String, purpose: Purpose) {
         self.request(
             HttpRequest { method: Method::Get, target, auth: None, invite: None, body: None },
@@ -87,7 +87,7 @@ impl<'a> Context<'a> {
         );
     }
 
-    /// Posts JSON.
+    /// Sends a POST request with a JSON body.
     pub(crate) fn post(&mut self, target: &str, body: String, purpose: Purpose) {
         let target = target.to_owned();
         self.request(
@@ -101,12 +101,12 @@ impl<'a> Context<'a> {
         self.effects.push(Effect::Http(id, request));
     }
 
-    /// Tells everybody something went wrong.
+    /// Shows an error in all tabs.
     pub(crate) fn warn(&mut self, text: impl Into<String>) {
         self.shared.notice = Some(Notice { text: text.into(), error: true });
     }
 
-    /// The conversation's tabs are told why "Send" was refused.
+    /// Tells the conversation's tabs why "Send" was refused.
     pub(crate) fn refuse(&mut self, tab: &TabId, why: impl Into<String>) {
         self.shared.tabs.entry(tab).refused = Some(why.into());
     }

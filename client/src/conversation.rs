@@ -1,4 +1,4 @@
-//! A conversation: its messages in the order in which they came to be here, and what follows from them.
+//! A conversation: its messages in order of arrival, and the state derived from them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,32 +12,32 @@ use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
 use crate::view::{FormerKey, MessageBody};
 
-/// How long a message is believed to have been on its way, in seconds: a week.
+/// The longest plausible delivery delay, in seconds: a week.
 const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
 
 /// The record of kind [`Kind::Message`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredMessage {
-    /// The sender's name for it; none where the envelope did not open.
+    /// The id that the sender chose; `None` if the envelope could not be opened.
     pub(crate) id: Option<String>,
-    /// Whether one wrote it oneself.
+    /// Whether the user wrote it.
     pub(crate) mine: bool,
     pub(crate) body: MessageBody,
     /// When it was sent, Unix seconds, by the sender's clock.
     pub(crate) sent_at: u64,
-    /// When it came to the relay or, for one's own, when it was written, Unix seconds.
+    /// When it reached the relay or, for the user's own messages, when it was written; Unix seconds.
     pub(crate) kept_at: u64,
-    /// How many messages were here before it, in all conversations: puts those of one second in order.
+    /// How many messages, in all conversations, arrived before it. Orders messages of the same second.
     pub(crate) arrival: u64,
-    /// The envelope that brought it; none for what was written here.
+    /// The envelope that contained it; `None` for messages written here.
     pub(crate) envelope: Option<EnvelopeHash>,
     /// The sender's installation, and the message's number there.
     pub(crate) chain: Option<Link>,
-    /// Which former key it was sealed with or for, where it was.
+    /// Which former key it was sealed with or for, if any.
     pub(crate) former_key: Option<FormerKey>,
 }
 
-/// Where a received message stands in its sender's chain.
+/// The position of a received message in its sender's chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Link {
     id: String,
@@ -57,15 +57,15 @@ pub(crate) struct Conversation {
     messages: SortedMap<u64, StoredMessage>,
     own: HashMap<String, u64>,
     theirs: HashSet<String>,
-    /// What came of each chain of theirs: the envelope at each number, the first where there were several.
+    /// The envelope at each number of each of the contact's chains; the first one where there were several.
     chains: HashMap<String, SortedMap<u64, Option<EnvelopeHash>>>,
-    /// What stands unsent in the composer.
+    /// The unsent text in the composer.
     pub(crate) draft: String,
     unread: u64,
 }
 
 impl Conversation {
-    /// Adds a message under the next order, or under the one that it is stored with.
+    /// Adds a message with the next order, or with its stored order.
     pub(crate) fn insert(&mut self, order: u64, message: StoredMessage, read_up_to: u64) {
         if let Some(id) = &message.id {
             if message.mine {
@@ -84,7 +84,7 @@ impl Conversation {
         self.messages.insert(order, message);
     }
 
-    /// The order of the message that comes next.
+    /// The order of the next message.
     pub(crate) fn next_order(&self) -> u64 {
         self.messages.last().map_or(1, |(order, _)| order + 1)
     }
@@ -93,27 +93,27 @@ impl Conversation {
         self.messages.get(&order)
     }
 
-    /// The orders of all messages.
+    /// The order of every message.
     pub(crate) fn orders(&self) -> Vec<u64> {
         self.messages.keys().copied().collect()
     }
 
-    /// All messages in their order.
+    /// All messages, in order.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &StoredMessage> {
         self.messages.values()
     }
 
-    /// The order of one's own message with this id.
+    /// The order of the user's own message with this id.
     pub(crate) fn own(&self, id: &str) -> Option<u64> {
         self.own.get(id).copied()
     }
 
-    /// Whether a message of theirs with this id is here already.
+    /// Whether this conversation already has a message of theirs with this id.
     pub(crate) fn has_theirs(&self, id: &str) -> bool {
         self.theirs.contains(id)
     }
 
-    /// Takes away the rows of envelopes that were sealed for another key than was known then; gives their orders.
+    /// Removes the rows of envelopes that were sealed for a key that was unknown then. Returns their orders.
     pub(crate) fn remove_sealed_for_others(&mut self) -> Vec<u64> {
         let other = MessageBody::Undecryptable { why: OpenError::WrongRecipient };
         let orders: Vec<u64> = self
@@ -128,12 +128,12 @@ impl Conversation {
         orders
     }
 
-    /// The envelopes that brought the messages.
+    /// The envelopes that contained the messages.
     pub(crate) fn envelopes(&self) -> impl Iterator<Item = EnvelopeHash> {
         self.messages.values().filter_map(|message| message.envelope)
     }
 
-    /// Takes away one of one's own messages.
+    /// Removes one of the user's own messages.
     pub(crate) fn remove_own(&mut self, order: u64) {
         if let Some(id) = self.messages.remove(&order).and_then(|message| message.id) {
             self.own.remove(&id);
@@ -144,13 +144,13 @@ impl Conversation {
         self.unread
     }
 
-    /// The first message after `read_up_to` that counts as unread.
+    /// The first unread message after `read_up_to`.
     pub(crate) fn first_unread(&self, read_up_to: u64) -> Option<u64> {
         let mut after = self.messages.starting_at(read_up_to.saturating_add(1));
         after.find(|(_, message)| message.can_be_unread()).map(|(order, _)| *order)
     }
 
-    /// All is read; returns the new mark when there was something unread.
+    /// Marks everything as read. Returns the new mark if anything was unread.
     pub(crate) fn mark_read(&mut self) -> Option<u64> {
         if self.unread == 0 {
             return None;
@@ -167,7 +167,7 @@ impl Conversation {
         self.messages.len()
     }
 
-    /// `count` messages in their order, after the first `skipped`.
+    /// `count` messages in order, after skipping the first `skipped`.
     pub(crate) fn rows(&self, skipped: usize, count: usize) -> impl Iterator<Item = (u64, &StoredMessage)> {
         self.messages.iter().skip(skipped).take(count).map(|(order, message)| (*order, message))
     }
@@ -182,15 +182,15 @@ impl Conversation {
         self.messages.keys().nth(before).copied()
     }
 
-    /// How many of the sender's messages right before this one are not here: fewer when late ones come.
+    /// How many of the sender's messages directly before this one are missing. Late arrivals reduce the number.
     pub(crate) fn missing_before(&self, message: &StoredMessage) -> u64 {
         let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return 0 };
         let before = self.chains.get(&link.id).and_then(|seen| seen.before(&link.n));
         link.n.saturating_sub(before.map_or(0, |(n, _)| *n)).saturating_sub(1)
     }
 
-    /// Whether the message contradicts what came of its sender's chain: it names another envelope before it than the one
-    /// that is here, or its number is taken. Then something was replaced, or the sender's storage was copied.
+    /// Whether the message contradicts its sender's chain: it names a different predecessor than the envelope we have,
+    /// or its number is taken. Then a message was replaced, or the sender's storage was copied.
     pub(crate) fn contradicts_chain(&self, message: &StoredMessage) -> bool {
         let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return false };
         let Some(seen) = self.chains.get(&link.id) else { return false };
@@ -205,19 +205,19 @@ impl Conversation {
 }
 
 impl StoredMessage {
-    /// A row that nobody sent: something that happened at this time, Unix seconds.
+    /// A row without a sender: an event that happened at this time, Unix seconds.
     pub(crate) const fn note(body: MessageBody, at: u64) -> Self {
         let (id, envelope, chain, former_key) = (None, None, None, None);
         Self { id, mine: false, body, sent_at: at, kept_at: at, arrival: 0, envelope, chain, former_key }
     }
 
-    /// The time to show: the sender's word, as far as the relay's clock bears it out. What a wrong clock says would stand
-    /// among, and date, the messages of others.
+    /// The time to show: the sender's time, limited by the relay's. A wrong clock could otherwise put a message among,
+    /// and date, the messages of others.
     pub(crate) fn shown_at(&self) -> u64 {
         self.sent_at.clamp(self.kept_at.saturating_sub(LONGEST_ON_THE_WAY), self.kept_at)
     }
 
-    /// What one has not written oneself and can read. Envelopes that do not open do not count: anybody can make them.
+    /// A readable message from someone else. Envelopes that cannot be opened do not count: anyone can make them.
     fn can_be_unread(&self) -> bool {
         !self.mine && !matches!(self.body, MessageBody::Undecryptable { .. } | MessageBody::KeyReplaced)
     }
@@ -226,7 +226,8 @@ impl StoredMessage {
         Record::put(Kind::Message, message_key(contact, order), self)
     }
 
-    /// The row's name in the thread: one's own ULID, or a name made here, since a sender could choose one's own.
+    /// The id of the row in the thread: the ULID of the user's own message, or an id made here, since a sender could
+    /// choose a colliding one.
     pub(crate) fn row_id(&self, order: u64) -> String {
         match &self.id {
             Some(id) if self.mine => id.clone(),
@@ -240,10 +241,10 @@ pub(crate) fn message_key(contact: ContactId, order: u64) -> String {
     format!("{contact}/{order:012}")
 }
 
-/// Reads [`message_key`] back.
+/// Parses the result of [`message_key`].
 ///
 /// # Errors
-/// [`StorageFault::Damaged`] when it is none.
+/// [`StorageFault::Damaged`] when it is malformed.
 pub(crate) fn parse_message_key(key: &str) -> Result<(ContactId, u64), StorageFault> {
     let (contact, order) = key.split_once('/').ok_or(StorageFault::Damaged)?;
     Ok((contact.parse()?, order.parse().map_err(|_| StorageFault::Damaged)?))

@@ -1,6 +1,6 @@
-//! Who is who: handles that somebody looks at, and keys that have sent something.
+//! Lookups: handles that the user views, and keys that have sent messages.
 //!
-//! A key is pinned when its holder's signed registration proves it, and never replaced without the person.
+//! A key is pinned when its owner's signed registration proves it. It is never replaced without the user's consent.
 
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -15,14 +15,14 @@ use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
 use crate::sorted_map::SortedMap;
 
-/// How many keys are asked for at a time.
+/// The number of key lookups in flight.
 const SIDE_BY_SIDE: usize = 4;
-/// Lookups of one person per session, after which they wait for the next session.
+/// The most lookups of one key per session. After that, the key waits for the next session.
 const MOST_ATTEMPTS: u32 = 24;
-/// How often, in milliseconds, the registry is asked again about a contact that somebody looks at.
+/// How often, in milliseconds, the lookup of a contact on screen is repeated.
 const CHECK_INTERVAL: u64 = 60 * 60 * 1000;
 
-/// What the registry has said about a handle that is no contact.
+/// The registry's answer for a handle that is not a contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HandleState {
     Asked,
@@ -31,7 +31,7 @@ pub(crate) enum HandleState {
     Unavailable,
 }
 
-/// Questions to the registry.
+/// The state of the lookups.
 #[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) handles: SortedMap<Handle, HandleState>,
@@ -41,7 +41,7 @@ pub(crate) struct Directory {
 
 struct SenderQuestion {
     backoff: Backoff,
-    /// When to ask (again); `None` while the answer is awaited, and after so many attempts.
+    /// When to ask (again); `None` while a request is in flight, and after the last attempt.
     ask_at: Option<u64>,
     is_asked: bool,
     attempts: u32,
@@ -54,7 +54,7 @@ impl Default for SenderQuestion {
 }
 
 impl Session {
-    /// Somebody looks at this handle: asks about it when it is not known, or was not asked about lately.
+    /// The user is viewing this handle. Looks it up when it is unknown or was not looked up recently.
     pub(crate) fn look_at(&mut self, handle: &Handle, cx: &mut Context<'_>) {
         match self.contacts.by_handle(handle).and_then(|id| self.contacts.get(id)) {
             Some(contact) if contact.checked_at.saturating_add(CHECK_INTERVAL) > cx.now => {}
@@ -64,7 +64,7 @@ impl Session {
         }
     }
 
-    /// Asks who has this handle.
+    /// Looks up the owner of this handle.
     pub(crate) fn ask_about(&mut self, handle: &Handle, cx: &mut Context<'_>) {
         let purpose = Purpose::Handle(handle.clone());
         if cx.shared.requests.awaits(&purpose) {
@@ -77,7 +77,7 @@ impl Session {
         cx.get(format!("/v1/u/{handle}"), purpose);
     }
 
-    /// The registry has answered.
+    /// Handles the answer to a lookup by handle.
     pub(crate) fn handle_answered(&mut self, handle: &Handle, answer: &Answer, cx: &mut Context<'_>) {
         let proof = Proof::of_handle(answer, &self.server, handle);
         if let Some(contact) = self.contacts.by_handle(handle) {
@@ -100,7 +100,7 @@ impl Session {
         self.answer_dialogs(handle, cx);
     }
 
-    /// The contact with this handle; makes one of what was found.
+    /// The contact with this handle. Creates it from the lookup result if necessary.
     pub(crate) fn contact_for(&mut self, handle: &Handle, cx: &mut Context<'_>) -> Option<ContactId> {
         if let Some(contact) = self.contacts.by_handle(handle) {
             return Some(contact);
@@ -109,7 +109,7 @@ impl Session {
         self.pin(Found::clone(found), false, cx)
     }
 
-    /// The person accepts the key on screen. `false` when the handle has another key by now.
+    /// The user accepts the key on screen. `false` when the handle has a different key by now.
     pub(crate) fn accept_new_key(&mut self, contact: ContactId, shown: &str, cx: &mut Context<'_>) -> bool {
         let known = self.contacts.get(contact).map(|known| known.stored.shown_key().to_string());
         if known.as_deref() != Some(shown) {
@@ -134,7 +134,7 @@ impl Session {
         self.send_queued(cx);
     }
 
-    /// Asks whose the keys are for which something waits.
+    /// Looks up the owners of keys with waiting mail.
     pub(crate) fn ask_about_senders(&mut self, cx: &mut Context<'_>) {
         let mut wanted = self.quarantine.keys();
         wanted.retain(|key| !self.contacts.awaits_acceptance(key));
@@ -143,7 +143,7 @@ impl Session {
             let question = questions.remove(key).unwrap_or_default();
             self.directory.senders.insert(*key, question);
         }
-        // The newest come first: they do not wait behind a thousand others.
+        // Newest first, so that they do not wait behind a thousand others.
         for key in wanted {
             let asked = self.directory.senders.values().filter(|question| question.is_asked).count();
             let Some(question) = self.directory.senders.get_mut(&key) else { continue };
@@ -155,7 +155,7 @@ impl Session {
         }
     }
 
-    /// The registry has said whose a key is.
+    /// Handles the answer to a lookup by key.
     pub(crate) fn sender_answered(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
         if let Some(question) = self.directory.senders.get_mut(key) {
             question.is_asked = false;
@@ -175,12 +175,12 @@ impl Session {
                 }
                 Some(contact) => self.check_key(contact, *found, cx),
                 None if found.root.is_some_and(|root| root != *key) && self.chains.are_reachable() => {
-                    // They have changed the key before: what they signed earlier comes first.
+                    // They have changed the key before: fetch the former keys first.
                     self.ask_about_sender_later(key, answer, cx);
                     self.ask_about_former_key(key, *found, cx);
                 }
                 None => {
-                    // One's own handle with another key, say, is nobody.
+                    // For example, the user's own handle with another key is not acceptable.
                     let acceptable = found.handle != self.handle;
                     if !acceptable || self.pin(*found, true, cx).is_none() {
                         self.give_up(&[*key], cx);
@@ -191,14 +191,14 @@ impl Session {
         self.ask_about_senders(cx);
     }
 
-    /// When to ask about a sender again.
+    /// When to send the next key lookup.
     pub(crate) fn next_question(&self) -> Option<u64> {
         let asked = self.directory.senders.values().filter(|question| question.is_asked).count();
         let next = self.directory.senders.values().filter_map(|question| question.ask_at).min();
         next.filter(|_| asked < SIDE_BY_SIDE).map(|at| at.max(self.directory.pace.next()))
     }
 
-    /// The connection is back: asks at once what was to be asked later.
+    /// The connection is back. Sends postponed lookups at once.
     pub(crate) fn ask_again(&mut self, cx: &mut Context<'_>) {
         for question in self.directory.senders.values_mut() {
             question.attempts = 0;
@@ -221,7 +221,7 @@ impl Session {
         }
     }
 
-    /// A server that proves one new key after another for a handle gets one of them before the person's eyes, not a race.
+    /// If a server proves one new key after another for a handle, the user sees the first, not a race.
     fn awaits_another_key(&self, contact: ContactId, key: &Primary) -> bool {
         let new_key = self.contacts.get(contact).and_then(|contact| contact.stored.new_key.as_ref());
         new_key.is_some_and(|new| new.key.primary() != *key)
@@ -231,7 +231,7 @@ impl Session {
         let Some(question) = self.directory.senders.get_mut(key) else { return };
         let wait = question.backoff.next_after(retry_after(answer), cx.rng).max(1);
         question.attempts += 1;
-        // After that it is asked again when the account is opened next, or the connection comes back.
+        // After that, the client asks again when the account is next opened or the connection returns.
         let again = question.attempts < MOST_ATTEMPTS;
         question.ask_at = again.then(|| cx.now.saturating_add(wait));
     }
@@ -243,7 +243,7 @@ impl Session {
         self.release(keys, cx);
     }
 
-    /// Compares what the registry says about a contact with what is pinned.
+    /// Compares the registry's answer about a contact with the pinned key.
     fn check_key(&mut self, id: ContactId, found: Found, cx: &mut Context<'_>) {
         let taken = self.contacts.by_key(&found.key.primary()).is_some_and(|other| other != id);
         let Some(contact) = self.contacts.get_mut(id).filter(|_| !taken && found.key != self.me.public())
@@ -268,8 +268,8 @@ impl Session {
         }
     }
 
-    /// Makes a contact of what was found, because its holder wrote first or somebody looked for them, and lets in what
-    /// waited for the key.
+    /// Creates a contact from a lookup, because its owner wrote first or the user looked them up. Releases the mail
+    /// that waited for the key.
     fn pin(&mut self, found: Found, wrote_first: bool, cx: &mut Context<'_>) -> Option<ContactId> {
         let key = found.key.primary();
         let id = self.add_contact(found, wrote_first, cx)?;
@@ -281,7 +281,7 @@ impl Session {
         Some(id)
     }
 
-    /// Makes a contact of what was found.
+    /// Creates a contact from a lookup.
     pub(crate) fn add_contact(
         &mut self,
         found: Found,
@@ -302,7 +302,7 @@ impl Session {
         Some(id)
     }
 
-    /// Writes a contact.
+    /// Saves a contact.
     pub(crate) fn save_contact(&self, id: ContactId, cx: &mut Context<'_>) {
         let record: Option<Record> = self.contacts.get(id).map(|contact| contact.stored.record(id));
         if let Some(record) = record {

@@ -1,84 +1,85 @@
-//! What a client wants done: performed by a driver in the order given, each answered by an event.
+//! The outputs of a client. The driver performs them in the given order and answers each with an event.
 //!
-//! A [`Effect::Save`] is durable before the driver starts the effects behind it; when it fails, they are dropped and
-//! [`Event::SaveFailed`](crate::event::Event::SaveFailed) follows. HTTP requests run side by side.
+//! A [`Effect::Save`] is durable before the driver starts the effects after it. When it fails, they are dropped and
+//! [`Event::SaveFailed`](crate::event::Event::SaveFailed) follows. HTTP requests run concurrently.
 
 use crate::Signer;
 use crate::event::TabId;
 use crate::record::Record;
 use crate::secret::Secret;
 
-/// Names an HTTP request, so that its answer finds its way back.
+/// Identifies an HTTP request, to match its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
 /// An output of `Client::handle`.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Create the vault (replacing none: there is no account yet) and put the first records into it, in one transaction.
+    /// Create the vault and write the first records to it, in one transaction. It replaces none: there is no account
+    /// yet.
     CreateVault {
-        /// Wraps the data key; without one, a key that the browser never hands out does.
+        /// Wraps the data key. Without a passphrase, a non-extractable key of the browser wraps it.
         passphrase: Option<Secret>,
         /// The first records.
         records: Vec<Record>,
     },
     /// Unlock the vault.
     UnlockVault {
-        /// What was typed.
+        /// The passphrase as typed.
         passphrase: Secret,
     },
-    /// Wrap the data key anew, so that another passphrase opens the vault, or none is needed.
+    /// Rewrap the data key under another passphrase, or under none.
     RewrapVault {
-        /// The present passphrase, where there is one.
+        /// The current passphrase, if there is one.
         current: Option<Secret>,
         /// The new one, or none.
         new: Option<Secret>,
     },
     /// Forget the data key.
     LockVault,
-    /// Delete the vault with everything in it. Answered only when that fails.
+    /// Delete the vault with all its records. Answered only on failure.
     DestroyVault,
-    /// Let the person save a file. Its content leaves the vault in the clear.
+    /// Offer the user a file to save. Its content leaves the vault in the clear.
     Download {
-        /// In which tab.
+        /// The tab to use.
         tab: TabId,
-        /// The name of the file.
+        /// The file name.
         name: String,
-        /// What is in it.
+        /// The content.
         bytes: Vec<u8>,
     },
     /// Write these records in one durable transaction.
     Save(Vec<Record>),
-    /// Ask the server something.
+    /// Send a request to the server.
     Http(RequestId, HttpRequest),
-    /// Open the live stream and send the first frame once it is open. Replaces one that is open: of that one nothing is
-    /// reported any more.
+    /// Open the live stream and send the first frame once it is open. Replaces an open stream, of which no more events
+    /// are reported.
     OpenLive {
-        /// Path on the home server.
+        /// The path on the home server.
         path: String,
         /// The first frame.
         hello: String,
     },
     /// Close the live stream; no event follows.
     CloseLive,
-    /// Connect to NATS and listen on the subject; replaces a connection that is open. What comes of it is reported as
+    /// Connect to NATS and subscribe to the subject. Replaces an open connection. Results are reported as
     /// [`Event::Nats`](crate::event::Event::Nats).
     OpenNats {
         /// The WebSocket address of the broker.
         url: String,
-        /// What to subscribe to.
+        /// The subject.
         subject: String,
-        /// Answers the broker's challenge.
+        /// Signs the broker's challenge.
         signer: Signer,
     },
     /// Close the connection to NATS; no event follows.
     CloseNats,
-    /// Leave a note outside the database that this browser has an account, or take it away.
+    /// Record outside the database that this browser has an account, or remove that record.
     Remember {
         /// The handle.
         handle: Option<String>,
     },
-    /// Ask the browser to keep the storage, and report how it is kept.
+    /// Ask the browser for persistent storage, and report the result.
     PersistStorage,
 }
 
@@ -87,11 +88,11 @@ pub enum Effect {
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
-    /// Path and query on the home server; a whole address only for a sigchain server.
+    /// Path and query on the home server; a full URL only for a sigchain server.
     pub target: String,
-    /// The `X-KEZ-Auth` header, where there is one.
+    /// The `X-KEZ-Auth` header, if any.
     pub auth: Option<String>,
-    /// The `X-KEZ-Invite` header, for a registration that needs one.
+    /// The `X-KEZ-Invite` header, for a registration that needs an invitation.
     pub invite: Option<String>,
     /// The JSON body, for POST and PUT.
     pub body: Option<String>,
@@ -111,7 +112,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// Its name on the wire.
+    /// The method's name in HTTP.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",

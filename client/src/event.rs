@@ -1,4 +1,4 @@
-//! What can happen to a client: grouped by who causes it.
+//! The inputs of a client, grouped by source.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::effect::RequestId;
 use crate::record::Record;
 use crate::secret::Secret;
 
-/// One browser tab, named by a random text that it chose.
+/// A browser tab, identified by a random text that it chose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TabId(pub String);
@@ -14,79 +14,79 @@ pub struct TabId(pub String);
 /// An input of `Client::handle`.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A person did something in a tab.
+    /// The user did something in a tab.
     Ui(TabId, UiEvent),
-    /// A tab was closed, or does not answer any more.
+    /// A tab was closed, or no longer responds.
     TabClosed(TabId),
-    /// The driver has looked into the storage.
+    /// The driver has opened the storage.
     Started(Startup),
     /// The answer to an effect on the vault.
     Vault(VaultEvent),
-    /// A [`Save`](crate::effect::Effect::Save) did not take place. The effects behind it in the same batch were dropped.
+    /// A [`Save`](crate::effect::Effect::Save) failed. The effects after it in the same batch were dropped.
     SaveFailed(StorageFault),
     /// The answer to an [`Http`](crate::effect::Effect::Http) effect.
     Http(RequestId, Result<HttpResponse, NetworkFault>),
-    /// Something on the live stream.
+    /// An event on the live stream.
     Live(LiveEvent),
-    /// Something at NATS.
+    /// An event on the NATS connection.
     Nats(NatsEvent),
-    /// The browser says whether there is a network at all.
+    /// The browser reports whether there is a network.
     Network {
-        /// Whether it believes so.
+        /// Whether the browser believes that it is online.
         online: bool,
     },
-    /// The browser said how the storage is kept.
+    /// The browser reports how it keeps the storage.
     Storage {
-        /// Whether the browser promised not to evict it.
+        /// Whether the browser has promised not to evict the storage.
         persisted: bool,
-        /// Bytes in use, where known.
+        /// Bytes in use, if known.
         used: Option<u64>,
     },
-    /// In this tab somebody wanted to see a phrase, or to go on to where one is shown. It would have to cross to that tab
-    /// over a channel that every script of the page's origin can hear.
+    /// A request to show a phrase, or to continue to where one is shown, was refused in this tab. The phrase would have
+    /// to reach the tab over a channel that every script of the page's origin can read.
     PhraseRefused(TabId),
-    /// Time has passed: the moment that `next_wake` named has come.
+    /// The time that `next_wake` returned has come.
     Tick,
 }
 
 /// What the driver found when it opened the storage.
 #[derive(Clone, Debug)]
 pub enum Startup {
-    /// No account. `remembered` is the handle that other storage of this browser still knows: the account was here and
-    /// the storage was lost.
+    /// No account. `remembered` is the handle that other storage of this browser still holds: there was an account, and
+    /// its storage was lost.
     Empty {
         /// The handle, without `@`.
         remembered: Option<String>,
     },
     /// An account whose key is wrapped by a passphrase.
     Locked,
-    /// An account that is open.
+    /// An account that is unlocked.
     Open {
-        /// All its records.
+        /// All records.
         records: Vec<Record>,
-        /// Whether a passphrase wraps its key all the same.
+        /// Whether a passphrase wraps the key as well.
         has_passphrase: bool,
     },
     /// The storage cannot be used.
     Unusable(StorageFault),
 }
 
-/// What became of an effect on the vault.
+/// The result of an effect on the vault.
 #[derive(Clone, Debug)]
 pub enum VaultEvent {
-    /// Created, and the first records are in it.
+    /// Created, with the first records in it.
     Created,
-    /// Unlocked: all its records.
+    /// Unlocked, with all its records.
     Opened(Vec<Record>),
     /// The passphrase is wrong.
     WrongPassphrase,
-    /// The data key is wrapped by another passphrase, or by none.
+    /// The data key is now wrapped by another passphrase, or by none.
     Rewrapped,
     /// The storage failed.
     Failed(StorageFault),
 }
 
-/// Why the storage did not do what was asked.
+/// Why the storage failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum StorageFault {
@@ -96,7 +96,7 @@ pub enum StorageFault {
     /// Another tab holds an older version of the database open, or the browser refuses storage.
     #[error("this browser does not let KEZ Chat use its storage")]
     Unavailable,
-    /// A record did not open: it was changed from outside, or belongs to another account.
+    /// A record could not be opened: it was modified, or belongs to another account.
     #[error("the stored data is damaged")]
     Damaged,
 }
@@ -108,48 +108,48 @@ pub struct HttpResponse {
     pub status: u16,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u64>,
-    /// `Date`, in Unix seconds, where the browser tells it: for answers of the home server.
+    /// `Date`, in Unix seconds, if the browser exposes it: for answers of the home server.
     pub date: Option<u64>,
     /// The body's bytes.
     pub body: Vec<u8>,
 }
 
-/// No answer came: no network, a time-out, or the answer broke off.
+/// No answer: no network, a time-out, or a truncated answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkFault;
 
-/// What happens on the live stream.
+/// The events of the live stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LiveEvent {
     /// A text frame from the server.
     Frame(String),
-    /// It is closed, or could not be opened.
+    /// The stream was closed, or could not be opened.
     Closed {
         /// The WebSocket close code.
         code: u16,
     },
 }
 
-/// What happens at NATS.
+/// The events of the NATS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NatsEvent {
     /// Connected and subscribed.
     Up,
     /// The inbox has something new.
     Hint,
-    /// The connection has ended, or did not come about.
+    /// The connection was closed, or could not be made.
     Closed,
-    /// The broker asked for a signature over something that no NATS server sends. Nothing was signed.
+    /// The broker asked for a signature over a text that no NATS server sends. Nothing was signed.
     StrangeNonce,
 }
 
-/// What a person does, as the page reports it. Crosses from the page to the worker, and from tab to tab.
+/// What the user does, as reported by the page. Crosses from the page to the worker, and from tab to tab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UiEvent {
-    /// The tab shows another screen, or became visible or hidden. Also the first thing that a tab says.
+    /// The tab shows another screen, or became visible or hidden. Also the first event of every tab.
     Looking {
-        /// The conversation on screen: a handle as it stands in the URL, perhaps with `@server`.
+        /// The conversation on screen: a handle as in the URL, perhaps with `@server`.
         at: Option<String>,
         /// Whether the tab is visible and focused, so that what is on screen counts as read.
         visible: bool,
@@ -169,14 +169,14 @@ pub enum UiEvent {
     HandleChosen,
     /// /join: "Continue" below the recovery phrase.
     PhraseSeen,
-    /// /join: "Later" below the recovery phrase: the words are not asked back now.
+    /// /join: "Later" below the recovery phrase, which skips the check of the words for now.
     PhraseConfirmationPutOff,
-    /// /join: "Confirm phrase" with the words asked for.
+    /// /join: "Confirm phrase" with the requested words.
     PhraseConfirmed {
         /// The words, in the order of [`JoinStep::Confirm`](crate::view::JoinStep::Confirm).
         words: Vec<Secret>,
     },
-    /// /join: one step back.
+    /// /join: back one step.
     JoinBack,
     /// /join: "Create account".
     AccountCreated {
@@ -193,44 +193,44 @@ pub enum UiEvent {
 
     /// The lock screen's "Unlock".
     UnlockSubmitted {
-        /// What was typed.
+        /// The passphrase as typed.
         passphrase: Secret,
     },
     /// /settings: "Lock now".
     LockPressed,
     /// /settings: "Set passphrase", "Change passphrase" or "Remove passphrase".
     PassphraseChanged {
-        /// The present passphrase, where there is one.
+        /// The current passphrase, if there is one.
         current: Secret,
         /// The new one; empty for none.
         new: Secret,
     },
     /// /settings: "Show recovery phrase".
     PhraseShown,
-    /// /settings: words of the recovery phrase were typed back, so it is safe.
+    /// /settings: the user confirmed words of the recovery phrase, so it is safe.
     PhraseKept,
     /// /settings: the phrase is hidden again.
     PhraseHidden,
     /// /settings: "Show rotation phrase".
     RotationPhraseShown,
-    /// /settings: it is hidden again.
+    /// /settings: the rotation phrase is hidden again.
     RotationPhraseHidden,
-    /// /settings: "I have written it down": the phrase is kept nowhere from here on.
+    /// /settings: "I have written it down": from now on the phrase is not stored anywhere.
     RotationPhraseKept,
     /// /settings: "Change key".
     KeyChangeSubmitted {
         /// The 24 words of the rotation phrase.
         phrase: Secret,
     },
-    /// The alarm about one's own key history was read.
+    /// The user dismissed the alarm about their own key history.
     OwnChainAlarmDismissed,
-    /// Ask the browser to keep the storage.
+    /// Ask the browser for persistent storage.
     PersistPressed,
     /// /settings: "Export my data".
     ExportPressed,
-    /// /settings: "Sign out of this browser", and the words are safe.
+    /// /settings: "Sign out of this browser", with the words confirmed as safe.
     SignOutConfirmed,
-    /// /settings: "Delete account", and confirmed.
+    /// /settings: "Delete account", confirmed.
     DeletionConfirmed,
 
     /// "New conversation": "Start".
@@ -238,18 +238,18 @@ pub enum UiEvent {
         /// `bob`, `@bob` or `bob@kez.lat`.
         to: String,
     },
-    /// The dialog "New conversation" was closed, or its answer was seen.
+    /// The dialog "New conversation" was closed, or its result was shown.
     ConversationDialogClosed,
     /// "Send".
     SendPressed {
         /// The conversation.
         handle: String,
-        /// A ULID that the page made, so that the same press that is reported twice is one message.
+        /// A ULID that the page chose, so that a press that is reported twice is one message.
         id: String,
-        /// What was written.
+        /// The text.
         text: String,
     },
-    /// The composer's text changed (the page reports it once typing pauses, and when it leaves).
+    /// The composer's text changed. The page reports it once typing pauses, and when the user leaves.
     DraftChanged {
         /// The conversation.
         handle: String,
@@ -270,12 +270,12 @@ pub enum UiEvent {
         /// The message.
         id: String,
     },
-    /// The top of the thread came into sight: show older messages too.
+    /// The top of the thread was scrolled into view: show older messages too.
     OlderWanted {
         /// The conversation.
         handle: String,
     },
-    /// The bottom of the thread came into sight, and newer messages follow: show them too.
+    /// The bottom of the thread was scrolled into view, and newer messages follow: show them too.
     NewerWanted {
         /// The conversation.
         handle: String,
@@ -314,19 +314,19 @@ pub enum UiEvent {
     },
     /// "Unblock".
     UnblockPressed {
-        /// Who is blocked.
+        /// The blocked handle.
         handle: String,
     },
     /// "Send report".
     ReportSubmitted {
         /// The conversation.
         handle: String,
-        /// What the person writes about it.
+        /// The user's note.
         note: String,
     },
     /// The dialog "Report" was closed.
     ReportClosed,
-    /// "Verify": the person says that the safety number matches, or takes it back.
+    /// "Verify": the user confirms that the safety number matches, or withdraws that.
     VerifiedChanged {
         /// The conversation.
         handle: String,
@@ -335,28 +335,28 @@ pub enum UiEvent {
         /// Whether it matches.
         verified: bool,
     },
-    /// The person accepts a contact's new key.
+    /// The user accepts a contact's new key.
     NewKeyAccepted {
         /// The conversation.
         handle: String,
-        /// The key on screen: no other is accepted.
+        /// The key on screen. Only this key is accepted.
         primary: String,
     },
-    /// The alarm about a contact's key history was read.
+    /// The user dismissed the alarm about a contact's key history.
     ChainAlarmDismissed {
         /// The conversation.
         handle: String,
     },
-    /// /settings: "Throw away" beside mail that waits.
+    /// /settings: "Throw away" beside waiting mail.
     WaitingDiscarded {
-        /// The key that it waits for; none for all of it.
+        /// The key whose mail is discarded; `None` for all waiting mail.
         key: Option<String>,
     },
     /// /settings: "Keep on the server".
     KeepChosen {
-        /// For how many days; none for ever.
+        /// The number of days; `None` for ever.
         days: Option<u16>,
     },
-    /// A notice was read.
+    /// The user dismissed a notice.
     NoticeDismissed,
 }

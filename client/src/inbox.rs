@@ -1,7 +1,7 @@
-//! What comes from the relay: one door for pages and for live frames.
+//! Items from the relay: one entry point for pages and for live frames.
 //!
 //! Every item ends in exactly one place: a message, a row that says why it cannot be read, the quarantine, or nowhere
-//! because it is here already. The cursor is written in the same transaction, so that none is lost and none comes twice.
+//! because it is a duplicate. The cursor is written in the same transaction, so no item is lost or processed twice.
 
 use std::collections::HashSet;
 
@@ -21,35 +21,34 @@ use crate::record::{Kind, Record};
 use crate::session::Session;
 use crate::view::{FormerKey, MessageBody};
 
-/// What became of a batch of items.
+/// The result of a batch of items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
-    /// All were taken in; whether the cursor moved.
+    /// All items were processed.
     All {
-        /// Whether there was anything after the cursor.
+        /// Whether the cursor moved.
         advanced: bool,
     },
-    /// Reading begins anew behind another position: the relay's database is another one, or it never was as far as was
-    /// read here.
+    /// Reading restarts after another position: the relay has a new database, or its inbox never reached our cursor.
     Anew,
-    /// Ask for the rest again once the server has answered with the account's own chain.
+    /// Request the rest again once the server has answered with the account's own chain.
     Paused,
-    /// What the relay says about positions cannot be: nothing of it was taken in.
+    /// The relay's positions are impossible. None of the batch was processed.
     Absurd,
 }
 
-/// What follows an item.
+/// What to do after an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// The next one.
+    /// Continue with the next item.
     Item,
-    /// Everything again: a former key was found, with which more can be read than before.
+    /// Read everything again: a former key was found, which can open more than before.
     Everything,
-    /// Ask for this item again once the server has answered with the account's own chain.
+    /// Request this item again once the server has answered with the account's own chain.
     Wait,
 }
 
-/// An envelope on its way in.
+/// An envelope being processed.
 struct Incoming {
     json: String,
     hash: EnvelopeHash,
@@ -59,21 +58,20 @@ struct Incoming {
 
 /// Where an envelope belongs.
 enum Place {
-    /// In the conversation with this contact, unless it is there already. And what its sender has seen of chains.
+    /// In the conversation with this contact, unless it is a duplicate. With the chain heads that its sender has seen.
     Message(ContactId, StoredMessage, Heads),
-    /// With one's own keys: it opens what came before.
+    /// Among the user's own keys: it opens earlier envelopes.
     FormerKey(Seed),
-    /// Behind the door until this key is known.
+    /// In the quarantine until this key is known.
     Wait { key: Primary, own_copy: bool },
-    /// Nowhere; it is counted.
+    /// Nowhere, but counted.
     Unreadable,
-    /// Nowhere; it says nothing new.
+    /// Nowhere: it adds nothing.
     Nowhere,
 }
 
 impl Session {
-    /// Takes in items that follow the cursor. `last` is the highest position that the relay has given out, where it says
-    /// so.
+    /// Processes items after the cursor. `last` is the highest position that the relay has assigned, if it reports one.
     pub(crate) fn receive(
         &mut self,
         epoch: &str,
@@ -89,7 +87,7 @@ impl Session {
             Some(_) => {
                 self.sync.epoch = Some(epoch.to_owned());
                 self.read_from_the_start(cx);
-                // It may be older than what it was told.
+                // The database may be older than what the server was told.
                 self.tell_everything_again(cx);
                 return Received::Anew;
             }
@@ -130,7 +128,8 @@ impl Session {
         received
     }
 
-    /// The keys are known now: what waited for them goes its way, in order, and what was left on the relay is read again.
+    /// These keys are now known. Processes the mail that waited for them, in order, and reads again the mail that was
+    /// left on the relay.
     pub(crate) fn release(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
         let released = self.quarantine.release(keys, cx);
         for (number, held) in released.held {
@@ -138,7 +137,7 @@ impl Session {
             let incoming =
                 Incoming { json: held.envelope, hash: held.hash, kept_at: held.kept_at, seq: held.seq };
             match self.place(&incoming) {
-                // It can only wait for the other key of a copy; then it keeps its number and so its turn.
+                // It can only be waiting for the other key of a copy. It then keeps its number, and so its position.
                 Place::Wait { key, .. } if !keys.contains(&key) => {
                     self.quarantine.put_back(number, incoming.held(key, own, since), cx);
                 }
@@ -157,7 +156,7 @@ impl Session {
         self.tend_own_chain(cx);
     }
 
-    /// Nobody has these keys: what waited for them is counted, and gone.
+    /// No account has these keys. Counts and drops the mail that waited for them.
     pub(crate) fn give_up(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
         let released = self.quarantine.release(keys, cx);
         for (_, held) in released.held {
@@ -171,7 +170,7 @@ impl Session {
         self.tend_own_chain(cx);
     }
 
-    /// The person does not want what waits for these keys. The server is told to throw it away too.
+    /// The user does not want the mail that waits for these keys. The server is told to discard it too.
     pub(crate) fn discard(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
         for (_, held) in self.quarantine.release(keys, cx).held {
             self.remember_by_name(held.hash, cx);
@@ -181,7 +180,7 @@ impl Session {
         self.ask_about_senders(cx);
     }
 
-    /// "Throw away" beside what waits: for one key, or for all.
+    /// "Throw away" beside waiting mail: for one key, or for all.
     pub(crate) fn discard_waiting(&mut self, key: Option<&str>, cx: &mut Context<'_>) {
         let rows = self.quarantine.rows();
         let wanted = rows.iter().filter(|row| key.is_none_or(|key| key == row.key));
@@ -189,7 +188,7 @@ impl Session {
         self.discard(&keys, cx);
     }
 
-    /// Time has passed: nothing waits for ever.
+    /// Handles the timer: no mail waits for ever.
     pub(crate) fn expire_waiting(&mut self, cx: &mut Context<'_>) {
         let (on_relay_alone, given_up) = self.quarantine.expire(&mut self.sync.last_quarantined, cx);
         if on_relay_alone.is_empty() && given_up == 0 {
@@ -202,7 +201,7 @@ impl Session {
         cx.save(self.sync.record());
     }
 
-    /// Positions mean something else now, or nothing: everything is read again, but for what is here.
+    /// Positions are no longer valid. Everything is read again, except envelopes that we already have.
     fn read_from_the_start(&mut self, cx: &mut Context<'_>) {
         self.sync.cursor = 0;
         self.sync.acknowledged = 0;
@@ -228,7 +227,7 @@ impl Session {
                     return Next::Everything;
                 }
             }
-            // What follows is to come after what that key opens.
+            // Later items must come after those that this key opens.
             Place::FormerKey(_) if self.awaits_own_chain() => {
                 self.seen.remove(&hash);
                 return Next::Wait;
@@ -259,7 +258,8 @@ impl Session {
         let Ok(envelope) = Envelope::parse(incoming.json.as_bytes()) else { return Place::Unreadable };
         let sender = envelope.claimed_sender();
         let from_myself = self.own_key(&sender).is_some();
-        // One's own keys write to themselves alone: whoever has stolen a former one must not write to the present one.
+        // The user's own keys write only to themselves: an attacker with a stolen former key must not write to the
+        // current one.
         if from_myself && envelope.recipient() != sender {
             return Place::Unreadable;
         }
@@ -296,7 +296,7 @@ impl Session {
         }
     }
 
-    /// Signed by a key that belongs to no contact: worth waiting for only if it opens, for anybody can make up what does
+    /// Signed by a key that belongs to no contact. It may wait only if it opens, since anyone can forge one that does
     /// not.
     fn place_strangers(&self, envelope: &Envelope, former: Option<&SecretIdentity>) -> Place {
         let (me, key) = (former.unwrap_or(&self.me), envelope.claimed_sender());
@@ -329,7 +329,7 @@ impl Session {
         Place::Message(contact, stored, message.heads)
     }
 
-    /// A copy of what one sent, from another browser or from the time before a restore.
+    /// A copy of the user's own message, from another browser or from before a restore.
     fn place_own(&self, opened: &OpenedMessage, with_former_key: bool, incoming: &Incoming) -> Place {
         let (to, message, sent_at, heads) = match Message::parse(&opened.plaintext) {
             Ok(Message { content: Content::Sent { to, message }, sent_at, heads, .. }) => {
@@ -356,19 +356,20 @@ impl Session {
         Place::Message(contact, stored, heads)
     }
 
-    /// Whether one's own chain says that this key was replaced: anybody who has a former key could call any key one.
+    /// Whether the user's own chain says that this key was replaced. Anyone who has a former key could claim that any
+    /// key is one.
     fn was_mine(&self, seed: &Seed) -> bool {
         let key = SecretIdentity::from_seed(seed.clone()).public().primary();
         self.chains.own.stored.watched.chain.is_former(&key)
     }
 
-    /// Which of one's own keys this is, former ones included.
+    /// The user's own key with this value, former keys included.
     fn own_key(&self, key: &Primary) -> Option<PublicIdentity> {
         let own = std::iter::once(&self.me).chain(&self.former).map(SecretIdentity::public);
         own.into_iter().find(|own| own.primary() == *key)
     }
 
-    /// The secret between two keys of which one is a former one; agreed when it is needed, which is seldom.
+    /// The secret between two keys, one of them a former key. Computed on demand, which is rare.
     fn peer_of_former(&self, sender: &Primary, former: Option<&SecretIdentity>) -> Option<Peer> {
         if former.is_none() && self.peer(sender).is_some() {
             return None;
@@ -376,8 +377,8 @@ impl Session {
         Peer::new(former.unwrap_or(&self.me), PublicIdentity::try_from(*sender).ok()?).ok()
     }
 
-    /// Keeps a key that one has replaced. What could not be read for the lack of it is read again: everything is, from the
-    /// start, so that it comes in order. Returns whether there is anything to read again.
+    /// Keeps a replaced key of the user's. Reads everything again from the start, in order, so that envelopes that
+    /// needed this key now open. Returns whether there is anything to read again.
     fn learn_former_key(&mut self, seed: Seed, note: EnvelopeHash, cx: &mut Context<'_>) -> bool {
         let key = SecretIdentity::from_seed(seed);
         if self.own_key(&key.public().primary()).is_some() {
@@ -386,12 +387,12 @@ impl Session {
         self.former.push(key);
         self.save_account(cx);
         self.begin_reading_again(cx);
-        // It is known now.
+        // The note is processed.
         self.seen.insert(note);
         true
     }
 
-    /// One's own chain is known now, and may name the keys in notes that were not believed before.
+    /// The user's own chain is now known. It may name the keys in notes that were not trusted before.
     pub(crate) fn read_notes_again(&mut self, cx: &mut Context<'_>) {
         if self.sync.unreadable > 0 && self.chains.own.stored.watched.chain.primaries().len() > 1 {
             self.begin_reading_again(cx);
@@ -399,7 +400,7 @@ impl Session {
         }
     }
 
-    /// Reads the inbox from its start, but for what is here.
+    /// Reads the inbox from its start, except envelopes that we already have.
     fn begin_reading_again(&mut self, cx: &mut Context<'_>) {
         let mut seen: HashSet<EnvelopeHash> = self.quarantine.hashes().collect();
         for (contact, conversation) in self.conversations.iter_mut() {
@@ -467,14 +468,14 @@ fn body(content: Content) -> MessageBody {
     }
 }
 
-/// Whether positions ascend, are numbers of the protocol, and are not beyond the highest that there is.
+/// Whether the positions ascend, are valid protocol numbers, and do not exceed the highest position.
 fn are_in_order(items: &[InboxItem], last: Option<u64>) -> bool {
     let highest = last.unwrap_or(MAX_INTEGER).min(MAX_INTEGER);
     items.is_sorted_by(|before, after| before.seq < after.seq)
         && items.last().is_none_or(|item| item.seq <= highest)
 }
 
-/// The name of what is no envelope, and so has no canonical form.
+/// The hash of bytes that are not an envelope, and so have no canonical form.
 fn hash_of_bytes(json: &str) -> Option<EnvelopeHash> {
     let hex: String = Sha256::digest(json.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     hex.parse().ok()

@@ -1,4 +1,4 @@
-//! Joining: handle, recovery phrase, three words asked back, passphrase, then [`registering`](crate::registering).
+//! Joining: handle, recovery phrase, a check of three words, passphrase, then [`registering`](crate::registering).
 
 use kez_core::api::RegistrationMode;
 use kez_core::handle::{Handle, ServerName};
@@ -16,10 +16,10 @@ use crate::requests::{Answer, Purpose, sentence};
 use crate::secret::Secret;
 use crate::view::{Availability, JoinStep};
 
-/// How many words are asked back.
+/// The number of words that the user has to type back.
 const ASKED_WORDS: usize = 3;
 
-/// How far somebody is on /join.
+/// The state of /join.
 #[derive(Default)]
 pub(crate) struct Join {
     pub(crate) step: Step,
@@ -29,11 +29,11 @@ pub(crate) struct Join {
     /// The text in "Invitation".
     pub(crate) invitation: Secret,
     pub(crate) error: Option<String>,
-    /// Drawn when the phrase is first shown; kept when one goes back.
+    /// Drawn when the phrase is first shown. Kept when the user goes back.
     pub(crate) seed: Option<Seed>,
     /// Whether the words were typed back.
     pub(crate) confirmed: bool,
-    /// From "Create account" on.
+    /// Set from "Create account" on.
     pub(crate) registering: Option<Registering>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Step {
 }
 
 impl Join {
-    /// The text in "Handle" changed: the rule is checked here, the rest is the server's to say.
+    /// The text in "Handle" changed. The syntax is checked here; the server decides the rest.
     pub(crate) fn handle_typed(&mut self, text: String, cx: &mut Context<'_>) {
         if self.step != Step::Handle || self.busy() {
             return;
@@ -72,7 +72,7 @@ impl Join {
         };
     }
 
-    /// The text in "Invitation" changed, or a link brought it.
+    /// The text in "Invitation" changed, or came from a link.
     pub(crate) fn invitation_typed(&mut self, text: Secret) {
         if self.step == Step::Handle && !self.busy() {
             self.error = None;
@@ -80,7 +80,7 @@ impl Join {
         }
     }
 
-    /// The server has said who holds a handle. Only the answer for the text as it stands now counts.
+    /// The server has said whether a handle is taken. Only an answer for the current text counts.
     pub(crate) fn availability_answered(
         &mut self,
         asked: &Handle,
@@ -97,8 +97,8 @@ impl Join {
         };
     }
 
-    /// "Continue" with a handle. The server has the last word at registration, so an unknown availability does not stop
-    /// anybody here.
+    /// "Continue" with a handle. Unknown availability does not block the user here, since the server decides at
+    /// registration.
     pub(crate) fn handle_chosen(&mut self, config: &Config, cx: &mut Context<'_>) {
         if self.step != Step::Handle || self.busy() {
             return;
@@ -154,7 +154,7 @@ impl Join {
         }
     }
 
-    /// "Later" below the phrase: the account is made all the same, and says that the words are not safe yet.
+    /// "Later" below the phrase: the account is created, with a reminder that the words are not safe yet.
     pub(crate) fn confirmation_put_off(&mut self) {
         if self.step == Step::Phrase {
             self.error = None;
@@ -163,7 +163,7 @@ impl Join {
         }
     }
 
-    /// One step back.
+    /// Goes back one step.
     pub(crate) fn back(&mut self) {
         if self.busy() || self.registering.is_some() {
             return;
@@ -186,7 +186,8 @@ impl Join {
             self.error = Some("The server could not be reached yet. Try again in a moment.".to_owned());
             return;
         };
-        // Whom the server takes may have become known only after the first step; then its refusal leads back there.
+        // The registration mode may have become known only after the first step. The server's refusal then leads back
+        // there.
         let invite = self.invite(config).unwrap_or_default();
         self.error = None;
         let me = SecretIdentity::from_seed(seed);
@@ -194,7 +195,7 @@ impl Join {
             Some(Registering::begin(me, handle, server, invite, passphrase, self.confirmed, cx));
     }
 
-    /// The invitation to register with, where the server asks for one.
+    /// The invitation for the registration, if the server requires one.
     fn invite(&self, config: &Config) -> Result<Option<InviteCode>, String> {
         match config.registration {
             Some(RegistrationMode::Invite) if self.invitation.expose().trim().is_empty() => {
@@ -210,17 +211,17 @@ impl Join {
         }
     }
 
-    /// Whether an answer is awaited.
+    /// Whether a request is in flight.
     pub(crate) fn busy(&self) -> bool {
         self.registering.as_ref().is_some_and(Registering::busy)
     }
 
-    /// The handle as it stands in the text box, where it keeps the rule.
+    /// The handle in the text box, if it is valid.
     pub(crate) fn chosen_handle(&self) -> Option<Handle> {
         as_meant(&self.handle).parse().ok().filter(|handle: &Handle| !handle.is_reserved())
     }
 
-    /// The step as the page shows it.
+    /// The step, as the page shows it.
     pub(crate) fn step_view(&self) -> JoinStep {
         match (&self.step, &self.seed) {
             (Step::Phrase, Some(seed)) => JoinStep::Phrase {

@@ -1,5 +1,5 @@
-//! What the server keeps for this account: how full the inbox is, up to where everything is stored here, and for how long
-//! that stays on the server. Also what it is to throw away of message requests.
+//! The server's storage for this account: how full the inbox is, which position this client has acknowledged, and how
+//! long acknowledged messages stay on the server. Also the message requests that the server is to discard.
 
 use kez_core::api::{
     AckInbox, InboxStatus, KeepDays, KeepMessages, ack_target, keep_target, requests_target, status_target,
@@ -14,22 +14,22 @@ use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry
 use crate::session::Session;
 use crate::view::{InboxView, Room};
 
-/// How long, in milliseconds, after something was stored the server is told: what follows soon is told with it.
+/// The delay before an acknowledgement, in milliseconds. Messages stored within it share one request.
 const ACKNOWLEDGE_AFTER: u64 = 15_000;
-/// From how much of a limit on, in per cent, an inbox counts as nearly full.
+/// The percentage of a limit from which an inbox counts as nearly full.
 const NEARLY_FULL: u64 = 90;
 
-/// What is known, and what the server is still to be told.
+/// What is known, and what the server still has to be told.
 pub(crate) struct Keeping {
     status: Option<InboxStatus>,
     ask_at: Option<u64>,
     acknowledge_at: Option<u64>,
     backoff: Backoff,
-    /// The keys whose message requests are to be thrown away.
+    /// The keys whose message requests the server has to discard.
     discarded: Vec<Primary>,
     discard_at: Option<u64>,
     error: Option<String>,
-    /// The room as the person was told of it.
+    /// The room of which the user was last told.
     told: Room,
 }
 
@@ -49,7 +49,7 @@ impl Default for Keeping {
 }
 
 impl Keeping {
-    /// When something is due.
+    /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         [self.ask_at, self.acknowledge_at, self.discard_at].into_iter().flatten().min()
     }
@@ -68,7 +68,7 @@ impl Keeping {
         }
     }
 
-    /// What the settings show.
+    /// The part shown in the settings.
     pub(crate) fn view(&self, saving: bool) -> Option<InboxView> {
         let status = self.status.as_ref()?;
         Some(InboxView {
@@ -84,7 +84,7 @@ impl Keeping {
 }
 
 impl Session {
-    /// Asks how full the inbox is.
+    /// Requests the inbox status.
     pub(crate) fn ask_status(&mut self, cx: &mut Context<'_>) {
         self.keeping.ask_at = None;
         if !cx.shared.requests.awaits(&Purpose::Status) {
@@ -93,7 +93,7 @@ impl Session {
         }
     }
 
-    /// The server has said how full the inbox is.
+    /// Handles the inbox status.
     pub(crate) fn status_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         match outcome(answer, |response| body(response, &[200])) {
             Outcome::Done(status) => self.take_status(status, cx),
@@ -105,14 +105,14 @@ impl Session {
         }
     }
 
-    /// Something was stored: the server is told soon, so that it need not keep room for it.
+    /// A message was stored. Schedules an acknowledgement, so that the server can free the space.
     pub(crate) fn acknowledge_soon(&mut self, cx: &mut Context<'_>) {
         if self.keeping.acknowledge_at.is_none() && self.stored_up_to() > self.sync.acknowledged {
             self.keeping.acknowledge_at = Some(cx.now + around(ACKNOWLEDGE_AFTER, cx.rng));
         }
     }
 
-    /// The server was told up to where everything is stored here.
+    /// Handles the answer to an acknowledgement.
     pub(crate) fn acknowledged(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         match outcome(answer, |response| body::<InboxStatus>(response, &[200])) {
             Outcome::Done(status) => {
@@ -123,7 +123,7 @@ impl Session {
                 self.take_status(status, cx);
                 self.acknowledge_soon(cx);
             }
-            // The positions are of another database, or never were: the next page says so too.
+            // The positions belong to another database, or never existed. The next page will show that too.
             Outcome::Refused(problem) if problem.code != ProblemCode::Unauthorized => self.look(cx),
             Outcome::Refused(_) | Outcome::Unknown => {
                 let wait = self.keeping.backoff.next_after(retry_after(answer), cx.rng);
@@ -132,7 +132,7 @@ impl Session {
         }
     }
 
-    /// "Keep on the server": for so many days, or for ever.
+    /// "Keep on the server": for a number of days, or for ever.
     pub(crate) fn keep_on_server(&mut self, days: Option<u16>, cx: &mut Context<'_>) {
         let kept = days.map(|days| KeepDays::try_from(u64::from(days))).transpose();
         let Ok(kept) = kept else { return };
@@ -146,7 +146,7 @@ impl Session {
         }
     }
 
-    /// The server keeps what is stored here for so long from now on, or not.
+    /// Handles the answer to a change of the retention time.
     pub(crate) fn keep_answered(&mut self, days: Option<u16>, answer: &Answer, cx: &mut Context<'_>) {
         match outcome(answer, no_content) {
             Outcome::Done(()) => {
@@ -163,7 +163,7 @@ impl Session {
         }
     }
 
-    /// What these keys have left in the inbox is thrown away on the server too.
+    /// Has the server discard everything that these keys have left in the inbox.
     pub(crate) fn discard_requests(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
         for key in keys {
             if !self.keeping.discarded.contains(key) {
@@ -173,7 +173,7 @@ impl Session {
         self.discard_next(cx);
     }
 
-    /// The server has thrown a key's message requests away, or not.
+    /// Handles the answer to a discard of a key's message requests.
     pub(crate) fn requests_discarded(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
         let refused = matches!(answer, Ok(response) if response.status == 401);
         if refused || matches!(outcome(answer, no_content), Outcome::Unknown) {
@@ -185,7 +185,7 @@ impl Session {
         }
     }
 
-    /// Time has passed.
+    /// Handles the timer.
     pub(crate) fn keeping_due(&mut self, cx: &mut Context<'_>) {
         let due = |at: Option<u64>| at.is_some_and(|at| at <= cx.now);
         let (ask, discard) = (due(self.keeping.ask_at), due(self.keeping.discard_at));
@@ -201,7 +201,7 @@ impl Session {
         }
     }
 
-    /// Up to where everything is stored here: copies of what one has sent may still have to be read again.
+    /// The position up to which everything is stored here. The user's own copies may still have to be read again.
     fn stored_up_to(&self) -> u64 {
         let left = self.quarantine.first_own_copy_left().map(|from| from.saturating_sub(1));
         left.map_or(self.sync.cursor, |left| left.min(self.sync.cursor))
@@ -249,7 +249,7 @@ impl Session {
 }
 
 impl Room {
-    /// What the person is told.
+    /// The message for the user.
     const fn sentence(self) -> Option<&'static str> {
         match self {
             Self::Enough => None,

@@ -1,4 +1,4 @@
-//! "Export my data" and "Delete account": taking everything along, and going for good.
+//! "Export my data" and "Delete account".
 
 use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::problem::ProblemCode;
@@ -17,11 +17,11 @@ use crate::view::{LeavingView, MessageBody};
 
 const UNREACHED: &str = "The server did not answer. Try again.";
 
-/// How far somebody is.
+/// The state of an export or a deletion.
 #[derive(Default)]
 pub(crate) struct Leaving {
     pub(crate) view: LeavingView,
-    /// The server has deleted the account.
+    /// Whether the server has deleted the account.
     gone: bool,
 }
 
@@ -45,7 +45,7 @@ impl Session {
         }
     }
 
-    /// What the server stores has come: together with what this browser can read it is one file.
+    /// The server's export has arrived. Combines it into one file with the messages that this browser can read.
     pub(crate) fn export_answered(&mut self, tab: TabId, answer: &Answer, cx: &mut Context<'_>) {
         let error = match answer {
             Ok(response) if response.status == 200 => match self.export_file(&response.body) {
@@ -62,15 +62,15 @@ impl Session {
         self.leaving.end(error);
     }
 
-    /// The dialog's last word.
+    /// The dialog's final confirmation.
     pub(crate) fn delete_account(&mut self, cx: &mut Context<'_>) {
         if self.leaving.begin() {
             self.ask_signed(Method::Delete, format!("/v1/u/{}", self.handle), Purpose::DeleteAccount, cx);
         }
     }
 
-    /// The server has deleted the account, or not. One that is gone already refuses the signature, since the answer to
-    /// an earlier attempt may have been lost: then the registry tells.
+    /// Handles the answer to the deletion. A deleted account rejects the signature. The answer to an earlier attempt
+    /// may have been lost, so the client then checks the registry.
     pub(crate) fn deletion_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         match outcome(answer, no_content) {
             Outcome::Done(()) => self.leaving.gone = true,
@@ -82,7 +82,7 @@ impl Session {
         }
     }
 
-    /// Whether anybody holds the handle after a refused deletion.
+    /// Checks whether the handle is still registered after a refused deletion.
     pub(crate) fn deletion_checked(&mut self, answer: &Answer) {
         match answer {
             Ok(response) if says_nobody(response) => self.leaving.gone = true,
@@ -94,7 +94,7 @@ impl Session {
         }
     }
 
-    /// Whether there is no account any more.
+    /// Whether the account has been deleted.
     pub(crate) const fn is_gone(&self) -> bool {
         self.leaving.gone
     }
@@ -132,13 +132,13 @@ impl Session {
     }
 }
 
-/// What the server's export begins with.
+/// The start of the server's export.
 #[derive(Deserialize)]
 struct Typed {
     r#type: String,
 }
 
-/// A message in the clear.
+/// A message in plain text.
 fn exported(message: &StoredMessage) -> String {
     let (kind, text) = match &message.body {
         MessageBody::Text { text } => ("text", text.as_str()),
@@ -147,7 +147,7 @@ fn exported(message: &StoredMessage) -> String {
         MessageBody::Undecryptable { .. } => ("undecryptable", ""),
         MessageBody::Malformed => ("malformed", ""),
     };
-    // A text is always JSON.
+    // A string is always valid JSON.
     let text = serde_json::to_string(text).unwrap_or_default();
     let sent_at = Timestamp::from_unix(message.sent_at);
     format!(r#"{{"mine":{},"sent_at":"{sent_at}","kind":"{kind}","text":{text}}}"#, message.mine)

@@ -1,11 +1,11 @@
-//! What a KEZ Chat client decides: `Client::handle(event, now, rng)` changes the state and says which effects follow.
+//! The decisions of a KEZ Chat client: `Client::handle(event, now, rng)` changes the state and returns the effects.
 //!
-//! Synchronous, without I/O: time and chance are arguments, the network and the storage are [`effect::Effect`]s that a
-//! driver performs and answers with [`event::Event`]s. What the screen shows is [`view::View`], derived and never stored.
+//! Synchronous, without I/O: time and randomness are arguments. Network and storage are [`effect::Effect`]s, which a
+//! driver performs and answers with [`event::Event`]s. The screen is a [`view::View`], derived and never stored.
 //!
-//! This file only says who gets which event. A message on its way out is in `compose`, then `outbox`; one on its way in
-//! in `connection` and `nats`, then `inbox`; people are in `directory`, `contacts` and `people`; the ways to an account are
-//! `join`, `registering` and `restore`; key histories are in `sigchains`.
+//! This file only dispatches events. An outgoing message passes through `compose` and `outbox`; an incoming one through
+//! `connection` and `nats`, then `inbox`. Contacts are in `directory`, `contacts` and `people`; the ways to an account
+//! are `join`, `registering` and `restore`; key histories are in `sigchains`.
 
 pub mod effect;
 pub mod event;
@@ -76,14 +76,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that knows nothing yet. The first event says what the storage holds
-    /// ([`Event::Started`]).
+    /// An empty client. Its first event says what the storage holds ([`Event::Started`]).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes in what happened at `now` (Unix milliseconds) and says what is to be done, in order. Whatever the event
-    /// writes is one [`Effect::Save`] in front of everything else.
+    /// Processes an event at `now` (Unix milliseconds) and returns the effects, in order. Everything that the event
+    /// writes is one [`Effect::Save`] in front of all other effects.
     pub fn handle(&mut self, event: Event, now: u64, rng: &mut impl CryptoRng) -> Vec<Effect> {
         let mut cx = Context::new(now, rng, &mut self.shared);
         if cx.shared.halted.is_some() {
@@ -94,7 +93,7 @@ impl Client {
         cx.into_effects()
     }
 
-    /// When, in Unix milliseconds, [`Event::Tick`] is due; to be asked again after each event.
+    /// When [`Event::Tick`] is due, in Unix milliseconds. To be read again after each event.
     pub fn next_wake(&self) -> Option<u64> {
         match self.shared.halted {
             Some(_) => None,
@@ -102,7 +101,7 @@ impl Client {
         }
     }
 
-    /// What a tab shows. A tab that has not said anything yet shows no conversation.
+    /// The view of a tab. A tab that has not reported anything yet shows no conversation.
     pub fn view(&self, tab: &TabId) -> View {
         let unknown = Tab::default();
         let tab = self.shared.tabs.get(tab).unwrap_or(&unknown);

@@ -1,4 +1,4 @@
-//! What the registry says about a handle or a key: believed only as far as the signed registration proves it.
+//! Registry answers about a handle or a key: trusted only as far as the signed registration proves them.
 
 use kez_core::api::Lookup;
 use kez_core::handle::{Handle, ServerName};
@@ -8,37 +8,37 @@ use kez_core::problem::ProblemCode;
 use crate::event::HttpResponse;
 use crate::requests::{Answer, problem};
 
-/// A handle and a key whose holder has signed that they belong together.
+/// A handle and a key whose owner has signed that they belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) handle: Handle,
     pub(crate) key: PublicIdentity,
-    /// The signed registration as it came.
+    /// The signed registration as received.
     pub(crate) registration: String,
-    /// The root of the key's chain, as far as the server is to be believed.
+    /// The root of the key's chain, as claimed by the server.
     pub(crate) root: Option<Primary>,
 }
 
-/// What an answer is worth.
+/// What an answer proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// It proves what was asked.
+    /// The answer proves the handle or key that was looked up.
     Proven(Box<Found>),
-    /// The key that was asked about is said to have been replaced: by this one. Only a chain can prove that.
+    /// The server claims that the key has been replaced by this one. Only a chain can prove that.
     Replaced(Box<Found>),
-    /// The server says that there is nobody.
+    /// The server says that the handle or key is not registered.
     Nobody,
-    /// No answer, or one that proves nothing.
+    /// No answer, or one without a valid proof.
     Unavailable,
 }
 
 impl Proof {
-    /// The answer to "who is `handle`?".
+    /// The answer to a lookup by handle.
     pub(crate) fn of_handle(answer: &Answer, server: &ServerName, handle: &Handle) -> Self {
         Self::of(answer, server, |found| found.handle == *handle, |_| Self::Unavailable)
     }
 
-    /// The answer to "whose is this key?".
+    /// The answer to a lookup by key.
     pub(crate) fn of_key(answer: &Answer, server: &ServerName, key: Primary) -> Self {
         Self::of(answer, server, |found| found.key.primary() == key, Self::Replaced)
     }
@@ -61,7 +61,7 @@ impl Proof {
     }
 }
 
-/// Whether the answer to a registration says that this key holds this handle now.
+/// Whether the answer to a registration says that this key now holds this handle.
 pub(crate) fn registered(
     response: &HttpResponse,
     server: &ServerName,
@@ -72,7 +72,7 @@ pub(crate) fn registered(
     (found.handle == *handle && Some(found.key) == key).then_some(())
 }
 
-/// The status alone is not enough: a proxy's 404 must not make anybody disappear.
+/// The status alone is not enough: a proxy's 404 must not make a user disappear.
 pub(crate) fn says_nobody(response: &HttpResponse) -> bool {
     response.status == 404
         && problem(response).is_some_and(|problem| problem.code == ProblemCode::UnknownHandle)

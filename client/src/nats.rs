@@ -1,5 +1,6 @@
-//! Hints from NATS, where the server has it: while they come, the live stream is closed, and the inbox is read when one
-//! comes and every 30 s whatever comes. Until they come, and when they stop, the live stream and polling do the work.
+//! Hints from NATS, if the server offers it. While hints arrive, the live stream is closed, and the inbox is polled on
+//! each hint and every 30 s regardless. Until hints arrive, and after they stop, the client uses the live stream and
+//! polling.
 
 use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::nats_binding::{self, NatsBinding, subscription};
@@ -18,20 +19,20 @@ use crate::session::Session;
 
 const FIRST_WAIT: u64 = 1_000;
 const LONGEST_WAIT: u64 = 60_000;
-/// How long, in milliseconds, nothing is asked of a server that has refused, or has no NATS.
+/// The pause, in milliseconds, before asking a server again that has refused, or that has no NATS.
 const REST: u64 = 60 * 60 * 1_000;
-/// After how many failures in a row the nkey is bound again.
+/// The number of failures in a row after which the nkey is bound again.
 const DOUBT_AFTER: u32 = 3;
-/// A connection that has lived this long, in milliseconds, was a good one.
+/// A connection that lived this long, in milliseconds, was healthy.
 const GOOD_LIFE: u64 = 5_000;
-/// How long, in milliseconds, the live stream waits for a good connection to come back: brokers end each one after 15
-/// minutes.
+/// How long, in milliseconds, the live stream waits for a healthy connection to return. Brokers close each connection
+/// after 15 minutes.
 const BACK_SOON: u64 = 3_000;
 
-/// The way to NATS.
+/// The connection to NATS.
 pub(crate) struct Nats {
     stage: Stage,
-    /// Where the broker is, once the server has said so.
+    /// The broker's URL, once the server has given it.
     url: Option<String>,
     pub(crate) nkey: Option<StoredNkey>,
     backoff: Backoff,
@@ -39,12 +40,12 @@ pub(crate) struct Nats {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Nothing is under way; the next step is due at this time.
+    /// Idle; the next step is due at this time.
     Idle(u64),
-    /// An answer of the server is awaited: its description, or to a binding.
+    /// Waiting for an answer of the server: its configuration, or the result of a binding.
     Asking,
     Connecting,
-    /// Hints come since this time.
+    /// Connected since this time; hints arrive.
     Up(u64),
 }
 
@@ -55,7 +56,7 @@ impl Default for Nats {
 }
 
 impl Nats {
-    /// Whether hints come.
+    /// Whether hints arrive.
     pub(crate) const fn is_up(&self) -> bool {
         matches!(self.stage, Stage::Up(_))
     }
@@ -70,7 +71,7 @@ impl Nats {
 }
 
 impl Session {
-    /// Time has passed: takes the next step towards hints, if it is due.
+    /// Handles the timer: takes the next step towards hints, if it is due.
     pub(crate) fn nats_due(&mut self, cx: &mut Context<'_>) {
         if !matches!(self.nats.stage, Stage::Idle(at) if at <= cx.now) {
             return;
@@ -89,7 +90,7 @@ impl Session {
         }
     }
 
-    /// The browser says that there is a network again: whatever was connected before may be dead.
+    /// The browser reports that the network is back. An earlier connection may be dead.
     pub(crate) fn nats_network_changed(&mut self, cx: &mut Context<'_>) {
         self.nats.stage = Stage::Idle(cx.now);
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Binding { .. }));
@@ -97,7 +98,7 @@ impl Session {
         self.nats_due(cx);
     }
 
-    /// Another key holds the account from now on, with another inbox to hear of, and what the former bound is void.
+    /// A new key holds the account. It has another inbox subject, and the old key's binding is void.
     pub(crate) fn nats_key_changed(&mut self, cx: &mut Context<'_>) {
         if let Some(nkey) = &mut self.nats.nkey {
             nkey.bound_until = 0;
@@ -108,7 +109,7 @@ impl Session {
         self.nats.stage = Stage::Idle(cx.now);
     }
 
-    /// Something happened at NATS.
+    /// Handles an event on the NATS connection.
     pub(crate) fn nats(&mut self, event: NatsEvent, cx: &mut Context<'_>) {
         match (event, self.nats.stage) {
             (NatsEvent::Up, Stage::Connecting) => {
@@ -117,7 +118,7 @@ impl Session {
             }
             (NatsEvent::Hint, Stage::Up(_)) => self.look(cx),
             (NatsEvent::Closed, Stage::Connecting) => {
-                // Perhaps the server does not know the binding any more.
+                // The server may have lost the binding.
                 if let Some(nkey) = &mut self.nats.nkey
                     && self.nats.backoff.attempts() == DOUBT_AFTER
                 {
@@ -141,7 +142,7 @@ impl Session {
         }
     }
 
-    /// The server has described itself: where its broker is, where it has one.
+    /// The server has sent its configuration, with the broker's URL if it has one.
     pub(crate) fn broker_at(&mut self, url: Option<&str>, cx: &mut Context<'_>) {
         if self.nats.url.is_some() || self.nats.stage != Stage::Asking {
             return;
@@ -155,7 +156,7 @@ impl Session {
         }
     }
 
-    /// The server has accepted a binding, or not.
+    /// Handles the answer to a binding.
     pub(crate) fn binding_answered(&mut self, until: u64, answer: &Answer, cx: &mut Context<'_>) {
         match outcome(answer, no_content) {
             Outcome::Done(()) => {
@@ -168,7 +169,7 @@ impl Session {
             Outcome::Refused(problem)
                 if matches!(problem.code, ProblemCode::NkeyRemoved | ProblemCode::NkeyTaken) =>
             {
-                // This key will never do; the next attempt makes another.
+                // This nkey will never be accepted; the next attempt generates another.
                 self.nats.nkey = None;
                 cx.delete(Kind::Nkey, "nkey");
                 self.nats_later(None, cx);
@@ -213,7 +214,7 @@ impl Session {
         self.nats.stage = Stage::Idle(cx.now.saturating_add(wait));
     }
 
-    /// The server has no NATS, or will not have this client there. It may be another server in an hour.
+    /// The server has no NATS, or refuses this client there. Tries again after an hour: the server may have changed.
     fn nats_rests(&mut self, cx: &Context<'_>) {
         self.nats.url = None;
         self.nats.stage = Stage::Idle(cx.now.saturating_add(REST));

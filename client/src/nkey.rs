@@ -1,4 +1,4 @@
-//! This browser's key at NATS: made here, bound to the account by a signed statement, renewed in time.
+//! This browser's NATS key: generated here, bound to the account by a signed statement, renewed before it expires.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::event::StorageFault;
 use crate::record::{Kind, Record};
 use crate::secret::Secret;
 
-/// For how long an nkey is bound, in seconds: long enough for somebody who looks in once a month.
+/// How long an nkey is bound, in seconds: long enough for a user who signs in once a month.
 pub(crate) const LIFETIME: u64 = 45 * 24 * 60 * 60;
-/// A binding is renewed when no more than this is left of it, in seconds.
+/// A binding is renewed when at most this much of its lifetime is left, in seconds.
 const RENEW_BEFORE: u64 = 15 * 24 * 60 * 60;
 
 /// The record of kind [`Kind::Nkey`].
@@ -23,7 +23,7 @@ pub(crate) struct StoredNkey {
     pub(crate) bound_until: u64,
 }
 
-/// Answers the challenges of a broker, and signs nothing else.
+/// Signs the challenges of a broker, and nothing else.
 #[derive(Clone, Debug)]
 pub struct Signer(Arc<SecretNkey>);
 
@@ -38,7 +38,7 @@ impl StoredNkey {
         Ok(Signer(Arc::new(nkey)))
     }
 
-    /// Whether the server lets it in for long enough.
+    /// Whether the binding lasts long enough.
     pub(crate) const fn is_bound(&self, now: u64) -> bool {
         self.bound_until > now.saturating_add(RENEW_BEFORE)
     }
@@ -58,7 +58,7 @@ impl Signer {
         self.0.public()
     }
 
-    /// The signature over a broker's nonce as NATS spells it; none for a text that no NATS server sends.
+    /// The signature over a broker's nonce, in NATS encoding. `None` for a text that no NATS server sends.
     pub fn answer(&self, nonce: &str) -> Option<String> {
         self.0.sign_nonce(nonce).ok().map(|signature| signature_text(&signature))
     }

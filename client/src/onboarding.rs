@@ -1,4 +1,4 @@
-//! While there is no account: events for /join and /restore.
+//! Without an account: dispatches events to /join and /restore.
 
 use crate::account::{Onboarding, StoredAccount};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::requests::{Answer, Purpose, sentence};
 use crate::session::Session;
 
 impl Onboarding {
-    /// Goes on with a registration that the server has not accepted yet.
+    /// Resumes a registration that the server has not accepted yet.
     pub(crate) fn resume(
         account: StoredAccount,
         has_passphrase: bool,
@@ -29,7 +29,7 @@ impl Onboarding {
         Self { join, ..Self::default() }
     }
 
-    /// A person did something.
+    /// Handles an action of the user.
     pub(crate) fn ui(&mut self, event: UiEvent, config: &Config, cx: &mut Context<'_>) {
         match event {
             UiEvent::HandleTyped { text } => self.join.handle_typed(text, cx),
@@ -49,7 +49,7 @@ impl Onboarding {
         }
     }
 
-    /// An answer; the account, once it exists.
+    /// Handles an answer. Returns the account once it exists.
     pub(crate) fn answered(
         &mut self,
         purpose: &Purpose,
@@ -75,7 +75,7 @@ impl Onboarding {
         None
     }
 
-    /// The vault is there; the account, if that was all that was missing.
+    /// The vault has been created. Returns the account, if nothing else was missing.
     pub(crate) fn vault_created(&mut self, cx: &mut Context<'_>) -> Option<Result<Session, StorageFault>> {
         if let Some(registering) = &mut self.join.registering {
             registering.vault_created(cx);
@@ -84,7 +84,7 @@ impl Onboarding {
         self.restore.vault_created()
     }
 
-    /// There is no vault.
+    /// The vault could not be created.
     pub(crate) fn vault_failed(&mut self, fault: StorageFault) {
         let error = sentence(&fault.to_string());
         if self.restore.creating_vault() {

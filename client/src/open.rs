@@ -1,4 +1,4 @@
-//! While an account is open: which part gets which event.
+//! With an open account: dispatches each event to its part.
 
 use kez_core::handle::Handle;
 
@@ -11,7 +11,7 @@ use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
 
 impl Session {
-    /// A person did something.
+    /// Handles an action of the user.
     pub(crate) fn ui(&mut self, tab: &TabId, event: UiEvent, cx: &mut Context<'_>) {
         match event {
             UiEvent::PhraseShown => cx.shared.tabs.entry(tab).phrase_shown = true,
@@ -84,12 +84,12 @@ impl Session {
             }
             UiEvent::WaitingDiscarded { key } => self.discard_waiting(key.as_deref(), cx),
             UiEvent::KeepChosen { days } => self.keep_on_server(days, cx),
-            // The rest belongs to other states of the account, or was dealt with before.
+            // The other events belong to other states of the account, or were handled earlier.
             _ => {}
         }
     }
 
-    /// An answer has come, or not.
+    /// Handles the answer to a request, or its absence.
     pub(crate) fn answered(&mut self, purpose: Purpose, answer: &Answer, cx: &mut Context<'_>) {
         match purpose {
             Purpose::Handle(handle) => self.handle_answered(&handle, answer, cx),
@@ -119,7 +119,7 @@ impl Session {
             Purpose::Export(tab) => self.export_answered(tab, answer, cx),
             Purpose::DeleteAccount => self.deletion_answered(answer, cx),
             Purpose::DeletionCheck => self.deletion_checked(answer),
-            // What was asked before the account was open.
+            // Requests from before the account was open.
             Purpose::Config
             | Purpose::Availability(_)
             | Purpose::Register
@@ -128,14 +128,14 @@ impl Session {
         }
     }
 
-    /// `false`: the number that was compared is that of another key.
+    /// `false` when the compared number belongs to another key.
     fn set_verified(&mut self, handle: &str, shown: &str, verified: bool, cx: &mut Context<'_>) -> bool {
         let Some(id) = self.contact_at(handle) else { return true };
         let Some(contact) = self.contacts.get_mut(id) else { return true };
         if contact.stored.shown_key().to_string() != shown {
             return false;
         }
-        // What is on screen is the number of the new key: it has to be accepted before it can be verified.
+        // The number on screen is that of the new key, which must be accepted before it can be verified.
         if !contact.stored.awaits_person() && contact.stored.verified != verified {
             contact.stored.verified = verified;
             self.save_contact(id, cx);
@@ -154,7 +154,7 @@ impl Session {
     }
 }
 
-/// A decision about a key counts only for the key that was on screen.
+/// A decision about a key is valid only for the key that was on screen.
 fn refuse_unless(known: bool, tab: &TabId, cx: &mut Context<'_>) {
     cx.shared.tabs.entry(tab).refused = (!known)
         .then(|| "Their key has changed once more. Compare the safety number that is shown now.".to_owned());

@@ -1,8 +1,8 @@
-//! What still has to reach the relay: in order for each recipient, one request at a time, sealed once, and sent byte for
-//! byte until the relay has it or refuses it.
+//! Outgoing messages that have not reached the relay: in order for each recipient, one request at a time. Each is
+//! sealed once, and the same bytes are sent until the relay accepts or refuses them.
 //!
-//! A message's copy to oneself is queued when the relay has the message, so that one's other browsers never show as sent
-//! what was not.
+//! A message's copy for the user's other browsers is queued only when the relay has the message, so those browsers
+//! never show an unsent message as sent.
 
 use kez_core::api::{MessageStored, Receipt, SendMessage};
 use kez_core::envelope;
@@ -23,29 +23,29 @@ use crate::session::Session;
 use crate::sorted_map::SortedMap;
 use crate::view::MessageBody;
 
-/// After how many attempts the person is told that a message does not get through. The attempts go on.
+/// The number of attempts after which the user is told that a message does not get through. The attempts continue.
 const ATTEMPTS: u32 = 4;
-/// How often a signature is refused before a message goes without one.
+/// The number of signature refusals after which a message is sent without one.
 const SIGNATURES_REFUSED: u32 = 2;
-/// How long a full inbox is left alone, in seconds.
+/// The pause before the next attempt at a full inbox, in seconds.
 const FULL_INBOX: u64 = 60;
-/// How long attempts wait at least, in milliseconds, while the browser says that there is no network.
+/// The shortest delay between attempts, in milliseconds, while the browser reports that there is no network.
 const WITHOUT_NETWORK: u64 = 10_000;
 
 impl Session {
-    /// Queues a message that is stored already.
+    /// Queues a message that is already stored.
     pub(crate) fn enqueue(&mut self, contact: ContactId, order: u64, cx: &mut Context<'_>) {
         self.add_to_outbox(Key { lane: Lane::Contact(contact), contact, order }, cx);
     }
 
-    /// Starts what can be started in every lane.
+    /// Starts every lane that is ready.
     pub(crate) fn send_queued(&mut self, cx: &mut Context<'_>) {
         for lane in self.outbox.lanes() {
             self.send_next(lane, cx);
         }
     }
 
-    /// The relay has answered, or not.
+    /// Handles the answer to a message, or its absence.
     pub(crate) fn send_answered(&mut self, key: Key, answer: &Answer, cx: &mut Context<'_>) {
         let sealed = self.outbox.entries.get(&key).and_then(|entry| entry.sealed.as_ref());
         let receipt = sealed.map(|sealed| Receipt::of(sealed.as_bytes()));
@@ -57,8 +57,8 @@ impl Session {
         };
         match outcome(answer, stored) {
             Outcome::Done(()) => self.delivered(key, cx),
-            // This computer's clock may be wrong: the answer has said what time it is. If that was not it, the message goes
-            // without a signature, and arrives as a stranger's.
+            // This computer's clock may be wrong, and the answer has just corrected it. If that does not help, the
+            // message is sent without a signature, and arrives as a stranger's.
             Outcome::Refused(problem)
                 if problem.code == ProblemCode::Unauthorized
                     && attempts.signatures_refused < SIGNATURES_REFUSED =>
@@ -71,7 +71,7 @@ impl Session {
         self.send_next(key.lane, cx);
     }
 
-    /// "Retry": everything that waits in this conversation goes on, in order.
+    /// "Retry": resumes all waiting messages of this conversation, in order.
     pub(crate) fn retry(&mut self, contact: ContactId, cx: &mut Context<'_>) {
         let lane = Lane::Contact(contact);
         for (key, entry) in self.outbox.entries.iter_mut() {
@@ -82,17 +82,17 @@ impl Session {
         self.resume(|other| other == lane, cx);
     }
 
-    /// Tries at once what waits for this recipient.
+    /// Resumes the messages for this recipient at once.
     pub(crate) fn resume_contact(&mut self, contact: ContactId, cx: &mut Context<'_>) {
         self.resume(|lane| lane == Lane::Contact(contact), cx);
     }
 
-    /// The connection is back: tries at once what waits.
+    /// The connection is back. Resumes all waiting messages at once.
     pub(crate) fn resume_all(&mut self, cx: &mut Context<'_>) {
         self.resume(|_| true, cx);
     }
 
-    /// "Delete": gives up a message, unless it is on its way at this moment.
+    /// "Delete": drops a message, unless it is in flight.
     pub(crate) fn delete(&mut self, contact: ContactId, order: u64, cx: &mut Context<'_>) {
         let key = Key { lane: Lane::Contact(contact), contact, order };
         let refused = self.outbox.entries.get(&key).is_some_and(|entry| entry.refused.is_some());
@@ -106,7 +106,7 @@ impl Session {
         cx.delete(Kind::Message, message_key(contact, order));
     }
 
-    /// Time has passed: lanes whose waiting time is over go on, and what takes long is said.
+    /// Handles the timer: resumes lanes whose delay is over, and reports long delays to the user.
     pub(crate) fn retry_due(&mut self, cx: &mut Context<'_>) {
         for attempts in self.outbox.attempts.values_mut() {
             attempts.retry_at = attempts.retry_at.filter(|at| *at > cx.now);
@@ -117,7 +117,7 @@ impl Session {
         self.send_queued(cx);
     }
 
-    /// Seals anew, for a new key, what has not been acknowledged.
+    /// Reseals unacknowledged messages for a new key of the contact.
     pub(crate) fn forget_sealed(&mut self, contact: ContactId, cx: &mut Context<'_>) {
         let lane = Lane::Contact(contact);
         self.outbox.attempts.remove(&lane);
@@ -129,7 +129,7 @@ impl Session {
         }
     }
 
-    /// Seals anew, with a new key of one's own, what has not been acknowledged.
+    /// Reseals unacknowledged messages with a new key of the user's.
     pub(crate) fn forget_all_sealed(&mut self, cx: &mut Context<'_>) {
         self.outbox.attempts = SortedMap::default();
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(_)));
@@ -163,13 +163,13 @@ impl Session {
                     cx.request(request, Purpose::Send(key));
                 }
             } else {
-                // The message is gone or cannot be sealed: nothing that time would change.
+                // The message is gone or cannot be sealed. Waiting would not change that.
                 self.refused(key, "This message cannot be sent.".to_owned(), cx);
             }
         }
     }
 
-    /// The entry to send now in this lane, if it is free and allowed to go on.
+    /// The next entry to send in this lane, if the lane is ready.
     fn next_in(&self, lane: Lane, cx: &Context<'_>) -> Option<Key> {
         let blocked = match lane {
             Lane::Contact(contact) => self.contacts.get(contact)?.stored.awaits_person(),
@@ -188,7 +188,7 @@ impl Session {
         }
     }
 
-    /// The envelope of an entry; sealed now when this is the first attempt, and written before it is posted.
+    /// The envelope of an entry. It is sealed on the first attempt, and stored before it is posted.
     fn sealed(&mut self, key: Key, cx: &mut Context<'_>) -> Option<String> {
         if let Some(sealed) = &self.outbox.entries.get(&key)?.sealed {
             return Some(sealed.clone());
@@ -258,12 +258,12 @@ impl Session {
         let asked = retry_after(answer).or(is_full.then_some(FULL_INBOX));
         let wait = attempts.backoff.next_after(asked, cx.rng);
         if is_full && lane == Lane::Own {
-            // It is one's own.
+            // It is the user's own inbox.
             attempts.retry_at = Some(cx.now.saturating_add(wait));
             return self.ask_status(cx);
         }
         if cx.shared.offline && answer.is_err() {
-            // The browser says so on the screen, and says when there is a network again.
+            // The screen already shows that there is no network. The browser reports when it is back.
             attempts.since = None;
             attempts.retry_at = Some(cx.now.saturating_add(wait.max(WITHOUT_NETWORK)));
             return;

@@ -1,26 +1,26 @@
-//! How fast the registry is asked about strangers: slowly enough that the server's allowance for look-ups is left to what
-//! the person does, and not at all while the server wants to be left alone.
+//! Rate limit for lookups of strangers. It is slow enough to leave the server's lookup allowance to the user's own
+//! actions, and pauses completely when the server asks for that.
 
 use crate::requests::{Answer, retry_after};
 
-/// How many questions come at once at most.
+/// The largest burst of lookups.
 const BURST: u64 = 20;
-/// How much time there is, in milliseconds, between questions after that. The server allows one a second.
+/// The time between lookups after a burst, in milliseconds. The server allows one per second.
 const INTERVAL: u64 = 2_000;
-/// The longest, in milliseconds, that a server's `Retry-After` is believed.
+/// The longest `Retry-After` that the client respects, in milliseconds.
 const LONGEST_RETRY_AFTER: u64 = 300_000;
 
-/// The pace of look-ups.
+/// The rate limiter for lookups.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
-    /// When the last question will have been paid for.
+    /// When the last lookup is paid for.
     paid_at: u64,
-    /// Nothing is asked before this.
+    /// No lookups before this time.
     quiet_until: u64,
 }
 
 impl Pace {
-    /// Whether a question may be asked now; it counts then.
+    /// Whether a lookup is allowed now. If so, it is counted.
     pub(crate) fn take(&mut self, now: u64) -> bool {
         if self.next() > now {
             return false;
@@ -29,12 +29,12 @@ impl Pace {
         true
     }
 
-    /// When the next question may be asked.
+    /// When the next lookup is allowed.
     pub(crate) fn next(&self) -> u64 {
         self.paid_at.saturating_sub((BURST - 1) * INTERVAL).max(self.quiet_until)
     }
 
-    /// `Retry-After` is about the server, not about one question.
+    /// `Retry-After` applies to the server, not to a single lookup.
     pub(crate) fn heed(&mut self, answer: &Answer, now: u64) {
         if let Some(seconds) = retry_after(answer) {
             let wait = seconds.saturating_mul(1000).min(LONGEST_RETRY_AFTER);

@@ -8,7 +8,7 @@ use crate::secret::Secret;
 use crate::session::Session;
 use crate::view::{Notice, PassphraseView};
 
-/// How far a change is.
+/// The state of a change.
 #[derive(Default)]
 pub(crate) struct PassphraseChange {
     pub(crate) view: PassphraseView,
@@ -17,7 +17,7 @@ pub(crate) struct PassphraseChange {
 }
 
 impl Session {
-    /// "Set passphrase", "Change passphrase" or, with an empty new one, "Remove passphrase".
+    /// "Set passphrase", "Change passphrase" or, when the new one is empty, "Remove passphrase".
     pub(crate) fn change_passphrase(&mut self, current: Secret, new: Secret, cx: &mut Context<'_>) {
         if self.passphrase.view.busy {
             return;
@@ -29,7 +29,7 @@ impl Session {
         cx.push(Effect::RewrapVault { current, new });
     }
 
-    /// The storage has answered.
+    /// Handles the storage's answer.
     pub(crate) fn passphrase_changed(&mut self, event: &VaultEvent, cx: &mut Context<'_>) {
         if !self.passphrase.view.busy {
             return;

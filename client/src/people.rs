@@ -1,8 +1,8 @@
-//! Whom one has accepted and whom one has blocked: decided here, and told to the server, which lets the former send more
-//! and keeps back what the latter send.
+//! Accepted and blocked people. The user decides here, and the server is told: it lets accepted people send more, and
+//! holds back messages from blocked ones.
 //!
-//! Somebody who writes without being known here is a request: readable, but without a badge, until the person accepts it
-//! or answers. Whoever one has written to is accepted.
+//! A first message from an unknown sender is a request: readable, but without a badge, until the user accepts it or
+//! replies. A contact to whom the user has written is accepted.
 
 use kez_core::api::HandleList;
 use kez_core::handle::Handle;
@@ -20,37 +20,36 @@ use crate::session::Session;
 use crate::sorted_map::SortedMap;
 use crate::view::{Block, BlockedRow};
 
-/// How somebody stands with the person whose account this is.
+/// A contact's status with the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
-    /// They wrote first, and nobody has answered.
+    /// They wrote first, and the user has not replied.
     pub(crate) request: bool,
-    /// The conversation is wanted.
+    /// The user wants the conversation.
     pub(crate) accepted: bool,
-    /// They are not heard.
+    /// Their messages are not shown.
     pub(crate) blocked: bool,
-    /// What the server was told of `accepted`.
+    /// The value of `accepted` that the server was last told.
     told_accepted: bool,
-    /// What the server was told of `blocked`.
+    /// The value of `blocked` that the server was last told.
     told_blocked: bool,
-    /// Whether the server says that it knows of no block, though it was told of one: another browser may have lifted it,
-    /// or the server has lost it.
+    /// Whether the server denies a block that it was told about: another browser may have lifted it, or the server has lost it.
     in_doubt: bool,
 }
 
-/// What the server has to be told.
+/// A change that the server has to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// This person is accepted.
+    /// The contact was accepted.
     Accepted,
-    /// This person is blocked.
+    /// The contact was blocked.
     Blocked,
-    /// This person is blocked no more.
+    /// The contact was unblocked.
     Unblocked,
 }
 
 impl Standing {
-    /// Of somebody who wrote first.
+    /// The standing of a contact who wrote first.
     pub(crate) const fn request() -> Self {
         Self {
             request: true,
@@ -71,8 +70,7 @@ impl Standing {
         }
     }
 
-    /// Whether they are kept from one: as long as the server does not know that a block is lifted, it keeps back what they
-    /// send.
+    /// The state of the block. Until the server knows that a block is lifted, it keeps holding back their messages.
     pub(crate) const fn block(self) -> Block {
         match (self.blocked, self.told_blocked) {
             (true, _) => Block::Set,
@@ -90,13 +88,13 @@ impl Standing {
     }
 }
 
-/// What is being told to the server, and what it said.
+/// What the server is being told, and its answers.
 pub(crate) struct Telling {
-    /// The server was asked whom other browsers of this account have blocked.
+    /// Whether the client has fetched the block list, which other browsers of this account may change.
     asked: bool,
-    /// The server was asked whether it still knows who is accepted.
+    /// Whether the client has fetched the server's list of accepted contacts.
     asked_accepted: bool,
-    /// Blocked people of whom there is no contact here, and whether the block is to be lifted.
+    /// Blocked handles that are not contacts here, and whether the block is to be lifted.
     strangers: SortedMap<Handle, bool>,
     in_flight: bool,
     retry_at: Option<u64>,
@@ -125,7 +123,7 @@ impl Telling {
 }
 
 impl Session {
-    /// The conversation with this contact is wanted: "Accept" was pressed, or something was written to them.
+    /// Marks a contact as accepted: the user pressed "Accept" or wrote to them.
     pub(crate) fn accept_contact(&mut self, id: ContactId, cx: &mut Context<'_>) {
         let Some(contact) = self.contacts.get_mut(id) else { return };
         let standing = &mut contact.stored.standing;
@@ -152,18 +150,18 @@ impl Session {
         if standing.blocked == blocked && !standing.in_doubt {
             return;
         }
-        // Where it is lifted, the server may know of the block, whether it has said so or not.
+        // When the block is lifted, the server may still have it, whether it answered or not.
         (standing.blocked, standing.told_blocked, standing.in_doubt) = (blocked, !blocked, false);
         let keys = contact.stored.keys();
         self.save_contact(id, cx);
         if blocked {
-            // What they have left that nobody has seen, and what takes room on the server.
+            // Their unread mail in quarantine, and the mail that uses space on the server.
             self.discard(&keys, cx);
         }
         self.tell_people(cx);
     }
 
-    /// "Decline": the request goes, with everything of theirs, here and on the server. What they write later is a new one.
+    /// "Decline": deletes the request with all their messages, here and on the server. A later message is a new request.
     pub(crate) fn decline_request(&mut self, id: ContactId, cx: &mut Context<'_>) {
         let Some(contact) = self.contacts.get(id).filter(|contact| contact.stored.standing.request) else {
             return;
@@ -180,7 +178,7 @@ impl Session {
         self.discard(&keys, cx);
     }
 
-    /// Everybody whom the server keeps back or is to keep back, in alphabetical order.
+    /// All blocked handles, including those whose unblocking the server does not know yet, in alphabetical order.
     pub(crate) fn blocked(&self) -> Vec<BlockedRow> {
         let row =
             |handle: &Handle, lifting, in_doubt| BlockedRow { handle: handle.to_string(), lifting, in_doubt };
@@ -200,7 +198,7 @@ impl Session {
         rows
     }
 
-    /// How a new contact stands who came to be because they wrote, or because somebody looked for them.
+    /// The standing of a new contact, who either wrote first or was looked up by the user.
     pub(crate) fn first_standing(&mut self, handle: &Handle, wrote_first: bool) -> Standing {
         let mut standing = if wrote_first { Standing::request() } else { Standing::default() };
         if let Some(lifting) = self.telling.strangers.remove(handle) {
@@ -209,7 +207,7 @@ impl Session {
         standing
     }
 
-    /// Tells the server what it does not know yet, one thing at a time.
+    /// Tells the server about pending changes, one at a time.
     pub(crate) fn tell_people(&mut self, cx: &mut Context<'_>) {
         let waits = self.telling.retry_at.is_some_and(|at| at > cx.now);
         if self.telling.in_flight || waits {
@@ -242,7 +240,7 @@ impl Session {
         }
     }
 
-    /// The server has said whom this account has blocked.
+    /// Handles the server's list of blocked handles.
     pub(crate) fn blocks_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let list = outcome(answer, |response| body::<HandleList>(response, &[200]));
         if self.told_later(&list, answer, cx) {
@@ -255,7 +253,7 @@ impl Session {
         self.tell_people(cx);
     }
 
-    /// The server has said whom it knows as accepted: it is told again of whom it has lost.
+    /// Handles the server's list of accepted handles. Repeats those that the server has lost.
     pub(crate) fn accepted_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let list = outcome(answer, |response| body::<HandleList>(response, &[200]));
         if self.told_later(&list, answer, cx) {
@@ -278,7 +276,7 @@ impl Session {
         self.tell_people(cx);
     }
 
-    /// The server's database is another one, perhaps one from before it was told things: it is told all of them again.
+    /// The server has another database, perhaps an old backup. Repeats everything that the server was told.
     pub(crate) fn tell_everything_again(&mut self, cx: &mut Context<'_>) {
         for id in self.contacts.ids() {
             let Some(contact) = self.contacts.get_mut(id) else { continue };
@@ -296,12 +294,12 @@ impl Session {
         self.tell_people(cx);
     }
 
-    /// The server has been told.
+    /// Handles the server's answer to a change.
     pub(crate) fn people_told(&mut self, id: ContactId, news: News, answer: &Answer, cx: &mut Context<'_>) {
         if self.told_later(&outcome(answer, no_content), answer, cx) {
             return;
         }
-        // What it refuses, an account that has gone say, it would refuse again.
+        // A refusal is final, for example when the account no longer exists.
         if let Some(contact) = self.contacts.get_mut(id) {
             contact.stored.standing.told(news);
             self.save_contact(id, cx);
@@ -309,7 +307,7 @@ impl Session {
         self.tell_people(cx);
     }
 
-    /// The server has been told that a block is lifted of whom there was no contact here.
+    /// Handles the answer to lifting a block on a handle that is not a contact here.
     pub(crate) fn stranger_unblocked(&mut self, handle: &Handle, answer: &Answer, cx: &mut Context<'_>) {
         if !self.told_later(&outcome(answer, no_content), answer, cx) {
             self.telling.strangers.remove(handle);
@@ -317,15 +315,15 @@ impl Session {
         }
     }
 
-    /// The connection is back.
+    /// The connection is back. Resumes the pending changes.
     pub(crate) fn tell_again(&mut self, cx: &mut Context<'_>) {
         self.telling.retry_at = None;
         self.telling.backoff.reset();
         self.tell_people(cx);
     }
 
-    /// Takes over what another browser has changed; what was changed here and not told yet stays. A block is never
-    /// lifted because the server does not name it: the person is asked.
+    /// Applies changes made by other browsers. Local changes that are still pending win. A block is never lifted only
+    /// because the server does not list it: the user is asked.
     fn follow_list(&mut self, handles: Vec<Handle>, cx: &mut Context<'_>) {
         let mut listed = SortedMap::default();
         for handle in handles {
@@ -363,7 +361,7 @@ impl Session {
         cx.request(request, purpose);
     }
 
-    /// Whether the same has to be said again later: also when the signature was refused, because a clock is wrong.
+    /// Whether to retry later. This includes a rejected signature, since a clock may be wrong.
     fn told_later<T>(&mut self, outcome: &Outcome<T>, answer: &Answer, cx: &mut Context<'_>) -> bool {
         self.telling.in_flight = false;
         let later = match outcome {

@@ -1,9 +1,9 @@
-//! Mail that waits: for the registry to say whose key signed it, or for the person to accept a key.
+//! Waiting mail: until the registry has named the owner of the signing key, or until the user accepts a key.
 //!
-//! It waits apart, and only so much of it. Beyond a share for each key and for all keys together it is left on the relay,
-//! and read again once the key is known: so nothing is lost, and no key takes the place of another.
+//! It is stored separately and within limits. Mail beyond a share for each key and for all keys together is left on the
+//! relay, and read again once the key is known. So no mail is lost, and no key can displace another's mail.
 //!
-//! Also the names of the envelopes that cannot be read, so that they are counted once.
+//! Also the hashes of unreadable envelopes, so that each is counted once.
 
 use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::Primary;
@@ -15,53 +15,53 @@ use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
 use crate::view::WaitingRow;
 
-/// The most envelopes that wait for all keys together, the most keys of which something is left on the relay, and the
-/// most unreadable envelopes that are remembered by name.
+/// The limit for all keys together on waiting envelopes, on keys with mail left on the relay, and on remembered hashes
+/// of unreadable envelopes.
 const MOST: usize = 1_000;
-/// The most bytes of envelopes that wait for all keys together.
+/// The limit in bytes on envelopes that wait for all keys together.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// The most envelopes that wait for one key.
+/// The limit on envelopes that wait for one key.
 const MOST_FOR_ONE: usize = 32;
-/// The most bytes that wait for one key; one envelope always may.
+/// The limit in bytes on envelopes that wait for one key; a single envelope may exceed it.
 const MOST_BYTES_FOR_ONE: usize = 512 * 1024;
 /// How long an envelope waits here, in seconds, before it is left on the relay.
 const LONGEST_HELD: u64 = 30 * 24 * 60 * 60;
-/// After how long, in seconds, mail that was left on the relay is given up.
+/// How long, in seconds, before mail that was left on the relay is given up.
 const LONGEST_LEFT: u64 = 180 * 24 * 60 * 60;
 
 /// The record of kind [`Kind::Quarantine`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Quarantined {
-    /// It waits for this key.
+    /// An envelope that waits for this key.
     Waiting(Held),
-    /// It was not readable.
+    /// An unreadable envelope.
     Unreadable {
-        /// Its name.
+        /// Its hash.
         hash: EnvelopeHash,
     },
-    /// What waits for this key is left on the relay from a position on.
+    /// Mail for this key was left on the relay, from a position on.
     Left(Left),
 }
 
-/// An envelope that waits.
+/// A waiting envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Held {
-    /// The key that has to be known first: the sender's, or the recipient's of a copy to oneself.
+    /// The key that must be known first: the sender's or, for the user's own copy, the recipient's.
     pub(crate) key: Primary,
     pub(crate) hash: EnvelopeHash,
-    /// The envelope's JSON as it came.
+    /// The envelope's JSON as received.
     pub(crate) envelope: String,
     /// When the relay stored it, Unix seconds.
     pub(crate) kept_at: u64,
     /// Its position in the inbox.
     pub(crate) seq: u64,
-    /// Whether it is a copy of what one sent oneself: those have no share for each key.
+    /// Whether it is a copy of the user's own message. Copies are exempt from the share for each key.
     pub(crate) own_copy: bool,
-    /// Since when it has been here, Unix seconds.
+    /// When it was quarantined, Unix seconds.
     pub(crate) since: u64,
 }
 
-/// Mail for a key that was left on the relay.
+/// Mail for a key, left on the relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Left {
     pub(crate) key: Primary,
@@ -69,40 +69,40 @@ pub(crate) struct Left {
     pub(crate) from: u64,
     /// The last position that was left.
     pub(crate) to: u64,
-    /// How many envelopes were seen and left.
+    /// How many envelopes were seen and left there.
     pub(crate) messages: u64,
-    /// Whether some of them are copies of what one sent oneself.
+    /// Whether some of them are copies of the user's own messages.
     pub(crate) own_copy: bool,
     /// When the first was left, Unix seconds.
     pub(crate) since: u64,
 }
 
-/// All of it, in the order in which it came.
+/// The whole quarantine, in order of arrival.
 #[derive(Default)]
 pub(crate) struct Quarantine {
     waiting: SortedMap<u64, Held>,
     bytes: usize,
-    /// By key, with the number of the record.
+    /// Mail left on the relay, by key, with the number of the record.
     left: SortedMap<Primary, (u64, Left)>,
-    /// Those that cannot be read, by the number of their record.
+    /// Unreadable envelopes, by the number of their record.
     unreadable: SortedMap<u64, EnvelopeHash>,
 }
 
-/// What was taken out for some keys.
+/// What was released for some keys.
 pub(crate) struct Released {
-    /// The envelopes that were here, in order.
+    /// The envelopes that were held here, in order.
     pub(crate) held: Vec<(u64, Held)>,
-    /// The first position from which on more is to be read.
+    /// The first position from which to read again.
     pub(crate) left_from: Option<u64>,
-    /// How many envelopes were left there.
+    /// How many envelopes were left on the relay.
     pub(crate) left: u64,
 }
 
 impl Quarantine {
-    /// Takes in a record. Gives the name of an envelope that is not to be taken in again.
+    /// Loads a record. Returns the hash of an envelope that must not be processed again.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when it is none of the quarantine.
+    /// [`StorageFault::Damaged`] when it is not a quarantine record.
     pub(crate) fn load(&mut self, record: &Record) -> Result<Option<EnvelopeHash>, StorageFault> {
         let number = record.id.strip_prefix('q').and_then(|number| number.parse().ok());
         let number = number.ok_or(StorageFault::Damaged)?;
@@ -123,10 +123,10 @@ impl Quarantine {
         })
     }
 
-    /// Lets an envelope wait, here or on the relay. Gives the names of those that are on the relay alone now: they are
-    /// to be taken in when they come again.
+    /// Quarantines an envelope, here or on the relay. Returns the hashes of those that are now only on the relay: they
+    /// must be processed when they arrive again.
     pub(crate) fn hold(&mut self, numbers: &mut u64, held: Held, cx: &mut Context<'_>) -> Vec<EnvelopeHash> {
-        // What came later must not overtake what was left.
+        // Later mail must not overtake mail that was left on the relay.
         if self.left.contains_key(&held.key) || self.is_beyond_its_share(&held) {
             let hash = held.hash;
             self.leave(numbers, &held, cx);
@@ -145,13 +145,13 @@ impl Quarantine {
         hashes
     }
 
-    /// Lets an envelope wait under a number that it had before.
+    /// Puts an envelope back under its previous number.
     pub(crate) fn put_back(&mut self, number: u64, held: Held, cx: &mut Context<'_>) {
         cx.save(Record::put(Kind::Quarantine, record_id(number), &Quarantined::Waiting(held.clone())));
         self.insert(number, held);
     }
 
-    /// Takes out what waits for these keys.
+    /// Releases the mail that waits for these keys.
     pub(crate) fn release(&mut self, keys: &[Primary], cx: &mut Context<'_>) -> Released {
         let wanted = self.waiting.iter().filter(|(_, held)| keys.contains(&held.key));
         let numbers: Vec<u64> = wanted.map(|(number, _)| *number).collect();
@@ -167,12 +167,12 @@ impl Quarantine {
         released
     }
 
-    /// Time has passed: what has waited here for very long is left on the relay, and later given up. Gives the names of
-    /// those that are on the relay alone now, and how many were given up.
+    /// Handles the timer: mail that has waited here too long is left on the relay, and later given up. Returns the
+    /// hashes of envelopes that are now only on the relay, and how many were given up.
     pub(crate) fn expire(&mut self, numbers: &mut u64, cx: &mut Context<'_>) -> (Vec<EnvelopeHash>, u64) {
         let now = cx.wall() / 1000;
         let old = self.waiting.iter().filter(|(_, held)| held.since.saturating_add(LONGEST_HELD) < now);
-        // Newest first, so that the position from which on they are left is that of the first.
+        // Newest first, so that the first position to read again is that of the oldest.
         let old: Vec<u64> = old.map(|(number, _)| *number).rev().collect();
         let mut hashes = Vec::new();
         for number in old {
@@ -186,14 +186,14 @@ impl Quarantine {
         (hashes, self.release(&given_up, cx).left)
     }
 
-    /// The relay counts anew, so the positions mean nothing any more: everything is read again from the start.
+    /// The relay has restarted its numbering, so the positions are invalid: everything is read again from the start.
     pub(crate) fn forget_left(&mut self, cx: &mut Context<'_>) {
         for (number, _) in std::mem::take(&mut self.left).values() {
             cx.delete(Kind::Quarantine, record_id(*number));
         }
     }
 
-    /// The keys that are waited for: the one that something came for last is the first.
+    /// The keys that mail is waiting for, the one with the latest mail first.
     pub(crate) fn keys(&self) -> Vec<Primary> {
         let mut keys: Vec<Primary> = Vec::new();
         let mut known = SortedMap::<Primary, ()>::default();
@@ -206,22 +206,22 @@ impl Quarantine {
         keys
     }
 
-    /// Whether copies of what one sent oneself wait.
+    /// Whether copies of the user's own messages are waiting.
     pub(crate) fn holds_own_copies(&self) -> bool {
         self.waiting.values().any(|held| held.own_copy) || self.left.values().any(|(_, left)| left.own_copy)
     }
 
-    /// The first position of a copy of what one sent oneself that was left on the relay.
+    /// The first position of a copy of the user's own message that was left on the relay.
     pub(crate) fn first_own_copy_left(&self) -> Option<u64> {
         self.left.values().filter(|(_, left)| left.own_copy).map(|(_, left)| left.from).min()
     }
 
-    /// Whether something waits for this key.
+    /// Whether mail waits for this key.
     pub(crate) fn holds_for(&self, key: &Primary) -> bool {
         self.left.contains_key(key) || self.waiting.values().any(|held| held.key == *key)
     }
 
-    /// What waits of others, by key.
+    /// Waiting mail from others, by key.
     pub(crate) fn rows(&self) -> Vec<WaitingRow> {
         let mut rows = SortedMap::<Primary, WaitingRow>::default();
         let mut add = |key: &Primary, messages, since| {
@@ -239,7 +239,7 @@ impl Quarantine {
         rows.values().cloned().collect()
     }
 
-    /// Whether one more unreadable envelope is remembered by name.
+    /// Whether the hash of this unreadable envelope was recorded.
     pub(crate) fn remember_unreadable(&mut self, number: u64, hash: EnvelopeHash) -> bool {
         let remembered = self.unreadable.len() < MOST;
         if remembered {
@@ -248,12 +248,12 @@ impl Quarantine {
         remembered
     }
 
-    /// Forgets the unreadable ones, which can be read now; gives the ids of their records.
+    /// Forgets the unreadable envelopes, which may be readable now. Returns the ids of their records.
     pub(crate) fn forget_unreadable(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unreadable).keys().copied().map(record_id).collect()
     }
 
-    /// The names of those that wait here.
+    /// The hashes of the envelopes that wait here.
     pub(crate) fn hashes(&self) -> impl Iterator<Item = EnvelopeHash> {
         self.waiting.values().map(|held| held.hash)
     }
@@ -282,7 +282,7 @@ impl Quarantine {
             self.left.insert(key, (*numbers, left));
         }
         if let Some((number, left)) = self.left.get_mut(&held.key) {
-            // What is read again was counted before.
+            // An envelope that is read again was already counted.
             left.messages += u64::from(held.seq < left.from || held.seq > left.to || left.messages == 0);
             left.from = left.from.min(held.seq);
             left.to = left.to.max(held.seq);
@@ -309,7 +309,7 @@ impl Quarantine {
         !held.own_copy && count > 0 && (count >= MOST_FOR_ONE || more)
     }
 
-    /// The newest envelope of the key for which most bytes wait.
+    /// The newest envelope of the key with the most waiting bytes.
     fn newest_of_the_heaviest(&self) -> Option<u64> {
         let mut by_key = SortedMap::<Primary, (usize, u64)>::default();
         for (number, held) in self.waiting.iter() {

@@ -1,4 +1,4 @@
-//! The queue behind [`outbox`](crate::outbox): what waits, in which order, and how the attempts go.
+//! The queue behind [`outbox`](crate::outbox): the waiting messages, their order, and the state of the attempts.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,19 +12,19 @@ use crate::sorted_map::SortedMap;
 
 const FIRST_WAIT: u64 = 400;
 const LONGEST_WAIT: u64 = 30_000;
-/// After how long, in milliseconds, the person is told that a message has not got through yet.
+/// How long, in milliseconds, before the user is told that a message has not got through yet.
 const TROUBLE_AFTER: u64 = 8_000;
 
-/// Whose inbox it goes to.
+/// The inbox that a message is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
     /// A contact's.
     Contact(ContactId),
-    /// One's own: copies for one's other browsers.
+    /// The user's own: copies for their other browsers.
     Own,
 }
 
-/// Names an entry: the message, and whether it is its copy to oneself. Sorted by lane, then in the order of writing.
+/// Identifies an entry: the message, and whether it is the user's own copy. Sorted by lane, then in the order of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) lane: Lane,
@@ -35,29 +35,29 @@ pub(crate) struct Key {
 /// The record of kind [`Kind::Outbox`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// The envelope's JSON, from the first attempt on.
+    /// The envelope's JSON, set on the first attempt.
     pub(crate) sealed: Option<String>,
-    /// Why the relay has refused it, in one sentence: it waits for the person.
+    /// Why the relay refused it, in one sentence. A refused entry waits for the user.
     pub(crate) refused: Option<String>,
 }
 
-/// All entries, and how the attempts go.
+/// All entries, and the state of the attempts.
 #[derive(Default)]
 pub(crate) struct Outbox {
     pub(crate) entries: SortedMap<Key, Entry>,
     pub(crate) attempts: SortedMap<Lane, Attempts>,
 }
 
-/// How the attempts in one lane go.
+/// The state of the attempts in one lane.
 pub(crate) struct Attempts {
     pub(crate) in_flight: Option<Key>,
     pub(crate) retry_at: Option<u64>,
     pub(crate) backoff: Backoff,
-    /// How often the server did not take this account's signature.
+    /// How often the server rejected this account's signature.
     pub(crate) signatures_refused: u32,
-    /// Since when the first message of the lane is tried.
+    /// When the attempts at the first message of the lane began.
     pub(crate) since: Option<u64>,
-    /// What is the matter, in one sentence, where it takes long. The attempts go on.
+    /// The cause of a long delay, in one sentence. The attempts continue.
     pub(crate) trouble: Option<String>,
 }
 
@@ -75,23 +75,23 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// When the person is to be told that it takes long.
+    /// When to tell the user about the delay.
     pub(crate) fn trouble_at(&self) -> Option<u64> {
         self.since.filter(|_| self.trouble.is_none()).map(|since| since.saturating_add(TROUBLE_AFTER))
     }
 }
 
 impl Outbox {
-    /// Takes in a record.
+    /// Loads a record.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when it is none of the outbox.
+    /// [`StorageFault::Damaged`] when it is not an outbox record.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
         self.entries.insert(Key::parse(&record.id)?, record.read()?);
         Ok(())
     }
 
-    /// What has become of one's own message, while it is not at the relay.
+    /// The entry of the user's own message, until it reaches the relay.
     pub(crate) fn entry(&self, contact: ContactId, order: u64) -> Option<&Entry> {
         self.entries.get(&Key { lane: Lane::Contact(contact), contact, order })
     }
@@ -105,7 +105,7 @@ impl Outbox {
         wakes.flatten().min()
     }
 
-    /// What is the matter with the messages of a lane, where they take long.
+    /// The cause of a long delay in a lane.
     pub(crate) fn trouble(&self, lane: Lane) -> Option<&str> {
         self.attempts.get(&lane)?.trouble.as_deref()
     }

@@ -1,8 +1,8 @@
-//! What the client keeps in storage: records by kind and id, sealed by the driver before they are written.
+//! The client's stored records, by kind and id. The driver seals them before writing.
 //!
-//! A record's bytes are one byte, the number of the format, then the value in the form of Postcard, which knows no names:
-//! a field or variant that is added, moved or removed makes another format, with a new number and a step that reads the
-//! old one.
+//! A record is one byte with the format number, followed by the value in Postcard encoding, which stores no field
+//! names. Adding, moving or removing a field or variant therefore makes a new format, with a new number and a migration
+//! from the old one.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,36 +10,36 @@ use zeroize::Zeroizing;
 
 use crate::event::StorageFault;
 
-/// The number of the form in which values are written.
+/// The format number of values.
 const FORMAT: u8 = 2;
 
-/// The kinds of records. Their text form is part of every record's storage key and never changes.
+/// The kinds of records. Their text form is part of every record's storage key and must never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// The seed, the handle and how far registration has come. One record.
+    /// The seed, the handle and the progress of the registration. One record.
     Account,
-    /// Cursor, epoch, installation id, what the server said of itself. One record.
+    /// Cursor, epoch, installation id, the server's configuration. One record.
     Sync,
-    /// A person with their pinned key and signed registration.
+    /// A contact with their pinned key and signed registration.
     Contact,
     /// A message in a conversation, sent or received.
     Message,
-    /// A message that still has to reach the relay.
+    /// A message that has not reached the relay yet.
     Outbox,
-    /// What stands unsent in a composer.
+    /// The unsent text of a composer.
     Draft,
     /// An envelope that could not be opened or whose sender is not resolved yet.
     Quarantine,
-    /// What was verified of a sigchain: one's own, or a contact's.
+    /// The verified part of a sigchain: the user's own, or a contact's.
     Chain,
-    /// This browser's key at NATS. One record.
+    /// This browser's NATS key. One record.
     Nkey,
-    /// The invitation that a registration still needs. One record.
+    /// The invitation for a registration that is still pending. One record.
     Invite,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     const ALL: [Self; 10] = [
         Self::Account,
         Self::Sync,
@@ -75,14 +75,14 @@ impl Kind {
     }
 }
 
-/// One write: the value under (kind, id) becomes `value`, or goes when there is none.
+/// A write: sets the value under (kind, id), or deletes it when there is none.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// Its kind.
     pub kind: Kind,
-    /// Its name within the kind. Says nothing about people: it stands unsealed in the storage.
+    /// Its name within the kind. Reveals nothing about people, since ids are stored unencrypted.
     pub id: String,
-    /// What [`encode`] made; `None` deletes.
+    /// The output of [`encode`]; `None` deletes.
     pub value: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -92,29 +92,29 @@ impl Record {
         Self { kind, id: id.into(), value: Some(encode(value)) }
     }
 
-    /// Deletes what stands under (kind, id).
+    /// Deletes the value under (kind, id).
     pub(crate) fn delete(kind: Kind, id: impl Into<String>) -> Self {
         Self { kind, id: id.into(), value: None }
     }
 
-    /// Reads the value back.
+    /// Decodes the value.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when there is none, or it is not what was written under this kind.
+    /// [`StorageFault::Damaged`] when there is no value, or when it does not match the kind.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, StorageFault> {
         decode(self.value.as_ref().ok_or(StorageFault::Damaged)?)
     }
 }
 
-/// A value as it is stored. One that cannot be written, which no type here is, becomes no bytes, which are noticed as
-/// damage when they are read.
+/// Encodes a value for storage. If encoding fails, which does not happen for any type here, the result is empty, and
+/// reading it back reports damage.
 pub fn encode(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     let bytes = postcard::to_extend(value, vec![FORMAT]);
     debug_assert!(bytes.is_ok(), "records hold what Postcard can write");
     Zeroizing::new(bytes.unwrap_or_default())
 }
 
-/// Reads back what [`encode`] made.
+/// Decodes the output of [`encode`].
 ///
 /// # Errors
 /// [`StorageFault::Damaged`] for anything else.

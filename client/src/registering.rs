@@ -1,5 +1,5 @@
-//! From "Create account" to an account on the server: the vault is made first, so that an account never exists whose key
-//! is stored nowhere; then the signed claim is posted, the same bytes until the server answers.
+//! From "Create account" to an account on the server. The vault is created first, so that no account exists whose key
+//! is not stored. Then the signed claim is posted, with the same bytes until the server answers.
 
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::SecretIdentity;
@@ -19,51 +19,51 @@ use crate::secret::Secret;
 use crate::session::Session;
 use crate::sync::StoredSync;
 
-/// A claim older than this, in milliseconds, is signed anew: the server takes them for five minutes.
+/// The maximum age of a claim, in milliseconds, before it is signed again. The server accepts claims for five minutes.
 pub(crate) const LONGEST_CLAIM_AGE: u64 = 4 * 60 * 1000;
 
 /// The id of the record of kind [`Kind::Invite`].
 const INVITE: &str = "invite";
 
-/// An account that is being made.
+/// An account that is being created.
 pub(crate) struct Registering {
     account: StoredAccount,
     has_passphrase: bool,
-    /// What the vault holds beside the account.
+    /// The other records of the vault.
     records: Vec<Record>,
-    /// What the server wants to see before it takes somebody new. Kept in the vault until it has.
+    /// The invitation code, if the server requires one. Kept in the vault until the server has accepted it.
     invite: Option<InviteCode>,
     phase: Phase,
     backoff: Backoff,
-    /// The server has found the claim too old or too new, and it was signed by the server's clock then.
+    /// Whether the claim has been re-signed with the server's time, after the server found it too old or too new.
     signed_anew: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The storage is asked for a vault.
+    /// Waiting for the storage to create the vault.
     Vault,
-    /// The server is asked to take the claim, or whether it already did.
+    /// Waiting for the server to accept the claim, or to say whether it already has.
     Server,
-    /// The server is asked again at this time.
+    /// Waiting to ask the server again at this time.
     Waiting(u64),
-    /// Somebody else holds the handle, or the invitation does not count: another one is to be chosen.
+    /// The handle is taken, or the invitation is invalid. The user has to choose another.
     Refused,
 }
 
-/// What came of an answer.
+/// The result of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Nothing yet; perhaps with something to tell meanwhile.
+    /// Still pending, perhaps with a message for the user.
     Pending(Option<String>),
     /// The account exists.
     Registered,
-    /// The server will not have this handle, or not with this invitation.
+    /// The server refuses this handle, or this invitation.
     Refused(String),
 }
 
 impl Registering {
-    /// Signs the claim and asks for the vault.
+    /// Signs the claim and requests the vault.
     pub(crate) fn begin(
         me: SecretIdentity,
         handle: Handle,
@@ -95,7 +95,7 @@ impl Registering {
         Self { account, has_passphrase, records, invite, phase: Phase::Vault, backoff, signed_anew: false }
     }
 
-    /// Goes on after a restart: the vault has an account that the server may not know yet.
+    /// Resumes after a restart: the vault has an account that the server may not know yet.
     pub(crate) fn resume(
         account: StoredAccount,
         has_passphrase: bool,
@@ -109,20 +109,20 @@ impl Registering {
         this
     }
 
-    /// The invitation that the vault keeps; empty where there is none.
+    /// The invitation stored in the vault; empty if there is none.
     pub(crate) fn kept_invitation(records: &[Record]) -> Secret {
         let kept = records.iter().find(|record| record.kind == Kind::Invite);
         Secret::new(kept.and_then(|record| record.read::<String>().ok()).unwrap_or_default())
     }
 
-    /// The vault is there.
+    /// The vault has been created.
     pub(crate) fn vault_created(&mut self, cx: &mut Context<'_>) {
         if self.phase == Phase::Vault {
             self.post(cx);
         }
     }
 
-    /// Another handle or another invitation was chosen after a refusal.
+    /// The user chose another handle or another invitation after a refusal.
     pub(crate) fn claim(
         &mut self,
         handle: Handle,
@@ -142,7 +142,7 @@ impl Registering {
         self.post(cx);
     }
 
-    /// The server has answered the claim.
+    /// Handles the server's answer to the claim.
     pub(crate) fn claim_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Outcome {
         let key = self.account.identity().public();
         let done = |response: &HttpResponse| {
@@ -150,12 +150,12 @@ impl Registering {
         };
         match requests::outcome(answer, done) {
             requests::Outcome::Done(()) => self.registered(cx),
-            // The key may be the one that took the handle, when an earlier answer was lost.
+            // This very key may have taken the handle, when an earlier answer was lost.
             requests::Outcome::Refused(problem) if problem.status == 409 => {
                 cx.get(format!("/v1/by-primary/{key}"), Purpose::OwnAccount);
                 Outcome::Pending(None)
             }
-            // The answer has said what time it is there.
+            // The answer has just corrected our clock.
             requests::Outcome::Refused(problem)
                 if problem.code == ProblemCode::Stale && !self.signed_anew =>
             {
@@ -175,13 +175,13 @@ impl Registering {
         }
     }
 
-    /// The server has said whether it knows the key.
+    /// Handles the server's answer about the key.
     pub(crate) fn own_account_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Outcome {
         let key = self.account.identity().public().primary();
         match Proof::of_key(answer, &self.account.server, key) {
             Proof::Proven(found) => {
                 self.account.handle = found.handle;
-                // A later claim than the one that the server has may have been signed meanwhile.
+                // A newer claim than the server's may have been signed since.
                 self.account.registration = Some(found.registration);
                 self.registered(cx)
             }
@@ -193,7 +193,7 @@ impl Registering {
         }
     }
 
-    /// Time has passed.
+    /// Handles the timer.
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
         if self.wake().is_some_and(|at| at <= cx.now) {
             self.post(cx);
@@ -208,20 +208,20 @@ impl Registering {
         }
     }
 
-    /// Whether an answer is awaited.
+    /// Whether a request is in flight.
     pub(crate) fn busy(&self) -> bool {
         self.phase != Phase::Refused
     }
 
-    /// Whether the vault is being made.
+    /// Whether the vault is being created.
     pub(crate) fn creating_vault(&self) -> bool {
         self.phase == Phase::Vault
     }
 
-    /// The registered account, open.
+    /// Opens the registered account.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when the records do not fit together.
+    /// [`StorageFault::Damaged`] when the records are inconsistent.
     pub(crate) fn open(self) -> Result<Session, StorageFault> {
         Session::load(self.account, self.has_passphrase, &self.records)
     }

@@ -1,4 +1,4 @@
-//! "Report": tells the operator of the server of a person, by key and hashes of envelopes, never by content.
+//! "Report": reports a person to the server's operator, by key and envelope hashes, never by content.
 
 use kez_core::api::ReportRequest;
 
@@ -25,7 +25,7 @@ impl Session {
         };
     }
 
-    /// The server has stored the report, or not.
+    /// Handles the server's answer to the report.
     pub(crate) fn report_answered(tab: &TabId, answer: &Answer, cx: &mut Context<'_>) {
         cx.shared.tabs.entry(tab).report = match outcome(answer, no_content) {
             Outcome::Done(()) => ReportView::Sent,

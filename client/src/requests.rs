@@ -1,4 +1,4 @@
-//! The requests whose answers are awaited, and what each is for.
+//! The open requests and the purpose of each.
 
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -13,92 +13,92 @@ use crate::people::News;
 use crate::queue::Key;
 use crate::sorted_map::SortedMap;
 
-/// An answer of the server's that took longer than this, in milliseconds, says little about what time it is there.
+/// An answer that took longer than this, in milliseconds, is too late to set the clock by.
 const PROMPT: u64 = 10_000;
 
-/// An answer, or none.
+/// An answer, or the lack of one.
 pub(crate) type Answer = Result<HttpResponse, NetworkFault>;
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// What the server says of itself.
+    /// Fetch the server's configuration.
     Config,
-    /// Whether a handle can be had.
+    /// Check whether a handle is available.
     Availability(Handle),
-    /// The claim of a handle.
+    /// Claim a handle.
     Register,
-    /// Whether the server already knows one's own key.
+    /// Check whether the server already knows the user's own key.
     OwnAccount,
-    /// The account behind a recovery phrase.
+    /// Find the account for a recovery phrase.
     Restore,
-    /// The key behind a handle.
+    /// Look up the key of a handle.
     Handle(Handle),
-    /// The handle behind the key of a sender.
+    /// Look up the handle of a sender's key.
     Sender(Primary),
-    /// What one's own registration is.
+    /// Fetch the user's own registration.
     OwnRecord,
-    /// What one's own chain is.
+    /// Fetch the user's own chain.
     OwnChain,
-    /// A link of one's own chain on its way.
+    /// Append a link to the user's own chain.
     AppendLink,
-    /// The claim of one's handle by the key that takes over.
+    /// Claim the user's handle for the new key.
     RegisterChangedKey,
-    /// Whether the server already knows the key that takes over.
+    /// Check whether the server already knows the new key.
     ChangedRecord,
-    /// The former key on its way to one's own inbox.
+    /// Send the former key to the user's own inbox.
     KeepFormerKey,
-    /// The chain of a contact.
+    /// Fetch the chain of a contact.
     Chain(ContactId),
-    /// The chain that proves that a sender's key was replaced.
+    /// Fetch the chain that proves that a sender's key was replaced.
     FormerKey {
         /// The sender's key.
         key: Primary,
-        /// The chain.
+        /// The root of the chain.
         root: Primary,
-        /// Who is said to have had it.
+        /// The alleged owner.
         found: Box<Found>,
     },
-    /// A message on its way.
+    /// Send a message.
     Send(Key),
-    /// Whom this account has blocked.
+    /// Fetch the block list of this account.
     Blocks,
-    /// Something that the server has to know about a contact.
+    /// Tell the server about a change to a contact.
     Tell(ContactId, News),
-    /// A block is lifted of whom there is no contact here.
+    /// Lift a block on a handle that is not a contact here.
     Unblock(Handle),
-    /// A page of the inbox.
+    /// Fetch a page of the inbox.
     Page,
-    /// What the inbox holds and may hold.
+    /// Fetch the inbox status and its limits.
     Status,
-    /// Up to which position everything is stored here.
+    /// Acknowledge the position up to which everything is stored here.
     Acknowledge,
-    /// How long the server keeps what is stored here.
+    /// Set how long the server keeps messages that are stored here.
     Keep {
-        /// For how many days; none for ever.
+        /// The number of days; `None` for ever.
         days: Option<u16>,
     },
-    /// The message requests of a key are thrown away on the server.
+    /// Discard the message requests of a key on the server.
     DiscardRequests(Primary),
-    /// Whom this account has accepted.
+    /// Fetch the server's list of accepted contacts.
     Accepted,
-    /// The binding of this browser's nkey.
+    /// Bind this browser's nkey.
     Binding {
-        /// Until when, in Unix seconds.
+        /// The expiry, in Unix seconds.
         until: u64,
     },
-    /// A report to the operator, from this tab.
+    /// Send a report to the operator, from this tab.
     Report(TabId),
-    /// Everything that the server stores, for the tab that asked.
+    /// Export everything that the server stores, for the tab that requested it.
     Export(TabId),
-    /// The end of the account.
+    /// Delete the account.
     DeleteAccount,
-    /// Whether the account has ended already.
+    /// Check whether the account is already deleted.
     DeletionCheck,
 }
 
 impl Purpose {
-    /// One step at a time is made with one's own chain.
+    /// Whether this concerns the user's own chain, where only one step may be in flight.
     pub(crate) const fn is_about_own_chain(&self) -> bool {
         matches!(
             self,
@@ -112,11 +112,11 @@ impl Purpose {
     }
 }
 
-/// The table of open requests. An id is never used twice, so a late or doubled answer finds nothing.
+/// The table of open requests. An id is never reused, so a late or duplicate answer matches none.
 #[derive(Default)]
 pub(crate) struct Requests {
     last: u64,
-    /// With the time at which each was made.
+    /// With the time at which each was sent.
     open: SortedMap<RequestId, (Purpose, u64)>,
 }
 
@@ -128,44 +128,44 @@ impl Requests {
         id
     }
 
-    /// Takes the request that is answered, if it is still awaited.
+    /// Removes and returns the request for this answer, if it is still open.
     pub(crate) fn close(&mut self, id: RequestId) -> Option<Purpose> {
         self.open.remove(&id).map(|(purpose, _)| purpose)
     }
 
-    /// Whether a request that is answered now was made a moment ago.
+    /// Whether an answer that arrives now is prompt enough.
     pub(crate) fn is_prompt(&self, id: RequestId, now: u64) -> bool {
         self.open.get(&id).is_some_and(|(_, made)| now.saturating_sub(*made) <= PROMPT)
     }
 
-    /// Whether an answer for this purpose is awaited.
+    /// Whether a request with this purpose is open.
     pub(crate) fn awaits(&self, purpose: &Purpose) -> bool {
         self.any(|other| other == purpose)
     }
 
-    /// Whether an answer for such a purpose is awaited.
+    /// Whether a request with a matching purpose is open.
     pub(crate) fn any(&self, of: impl Fn(&Purpose) -> bool) -> bool {
         self.open.values().any(|(purpose, _)| of(purpose))
     }
 
-    /// Stops waiting for answers of which `unwanted` holds.
+    /// Drops open requests for which `unwanted` is true. Their answers will be ignored.
     pub(crate) fn forget(&mut self, unwanted: impl Fn(&Purpose) -> bool) {
         self.open.retain(|_, (purpose, _)| !unwanted(purpose));
     }
 }
 
-/// What the answer to a request is worth that changes something on the server.
+/// The outcome of a request that changes something on the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<T> {
-    /// It was done: the answer is the one that the protocol names.
+    /// Done: the server sent the answer that the protocol specifies.
     Done(T),
-    /// The server refuses it, says why, and would refuse it again.
+    /// The server refuses it with a reason, and would refuse a retry.
     Refused(Problem),
-    /// Nothing is known: no answer, a busy server, or an answer that is not the server's, a proxy's page say.
+    /// Unknown: no answer, a busy server, or an answer from elsewhere, such as a proxy's error page.
     Unknown,
 }
 
-/// What the answer is worth; `done` reads the body that the protocol names, or says that it is another one.
+/// Classifies an answer. `done` parses the body that the protocol specifies, or returns `None` for any other.
 pub(crate) fn outcome<T>(answer: &Answer, done: impl FnOnce(&HttpResponse) -> Option<T>) -> Outcome<T> {
     let Ok(response) = answer else { return Outcome::Unknown };
     if let Some(done) = done(response) {
@@ -179,17 +179,17 @@ pub(crate) fn outcome<T>(answer: &Answer, done: impl FnOnce(&HttpResponse) -> Op
     }
 }
 
-/// The answer of a server that has done something and has nothing to say about it.
+/// The answer of a successful request without content.
 pub(crate) fn no_content(response: &HttpResponse) -> Option<()> {
     (response.status == 204).then_some(())
 }
 
-/// The body of an answer with one of these statuses, where it is what it has to be.
+/// Parses the body of an answer with one of these statuses.
 pub(crate) fn body<T: DeserializeOwned>(response: &HttpResponse, statuses: &[u16]) -> Option<T> {
     if statuses.contains(&response.status) { serde_json::from_slice(&response.body).ok() } else { None }
 }
 
-/// Whether the same request may succeed later: no answer, a busy server, a rate limit.
+/// Whether a retry may succeed: no answer, a busy server, a rate limit.
 pub(crate) fn may_succeed_later(answer: &Answer) -> bool {
     match answer {
         Err(NetworkFault) => true,
@@ -202,7 +202,7 @@ pub(crate) fn retry_after(answer: &Answer) -> Option<u64> {
     answer.as_ref().ok().and_then(|response| response.retry_after)
 }
 
-/// Why a request was refused, as one sentence.
+/// The reason for a refusal, in one sentence.
 pub(crate) fn refusal(response: &HttpResponse) -> String {
     match problem(response) {
         Some(problem) => sentence(&problem.detail),
@@ -210,13 +210,13 @@ pub(crate) fn refusal(response: &HttpResponse) -> String {
     }
 }
 
-/// The problem details of an answer, where it has some.
+/// The problem details of an answer, if any.
 pub(crate) fn problem(response: &HttpResponse) -> Option<Problem> {
     serde_json::from_slice(&response.body).ok()
 }
 
-/// Begins with a capital and ends with a full stop. Cut after 300 characters: a server's text is not to be trusted with
-/// the whole screen.
+/// Formats text as a sentence, with a capital and a full stop. Truncates it after 300 characters, so that a server's
+/// text cannot fill the screen.
 pub(crate) fn sentence(text: &str) -> String {
     let mut sentence: String = text.trim().chars().take(300).collect();
     if let Some(first) = sentence.get_mut(..1) {

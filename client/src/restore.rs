@@ -1,4 +1,4 @@
-//! Restoring an account from its 24 words: the key finds the handle, the inbox brings the history.
+//! Restoring an account from its 24 words: the key identifies the handle, and the inbox contains the history.
 
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::SecretIdentity;
@@ -15,11 +15,11 @@ use crate::secret::Secret;
 use crate::session::Session;
 use crate::sync::StoredSync;
 
-/// How far somebody is on /restore.
+/// The state of /restore.
 #[derive(Default)]
 pub(crate) struct Restore {
     pub(crate) error: Option<String>,
-    /// The words and the passphrase while the server is asked, then the account while the vault is made.
+    /// The words and the passphrase during the lookup, then the account while the vault is created.
     attempt: Option<Attempt>,
 }
 
@@ -58,7 +58,7 @@ impl Restore {
         self.attempt = Some(Attempt { me, passphrase, vault: None });
     }
 
-    /// The server has said which handle the key holds.
+    /// Handles the server's answer with the handle of the key.
     pub(crate) fn answered(&mut self, answer: &Answer, server: Option<&ServerName>, cx: &mut Context<'_>) {
         let (Some(attempt), Some(server)) = (&mut self.attempt, server) else { return };
         match Proof::of_key(answer, server, attempt.me.public().primary()) {
@@ -77,7 +77,7 @@ impl Restore {
         }
     }
 
-    /// The vault is there: puts the account together.
+    /// The vault has been created. Assembles the account.
     pub(crate) fn vault_created(&mut self) -> Option<Result<Session, StorageFault>> {
         if !self.creating_vault() {
             return None;
@@ -87,12 +87,12 @@ impl Restore {
         Some(Session::load(account, !attempt.passphrase.is_empty(), &records))
     }
 
-    /// Whether the vault is being made.
+    /// Whether the vault is being created.
     pub(crate) fn creating_vault(&self) -> bool {
         self.attempt.as_ref().is_some_and(|attempt| attempt.vault.is_some())
     }
 
-    /// Gives up with a sentence.
+    /// Aborts with an error message.
     pub(crate) fn fail(&mut self, error: impl Into<String>) {
         self.attempt = None;
         self.error = Some(error.into());

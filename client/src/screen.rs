@@ -1,4 +1,4 @@
-//! What the tabs show, as far as it changes the state: what counts as read, and the dialog "New conversation".
+//! The effects of the screen on the state: what counts as read, and the dialog "New conversation".
 
 use kez_core::handle::Handle;
 
@@ -13,7 +13,7 @@ use crate::view::NewConversation;
 use crate::window::Window;
 
 impl Session {
-    /// A tab shows another conversation, or the same after the account was opened.
+    /// A tab shows another conversation, or the same one after the account was opened.
     pub(crate) fn screen_changed(&mut self, tab: &TabId, cx: &mut Context<'_>) {
         let handle =
             cx.shared.tabs.get(tab).and_then(|tab| tab.at.as_deref()).and_then(|at| self.handle_at(at));
@@ -32,7 +32,7 @@ impl Session {
         self.mark_visible_read(cx);
     }
 
-    /// A tab became visible or hidden, or repeats what it shows.
+    /// A tab became visible or hidden, or reported its screen again.
     pub(crate) fn screen_shown(&mut self, tab: &TabId, cx: &mut Context<'_>) {
         let handle =
             cx.shared.tabs.get(tab).and_then(|tab| tab.at.as_deref()).and_then(|at| self.handle_at(at));
@@ -42,7 +42,7 @@ impl Session {
         self.mark_visible_read(cx);
     }
 
-    /// What some tab shows is read.
+    /// Marks conversations on visible tabs as read.
     pub(crate) fn mark_visible_read(&mut self, cx: &mut Context<'_>) {
         let unread: Vec<(ContactId, Handle)> = self
             .contacts
@@ -60,7 +60,7 @@ impl Session {
         }
     }
 
-    /// Everything that follows when items have come in.
+    /// The steps that follow when items have been received.
     pub(crate) fn after_receiving(&mut self, cx: &mut Context<'_>) {
         self.mark_visible_read(cx);
         self.ask_about_senders(cx);
@@ -79,7 +79,7 @@ impl Session {
         self.ask_about(&handle, cx);
     }
 
-    /// The registry has answered: the dialogs that wait for this handle go on.
+    /// The registry has answered. Continues the dialogs that wait for this handle.
     pub(crate) fn answer_dialogs(&mut self, handle: &Handle, cx: &mut Context<'_>) {
         let waits = |wanted: Option<&str>| wanted == Some(handle.as_str());
         if !cx.shared.tabs.iter_mut().any(|tab| waits(tab.wanted.as_deref())) {
@@ -105,14 +105,14 @@ impl Session {
         }
     }
 
-    /// The first unread message: the window that shows it, and its row.
+    /// The first unread message: a window that contains it, and its row.
     fn first_unread(&self, contact: ContactId) -> Option<(Window, String)> {
         let conversation = self.conversations.get(&contact)?;
         let order = conversation.first_unread(self.contacts.get(contact)?.stored.read_up_to)?;
         Some((Window::around(order, conversation), conversation.get(order)?.row_id(order)))
     }
 
-    /// Shows another part of the conversation that is on screen.
+    /// Moves the window of the conversation on screen.
     pub(crate) fn move_window(
         &self,
         tab: &TabId,

@@ -1,4 +1,4 @@
-//! An open account: everything that is known while it is unlocked, loaded from its records, dropped when it is locked.
+//! An open account: its state while unlocked, loaded from its records and dropped when it is locked.
 
 use std::collections::HashSet;
 
@@ -28,32 +28,31 @@ use crate::sigchains::Sigchains;
 use crate::sorted_map::SortedMap;
 use crate::sync::StoredSync;
 
-/// An open account. What it does stands in the file of each idea: `compose`, `outbox`, `inbox`, `directory`, `connection`,
-/// `screen`.
+/// An open account. Its behaviour is in one file per topic: `compose`, `outbox`, `inbox`, `directory`, `connection`, `screen`.
 pub(crate) struct Session {
     pub(crate) me: SecretIdentity,
-    /// Oneself as a recipient of copies.
+    /// The user as the recipient of their own copies.
     pub(crate) myself: Peer,
     pub(crate) handle: Handle,
     pub(crate) server: ServerName,
     pub(crate) has_passphrase: bool,
-    /// The signed claim of the handle, where it is known here.
+    /// The signed claim of the handle, if it is known here.
     pub(crate) registration: Option<String>,
-    /// Whether the account came from its words.
+    /// Whether the account was restored from its words.
     pub(crate) restored: bool,
-    /// Whether the person has shown that they have the words.
+    /// Whether the user has confirmed that they have the words.
     pub(crate) phrase_confirmed: bool,
-    /// One's own keys that were replaced: they only open what was sealed for them.
+    /// The user's own replaced keys. They only open envelopes that were sealed for them.
     pub(crate) former: Vec<SecretIdentity>,
     pub(crate) chains: Sigchains,
     pub(crate) sync: StoredSync,
     pub(crate) contacts: Contacts,
     pub(crate) conversations: SortedMap<ContactId, Conversation>,
-    /// How many messages have come to be here so far.
+    /// How many messages have arrived here so far.
     arrivals: u64,
     pub(crate) outbox: Outbox,
     pub(crate) quarantine: Quarantine,
-    /// Every envelope that was taken in, by name.
+    /// The hash of every envelope that was processed.
     pub(crate) seen: HashSet<EnvelopeHash>,
     pub(crate) directory: Directory,
     pub(crate) link: Link,
@@ -65,10 +64,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Puts an account together from its records.
+    /// Loads an account from its records.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when a record is missing or is not what its kind says.
+    /// [`StorageFault::Damaged`] when a record is missing or does not match its kind.
     pub(crate) fn load(
         account: StoredAccount,
         has_passphrase: bool,
@@ -102,7 +101,7 @@ impl Session {
             telling: Telling::default(),
             keeping: Keeping::default(),
         };
-        // Messages need their contact's read mark, so contacts come first.
+        // Messages need the read mark of their contact, so contacts are loaded first.
         for record in records.iter().filter(|record| record.kind == Kind::Contact) {
             session.contacts.load(record, &session.me)?;
         }
@@ -112,7 +111,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Begins to send and receive.
+    /// Starts sending and receiving.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
         cx.push(Effect::Remember { handle: Some(self.handle.to_string()) });
         cx.push(Effect::PersistStorage);
@@ -127,13 +126,13 @@ impl Session {
         }
     }
 
-    /// The server has described itself.
+    /// Handles the server's configuration.
     pub(crate) fn described(&mut self, config: &Config, cx: &mut Context<'_>) {
         self.sigchains_at(config.sigchains.clone(), cx);
         self.broker_at(config.broker.as_deref(), cx);
     }
 
-    /// Time has passed.
+    /// Handles the timer.
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
         self.retry_due(cx);
         self.ask_about_senders(cx);
@@ -147,7 +146,7 @@ impl Session {
         self.keeping_due(cx);
     }
 
-    /// When [`Session::tick`] has something to do.
+    /// When [`Session::tick`] is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let wakes = [
             self.outbox.wake(),
@@ -162,7 +161,7 @@ impl Session {
         wakes.into_iter().flatten().min()
     }
 
-    /// A request with this account's signature.
+    /// Sends a request with this account's signature.
     pub(crate) fn signed(
         &self,
         method: Method,
@@ -177,7 +176,7 @@ impl Session {
         HttpRequest { method, target, auth: Some(auth), invite: None, body }
     }
 
-    /// Writes the account.
+    /// Saves the account.
     pub(crate) fn save_account(&self, cx: &mut Context<'_>) {
         let account = StoredAccount {
             seed: StoredSeed(self.me.seed().clone()),
@@ -218,7 +217,7 @@ impl Session {
         }
     }
 
-    /// Everything of this contact's is read.
+    /// Marks all messages of this contact as read.
     pub(crate) fn mark_read(&mut self, contact: ContactId, cx: &mut Context<'_>) {
         let mark = self.conversation_mut(contact).mark_read();
         if let (Some(mark), Some(known)) = (mark, self.contacts.get_mut(contact)) {

@@ -1,9 +1,9 @@
-//! A map in the order of its keys: a sorted list.
+//! A map sorted by key, stored as a sorted list.
 //!
-//! The tree of the standard library is compiled anew, several KiB each time, for every pair of types, which a browser has
-//! to load. A client's maps are small, or grow at their end, where a list is as good.
+//! The standard library's tree is compiled again for every pair of types, at several KiB each, which the browser has to
+//! download. A client's maps are small, or grow at their end, and a list is as good for that.
 
-/// A map in the order of its keys.
+/// A map sorted by key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SortedMap<K, V>(Vec<(K, V)>);
 
@@ -14,7 +14,7 @@ impl<K, V> Default for SortedMap<K, V> {
 }
 
 impl<K: Ord, V> SortedMap<K, V> {
-    /// Puts a value under a key; gives the one that stood there.
+    /// Sets the value under a key. Returns the previous value.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
             Ok(at) => self.0.get_mut(at).map(|(_, old)| std::mem::replace(old, value)),
@@ -25,7 +25,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
-    /// Takes a value out.
+    /// Removes and returns a value.
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.find(key).ok().map(|at| self.0.remove(at).1)
     }
@@ -35,18 +35,18 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.0.get(self.find(key).ok()?).map(|(_, value)| value)
     }
 
-    /// The value under a key, to be changed.
+    /// A mutable reference to the value under a key.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let at = self.find(key).ok()?;
         self.0.get_mut(at).map(|(_, value)| value)
     }
 
-    /// Whether something stands under a key.
+    /// Whether the map contains a key.
     pub fn contains_key(&self, key: &K) -> bool {
         self.find(key).is_ok()
     }
 
-    /// The value under a key, after putting one there where there was none.
+    /// The value under a key. Inserts one first if there is none.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = self.find(&key).unwrap_or_else(|at| {
             self.0.insert(at, (key, make()));
@@ -55,7 +55,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         &mut self.0[at].1
     }
 
-    /// The value under a key, after putting the default there where there was none.
+    /// The value under a key. Inserts the default first if there is none.
     pub fn get_or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -75,7 +75,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.0.get(at.checked_sub(1)?).map(|(key, value)| (key, value))
     }
 
-    /// How many entries stand before a key.
+    /// How many entries precede a key.
     pub fn count_before(&self, key: &K) -> usize {
         let (Ok(at) | Err(at)) = self.find(key);
         at
@@ -87,17 +87,17 @@ impl<K: Ord, V> SortedMap<K, V> {
 }
 
 impl<K, V> SortedMap<K, V> {
-    /// How many entries there are.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The entry with the greatest key.
+    /// The entry with the largest key.
     pub fn last(&self) -> Option<(&K, &V)> {
         self.0.last().map(|(key, value)| (key, value))
     }
@@ -107,7 +107,7 @@ impl<K, V> SortedMap<K, V> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
-    /// The entries in order, the values to be changed.
+    /// The entries in order, with mutable values.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         self.0.iter_mut().map(|(key, value)| (&*key, value))
     }
@@ -122,12 +122,12 @@ impl<K, V> SortedMap<K, V> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// The values in the order of their keys, to be changed.
+    /// The values in the order of their keys, mutable.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
-    /// Keeps the entries of which `wanted` holds.
+    /// Keeps only the entries for which `wanted` is true.
     pub fn retain(&mut self, mut wanted: impl FnMut(&K, &V) -> bool) {
         self.0.retain(|(key, value)| wanted(key, value));
     }

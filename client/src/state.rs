@@ -1,4 +1,4 @@
-//! Which part gets which event, and how one state of the account becomes another.
+//! Dispatches events to the parts, and switches between the states of the account.
 
 use crate::account::{Account, Onboarding, StoredAccount};
 use crate::config::Config;
@@ -12,7 +12,7 @@ use crate::secret::Secret;
 use crate::session::Session;
 use crate::view::Notice;
 
-/// The state of a client, but for what all parts share.
+/// The state of a client, except what all parts share.
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) account: Account,
@@ -20,7 +20,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Takes an event to the part that it concerns.
+    /// Dispatches an event to the part that handles it.
     pub(crate) fn handle(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Ui(tab, event) => self.ui(&tab, event, cx),
@@ -60,7 +60,8 @@ impl State {
         }
     }
 
-    /// After a write that did not take place: only looking, and locking, which forgets what is ahead of the storage.
+    /// Handles an event after a failed write. Only viewing and locking are allowed; locking discards the state that is
+    /// ahead of the storage.
     pub(crate) fn handle_halted(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Ui(_, UiEvent::LockPressed) => self.lock(cx),
@@ -76,7 +77,7 @@ impl State {
         }
     }
 
-    /// When something is due.
+    /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let account = match &self.account {
             Account::None(onboarding) => onboarding.join.registering.as_ref().and_then(Registering::wake),
@@ -86,7 +87,7 @@ impl State {
         [account, self.config.wake()].into_iter().flatten().min()
     }
 
-    /// An account is open from now on.
+    /// Opens an account.
     pub(crate) fn open(&mut self, session: Result<Session, StorageFault>, cx: &mut Context<'_>) {
         self.account = match session {
             Ok(mut session) => {
@@ -212,7 +213,7 @@ impl State {
         }
     }
 
-    /// This browser keeps nothing of the account from here on.
+    /// Removes the account from this browser.
     fn leave(&mut self, news: &str, cx: &mut Context<'_>) {
         self.account = Account::None(Box::default());
         cx.shared.requests.forget(|_| true);
@@ -259,7 +260,7 @@ impl State {
         }
     }
 
-    /// Forgets every secret and every text.
+    /// Discards all secrets and texts.
     fn lock(&mut self, cx: &mut Context<'_>) {
         if !matches!(&self.account, Account::Open(session) if session.has_passphrase) {
             return;
@@ -274,8 +275,9 @@ impl State {
         cx.push(Effect::CloseNats);
     }
 
-    /// What is in memory is ahead of the storage now. Going on could acknowledge, or show as sent, what a reload would
-    /// not know: so everything stops until the storage is read again. The relay still has what is not stored.
+    /// Memory is now ahead of the storage. Continuing could acknowledge messages, or show them as sent, that a reload
+    /// would not know. So the client stops until the storage is read again. The relay still has everything that was not
+    /// stored.
     fn halt(&mut self, fault: StorageFault, cx: &mut Context<'_>) {
         cx.shared.halted = Some(fault);
         cx.shared.requests.forget(|_| true);
@@ -288,7 +290,7 @@ impl State {
     }
 }
 
-/// The server's answers say what time it is there.
+/// Sets the clock by the date of a server answer.
 fn set_clock(id: RequestId, answer: &Answer, cx: &mut Context<'_>) {
     let date = answer.as_ref().ok().and_then(|response| response.date);
     let prompt = cx.shared.requests.is_prompt(id, cx.now);

@@ -1,4 +1,4 @@
-//! The browser's tabs: what each shows, and what belongs to its screen alone.
+//! The browser's tabs: what each one shows, and its own screen state.
 
 use crate::event::TabId;
 use crate::sorted_map::SortedMap;
@@ -8,17 +8,17 @@ use crate::window::Window;
 /// One tab.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tab {
-    /// The conversation on screen, as it stands in the URL.
+    /// The conversation on screen, as in the URL.
     pub(crate) at: Option<String>,
     /// Whether what is on screen counts as read.
     pub(crate) visible: bool,
-    /// Which messages the thread shows.
+    /// The range of messages that the thread shows.
     pub(crate) window: Window,
-    /// The rows whose long texts are shown whole.
+    /// The rows whose long texts are shown in full.
     pub(crate) shown_whole: Vec<String>,
-    /// The row above which "New messages" stands; fixed while the thread is open.
+    /// The row below the line "New messages"; fixed while the thread is open.
     pub(crate) first_unread: Option<String>,
-    /// Grows when another tab changes the draft of the conversation on screen, or sends it.
+    /// Increases when another tab changes the draft of the conversation on screen, or sends it.
     pub(crate) draft_version: u64,
     /// Why the last "Send" was refused.
     pub(crate) refused: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) struct Tab {
     pub(crate) rotation_phrase_shown: bool,
 }
 
-/// All tabs that have said something.
+/// All tabs that have reported their screen.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tabs(SortedMap<TabId, Tab>);
 
@@ -59,17 +59,17 @@ impl Tabs {
         self.0.values_mut()
     }
 
-    /// All tabs but this one.
+    /// All tabs except this one.
     pub(crate) fn others_mut(&mut self, but: &TabId) -> impl Iterator<Item = &mut Tab> {
         self.0.iter_mut().filter(move |(tab, _)| *tab != but).map(|(_, tab)| tab)
     }
 
-    /// Whether some tab is visible of whose screen `shows` holds.
+    /// Whether `shows` is true for any visible tab.
     pub(crate) fn any_visible(&self, shows: impl Fn(&str) -> bool) -> bool {
         self.0.values().any(|tab| tab.visible && tab.at.as_deref().is_some_and(&shows))
     }
 
-    /// Forgets everything but which screen each tab shows.
+    /// Resets everything except which screen each tab shows.
     pub(crate) fn close_all_screens(&mut self) {
         for tab in self.0.values_mut() {
             *tab = Tab { at: tab.at.take(), visible: tab.visible, ..Tab::default() };

@@ -1,4 +1,4 @@
-//! How records are sealed in storage: every record under one data key, the data key under a wrapping key.
+//! How records are encrypted in storage: all records under one data key, and the data key under a wrapping key.
 //!
 //! ```text
 //! sealed record = nonce (12 bytes) || AES-256-GCM(data key, nonce, value, AAD = "kez-record-v1/<kind>/<id>")
@@ -6,8 +6,9 @@
 //! wrapping key  = Argon2id version 0x13 of the passphrase (RFC 9106), parameters stored beside the wrapped key
 //! ```
 //!
-//! The tag binds a value to its kind and id, so that whoever can write to the storage cannot pass one record off as
-//! another. Nonces are random 96-bit numbers (NIST SP 800-38D, section 8.2.2): good for 2^32 writes under one key.
+//! The tag binds a value to its kind and id, so that an attacker with write access to the storage cannot pass one
+//! record off as another. Nonces are random 96-bit numbers (NIST SP 800-38D, section 8.2.2): good for 2^32 writes under
+//! one key.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ use crate::record::Kind;
 const NONCE_BYTES: usize = 12;
 const DATA_KEY_PURPOSE: &[u8] = b"kez-data-key-v1";
 
-/// The most memory, in KiB, that stored parameters may ask for: 1 GiB. They stand unsealed in the storage.
+/// The most memory, in KiB, that stored parameters may ask for: 1 GiB. The parameters are stored unencrypted.
 const MAX_MEMORY_KIB: u32 = 1024 * 1024;
 /// The most passes that stored parameters may ask for.
 const MAX_PASSES: u32 = 64;
@@ -38,7 +39,7 @@ pub struct DataKey([u8; 32]);
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct WrappingKey([u8; 32]);
 
-/// How a passphrase becomes a [`WrappingKey`]. Stored as it is; says nothing about the passphrase.
+/// How a passphrase becomes a [`WrappingKey`]. Stored in plain text; reveals nothing about the passphrase.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassphraseParams {
     /// Memory in KiB.
@@ -51,16 +52,16 @@ pub struct PassphraseParams {
     pub salt: [u8; 16],
 }
 
-/// What could not be done.
+/// Why an operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// The key does not fit, or the bytes were changed, or they belong to another record.
+    /// The key is wrong, or the bytes were modified, or they belong to another record.
     #[error("the stored data does not open with this key")]
     NotOpened,
     /// Nothing was sealed: the value is too long for AES-GCM.
     #[error("the value is too long to be sealed")]
     TooLong,
-    /// The stored parameters are none that Argon2id takes, or ask for more than this program is ready to spend.
+    /// Argon2id does not accept the stored parameters, or they exceed this program's limits.
     #[error("the stored passphrase parameters are not usable")]
     UnusableParams,
 }
@@ -82,7 +83,7 @@ pub fn seal_record(
 /// Opens a record that was sealed under the same kind and id.
 ///
 /// # Errors
-/// [`VaultError::NotOpened`] for another key, kind or id, and for changed bytes.
+/// [`VaultError::NotOpened`] for another key, kind or id, and for modified bytes.
 pub fn open_record(
     key: &DataKey,
     kind: Kind,
@@ -95,7 +96,7 @@ pub fn open_record(
 /// Wraps the data key.
 ///
 /// # Errors
-/// None occurs for 32 bytes; AES-GCM's is passed on.
+/// Never for 32 bytes; the error of AES-GCM is passed on.
 pub fn wrap(with: &WrappingKey, key: &DataKey, rng: &mut impl CryptoRng) -> Result<Vec<u8>, VaultError> {
     seal(&with.0, &key.0, DATA_KEY_PURPOSE, rng)
 }
@@ -103,17 +104,17 @@ pub fn wrap(with: &WrappingKey, key: &DataKey, rng: &mut impl CryptoRng) -> Resu
 /// Unwraps the data key.
 ///
 /// # Errors
-/// [`VaultError::NotOpened`] when the wrapping key is another one: the passphrase is wrong.
+/// [`VaultError::NotOpened`] when the wrapping key is wrong, that is, the passphrase is wrong.
 pub fn unwrap(with: &WrappingKey, wrapped: &[u8]) -> Result<DataKey, VaultError> {
     let bytes = open(&with.0, wrapped, DATA_KEY_PURPOSE)?;
     DataKey::from_bytes(&bytes).ok_or(VaultError::NotOpened)
 }
 
-/// Stretches a passphrase: Argon2id, version 0x13, 32 bytes (RFC 9106, section 3.1), of its UTF-8.
+/// Derives a key from a passphrase: Argon2id, version 0x13, 32 bytes (RFC 9106, section 3.1), of its UTF-8.
 ///
-/// The passphrase has to come in Unicode normalization form C. One keyboard types "é" as one character, another as two: both
-/// are the same passphrase (RFC 8265, section 4.2). Browsers normalize by themselves; the tables would be a tenth of the
-/// worker's module.
+/// The passphrase must be in Unicode normalization form C. One keyboard types "é" as one character, another as two, and
+/// both are the same passphrase (RFC 8265, section 4.2). The browser does the normalization; its tables would make up a
+/// tenth of the worker's module.
 ///
 /// # Errors
 /// [`VaultError::UnusableParams`].
@@ -131,7 +132,7 @@ pub fn passphrase_key(passphrase: &str, params: &PassphraseParams) -> Result<Wra
 }
 
 impl DataKey {
-    /// A fresh key.
+    /// Generates a key.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
@@ -143,7 +144,7 @@ impl DataKey {
         bytes.try_into().ok().map(Self)
     }
 
-    /// The bytes, for a wrapping that the browser does.
+    /// The bytes, for a browser that wraps the key itself.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -175,7 +176,7 @@ fn open(key: &[u8; 32], sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>,
         .map_err(|_| VaultError::NotOpened)
 }
 
-/// No kind holds a `/`, so that no two pairs of kind and id have one name.
+/// No kind contains a `/`, so every pair of kind and id has its own name.
 fn record_name(kind: Kind, id: &str) -> Vec<u8> {
     format!("kez-record-v1/{}/{id}", kind.as_str()).into_bytes()
 }
@@ -201,8 +202,8 @@ mod tests {
         passphrase_key(passphrase, &PassphraseParams { m_kib: 32, t: 1, p: 1, salt: [salt; 16] }).unwrap()
     }
 
-    /// RFC 9106, section 5.3: the algorithm that [`passphrase_key`] uses, with the secret and the associated data that
-    /// the vector has and this program does not use.
+    /// RFC 9106, section 5.3: the algorithm of [`passphrase_key`], with the secret and the associated data of the test
+    /// vector, which this program does not use.
     #[test]
     fn argon2id_is_the_one_of_rfc_9106() {
         let params = argon2::ParamsBuilder::new()

@@ -1,4 +1,4 @@
-//! What the screen shows: plain data, derived from the state for one tab, never stored.
+//! The screen: plain data, derived from the state for one tab, never stored.
 
 mod account;
 mod excerpt;
@@ -19,17 +19,17 @@ pub use self::thread::{DeliveryState, MessageBody, MessageRow, ThreadState, Thre
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
-    /// Who is here.
+    /// The state of the account.
     pub account: AccountView,
-    /// How the server is reached.
+    /// The state of the connection.
     pub connection: Connection,
-    /// The list, newest activity first.
+    /// The list of conversations, newest activity first.
     pub conversations: Vec<ConversationRow>,
-    /// Everybody who is blocked, by handle.
+    /// All blocked people, by handle.
     pub blocked: Vec<BlockedRow>,
-    /// All unread messages together, for the title.
+    /// The total of unread messages, for the title.
     pub unread: u64,
-    /// How far a long catching up is, while there is one.
+    /// Progress through a long backlog, if there is one.
     pub catching_up: Option<CatchingUp>,
     /// The open conversation.
     pub thread: Option<ThreadView>,
@@ -37,18 +37,18 @@ pub struct View {
     pub new_conversation: NewConversation,
     /// The dialog "Report".
     pub report: ReportView,
-    /// Something to tell, until it is dismissed.
+    /// A notice, until it is dismissed.
     pub notice: Option<Notice>,
-    /// How this browser keeps the data.
+    /// How this browser stores the data.
     pub storage: StorageView,
-    /// What the server keeps, once it has said so.
+    /// What the server stores, once it has reported that.
     pub inbox: Option<InboxView>,
-    /// Mail of keys that have no name yet.
+    /// Mail from keys whose owner is not known yet.
     pub waiting: Vec<WaitingRow>,
 }
 
 impl View {
-    /// The same without any words of a phrase: for a tab whose view crosses a channel that others can hear.
+    /// The same view without any recovery words, for a tab that receives it over a channel that others can read.
     pub fn without_phrases(mut self) -> Self {
         match &mut self.account {
             AccountView::Open(me) => {
@@ -67,58 +67,58 @@ impl View {
     }
 }
 
-/// Whether there is an account here, and how far it is.
+/// Whether there is an account here, and its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountView {
-    /// Not known yet: what the server renders, and what shows until the storage has answered.
+    /// Not known yet: rendered by the server, and shown until the storage has answered.
     #[default]
     Loading,
     /// No account in this browser.
     None {
-        /// How far somebody is on /join.
+        /// The state of /join.
         join: JoinView,
-        /// How far somebody is on /restore.
+        /// The state of /restore.
         restore: RestoreView,
-        /// Set when an account was here and the browser's storage was lost: its handle.
+        /// The handle of an account whose storage the browser has lost.
         lost: Option<String>,
     },
     /// Locked by a passphrase.
     Locked {
         /// Whether an attempt is under way.
         busy: bool,
-        /// What was wrong with the last attempt.
+        /// Why the last attempt failed.
         error: Option<String>,
     },
     /// Open.
     Open(Me),
     /// The storage cannot be used.
     Unusable {
-        /// Why.
+        /// The reason.
         fault: StorageFault,
     },
 }
 
-/// The steps of /join.
+/// The view of /join.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinView {
     /// The step.
     pub step: JoinStep,
-    /// The text in "Handle", and what stands below it.
+    /// The text in "Handle".
     pub handle: String,
-    /// Whether the handle can be had.
+    /// Whether the handle is available, as shown below "Handle".
     pub availability: Availability,
-    /// Whom the server takes, once it has said so.
+    /// Who may register, once the server has said so.
     pub registration: Option<RegistrationMode>,
     /// The text in "Invitation".
     pub invitation: Secret,
     /// What went wrong at this step.
     pub error: Option<String>,
-    /// Whether an answer is awaited.
+    /// Whether a request is in flight.
     pub busy: bool,
 }
 
-/// Where somebody is on /join.
+/// The steps of /join.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JoinStep {
@@ -132,45 +132,45 @@ pub enum JoinStep {
     },
     /// Typing three of the words.
     Confirm {
-        /// Their positions, counted from 1, ascending.
+        /// The positions of the words, counted from 1, ascending.
         positions: Vec<u8>,
     },
     /// Choosing a passphrase, or none; then "Create account".
     Passphrase,
 }
 
-/// What stands below "Handle".
+/// The availability shown below "Handle".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
-    /// Nothing typed yet.
+    /// No text yet.
     #[default]
     Empty,
-    /// The server is asked.
+    /// Waiting for the server's answer.
     Checking,
     /// "Available".
     Available,
     /// "Taken".
     Taken,
-    /// A rule is broken, or the handle is reserved.
+    /// The handle breaks a rule, or is reserved.
     Refused {
-        /// The rule in words.
+        /// The rule, in words.
         reason: String,
     },
-    /// The server could not be asked.
+    /// The server could not be reached.
     Unknown,
 }
 
-/// How far somebody is on /restore.
+/// The state of /restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreView {
-    /// Whether an answer is awaited.
+    /// Whether a request is in flight.
     pub busy: bool,
     /// What went wrong.
     pub error: Option<String>,
 }
 
-/// The person whose account this is.
+/// The user's own account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Me {
     /// The handle.
@@ -181,89 +181,89 @@ pub struct Me {
     pub primary: String,
     /// Whether a passphrase locks the account.
     pub has_passphrase: bool,
-    /// How far a change of the passphrase is.
+    /// The state of a passphrase change.
     pub passphrase_change: PassphraseView,
-    /// Whether the person has shown that they have the recovery phrase.
+    /// Whether the user has confirmed that they have the recovery phrase.
     pub phrase_confirmed: bool,
     /// The recovery phrase while it is shown in /settings.
     pub phrase: Option<Vec<String>>,
-    /// Envelopes that could not be read and belong to no conversation.
+    /// The number of unreadable envelopes that belong to no conversation.
     pub unreadable: u64,
-    /// The history of one's key.
+    /// The history of the user's own key.
     pub chain: ChainView,
-    /// How far an export or the deletion of the account is.
+    /// The state of an export or a deletion.
     pub leaving: LeavingView,
 }
 
-/// How far the inbox was read since the account was opened.
+/// Progress through the inbox since the account was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatchingUp {
-    /// How many messages have come in.
+    /// The number of messages received so far.
     pub done: u64,
-    /// How many there are altogether.
+    /// The total number of messages.
     pub total: u64,
 }
 
-/// How far a change of the passphrase is.
+/// The state of a passphrase change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassphraseView {
-    /// Whether the storage is at it.
+    /// Whether the storage is working on it.
     pub busy: bool,
     /// What went wrong.
     pub error: Option<String>,
 }
 
-/// How far a report to the operator is.
+/// The state of a report to the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportView {
-    /// It is being written.
+    /// The user is writing it.
     #[default]
     Open,
-    /// It is on its way.
+    /// The request is in flight.
     Sending,
-    /// The server has stored it.
+    /// The server has stored the report.
     Sent,
-    /// It was not sent.
+    /// The report was not sent.
     Failed(String),
 }
 
-/// How far "Export my data" or "Delete account" is.
+/// The state of "Export my data" or "Delete account".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeavingView {
-    /// Whether an answer is awaited.
+    /// Whether a request is in flight.
     pub busy: bool,
     /// What went wrong.
     pub error: Option<String>,
 }
 
-/// The history of one's own key, and what can be done with it.
+/// The history of the user's own key, and the options for changing it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainView {
-    /// What the chain says, the first link first; empty while there is no chain.
+    /// The links of the chain, the first one first; empty if there is no chain.
     pub history: Vec<HistoryRow>,
-    /// Something is wrong with it.
+    /// The alarm about the chain, if any.
     pub alarm: Option<ChainAlarm>,
-    /// Whose word the alarm rests on: the handle of a contact.
+    /// The handle of the contact whose claim caused the alarm, if any.
     pub alarm_by: Option<String>,
-    /// The rotation phrase is kept here until the person has written it down.
+    /// Whether the rotation phrase is still stored here, because the user has not written it down.
     pub phrase_waits: bool,
     /// The rotation phrase while it is shown.
     pub phrase: Option<Vec<String>>,
     /// Whether the key is being changed.
     pub changing: bool,
-    /// Why the key was not changed, or not yet.
+    /// Why the key has not been changed, or not yet.
     pub error: Option<String>,
-    /// Another browser has changed the key: this one has the former and can do nothing more with it.
+    /// Another browser has changed the key. This browser has the former key, and can no longer use it.
     pub replaced: bool,
 }
 
 /// One link of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryRow {
-    /// When its signer says that it was made, Unix seconds.
+    /// When the link was made, according to its signer; Unix seconds.
     pub at: u64,
-    /// What it says.
+    /// The statement of the link.
     pub text: String,
 }
 
@@ -271,26 +271,26 @@ pub struct HistoryRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainAlarm {
-    /// The server shows fewer links than it did before.
+    /// The server now shows fewer links than before.
     Shorter,
-    /// The server shows another chain than before.
+    /// The server now shows a different chain than before.
     Forked,
-    /// Somebody else was shown another chain.
+    /// Someone else was shown a different chain.
     Contradicted,
-    /// Somebody else was shown more links than the server shows here.
+    /// Someone else was shown more links than the server shows here.
     Withheld,
-    /// There is a link of a kind that this version does not know.
+    /// The chain has a link of a kind that this version does not know.
     UnknownKind,
-    /// A link does not follow, is not authorised, or is not signed by whom it says.
+    /// A link does not follow its predecessor, is not authorised, or has an invalid signature.
     Broken,
-    /// Its owner has ended it for good.
+    /// The owner has closed the chain.
     Closed,
-    /// One's own chain has a link that this browser did not make.
+    /// The user's own chain has a link that this browser did not create.
     NotMine,
 }
 
 impl ChainAlarm {
-    /// Whether it says that the chain as shown is not to be gone on with.
+    /// Whether the alarm means that the chain must not be extended in its current form.
     pub(crate) const fn is_about_server(self) -> bool {
         !matches!(self, Self::NotMine)
     }
@@ -300,39 +300,39 @@ impl ChainAlarm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FormerKey {
-    /// It was signed with a key that its sender has replaced.
+    /// The sender signed it with a key that they have since replaced.
     Theirs,
-    /// It was sealed for a key that one has replaced oneself.
+    /// It was sealed for a key that the user has since replaced.
     Mine,
 }
 
-/// The status "Connection".
+/// The "Connection" indicator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Connection {
-    /// Not reached yet, or being reached again.
+    /// Connecting or reconnecting.
     #[default]
     Connecting,
-    /// Reached.
+    /// Connected.
     Online,
-    /// No network, or the server does not answer.
+    /// No network, or the server does not respond.
     Offline,
 }
 
-/// One row of the list.
+/// A row of the conversation list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationRow {
-    /// Whom it is with.
+    /// The contact's handle.
     pub handle: String,
     /// Their key, `ed25519:<hex>`.
     pub primary: String,
     /// The start of the last message or of the draft, on one line.
     pub preview: Preview,
-    /// When it was last active, Unix seconds; `None` before the first message.
+    /// The last activity, Unix seconds; `None` before the first message.
     pub at: Option<u64>,
-    /// Unread messages; none that count in a request.
+    /// The number of unread messages; 0 in a request.
     pub unread: u64,
-    /// Somebody unknown wrote first: the row stands below "Requests".
+    /// An unknown sender wrote first: the row is shown below "Requests".
     pub request: bool,
     /// Whether the safety number was compared.
     pub verified: bool,
@@ -346,7 +346,7 @@ pub enum Preview {
     Nothing,
     /// Their message.
     Theirs(String),
-    /// One's own message.
+    /// The user's own message.
     Mine(String),
     /// "Draft: ..."
     Draft(String),
@@ -354,28 +354,27 @@ pub enum Preview {
     Unreadable,
 }
 
-/// How far a block is.
+/// The state of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Block {
-    /// There is none.
+    /// Not blocked.
     #[default]
     None,
-    /// Nothing that they send is heard.
+    /// Blocked: their messages are not shown.
     Set,
-    /// It is lifted, which the server does not know yet: it goes on keeping back what they send.
+    /// Unblocked here, but the server does not know yet and keeps holding back their messages.
     Lifting,
 }
 
-/// One row of the list "Blocked".
+/// A row of the list "Blocked".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockedRow {
-    /// Who it is.
+    /// The blocked handle.
     pub handle: String,
-    /// Whether the server has still to hear that the block is lifted ([`Block::Lifting`]).
+    /// Whether the server still has to learn that the block is lifted ([`Block::Lifting`]).
     pub lifting: bool,
-    /// Whether the server says that it knows of no such block. It goes on counting here until the person lifts it, or
-    /// blocks once more.
+    /// Whether the server denies this block. The block stays in force here until the user lifts it or blocks again.
     pub in_doubt: bool,
 }
 
@@ -390,64 +389,64 @@ pub struct NewConversation {
     pub started: Option<String>,
 }
 
-/// Something to tell.
+/// A notice to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// One clear sentence.
+    /// The text, one sentence.
     pub text: String,
     /// Whether it is an error (`role=alert`) rather than news (`role=status`).
     pub error: bool,
 }
 
-/// Mail that waits until somebody says whose key has signed it: the server, or the person who accepts a new key.
+/// Mail that waits until the signing key is identified: by the server, or by the user who accepts a new key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingRow {
     /// The key, `ed25519:<hex>`.
     pub key: String,
-    /// How many messages wait.
+    /// The number of waiting messages.
     pub messages: u64,
-    /// Since when, Unix seconds.
+    /// The start of the wait, Unix seconds.
     pub since: u64,
 }
 
-/// How much room there is in the inbox on the server.
+/// The free space in the inbox on the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Room {
-    /// There is room.
+    /// There is space.
     #[default]
     Enough,
-    /// There is room for message requests no more.
+    /// There is no space left for message requests.
     RequestsFull,
-    /// There will be none soon.
+    /// The inbox is nearly full.
     NearlyFull,
-    /// There is none.
+    /// The inbox is full.
     Full,
 }
 
-/// What the server keeps for this account.
+/// What the server stores for this account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxView {
-    /// Whether there is room for more.
+    /// The free space.
     pub room: Room,
-    /// How many messages the server keeps.
+    /// The number of messages on the server.
     pub messages: u64,
-    /// How many bytes they have.
+    /// Their size in bytes.
     pub bytes: u64,
-    /// How many bytes there may be; none on a server without limits.
+    /// The limit in bytes; `None` on a server without limits.
     pub most_bytes: Option<u64>,
-    /// For how many days the server keeps what is stored here too; none for ever.
+    /// For how many days the server keeps messages that are stored here too; `None` for ever.
     pub keep_days: Option<u16>,
-    /// Whether a change of that is on its way.
+    /// Whether a change of `keep_days` is in flight.
     pub busy: bool,
-    /// Why it was not changed.
+    /// Why the change failed.
     pub error: Option<String>,
 }
 
-/// How this browser keeps the data.
+/// How this browser stores the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageView {
-    /// Whether the browser promised not to evict it; `None` before it was asked.
+    /// Whether the browser has promised not to evict the data; `None` before it was asked.
     pub persisted: Option<bool>,
     /// Bytes in use.
     pub used: Option<u64>,

@@ -1,11 +1,11 @@
-//! Which part of a long conversation a tab shows: a bounded number of messages, so that what a thread costs does not depend on
-//! its length.
+//! The part of a long conversation that a tab shows. The number of messages is bounded, so the cost of a thread does
+//! not depend on its length.
 
 use crate::conversation::Conversation;
 
-/// How many messages a thread shows at first, and by how many it moves when older or newer ones are wanted.
+/// How many messages a thread shows at first, and the step by which the window moves.
 const STEP: usize = 100;
-/// How many messages a thread shows at most.
+/// The most messages that a thread shows.
 const MOST: usize = 2 * STEP;
 /// How many messages before the first unread one a thread shows.
 const CONTEXT: usize = 20;
@@ -16,36 +16,36 @@ pub(crate) enum Window {
     /// The newest messages.
     #[default]
     Latest,
-    /// The messages from this order on.
+    /// The messages from this order onwards.
     From(u64),
 }
 
-/// A window as it lies on a conversation: counts of messages.
+/// The extent of a window in a conversation, as numbers of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
-    /// How many messages come before the window.
+    /// Messages before the window.
     pub(crate) older: usize,
-    /// How many messages it shows.
+    /// Messages in the window.
     pub(crate) shown: usize,
-    /// How many messages come after it.
+    /// Messages after the window.
     pub(crate) newer: usize,
 }
 
 impl Window {
-    /// The first messages.
+    /// The first messages of a conversation.
     pub(crate) const OLDEST: Self = Self::From(0);
 
-    /// The window that shows the message with this order, and a few before it.
+    /// A window with the message of this order, and a few before it.
     pub(crate) fn around(order: u64, conversation: &Conversation) -> Self {
         Self::starting_at(conversation.count_before(order).saturating_sub(CONTEXT), conversation)
     }
 
-    /// This window, moved towards older messages.
+    /// The next window towards older messages.
     pub(crate) fn older(self, conversation: &Conversation) -> Self {
         Self::starting_at(self.extent(conversation).older.saturating_sub(STEP), conversation)
     }
 
-    /// This window, moved towards newer messages.
+    /// The next window towards newer messages.
     pub(crate) fn newer(self, conversation: &Conversation) -> Self {
         match self.extent(conversation) {
             Extent { newer: 0, .. } => self,
@@ -53,7 +53,7 @@ impl Window {
         }
     }
 
-    /// Where this window lies.
+    /// The extent of this window.
     pub(crate) fn extent(self, conversation: &Conversation) -> Extent {
         let all = conversation.len();
         let latest = all.saturating_sub(STEP);

@@ -1,4 +1,4 @@
-//! `heads`: what people tell each other about chains inside their messages.
+//! `heads`: what users tell each other in their messages about the chains they have seen.
 
 use kez_core::identity::PublicIdentity;
 use kez_core::sigchain::{Heads, SeenHead};
@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::view::ChainAlarm;
 
 impl Session {
-    /// What a message to this contact says: how far one has seen one's own chain and theirs.
+    /// The heads to put in a message to this contact: the user's own chain and the contact's, as far as seen here.
     pub(crate) fn heads_for(&self, contact: ContactId) -> Heads {
         let own = &self.chains.own.stored.watched.chain;
         let theirs = self.chains.people.get(&contact).map(|watched| &watched.chain);
@@ -19,19 +19,19 @@ impl Session {
         seen.filter_map(|chain| Some((chain.root(), SeenHead::of(chain)?))).collect()
     }
 
-    /// A message says what its sender has seen. Chains of others than the two are none of its business.
+    /// Compares the heads in a message with ours. Only the chains of the two users are considered.
     pub(crate) fn compare_heads(&mut self, contact: ContactId, heads: &Heads, cx: &mut Context<'_>) {
         let Some(stored) = self.contacts.get(contact).map(|contact| &contact.stored) else { return };
         let root = stored.root.unwrap_or(stored.key.primary());
         let known = self.chains.people.get(&contact).map_or(root, |watched| watched.chain.root());
         let mut keys = std::iter::once(&stored.key).chain(&stored.former).map(PublicIdentity::primary);
         let is_other_root = keys.any(|key| key != known && heads.contains_key(&key));
-        // A stranger may say whatever frightens.
+        // A stranger could claim anything to cause alarm.
         if stored.standing.accepted {
             self.compare_own_head(heads, Some(contact), cx);
         }
         if is_other_root {
-            // The server has named another root than the sender does.
+            // The server named a different root than the sender does.
             self.chains.people.get_or_insert_with(contact, || Watched::new(known));
             return self.alarm_about(contact, ChainAlarm::Contradicted, cx);
         }
@@ -41,7 +41,7 @@ impl Session {
             Compared::Agrees => {}
             Compared::Ahead => {
                 self.save_chain(contact, cx);
-                // An answer that is on its way may be older than what the sender has seen.
+                // An answer in flight may be older than what the sender has seen.
                 cx.shared.requests.forget(|purpose| *purpose == Purpose::Chain(contact));
                 self.ask_about_chain(contact, cx);
             }
@@ -49,7 +49,7 @@ impl Session {
         }
     }
 
-    /// The same for one's own chain, of which contacts tell and one's other browsers too.
+    /// Compares the head of the user's own chain, as seen by contacts or by the user's other browsers.
     pub(crate) fn compare_own_head(&mut self, heads: &Heads, by: Option<ContactId>, cx: &mut Context<'_>) {
         let Some(seen) = heads.get(&self.chains.own.stored.watched.chain.root()) else { return };
         if by.is_some_and(|by| self.chains.own.was_heard(by)) {

@@ -1,9 +1,9 @@
-//! Key histories: one's own, which this client begins and goes on with, and those of one's contacts, which it checks.
+//! Key histories: the user's own, which this client creates and extends, and those of contacts, which it verifies.
 //!
-//! What a server says about a chain is replayed from the first link on, or from what was verified here before. The longest
-//! chain that was ever seen of somebody is remembered: one that is shorter, different or unreadable is an alarm that a
-//! person sees. Messages carry what their sender has seen (`heads`), so friends notice what a server hides from one of
-//! them.
+//! Every chain from a server is replayed from the first link, or from the part that was verified earlier. The client
+//! remembers the longest chain seen for each person. A shorter, different or unreadable one raises an alarm for the
+//! user. Messages carry the heads that their sender has seen (`heads`), so friends notice what a server hides from one
+//! of them.
 
 mod heads;
 mod own;
@@ -25,22 +25,22 @@ pub(crate) use own::OwnChain;
 pub(crate) use watched::Watched;
 
 const OWN: &str = "own";
-/// About how many contacts' chains is asked at once, when the account opens.
+/// Roughly how many contacts' chains are requested at once when the account is opened.
 const AT_ONCE: u64 = 20;
-/// How much time there is, in milliseconds, between questions after that.
+/// The time between later requests, in milliseconds.
 const INTERVAL: u64 = 500;
 
 /// All chains that this client knows.
 pub(crate) struct Sigchains {
-    /// Where chains are, as the server's configuration says; nothing is asked before that is known.
+    /// The base URL of the sigchains, from the server's configuration. Nothing is requested before it is known.
     base: Option<String>,
     pub(crate) own: OwnChain,
     pub(crate) people: SortedMap<ContactId, Watched>,
-    /// Whose chains the server had no answer about, though they say that there is more.
+    /// Contacts whose chain the server did not answer for, although a message claimed more links.
     again: SortedMap<ContactId, Again>,
 }
 
-/// When a chain is asked for again.
+/// When to request a chain again.
 struct Again {
     backoff: Backoff,
     at: Option<u64>,
@@ -58,15 +58,15 @@ impl Sigchains {
         Self { base: None, own: OwnChain::new(root), people, again }
     }
 
-    /// When a chain is to be asked for again.
+    /// When the next chain request is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         self.again.values().filter_map(|again| again.at).min()
     }
 
-    /// Takes in a record of kind [`Kind::Chain`].
+    /// Loads a record of kind [`Kind::Chain`].
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when it is none.
+    /// [`StorageFault::Damaged`] when it is malformed.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
         if record.id == OWN {
             self.own.stored = record.read()?;
@@ -76,12 +76,12 @@ impl Sigchains {
         Ok(())
     }
 
-    /// Whether there is somewhere to ask.
+    /// Whether the server has sigchains.
     pub(crate) const fn are_reachable(&self) -> bool {
         self.base.is_some()
     }
 
-    /// The address of a chain.
+    /// The request target of a chain.
     fn target(&self, root: &Primary) -> Option<String> {
         Some(format!("{}/ed25519/{}", self.base.as_ref()?, root.hex()))
     }
@@ -92,7 +92,7 @@ impl Sigchains {
 }
 
 impl Session {
-    /// The server has said where chains are.
+    /// Handles the sigchain URL from the server's configuration.
     pub(crate) fn sigchains_at(&mut self, base: Option<String>, cx: &mut Context<'_>) {
         if base.is_none() {
             self.chains.own.answered = true;

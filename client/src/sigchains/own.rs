@@ -1,5 +1,5 @@
-//! One's own chain: begun once there is an account, checked when the account opens and every six hours, and gone on with
-//! where something is missing.
+//! The user's own chain. It is created once there is an account, checked when the account is opened and every six
+//! hours, and extended when something is missing.
 
 use kez_core::identity::{Primary, Seed};
 use kez_core::problem::ProblemCode;
@@ -17,75 +17,75 @@ use crate::requests::{Answer, Outcome, Purpose, body, outcome, retry_after, sent
 use crate::session::Session;
 use crate::view::{ChainAlarm, Connection};
 
-/// How often, in milliseconds, one's own chain is checked for links that one did not make.
+/// How often, in milliseconds, the user's own chain is checked for links that this user did not create.
 const CHECK_INTERVAL: u64 = 6 * 60 * 60 * 1000;
 
-/// How often it is checked, in milliseconds, because of somebody whose word has led to an alarm before.
+/// How often, in milliseconds, it is checked on the word of a contact whose claim has already caused an alarm.
 const HEARSAY_INTERVAL: u64 = 60 * 60 * 1000;
 
-/// The most contacts whose word is remembered to have led to an alarm.
+/// How many contacts whose claims caused an alarm are remembered at most.
 const MOST_HEARD: usize = 1_000;
 
-/// How often it is asked, in milliseconds, whether a key that the server does not take was replaced.
+/// How often, in milliseconds, the client checks whether a key that the server rejects was replaced.
 const SUSPICION_INTERVAL: u64 = 60 * 1000;
 
-/// One's own chain, and what is to be done about it.
+/// The user's own chain and the state of its maintenance.
 pub(crate) struct OwnChain {
     pub(crate) stored: StoredOwn,
-    /// Whether the server was asked in this life, or since somebody said that there is more.
+    /// Whether we have fetched our chain since start-up, or since a message claimed a longer one.
     checked: bool,
-    /// Whether the link on its way was refused. It may stand all the same: the chain is asked for before it is posted again.
+    /// Whether the pending link was refused. It may be in the chain all the same, so the chain is fetched before a retry.
     refused: bool,
-    /// When it was asked last, Unix milliseconds.
+    /// When the chain was last requested, Unix milliseconds.
     asked_at: u64,
-    /// Whether there was any answer in this life.
+    /// Whether there has been any answer since start-up.
     pub(super) answered: bool,
-    /// Whether the chain begins with the key that it is asked for under: a restored browser may have a later one.
+    /// Whether the root under which we request the chain is known. The chain of a restored browser may start with an older key.
     root_known: bool,
     pub(super) try_at: Option<u64>,
     pub(super) backoff: Backoff,
-    /// What went wrong with the last change of the key.
+    /// Why the last key change failed.
     pub(crate) error: Option<String>,
 }
 
-/// The record of kind [`crate::record::Kind::Chain`] that is one's own.
+/// The record of kind [`crate::record::Kind::Chain`] for the user's own chain.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StoredOwn {
     pub(crate) watched: Watched,
     /// Every link, as canonical JSON.
     pub(crate) links: Vec<String>,
-    /// The seed that the chain announces, until the person has written it down: it is kept nowhere after that.
+    /// The seed that the chain announces, until the user has written it down. After that, it is not stored anywhere.
     pub(crate) next_seed: Option<StoredSeed>,
-    /// A link on its way: the same bytes until it stands.
+    /// The pending link. The same bytes are posted until it is in the chain.
     pub(super) pending: Option<String>,
-    /// A change of the key that is under way.
+    /// A key change in progress.
     pub(crate) change: Option<KeyChange>,
-    /// The former key, sealed to oneself, on its way to one's own inbox: for a browser that is restored later.
+    /// The former key, sealed for the user's own inbox and not delivered yet. A browser that is restored later needs it.
     pub(super) note: Option<String>,
-    /// The contacts on whose word there was an alarm that the person has read: they cause no other.
+    /// The contacts whose claims caused an alarm that the user has dismissed. They cause no further alarm.
     heard: Vec<ContactId>,
 }
 
-/// A change of the key, from the moment on at which the person typed the announced phrase.
+/// A key change, from the moment when the user typed the announced phrase.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct KeyChange {
     pub(crate) seed: StoredSeed,
-    /// The seed after it; none where another browser has changed the key, and showed it there.
+    /// The seed after the new key; `None` where another browser has changed the key and showed the phrase there.
     pub(crate) next_seed: Option<StoredSeed>,
-    /// The claim of the handle by the new key, as it was or will be posted.
+    /// The claim of the handle by the new key, as posted or to be posted.
     pub(crate) registration: Option<String>,
-    /// When that was signed, Unix milliseconds.
+    /// When the claim was signed, Unix milliseconds.
     pub(crate) signed_at: u64,
 }
 
-/// What comes next.
+/// The next step.
 enum Step {
     Append(String),
     Fetch,
     AskForRecord,
     Register,
     KeepFormerKey(String),
-    /// Until the inbox was read.
+    /// Wait until the inbox has been read.
     Wait,
     Nothing,
 }
@@ -117,26 +117,26 @@ impl OwnChain {
         }
     }
 
-    /// When there is something to do.
+    /// When the next action is due.
     pub(crate) const fn wake(&self) -> Option<u64> {
         self.try_at
     }
 
-    /// Whether there was an alarm, or there is one, on this contact's word.
+    /// Whether this contact's claim causes, or has caused, an alarm.
     pub(super) fn was_heard(&self, contact: ContactId) -> bool {
         let watched = &self.stored.watched;
         let stands = watched.alarm.is_some() && watched.alarm_by == Some(contact);
         stands || self.stored.heard.contains(&contact)
     }
 
-    /// A link that is said to stand.
+    /// The pending link.
     fn pending(&self) -> Option<Link> {
         Link::parse(self.stored.pending.as_ref()?.as_bytes()).ok()
     }
 }
 
 impl Session {
-    /// Does what comes next for one's own chain, unless an answer is awaited.
+    /// Performs the next step for the user's own chain, unless a request is in flight.
     pub(crate) fn tend_own_chain(&mut self, cx: &mut Context<'_>) {
         let waits = self.chains.own.try_at.is_some_and(|at| at > cx.now);
         if waits || cx.shared.requests.any(Purpose::is_about_own_chain) {
@@ -144,7 +144,7 @@ impl Session {
         }
         self.chains.own.try_at = None;
         let Some(target) = self.chains.target(&self.chains.own.stored.watched.chain.root()) else {
-            // A server that names no address of chains has no answer about this one either.
+            // A server without a sigchain URL has no answer about this chain either.
             if self.chains.own.stored.watched.is_behind() {
                 self.own_chain_unanswered(&Err(NetworkFault), cx);
             }
@@ -169,28 +169,28 @@ impl Session {
         }
     }
 
-    /// Asks the server about one's own chain now.
+    /// Fetches the user's own chain now.
     pub(crate) fn check_own_chain(&mut self, cx: &mut Context<'_>) {
         self.chains.own.checked = false;
         self.chains.own.try_at = None;
         self.tend_own_chain(cx);
     }
 
-    /// Asks the server about one's own chain, unless it was asked lately.
+    /// Fetches the user's own chain, unless it was fetched recently.
     pub(super) fn check_own_chain_seldom(&mut self, cx: &mut Context<'_>) {
         if self.chains.own.asked_at.saturating_add(HEARSAY_INTERVAL) <= cx.now {
             self.check_own_chain(cx);
         }
     }
 
-    /// The server does not take one's signature: perhaps because another browser has changed the key.
+    /// The server rejects the user's signature, perhaps because another browser has changed the key.
     pub(crate) fn suspect_replaced_key(&mut self, cx: &mut Context<'_>) {
         if self.chains.own.asked_at.saturating_add(SUSPICION_INTERVAL) <= cx.now {
             self.check_own_chain(cx);
         }
     }
 
-    /// Whether another browser has changed the key, so that this one can do nothing more with its own.
+    /// Whether another browser has changed the key, so that this browser's key can no longer be used.
     pub(crate) fn key_was_replaced(&self) -> bool {
         self.chains.own.stored.watched.chain.is_former(&self.me.public().primary())
             && self.chains.own.stored.change.is_none()
@@ -205,7 +205,7 @@ impl Session {
         if chain.length() == 0 && self.restored && !own.root_known {
             return Step::AskForRecord;
         }
-        // A chain that one begins oneself is not asked for first: nobody else has the key.
+        // A chain that this browser creates need not be fetched first: no other browser has the key.
         if !own.checked && (chain.length() > 0 || self.restored) {
             return Step::Fetch;
         }
@@ -219,7 +219,7 @@ impl Session {
             return Step::Nothing;
         }
         if chain.length() == 0 {
-            // What one has sent from elsewhere tells of a chain that the server hides.
+            // The user's own messages from elsewhere can reveal a chain that the server hides.
             let waits = self.quarantine.holds_own_copies() || !self.link.was_read_to_its_end();
             if self.restored && waits {
                 return Step::Wait;
@@ -250,7 +250,7 @@ impl Session {
         self.draft(Body::Init { primary: self.me.public(), next: Hash::of_key(&next_key) }, cx)
     }
 
-    /// Signs the next link with the present key and keeps it until it stands.
+    /// Signs the next link with the current key, and stores it until it is in the chain.
     fn draft(&mut self, body: Body, cx: &mut Context<'_>) -> Option<String> {
         let draft = self.chains.own.stored.watched.chain.draft(body, cx.timestamp());
         let link = draft.sign(&self.me).ok()?.json().to_owned();
@@ -259,7 +259,7 @@ impl Session {
         Some(link)
     }
 
-    /// The server has taken a link, or not.
+    /// Handles the server's answer to a link.
     pub(crate) fn append_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let pending = self.chains.own.pending();
         let stands = |response: &HttpResponse| {
@@ -268,7 +268,7 @@ impl Session {
         };
         match outcome(answer, stands) {
             Outcome::Done(_) => self.link_stands(cx),
-            // Another browser was faster, or somebody else is at work, or it is not true: the chain says.
+            // Another browser was faster, an attacker is at work, or the refusal is false. The chain will show which.
             Outcome::Refused(problem) => {
                 if problem.code != ProblemCode::Conflict {
                     self.chains.own.error = Some(sentence(&problem.detail));
@@ -300,13 +300,13 @@ impl Session {
                 Some("The key was not changed: the key history has changed meanwhile. Try again.".to_owned());
         }
         if own.stored.watched.chain.length() == 0 {
-            // Announced by a link that never stood.
+            // Announced by a link that never got into the chain.
             own.stored.next_seed = None;
         }
         self.save_own_chain(cx);
     }
 
-    /// The server has answered with the account's own chain.
+    /// Handles the server's answer with the account's own chain.
     pub(crate) fn own_chain_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         self.chains.own.answered = true;
         let own = &mut self.chains.own;
@@ -348,13 +348,13 @@ impl Session {
         self.resume_reading(cx);
     }
 
-    /// Whether a restored browser has still to hear which keys it had before.
+    /// Whether a restored browser still has to learn its former keys.
     pub(crate) const fn awaits_own_chain(&self) -> bool {
         self.restored && !self.chains.own.answered
     }
 
-    /// Nothing stands where the refused link was to stand, as far as one can see. It is kept, for the server has it and
-    /// might append it yet: then the seed that it announces is needed.
+    /// As far as we can see, the refused link is not in the chain. It is kept, because the server has it and might
+    /// still append it. In that case, the announced seed is needed.
     fn post_again_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         self.chains.own.refused = false;
         if self.chains.own.stored.pending.is_none() {
@@ -366,7 +366,7 @@ impl Session {
         self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
     }
 
-    /// The server has said what one's own registration is, which a restored browser does not know.
+    /// Handles the server's answer with the user's own registration, which a restored browser does not have.
     pub(crate) fn own_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         match Proof::of_handle(answer, &self.server, &self.handle) {
             Proof::Proven(found) if found.key == self.me.public() => {
@@ -387,7 +387,8 @@ impl Session {
         self.tend_own_chain(cx);
     }
 
-    /// The server has no answer about one's own chain. After a while in which everything else is answered, that is one.
+    /// The server has no answer about the user's own chain. If it keeps answering everything else, that counts as an
+    /// answer after a while.
     fn own_chain_unanswered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let others_are_answered = self.link.state == Connection::Online;
         let own = &mut self.chains.own;
@@ -411,7 +412,7 @@ impl Session {
         self.save_own_chain(cx);
     }
 
-    /// The person has read the alarm.
+    /// The user has dismissed the alarm.
     pub(crate) fn dismiss_own_alarm(&mut self, cx: &mut Context<'_>) {
         let own = &mut self.chains.own.stored;
         if own.watched.alarm.take().is_some() {
@@ -422,7 +423,7 @@ impl Session {
         }
     }
 
-    /// The person has written the announced phrase down: from here on it is kept nowhere.
+    /// The user has written the announced phrase down. From now on, it is not stored anywhere.
     pub(crate) fn forget_next_seed(&mut self, cx: &mut Context<'_>) {
         if self.chains.own.stored.watched.chain.length() > 0
             && self.chains.own.stored.next_seed.take().is_some()

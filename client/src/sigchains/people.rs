@@ -1,5 +1,5 @@
-//! The chains of contacts: checked when a contact comes to be, when somebody looks at them, and when they say that there
-//! is more. A change of key that the chain proves is taken over; one that it does not prove is asked about.
+//! The chains of contacts. They are checked when a contact is created, when the user views the contact, and when a
+//! message claims more links. A key change that the chain proves is adopted; otherwise the user is asked.
 
 use kez_core::identity::{Primary, PublicIdentity};
 
@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::view::{ChainAlarm, Connection, MessageBody};
 
 impl Session {
-    /// Asks what follows in this contact's chain.
+    /// Requests the next links of this contact's chain.
     pub(crate) fn ask_about_chain(&mut self, contact: ContactId, cx: &mut Context<'_>) {
         let Some(stored) = self.contacts.get(contact).map(|contact| &contact.stored) else { return };
         let root = stored.root.unwrap_or(stored.key.primary());
@@ -26,12 +26,12 @@ impl Session {
         match self.chains.target_since(watched) {
             Some(target) if !cx.shared.requests.awaits(&purpose) => cx.get(target, purpose),
             Some(_) => {}
-            // A server that names no address of chains has no answer about this one either.
+            // A server without a sigchain URL has no answer about this chain either.
             None => self.chain_unanswered(contact, &Err(NetworkFault), cx),
         }
     }
 
-    /// The server has said what a contact's chain is.
+    /// Handles the server's answer with a contact's chain.
     pub(crate) fn chain_answered(&mut self, contact: ContactId, answer: &Answer, cx: &mut Context<'_>) {
         let Some(known) = self.contacts.get(contact) else { return };
         let (pinned, root) = (known.stored.key.primary(), known.stored.root);
@@ -40,7 +40,7 @@ impl Session {
         match watched.take(answer) {
             Fetched::New(links) => {
                 self.chains.again.remove(&contact);
-                // A chain that has never named the pinned key is somebody else's, whatever the server says.
+                // A chain that has never named the pinned key belongs to another person, whatever the server claims.
                 let names_them = watched.chain.primary() == pinned || watched.chain.is_former(&pinned);
                 if !names_them && !watched.is_behind() {
                     return;
@@ -67,8 +67,8 @@ impl Session {
         }
     }
 
-    /// The server has no answer about a chain. Where its owner says that there is more, it is asked again, and after a
-    /// while that it has no answer is one.
+    /// The server has no answer about a chain. If its owner claims more links, the client retries. After a while, the
+    /// missing answer counts as an answer.
     fn chain_unanswered(&mut self, contact: ContactId, answer: &Answer, cx: &mut Context<'_>) {
         let others_are_answered = self.link.state == Connection::Online;
         let Some(watched) = self.chains.people.get_mut(&contact).filter(|watched| watched.is_behind()) else {
@@ -84,7 +84,7 @@ impl Session {
         self.save_chain(contact, cx);
     }
 
-    /// Time has passed: asks again about chains of which the server had no answer.
+    /// Handles the timer: requests chains again for which the server had no answer.
     pub(crate) fn ask_chains_again(&mut self, cx: &mut Context<'_>) {
         let mut due = Vec::new();
         for (contact, again) in self.chains.again.iter_mut() {
@@ -98,8 +98,8 @@ impl Session {
         }
     }
 
-    /// Takes over the key that the contact's chain has changed to, once its registration is known. Only news makes this
-    /// ask for it: the chain changes before the registration does, and looking again comes by itself.
+    /// Adopts the new key from the contact's chain, once its registration is known. Requests the registration only on
+    /// news: the chain changes before the registration does, and later lookups happen anyway.
     fn follow_chain(&mut self, id: ContactId, is_news: bool, cx: &mut Context<'_>) {
         let (Some(watched), Some(contact)) = (self.chains.people.get(&id), self.contacts.get(id)) else {
             return;
@@ -123,7 +123,7 @@ impl Session {
         let Some((key, former)) = self.contacts.accept_new_key(id, true, &self.me) else { return };
         self.contacts.add_former(id, former);
         if let Some(contact) = self.contacts.get_mut(id) {
-            // Who has compared the number is asked to do so again before the next message.
+            // A user who had verified the old key must verify again before the next message.
             contact.stored.unconfirmed = was_verified;
         }
         self.save_contact(id, cx);
@@ -134,8 +134,8 @@ impl Session {
         self.send_queued(cx);
     }
 
-    /// The registry says that a sender has changed the key, or that the sender's key was replaced: the chain tells all
-    /// keys of that person.
+    /// The registry says that a sender has changed their key, or that the sender's key was replaced. The chain lists
+    /// all keys of that person.
     pub(crate) fn ask_about_former_key(&self, key: &Primary, found: Found, cx: &mut Context<'_>) {
         let root = found.root.unwrap_or(found.key.primary());
         if let Some(target) = self.chains.target(&root) {
@@ -143,7 +143,7 @@ impl Session {
         }
     }
 
-    /// The chain that is said to prove a sender's former key, or to name it as the present one.
+    /// Handles the chain that should prove a sender's former key, or name it as the current one.
     pub(crate) fn former_key_answered(
         &mut self,
         key: &Primary,
@@ -175,7 +175,7 @@ impl Session {
         self.settle_senders(&keys, cx);
     }
 
-    /// Mail that was signed with a key which the chain has replaced is theirs, and is shown with a mark.
+    /// Records the contact's former keys. Mail signed with one of them is theirs, and is shown with a mark.
     fn remember_former_keys(&mut self, id: ContactId, cx: &mut Context<'_>) {
         let Some(watched) = self.chains.people.get(&id) else { return };
         let former = watched.chain.primaries().iter().filter(|key| watched.chain.is_former(key));
@@ -187,7 +187,7 @@ impl Session {
         self.save_contact(id, cx);
     }
 
-    /// A new key is said to belong to a contact: whether the chain proves it shows in [`Session::chain_answered`].
+    /// The registry names a new key of a contact. Whether the chain proves it is decided in [`Session::chain_answered`].
     pub(crate) fn explain_new_key(&mut self, id: ContactId, new: &NewKey, cx: &mut Context<'_>) {
         let proven =
             self.chains.people.get(&id).is_some_and(|watched| watched.chain.primary() == new.key.primary());
@@ -198,7 +198,7 @@ impl Session {
         }
     }
 
-    /// What was known of a contact's chain goes with their key.
+    /// Discards the contact's chain together with their key.
     pub(crate) fn forget_chain(&mut self, id: ContactId, cx: &mut Context<'_>) {
         if self.chains.people.remove(&id).is_some() {
             cx.delete(Kind::Chain, id.to_string());
@@ -215,7 +215,7 @@ impl Session {
         }
     }
 
-    /// The person has read the alarm.
+    /// The user has dismissed the alarm.
     pub(crate) fn dismiss_alarm(&mut self, contact: ContactId, cx: &mut Context<'_>) {
         let watched = self.chains.people.get_mut(&contact);
         if watched.is_some_and(|watched| watched.alarm.take().is_some()) {

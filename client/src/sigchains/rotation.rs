@@ -1,8 +1,8 @@
 //! Changing the key: the announced phrase takes over.
 //!
-//! In this order, each step stored before the next: `rotate_primary` stands in the chain; the server has the handle's new
-//! registration, which switches look-up, inbox and authentication at once; this client switches. A crash in between goes
-//! on where it was, and the old key works until the server has switched.
+//! The steps, each stored before the next: `rotate_primary` is appended to the chain; the server accepts the handle's
+//! new registration, which switches lookup, inbox and authentication at once; this client switches. After a crash, the
+//! change resumes where it stopped, and the old key works until the server has switched.
 
 use kez_core::api::{MessageStored, Receipt, SendMessage};
 use kez_core::envelope;
@@ -26,8 +26,8 @@ use crate::secret::Secret;
 use crate::session::Session;
 
 impl Session {
-    /// "Change key" with the announced phrase; or, after another browser has changed it, with the phrase of the key that
-    /// holds now.
+    /// "Change key" with the announced phrase; or, after another browser has changed the key, with the phrase of the
+    /// current key.
     pub(crate) fn change_key(&mut self, phrase: &Secret, cx: &mut Context<'_>) {
         if self.chains.own.stored.change.is_some() {
             self.chains.own.try_at = None;
@@ -68,7 +68,7 @@ impl Session {
         Ok(())
     }
 
-    /// Claims the handle for the new key; the same bytes until the server answers, or until they are too old.
+    /// Claims the handle for the new key. The claim's bytes stay the same until the server answers or they are too old.
     pub(super) fn register_changed_key(&mut self, cx: &mut Context<'_>) {
         let (now, wall) = (cx.server_time(), cx.wall());
         let (handle, server) = (self.handle.clone(), self.server.clone());
@@ -86,13 +86,13 @@ impl Session {
         }
     }
 
-    /// The server has taken the new key, or not.
+    /// Handles the server's answer to the new key.
     pub(crate) fn changed_key_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let change = self.chains.own.stored.change.as_ref();
         let key = change.map(|change| SecretIdentity::from_seed(change.seed.0.clone()).public());
         match outcome(answer, |response| lookup::registered(response, &self.server, &self.handle, key)) {
             Outcome::Done(()) => self.finish_change(None, cx),
-            // An earlier answer may have been lost, and this claim be another one than the server has.
+            // An earlier answer may have been lost, and the server may hold an earlier claim than this one.
             Outcome::Refused(problem) if problem.status == 409 => {
                 self.chains.own.error = Some(sentence(&problem.detail));
                 if let Some(key) = key {
@@ -108,7 +108,7 @@ impl Session {
         self.tend_own_chain(cx);
     }
 
-    /// The server has said whose the new key is.
+    /// Handles the server's answer about the owner of the new key.
     pub(crate) fn changed_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let Some(change) = &self.chains.own.stored.change else { return };
         let key = SecretIdentity::from_seed(change.seed.0.clone()).public().primary();
@@ -128,7 +128,7 @@ impl Session {
         self.tend_later(answer, cx);
     }
 
-    /// The server has switched; so does this client. The former key is kept, to open what was sealed for it.
+    /// The server has switched, and now this client does too. The former key is kept to open envelopes that were sealed for it.
     fn finish_change(&mut self, registration: Option<String>, cx: &mut Context<'_>) {
         let Some(change) = self.chains.own.stored.change.take() else { return };
         let me = SecretIdentity::from_seed(change.seed.0);
@@ -141,7 +141,7 @@ impl Session {
         self.chains.own.stored.watched.alarm = None;
         self.chains.own.error = None;
         self.chains.own.backoff.reset();
-        // The words of the new key are those that were just typed.
+        // The words of the new key are those that the user has just typed.
         self.phrase_confirmed = true;
         self.save_account(cx);
         self.seal_former_key(cx);
@@ -154,7 +154,7 @@ impl Session {
         self.send_queued(cx);
     }
 
-    /// Seals the key that was replaced to oneself: a browser that is restored with the new phrase finds it in the inbox.
+    /// Seals the replaced key for the user's own inbox, so that a browser restored with the new phrase finds it there.
     fn seal_former_key(&mut self, cx: &mut Context<'_>) {
         let Some(former) = self.former.last() else { return };
         let id = format!("former-key-{}", self.former.len());
@@ -179,7 +179,7 @@ impl Session {
         }
     }
 
-    /// The relay has taken the former key, or not.
+    /// Handles the relay's answer to the former key.
     pub(crate) fn former_key_kept(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let note = self.chains.own.stored.note.as_ref();
         let receipt = note.map(|note| Receipt::of(note.as_bytes()));

@@ -1,4 +1,4 @@
-//! One person's chain as far as it was verified, and what a server says against it.
+//! A person's chain as verified so far, and what contradicts it.
 
 use kez_core::identity::Primary;
 use kez_core::problem::ProblemCode;
@@ -9,55 +9,55 @@ use crate::contacts::ContactId;
 use crate::requests::{Answer, problem};
 use crate::view::ChainAlarm;
 
-/// What was verified of a chain.
+/// The verified part of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watched {
-    /// The longest that was ever seen.
+    /// The longest chain seen so far.
     pub(crate) chain: Chain,
-    /// How far somebody else has seen it, where that is further.
+    /// How far someone else has seen the chain, if that is further.
     claimed: Option<Claim>,
-    /// What is wrong, until a person has read it.
+    /// The alarm, until the user has dismissed it.
     pub(crate) alarm: Option<ChainAlarm>,
-    /// Whose word the alarm rests on, where it is not the server's own doing that shows.
+    /// The contact whose claim caused the alarm; `None` if the server's own answers prove it.
     pub(crate) alarm_by: Option<ContactId>,
 }
 
-/// What somebody says that they have seen, and how often the server had no answer to that.
+/// What someone claims to have seen, and how often the server had no answer to that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Claim {
     seen: SeenHead,
-    /// A contact, where one's own chain is meant.
+    /// A contact, for claims about the user's own chain.
     by: Option<ContactId>,
-    /// When the server had no answer for the first time, Unix seconds; 0 before that.
+    /// When the server first had no answer, Unix seconds; 0 before that.
     unanswered_since: u64,
     unanswered: u32,
 }
 
-/// After how many questions without an answer, and after how many seconds, that is an answer.
+/// The number of requests without an answer, and the seconds, after which the silence counts as an answer.
 const UNANSWERED: u32 = 6;
 const UNANSWERED_FOR: u64 = 3 * 60 * 60;
 
-/// What an answer is worth.
+/// The result of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fetched {
-    /// Everything agrees; these links are new.
+    /// Everything agrees. Contains the new links.
     New(Vec<Link>),
     /// The server has no such chain, and never had one.
     None,
-    /// Something does not agree.
+    /// Something disagrees.
     Alarm(ChainAlarm),
-    /// No answer, or none that makes sense.
+    /// No answer, or an invalid one.
     Unavailable,
 }
 
-/// What somebody else's view of a chain is worth.
+/// The result of comparing with someone else's view of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compared {
-    /// It is what was seen here.
+    /// Both agree.
     Agrees,
-    /// It is ahead: the server is to be asked.
+    /// The other view is ahead: fetch the chain.
     Ahead,
-    /// It is another chain.
+    /// The other view shows a different chain.
     Contradicts,
 }
 
@@ -66,7 +66,7 @@ impl Watched {
         Self { chain: Chain::new(root), claimed: None, alarm: None, alarm_by: None }
     }
 
-    /// Takes in what the server says follows the last link.
+    /// Processes the server's answer with the links after the last one.
     pub(crate) fn take(&mut self, answer: &Answer) -> Fetched {
         let Ok(response) = answer else { return Fetched::Unavailable };
         let nobody = response.status == 404
@@ -113,7 +113,7 @@ impl Watched {
             new.push(link);
         }
         if chain.length() < answer.length && !new.is_empty() {
-            // A page of a long chain: what it ends with is still to come.
+            // A page of a long chain, whose end is still to come.
             self.claim(&SeenHead { length: answer.length, head: answer.head }, None);
             self.chain = chain;
             return Ok(new);
@@ -125,13 +125,13 @@ impl Watched {
         Ok(new)
     }
 
-    /// Whether there is more to ask for.
+    /// Whether there are more links to fetch.
     pub(crate) fn is_behind(&self) -> bool {
         self.claimed.as_ref().is_some_and(|claimed| claimed.seen.length > self.chain.length())
     }
 
-    /// The server had no answer, or none that makes sense, to a question about the chain, although it answers everything
-    /// else. Where somebody says that there is more, that is an answer after a while.
+    /// The server had no answer, or an invalid one, to a request for the chain, although it answers everything else. If
+    /// someone claims more links, that counts as an answer after a while.
     pub(crate) fn unanswered(&mut self, now: u64) -> Option<ChainAlarm> {
         let claimed = self.claimed.as_mut()?;
         claimed.unanswered += 1;
@@ -142,7 +142,7 @@ impl Watched {
         if long && claimed.unanswered >= UNANSWERED { self.check_claimed() } else { None }
     }
 
-    /// Somebody says that there is more. Less than was said before takes nothing of that back.
+    /// Records the claim that there are more links. A smaller claim never replaces a larger one.
     fn claim(&mut self, seen: &SeenHead, by: Option<ContactId>) {
         let before = self.claimed.as_ref();
         if before.is_none_or(|claimed| claimed.seen.length < seen.length) {
@@ -163,7 +163,7 @@ impl Watched {
         Some(alarm)
     }
 
-    /// Compares with what somebody else has seen, and remembers it where that is further.
+    /// Compares with someone else's view, and remembers it if it is further ahead.
     pub(crate) fn compare(&mut self, seen: &SeenHead, by: Option<ContactId>) -> Compared {
         match self.chain.hash_at(seen.length) {
             Some(hash) if hash == seen.head => Compared::Agrees,

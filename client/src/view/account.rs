@@ -1,4 +1,4 @@
-//! Who is here, as the screen shows it.
+//! The account, as shown on screen.
 
 use kez_core::recovery_phrase;
 use kez_core::sigchain::Link;
@@ -11,7 +11,7 @@ use crate::restore::Restore;
 use crate::session::Session;
 use crate::tabs::Tab;
 
-/// The account; its phrases only where this tab shows them.
+/// The account, with its phrases only if this tab shows them.
 pub(crate) fn account(account: &Account, config: &Config, tab: &Tab) -> AccountView {
     match account {
         Account::Loading => AccountView::Loading,

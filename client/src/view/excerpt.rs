@@ -1,4 +1,4 @@
-//! The part of a long text that a row shows until the person asks for all of it.
+//! The excerpt of a long text that a row shows until the user asks for the full text.
 
 use kez_core::display;
 
@@ -7,7 +7,7 @@ const FIRST_BYTES: usize = 4_096;
 /// How many lines of a text a row shows at first.
 const FIRST_LINES: usize = 60;
 
-/// The start of a text, and whether the text goes on after it.
+/// The start of a text, and whether the text is longer.
 pub(super) fn excerpt(text: &str) -> (String, bool) {
     let mut start = String::with_capacity(text.len().min(FIRST_BYTES));
     let mut lines = 1;

@@ -9,7 +9,7 @@ use crate::contacts::Contact;
 use crate::conversation::{Conversation, StoredMessage};
 use crate::session::Session;
 
-/// How many characters a preview has at most.
+/// The most characters in a preview.
 const PREVIEW_CHARS: usize = 120;
 
 /// One row for each contact who is not blocked, newest activity first.

@@ -19,39 +19,39 @@ use crate::tabs::Tab;
 /// The open conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadView {
-    /// Whom it is with, as in the URL.
+    /// The contact's handle, as in the URL.
     pub handle: String,
     /// Whether the conversation can be shown.
     pub state: ThreadState,
-    /// A part of the messages, oldest first: at most 200, wherever the tab is in the conversation.
+    /// A part of the messages, oldest first: at most 200, wherever in the conversation the tab is.
     pub messages: Vec<MessageRow>,
     /// Whether there are older messages than those in `messages`.
     pub has_older: bool,
     /// Whether there are newer messages than those in `messages`.
     pub has_newer: bool,
-    /// How many messages the whole conversation has.
+    /// The number of messages in the whole conversation.
     pub total: u64,
-    /// The message above which the line "New messages" stands: the first that was unread when the thread was opened.
+    /// The message below the line "New messages": the first that was unread when the thread was opened.
     pub first_unread: Option<String>,
-    /// What stands in the composer, kept over a reload. The page takes it when it opens the thread.
+    /// The unsent text in the composer, kept across a reload. The page reads it when it opens the thread.
     pub draft: String,
-    /// Grows when the draft was changed, or sent, in another tab: then the page takes it anew.
+    /// Increases when another tab changed the draft, or sent it. The page then reads it again.
     pub draft_version: u64,
     /// Their key; the new one while `key_changed`, so that it can be compared before it is accepted.
     pub primary: Option<String>,
     /// The safety number with that key, twelve groups of five digits.
     pub safety_number: Option<String>,
-    /// Whether the person said that it matches.
+    /// Whether the user confirmed that it matches.
     pub verified: bool,
-    /// The key behind the handle has changed: say so, and ask before the next message.
+    /// The key behind the handle has changed: tell the user, and ask before the next message.
     pub key_changed: bool,
     /// Whether the history of their key proves that they changed it themselves.
     pub key_change_proven: bool,
-    /// Something is wrong with the history of their key.
+    /// The alarm about the history of their key, if any.
     pub chain_alarm: Option<ChainAlarm>,
-    /// Somebody unknown wrote first: "Accept" and "Block" are offered.
+    /// An unknown sender wrote first: "Accept" and "Block" are offered.
     pub request: bool,
-    /// Whether this person is blocked.
+    /// Whether this contact is blocked.
     pub block: Block,
     /// Why the last "Send" was refused (too long, say).
     pub refused: Option<String>,
@@ -65,36 +65,37 @@ pub enum ThreadState {
     Resolving,
     /// Ready.
     Ready,
-    /// Nobody has this handle, or it breaks the rule.
+    /// The handle is not registered, or it is invalid.
     NotFound,
-    /// The server could not be asked, or its answer proves nothing.
+    /// The server could not be reached, or its answer has no valid proof.
     Unavailable,
 }
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageRow {
-    /// Its name, unique in the thread: the key of the row.
+    /// Its id, unique in the thread: the key of the row.
     pub id: String,
-    /// Whether one wrote it oneself.
+    /// Whether the user wrote it.
     pub mine: bool,
     /// What the row shows.
     pub body: MessageBody,
-    /// Whether `body` is only the start of a long text, which is shown when the person asks for it
+    /// Whether `body` is only the start of a long text. The full text is shown on request
     /// ([`UiEvent::WholeTextWanted`](crate::event::UiEvent::WholeTextWanted)).
     pub cut: bool,
     /// `data-state`.
     pub state: DeliveryState,
-    /// When it was sent, Unix seconds, by the sender's clock as far as that can be: never later than it came to the relay,
+    /// When it was sent, Unix seconds, by the sender's clock within limits: never later than its arrival at the relay,
     /// and at most a week earlier.
     pub at: u64,
     /// How many of the sender's messages are missing right before this one.
     pub missing_before: u64,
-    /// Whether it does not fit what came from the sender before: something was replaced, or sent from a copied storage.
+    /// Whether it contradicts the sender's earlier messages: a message was replaced, or sent from a copy of the
+    /// sender's storage.
     pub contradicts_chain: bool,
-    /// Which replaced key it was sealed with or for, where it was.
+    /// Which replaced key it was sealed with or for, if any.
     pub former_key: Option<FormerKey>,
-    /// Why the send failed, where it did.
+    /// Why sending failed, if it did.
     pub error: Option<String>,
 }
 
@@ -102,25 +103,25 @@ pub struct MessageRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageBody {
-    /// Words.
+    /// Text.
     Text {
-        /// The words.
+        /// The text.
         text: String,
     },
     /// A kind that this version does not know.
     Unsupported,
-    /// Nobody sent it: the other person has changed the key, and the history of their key proves it.
+    /// An event, not a message: the other person has changed their key, and its history proves that.
     KeyReplaced,
     /// An envelope that could not be opened.
     Undecryptable {
         /// Why; its `Display` completes "This message could not be read: ...".
         why: OpenError,
     },
-    /// The plaintext made no sense.
+    /// The plaintext was malformed.
     Malformed,
 }
 
-/// The mark of a message: `data-state` is the snake-case name.
+/// The state of a message: `data-state` is the snake-case name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
@@ -128,11 +129,11 @@ pub enum DeliveryState {
     Sending,
     /// Durable at the relay.
     Sent,
-    /// Refused, or it takes long: Retry or Delete. What was not refused is tried again by itself.
+    /// Refused, or delayed: "Retry" or "Delete". Unless refused, the client keeps retrying on its own.
     Failed,
-    /// From somebody else.
+    /// From the other person.
     Received,
-    /// From somebody else, and not readable.
+    /// From the other person, but not readable.
     Undecryptable,
 }
 
@@ -186,7 +187,7 @@ fn state(handle: Option<&Handle>, contact: Option<&Contact>, found: Option<&Hand
     }
 }
 
-/// What rows are made from.
+/// The data from which rows are built.
 struct Source<'a> {
     session: &'a Session,
     shared: &'a Shared,
@@ -214,7 +215,7 @@ impl Source<'_> {
         }
     }
 
-    /// What the row shows, and whether that is only the start of it.
+    /// The body that the row shows, and whether that is only an excerpt.
     fn body(&self, row: &str, body: &MessageBody) -> (MessageBody, bool) {
         let MessageBody::Text { text } = body else { return (body.clone(), false) };
         let (text, cut) = match self.tab.shown_whole.iter().any(|whole| whole == row) {
