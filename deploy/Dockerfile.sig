@@ -9,10 +9,10 @@ RUN mkdir /data
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /src/target/release/kez-sig-server /usr/bin/kez-sig-server
-# For its health check, which asks either server.
+# For the health check, which works with either server.
 COPY --from=build /src/target/release/kez-chat-server /usr/bin/kez-chat-server
 COPY --from=build --chown=65532:65532 /data /data
-# The database is kez-sig.db here, unless KEZ_SIG_DB or KEZ_SIG_DB_FILE says otherwise.
+# The database is kez-sig.db here, unless KEZ_SIG_DB or KEZ_SIG_DB_FILE is set.
 WORKDIR /data
 ENV KEZ_SIG_BIND=0.0.0.0:7878 \
     KEZ_SIG_LOG_FORMAT=json

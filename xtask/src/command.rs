@@ -1,21 +1,21 @@
-//! Running other programs: shown before they run, failed when they fail.
+//! Runs other programs: prints each command line before it runs, and turns a failure into an error.
 
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::failure::Failure;
 
-/// A program that is run to its end.
+/// A program that runs to completion.
 pub(crate) trait Run {
-    /// Runs it with its output on the terminal.
+    /// Runs the program with its output on the terminal.
     ///
     /// # Errors
-    /// When it cannot be started or ends with another status than 0.
+    /// When the program cannot be started, or exits with a status other than 0.
     fn run(&mut self) -> Result<(), Failure>;
 
-    /// Runs it without showing it and gives what it printed on standard output.
+    /// Runs the program silently and returns its standard output.
     ///
     /// # Errors
-    /// When it cannot be started or ends with another status than 0; what it said on standard error is then shown.
+    /// When the program cannot be started, or exits with a status other than 0; its standard error is then shown.
     fn read(&mut self) -> Result<String, Failure>;
 }
 
@@ -38,11 +38,11 @@ impl Run for Command {
     }
 }
 
-/// A program that runs beside this one, and ends with it.
+/// A child process in the background, which is killed on drop.
 pub(crate) struct Beside(Child);
 
 impl Beside {
-    /// Starts it, and shows that.
+    /// Starts the process, and prints its command line.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -51,7 +51,7 @@ impl Beside {
         command.spawn().map(Self).map_err(|source| not_started(command, source))
     }
 
-    /// Whether it still runs.
+    /// Whether the process is still running.
     pub(crate) fn runs(&mut self) -> bool {
         matches!(self.0.try_wait(), Ok(None))
     }
@@ -59,13 +59,13 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The command as one would type it, for messages.
+/// The command line as the user would type it, for messages.
 pub(crate) fn line(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -74,7 +74,7 @@ pub(crate) fn line(command: &Command) -> String {
         .join(" ")
 }
 
-/// Says what is needed when a program is missing.
+/// Explains what is needed when a program is missing.
 pub(crate) fn not_started(command: &Command, source: std::io::Error) -> Failure {
     let program = command.get_program().to_string_lossy();
     let hint = match program.as_ref() {

@@ -1,4 +1,4 @@
-//! Why a command could not be carried out, for the person who started it.
+//! Why a command failed, explained to the user who started it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use std::process::ExitStatus;
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// A program ran and said no; what it printed stands above.
+    /// A program ran and failed; its output is shown above.
     #[error("`{command}` ended with {status}")]
     Ended {
-        /// What was run.
+        /// The command line.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
     },
     /// A program could not be started.
     #[error("cannot start `{command}`: {source}; {hint}")]
     NotStarted {
-        /// What should have run.
+        /// The command line.
         command: String,
-        /// Why it did not.
+        /// The cause.
         source: io::Error,
-        /// What to do about it.
+        /// How to fix it.
         hint: &'static str,
     },
     /// A file could not be read or written.
@@ -30,19 +30,19 @@ pub(crate) enum Failure {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: io::Error,
     },
-    /// A tool answered with something else than it promises.
+    /// A tool returned something unexpected.
     #[error("{0}")]
     Unexpected(String),
-    /// A rule of the project is broken.
+    /// A rule of the project was broken.
     #[error("{0}")]
     Broken(String),
 }
 
 impl Failure {
-    /// Names the file that an operation failed on: for `map_err`.
+    /// An error conversion for `map_err` that names the file.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File { path: path.to_owned(), source }
     }

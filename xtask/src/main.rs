@@ -29,16 +29,16 @@ enum Task {
     Test(test::Options),
     /// Runs one of the tests that take minutes.
     Soak(soak::Options),
-    /// Builds the site and the server, and starts nothing.
+    /// Builds the site and the server without starting them.
     Build,
-    /// Gives everything that reads what strangers wrote mutated input, until it fails or the time is over.
+    /// Feeds mutated input to every parser of untrusted data, until a failure or until the time is over.
     Fuzz {
-        /// Seconds for each target; they run side by side.
+        /// Seconds for each target; the targets run in parallel.
         #[arg(default_value_t = 600)]
         seconds: u64,
     },
-    /// Changes the code of core and client in one place after the other, and lists the changes that no test notices. Takes
-    /// hours for all of it.
+    /// Changes the code of core and client in one place at a time, and lists the changes that no test detects. A full
+    /// run takes hours.
     Mutants {
         /// Only these files, such as `core/src/envelope.rs`.
         files: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a machine must have before `cargo xtask test` begins: found at once, and not minutes later.
+//! Requirements of `cargo xtask test`, checked at the start rather than minutes later.
 
 use std::env;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::steps::tools;
 /// The oldest Node.js that the tests run on.
 const OLDEST_NODE: u32 = 20;
 
-/// Something that every step or some tests need, and how to get it.
+/// A requirement of every step or of some tests, and how to install it.
 struct Need {
     name: &'static str,
     is_there: fn() -> bool,
@@ -25,18 +25,18 @@ const REQUIRED: [Need; 4] = [
     Need { name: "Python 3 with pip", is_there: has_pip, hint: "install python3 and python3-pip" },
 ];
 
-/// Tests that are left out where what they need cannot be had. CI runs all of them.
+/// Tests that are skipped because a requirement cannot be met. CI skips none.
 pub(crate) struct Skipped {
     /// Parts of the names of native tests.
     pub(crate) native: Vec<&'static str>,
-    /// Whether the tests in a browser are left out.
+    /// Whether the browser tests are skipped.
     pub(crate) browser: bool,
 }
 
-/// Checks the machine, and says in one sentence for each thing that is missing what to do, or which tests are left out.
+/// Checks the machine. For each missing requirement, prints one sentence that says what to do, or which tests are skipped.
 ///
 /// # Errors
-/// When something is missing that every run needs, or, in CI, anything at all.
+/// When a requirement of every run is missing or, in CI, any requirement.
 pub(crate) fn check() -> Result<Skipped, Failure> {
     let missing: Vec<_> = REQUIRED.iter().filter(|need| !(need.is_there)()).collect();
     for need in &missing {
@@ -84,7 +84,7 @@ fn has_node() -> bool {
     on_path("npm") && major(&version).is_some_and(|major| major >= OLDEST_NODE)
 }
 
-/// The first number of `v20.20.2`.
+/// The major version in `v20.20.2`.
 fn major(version: &str) -> Option<u32> {
     version.trim().trim_start_matches('v').split('.').next()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Where things are: one place for every path and for how cargo is called.
+//! Paths and cargo calls, in one place.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use serde_json::Value;
 use crate::command::Run;
 use crate::failure::Failure;
 
-/// The name of the files in `pkg/`: the project's name in `[[workspace.metadata.leptos]]`, as cargo-leptos uses it.
+/// The name of the files in `pkg/`: the project's name in `[[workspace.metadata.leptos]]`, as used by cargo-leptos.
 pub(crate) const OUTPUT_NAME: &str = "kez-chat";
-/// The target of everything that runs in a browser.
+/// The target of all browser code.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// The work tree and where cargo builds it.
+/// The work tree and cargo's target directory.
 pub(crate) struct Project {
     root: PathBuf,
     target: PathBuf,
 }
 
 impl Project {
-    /// Asks cargo, so that `CARGO_TARGET_DIR` and every other way to move the target directory counts.
+    /// Asks cargo, so that `CARGO_TARGET_DIR` and every other way to move the target directory is respected.
     ///
     /// # Errors
     /// When cargo does not answer.
@@ -48,22 +48,22 @@ impl Project {
         self.root.join("end2end")
     }
 
-    /// The browser's script for NATS, with its packages from npm.
+    /// The browser's NATS script, with its packages from npm.
     pub(crate) fn nats_script(&self) -> PathBuf {
         self.root.join("frontend").join("nats")
     }
 
-    /// What `--web-dir` takes: everything that is served as a file.
+    /// The directory for `--web-dir`: everything that is served as a file.
     pub(crate) fn site(&self) -> PathBuf {
         self.target.join("site")
     }
 
-    /// The note of what a module of the site was made from, which says when it need not be made again.
+    /// The stamp of a module of the site, which tells whether the module must be rebuilt.
     pub(crate) fn site_stamp(&self, module: &str) -> PathBuf {
         self.target.join(format!("site-{module}.stamp"))
     }
 
-    /// The browser's module as cargo leaves it.
+    /// The browser's module as built by cargo.
     pub(crate) fn wasm(&self) -> PathBuf {
         self.target.join(WASM_TARGET).join("wasm-release").join("kez_frontend.wasm")
     }
@@ -73,27 +73,27 @@ impl Project {
         self.program("release", "kez-chat-server")
     }
 
-    /// A program of the workspace, as `debug` or `release` build.
+    /// A program of the workspace, as a `debug` or `release` build.
     pub(crate) fn program(&self, profile: &str, name: &str) -> PathBuf {
         self.target.join(profile).join(name)
     }
 
-    /// Where cargo builds.
+    /// Cargo's target directory.
     pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Programs that the tests bring for themselves.
+    /// The directory for programs that the tests install.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")
     }
 
-    /// What runs tests that are compiled to WASM.
+    /// The runner for tests that are compiled to WASM.
     pub(crate) fn wasm_test_runner(&self) -> PathBuf {
         self.target.join("debug").join("wasm-test-runner")
     }
 
-    /// The cargo that started this, at the root of the work tree.
+    /// The cargo that started this program, at the root of the work tree.
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let mut command = cargo();
         command.current_dir(&self.root).args(args);
@@ -107,8 +107,8 @@ fn cargo() -> Command {
     command
 }
 
-/// Takes away what the cargo that runs this has set about it: build scripts (that of ring) run again when they find something
-/// else there than before, and a build with `cargo` after one with `cargo xtask` would begin anew.
+/// Removes the environment variables that the calling cargo has set. Build scripts (that of ring) run again when they
+/// find other values than before, so a build with `cargo` after one with `cargo xtask` would start from scratch.
 pub(crate) fn forget_this_package(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let of_this = ["CARGO_PKG_", "CARGO_MANIFEST_"];

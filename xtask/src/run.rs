@@ -1,4 +1,4 @@
-//! `cargo xtask run` and `cargo xtask build`: from a clone to a page.
+//! `cargo xtask run` and `cargo xtask build`: from a clone to a running server.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use crate::failure::Failure;
 use crate::project::Project;
 use crate::steps::{server, site};
 
-/// What `cargo xtask run` takes.
+/// The options of `cargo xtask run`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Where to listen.
+    /// The address to listen on.
     #[arg(long, env = "KEZ_CHAT_BIND", default_value = "127.0.0.1:6969", value_name = "ADDRESS:PORT")]
     bind: SocketAddr,
-    /// An SQLite file, made when it is missing, or postgres://... [default: kez-chat.db at the root of the work tree].
+    /// An SQLite file, created if missing, or postgres://... [default: kez-chat.db at the root of the work tree].
     #[arg(long, env = "KEZ_CHAT_DB", hide_env_values = true, value_name = "FILE|URL")]
     db: Option<OsString>,
     /// The name that handles end with, as in alice@localhost.
@@ -24,7 +24,8 @@ pub(crate) struct Options {
     server: String,
 }
 
-/// Builds, then becomes the server, so that Ctrl-C and every other signal reach it alone. Returns only when it fails.
+/// Builds, then replaces this process with the server, so that Ctrl-C and every other signal reach only the server.
+/// Returns only on failure.
 pub(crate) fn run(project: &Project, options: &Options) -> Failure {
     if let Err(failure) = build(project) {
         return failure;
@@ -36,7 +37,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Failure {
     not_started(&command, source)
 }
 
-/// Builds the site and the server, and sets up what that needs.
+/// Builds the site and the server, and installs the tools for that.
 ///
 /// # Errors
 /// When a tool is missing and cannot be installed, or a build fails.
@@ -54,7 +55,7 @@ fn server_command(project: &Project, options: &Options) -> Command {
     command
         .arg("--bind")
         .arg(options.bind.to_string())
-        // Not as a flag: an address may hold a password, and flags are shown here and by `ps`.
+        // Not as a flag: a URL may contain a password, and flags are visible here and in `ps`.
         .env("KEZ_CHAT_DB", db)
         .arg("--web-dir")
         .arg(project.site())

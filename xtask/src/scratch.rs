@@ -1,11 +1,11 @@
-//! A folder for one test, removed when the test is over.
+//! A temporary folder for a test, removed when the test is over.
 
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// An empty folder of its own under the system's temporary one.
+/// A new, empty folder in the system's temporary directory.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {

@@ -7,18 +7,18 @@ use crate::failure::Failure;
 use crate::project::Project;
 use crate::steps::{api, images, load, rehearsal, server, site, tools};
 
-/// What `cargo xtask soak` takes.
+/// The options of `cargo xtask soak`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Which test.
+    /// The test to run.
     name: Name,
-    /// How often it goes round: 20 times for nodes, 200 for power-loss and 3 for streams, unless said otherwise.
+    /// The number of rounds. By default 20 for nodes, 200 for power-loss and 3 for streams.
     #[arg(long)]
     rounds: Option<u32>,
-    /// How long the flood lasts.
+    /// The duration of the flood.
     #[arg(long, default_value_t = 180)]
     seconds: u64,
-    /// How many live streams there are.
+    /// The number of live streams.
     #[arg(long, default_value_t = 10_000)]
     streams: u32,
 }
@@ -26,26 +26,26 @@ pub(crate) struct Options {
 /// The tests by name.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Name {
-    /// Three nodes, three brokers and a PostgreSQL, killed one after the other under load.
+    /// Three nodes, three brokers and a PostgreSQL, killed in turn under load.
     Nodes,
-    /// The power goes at so many moments of a run of 20,000 messages.
+    /// Power loss at that many moments of a run of 20,000 messages.
     PowerLoss,
-    /// A flood from many networks, while people who know each other write.
+    /// A flood from many networks, while users who know each other write.
     Flood,
-    /// Thousands of live streams, cut all at once and coming back.
+    /// Thousands of live streams that are all cut at once and reconnect.
     Streams,
-    /// Requests made up from the OpenAPI document.
+    /// Requests generated from the OpenAPI document.
     Api,
-    /// The commands of README.md and deploy/README.md, run as they stand there: systemd, Compose, NATS, backup, restore.
+    /// The commands of README.md and deploy/README.md, exactly as documented: systemd, Compose, NATS, backup, restore.
     Docs,
-    /// Both Dockerfiles, carried out step by step in a bare folder, and what they make started.
+    /// Both Dockerfiles, executed step by step in an empty folder, and the resulting images started.
     Images,
 }
 
-/// Runs one of them, with what it prints.
+/// Runs the test and shows its output.
 ///
 /// # Errors
-/// When it fails, or a tool is missing and cannot be installed.
+/// When the test fails, or a tool is missing and cannot be installed.
 pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> {
     match options.name {
         Name::Nodes => of_the_server(project, "nodes::soak", options.rounds.unwrap_or(20)),
@@ -63,7 +63,7 @@ pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> 
     }
 }
 
-/// One of the server's own tests, by its path in the test binary; ignored there unless asked for.
+/// One of the server's own tests, by its path in the test binary. It is ignored there by default.
 fn of_the_server(project: &Project, test: &str, rounds: u32) -> Result<(), Failure> {
     let (postgres, nats_server) = (tools::postgres()?, tools::nats_server(project)?);
     tools::strace()?;

@@ -1,16 +1,16 @@
-//! What a run of the checks came to.
+//! The results of a run of the checks.
 
 use std::fmt;
 use std::time::Duration;
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It found nothing wrong.
+    /// The step passed.
     Passed,
-    /// It found something wrong, or could not be carried out.
+    /// The step found a fault, or could not be run.
     Failed,
-    /// An earlier step failed.
+    /// The step was not run, because an earlier one failed.
     Skipped,
 }
 
@@ -18,20 +18,20 @@ pub(crate) enum Outcome {
 pub(crate) struct Line {
     /// The step's name.
     pub(crate) name: &'static str,
-    /// How it ended.
+    /// The result.
     pub(crate) outcome: Outcome,
-    /// How long it took.
+    /// The duration.
     pub(crate) took: Duration,
 }
 
 impl Line {
-    /// A step that was not carried out.
+    /// A step that was not run.
     pub(crate) fn skipped(name: &'static str) -> Self {
         Self { name, outcome: Outcome::Skipped, took: Duration::ZERO }
     }
 }
 
-/// Every step of a run so far. As text: a table, and the counts alone on the last line.
+/// All steps of a run so far. The text form is a table, with only the counts on the last line.
 #[derive(Default)]
 pub(crate) struct Summary(Vec<Line>);
 

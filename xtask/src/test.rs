@@ -15,7 +15,7 @@ struct Step {
     check: fn(&Project, &Skipped) -> Result<(), Failure>,
 }
 
-/// In the order that finds a mistake soonest; each one relies on those before it.
+/// In the order that reveals mistakes soonest. Each step relies on those before it.
 const STEPS: [Step; 16] = [
     Step { name: "format", check: |project, _| checks::formatting(project) },
     Step { name: "wasm-target", check: |project, _| tools::wasm_target(project) },
@@ -35,18 +35,18 @@ const STEPS: [Step; 16] = [
     Step { name: "browser", check: app_in_browser },
 ];
 
-/// What `cargo xtask test` takes.
+/// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run only these steps.
     #[arg(value_name = "STEP", value_parser = STEPS.map(|step| step.name))]
     only: Vec<String>,
-    /// Go on after a step has failed.
+    /// Continue after a step has failed.
     #[arg(long)]
     keep_going: bool,
 }
 
-/// Runs the steps and prints a summary whose last line counts them; fails when one of them did.
+/// Runs the steps and prints a summary, whose last line counts them. Fails when a step failed.
 pub(crate) fn test(project: &Project, options: &Options) -> ExitCode {
     let skipped = match prerequisites::check() {
         Ok(skipped) => skipped,

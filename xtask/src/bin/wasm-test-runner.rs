@@ -1,5 +1,5 @@
-//! What `cargo test --target wasm32-unknown-unknown` starts for each test binary: wasm-bindgen's own runner, as a
-//! library of the version that the lock file names, so that nobody has to install a matching command.
+//! The runner that `cargo test --target wasm32-unknown-unknown` starts for each test binary: wasm-bindgen's own runner
+//! as a library, in the version of the lock file, so that no matching command has to be installed.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The server as its own OpenAPI document describes it: schemathesis makes up requests from the document, fitting and unfit
-//! ones, and compares every answer with it.
+//! Checks the server against its own OpenAPI document: schemathesis generates valid and invalid requests from the
+//! document, and compares every answer with it.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -13,18 +13,18 @@ use crate::command::{Beside, Run};
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// The same requests each time.
+/// A fixed seed, so that each run sends the same requests.
 const SEED: &str = "1";
-/// How long the server may take to start.
+/// The time limit for the server to start.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// That a request fits the document does not mean that it is accepted: no schema says whether a signature holds or a point
-/// lies on the curve, so this one check would blame what is right. All others count.
+/// A request that matches the document need not be accepted: no schema can express that a signature is valid or that a
+/// point lies on the curve. This one check would therefore report correct refusals. All others are enabled.
 const NOT_PROMISED: &str = "positive_data_acceptance";
 
-/// A few requests for each operation, with the release server that an earlier step has built.
+/// A few requests for each operation, to the release server that an earlier step built.
 ///
 /// # Errors
-/// When an answer is not as described, or the server fails.
+/// When an answer does not match the document, or the server fails.
 pub(crate) fn briefly(project: &Project) -> Result<(), Failure> {
     check(project, 5)
 }
@@ -32,7 +32,7 @@ pub(crate) fn briefly(project: &Project) -> Result<(), Failure> {
 /// Many requests for each operation.
 ///
 /// # Errors
-/// When an answer is not as described, or the server fails.
+/// When an answer does not match the document, or the server fails.
 pub(crate) fn thoroughly(project: &Project) -> Result<(), Failure> {
     server::build(project)?;
     check(project, 500)
@@ -40,7 +40,7 @@ pub(crate) fn thoroughly(project: &Project) -> Result<(), Failure> {
 
 fn check(project: &Project, examples: u32) -> Result<(), Failure> {
     let folder = project.tools().join("api");
-    // What an earlier run left.
+    // Leftovers of an earlier run.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).map_err(Failure::file(&folder))?;
     let address = free_address().map_err(Failure::file(&folder))?;
@@ -59,21 +59,21 @@ fn check(project: &Project, examples: u32) -> Result<(), Failure> {
         .arg("run")
         .arg(format!("http://{address}/v1/openapi.json"))
         .args(["--seed", SEED, "--max-examples", &examples.to_string(), "--exclude-checks", NOT_PROMISED])
-        // Two workers parse Python at the same time, and Python 3.11 now and then counts their recursion together:
-        // "AST constructor recursion depth mismatch" (https://github.com/python/cpython/issues/106905).
+        // With two workers, both parse Python at the same time, and Python 3.11 occasionally counts their recursion
+        // together: "AST constructor recursion depth mismatch" (https://github.com/python/cpython/issues/106905).
         .args(["--phases", "examples,coverage,fuzzing", "--workers", "1", "--request-timeout", "30"])
-        // How fast this machine makes up data is no property of the server.
+        // The speed of data generation on this machine says nothing about the server.
         .args(["--suppress-health-check", "all", "--warnings", "off", "--no-color", "--continue-on-failure"])
         .run()?;
     if running.runs() { Ok(()) } else { Err(Failure::Broken("the server ended".to_owned())) }
 }
 
-/// An address that was free a moment ago.
+/// An address that was free just now.
 pub(super) fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-/// Asks the server, by its own command, until it is ready.
+/// Runs the server's own health check until the server is ready.
 fn wait_for(binary: &Path, address: SocketAddr, running: &mut Beside) -> Result<(), Failure> {
     let start = Instant::now();
     while start.elapsed() < START_LIMIT && running.runs() {

@@ -7,15 +7,15 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// What the server renders, through html-validate.
+/// Validates the rendered pages with html-validate.
 ///
 /// # Errors
-/// When a page is no valid HTML, or the server does not start.
+/// When a page is invalid HTML, or the server does not start.
 pub(crate) fn pages(project: &Project) -> Result<(), Failure> {
     playwright(project, "pages")?.run()
 }
 
-/// The app, driven by people with separate browsers, and then the search for leaks in what that run left behind (the
+/// Tests the app with several users in separate browsers, and then searches the traces of that run for leaks (the
 /// project `leaks` depends on the project `chromium`).
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What is checked without running anything: formatting, lints, documentation.
+//! Static checks: formatting, lints, documentation.
 
 use crate::command::Run;
 use crate::failure::Failure;
@@ -8,13 +8,13 @@ use crate::steps::site::MODULES;
 /// `cargo fmt --check`.
 ///
 /// # Errors
-/// When a file is formatted otherwise.
+/// When a file is not formatted.
 pub(crate) fn formatting(project: &Project) -> Result<(), Failure> {
     project.cargo(&["fmt", "--all", "--check"]).run()
 }
 
-/// Clippy on everything that runs natively. Never together with the frontend: cargo would unite the features of both,
-/// and Leptos renders either on a server or in a browser.
+/// Clippy on all native code. Never together with the frontend: cargo would unify the features of both, and Leptos
+/// renders either on a server or in a browser.
 ///
 /// # Errors
 /// On any warning.
@@ -23,7 +23,7 @@ pub(crate) fn clippy_native(project: &Project) -> Result<(), Failure> {
     project.cargo(&what).args(["--", "-D", "warnings"]).run()
 }
 
-/// Clippy on everything that runs in a browser: both programs of the frontend together, and each one alone.
+/// Clippy on all browser code: both programs of the frontend together, and each one alone.
 ///
 /// # Errors
 /// On any warning.
@@ -38,7 +38,7 @@ pub(crate) fn clippy_wasm(project: &Project) -> Result<(), Failure> {
         .try_for_each(|module| check(&["-p", "kez-frontend", "--no-default-features", "--features", module]))
 }
 
-/// The public documentation builds, and its links lead somewhere.
+/// The public documentation builds, and its links resolve.
 ///
 /// # Errors
 /// On any warning.

@@ -5,10 +5,10 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// Whether it fits.
+/// Validates the file against the schema.
 ///
 /// # Errors
-/// When it does not, or the schema cannot be fetched.
+/// When the file is invalid, or the schema cannot be fetched.
 pub(crate) fn check(project: &Project) -> Result<(), Failure> {
     tools::check_jsonschema(project)?
         .args(["--builtin-schema", "vendor.compose-spec"])

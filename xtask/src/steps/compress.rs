@@ -1,4 +1,4 @@
-//! Compressed twins beside every file that shrinks: brotli at its best (RFC 7932) and gzip (RFC 1952).
+//! Compressed copies beside every compressible file: brotli at its highest quality (RFC 7932) and gzip (RFC 1952).
 
 use std::fs;
 use std::io::{self, Write};
@@ -10,11 +10,11 @@ use flate2::write::GzEncoder;
 
 use crate::failure::Failure;
 
-/// The endings of files that are text or code; images and fonts are compressed by their own formats.
+/// The extensions of text and code files. Images and fonts are already compressed by their formats.
 const COMPRESSIBLE: [&str; 10] =
     ["css", "html", "ico", "js", "json", "map", "svg", "txt", "wasm", "webmanifest"];
 
-/// Writes `<file>.br` and `<file>.gz` unless the file is of a kind that does not shrink.
+/// Writes `<file>.br` and `<file>.gz`, unless the file is of an incompressible type.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -27,7 +27,7 @@ pub(crate) fn precompress(file: &Path) -> Result<(), Failure> {
     write(&with_ending(file, "gz"), gzip(&content))
 }
 
-/// The name of a file's compressed twin.
+/// The name of a file's compressed copy.
 pub(crate) fn with_ending(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".");

@@ -8,8 +8,8 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// Runs cargo-deny. The advisories are checked only where their database can be fetched, because a machine without the
-/// internet must be able to run the tests.
+/// Runs cargo-deny. The advisories are checked only if their database can be fetched, because the tests must also run
+/// on a machine without internet access.
 ///
 /// # Errors
 /// When a dependency breaks a rule, or cargo-deny is missing and cannot be installed.

@@ -1,4 +1,4 @@
-//! Dockerfiles, as far as those of this project go: stages, and what each instruction says.
+//! Parses Dockerfiles, to the extent that this project uses them: stages and their instructions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::files::entries;
 use crate::failure::Failure;
 
-/// What one `FROM` begins.
+/// A build stage, which starts with `FROM`.
 pub(super) struct Stage {
-    /// Its name, where it has one.
+    /// Its name, if it has one.
     pub(super) name: Option<String>,
-    /// What follows, in order: the instruction and its text.
+    /// Its instructions, in order: the keyword and its text.
     pub(super) instructions: Vec<(String, String)>,
 }
 
@@ -18,7 +18,7 @@ impl Stage {
     /// The text of the last instruction of a kind.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such instruction.
     pub(super) fn last(&self, kind: &str) -> Result<&str, Failure> {
         let found = self.instructions.iter().rev().find(|(name, _)| name == kind);
         found
@@ -30,7 +30,7 @@ impl Stage {
 /// The stages of a Dockerfile.
 ///
 /// # Errors
-/// When it cannot be read, or begins with something else than a stage.
+/// When the file cannot be read, or does not start with a stage.
 pub(super) fn stages(file: &Path) -> Result<Vec<Stage>, Failure> {
     parse(&fs::read_to_string(file).map_err(Failure::file(file))?)
 }
@@ -53,8 +53,8 @@ fn parse(text: &str) -> Result<Vec<Stage>, Failure> {
     Ok(stages)
 }
 
-/// The files of a build's context: all below `root` but what `.dockerignore` names. Its patterns may be a path from the
-/// root, `**/name` for a name anywhere, or `*.ending` for an ending right in the root.
+/// The files of the build context: all files below `root` except those in `.dockerignore`. Its patterns may be a path
+/// from the root, `**/name` for a name anywhere, or `*.ending` for an extension directly in the root.
 ///
 /// # Errors
 /// When a folder cannot be read.

@@ -1,11 +1,11 @@
-//! Folders and what is in them.
+//! Listing and emptying folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// Every file in and below a folder.
+/// All files in and below a folder.
 ///
 /// # Errors
 /// When a folder cannot be read.
@@ -21,19 +21,19 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// Every file and folder right in a folder.
+/// The files and folders directly in a folder.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the folder cannot be read.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let read = fs::read_dir(folder).map_err(Failure::file(folder))?;
     read.map(|entry| entry.map(|entry| entry.path()).map_err(Failure::file(folder))).collect()
 }
 
-/// Leaves the folder there, with nothing in it.
+/// Empties the folder without removing it.
 ///
 /// # Errors
-/// When something in it cannot be removed.
+/// When an entry cannot be removed.
 pub(crate) fn empty(folder: &Path) -> Result<(), Failure> {
     if folder.exists() {
         fs::remove_dir_all(folder).map_err(Failure::file(folder))?;

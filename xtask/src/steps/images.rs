@@ -1,9 +1,9 @@
-//! The images, without a container engine: each Dockerfile is carried out step by step, and what its last stage holds is
-//! started as an engine would start it.
+//! The images, without a container engine: each Dockerfile is executed step by step, and the result of its last stage
+//! is started as an engine would start it.
 //!
-//! What the base images bring is this machine's: Rust, Node.js, and the C libraries of `distroless/cc`. The build runs where
-//! the work tree stands, on the context alone, which is mounted over it; so cargo finds what it has built before. The image
-//! runs with its own root, read-only, its own user, no new privileges, and a network of its own.
+//! The contents of the base images come from this machine: Rust, Node.js, and the C libraries of `distroless/cc`. The
+//! build sees only the context, which is mounted over the path of the work tree; so cargo finds its earlier build
+//! results. The image runs with its own read-only root, its own user, no new privileges, and its own network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{Project, forget_this_package};
 
-/// The libraries of `gcr.io/distroless/cc-debian12`: a binary that asks for more does not start there.
+/// The libraries of `gcr.io/distroless/cc-debian12`. A binary that needs others does not start there.
 const LIBRARIES: [&str; 8] = [
     "linux-vdso.so",
     "ld-linux-",
@@ -27,10 +27,10 @@ const LIBRARIES: [&str; 8] = [
     "libpthread.so",
 ];
 
-/// Carries out both Dockerfiles and starts what they make. Needs Linux, and root for mounts and a user of its own.
+/// Executes both Dockerfiles and starts the results. Needs Linux, and root for mounts and a separate user.
 ///
 /// # Errors
-/// When a step fails, a file is missing, or what was made does not start or is not healthy.
+/// When a step fails, a file is missing, or a result does not start or is not healthy.
 pub(crate) fn build_and_start(project: &Project) -> Result<(), Failure> {
     for name in ["Dockerfile.chat", "Dockerfile.sig"] {
         println!("\n---- {name} ----");
@@ -59,7 +59,7 @@ impl Builder<'_> {
         self.bare.join("context")
     }
 
-    /// What stands at an absolute path of the build stages.
+    /// The path on this machine for an absolute path in the build stages.
     fn stage(&self, path: &str) -> PathBuf {
         self.bare.join("stage").join(path.trim_start_matches('/'))
     }
@@ -68,12 +68,12 @@ impl Builder<'_> {
         self.bare.join("image")
     }
 
-    /// `COPY . .`, as far as `.dockerignore` lets it.
+    /// `COPY . .`, filtered by `.dockerignore`.
     fn copy_context(&self) -> Result<(), Failure> {
         let files = context(self.project.root())?;
         println!("context: {} files", files.len());
         empty(&self.context())?;
-        // With their times, by which cargo knows what it has built.
+        // Preserves modification times, by which cargo recognises what it has built.
         let mut copy = Command::new("cp");
         copy.current_dir(self.project.root()).args([
             "--parents",
@@ -84,7 +84,7 @@ impl Builder<'_> {
         copy.read().map(drop)
     }
 
-    /// `RUN` and `COPY --from` of a build stage.
+    /// Executes `RUN` and `COPY --from` of a build stage.
     fn carry_out(&self, stage: &Stage) -> Result<(), Failure> {
         for (kind, text) in &stage.instructions {
             match kind.as_str() {
@@ -99,7 +99,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// What the stage `node` has at these paths is this machine's.
+    /// Takes these paths of the stage `node` from this machine.
     fn take_node(&self, text: &str) -> Result<(), Failure> {
         let to = text.rsplit(' ').next().unwrap_or_default();
         let from = match to {
@@ -113,8 +113,8 @@ impl Builder<'_> {
         Command::new("cp").arg("--recursive").arg("--dereference").arg(from.trim()).arg(to).run()
     }
 
-    /// Runs a command of the build stage in the context, which is mounted where the work tree is. Absolute paths in it are
-    /// those of the stage.
+    /// Runs a command of the build stage in the context, which is mounted at the path of the work tree. Absolute paths
+    /// in the command refer to the stage.
     fn run(&self, text: &str) -> Result<(), Failure> {
         const MOUNT: &str = "mkdir -p \"$context/target\" \"$target\"; mount --bind \"$target\" \"$context/target\"; \
             mount --rbind \"$context\" \"$root\"; cd \"$root\"; exec sh -ec \"$run\"";
@@ -136,7 +136,7 @@ impl Builder<'_> {
             .run()
     }
 
-    /// The last stage's files, and the libraries of its base image.
+    /// Copies the last stage's files, and the libraries of its base image.
     fn fill_image(&self, stage: &Stage) -> Result<(), Failure> {
         for (_, text) in stage.instructions.iter().filter(|(kind, _)| kind == "COPY") {
             let words: Vec<_> = text.split(' ').collect();
@@ -179,7 +179,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Starts the image, waits until its health check says yes, and stops it.
+    /// Starts the image, waits until its health check succeeds, and stops it.
     fn start(&self, stage: &Stage) -> Result<(), Failure> {
         const SCRIPT: &str = r#"
 ip link set lo up
@@ -222,7 +222,7 @@ echo "stopped by SIGTERM with status 0"
     }
 }
 
-/// What the image runs, and what it asks whether that is well.
+/// The entry point and the health check of the image.
 fn entrypoint_and_check(stage: &Stage) -> Result<[Vec<String>; 2], Failure> {
     let words = |json: &str| {
         serde_json::from_str::<Vec<String>>(json).map_err(|error| Failure::Broken(format!("{json}: {error}")))

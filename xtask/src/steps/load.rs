@@ -1,4 +1,4 @@
-//! The server under a flood, and with thousands of live streams: the load generator does it, and judges.
+//! The server under a flood, and with thousands of live streams. The load generator produces the load and judges the results.
 
 use std::process::Command;
 
@@ -7,11 +7,11 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// Seconds of a flood, and some hundred streams that are cut once. Times are not judged: a machine that runs checks has
-/// other things to do. The server is the release build, which an earlier step made.
+/// A flood of seconds, and some hundred streams that are cut once. Times are not judged, since a machine that runs
+/// checks is busy with other work. The server is the release build of an earlier step.
 ///
 /// # Errors
-/// When the server does not keep what it promises.
+/// When the server breaks one of its promises.
 pub(crate) fn brief(project: &Project) -> Result<(), Failure> {
     project.cargo(&["build", "-p", "kez-bench"]).run()?;
     for load in [
@@ -23,10 +23,10 @@ pub(crate) fn brief(project: &Project) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A flood that lasts, and what people who know each other notice of it.
+/// A long flood, and its effect on users who know each other.
 ///
 /// # Errors
-/// When they notice too much, or the disk grows beyond the quotas.
+/// When the effect is too large, or the disk grows beyond the quotas.
 pub(crate) fn flood(project: &Project, seconds: u64) -> Result<(), Failure> {
     build(project)?;
     let mut flood = generator(project, "release", &format!("flood --seconds {seconds}"));
@@ -36,10 +36,10 @@ pub(crate) fn flood(project: &Project, seconds: u64) -> Result<(), Failure> {
     flood.run()
 }
 
-/// Live streams of so many people, cut so often.
+/// The given number of live streams, cut the given number of times.
 ///
 /// # Errors
-/// When somebody does not come back, a message does not arrive, others are not served, or memory grows.
+/// When a stream does not reconnect, a message does not arrive, other clients are not served, or memory grows.
 pub(crate) fn streams(project: &Project, streams: u32, rounds: u32) -> Result<(), Failure> {
     build(project)?;
     generator(project, "release", &format!("streams --streams {streams} --rounds {rounds}")).run()
@@ -50,7 +50,7 @@ fn build(project: &Project) -> Result<(), Failure> {
     project.cargo(&["build", "--release", "-p", "kez-bench"]).run()
 }
 
-/// The generator, which starts the server by itself.
+/// The load generator, which starts the server itself.
 fn generator(project: &Project, profile: &str, load: &str) -> Command {
     let mut command = Command::new(project.program(profile, "kez-bench"));
     command.args(load.split(' ')).arg("--server-bin").arg(project.server());

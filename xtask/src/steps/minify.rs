@@ -1,4 +1,4 @@
-//! esbuild: one file of many, and without what only people read.
+//! esbuild: bundles files into one, and removes comments and whitespace.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,16 +7,16 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// The endings of files that have something in them that only people read.
+/// The extensions of files that can be minified.
 const WORDY: [&str; 2] = ["css", "js"];
-/// No newer than what the module needs of a browser.
+/// The options for minified output. It requires no newer browser than the WASM module does.
 const STYLE: [&str; 5] =
     ["--log-level=warning", "--minify", "--format=esm", "--target=es2022", "--legal-comments=none"];
 
-/// Shortens a script or a style sheet in its place; leaves every other file alone.
+/// Minifies a script or a style sheet in place; leaves every other file unchanged.
 ///
 /// # Errors
-/// When esbuild does not understand the file.
+/// When esbuild cannot parse the file.
 pub(crate) fn minify(project: &Project, file: &Path) -> Result<(), Failure> {
     if !file.extension().is_some_and(|ending| WORDY.iter().any(|wordy| ending == *wordy)) {
         return Ok(());
@@ -24,17 +24,17 @@ pub(crate) fn minify(project: &Project, file: &Path) -> Result<(), Failure> {
     esbuild(project).arg("--allow-overwrite").arg(file).arg(outfile(file)).run()
 }
 
-/// Writes a script of `frontend/nats` and all that it imports as one file.
+/// Bundles a script of `frontend/nats` and all its imports into one file.
 ///
 /// # Errors
-/// When esbuild does not find something that is imported.
+/// When esbuild cannot find an import.
 pub(crate) fn bundle(project: &Project, script: &str, to: &Path) -> Result<(), Failure> {
     esbuild(project).args([script, "--bundle"]).arg(outfile(to)).run()
 }
 
 fn esbuild(project: &Project) -> Command {
     let folder = project.nats_script();
-    // Its own installation may have put a native program in the place of the script.
+    // The installation of esbuild may have replaced the script with a native program.
     let mut command = Command::new(folder.join("node_modules/.bin/esbuild"));
     command.current_dir(folder).args(STYLE);
     command

@@ -1,4 +1,4 @@
-//! What the commands are made of, one concern a file.
+//! The steps of the commands, one topic per file.
 
 pub(crate) mod api;
 pub(crate) mod browser;

@@ -1,4 +1,4 @@
-//! `kez-core` and `kez-client` do no input or output and have no clock and no chance of their own.
+//! `kez-core` and `kez-client` do no I/O, and have neither a clock nor a random generator.
 
 use std::collections::BTreeSet;
 
@@ -6,9 +6,9 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{Project, WASM_TARGET};
 
-/// The crates held pure.
+/// The crates that must be pure.
 const PURE: [&str; 2] = ["kez-core", "kez-client"];
-/// Crates that bring a runtime, a network, a database, a browser, a clock or a random generator.
+/// Crates with a runtime, a network, a database, a browser, a clock or a random generator.
 const FORBIDDEN: [&str; 18] = [
     "axum",
     "chrono",
@@ -30,10 +30,10 @@ const FORBIDDEN: [&str; 18] = [
     "web-sys",
 ];
 
-/// Neither crate depends on anything impure, on any target, and both build for WASM.
+/// Checks that neither crate has an impure dependency, on any target, and that both build for WASM.
 ///
 /// # Errors
-/// When a forbidden crate is in the tree, named with its version, or a build fails.
+/// When the dependency tree contains a forbidden crate, named with its version, or a build fails.
 pub(crate) fn check(project: &Project) -> Result<(), Failure> {
     for package in PURE {
         let found = impure(&tree(project, package)?);

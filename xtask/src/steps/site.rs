@@ -1,4 +1,4 @@
-//! The site: what `--web-dir` serves, in the folders and under the names that cargo-leptos uses.
+//! The site for `--web-dir`, with the folder and file names that cargo-leptos uses.
 
 use std::fs;
 use std::path::Path;
@@ -16,9 +16,9 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
 
-/// The options that give the smallest module after compression, with the features of the WASM that rustc writes (those of
-/// its target's default CPU). Inlining functions with one caller makes the module smaller, but the compressed module larger.
-/// The workspace's metadata for cargo-leptos has the same options; it passes them in any order.
+/// The options that give the smallest module after compression, with the WASM features that rustc emits (those of its
+/// target's default CPU). Inlining functions with one caller makes the module smaller, but the compressed module
+/// larger. The workspace's metadata for cargo-leptos has the same options; it passes them in any order.
 const WASM_OPT: [&str; 7] = [
     "-O2",
     "--one-caller-inline-max-function-size=10",
@@ -29,12 +29,12 @@ const WASM_OPT: [&str; 7] = [
     "--enable-reference-types",
 ];
 
-/// The two programs of the browser, each a feature of `kez-frontend` and a module of its own.
+/// The two browser programs, each a feature of `kez-frontend` and a separate module.
 pub(crate) const MODULES: [&str; 2] = ["page", "worker"];
-/// The script that only browsers of a server with NATS load.
+/// The script that browsers load only from a server with NATS.
 pub(crate) const NATS_SCRIPT: &str = "nats.js";
 
-/// Builds the whole site, its slow part only when something changed.
+/// Builds the whole site. The slow part is skipped if nothing changed.
 ///
 /// # Errors
 /// When a tool is missing and cannot be installed, or a part cannot be built.
@@ -50,7 +50,7 @@ pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
     sizes::measure(project)
 }
 
-/// Removes the one module that `cargo leptos` leaves, which the server would prefer.
+/// Removes the single module left by `cargo leptos`, which the server would prefer.
 fn remove_single_module(project: &Project) -> Result<(), Failure> {
     let pkg = project.site().join("pkg");
     for ending in ["js", "wasm"] {
@@ -62,7 +62,7 @@ fn remove_single_module(project: &Project) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds one program of the browser: its module, and the JavaScript that loads it.
+/// Builds one browser program: its module, and the JavaScript that loads it.
 fn module(project: &Project, name: &str) -> Result<(), Failure> {
     let what = ["build", "-p", "kez-frontend", "--lib", "--target", WASM_TARGET, "--profile", "wasm-release"];
     project.cargo(&what).args(["--no-default-features", "--features", name]).run()?;
@@ -88,8 +88,8 @@ fn module(project: &Project, name: &str) -> Result<(), Failure> {
     stamp.set()
 }
 
-/// What the `wasm-bindgen` command does for `--target web --no-typescript --omit-default-module-path`: the boot script
-/// passes the module's URL itself.
+/// The equivalent of the `wasm-bindgen` command with `--target web --no-typescript --omit-default-module-path`: the
+/// boot script passes the module's URL itself.
 fn bind(wasm: &Path, pkg: &Path, output: &str) -> Result<(), Failure> {
     println!("wasm-bindgen {}", wasm.display());
     let mut bindgen = Bindgen::new();
@@ -99,7 +99,7 @@ fn bind(wasm: &Path, pkg: &Path, output: &str) -> Result<(), Failure> {
         .map_err(|error| Failure::Unexpected(format!("wasm-bindgen: {error:#}")))
 }
 
-/// Runs npm's wasm-opt: distributions ship versions that write modules which die at start.
+/// Runs wasm-opt from npm: distributions ship versions whose output crashes at start.
 fn optimise(project: &Project, module: &Path) -> Result<(), Failure> {
     Command::new("node")
         .arg(project.end2end().join("node_modules/binaryen/bin/wasm-opt"))
@@ -116,15 +116,15 @@ fn style(project: &Project) -> Result<(), Failure> {
     copy(project, &from, &to)
 }
 
-/// The script that a browser loads where a server has NATS, in one file with the library behind it. After `public`,
-/// which clears the place.
+/// Bundles the script that a browser loads from a server with NATS, with its library, into one file. Must run after
+/// `public`, which clears the directory.
 fn nats(project: &Project) -> Result<(), Failure> {
     let to = project.site().join(NATS_SCRIPT);
     bundle(project, "nats.js", &to)?;
     precompress(&to)
 }
 
-/// Copies `public/` to the site's root, after removing what an earlier `public/` left there.
+/// Copies `public/` to the site's root, after removing the files of an earlier `public/`.
 fn public(project: &Project) -> Result<(), Failure> {
     let (public, site) = (project.root().join("public"), project.site());
     for entry in entries(&site)? {

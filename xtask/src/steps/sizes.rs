@@ -1,4 +1,4 @@
-//! The sizes of everything that the browser loads. The browser tests hold them to their budgets
+//! The sizes of everything that the browser loads. The browser tests enforce the budgets
 //! (`end2end/tests/app/first_visit.spec.ts`).
 
 use std::fmt;
@@ -11,10 +11,10 @@ use super::site::NATS_SCRIPT;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// The endings of code and style.
+/// The extensions of code and style sheets.
 const CODE: [&str; 3] = ["css", "js", "wasm"];
 
-/// The sizes of everything that every browser loads.
+/// The sizes of all files that every browser loads.
 pub(crate) struct Sizes(Vec<Size>);
 
 struct Size {

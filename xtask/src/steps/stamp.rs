@@ -1,4 +1,4 @@
-//! A note of what an output was made from, so that it is made again only when that, or the output itself, changed.
+//! A record of the inputs of an output, so that the output is rebuilt only when the inputs or the output have changed.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -6,20 +6,20 @@ use std::path::PathBuf;
 
 use crate::failure::Failure;
 
-/// The note beside an output.
+/// The stamp of an output.
 pub(crate) struct Stamp {
-    /// Where the note is kept.
+    /// The file of the stamp.
     pub(crate) note: PathBuf,
-    /// What the output was made from.
+    /// The input files.
     pub(crate) inputs: Vec<PathBuf>,
-    /// What was made.
+    /// The output files.
     pub(crate) outputs: Vec<PathBuf>,
-    /// How it was made.
+    /// The build options.
     pub(crate) recipe: String,
 }
 
 impl Stamp {
-    /// Whether the outputs are still those that these inputs gave.
+    /// Whether the outputs are up to date.
     pub(crate) fn holds(&self) -> bool {
         match (fs::read_to_string(&self.note), self.state()) {
             (Ok(noted), Ok(state)) => noted == state,
@@ -27,7 +27,7 @@ impl Stamp {
         }
     }
 
-    /// Notes that the outputs were just made.
+    /// Records that the outputs were just built.
     ///
     /// # Errors
     /// When a file cannot be read or written.

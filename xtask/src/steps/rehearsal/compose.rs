@@ -1,7 +1,7 @@
-//! deploy/docker-compose.yml without an engine: its services run as their users, confined as the file says, with their
-//! environment, volumes and commands, on a copy of this machine in a network of its own.
+//! deploy/docker-compose.yml without a container engine: its services run as their users, with the confinement,
+//! environment, volumes and commands from the file, on a copy of this machine with its own network.
 //!
-//! PostgreSQL is left out: its image sets itself up in a way of its own. Limits of memory, processes and files are not set.
+//! PostgreSQL is left out, because its image has its own initialisation. Limits on memory, processes and files are not applied.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,9 +17,9 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// In this order.
+/// The services, in start order.
 const SERVICES: [&str; 6] = ["keys", "nats", "chat-server", "sig-server", "caddy", "litestream"];
-/// What is set in `.env`, as the guide asks for. Caddy makes certificates of its own for names that end so.
+/// The settings for `.env` that the guide asks for. Caddy issues its own certificates for `.localhost` names.
 const SET: [(&str, &str); 4] = [
     ("KEZ_CHAT_SERVER", "chat.localhost"),
     ("KEZ_CHAT_PUBLIC_URL", "https://chat.localhost"),
@@ -63,7 +63,7 @@ pub(super) fn walk(project: &Project, nats_server: &Path, litestream: &Path) -> 
         .run()
 }
 
-/// What the image of a service says. Those of others are this machine's programs.
+/// The settings of a service's image. Third-party images are replaced by this machine's programs.
 struct Image {
     command: String,
     folder: String,
@@ -106,7 +106,7 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// The volumes, made: named ones belong to the service's user, as the folder in its image does; files are copied.
+    /// Creates the volumes: named ones belong to the service's user, like the folder in its image; files are copied.
     fn volumes(&self, machine: &Machine) -> Result<String, Failure> {
         let mut script = String::new();
         for (from, to, _) in self.mounts()? {
@@ -120,7 +120,7 @@ impl Service<'_> {
         Ok(script)
     }
 
-    /// Where from, where to, and whether it may only be read.
+    /// Source, target, and whether the mount is read-only.
     fn mounts(&self) -> Result<Vec<(&str, &str, bool)>, Failure> {
         let parse = |volume| {
             let mut parts = str::split(volume, ':');
@@ -136,7 +136,7 @@ impl Service<'_> {
         self.spec["user"].as_str().unwrap_or("0:0")
     }
 
-    /// A shell function that becomes the service.
+    /// A shell function that runs the service.
     fn function(&self) -> Result<String, Failure> {
         if self.spec["read_only"] != true || strings(&self.spec["cap_drop"]) != ["ALL"] {
             return Err(Failure::Broken(format!("{} is not confined", self.name)));
@@ -165,7 +165,7 @@ impl Service<'_> {
         ))
     }
 
-    /// What the image sets, then the environment file, then the service's own, as an engine does it.
+    /// The image's variables, overridden by the environment file, then by the service's own, as in an engine.
     fn environment(&self) -> Result<BTreeMap<String, String>, Failure> {
         let mut all = self.image.environment.clone();
         let env_file = self.env_file(".env")?;
@@ -182,7 +182,7 @@ impl Service<'_> {
         Ok(all)
     }
 
-    /// The example of an environment file, with what has to be set in it.
+    /// The example environment file, with the required settings filled in.
     fn env_file(&self, name: &str) -> Result<BTreeMap<String, String>, Failure> {
         let file = self.deploy.join(format!("{name}.example"));
         let text = fs::read_to_string(&file).map_err(Failure::file(&file))?;
@@ -198,7 +198,7 @@ impl Service<'_> {
     }
 }
 
-/// `${NAME:-default}`; the file has no other form.
+/// Expands `${NAME:-default}`, the only form in the file.
 fn interpolate(value: &str, env_file: &BTreeMap<String, String>) -> String {
     let Some(inside) = value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
         return value.to_owned();

@@ -5,15 +5,15 @@ use std::path::Path;
 
 use crate::failure::Failure;
 
-/// Those that tell how a server is set up.
+/// The documents that explain how to set up a server.
 pub(super) const DOCUMENTS: [&str; 2] = ["README.md", "deploy/README.md"];
 
 /// One `sh` block of a Markdown file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    /// The heading that it stands under.
+    /// The heading above it.
     pub(super) heading: String,
-    /// Its place among the blocks there, from 1 on.
+    /// Its number among the blocks under that heading, counted from 1.
     pub(super) number: usize,
     /// The commands.
     pub(super) text: String,

@@ -1,7 +1,7 @@
-//! A walk through the documents as an operator would take it, on a copy of this machine: every block of commands in README.md
-//! and deploy/README.md is run as it stands there, but for those that `systemd.rs` names with the reason.
+//! A rehearsal of the documents on a copy of this machine: every block of commands in README.md and deploy/README.md is
+//! run exactly as documented, except those that `systemd.rs` lists with a reason.
 //!
-//! The copy is an overlay over `/`: everything is there, and nothing of it changes. Needs Linux and root.
+//! The copy is an overlay over `/`: it contains everything, and changes nothing on this machine. Needs Linux and root.
 
 mod compose;
 mod documents;
@@ -16,10 +16,10 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// Walks through all of it. The release binary and the site are built already.
+/// Runs the whole rehearsal. The release binary and the site must already be built.
 ///
 /// # Errors
-/// When a documented command fails, or what it sets up does not work.
+/// When a documented command fails, or its result does not work.
 pub(crate) fn walk(project: &Project) -> Result<(), Failure> {
     tools::rehearsal()?;
     tools::postgres()?;
@@ -37,7 +37,7 @@ pub(crate) fn walk(project: &Project) -> Result<(), Failure> {
     compose::walk(project, &nats_server, &litestream)
 }
 
-/// A copy of this machine in a folder, unmounted when dropped.
+/// A copy of this machine in a folder, unmounted on drop.
 struct Machine {
     folder: PathBuf,
 }
@@ -46,7 +46,7 @@ impl Machine {
     fn new(project: &Project, name: &str) -> Result<Self, Failure> {
         let folder = project.tools().join("rehearsal").join(name);
         let machine = Self { folder };
-        // An earlier run may have been cut off.
+        // An earlier run may have been interrupted.
         machine.unmount();
         empty(&machine.folder)?;
         for part in ["upper", "work", "root"] {
@@ -65,7 +65,7 @@ impl Machine {
         self.folder.join("root")
     }
 
-    /// A path of the copy.
+    /// The path of a file in the copy.
     fn at(&self, path: &str) -> PathBuf {
         self.root().join(path.trim_start_matches('/'))
     }
@@ -78,7 +78,7 @@ impl Machine {
     }
 
     fn unmount(&self) {
-        // It fails where nothing is mounted.
+        // Fails if nothing is mounted.
         let _ = Command::new("umount").arg("--lazy").arg("--quiet").arg(self.root()).output();
     }
 }

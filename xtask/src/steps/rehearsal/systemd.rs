@@ -1,7 +1,7 @@
-//! README.md and deploy/README.md up to the containers, in a container that systemd boots.
+//! Rehearses README.md and deploy/README.md up to the containers, in a container that boots systemd.
 //!
-//! Each block of commands becomes a file. The scripts in `walk/` run these files one after the other, as the reader of the
-//! documents would, and look at what they have set up.
+//! Each block of commands is written to a file. The scripts in `walk/` run these files in order, as a reader of the
+//! documents would, and check the results.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::command::line;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// Where the scripts write what they do.
+/// The log file of the scripts.
 const LOG: &str = "/var/log/rehearsal.log";
-/// What is written last.
+/// The last line of a successful run.
 const DONE: &str = "the walk is done";
 
-/// The scripts, in their order; each one begins where the one before it has ended.
+/// The scripts in order. Each one starts from the state that the previous one left.
 const WALK: [(&str, &str); 9] = [
     ("helpers", include_str!("walk/helpers.sh")),
     ("by_hand", include_str!("walk/by_hand.sh")),
@@ -31,14 +31,14 @@ const WALK: [(&str, &str); 9] = [
     ("end", "echo the walk is done\n"),
 ];
 
-/// Nothing of this machine's own services is started, only what the scripts ask for.
+/// Starts none of this machine's own services, only those that the scripts start.
 const TARGET: &str = "[Unit]\nRequires=basic.target rehearsal.service\nAfter=basic.target\n";
-/// Runs the scripts, and turns the container off.
+/// Runs the scripts, then shuts the container down.
 const UNIT: &str = "[Unit]\nAfter=basic.target\n[Service]\nType=oneshot\nExecStart=/bin/bash /rehearsal/walk.sh\n\
     ExecStopPost=/bin/systemctl poweroff --no-block\nStandardOutput=file:/var/log/rehearsal.log\n\
     StandardError=file:/var/log/rehearsal.log\n";
 
-/// Names that the documents give to machines.
+/// The host names in the documents.
 const HOSTS: &str = "127.0.0.1 localhost chat.example nats.chat.example sig.chat.example db.example\n";
 
 pub(super) fn walk(project: &Project, nats_server: &Path) -> Result<(), Failure> {
@@ -93,7 +93,7 @@ fn boot(machine: &Machine) -> Result<(), Failure> {
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     println!("$ {}", line(&container));
-    // How it ends says nothing: the script writes its last line when all went well.
+    // The exit status tells nothing: the script writes its last line only on success.
     container.status().map(drop).map_err(|source| crate::command::not_started(&container, source))
 }
 

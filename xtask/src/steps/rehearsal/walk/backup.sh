@@ -1,4 +1,4 @@
-# "Backup" and "The drill": what was there at the time of a backup is there after its restore, and nothing else.
+# "Backup" and "The drill": a restore brings back exactly the data at the time of the backup.
 db=/var/lib/kez-chat/kez-chat.db
 kez-chat-server admin invite create --label before --db "$db"
 documented deploy/README.md Backup 1
@@ -8,7 +8,7 @@ ls -l /backup /var/lib/kez-chat-backups/
 (cd /backup && sha256sum --check ./*.sha256)
 (cd /var/lib/kez-chat-backups && sha256sum --check ./*.sha256)
 
-# The metrics tell how old the timer's newest backup is; the service cannot change it.
+# The metrics report the age of the timer's newest backup; the service cannot modify the backup.
 echo KEZ_CHAT_METRICS_BIND=127.0.0.1:9090 >> /etc/kez-chat/environment
 systemctl restart kez-chat
 ready kez-chat
@@ -18,7 +18,7 @@ server=$(systemctl show --property=MainPID --value kez-chat)
 findmnt --task "$server" --noheadings --output TARGET,OPTIONS /var/lib/private/kez-chat-backups | grep ' ro,'
 kez-chat-server admin invite create --label after --db "$db"
 
-# The day that the text names.
+# The date in the documentation.
 made="/backup/kez-chat-$(date +%F).db"
 named=$(grep -oE '/backup/kez-chat-[0-9-]+\.db' "/rehearsal/deploy/README.md/Backup/3.sh")
 if [ "$made" != "$named" ]; then mv "$made" "$named"; rm "$made.sha256"; fi
@@ -28,7 +28,7 @@ test "$(labels --db "$db")" = '"label":"before" '
 test "$(labels --db "$db.replaced" | wc -w)" = 2
 test "$(stat -c '%U %a' "$db")" = "$(stat -c '%U %a' "$db.replaced")"
 
-# Another machine: another folder, and nothing of the first one.
+# Stands in for another machine: another folder, without any files of the first one.
 mkdir /tmp/other-machine
 cp "$named" /tmp/other-machine/
 (cd /tmp/other-machine && sha256sum ./*.db | sed 's/ \.\// /' > "$(basename "$named").sha256")

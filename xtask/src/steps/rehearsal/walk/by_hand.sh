@@ -7,7 +7,7 @@ for path in $(curl --silent http://127.0.0.1:6969/ | grep -oE '"/[^"]+\.(css|js|
 done
 systemctl stop by-hand
 
-# deploy/README.md: the same behind a proxy. No authority gives certificates to this machine: Caddy's own takes its place.
+# deploy/README.md: the same behind a proxy. No certificate authority serves this machine, so Caddy's internal one is used.
 sed --in-place '1i {\n\tlocal_certs\n\tskip_install_trust\n}' "$tree/deploy/Caddyfile"
 serving by-hand deploy/README.md "Behind a proxy, with TLS" 1
 until_ok by-hand answers http://127.0.0.1:6969/v1/readyz '"status":"ok"'

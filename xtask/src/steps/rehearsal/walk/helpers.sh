@@ -1,4 +1,4 @@
-# What the scripts beside this one share. They wait for conditions, never for times.
+# Helpers shared by the scripts in this folder. They wait for conditions, never for fixed times.
 set -eux
 
 # Runs one block of commands of a document: documented FILE HEADING NUMBER.
@@ -12,7 +12,7 @@ serving() {
         "${@:5}" bash -eux "/rehearsal/$2/$3/$4.sh"
 }
 
-# Repeats a command until it succeeds, as long as the unit runs: until_ok UNIT COMMAND...
+# Repeats a command until it succeeds, for as long as the unit is running: until_ok UNIT COMMAND...
 until_ok() {
     local unit=$1 try
     shift
@@ -36,7 +36,7 @@ ready() {
     until_ok "$1" kez-chat-server healthcheck --bind "127.0.0.1:${2:-6969}"
 }
 
-# Whether the answer of an address has a text in it: answers URL TEXT [OPTION]...
+# Whether the response from a URL contains a text: answers URL TEXT [OPTION]...
 answers() {
     curl --silent --show-error --include "${@:3}" "$1" | grep --fixed-strings "$2"
 }
@@ -45,7 +45,7 @@ labels() {
     kez-chat-server admin invite list --json "$@" | grep -o '"label":"[^"]*"' | tr '\n' ' '
 }
 
-# A command that has to fail.
+# Runs a command that must fail.
 refused() {
     if "$@"; then exit 1; fi
 }

@@ -1,4 +1,4 @@
-# "NATS", with credentials that only root can read, and the same by hand with the flags that gen-keys prints.
+# "NATS", with credentials that only root can read, and then by hand with the flags that gen-keys prints.
 serving broker deploy/README.md NATS 1
 until_ok broker answers http://127.0.0.1:8222/healthz '"status":"ok"'
 test "$(stat -c %a /etc/kez-chat/nats/keys/nats-issuer.nk)" = 600

@@ -1,4 +1,4 @@
-# "PostgreSQL": a node, a backup, its restore.
+# "PostgreSQL": a node, a backup, and a restore.
 systemctl start postgresql
 until_ok postgresql runuser -u postgres -- psql --command 'select 1'
 printf 'secret\nsecret\n' > /tmp/passwords

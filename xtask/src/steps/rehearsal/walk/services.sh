@@ -1,4 +1,4 @@
-# A copy of this machine at $root, where the services of the Compose file run; their volumes are below $volumes.
+# A copy of this machine at $root, where the services of the Compose file run. Their volumes are below $volumes.
 set -eux
 ip link set lo up
 mount -t proc proc "$root/proc"
@@ -7,13 +7,13 @@ mkdir -p "$root/usr/share/kez-chat"
 cp "$chat_server" "$sig_server" "$root/usr/bin/"
 cp -r "$site" "$root/usr/share/kez-chat/"
 
-# Makes a volume that belongs to a user: volume NAME FOLDER USER:GROUP.
+# Creates a volume owned by a user: volume NAME FOLDER USER:GROUP.
 volume() {
     mkdir -p "$volumes/$1" "$root$2"
     chown "$3" "$volumes/$1"
 }
 
-# Becomes a service: on a root that cannot be written, with /tmp, its volumes, its user, and no capability but those named.
+# Runs as a service: on a read-only root, with /tmp, its volumes, its user, and no capabilities except those listed.
 # confined "VOLUME:FOLDER:ro|rw..." USER:GROUP CAPABILITIES FOLDER [NAME=VALUE]... -- COMMAND...
 confined() {
     local mounts=$1 user=$2 capabilities=$3 folder=$4 variables=()
@@ -38,7 +38,7 @@ confined() {
         --bounding-set="$capabilities" env -i PATH=/usr/local/bin:/usr/bin:/bin "${variables[@]}" "$@"
 }
 
-# Repeats a command until it succeeds, as long as the service runs: until_ok SERVICE PID COMMAND...
+# Repeats a command until it succeeds, for as long as the service is running: until_ok SERVICE PID COMMAND...
 until_ok() {
     local service=$1 pid=$2 try
     shift 2
@@ -56,7 +56,7 @@ until_ok() {
     exit 1
 }
 
-# Whether the answer of an address has a text in it: answers URL TEXT [OPTION]...
+# Whether the response from a URL contains a text: answers URL TEXT [OPTION]...
 answers() {
     curl --silent --show-error --include "${@:3}" "$1" | grep --fixed-strings "$2"
 }

@@ -1,4 +1,4 @@
-# "Upgrade", from a database of the first release, and every command of the table on what it brings.
+# "Upgrade", from a database of the first release, and then every command of the table on the upgraded database.
 db=/var/lib/kez-chat/kez-chat.db
 systemctl stop kez-chat
 cp "$db" /tmp/owner
@@ -31,7 +31,7 @@ run admin invite create --label walk --uses 2 --days 3
 run admin invite list
 run admin invite revoke 1
 
-# "Room on the disk", and pages of another size: a backup, and its restore with the server stopped.
+# "Room on the disk", and another page size: a backup, then a restore with the server stopped.
 systemctl stop kez-chat
 rm "$db.replaced"
 run backup --to /tmp/room.db
