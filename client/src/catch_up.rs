@@ -66,14 +66,14 @@ mod tests {
         let mut catch_up = CatchUp::default();
         catch_up.reads_from(2_000);
         catch_up.reads_from(2_200);
-        assert_eq!(shown(&catch_up, 2_400), None, "nobody has said how much there is");
+        assert_eq!(shown(&catch_up, 2_400), None, "the end is not known yet");
         catch_up.heard(2_499);
         assert_eq!(shown(&catch_up, 2_400), None, "that is short");
         catch_up.heard(12_000);
         assert_eq!(shown(&catch_up, 3_200), Some((1_200, 10_000)));
         catch_up.heard(12_500);
         catch_up.heard(100);
-        assert_eq!(shown(&catch_up, 3_200), Some((1_200, 10_500)), "more has come meanwhile");
+        assert_eq!(shown(&catch_up, 3_200), Some((1_200, 10_500)), "further messages have arrived");
         assert_eq!(shown(&catch_up, u64::MAX), Some((10_500, 10_500)));
         catch_up.ended();
         assert_eq!(shown(&catch_up, 12_500), None);

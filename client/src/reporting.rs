@@ -27,7 +27,12 @@ impl Session {
 
     /// Handles the server's answer to the report.
     pub(crate) fn report_answered(tab: &TabId, answer: &Answer, cx: &mut Context<'_>) {
-        cx.shared.tabs.entry(tab).report = match outcome(answer, no_content) {
+        let report = &mut cx.shared.tabs.entry(tab).report;
+        // Closed by now: the next report begins with an empty dialog.
+        if *report != ReportView::Sending {
+            return;
+        }
+        *report = match outcome(answer, no_content) {
             Outcome::Done(()) => ReportView::Sent,
             Outcome::Refused(problem) => ReportView::Failed(sentence(&problem.detail)),
             Outcome::Unknown => ReportView::Failed("The server did not answer. Try again.".to_owned()),
@@ -36,7 +41,7 @@ impl Session {
 
     fn report_about(&self, handle: &str, note: String) -> Result<String, String> {
         if note.len() > ReportRequest::MOST_NOTE_BYTES {
-            return Err("That is too long: write 1,000 letters at most.".to_owned());
+            return Err("That is too long. Shorten it.".to_owned());
         }
         let unknown = || "There is no conversation with this person any more.".to_owned();
         let contact = self.contact_at(handle).ok_or_else(unknown)?;

@@ -9,7 +9,7 @@ use crate::conversation::Conversation;
 use crate::directory::HandleState;
 use crate::event::TabId;
 use crate::session::Session;
-use crate::view::NewConversation;
+use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
 
 impl Session {
@@ -21,6 +21,7 @@ impl Session {
         let unread = contact.and_then(|contact| self.first_unread(contact));
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
+        screen.report = ReportView::Open;
         screen.shown_whole.clear();
         (screen.window, screen.first_unread) = match unread {
             Some((window, row)) => (window, Some(row)),

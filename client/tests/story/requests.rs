@@ -260,6 +260,10 @@ fn a_report_names_the_key_and_the_last_messages_and_no_content() {
     assert_eq!(report.messages, theirs);
     world.ui("bob", UiEvent::ReportClosed);
     assert_eq!(world.view("bob").report, ReportView::Open);
+    world.ui("bob", UiEvent::ReportSubmitted { handle: "alice".into(), note: String::new() });
+    world.ui("bob", UiEvent::ReportClosed);
+    world.run(1_000);
+    assert_eq!(world.view("bob").report, ReportView::Open, "a late answer fills no new dialog");
 }
 
 #[test]
