@@ -1,9 +1,11 @@
 //! The state shared by every route.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kez_app::History;
@@ -13,37 +15,55 @@ use kez_core::identity::Primary;
 use kez_core::log::inclusion::Inclusion;
 use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::Senders;
-use crate::around::Gate;
-use crate::chain_source::ChainSource;
+use crate::accounts::caller::Authenticator;
+use crate::accounts::directory::Directory;
+use crate::accounts::people::PeopleCache;
+use crate::accounts::reserved::ReservedHandles;
+use crate::chains::key_history::key_history;
+use crate::chains::source::ChainSource;
 use crate::clock::Clock;
 use crate::config::{Config, Switch};
-use crate::crowding::Crowding;
-use crate::directory::Directory;
-use crate::disk::Disk;
-use crate::edge::Edge;
-use crate::error::log_failure;
-use crate::key_history::key_history;
-use crate::limits::Limits;
-use crate::metrics::Metrics;
-use crate::nats::Bus;
-use crate::network_tag::NetworkTags;
-use crate::people::PeopleCache;
+use crate::edge::connection_limiter::ConnectionLimiter;
+use crate::edge::error::log_failure;
+use crate::edge::gate::Gate;
+use crate::edge::limits::Limits;
+use crate::edge::proxy_trust::ProxyTrust;
+use crate::edge::request_layer::Monitors;
+use crate::operations::disk::Disk;
+use crate::operations::metrics::Metrics;
 use crate::push::Push;
-use crate::reserved::ReservedHandles;
-use crate::store::{Account, AccountId, Store, StoreError};
+use crate::push::nats::Bus;
+use crate::relay::admission::Admission;
+use crate::store::{Account, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
-use crate::work::WorkDesk;
-
-/// The number of strangers' messages that may wait to be written.
-const STRANGERS: usize = 64;
 
 /// The state of the server, shared by all requests.
-pub type AppState = Arc<Shared>;
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl FromRef<AppState> for Arc<ProxyTrust> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.trust)
+    }
+}
+
+impl FromRef<AppState> for Arc<Authenticator> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.authenticator)
+    }
+}
 
 /// See [`AppState`].
 pub struct Shared {
@@ -52,39 +72,35 @@ pub struct Shared {
     /// The source of truth.
     pub store: Arc<dyn Store>,
     /// Handles that cannot be claimed.
-    pub reserved: ReservedHandles,
+    pub reserved: Arc<ReservedHandles>,
     /// The holders of handles, with keys parsed.
-    pub directory: Directory,
+    pub directory: Arc<Directory>,
+    /// Checks signatures of requests.
+    pub authenticator: Arc<Authenticator>,
     /// The contacts and blocks of users.
     pub people: PeopleCache,
     /// The streams that wait for each inbox.
-    pub push: Push,
+    pub push: Arc<Push>,
     /// The rate limits of client networks; `None` under `--limits off`.
     pub limits: Option<Arc<Limits>>,
-    /// The allowances of senders; `None` under `--limits off`.
-    pub senders: Option<Senders>,
+    /// Which messages are accepted.
+    pub admission: Admission,
     /// The proxies in front of the server.
-    pub edge: Arc<Edge>,
+    pub trust: Arc<ProxyTrust>,
     /// The source of sigchains.
-    pub chains: ChainSource,
+    pub chains: Arc<ChainSource>,
     /// How full the disk is.
-    pub disk: Disk,
-    /// Proofs of work.
-    pub work: WorkDesk,
-    /// Computes the tags of the networks of message requests.
-    pub network_tags: NetworkTags,
-    /// Limits the strangers' messages in the write queue: users who know each other never wait behind more than these.
-    pub strangers: Semaphore,
+    pub disk: Arc<Disk>,
     /// The source of the time.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when the live streams have to end.
     pub shutdown: CancellationToken,
     /// The live streams.
     pub streams: TaskTracker,
-    /// The number of live streams per client network; `None` under `--limits off`.
-    pub stream_crowding: Option<Crowding>,
+    /// Limits the live streams of a client network; `None` under `--limits off`.
+    pub stream_limiter: Option<ConnectionLimiter>,
     /// The counters for Prometheus.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     ready: AtomicBool,
     /// When the store last answered [`Shared::check_store`], in ticks of the clock.
     checked: Mutex<Option<Duration>>,
@@ -93,7 +109,7 @@ pub struct Shared {
 /// How long a positive check counts, so that frequent requests do not cause more checks.
 const CHECKED_FOR: Duration = Duration::from_secs(1);
 
-impl Shared {
+impl AppState {
     /// The state at the start.
     pub fn new(
         config: Config,
@@ -104,40 +120,52 @@ impl Shared {
         chains: ChainSource,
         work_key: [u8; 32],
     ) -> Self {
-        let directory = Directory::new(Arc::clone(&store));
+        let push = Arc::new(Push::new(bus));
+        let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&push)));
+        let authenticator = Authenticator::new(
+            config.server.clone(),
+            Arc::clone(&directory),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+        );
         let people = PeopleCache::new(store.clone(), Arc::clone(&clock));
         let limited = config.limits == Switch::On;
         let limits = limited.then(|| Arc::new(Limits::new(config.abuse.rates())));
-        let senders = limited.then(|| Senders::new(&config.abuse, &clock));
-        let stream_crowding = limited.then(|| Crowding::new(config.abuse.streams_per_network as usize));
-        let edge = Arc::new(config.edge());
-        let work = WorkDesk::new(work_key, config.abuse.work_bits);
-        let (push, shutdown, streams) = (Push::new(bus), CancellationToken::new(), TaskTracker::new());
-        Self {
+        let (trust, disk) = (Arc::new(config.proxy_trust()), Arc::new(Disk::default()));
+        let admission = Admission::new(
+            config.abuse,
+            limits.clone(),
+            Arc::clone(&trust),
+            Arc::clone(&disk),
+            work_key,
+            Arc::clone(&clock),
+        );
+        let streams_per_network = config.abuse.streams_per_network as usize;
+        Self(Arc::new(Shared {
             config,
             store,
-            reserved,
+            reserved: Arc::new(reserved),
             directory,
+            authenticator: Arc::new(authenticator),
             people,
             push,
             limits,
-            senders,
-            edge,
-            chains,
-            disk: Disk::default(),
-            work,
-            network_tags: NetworkTags::new(work_key),
-            strangers: Semaphore::new(STRANGERS),
+            admission,
+            trust,
+            chains: Arc::new(chains),
+            disk,
             clock,
-            shutdown,
-            streams,
-            stream_crowding,
-            metrics: Metrics::default(),
+            shutdown: CancellationToken::new(),
+            streams: TaskTracker::new(),
+            stream_limiter: limited.then(|| ConnectionLimiter::new(streams_per_network)),
+            metrics: Arc::default(),
             ready: AtomicBool::new(true),
             checked: Mutex::default(),
-        }
+        }))
     }
+}
 
+impl Shared {
     /// The server's time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -145,7 +173,13 @@ impl Shared {
 
     /// Counts requests by network.
     pub fn gate(&self) -> Gate {
-        Gate { limits: self.limits.clone(), edge: Arc::clone(&self.edge) }
+        Gate { limits: self.limits.clone(), trust: Arc::clone(&self.trust) }
+    }
+
+    /// What is checked and counted for every request.
+    pub fn monitors(&self) -> Monitors {
+        let counted = self.config.operations.metrics_bind.is_some();
+        Monitors { disk: Arc::clone(&self.disk), metrics: counted.then(|| Arc::clone(&self.metrics)) }
     }
 
     /// Whether the store works; only one caller checks at a time.
@@ -166,12 +200,6 @@ impl Shared {
     /// Whether new requests are welcome: not during a shutdown.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
-    }
-
-    /// Handles an account that was banned or deleted, or whose handle went to another key. Its live streams end.
-    pub fn holder_changed(&self, account: AccountId, handle: &Handle) {
-        self.directory.forget(handle);
-        self.push.wake(account);
     }
 
     /// From now on `GET /v1/readyz` directs new requests elsewhere.

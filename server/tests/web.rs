@@ -10,8 +10,8 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures::future::BoxFuture;
 use kez_app::{History, Operator};
-use kez_chat_server::around::Gate;
-use kez_chat_server::limits::{Limits, Rates};
+use kez_chat_server::edge::gate::Gate;
+use kez_chat_server::edge::limits::{Limits, Rates};
 use kez_chat_server::web::{ProfileLookup, ProfileUnavailable, WebDirError, WebSettings, router};
 use kez_core::api::Lookup;
 use kez_core::handle::Handle;
@@ -84,7 +84,7 @@ fn pages_within(web_dir: Option<&Path>, limits: Option<Limits>) -> Router {
 fn try_pages(web_dir: Option<&Path>, limits: Option<Limits>) -> Result<Router, WebDirError> {
     router(WebSettings {
         operator: Operator::default(),
-        gate: Gate { limits: limits.map(Arc::new), edge: Arc::default() },
+        gate: Gate { limits: limits.map(Arc::new), trust: Arc::default() },
         connect_to: Vec::new(),
         web_dir: web_dir.map(Path::to_owned),
         server: "kez.lat".parse().unwrap(),

@@ -13,8 +13,8 @@ use kez_core::sigchain::Links;
 use kez_core::webfinger::Jrd;
 use serde::de::DeserializeOwned;
 
+use crate::chains::sigchains::PAGE_BYTES;
 use crate::http_client::Client;
-use crate::sigchains::PAGE_BYTES;
 
 /// The number of attempts for a request that the server is too busy to answer.
 const TRIES: usize = 5;

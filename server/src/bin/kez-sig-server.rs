@@ -4,7 +4,10 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use kez_chat_server::config::sig_server::SigConfig;
-use kez_chat_server::{StartError, files, listener, log, open_files, sig_server, stop};
+use kez_chat_server::edge::listener;
+use kez_chat_server::lifecycle::sig;
+use kez_chat_server::operations::{log, open_files, stop};
+use kez_chat_server::{StartError, files};
 
 /// The exit code for invalid settings.
 const USAGE: u8 = 2;
@@ -49,7 +52,7 @@ async fn serve(config: SigConfig) -> Result<(), StopReason> {
     let bind = config.bind;
     let listener = listener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let shutdown = stop::told_to_stop().map_err(|error| format!("cannot listen to signals: {error}"))?;
-    sig_server::run(listener, config, shutdown).await?;
+    sig::run(listener, config, shutdown).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -8,7 +8,7 @@ use rand_core::UnwrapErr;
 use serde_json::{Map, json};
 
 use super::report::{Failure, Output, Report};
-use crate::nats::gen_keys::{generate, is_complete};
+use crate::push::nats::gen_keys::{generate, is_complete};
 
 /// See the module.
 #[derive(Debug, Args)]

@@ -8,7 +8,6 @@ mod audit;
 mod backup;
 mod check_config;
 mod database;
-pub(crate) mod environment;
 mod gen_keys;
 mod healthcheck;
 mod migrate;
@@ -18,11 +17,11 @@ mod serve;
 
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::Config;
-pub(crate) use backup::newest_backup;
+use crate::config::environment::with_secrets_from_files;
+use crate::config::refusal::one_sentence;
 pub use database::Database;
 pub use report::{Code, Failure, Output, Report};
 
@@ -74,7 +73,7 @@ impl CommandLine {
     /// # Errors
     /// A sentence for the person at the terminal.
     pub fn from_process() -> Result<Self, Failure> {
-        let command = environment::with_secrets_from_files(Self::command())?;
+        let command = with_secrets_from_files(Self::command()).map_err(Failure::usage)?;
         let parsed = command.clone().try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
         parsed.map_err(|error| {
             if error.use_stderr() { Failure::usage(one_sentence(&error, &command)) } else { error.exit() }
@@ -95,34 +94,6 @@ impl CommandLine {
             Command::Admin(command) => command.run(),
         }
     }
-}
-
-/// The first paragraph of clap's message says which flag is wrong and why; the rest is advice. It never repeats a value
-/// that may hold a secret.
-pub(crate) fn one_sentence(error: &clap::Error, command: &clap::Command) -> String {
-    let mut text = error.to_string();
-    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-        && (holds_password(value) || is_about_secret(error, command))
-    {
-        text = text.replace(value.as_str(), "(not shown)");
-    }
-    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
-}
-
-/// Whether a text looks like a URL with a user name or a password.
-fn holds_password(value: &str) -> bool {
-    value.contains('@')
-}
-
-/// Whether the rejected flag is one whose value `--help` hides.
-fn is_about_secret(error: &clap::Error, command: &clap::Command) -> bool {
-    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return false };
-    let long = flag.split_whitespace().next().unwrap_or_default().trim_start_matches("--");
-    let here = command.get_arguments().any(|argument| {
-        argument.is_hide_env_values_set() && argument.get_long().is_some_and(|name| name == long)
-    });
-    here || command.get_subcommands().any(|subcommand| is_about_secret(error, subcommand))
 }
 
 #[cfg(test)]

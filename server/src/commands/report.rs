@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::log;
+use crate::operations::log;
 
 /// The output format of a command.
 #[derive(Clone, Copy, Debug, Args)]

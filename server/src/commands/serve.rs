@@ -4,11 +4,14 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
+use super::CommandLine;
 use super::report::{Failure, Output};
-use super::{CommandLine, environment};
 use crate::config::Config;
-use crate::stop::told_to_stop;
-use crate::{listener, log, open_files, run};
+use crate::config::environment::unknown_variables;
+use crate::edge::listener;
+use crate::lifecycle::chat::run;
+use crate::operations::stop::told_to_stop;
+use crate::operations::{log, open_files};
 
 /// Runs the server. It writes nothing to standard output.
 pub(super) fn serve(config: Config) -> ExitCode {
@@ -27,7 +30,7 @@ pub(super) fn serve(config: Config) -> ExitCode {
 }
 
 async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
-    for name in environment::unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
+    for name in unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
         tracing::warn!(name, "a variable is set, but there is no such setting");
     }
     open_files::raise();

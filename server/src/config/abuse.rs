@@ -6,7 +6,8 @@ use kez_core::api::RegistrationMode;
 use kez_core::envelope;
 
 use super::size::bytes;
-use crate::limits::Rates;
+use crate::edge::limits::Rates;
+use crate::operations::disk::DiskLimits;
 
 /// The flags against abuse. `--limits off` lifts all of them except `--registration`.
 #[derive(Args, Clone, Copy, Debug)]
@@ -130,6 +131,15 @@ pub struct AbuseConfig {
 }
 
 impl AbuseConfig {
+    /// When the disk counts as full.
+    pub const fn disk_limits(&self) -> DiskLimits {
+        DiskLimits {
+            ample_bytes: self.disk_ample_bytes,
+            requests_percent: self.disk_requests_percent,
+            writes_percent: self.disk_writes_percent,
+        }
+    }
+
     /// The request rates of one client network, per minute.
     pub const fn rates(&self) -> Rates {
         Rates {

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
-use super::{Database, DatabaseConfig, HttpUrl, InvalidConfig, LogFormat, Network, Switch};
-use crate::commands::environment::with_secrets_from_files;
-use crate::commands::one_sentence;
-use crate::edge::Edge;
+use super::environment::with_secrets_from_files;
+use super::refusal::one_sentence;
+use super::{Database, DatabaseConfig, HttpUrl, InvalidConfig, Switch};
+use crate::edge::proxy_trust::{Network, ProxyTrust};
+use crate::operations::log::LogFormat;
 
 /// Concurrent connections from one client network without a trusted proxy: the default of the chat server.
 const CONNECTIONS_PER_NETWORK: usize = 256;
@@ -76,7 +77,7 @@ impl SigConfig {
     /// # Errors
     /// A sentence for the person at the terminal. `--help` and `--version` print their text and exit the process.
     pub fn from_process() -> Result<Self, String> {
-        let command = with_secrets_from_files(Self::command()).map_err(|failure| failure.to_string())?;
+        let command = with_secrets_from_files(Self::command())?;
         let parsed = command.clone().try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
         let config =
             parsed.map_err(
@@ -107,11 +108,11 @@ impl SigConfig {
         DatabaseConfig { db: self.db.clone(), db_connections: self.db_connections }
     }
 
-    /// What lies between this server and its callers.
-    pub fn edge(&self) -> Edge {
+    /// The proxies in front of this server, and its public scheme.
+    pub fn proxy_trust(&self) -> ProxyTrust {
         let https = self.public_url.as_ref().is_some_and(|url| url.0.starts_with("https:"));
         let connections_per_network = (self.limits == Switch::On).then_some(CONNECTIONS_PER_NETWORK);
-        Edge { trusted_proxies: self.trusted_proxies.clone(), https, connections_per_network }
+        ProxyTrust { trusted_proxies: self.trusted_proxies.clone(), https, connections_per_network }
     }
 
     /// The name of the log: the URL at which it is served, without the scheme.
@@ -134,7 +135,7 @@ mod tests {
     fn the_log_is_named_after_its_address() {
         assert_eq!(config(&[]).log_name(), "127.0.0.1:7878/v1/log");
         let public = config(&["--public-url", "https://sig.kez.lat/"]);
-        assert_eq!((public.log_name().as_str(), public.edge().https), ("sig.kez.lat/v1/log", true));
+        assert_eq!((public.log_name().as_str(), public.proxy_trust().https), ("sig.kez.lat/v1/log", true));
     }
 
     #[test]

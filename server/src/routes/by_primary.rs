@@ -6,8 +6,8 @@ use kez_core::identity::PublicIdentity;
 use kez_core::problem::Problem;
 
 use super::path::Text;
-use crate::error::ApiError;
-use crate::json::Json;
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
 use crate::state::AppState;
 
 /// Looks up a key.

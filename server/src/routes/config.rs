@@ -3,7 +3,7 @@
 use axum::extract::State;
 use kez_core::api::{Limits, ServerConfig};
 
-use crate::json::Json;
+use crate::edge::json::Json;
 use crate::state::AppState;
 
 /// Describes the server.

@@ -6,8 +6,8 @@ use kez_core::handle::Handle;
 use kez_core::problem::Problem;
 
 use super::path::HandleInPath;
-use crate::caller::Caller;
-use crate::error::ApiError;
+use crate::accounts::caller::Caller;
+use crate::edge::error::ApiError;
 use crate::state::AppState;
 use crate::store::{AccountId, StoreError};
 
@@ -39,6 +39,6 @@ pub async fn delete_account(
 
 async fn delete(state: AppState, account: AccountId, handle: Handle) -> Result<StatusCode, ApiError> {
     state.store.delete_account(account, state.now()).await?;
-    state.holder_changed(account, &handle);
+    state.directory.holder_changed(account, &handle);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,9 +7,9 @@ use axum::response::IntoResponse;
 use kez_core::inbox_auth::Unauthorized;
 use kez_core::problem::Problem;
 
-use crate::caller::Caller;
-use crate::error::ApiError;
-use crate::export;
+use crate::accounts::caller::Caller;
+use crate::edge::error::ApiError;
+use crate::relay::export;
 use crate::state::AppState;
 
 /// Exports an account.

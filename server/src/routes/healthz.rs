@@ -3,7 +3,7 @@
 use axum::extract::State;
 use kez_core::api::Health;
 
-use crate::json::Json;
+use crate::edge::json::Json;
 use crate::state::AppState;
 
 /// Reports that the process is alive.

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use kez_core::webfinger::HostMeta;
 
-use crate::json::Json;
+use crate::edge::json::Json;
 use crate::state::AppState;
 
 /// The location of WebFinger, as XRD.

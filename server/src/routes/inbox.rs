@@ -10,11 +10,11 @@ use kez_core::handle::Handle;
 use kez_core::inbox_auth::{self, Unauthorized};
 use kez_core::problem::Problem;
 
-use super::items;
 use super::path::HandleInPath;
-use crate::caller;
-use crate::error::ApiError;
-use crate::query;
+use crate::accounts::caller;
+use crate::edge::error::ApiError;
+use crate::edge::query;
+use crate::relay::items;
 use crate::state::AppState;
 use crate::store::{AccountId, PageLimit};
 

@@ -9,10 +9,10 @@ use kez_core::problem::{Problem, ProblemCode};
 use serde::de::DeserializeOwned;
 
 use super::path::{HandleInPath, Text};
-use crate::caller::Caller;
-use crate::error::ApiError;
-use crate::json::Json;
-use crate::maintenance;
+use crate::accounts::caller::Caller;
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
+use crate::relay::expiry::forget_kept;
 use crate::state::AppState;
 use crate::store::StoreError;
 use crate::store::inboxes::{Acknowledged, Status};
@@ -105,8 +105,8 @@ pub async fn keep(
     if let Some(days) = days {
         // A separate task, because a caller that disconnects ends the request.
         let deletion = state.clone();
-        let deletion =
-            state.streams.spawn(async move { maintenance::forget_kept(&deletion, inbox, days).await });
+        let deletion = async move { forget_kept(&*deletion.store, deletion.now(), inbox, days).await };
+        let deletion = state.streams.spawn(deletion);
         deletion.await.unwrap_or(Err(StoreError::Closed))?;
     }
     Ok(StatusCode::NO_CONTENT)
@@ -149,7 +149,7 @@ fn not_given_out() -> ApiError {
 }
 
 fn describe(state: &AppState, status: Status) -> InboxStatus {
-    let limits = state.quota().map(|quota| InboxLimits {
+    let limits = state.admission.quota().map(|quota| InboxLimits {
         waiting: quota.waiting,
         bytes: quota.bytes,
         requests_messages: quota.requests.messages,

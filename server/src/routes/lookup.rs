@@ -5,8 +5,8 @@ use kez_core::api::Lookup;
 use kez_core::problem::Problem;
 
 use super::path::HandleInPath;
-use crate::error::ApiError;
-use crate::json::Json;
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
 use crate::state::AppState;
 
 /// Looks up a handle.

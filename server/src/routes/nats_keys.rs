@@ -9,8 +9,8 @@ use kez_core::problem::{Problem, ProblemCode};
 use kez_core::signed::Signed;
 
 use super::path::{HandleInPath, Text};
-use crate::caller::Caller;
-use crate::error::ApiError;
+use crate::accounts::caller::Caller;
+use crate::edge::error::ApiError;
 use crate::state::AppState;
 use crate::store::{BindOutcome, NewBinding};
 

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use kez_core::handle::Handle;
 use serde::de::DeserializeOwned;
 
-use crate::error::ApiError;
+use crate::edge::error::ApiError;
 
 /// The parameters of the path, percent-decoded.
 pub struct Text<T = String>(pub T);

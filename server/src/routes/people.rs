@@ -9,10 +9,10 @@ use kez_core::handle::Handle;
 use kez_core::problem::{Problem, ProblemCode};
 
 use super::path::HandleInPath;
-use crate::caller::Caller;
-use crate::directory::Holder;
-use crate::error::ApiError;
-use crate::json::Json;
+use crate::accounts::caller::Caller;
+use crate::accounts::directory::Holder;
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
 use crate::state::AppState;
 use crate::store::people::List;
 

@@ -5,8 +5,8 @@ use kez_core::api::Health;
 use kez_core::problem::Problem;
 
 use super::healthz::health;
-use crate::error::ApiError;
-use crate::json::Json;
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
 use crate::state::AppState;
 
 /// Reports whether the server is ready: the database answers and no shutdown is under way.

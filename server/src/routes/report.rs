@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use kez_core::api::ReportRequest;
 use kez_core::problem::{Problem, ProblemCode};
 
-use crate::caller::Caller;
-use crate::error::ApiError;
+use crate::accounts::caller::Caller;
+use crate::edge::error::ApiError;
 use crate::state::AppState;
 use crate::store::reports::NewReport;
 

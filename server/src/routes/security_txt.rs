@@ -6,7 +6,7 @@ use axum::response::IntoResponse;
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::time::Timestamp;
 
-use crate::error::ApiError;
+use crate::edge::error::ApiError;
 use crate::state::AppState;
 
 /// How long a reader may rely on the file, in seconds: less than a year (RFC 9116, section 2.5.5).

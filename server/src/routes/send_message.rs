@@ -2,31 +2,24 @@
 
 use std::borrow::Cow;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use kez_core::api::{MessageStored, SendMessage};
 use kez_core::canonical_json::MAX_DEPTH;
 use kez_core::envelope;
 use kez_core::identity::Primary;
-use kez_core::inbox_auth;
 use kez_core::problem::{Problem, ProblemCode};
-use kez_core::work::{self, MalformedWork, Work, WorkFor};
+use kez_core::work::WorkFor;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::admission::{Door, Sender, Tier};
-use crate::body::{self, JsonBody};
-use crate::caller::Caller;
-use crate::client_address::ClientNetwork;
-use crate::directory::Holder;
-use crate::error::ApiError;
-use crate::json::Json;
-use crate::limits::Kind;
-use crate::people::{self, Lists};
+use crate::accounts::directory::Holder;
+use crate::accounts::people;
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
+use crate::relay::allowances::Sender;
 use crate::state::AppState;
 use crate::store::NewMessage;
-use crate::store::usage::{Origin, Source};
 
 /// [`SendMessage`] without a copy of the envelope: its bytes are kept unchanged.
 #[derive(Deserialize)]
@@ -62,32 +55,31 @@ pub async fn send_message(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<(StatusCode, Json<MessageStored>), ApiError> {
-    let mut post = Post::read(&state, request).await?;
-    let message: Borrowed<'_> = serde_json::from_slice(&post.body)
+    let (read, body) = state.admission.begin(request)?.read(&state.authenticator).await?;
+    let message: Borrowed<'_> = serde_json::from_slice(&body)
         .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))?;
     let envelope = message.envelope.get().as_bytes();
     check(envelope)?;
     let handle = message.to.parse().map_err(|_| ApiError::unknown_handle())?;
     let work_for = WorkFor { to: &handle, envelope };
-    post.door = state.pay(post.door, post.network, (post.work.as_ref(), work_for))?;
+    let read = read.redeem_work(work_for)?;
     let recipient = state.directory.holder(&handle).await?.ok_or_else(ApiError::unknown_handle)?;
     let lists = state.people.of(recipient.id).await?;
-    let from = people::claimed_sender(envelope);
-    let sender = post.sender_of(&state, from).await?;
-    let tier = post.admit(&state, sender, recipient, &lists, work_for)?;
-    let _turn = state.turn(tier).await?;
-    let is_blocked = lists.blocks(post.caller.map(|caller| caller.id), from);
-    let network = state.network_tags.of(post.network, recipient.id);
-    let origin = origin(&state, tier, is_blocked, Source { key: from, signed: sender.is_some(), network });
+    let (caller, from) = (read.caller(), people::claimed_sender(envelope));
+    let sender = sender_of(&state, caller, from).await?;
+    // A block changes nothing here, or the sender could detect it.
+    let sender = sender.map(|sender| Sender { id: sender.id, known: lists.knows(sender.id) });
+    let admitted = read.admit(sender, recipient.id, work_for).await?;
+    let origin = admitted.origin(from, lists.blocks(caller.map(|caller| caller.id), from));
     let new = NewMessage {
         inbox: recipient.id,
-        envelope: post.body.slice_ref(envelope),
+        envelope: body.slice_ref(envelope),
         origin,
-        quota: state.quota(),
+        quota: state.admission.quota(),
         now: state.now(),
     };
     // The rest of the request would keep the connection's buffer in use, and the next read would need a new one.
-    drop(post);
+    drop(body);
     let stored = state.store.append(new).await?;
     let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
     if stored.fresh && origin.is_delivered() {
@@ -96,74 +88,16 @@ pub async fn send_message(
     Ok((status, Json(MessageStored { receipt: stored.receipt, created_at: stored.created_at })))
 }
 
-/// A request to send a message, and its sender.
-struct Post {
-    network: ClientNetwork,
-    work: Option<Work>,
-    door: Door,
+/// The caller, if the envelope is from one of the caller's keys: a signature proves nothing about an envelope that names
+/// another sender.
+async fn sender_of(
+    state: &AppState,
     caller: Option<Holder>,
-    body: Bytes,
-}
-
-impl Post {
-    /// Checks the allowances that need no body, then reads the body and verifies the signature, if there is one.
-    async fn read(state: &AppState, request: Request) -> Result<Self, ApiError> {
-        let network = ClientNetwork::of(&state.edge, &request);
-        let work = work(request.headers())?;
-        if request.headers().contains_key(inbox_auth::HEADER) {
-            if let Some(limits) = &state.limits {
-                limits.check(Kind::Signed, network)?;
-            }
-            body::must_be_json(request.headers())?;
-            let caller = Caller::who_appends(request, state).await?;
-            return Ok(Self {
-                network,
-                work,
-                door: Door::Ahead,
-                caller: Some(caller.holder),
-                body: caller.body,
-            });
-        }
-        let door = state.at_the_door(network, work.as_ref())?;
-        let JsonBody(body) = JsonBody::from_request(request, state).await?;
-        Ok(Self { network, work, door, caller: None, body })
-    }
-
-    /// The caller, if the envelope is from one of the caller's keys: a signature proves nothing about an envelope that
-    /// names another sender.
-    async fn sender_of(&self, state: &AppState, from: Option<Primary>) -> Result<Option<Holder>, ApiError> {
-        let (Some(caller), Some(from)) = (self.caller, from) else { return Ok(None) };
-        let is_theirs = state.directory.has_held(&caller, &from).await?;
-        Ok(is_theirs.then_some(caller))
-    }
-
-    /// A block changes nothing here, or the sender could detect it.
-    fn admit(
-        &self,
-        state: &AppState,
-        sender: Option<Holder>,
-        recipient: Holder,
-        lists: &Lists,
-        work_for: WorkFor<'_>,
-    ) -> Result<Tier, ApiError> {
-        let sender = sender.map(|sender| Sender { id: sender.id, known: lists.knows(sender.id) });
-        state.admit(self.door, sender, recipient.id, self.network, (self.work.as_ref(), work_for))
-    }
-}
-
-/// The origin under which a message is stored. Without limits there are no shares to assign it to.
-fn origin(state: &AppState, tier: Tier, is_blocked: bool, source: Source) -> Origin {
-    match tier {
-        _ if is_blocked => Origin::Blocked(source),
-        Tier::Stranger | Tier::Anonymous if state.senders.is_some() => Origin::Request(source),
-        Tier::Known | Tier::Stranger | Tier::Anonymous => Origin::Known,
-    }
-}
-
-fn work(headers: &HeaderMap) -> Result<Option<Work>, ApiError> {
-    let Some(value) = headers.get(work::HEADER) else { return Ok(None) };
-    let work = value.to_str().map_err(|_| MalformedWork).and_then(str::parse);
-    work.map(Some).map_err(|error| ApiError::malformed(error.to_string()))
+    from: Option<Primary>,
+) -> Result<Option<Holder>, ApiError> {
+    let (Some(caller), Some(from)) = (caller, from) else { return Ok(None) };
+    let is_theirs = state.directory.has_held(&caller, &from).await?;
+    Ok(is_theirs.then_some(caller))
 }
 
 /// The relay's checks of bytes that it cannot decrypt: a JSON object, not too large, not too deep. The body parser has

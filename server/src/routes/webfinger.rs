@@ -7,8 +7,8 @@ use kez_core::identity::PublicIdentity;
 use kez_core::problem::Problem;
 use kez_core::webfinger::{Jrd, MEDIA_TYPE, PROPERTY_LOG, Resource};
 
-use crate::error::ApiError;
-use crate::json::Json;
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
 use crate::state::AppState;
 use crate::store::StoreError;
 

@@ -3,6 +3,7 @@
 
 mod bindings;
 pub mod chains;
+pub mod database;
 mod expected;
 mod failure;
 pub mod inboxes;

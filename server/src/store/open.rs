@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::postgres::{self, PostgresStore};
 use super::sqlite::{self, SqliteStore};
 use super::{Store, StoreError};
-use crate::config::Database;
-use crate::config::DatabaseConfig;
+use crate::store::database::Database;
+use crate::store::database::DatabaseConfig;
 
 /// Opens the database, creates it if it is missing, and brings its schema up to date.
 ///

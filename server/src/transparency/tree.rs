@@ -12,10 +12,14 @@ use kez_core::sigchain::Hash;
 use tlog_tiles::{Error, HashReader, Tile};
 
 use super::tile::{HEIGHT, TileId};
-use crate::store::StoreError;
 
 /// A computation over the known hashes.
 type Ask<T> = Box<dyn Fn(&Known) -> Result<T, Error> + Send + Sync>;
+
+/// Hashes that answer a question about a tree are missing, or are those of no tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("hashes of the tree are missing")]
+pub struct IncompleteTree;
 
 /// A question about a tree, and the positions of the hashes that answer it.
 pub struct Question<T> {
@@ -39,12 +43,12 @@ impl<T> Question<T> {
     /// The answer, from the hashes at [`Question::positions`], in that order.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when hashes are missing.
-    pub fn answer(&self, hashes: &[Hash]) -> Result<T, StoreError> {
+    /// [`IncompleteTree`] when hashes are missing.
+    pub fn answer(&self, hashes: &[Hash]) -> Result<T, IncompleteTree> {
         let hashes =
             self.positions.iter().copied().zip(hashes.iter().map(|hash| tlog_tiles::Hash(*hash.as_bytes())));
         let known = Known { hashes: hashes.collect(), missing: RefCell::default() };
-        (self.ask)(&known).map_err(|_| StoreError::Corrupt("tree of chain heads"))
+        (self.ask)(&known).map_err(|_| IncompleteTree)
     }
 }
 
@@ -159,6 +163,6 @@ mod tests {
     fn missing_hashes_are_said_to_be_missing() {
         let question = root(5);
         assert_eq!(question.positions().len(), 2);
-        assert!(matches!(question.answer(&[]), Err(StoreError::Corrupt(_))));
+        assert_eq!(question.answer(&[]), Err(IncompleteTree));
     }
 }

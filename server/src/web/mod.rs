@@ -12,7 +12,7 @@ use kez_app::{History, Operator, WATCH_ENV};
 use kez_core::api::Lookup;
 use kez_core::handle::{Handle, ServerName};
 
-use crate::around::Gate;
+use crate::edge::gate::Gate;
 
 mod document;
 mod encoding;
@@ -84,7 +84,7 @@ pub struct ProfileUnavailable;
 
 /// The routes of pages and assets, as the fallback behind those of the API.
 ///
-/// Every answer of the server gets strict default headers (`crate::headers`); headers set here are kept. The whole site
+/// Every answer of the server gets strict default headers (`crate::edge::headers`); headers set here are kept. The whole site
 /// is read into memory. Without a directory, a placeholder page is served.
 ///
 /// # Errors

@@ -14,8 +14,8 @@ use kez_app::{Assets, Page, Profile};
 use super::document::{Document, REVALIDATE};
 use super::site::Site;
 use super::{ProfileLookup, profile};
-use crate::around::{Gate, within_rate};
-use crate::limits::Kind;
+use crate::edge::gate::{Gate, within_rate};
+use crate::edge::limits::Kind;
 
 /// The route of profiles, the only pages that differ between requests.
 const PROFILE: &str = "/u/{handle}";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use kez_chat_server::clock::Clock;
-use kez_chat_server::nats::callout::Callout;
+use kez_chat_server::push::nats::callout::Callout;
 use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::{BindOutcome, Bindings, Claim, ClaimOutcome, NewBinding, Store};
 use kez_core::identity::{SecretIdentity, Seed};

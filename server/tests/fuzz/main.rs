@@ -14,7 +14,7 @@ mod callout;
 #[path = "../../../core/tests/fuzz/mutate.rs"]
 mod mutate;
 
-use kez_chat_server::query;
+use kez_chat_server::edge::query;
 
 use mutate::fuzz;
 

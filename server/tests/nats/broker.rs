@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use kez_chat_server::clock::{Clock, SystemClock};
-use kez_chat_server::nats::gen_keys::{GeneratedKeys, KEYS_CONF, generate};
+use kez_chat_server::push::nats::gen_keys::{GeneratedKeys, KEYS_CONF, generate};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};

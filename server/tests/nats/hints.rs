@@ -17,8 +17,10 @@ async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
     assert_eq!(live.next().await["caught_up"], 0);
 
     let other_node =
-        kez_chat_server::nats::credentials::Credentials::read(&broker.keys.flags()[0].1).unwrap();
-    let kez_chat_server::nats::credentials::Credentials::Nkey(nkey) = other_node else { panic!("no nkey") };
+        kez_chat_server::push::nats::credentials::Credentials::read(&broker.keys.flags()[0].1).unwrap();
+    let kez_chat_server::push::nats::credentials::Credentials::Nkey(nkey) = other_node else {
+        panic!("no nkey")
+    };
     until(async || Client::connect(broker.address, &nkey).await.is_ok()).await;
     let mut other_node = Client::connect(broker.address, &nkey).await.unwrap();
     let subject = subject(&bob.keys.public().primary());

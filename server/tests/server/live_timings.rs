@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kez_chat_server::routes::live::Timings;
+use kez_chat_server::config::timings::Timings;
 use kez_chat_server::store::Store;
 use kez_chat_server::store::moderation::{Ban, Moderation};
 use kez_chat_server::store::sqlite::SqliteStore;

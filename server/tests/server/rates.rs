@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kez_chat_server::routes::live::Timings;
+use kez_chat_server::config::timings::Timings;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 

@@ -86,7 +86,7 @@ impl SigServer {
             db.to_str().unwrap(),
         ];
         let config = SigConfig::try_parse_from(own.iter().chain(flags)).unwrap();
-        let listener = kez_chat_server::listener::bind(config.bind).unwrap();
+        let listener = kez_chat_server::edge::listener::bind(config.bind).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
         let (stop, stopped) = oneshot::channel::<()>();
@@ -94,7 +94,9 @@ impl SigServer {
             let clock = Arc::clone(&clock);
             async move {
                 let stopped = async { drop(stopped.await) };
-                kez_chat_server::sig_server::run_with_clock(listener, config, clock, stopped).await.unwrap();
+                kez_chat_server::lifecycle::sig::run_with_clock(listener, config, clock, stopped)
+                    .await
+                    .unwrap();
             }
         });
         let host = Host { url: format!("http://{address}"), http: reqwest::Client::new() };

@@ -12,7 +12,7 @@ use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use kez_chat_server::clock::Clock;
 use kez_chat_server::config::Config;
-use kez_chat_server::routes::live::Timings;
+use kez_chat_server::config::timings::Timings;
 use kez_core::api::{LiveHello, Lookup, MessageStored, Receipt, live_target};
 use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::canonical_json::MAX_INTEGER;
@@ -100,7 +100,7 @@ impl TestServer {
     }
 
     async fn start_from(directory: Arc<TempDir>, config: Config) -> Self {
-        let listener = kez_chat_server::listener::bind(config.bind).unwrap();
+        let listener = kez_chat_server::edge::listener::bind(config.bind).unwrap();
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
         let (stop, stopped) = oneshot::channel::<()>();

@@ -8,14 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::super::healthcheck;
-use crate::chain_source::RemoteChains;
+use crate::accounts::reserved::ReservedHandles;
+use crate::chains::log::seed_in;
+use crate::chains::source::RemoteChains;
 use crate::config::{Config, Database, SigServer};
 use crate::files::folder_of;
-use crate::fixed_settings;
-use crate::nats::credentials::{Credentials, read_issuer};
-use crate::reserved::ReservedHandles;
+use crate::operations::fixed_settings;
+use crate::push::nats::credentials::{Credentials, read_issuer};
 use crate::store::{self, OpenError};
-use crate::transparency::seed_in;
 
 /// The permission bits of group and others.
 const OTHERS: u32 = 0o077;

@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use clap::{ArgMatches, Args, CommandFactory};
 use serde_json::{Map, Value, json};
 
+use super::CommandLine;
 use super::report::{Code, Failure, Output, Report};
-use super::{CommandLine, environment};
 use crate::config::Config;
+use crate::config::environment::unknown_variables;
 use findings::Findings;
 
 /// See the module.
@@ -27,7 +28,7 @@ impl CheckConfig {
         let config = &self.config;
         config.check().map_err(Failure::usage)?;
         let mut found = Findings::default();
-        for name in environment::unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
+        for name in unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
             found.problem(format!("{name} is set, but there is no such setting"));
         }
         findings::web_dir(config, &mut found);

@@ -4,8 +4,8 @@ use axum::extract::ws::close_code;
 use kez_core::api::CLOSE_UNAUTHORIZED;
 use kez_core::inbox_auth::Unauthorized;
 
-use crate::caller;
-use crate::error::log_failure;
+use crate::accounts::caller;
+use crate::edge::error::log_failure;
 use crate::store::StoreError;
 
 /// Why a stream ends.

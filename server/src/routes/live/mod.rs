@@ -4,7 +4,6 @@
 mod end;
 mod frames;
 mod stream;
-mod timings;
 
 use std::convert::Infallible;
 
@@ -21,16 +20,13 @@ use kez_core::problem::Problem;
 use tokio::time::timeout;
 
 use super::path::HandleInPath;
-use crate::caller;
-use crate::client_address::ClientNetwork;
-use crate::crowding::Place;
-use crate::error::ApiError;
+use crate::edge::client_address::ClientNetwork;
+use crate::edge::connection_limiter::Permit;
+use crate::edge::error::ApiError;
 use crate::state::AppState;
 use end::End;
 use frames::FrameMeter;
 use stream::{Followed, Stream};
-
-pub use timings::Timings;
 
 /// The largest frame from a client, which has little to send.
 const MAX_CLIENT_FRAME: usize = 4 * 1024;
@@ -63,9 +59,9 @@ pub async fn live(
     if state.streams.len() >= MAX_STREAMS || !state.is_ready() {
         return Err(ApiError::unavailable("the server takes no more live streams at the moment", 5));
     }
-    let place = match &state.stream_crowding {
+    let permit = match &state.stream_limiter {
         None => None,
-        Some(crowding) => Some(crowding.enter(network).ok_or_else(|| {
+        Some(limiter) => Some(limiter.admit(network).ok_or_else(|| {
             ApiError::unavailable("your network has as many live streams as it may have", 60)
         })?),
     };
@@ -76,11 +72,11 @@ pub async fn live(
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(MAX_CLIENT_FRAME)
         .max_frame_size(MAX_CLIENT_FRAME)
-        .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket, place))))
+        .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket, permit))))
 }
 
-/// The stream's slot is free again when the stream has ended.
-async fn serve(state: AppState, handle: Handle, mut socket: WebSocket, _place: Option<Place>) {
+/// Returns the stream's permit when the stream has ended.
+async fn serve(state: AppState, handle: Handle, mut socket: WebSocket, _permit: Option<Permit>) {
     let Err(end) = greet_and_follow(&state, &handle, &mut socket).await;
     if let End::Close(code, reason) = end {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
@@ -105,7 +101,7 @@ async fn greet_and_follow(
     let since = hello.since;
     drop(hello);
     let most = state.config.abuse.streams_per_inbox as usize;
-    if state.senders.is_some() && state.push.waiting(holder.account) >= most {
+    if state.limits.is_some() && state.push.waiting(holder.account) >= most {
         return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
     }
     // Subscribes before the first page is read, so that no item is missed between page and wait.
@@ -134,5 +130,5 @@ async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> R
     }
     let target = live_target(handle, hello.since);
     let request = CallerRequest { server: &state.config.server, method: "GET", target: &target, body: b"" };
-    Ok(caller::authenticate(state, &auth, &request).await?.into())
+    Ok(state.authenticator.authenticate(&auth, &request).await?.into())
 }

@@ -12,10 +12,10 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::end::End;
 use super::frames::FrameMeter;
-use super::timings::Timings;
-use crate::directory::Holder;
+use crate::accounts::directory::Holder;
+use crate::config::timings::Timings;
 use crate::push::Waiting;
-use crate::routes::items;
+use crate::relay::items;
 use crate::state::AppState;
 use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
 

@@ -16,11 +16,11 @@ use utoipa_axum::routes;
 
 use super::path::Text;
 use super::sigchains::Root;
-use crate::around::{Gate, within_rate};
-use crate::error::ApiError;
-use crate::json::Json;
-use crate::limits::Kind;
-use crate::sigchains::Sigchains;
+use crate::chains::sigchains::Sigchains;
+use crate::edge::error::ApiError;
+use crate::edge::gate::{Gate, within_rate};
+use crate::edge::json::Json;
+use crate::edge::limits::Kind;
 use crate::transparency::tile::TileId;
 
 const TEXT: &str = "text/plain; charset=utf-8";

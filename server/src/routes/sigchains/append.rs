@@ -9,10 +9,10 @@ use kez_core::problem::{Problem, ProblemCode};
 use kez_core::sigchain::{Appended as AppendedBody, ConflictProblem, Link, MAX_LINK_BYTES};
 
 use super::Root;
-use crate::body::JsonBody;
-use crate::error::{ApiError, PROBLEM_JSON};
-use crate::json::Json;
-use crate::sigchains::{Appended, NotAppended, Sigchains};
+use crate::chains::sigchains::{Appended, NotAppended, Sigchains};
+use crate::edge::body::JsonBody;
+use crate::edge::error::{ApiError, PROBLEM_JSON};
+use crate::edge::json::Json;
 use crate::store::chains::ChainHead;
 
 /// Appends a link.

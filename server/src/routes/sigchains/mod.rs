@@ -13,11 +13,11 @@ use kez_core::identity::{Primary, PublicIdentity};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::around::{Gate, within_rate};
-use crate::cors;
-use crate::error::ApiError;
-use crate::limits::Kind;
-use crate::sigchains::Sigchains;
+use crate::chains::sigchains::Sigchains;
+use crate::edge::cors;
+use crate::edge::error::ApiError;
+use crate::edge::gate::{Gate, within_rate};
+use crate::edge::limits::Kind;
 
 /// The routes. They do not depend on the server that includes them.
 pub fn router<S: Clone + Send + Sync + 'static>(chains: Arc<Sigchains>, gate: &Gate) -> OpenApiRouter<S> {

@@ -10,10 +10,10 @@ use kez_core::sigchain::{Hash, Links};
 use serde_json::value::RawValue;
 
 use super::Root;
-use crate::error::ApiError;
-use crate::json::Json;
-use crate::query;
-use crate::sigchains::{PAGE_BYTES, Sigchains};
+use crate::chains::sigchains::{PAGE_BYTES, Sigchains};
+use crate::edge::error::ApiError;
+use crate::edge::json::Json;
+use crate::edge::query;
 use crate::store::StoreError;
 
 /// Reads a chain.

@@ -18,7 +18,7 @@ use super::append::{HashedMessage, append_all};
 use super::batch::{Batch, Job, Outcomes, Pending};
 use super::nonces::{UsedNonce, forget_old, use_all};
 use super::pool::{Pool, within_patience};
-use crate::metrics;
+use crate::histogram;
 use crate::store::operations::Vitals;
 use crate::store::{AccountId, Appended, CallerKey, NewMessage, StoreError};
 
@@ -40,7 +40,7 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn start(pool: &Pool, number: usize) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let commits = metrics::seconds();
+        let commits = histogram::seconds();
         let start = |_| {
             let (queue, jobs) = mpsc::channel(QUEUE);
             let lane = Lane { pool: pool.clone(), connection: None, forget_at: 0, commits: commits.clone() };

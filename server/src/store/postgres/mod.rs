@@ -50,7 +50,7 @@ use super::{
     Account, AccountId, Answer, Appended, CallerKey, Claim, ClaimOutcome, NewMessage, OpenError, PageLimit,
     Store, StoreError, StoredMessage,
 };
-use crate::config::PostgresUrl;
+use crate::store::database::PostgresUrl;
 use lanes::Lanes;
 use pool::Pool;
 

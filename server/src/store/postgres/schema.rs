@@ -3,8 +3,8 @@
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use crate::config::PostgresUrl;
 use crate::store::OpenError;
+use crate::store::database::PostgresUrl;
 use crate::store::migrations::{self, MIGRATIONS, Migration};
 
 /// `gen_random_uuid` came with 13.

@@ -29,7 +29,7 @@ use super::nonces::{self, Nonces, UsedNonce};
 use super::recent::Recent;
 use super::reserve::Reserve;
 use super::transaction::write_batch;
-use crate::metrics;
+use crate::histogram;
 use crate::store::expected::Expectations;
 use crate::store::operations::Vitals;
 use crate::store::{Answer, Appended, Expected, NewMessage, OpenError, StoreError};
@@ -88,7 +88,7 @@ impl Writer {
         let nonces = Arc::new(Nonces::load(&connection)?);
         let (messages, jobs) = mpsc::channel(QUEUE);
         let (tasks, closed) = (TaskTracker::new(), CancellationToken::new());
-        let (turn, commits) = (Arc::new(Mutex::new(())), metrics::seconds());
+        let (turn, commits) = (Arc::new(Mutex::new(())), histogram::seconds());
         let full_disk = FullDisk::new(file, Arc::clone(&turn));
         let reserve = Reserve::of(file);
         let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), reserve, &tasks, closed.clone());
@@ -127,7 +127,7 @@ impl Writer {
             features: Features::closed(),
             full_disk: FullDisk::new(file, Arc::default()),
             tasks,
-            commits: metrics::seconds(),
+            commits: histogram::seconds(),
         })
     }
 

@@ -14,8 +14,8 @@ use tokio::io::AsyncWriteExt;
 use super::OneHandle;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::{Failure, Report};
-use crate::export;
 use crate::files::give_to_owner_of_folder;
+use crate::relay::export;
 use crate::store::Store;
 use crate::store::moderation::HandleState;
 

@@ -1,0 +1,7 @@
+//! Accounts: the holders of handles, their lists, and the authentication of their requests.
+
+pub mod caller;
+pub mod changes;
+pub mod directory;
+pub mod people;
+pub mod reserved;

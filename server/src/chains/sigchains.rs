@@ -1,0 +1,140 @@
+//! A server's sigchains: replayed with the rules of the core, cached as far as replayed, appended by compare-and-swap.
+//! The chat server embeds this module, and `kez-sig-server` consists of little else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kez_core::identity::Primary;
+use kez_core::sigchain::{Chain, Link, LinkRefused, MAX_LINKS, MAX_LINKS_PER_DAY};
+
+use crate::chains::log::TransparencyLog;
+use crate::clock::Clock;
+use crate::store::chains::{ChainHead, LinkOutcome, NewLink};
+use crate::store::{Store, StoreError};
+
+/// The largest number of cached chains; beyond it the cache starts over. A long chain takes some 70 KiB.
+const REMEMBERED: usize = 1024;
+/// The amount of a chain read at once.
+pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// The state of the routes for sigchains and their log.
+pub struct Sigchains {
+    /// The store of the links.
+    pub store: Arc<dyn Store>,
+    /// The log of chain heads.
+    pub log: TransparencyLog,
+    clock: Arc<dyn Clock>,
+    per_day: Option<u64>,
+    replayed: Mutex<HashMap<Primary, Arc<Chain>>>,
+}
+
+/// The link is part of its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It was appended now.
+    Now,
+    /// It was already there.
+    Before,
+}
+
+/// Why a link was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAppended {
+    /// The chain ends elsewhere; `None` when there is no chain yet.
+    #[error("the link does not follow the last one of the chain")]
+    Conflict(Option<ChainHead>),
+    /// The rules of chains refuse it.
+    #[error(transparent)]
+    Refused(#[from] LinkRefused),
+    /// The chain has the maximum number of links.
+    #[error("a chain has at most {MAX_LINKS} links")]
+    Full,
+    /// The chain has reached its daily limit of links; after this many seconds it may gain one again.
+    #[error("a chain gains at most {MAX_LINKS_PER_DAY} links within 24 hours")]
+    TooMany(u64),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Sigchains {
+    /// The chains in a store; `limited` says whether the daily limit of links applies.
+    pub fn new(store: Arc<dyn Store>, log: TransparencyLog, clock: Arc<dyn Clock>, limited: bool) -> Self {
+        let per_day = limited.then_some(MAX_LINKS_PER_DAY);
+        Self { store, log, clock, per_day, replayed: Mutex::default() }
+    }
+
+    /// Appends a link after every check, in the protocol's order: position, authority, signature.
+    ///
+    /// # Errors
+    /// [`NotAppended`] names the first check that fails.
+    pub async fn append(&self, link: &Link) -> Result<Appended, NotAppended> {
+        let chain = self.chain(&link.root()).await?;
+        if chain.hash_at(link.seqno()) == Some(link.hash()) {
+            return Ok(Appended::Before);
+        }
+        if let Err(refused) = chain.follows(link) {
+            return Err(match refused {
+                LinkRefused::Conflict => NotAppended::Conflict(self.store.chain_head(&link.root()).await?),
+                refused => refused.into(),
+            });
+        }
+        let now = self.clock.now();
+        chain.authorises(link, now)?;
+        link.verify().map_err(|_| LinkRefused::BadSignature)?;
+        if chain.length() >= MAX_LINKS {
+            return Err(NotAppended::Full);
+        }
+        let new = NewLink {
+            root: link.root(),
+            seqno: link.seqno(),
+            prev: link.prev(),
+            hash: link.hash(),
+            json: link.json().to_owned(),
+            now,
+            per_day: self.per_day,
+        };
+        match self.store.append_link(new).await? {
+            LinkOutcome::Appended => Ok(Appended::Now),
+            LinkOutcome::Stands => Ok(Appended::Before),
+            LinkOutcome::Conflict(head) => Err(NotAppended::Conflict(head)),
+            LinkOutcome::TooMany(seconds) => Err(NotAppended::TooMany(seconds)),
+        }
+    }
+
+    /// A chain, replayed to its current end in the store; empty when there is none.
+    ///
+    /// # Errors
+    /// When the store does not answer, or holds a link that the rules forbid.
+    pub async fn chain(&self, root: &Primary) -> Result<Arc<Chain>, StoreError> {
+        let known = self.replayed().get(root).cloned();
+        let mut chain = known.unwrap_or_else(|| Arc::new(Chain::new(*root)));
+        // Cached chains stay valid, because chains only grow.
+        while let Some(piece) = self.store.links_after(root, chain.length(), PAGE_BYTES).await? {
+            if piece.links.is_empty() {
+                break;
+            }
+            let longer = Arc::make_mut(&mut chain);
+            for link in &piece.links {
+                let link = Link::parse(link.as_bytes()).map_err(|_| StoreError::Corrupt("sigchain link"))?;
+                longer.append(&link).map_err(|_| StoreError::Corrupt("sigchain"))?;
+            }
+        }
+        if chain.length() > 0 {
+            self.remember(&chain);
+        }
+        Ok(chain)
+    }
+
+    fn remember(&self, chain: &Arc<Chain>) {
+        let mut replayed = self.replayed();
+        if replayed.len() >= REMEMBERED {
+            replayed.clear();
+        }
+        replayed.insert(chain.root(), Arc::clone(chain));
+    }
+
+    fn replayed(&self) -> std::sync::MutexGuard<'_, HashMap<Primary, Arc<Chain>>> {
+        self.replayed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,114 @@
+//! Everything stored for an account, as one JSON object, written page by page.
+//!
+//! ```text
+//! {"type":"kez.chat.export","version":1,"server":"kez.lat","exported_at":"...",
+//!  "account":{"handle":"...","primary":"...","registered_at":"...","registration":{...}},
+//!  "nats_keys":[{"removed_at":null,"binding":{...}},...],"contacts":["..."],"blocks":["..."],
+//!  "inbox":{"epoch":"...","acknowledged":1,"keep_days":null,"items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
+//! ```
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use futures::{Stream, stream};
+use kez_core::handle::ServerName;
+use kez_core::time::Timestamp;
+use serde_json::json;
+
+use crate::relay::items;
+use crate::store::people::List;
+use crate::store::{Account, AccountId, Binding, PageLimit, Store, StoreError};
+
+/// The amount read at once.
+const PAGE: PageLimit = PageLimit { items: 500, bytes: 1024 * 1024 };
+
+/// The parts of the object in order.
+pub fn stream(
+    store: Arc<dyn Store>,
+    server: &ServerName,
+    account: &Account,
+    now: Timestamp,
+) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + use<> {
+    let head = head(server, account, now);
+    let inbox = account.id;
+    stream::try_unfold(Next::Account(head), move |next| {
+        let store = Arc::clone(&store);
+        async move { next.part(&*store, inbox).await }
+    })
+}
+
+/// The next part.
+enum Next {
+    Account(String),
+    Keys,
+    People,
+    InboxHead,
+    Items { since: u64 },
+    Nothing,
+}
+
+impl Next {
+    async fn part(self, store: &dyn Store, inbox: AccountId) -> Result<Option<(Bytes, Self)>, StoreError> {
+        let since = match self {
+            Self::Account(head) => return Ok(Some((head.into(), Self::Keys))),
+            Self::Keys => return Ok(Some((nats_keys(store, inbox).await?.into(), Self::People))),
+            Self::People => return Ok(Some((people(store, inbox).await?.into(), Self::InboxHead))),
+            Self::InboxHead => {
+                let head = inbox_head(store, inbox).await?;
+                return Ok(Some((head.into(), Self::Items { since: 0 })));
+            }
+            Self::Items { since } => since,
+            Self::Nothing => return Ok(None),
+        };
+        let page = store.page_after(inbox, since, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(Some((Bytes::from_static(b"]}}"), Self::Nothing))) };
+        let mut part = Vec::new();
+        if since > 0 {
+            part.push(b',');
+        }
+        items::write_list(&mut part, &page);
+        Ok(Some((part.into(), Self::Items { since: last.seq })))
+    }
+}
+
+/// The fields of the inbox besides its items.
+async fn inbox_head(store: &dyn Store, inbox: AccountId) -> Result<String, StoreError> {
+    let status = store.inbox_status(inbox).await?;
+    let (epoch, keep_days) = (json!(store.epoch()), json!(status.keep));
+    let acknowledged = status.acknowledged;
+    Ok(format!(
+        ",\"inbox\":{{\"epoch\":{epoch},\"acknowledged\":{acknowledged},\"keep_days\":{keep_days},\"items\":["
+    ))
+}
+
+/// The signed bindings of nkeys, with the times at which they were removed.
+async fn nats_keys(store: &dyn Store, account: AccountId) -> Result<String, StoreError> {
+    let bindings = store.bindings_of(account).await?;
+    let binding = |Binding { binding, removed_at }: &Binding| {
+        format!("{{\"removed_at\":{},\"binding\":{binding}}}", json!(removed_at))
+    };
+    let bindings: Vec<_> = bindings.iter().map(binding).collect();
+    Ok(format!(",\"nats_keys\":[{}]", bindings.join(",")))
+}
+
+/// The handles that the owner has accepted, and blocked.
+async fn people(store: &dyn Store, owner: AccountId) -> Result<String, StoreError> {
+    let listed = store.listed(owner).await?;
+    let on =
+        |list| listed.iter().filter(|peer| peer.list == list).map(|peer| &peer.handle).collect::<Vec<_>>();
+    let [contacts, blocks] = [List::Contacts, List::Blocks].map(|list| json!(on(list)));
+    Ok(format!(",\"contacts\":{contacts},\"blocks\":{blocks}"))
+}
+
+/// Everything before the lists.
+fn head(server: &ServerName, account: &Account, now: Timestamp) -> String {
+    let Account { handle, primary, registration, registered_at, .. } = account;
+    let [server, exported_at] = [json!(server), json!(now)].map(|value| value.to_string());
+    let [handle, primary, registered_at] =
+        [json!(handle), json!(primary), json!(registered_at)].map(|value| value.to_string());
+    format!(
+        "{{\"type\":\"kez.chat.export\",\"version\":1,\"server\":{server},\"exported_at\":{exported_at},\
+         \"account\":{{\"handle\":{handle},\"primary\":{primary},\"registered_at\":{registered_at},\
+         \"registration\":{registration}}}"
+    )
+}

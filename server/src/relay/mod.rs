@@ -1,0 +1,9 @@
+//! The relay: which messages are accepted, and how long they are kept.
+
+pub mod admission;
+pub mod allowances;
+pub mod expiry;
+pub mod export;
+pub mod items;
+pub mod network_tag;
+pub mod work;
