@@ -33,10 +33,6 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(host_meta::xrd))
         .routes(routes!(host_meta::json))
         .routes(routes!(send_message::send_message))
-        .routes(routes!(people::contacts).layer(rate(Kind::Signed)))
-        .routes(routes!(people::add_contact, people::remove_contact).layer(rate(Kind::Signed)))
-        .routes(routes!(people::blocks).layer(rate(Kind::Signed)))
-        .routes(routes!(people::add_block, people::remove_block).layer(rate(Kind::Signed)))
         .routes(routes!(inbox::inbox).layer(rate(Kind::Read)))
         .routes(routes!(inbox_owner::acknowledge).layer(rate(Kind::Signed)))
         .routes(routes!(inbox_owner::status).layer(rate(Kind::Signed)))
@@ -52,6 +48,11 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(readyz::readyz))
         .routes(routes!(report::report).layer(rate(Kind::Signed)))
         .routes(routes!(security_txt::security_txt));
+    for list in people::LISTS {
+        let of_list = |handlers| people::of_list(list, handlers).layer(rate(Kind::Signed));
+        routes = routes.routes(of_list(routes!(people::list)));
+        routes = routes.routes(of_list(routes!(people::add_to, people::remove_from)));
+    }
     if let Some(chains) = state.chains.embedded() {
         routes =
             routes.merge(sigchains::router(chains.clone(), &gate)).merge(log::router(chains.clone(), &gate));
