@@ -65,7 +65,7 @@ impl Client {
             Ok(tls) => tls,
             Err(error) => {
                 tracing::warn!(%error, "no certificates to check other servers' with: none is reached over TLS");
-                HttpsConnectorBuilder::new().with_tls_config(trusting_nobody()?)
+                HttpsConnectorBuilder::new().with_tls_config(without_roots()?)
             }
         };
         let connector = tls.https_or_http().enable_http1().wrap_connector(connector);
@@ -77,10 +77,10 @@ impl Client {
     /// # Errors
     /// [`NoAnswer`] says why there is none.
     pub async fn get(&self, url: &str, most: usize) -> Result<Answer, NoAnswer> {
-        timeout(ANSWER, self.ask(url, most)).await.map_err(|_| NoAnswer::TooSlow)?
+        timeout(ANSWER, self.request(url, most)).await.map_err(|_| NoAnswer::TooSlow)?
     }
 
-    async fn ask(&self, url: &str, most: usize) -> Result<Answer, NoAnswer> {
+    async fn request(&self, url: &str, most: usize) -> Result<Answer, NoAnswer> {
         let agent = concat!("kez-chat-server/", env!("CARGO_PKG_VERSION"));
         let request = Request::get(url).header(header::USER_AGENT, agent).body(Empty::new())?;
         let response = self.0.request(request).await.map_err(|error| NoAnswer::Broken(reason(&error)))?;
@@ -96,7 +96,7 @@ impl Client {
     }
 }
 
-fn trusting_nobody() -> io::Result<ClientConfig> {
+fn without_roots() -> io::Result<ClientConfig> {
     let versions = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;

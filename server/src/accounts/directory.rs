@@ -14,7 +14,7 @@ use crate::push::Push;
 use crate::store::{AccountId, Store, StoreError};
 
 /// The largest number of cached holders; beyond it the cache starts over.
-const REMEMBERED: usize = 65_536;
+const MAX_CACHED: usize = 65_536;
 
 /// The account behind a handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +30,14 @@ pub struct Holder {
 pub struct Directory {
     store: Arc<dyn Store>,
     push: Arc<Push>,
-    remembered: RwLock<HashMap<Handle, Holder>>,
-    forgotten: AtomicU64,
+    cached: RwLock<HashMap<Handle, Holder>>,
+    changes: AtomicU64,
 }
 
 impl Directory {
     /// An empty cache in front of a store. Streams of changed holders are woken.
     pub fn new(store: Arc<dyn Store>, push: Arc<Push>) -> Self {
-        Self { store, push, remembered: RwLock::default(), forgotten: AtomicU64::new(0) }
+        Self { store, push, cached: RwLock::default(), changes: AtomicU64::new(0) }
     }
 
     /// The holder of the handle.
@@ -45,8 +45,8 @@ impl Directory {
     /// # Errors
     /// When the store does not answer.
     pub async fn holder(&self, handle: &Handle) -> Result<Option<Holder>, StoreError> {
-        match self.remembered(handle) {
-            Some(remembered) if !self.store.is_shared() => Ok(Some(remembered)),
+        match self.cached(handle) {
+            Some(cached) if !self.store.is_shared() => Ok(Some(cached)),
             _ => self.holder_now(handle).await,
         }
     }
@@ -64,18 +64,18 @@ impl Directory {
 
     /// The number of holder changes so far. While it stays the same, every holder looked up since is still current.
     pub fn changes(&self) -> u64 {
-        self.forgotten.load(Ordering::Acquire)
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Handles an account that was banned or deleted, or whose handle went to another key. Its live streams end.
     pub fn holder_changed(&self, account: AccountId, handle: &Handle) {
-        self.forget(handle);
+        self.evict(handle);
         self.push.wake(account);
     }
 
-    fn forget(&self, handle: &Handle) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        self.remembered.write().unwrap_or_else(PoisonError::into_inner).remove(handle);
+    fn evict(&self, handle: &Handle) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.cached.write().unwrap_or_else(PoisonError::into_inner).remove(handle);
     }
 
     /// The holder of the handle according to the store, without the cache.
@@ -86,30 +86,30 @@ impl Directory {
         let changes = self.changes();
         let Some(account) = self.store.lookup(handle).await? else { return Ok(None) };
         let unchanged = |holder: &Holder| holder.id == account.id && holder.key.primary() == account.primary;
-        if let Some(remembered) = self.remembered(handle).filter(unchanged) {
-            return Ok(Some(remembered));
+        if let Some(cached) = self.cached(handle).filter(unchanged) {
+            return Ok(Some(cached));
         }
         let key = PublicIdentity::accepted_before(account.primary).map_err(|_| StoreError::Corrupt("key"))?;
         let holder = Holder { id: account.id, key };
-        self.remember(handle, holder, changes);
+        self.cache(handle, holder, changes);
         Ok(Some(holder))
     }
 
     /// Caches the holder of the handle, which was looked up at this number of changes, unless a holder has changed
     /// since.
-    pub fn remember(&self, handle: &Handle, holder: Holder, changes: u64) {
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        // `forget` increments the count first and then waits for this lock, so no outdated entry stays.
+    pub fn cache(&self, handle: &Handle, holder: Holder, changes: u64) {
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        // `evict` increments the count first and then waits for this lock, so no outdated entry stays.
         if self.changes() != changes {
             return;
         }
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
+        if cached.len() >= MAX_CACHED {
+            cached.clear();
         }
-        remembered.insert(handle.clone(), holder);
+        cached.insert(handle.clone(), holder);
     }
 
-    fn remembered(&self, handle: &Handle) -> Option<Holder> {
-        self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(handle).copied()
+    fn cached(&self, handle: &Handle) -> Option<Holder> {
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).get(handle).copied()
     }
 }

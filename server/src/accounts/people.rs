@@ -1,6 +1,6 @@
 //! A cache of the contacts and blocks of each user: every message needs them.
 //!
-//! A change takes effect at once on the node that made it, and on the others within [`REMEMBERED_FOR`].
+//! A change takes effect at once on the node that made it, and on the others within [`CACHED_FOR`].
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -16,9 +16,9 @@ use crate::store::people::{List, Listed, People};
 use crate::store::{AccountId, StoreError};
 
 /// How long a node uses a cached entry.
-pub const REMEMBERED_FOR: Duration = Duration::from_secs(30);
+pub const CACHED_FOR: Duration = Duration::from_secs(30);
 /// The largest number of accounts in the cache; beyond it the cache starts over.
-const REMEMBERED: usize = 16_384;
+const MAX_CACHED: usize = 16_384;
 
 /// The lists of one account.
 #[derive(Debug, Default)]
@@ -32,14 +32,14 @@ pub struct Lists {
 pub struct PeopleCache {
     store: Arc<dyn People + Send + Sync>,
     clock: Arc<dyn Clock>,
-    remembered: RwLock<HashMap<AccountId, (Duration, Arc<Lists>)>>,
-    forgotten: AtomicU64,
+    cached: RwLock<HashMap<AccountId, (Duration, Arc<Lists>)>>,
+    evictions: AtomicU64,
 }
 
 impl PeopleCache {
     /// An empty cache in front of a store.
     pub fn new(store: Arc<dyn People + Send + Sync>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, remembered: RwLock::default(), forgotten: AtomicU64::new(0) }
+        Self { store, clock, cached: RwLock::default(), evictions: AtomicU64::new(0) }
     }
 
     /// The lists of an account.
@@ -48,29 +48,29 @@ impl PeopleCache {
     /// When the store does not answer.
     pub async fn of(&self, owner: AccountId) -> Result<Arc<Lists>, StoreError> {
         let now = self.clock.ticks();
-        let known = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(&owner).cloned();
+        let known = self.cached.read().unwrap_or_else(PoisonError::into_inner).get(&owner).cloned();
         if let Some((at, lists)) = known
-            && now.saturating_sub(at) < REMEMBERED_FOR
+            && now.saturating_sub(at) < CACHED_FOR
         {
             return Ok(lists);
         }
-        let forgotten = self.forgotten.load(Ordering::Acquire);
+        let evictions = self.evictions.load(Ordering::Acquire);
         let lists = Arc::new(self.store.listed(owner).await?.into_iter().collect::<Lists>());
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
-        // `forget` increments the count first and then waits for this lock, so no outdated entry stays.
-        if self.forgotten.load(Ordering::Acquire) == forgotten {
-            if remembered.len() >= REMEMBERED {
-                remembered.clear();
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        // `evict` increments the count first and then waits for this lock, so no outdated entry stays.
+        if self.evictions.load(Ordering::Acquire) == evictions {
+            if cached.len() >= MAX_CACHED {
+                cached.clear();
             }
-            remembered.insert(owner, (now, Arc::clone(&lists)));
+            cached.insert(owner, (now, Arc::clone(&lists)));
         }
         Ok(lists)
     }
 
     /// Drops the lists of an account from the cache.
-    pub fn forget(&self, owner: AccountId) {
-        self.forgotten.fetch_add(1, Ordering::AcqRel);
-        self.remembered.write().unwrap_or_else(PoisonError::into_inner).remove(&owner);
+    pub fn evict(&self, owner: AccountId) {
+        self.evictions.fetch_add(1, Ordering::AcqRel);
+        self.cached.write().unwrap_or_else(PoisonError::into_inner).remove(&owner);
     }
 }
 
@@ -170,13 +170,13 @@ mod tests {
         let owner = AccountId(1);
         let mut early = pin!(cache.of(owner));
         assert!(early.as_mut().now_or_never().is_none());
-        cache.forget(owner);
+        cache.evict(owner);
         slow.turns.add_permits(1);
         assert!(early.now_or_never().unwrap().is_ok());
 
         assert!(cache.of(owner).now_or_never().is_none(), "it is read anew");
         slow.turns.add_permits(1);
         assert!(cache.of(owner).now_or_never().unwrap().is_ok());
-        assert!(cache.of(owner).now_or_never().unwrap().is_ok(), "and remembered then");
+        assert!(cache.of(owner).now_or_never().unwrap().is_ok(), "and cached then");
     }
 }

@@ -9,6 +9,6 @@ fn main() -> ExitCode {
     files::create_for_owner_only();
     match CommandLine::from_process() {
         Ok(command_line) => command_line.run(),
-        Err(failure) => failure.tell(Output { json: false }),
+        Err(failure) => failure.print(Output { json: false }),
     }
 }

@@ -51,7 +51,7 @@ async fn serve(config: SigConfig) -> Result<(), StopReason> {
     open_files::raise();
     let bind = config.bind;
     let listener = listener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
-    let shutdown = stop::told_to_stop().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    let shutdown = stop::stop_signal().map_err(|error| format!("cannot listen to signals: {error}"))?;
     sig::run(listener, config, shutdown).await?;
     tracing::info!("stopped");
     Ok(())

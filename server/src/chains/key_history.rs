@@ -27,12 +27,12 @@ pub async fn key_history(
     match chains {
         ChainSource::Embedded(_) => {
             let links = own(store, &root).await?;
-            Ok(History::Told(links.iter().filter_map(|link| told(link, lookup)).collect()))
+            Ok(History::Told(links.iter().filter_map(|link| entry(link, lookup)).collect()))
         }
         ChainSource::Remote(remote) => match remote.links(&root).await {
             Ok(links) => {
                 let before = links.len().saturating_sub(SHOWN);
-                Ok(History::Told(links.iter().skip(before).filter_map(|link| told(link, lookup)).collect()))
+                Ok(History::Told(links.iter().skip(before).filter_map(|link| entry(link, lookup)).collect()))
             }
             Err(ChainUnavailable::Store(error)) => Err(error),
             Err(error @ ChainUnavailable::Unreachable(_)) => {
@@ -62,7 +62,7 @@ fn root_of(lookup: &Lookup) -> Option<Primary> {
 }
 
 /// The text for a link; `None` when the link is about a handle other than the looked-up one.
-fn told(link: &Link, lookup: &Lookup) -> Option<(u64, String)> {
+fn entry(link: &Link, lookup: &Lookup) -> Option<(u64, String)> {
     let is_confirmed = match link.body() {
         Body::ClaimHandle { handle, server, .. } | Body::ReleaseHandle { handle, server } => {
             lookup.fqhn == format!("{handle}@{server}")

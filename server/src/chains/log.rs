@@ -97,7 +97,7 @@ impl TransparencyLog {
         {
             return Ok(Arc::clone(note));
         }
-        let root = self.ask(&tree::root(size)).await?;
+        let root = self.answer(&tree::root(size)).await?;
         let note: Arc<str> = self.secret.sign(size, &root).into();
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((size, Arc::clone(&note)));
         Ok(note)
@@ -111,7 +111,7 @@ impl TransparencyLog {
         let Some(head) = self.store.chain_head(root).await? else { return Ok(None) };
         // Read after the head, so that the tree holds it.
         let size = self.size().await?;
-        let proof = self.ask(&tree::inclusion(size, head.log_index)).await?;
+        let proof = self.answer(&tree::inclusion(size, head.log_index)).await?;
         let checkpoint = self.checkpoint_at(size).await?.to_string();
         Ok(Some(Inclusion {
             seqno: head.seqno,
@@ -128,7 +128,7 @@ impl TransparencyLog {
     /// # Errors
     /// When the store does not answer.
     pub async fn tile(&self, id: TileId) -> Result<Vec<u8>, StoreError> {
-        self.ask(&tree::tile(id)).await
+        self.answer(&tree::tile(id)).await
     }
 
     /// The bytes of a bundle of entries, each preceded by its length in two bytes, big-endian.
@@ -148,7 +148,7 @@ impl TransparencyLog {
         Ok(bundle)
     }
 
-    async fn ask<T>(&self, question: &Question<T>) -> Result<T, StoreError> {
+    async fn answer<T>(&self, question: &Question<T>) -> Result<T, StoreError> {
         let hashes: Vec<Hash> = match question.positions() {
             [] => Vec::new(),
             positions => self.store.log_hashes(positions.to_vec()).await?,

@@ -13,7 +13,7 @@ use crate::store::chains::{ChainHead, LinkOutcome, NewLink};
 use crate::store::{Store, StoreError};
 
 /// The largest number of cached chains; beyond it the cache starts over. A long chain takes some 70 KiB.
-const REMEMBERED: usize = 1024;
+const MAX_CACHED: usize = 1024;
 /// The amount of a chain read at once.
 pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
@@ -121,14 +121,14 @@ impl Sigchains {
             }
         }
         if chain.length() > 0 {
-            self.remember(&chain);
+            self.cache(&chain);
         }
         Ok(chain)
     }
 
-    fn remember(&self, chain: &Arc<Chain>) {
+    fn cache(&self, chain: &Arc<Chain>) {
         let mut replayed = self.replayed();
-        if replayed.len() >= REMEMBERED {
+        if replayed.len() >= MAX_CACHED {
             replayed.clear();
         }
         replayed.insert(chain.root(), Arc::clone(chain));

@@ -17,11 +17,11 @@ use crate::http_client::Client;
 use crate::store::{Store, StoreError};
 
 /// The time limit for a complete chain with all its pages: shorter than the time limit of a request that waits for it.
-const PATIENCE: Duration = Duration::from_secs(8);
+const CHAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// The time limit for a page that shows the chain but can do without it.
-const PAGE_PATIENCE: Duration = Duration::from_secs(2);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval between health checks of the sigchain server.
-const ASK_EVERY: Duration = Duration::from_secs(30);
+const CHECK_EVERY: Duration = Duration::from_secs(30);
 /// An upper limit for its answer.
 const HEALTH_BYTES: usize = 4096;
 /// A page ends after the link that reaches [`PAGE_BYTES`].
@@ -117,10 +117,10 @@ pub struct RemoteChains {
 /// Polls the sigchain server's health, for `GET /v1/readyz` and the log. Returns at once if the chains are kept here.
 pub async fn watch_sigchain_server(chains: Arc<ChainSource>) {
     let ChainSource::Remote(remote) = &*chains else { return };
-    let mut every = tokio::time::interval(ASK_EVERY);
+    let mut every = tokio::time::interval(CHECK_EVERY);
     loop {
         every.tick().await;
-        let (before, reason) = (remote.answers(), remote.ask().await);
+        let (before, reason) = (remote.answers(), remote.check_health().await);
         remote.answers.store(reason.is_none(), Ordering::Relaxed);
         match reason {
             Some(reason) if before => tracing::warn!(
@@ -149,10 +149,10 @@ impl RemoteChains {
     }
 
     /// Checks whether the server is up. Returns the reason if not, or `None`.
-    pub async fn ask(&self) -> Option<String> {
+    pub async fn check_health(&self) -> Option<String> {
         let url = format!("{}/v1/healthz", self.base);
-        match timeout(PAGE_PATIENCE, self.http.get(&url, HEALTH_BYTES)).await {
-            Err(_) => Some(format!("no answer within {} s", PAGE_PATIENCE.as_secs())),
+        match timeout(PAGE_TIMEOUT, self.http.get(&url, HEALTH_BYTES)).await {
+            Err(_) => Some(format!("no answer within {} s", PAGE_TIMEOUT.as_secs())),
             Ok(Err(error)) => Some(error.to_string()),
             Ok(Ok(answer)) if answer.status == StatusCode::OK => None,
             Ok(Ok(answer)) => Some(format!("it answers {}", answer.status)),
@@ -165,8 +165,8 @@ impl RemoteChains {
     /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.
     pub async fn chain(&self, root: &Primary) -> Result<Chain, ChainUnavailable> {
         let silent =
-            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", PATIENCE.as_secs()));
-        let whole = timeout(PATIENCE, self.fetch(root)).await.map_err(|_| silent())?;
+            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", CHAIN_TIMEOUT.as_secs()));
+        let whole = timeout(CHAIN_TIMEOUT, self.fetch(root)).await.map_err(|_| silent())?;
         whole.map(|(chain, _)| chain)
     }
 
@@ -177,8 +177,8 @@ impl RemoteChains {
     /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.
     pub async fn links(&self, root: &Primary) -> Result<Vec<Link>, ChainUnavailable> {
         let silent =
-            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", PAGE_PATIENCE.as_secs()));
-        let whole = timeout(PAGE_PATIENCE, self.fetch(root)).await.map_err(|_| silent())?;
+            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", PAGE_TIMEOUT.as_secs()));
+        let whole = timeout(PAGE_TIMEOUT, self.fetch(root)).await.map_err(|_| silent())?;
         whole.map(|(_, links)| links)
     }
 

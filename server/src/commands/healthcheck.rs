@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::report::{Failure, Output, Report};
 
 /// The time limit for the answer. It is shorter than the time-out of container health checks.
-const PATIENCE: Duration = Duration::from_secs(4);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -30,10 +30,10 @@ pub(super) struct Healthcheck {
 impl Healthcheck {
     pub(super) async fn run(self) -> Result<Report, Failure> {
         let address = reachable(self.bind);
-        let status = tokio::time::timeout(PATIENCE, ask(address))
+        let status = tokio::time::timeout(ANSWER_TIMEOUT, request_status(address))
             .await
             .map_err(|_| {
-                Failure::failed(format!("{address} did not answer within {} s", PATIENCE.as_secs()))
+                Failure::failed(format!("{address} did not answer within {} s", ANSWER_TIMEOUT.as_secs()))
             })?
             .map_err(|error| Failure::failed(format!("{address} does not answer: {error}")))?;
         if status != StatusCode::OK {
@@ -45,11 +45,11 @@ impl Healthcheck {
 
 /// Whether a KEZ Chat server answers on the address that this one would listen on.
 pub(super) async fn answers(bind: SocketAddr) -> bool {
-    let asked = tokio::time::timeout(PATIENCE, ask(reachable(bind))).await;
-    matches!(asked, Ok(Ok(StatusCode::OK)))
+    let answered = tokio::time::timeout(ANSWER_TIMEOUT, request_status(reachable(bind))).await;
+    matches!(answered, Ok(Ok(StatusCode::OK)))
 }
 
-async fn ask(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
+async fn request_status(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/v1/readyz").header(header::HOST, address.to_string());

@@ -82,7 +82,7 @@ impl Failure {
     }
 
     /// Prints the failure to standard error; the log may not have started.
-    pub fn tell(&self, output: Output) -> ExitCode {
+    pub fn print(&self, output: Output) -> ExitCode {
         let mut stderr = std::io::stderr();
         // If standard error is closed, the exit code still reports the failure.
         let _ = if output.json {
@@ -102,7 +102,7 @@ pub(super) fn perform(output: Output, work: impl Future<Output = Result<Report, 
     });
     match done.and_then(|report| print(&report, output).map(|()| report.code)) {
         Ok(code) => code.into(),
-        Err(failure) => failure.tell(output),
+        Err(failure) => failure.print(output),
     }
 }
 

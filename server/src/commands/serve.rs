@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::environment::unknown_variables;
 use crate::edge::listener;
 use crate::lifecycle::chat::run;
-use crate::operations::stop::told_to_stop;
+use crate::operations::stop::stop_signal;
 use crate::operations::{log, open_files};
 
 /// Runs the server. It writes nothing to standard output.
@@ -23,13 +23,13 @@ pub(super) fn serve(config: Config) -> ExitCode {
                 .map_err(Failure::usage)
         })
         .and_then(|()| tokio::runtime::Runtime::new().map_err(Failure::failed));
-    match started.and_then(|runtime| runtime.block_on(until_told_to_stop(config))) {
+    match started.and_then(|runtime| runtime.block_on(until_stop_signal(config))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(Output { json: false }),
+        Err(failure) => failure.print(Output { json: false }),
     }
 }
 
-async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
+async fn until_stop_signal(config: Config) -> Result<(), Failure> {
     for name in unknown_variables("KEZ_CHAT_", &CommandLine::command()) {
         tracing::warn!(name, "a variable is set, but there is no such setting");
     }
@@ -38,7 +38,7 @@ async fn until_told_to_stop(config: Config) -> Result<(), Failure> {
     let listener =
         listener::bind(bind).map_err(|error| Failure::failed(format!("cannot listen on {bind}: {error}")))?;
     let shutdown =
-        told_to_stop().map_err(|error| Failure::failed(format!("cannot listen to signals: {error}")))?;
+        stop_signal().map_err(|error| Failure::failed(format!("cannot listen to signals: {error}")))?;
     run(listener, config, shutdown).await.map_err(|error| match error {
         error if error.is_wrong_setting() => Failure::usage(error),
         error => Failure::failed(error),

@@ -15,7 +15,7 @@ use crate::edge::error::ApiError;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// This many excess bytes are read and discarded, because a caller that is still writing might never see the answer.
-const PATIENCE: usize = 4 * MAX_BODY_BYTES;
+const DISCARD_LIMIT: usize = 4 * MAX_BODY_BYTES;
 
 /// The bytes of a body declared as `application/json`. They are not parsed yet.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ async fn read(mut body: Body) -> Result<Bytes, ApiError> {
         let frame = frame.map_err(|_| ApiError::malformed("the body broke off").and_close())?;
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
-        if length > PATIENCE {
+        if length > DISCARD_LIMIT {
             return Err(too_large().and_close());
         }
         if length > MAX_BODY_BYTES {

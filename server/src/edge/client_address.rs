@@ -13,7 +13,7 @@ use crate::edge::proxy_trust::ProxyTrust;
 /// A proxy appends the address of its caller at the right end.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+const UNKNOWN_PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// The peer address of the connection, added to every request by the listener.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,7 @@ impl fmt::Display for ClientNetwork {
 
 /// Every connection has a peer address, and the listener has added it.
 fn peer(extensions: &Extensions) -> SocketAddr {
-    extensions.get::<Peer>().map_or(NOBODY, |Peer(peer)| *peer)
+    extensions.get::<Peer>().map_or(UNKNOWN_PEER, |Peer(peer)| *peer)
 }
 
 impl<S: Sync> FromRequestParts<S> for ClientNetwork

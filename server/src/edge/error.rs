@@ -44,7 +44,7 @@ impl ApiError {
 
     /// The handle or key is not registered.
     pub fn unknown_handle() -> Self {
-        Self::new(ProblemCode::UnknownHandle, "nobody on this server holds this handle or key")
+        Self::new(ProblemCode::UnknownHandle, "no account on this server has this handle or key")
     }
 
     /// No chain begins with the key.
@@ -65,7 +65,7 @@ impl ApiError {
 
     /// Offers the caller a proof of work as an alternative.
     #[must_use]
-    pub fn unless_paid(self, work: WorkOffer) -> Self {
+    pub fn with_work_offer(self, work: WorkOffer) -> Self {
         Self { work: Some(work), ..self }
     }
 

@@ -25,7 +25,7 @@ use crate::operations::disk;
 use crate::operations::fixed_settings::{fix_log_key, fix_server};
 use crate::operations::server_lock::ServerLock;
 use crate::push::nats;
-use crate::relay::expiry::forget_old_messages;
+use crate::relay::expiry::delete_expired_messages;
 use crate::routes::metrics;
 use crate::routes::router::router;
 use crate::state::{AppState, Profiles};
@@ -64,13 +64,13 @@ pub async fn run_with_clock(
     let router = router(state.clone(), web::router(web_settings(&state))?)?;
 
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
-    let mut chores = JoinSet::new();
+    let mut background = JoinSet::new();
     if let Some(address) = state.config.operations.metrics_bind {
         let listener = listener::bind(address).map_err(StartError::Metrics)?;
         let address = listener.local_addr().map_err(StartError::Metrics)?;
         tracing::info!(%address, "listening for monitors");
         let router = request_layer::wrap(metrics::router(state.clone()), state.trust.clone());
-        chores.spawn(listener::serve(
+        background.spawn(listener::serve(
             listener,
             router,
             state.trust.clone(),
@@ -99,18 +99,18 @@ pub async fn run_with_clock(
         stop.clone(),
         connections.clone(),
     ));
-    chores.spawn(evict_idle_clients(state.limits.clone()));
-    chores.spawn(evict_idle_senders(state.clone()));
-    chores.spawn(notice_account_changes(state.store.clone(), state.directory.clone()));
+    background.spawn(evict_idle_clients(state.limits.clone()));
+    background.spawn(evict_idle_senders(state.clone()));
+    background.spawn(notice_account_changes(state.store.clone(), state.directory.clone()));
     let retention = state.config.operations.retention;
-    chores.spawn(forget_old_messages(state.store.clone(), state.clock.clone(), retention));
-    chores.spawn(watch_sigchain_server(state.chains.clone()));
-    chores.spawn(reload::on_hangup(state.reserved.clone(), hangup));
+    background.spawn(delete_expired_messages(state.store.clone(), state.clock.clone(), retention));
+    background.spawn(watch_sigchain_server(state.chains.clone()));
+    background.spawn(reload::on_hangup(state.reserved.clone(), hangup));
     // A database server monitors its own disk.
     if let (Some(_), Database::Sqlite(file)) = (&state.limits, &state.config.database.db) {
         let limits = state.config.abuse.disk_limits();
-        state.disk.look(file, limits);
-        chores.spawn(disk::watch(state.disk.clone(), file.clone(), limits));
+        state.disk.check(file, limits);
+        background.spawn(disk::watch(state.disk.clone(), file.clone(), limits));
     }
     if state.config.sigchains_url().is_none() {
         tracing::warn!(
@@ -119,7 +119,7 @@ pub async fn run_with_clock(
     }
     shutdown.await;
     stop_gracefully(&state, &stop, &connections).await;
-    chores.shutdown().await;
+    background.shutdown().await;
     drop(callout);
     state.push.close().await;
     if let Err(error) = serving.await {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// The interval between checks of the disk.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// Which messages may still be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +48,10 @@ impl Disk {
     }
 
     /// Checks the disk, and tells the operator about a change.
-    pub fn look(&self, file: &Path, limits: DiskLimits) {
+    pub fn check(&self, file: &Path, limits: DiskLimits) {
         let room = match usage(file) {
             Ok(usage) => usage.room(limits),
-            Err(error) => return tracing::warn!(%error, "the database's disk cannot be looked at"),
+            Err(error) => return tracing::warn!(%error, "the database's disk cannot be checked"),
         };
         let before = self.0.swap(room as u8, Ordering::Relaxed);
         if before == room as u8 {
@@ -69,14 +69,14 @@ impl Disk {
 
 /// Checks the disk periodically.
 pub async fn watch(disk: Arc<Disk>, file: PathBuf, limits: DiskLimits) {
-    let mut interval = tokio::time::interval(LOOK_EVERY);
+    let mut interval = tokio::time::interval(CHECK_EVERY);
     loop {
         interval.tick().await;
         let (disk, file) = (Arc::clone(&disk), file.clone());
         // Checking a network disk may take a while.
-        let looked = tokio::task::spawn_blocking(move || disk.look(&file, limits));
-        if let Err(error) = looked.await {
-            tracing::warn!(%error, "the database's disk cannot be looked at");
+        let checked = tokio::task::spawn_blocking(move || disk.check(&file, limits));
+        if let Err(error) = checked.await {
+            tracing::warn!(%error, "the database's disk cannot be checked");
         }
     }
 }

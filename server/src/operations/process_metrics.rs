@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit};
 /// Clock ticks per second in proc(5): `USER_HZ`, which is 100 on every architecture of Linux today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The metrics of this process; [`look`](Self::look) updates them.
+/// The metrics of this process; [`refresh`](Self::refresh) updates them.
 pub struct ProcessMetrics {
     cpu: Counter<f64, AtomicU64>,
     resident: Gauge,
@@ -65,7 +65,7 @@ impl ProcessMetrics {
     }
 
     /// Reads proc(5). On systems without it, the metrics keep their values.
-    pub fn look(&self) {
+    pub fn refresh(&self) {
         if let Some(stat) = fs::read_to_string("/proc/self/stat").ok().and_then(|text| parse(&text)) {
             let page_bytes = i64::try_from(rustix::param::page_size()).unwrap_or(4096);
             self.cpu.inc_by((stat.cpu_seconds - self.cpu.get()).max(0.0));

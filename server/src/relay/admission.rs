@@ -31,12 +31,12 @@ use crate::edge::proxy_trust::ProxyTrust;
 use crate::operations::disk::{Disk, Room};
 use crate::relay::allowances::{Allowances, Sender, Tier};
 use crate::relay::network_tag::NetworkTags;
-use crate::relay::work::WorkDesk;
+use crate::relay::work::WorkChallenges;
 use crate::store::AccountId;
 use crate::store::usage::{Held, NetworkTag, Origin, Quota, Source};
 
 /// How long a stranger's message waits for its turn to be written.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The number of strangers' messages that may wait to be written. Users who know each other never wait behind more than
 /// these.
 const STRANGERS: usize = 64;
@@ -47,7 +47,7 @@ pub struct Admission {
     clock: Arc<dyn Clock>,
     trust: Arc<ProxyTrust>,
     disk: Arc<Disk>,
-    work: WorkDesk,
+    work: WorkChallenges,
     network_tags: NetworkTags,
     strangers: Semaphore,
     /// `None` under `--limits off`.
@@ -114,7 +114,7 @@ impl Admission {
         Self {
             trust,
             disk,
-            work: WorkDesk::new(work_key, config.work_bits),
+            work: WorkChallenges::new(work_key, config.work_bits),
             network_tags: NetworkTags::new(work_key),
             strangers: Semaphore::new(STRANGERS),
             limited: limits.map(|limits| Limited { limits, allowances: Allowances::new(&config, &clock) }),
@@ -165,7 +165,7 @@ impl Admission {
                 "the server's disk fills up: at the moment only people who know each other can write";
             return Err(ApiError::unavailable(detail, 300));
         }
-        match tokio::time::timeout(PATIENCE, self.strangers.acquire()).await {
+        match tokio::time::timeout(PERMIT_TIMEOUT, self.strangers.acquire()).await {
             Ok(Ok(permit)) => Ok(Some(permit)),
             _ => Err(ApiError::unavailable("too many strangers write at the moment", 2)),
         }
@@ -188,7 +188,7 @@ impl Admission {
         }
     }
 
-    fn is_paid(&self, work: Option<&Work>, work_for: WorkFor<'_>) -> bool {
+    fn is_work_done(&self, work: Option<&Work>, work_for: WorkFor<'_>) -> bool {
         work.is_some_and(|work| self.work.accepts(work, work_for, self.clock.now()))
     }
 
@@ -196,7 +196,7 @@ impl Admission {
         let detail = "too many messages from your network: wait, or do the work that `work` asks for";
         ApiError::new(ProblemCode::RateLimited, detail)
             .retry_after(seconds)
-            .unless_paid(self.work.offer(self.clock.now()))
+            .with_work_offer(self.work.offer(self.clock.now()))
     }
 }
 
@@ -235,7 +235,7 @@ impl<'a> Read<'a> {
         else {
             return Ok(self);
         };
-        if !self.admission.is_paid(self.work.as_ref(), work_for) {
+        if !self.admission.is_work_done(self.work.as_ref(), work_for) {
             return Err(self.admission.too_many(wait));
         }
         // A retry may repeat the same bytes with the same work as often as answers are lost.
@@ -285,7 +285,7 @@ impl<'a> Read<'a> {
             NetworkAllowance::Unchecked => limited.allowances.take_for_network(self.network),
         };
         if let Err(wait) = shared
-            && !admission.is_paid(self.work.as_ref(), work_for)
+            && !admission.is_work_done(self.work.as_ref(), work_for)
         {
             return Err(admission.too_many(wait));
         }

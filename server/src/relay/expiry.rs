@@ -14,7 +14,7 @@ use crate::store::moderation::PORTION;
 use crate::store::{AccountId, Answer, Store, StoreError};
 
 /// The interval between searches for old messages.
-const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
+const SEARCH_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long account changes are kept for other processes to notice, in seconds.
 const CHANGES_KEPT: u64 = 60 * 60;
 /// How long acknowledged message requests are kept, in seconds: 30 days.
@@ -24,17 +24,20 @@ const INBOXES: u64 = 1000;
 
 /// Deletes messages that are older than `--retention`, or than their owners' limit, in portions that let other writes
 /// through.
-pub async fn forget_old_messages(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Retention) {
-    let mut every = interval(FORGET_EVERY);
+pub async fn delete_expired_messages(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Retention) {
+    let mut every = interval(SEARCH_EVERY);
     loop {
         every.tick().await;
         let (store, now) = (&*store, clock.now());
-        report("deleted messages that were older than --retention", forget(store, now, retention).await);
+        report(
+            "deleted messages that were older than --retention",
+            delete_past_retention(store, now, retention).await,
+        );
         report(
             "deleted acknowledged messages that were older than their owners want",
-            forget_all_kept(store, now).await,
+            delete_past_owners_limits(store, now).await,
         );
-        report("deleted old message requests", forget_requests(store, now).await);
+        report("deleted old message requests", delete_old_requests(store, now).await);
     }
 }
 
@@ -47,14 +50,14 @@ fn report(what: &'static str, deleted: Result<u64, StoreError>) {
 }
 
 /// Deletes messages that are older than the limit of each owner.
-async fn forget_all_kept(store: &dyn Store, now: Timestamp) -> Result<u64, StoreError> {
-    let (mut last, mut forgotten) = (AccountId(0), 0);
+async fn delete_past_owners_limits(store: &dyn Store, now: Timestamp) -> Result<u64, StoreError> {
+    let (mut last, mut deleted) = (AccountId(0), 0);
     loop {
         let inboxes = store.limited_inboxes(last, INBOXES).await?;
-        let Some((end, _)) = inboxes.last() else { return Ok(forgotten) };
+        let Some((end, _)) = inboxes.last() else { return Ok(deleted) };
         last = *end;
         for (inbox, days) in inboxes {
-            forgotten += of_its_own(forget_kept(store, now, inbox, days).await)?;
+            deleted += skip_failed_inbox(delete_past_limit(store, now, inbox, days).await)?;
         }
     }
 }
@@ -63,7 +66,7 @@ async fn forget_all_kept(store: &dyn Store, now: Timestamp) -> Result<u64, Store
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn forget_kept(
+pub async fn delete_past_limit(
     store: &dyn Store,
     now: Timestamp,
     inbox: AccountId,
@@ -74,37 +77,40 @@ pub async fn forget_kept(
 }
 
 /// Deletes old acknowledged message requests.
-async fn forget_requests(store: &dyn Store, now: Timestamp) -> Result<u64, StoreError> {
+async fn delete_old_requests(store: &dyn Store, now: Timestamp) -> Result<u64, StoreError> {
     let before = Timestamp::from_unix(now.unix().saturating_sub(REQUESTS_KEPT));
-    let (mut last, mut forgotten) = (AccountId(0), 0);
+    let (mut last, mut deleted) = (AccountId(0), 0);
     loop {
         let inboxes = store.inboxes_with_requests(before, last, INBOXES).await?;
-        let Some(end) = inboxes.last() else { return Ok(forgotten) };
+        let Some(end) = inboxes.last() else { return Ok(deleted) };
         last = *end;
         for inbox in inboxes {
-            let deleted = portions(|| store.forget_requests(inbox, before)).await;
-            forgotten += of_its_own(deleted)?;
+            deleted += skip_failed_inbox(portions(|| store.forget_requests(inbox, before)).await)?;
         }
     }
 }
 
-async fn forget(store: &dyn Store, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
+async fn delete_past_retention(
+    store: &dyn Store,
+    now: Timestamp,
+    retention: Retention,
+) -> Result<u64, StoreError> {
     store.forget_changes(Timestamp::from_unix(now.unix().saturating_sub(CHANGES_KEPT))).await?;
     let Some(before) = retention.cutoff(now) else { return Ok(0) };
-    let (mut last, mut forgotten) = (AccountId(0), 0);
+    let (mut last, mut deleted) = (AccountId(0), 0);
     loop {
         let inboxes = store.oldest_messages(last, INBOXES).await?;
-        let Some((end, _)) = inboxes.last() else { return Ok(forgotten) };
+        let Some((end, _)) = inboxes.last() else { return Ok(deleted) };
         last = *end;
         let due = |oldest: Option<Timestamp>| oldest.is_some_and(|oldest| oldest < before);
         for (inbox, _) in inboxes.into_iter().filter(|(_, oldest)| due(*oldest)) {
-            forgotten += of_its_own(portions(|| store.forget_messages(inbox, before)).await)?;
+            deleted += skip_failed_inbox(portions(|| store.forget_messages(inbox, before)).await)?;
         }
     }
 }
 
 /// A damaged page affects only its own inbox, and a lock is temporary. The deletion is tried again later.
-fn of_its_own(deleted: Result<u64, StoreError>) -> Result<u64, StoreError> {
+fn skip_failed_inbox(deleted: Result<u64, StoreError>) -> Result<u64, StoreError> {
     match deleted {
         Err(error @ (StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::Locked)) => {
             log_failure(&error);
@@ -116,12 +122,12 @@ fn of_its_own(deleted: Result<u64, StoreError>) -> Result<u64, StoreError> {
 
 /// Deletes portion by portion until nothing is left to delete.
 async fn portions<'a>(delete: impl Fn() -> Answer<'a, u64>) -> Result<u64, StoreError> {
-    let mut forgotten = 0;
+    let mut deleted = 0;
     loop {
         let portion = delete().await?;
-        forgotten += portion;
+        deleted += portion;
         if portion < PORTION {
-            return Ok(forgotten);
+            return Ok(deleted);
         }
     }
 }

@@ -17,12 +17,12 @@ const LIFETIME: u64 = 600;
 const CODE_BYTES: usize = 16;
 
 /// Issues challenges and checks the work.
-pub struct WorkDesk {
+pub struct WorkChallenges {
     keyed: Hmac<Sha256>,
     bits: u8,
 }
 
-impl WorkDesk {
+impl WorkChallenges {
     /// Requires `bits` zero bits.
     pub fn new(key: [u8; 32], bits: u8) -> Self {
         let mut block = [0; 64];
@@ -47,10 +47,10 @@ impl WorkDesk {
 
     /// Whether the work answers an unexpired challenge of this server with enough zero bits.
     pub fn accepts(&self, work: &Work, work_for: WorkFor<'_>, now: Timestamp) -> bool {
-        self.knows(work.challenge(), now) && work.bits(work_for) >= u32::from(self.bits)
+        self.is_own(work.challenge(), now) && work.bits(work_for) >= u32::from(self.bits)
     }
 
-    fn knows(&self, challenge: &str, now: Timestamp) -> bool {
+    fn is_own(&self, challenge: &str, now: Timestamp) -> bool {
         let Some((expiry, code)) = challenge.split_once('.') else { return false };
         let Some(expiry) = canonical_number(expiry).filter(|expiry| *expiry >= now.unix()) else {
             return false;
@@ -82,30 +82,30 @@ mod tests {
 
     #[test]
     fn only_own_challenges_count_and_only_for_their_time() {
-        let desk = WorkDesk::new([7; 32], 4);
+        let challenges = WorkChallenges::new([7; 32], 4);
         let to: Handle = "bob".parse().unwrap();
         let work_for = WorkFor { to: &to, envelope: b"{}" };
-        let offer = desk.offer(NOW);
+        let offer = challenges.offer(NOW);
         let work = offer.solve(work_for);
-        assert!(desk.accepts(&work, work_for, NOW));
-        assert!(desk.accepts(&work, work_for, Timestamp::from_unix(NOW.unix() + 600)));
-        assert!(!desk.accepts(&work, work_for, Timestamp::from_unix(NOW.unix() + 601)));
-        assert!(!WorkDesk::new([8; 32], 4).accepts(&work, work_for, NOW), "another server's key");
-        assert!(!WorkDesk::new([7; 32], 3).accepts(&work, work_for, NOW), "another difficulty");
+        assert!(challenges.accepts(&work, work_for, NOW));
+        assert!(challenges.accepts(&work, work_for, Timestamp::from_unix(NOW.unix() + 600)));
+        assert!(!challenges.accepts(&work, work_for, Timestamp::from_unix(NOW.unix() + 601)));
+        assert!(!WorkChallenges::new([8; 32], 4).accepts(&work, work_for, NOW), "another server's key");
+        assert!(!WorkChallenges::new([7; 32], 3).accepts(&work, work_for, NOW), "another difficulty");
         let longer = offer.challenge.replace("17953", "27953");
         for challenge in
             [longer.as_str(), "1795374600", "1795374600.", ".00", "x.00", &format!("{}0", offer.challenge)]
         {
             let forged = WorkOffer { challenge: challenge.to_owned(), ..offer.clone() }.solve(work_for);
-            assert!(!desk.accepts(&forged, work_for, NOW), "{challenge}");
+            assert!(!challenges.accepts(&forged, work_for, NOW), "{challenge}");
         }
     }
 
     #[test]
     fn work_that_is_not_done_does_not_count() {
-        let desk = WorkDesk::new([7; 32], 24);
+        let challenges = WorkChallenges::new([7; 32], 24);
         let to: Handle = "bob".parse().unwrap();
-        let work = WorkOffer { bits: 1, ..desk.offer(NOW) }.solve(WorkFor { to: &to, envelope: b"{}" });
-        assert!(!desk.accepts(&work, WorkFor { to: &to, envelope: b"{}" }, NOW));
+        let work = WorkOffer { bits: 1, ..challenges.offer(NOW) }.solve(WorkFor { to: &to, envelope: b"{}" });
+        assert!(!challenges.accepts(&work, WorkFor { to: &to, envelope: b"{}" }, NOW));
     }
 }

@@ -30,7 +30,7 @@ use crate::store::{AccountId, PageLimit};
 ), responses(
     (status = 200, description = "The items after the cursor", body = InboxPage),
     (status = 400, description = "malformed", body = Problem),
-    (status = 401, description = "unauthorized, also for a handle that nobody holds", body = Problem),
+    (status = 401, description = "unauthorized, also for an unknown handle", body = Problem),
     (status = 429, description = "rate_limited", body = Problem),
 ))]
 pub async fn inbox(

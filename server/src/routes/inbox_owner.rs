@@ -12,7 +12,7 @@ use super::path::{HandleInPath, Text};
 use crate::accounts::caller::Caller;
 use crate::edge::error::ApiError;
 use crate::edge::json::Json;
-use crate::relay::expiry::forget_kept;
+use crate::relay::expiry::delete_past_limit;
 use crate::state::AppState;
 use crate::store::StoreError;
 use crate::store::inboxes::{Acknowledged, Status};
@@ -105,7 +105,7 @@ pub async fn keep(
     if let Some(days) = days {
         // A separate task, because a caller that disconnects ends the request.
         let deletion = state.clone();
-        let deletion = async move { forget_kept(&*deletion.store, deletion.now(), inbox, days).await };
+        let deletion = async move { delete_past_limit(&*deletion.store, deletion.now(), inbox, days).await };
         let deletion = state.streams.spawn(deletion);
         deletion.await.unwrap_or(Err(StoreError::Closed))?;
     }

@@ -19,7 +19,7 @@ use utoipa::OpenApi;
         (name = "Log", description = "The log that proves that no chain was changed"),
         (name = "Relay", description = "Envelopes, which the server cannot read"),
         (name = "NATS", description = "Who may hear quickly of new messages"),
-        (name = "People", description = "Whom somebody has accepted or blocked"),
+        (name = "People", description = "Lists of accepted and blocked users"),
         (name = "Server", description = "The server itself"),
     )
 )]

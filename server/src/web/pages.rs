@@ -25,7 +25,7 @@ pub(super) struct Pages {
     site: Site,
     rendered: HashMap<Page, Document>,
     /// The page for a handle that no account holds.
-    pub(super) nobody: Document,
+    pub(super) unknown_profile: Document,
     pub(super) assets: Assets,
     pub(super) profiles: Arc<dyn ProfileLookup>,
 }
@@ -35,8 +35,8 @@ impl Pages {
     pub(super) fn new(site: Site, assets: &Assets, profiles: Arc<dyn ProfileLookup>) -> Self {
         let rendered =
             Page::ALL.into_iter().map(|page| (page, Document::page(kez_app::render(page, assets)))).collect();
-        let nobody = Document::page(Profile::render(None, assets));
-        Self { site, rendered, nobody, assets: assets.clone(), profiles }
+        let unknown_profile = Document::page(Profile::render(None, assets));
+        Self { site, rendered, unknown_profile, assets: assets.clone(), profiles }
     }
 
     fn answer(&self, page: Page, method: &Method, headers: &HeaderMap) -> Response {

@@ -19,13 +19,13 @@ pub(super) async fn profile(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(handle) = handle.parse::<Handle>() else { return nobody(&pages, &method, &headers) };
+    let Ok(handle) = handle.parse::<Handle>() else { return unknown_profile(&pages, &method, &headers) };
     match find(&pages, &handle).await {
         Ok(Some(profile)) => {
             let html = Profile::render(Some(profile), &pages.assets);
             Document::page_for(html, &headers).answer(&method, &headers, StatusCode::OK, REVALIDATE)
         }
-        Ok(None) => nobody(&pages, &method, &headers),
+        Ok(None) => unknown_profile(&pages, &method, &headers),
         Err(unavailable) => {
             let retry = [(header::RETRY_AFTER, HeaderValue::from_static("5"))];
             (StatusCode::SERVICE_UNAVAILABLE, retry, unavailable.to_string()).into_response()
@@ -40,6 +40,6 @@ async fn find(pages: &Pages, handle: &Handle) -> Result<Option<Profile>, Profile
     Ok(Some(Profile { handle, fqhn: lookup.fqhn, primary, history }))
 }
 
-fn nobody(pages: &Pages, method: &Method, headers: &HeaderMap) -> Response {
-    pages.nobody.answer(method, headers, StatusCode::NOT_FOUND, REVALIDATE)
+fn unknown_profile(pages: &Pages, method: &Method, headers: &HeaderMap) -> Response {
+    pages.unknown_profile.answer(method, headers, StatusCode::NOT_FOUND, REVALIDATE)
 }

@@ -147,7 +147,7 @@ pub(super) async fn sigchain_server(config: &Config, found: &mut Findings) {
     let SigServer::At(url) = &config.sig_server_url else { return };
     match RemoteChains::new(url.to_string()) {
         Ok(remote) => {
-            if let Some(reason) = remote.ask().await {
+            if let Some(reason) = remote.check_health().await {
                 found.warn(format!("--sig-server-url: {url} does not answer: {reason}"));
             }
         }

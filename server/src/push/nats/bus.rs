@@ -20,7 +20,7 @@ use crate::config::nats::NatsUrl;
 /// The number of hints that may wait to be published. Further hints are dropped.
 const QUEUE: usize = 4096;
 /// The time limit for the last hints when the server stops.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Carries hints between the nodes of this server, and to clients.
 pub struct Bus {
@@ -68,14 +68,14 @@ impl Bus {
     pub async fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let farewell = async {
+        let last_hints = async {
             if let Some(publisher) = publisher {
                 let _ = publisher.await;
             }
             let _ = self.client.flush().await;
         };
         if self.is_up() {
-            let _ = timeout(FAREWELL, farewell).await;
+            let _ = timeout(CLOSE_TIMEOUT, last_hints).await;
         }
     }
 }

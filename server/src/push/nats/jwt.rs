@@ -77,7 +77,7 @@ mod tests {
     fn a_token_holds_until_anything_of_it_changes() {
         let issuer = SecretNkey::random(Role::Account, &mut UnwrapErr(SysRng));
         let other = SecretNkey::random(Role::Account, &mut UnwrapErr(SysRng));
-        let claims = json!({"iss": issuer.public(), "sub": "somebody"});
+        let claims = json!({"iss": issuer.public(), "sub": "a client"});
         let token = sign(&claims, &issuer).unwrap();
         assert_eq!(verify::<Value>(&token), Ok((claims.clone(), issuer.public())));
 
@@ -86,7 +86,7 @@ mod tests {
             token.split('.').collect::<Vec<_>>().try_into().unwrap();
         let none = Base64UrlUnpadded::encode_string(br#"{"typ":"JWT","alg":"none"}"#);
         let changed = Base64UrlUnpadded::encode_string(
-            json!({"iss": issuer.public(), "sub": "somebody else"}).to_string().as_bytes(),
+            json!({"iss": issuer.public(), "sub": "another client"}).to_string().as_bytes(),
         );
         for (forged, reason) in [
             (format!("{none}.{payload}."), InvalidToken::Malformed),

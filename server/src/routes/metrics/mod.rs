@@ -37,7 +37,7 @@ pub fn router(state: AppState) -> Router {
 }
 
 async fn metrics(State((state, page)): State<(AppState, Arc<Page>)>) -> Result<Response, ApiError> {
-    page.look(&state).await;
+    page.refresh(&state).await;
     written(&page.registry)
 }
 
@@ -113,7 +113,7 @@ impl Page {
         }
     }
 
-    async fn look(&self, state: &AppState) {
+    async fn refresh(&self, state: &AppState) {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         // While the database does not answer, the other metrics matter most.
         if let Ok(extent) = state.store.extent().await {
@@ -135,7 +135,7 @@ impl Page {
             let made = newest_backup(folder).and_then(|made| made.duration_since(UNIX_EPOCH).ok());
             gauge.set(made.map_or(0, |made| number(made.as_secs())));
         }
-        self.process.look();
+        self.process.refresh();
         self.ready.set(i64::from(state.is_ready() && state.check_store().await.is_ok()));
     }
 }

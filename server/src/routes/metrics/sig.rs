@@ -65,6 +65,6 @@ async fn metrics(State(page): State<Arc<Page>>) -> Result<Response, ApiError> {
         page.database_bytes.set(number(extent.database_bytes));
     }
     page.ready.set(i64::from(page.chains.store.check().await.is_ok()));
-    page.process.look();
+    page.process.refresh();
     written(&page.registry)
 }

@@ -101,7 +101,7 @@ async fn claim(
         ClaimOutcome::Stands(account) => {
             // A client that has just registered sends its next request at once.
             let holder = Holder { id: account.id, key: *registration.primary() };
-            state.directory.remember(&handle, holder, changes);
+            state.directory.cache(&handle, holder, changes);
             Ok(account)
         }
         ClaimOutcome::HandleTaken => hand_over(state, NextKey { handle, primary, registration: text }).await,

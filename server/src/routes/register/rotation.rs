@@ -32,7 +32,7 @@ pub(super) struct NextKey {
 pub(super) async fn hand_over(state: &AppState, next: NextKey) -> Result<Account, ApiError> {
     let taken = || ApiError::new(ProblemCode::HandleTaken, ProblemCode::HandleTaken.title());
     let holder = state.store.lookup(&next.handle).await?.ok_or_else(taken)?;
-    if !says_so(state, &holder, &next.primary).await? {
+    if !is_named_by_chain(state, &holder, &next.primary).await? {
         return Err(taken());
     }
     let rotation = Rotation {
@@ -57,7 +57,7 @@ pub(super) async fn hand_over(state: &AppState, next: NextKey) -> Result<Account
 }
 
 /// Whether the holder's chain names this key as its current primary.
-async fn says_so(state: &AppState, holder: &Account, primary: &Primary) -> Result<bool, ApiError> {
+async fn is_named_by_chain(state: &AppState, holder: &Account, primary: &Primary) -> Result<bool, ApiError> {
     match state.chains.chain(&holder.root).await {
         Ok(chain) => {
             let succeeds = chain.primary() == *primary && chain.is_former(&holder.primary);

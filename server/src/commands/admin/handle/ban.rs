@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::OneHandle;
+use super::one_handle::OneHandle;
 use crate::commands::{Failure, Report};
 use crate::store::moderation;
 
@@ -23,7 +23,7 @@ impl Ban {
         let banned =
             handle.with_store(|store, name, at| store.ban(name, moderation::Ban { at, reason })).await?;
         if !banned {
-            return Err(handle.nobody());
+            return Err(handle.not_held());
         }
         let name = &handle.handle;
         Ok(Report::new(format!("{name} is banned"), json!({ "handle": name, "state": "banned" })))

@@ -4,7 +4,7 @@ use clap::Args;
 use futures::FutureExt;
 use serde_json::json;
 
-use super::OneHandle;
+use super::one_handle::OneHandle;
 use crate::commands::{Failure, Report};
 use crate::store::moderation::HandleState;
 
@@ -30,7 +30,7 @@ impl Delete {
             .boxed()
         });
         if !deleted.await? {
-            return Err(self.handle.nobody());
+            return Err(self.handle.not_held());
         }
         let name = &self.handle.handle;
         let text = format!("{name} is deleted and stays reserved for twelve months");

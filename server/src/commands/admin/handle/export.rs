@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::fs::OpenOptions;
 use tokio::io::AsyncWriteExt;
 
-use super::OneHandle;
+use super::one_handle::OneHandle;
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::{Failure, Report};
 use crate::files::give_to_owner_of_folder;
@@ -43,7 +43,7 @@ impl Export {
 
     async fn write(&self, store: &Arc<dyn Store>) -> Result<u64, Failure> {
         let state = store.handle_state(self.handle.handle.clone()).await.map_err(Failure::failed)?;
-        let HandleState::Held(listed) = state else { return Err(self.handle.nobody()) };
+        let HandleState::Held(listed) = state else { return Err(self.handle.not_held()) };
         let refused = |error| Failure::failed(format!("{}: {error}", self.to.display()));
         let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
         let mut file = options.open(&self.to).await.map_err(refused)?;

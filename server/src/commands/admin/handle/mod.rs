@@ -5,19 +5,15 @@ mod ban;
 mod delete;
 mod export;
 mod list;
+mod one_handle;
 mod reserve;
 mod show;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use clap::{Args, Subcommand};
-use kez_core::handle::Handle;
+use clap::Subcommand;
 
-use crate::clock::{Clock as _, SystemClock};
-use crate::commands::{Database, Failure, Output, report};
-use crate::store::{Answer, Store};
-use kez_core::time::Timestamp;
+use crate::commands::report;
 
 /// The actions on a handle.
 #[derive(Debug, Subcommand)]
@@ -52,33 +48,5 @@ impl AdminHandle {
             Self::Delete(command) => report::perform(command.handle.output, command.run()),
             Self::Export(command) => report::perform(command.handle.output, command.run()),
         }
-    }
-}
-
-/// A handle on a database.
-#[derive(Clone, Debug, Args)]
-struct OneHandle {
-    /// The handle, without the name of the server.
-    handle: Handle,
-    #[command(flatten)]
-    database: Database,
-    #[command(flatten)]
-    output: Output,
-}
-
-impl OneHandle {
-    /// Opens the store for a change, and closes it again.
-    async fn with_store<T>(
-        &self,
-        work: impl for<'a> FnOnce(&'a Arc<dyn Store>, Handle, Timestamp) -> Answer<'a, T>,
-    ) -> Result<T, Failure> {
-        let store = self.database.open().await?;
-        let done = work(&store, self.handle.clone(), SystemClock.now()).await;
-        store.close().await;
-        done.map_err(Failure::failed)
-    }
-
-    fn nobody(&self) -> Failure {
-        Failure::no(format!("nobody holds {}", self.handle))
     }
 }

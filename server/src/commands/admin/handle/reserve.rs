@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::OneHandle;
+use super::one_handle::OneHandle;
 use crate::commands::{Failure, Report};
 
 /// Reserves a handle.
@@ -18,7 +18,7 @@ impl Reserve {
         let reserved = self.handle.with_store(|store, handle, now| store.reserve(handle, None, now)).await?;
         let name = &self.handle.handle;
         if !reserved {
-            return Err(Failure::no(format!("somebody holds {name}; ban or delete the account instead")));
+            return Err(Failure::no(format!("an account holds {name}; ban or delete the account instead")));
         }
         Ok(Report::new(format!("{name} is reserved"), json!({ "handle": name, "state": "reserved" })))
     }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::OneHandle;
+use super::one_handle::OneHandle;
 use crate::commands::{Code, Failure, Report};
 use crate::store::moderation::{HandleState, ListedAccount};
 

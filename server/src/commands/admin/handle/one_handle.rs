@@ -1,0 +1,39 @@
+//! The arguments of an action on one handle.
+
+use std::sync::Arc;
+
+use clap::Args;
+use kez_core::handle::Handle;
+use kez_core::time::Timestamp;
+
+use crate::clock::{Clock as _, SystemClock};
+use crate::commands::{Database, Failure, Output};
+use crate::store::{Answer, Store};
+
+/// A handle on a database.
+#[derive(Clone, Debug, Args)]
+pub(super) struct OneHandle {
+    /// The handle, without the name of the server.
+    pub(super) handle: Handle,
+    #[command(flatten)]
+    pub(super) database: Database,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+impl OneHandle {
+    /// Opens the store for a change, and closes it again.
+    pub(super) async fn with_store<T>(
+        &self,
+        work: impl for<'a> FnOnce(&'a Arc<dyn Store>, Handle, Timestamp) -> Answer<'a, T>,
+    ) -> Result<T, Failure> {
+        let store = self.database.open().await?;
+        let done = work(&store, self.handle.clone(), SystemClock.now()).await;
+        store.close().await;
+        done.map_err(Failure::failed)
+    }
+
+    pub(super) fn not_held(&self) -> Failure {
+        Failure::no(format!("no account holds {}", self.handle))
+    }
+}
