@@ -70,7 +70,7 @@ pub struct Shared {
     /// Flags and environment.
     pub config: Config,
     /// The source of truth.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// Handles that cannot be claimed.
     pub reserved: Arc<ReservedHandles>,
     /// The holders of handles, with keys parsed.
@@ -113,7 +113,7 @@ impl AppState {
     /// The state at the start.
     pub fn new(
         config: Config,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         reserved: ReservedHandles,
         bus: Option<Arc<Bus>>,
         clock: Arc<dyn Clock>,

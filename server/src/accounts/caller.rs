@@ -92,7 +92,7 @@ impl From<Refused> for ApiError {
 pub struct Authenticator {
     server: ServerName,
     directory: Arc<Directory>,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
 }
 
@@ -101,7 +101,7 @@ impl Authenticator {
     pub fn new(
         server: ServerName,
         directory: Arc<Directory>,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { server, directory, store, clock }
@@ -150,14 +150,12 @@ impl Authenticator {
     ) -> Result<Holder, Refused> {
         let holder = self.directory.holder(auth.handle()).await?.ok_or(Unauthorized)?;
         let now = self.clock.now();
-        let expected = matches!(how, Use::WithNextAppend).then(|| self.store.expect());
         let nonce = auth.verify(request, &holder.key, now)?;
-        drop(expected);
         let caller = CallerKey::of(&holder.key.primary());
         let fresh = match how {
-            Use::Durable => self.store.use_nonce(caller, nonce, now),
-            Use::WithNextAppend => self.store.note_nonce(caller, nonce, now),
+            Use::Durable => self.store.use_nonce(caller, nonce, now).await?,
+            Use::WithNextAppend => self.store.note_nonce(caller, nonce, now).await?,
         };
-        if fresh.await? { Ok(holder) } else { Err(Unauthorized.into()) }
+        if fresh { Ok(holder) } else { Err(Unauthorized.into()) }
     }
 }

@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
 /// Notices accounts that another node or a command has banned, deleted or given to another key.
-pub async fn notice_account_changes(store: Arc<dyn Store>, directory: Arc<Directory>) {
+pub async fn notice_account_changes(store: Arc<Store>, directory: Arc<Directory>) {
     let (mut every, mut seen) = (interval(NOTICE_EVERY), None);
     loop {
         every.tick().await;
@@ -24,11 +24,7 @@ pub async fn notice_account_changes(store: Arc<dyn Store>, directory: Arc<Direct
     }
 }
 
-async fn changes_after(
-    store: &dyn Store,
-    directory: &Directory,
-    seen: Option<u64>,
-) -> Result<u64, StoreError> {
+async fn changes_after(store: &Store, directory: &Directory, seen: Option<u64>) -> Result<u64, StoreError> {
     // Nothing is cached from before the start.
     let Some(mut seen) = seen else { return store.account_revision().await };
     for change in store.account_changes(seen).await? {

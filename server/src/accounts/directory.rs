@@ -28,7 +28,7 @@ pub struct Holder {
 /// Finds the holder of a handle, in the cache first if no other process changes the database. Only holders are cached:
 /// a free handle may be claimed at any time.
 pub struct Directory {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     push: Arc<Push>,
     cached: RwLock<HashMap<Handle, Holder>>,
     changes: AtomicU64,
@@ -36,7 +36,7 @@ pub struct Directory {
 
 impl Directory {
     /// An empty cache in front of a store. Streams of changed holders are woken.
-    pub fn new(store: Arc<dyn Store>, push: Arc<Push>) -> Self {
+    pub fn new(store: Arc<Store>, push: Arc<Push>) -> Self {
         Self { store, push, cached: RwLock::default(), changes: AtomicU64::new(0) }
     }
 

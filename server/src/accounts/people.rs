@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use kez_core::identity::Primary;
 use serde::Deserialize;
 
 use crate::clock::Clock;
-use crate::store::people::{List, Listed, People};
-use crate::store::{AccountId, StoreError};
+use crate::store::people::{List, Listed};
+use crate::store::{AccountId, Store, StoreError};
 
 /// How long a node uses a cached entry.
 pub const CACHED_FOR: Duration = Duration::from_secs(30);
@@ -28,9 +30,21 @@ pub struct Lists {
     blocked_keys: HashSet<Primary>,
 }
 
+/// Reads the lists of an account.
+pub trait ReadLists: Send + Sync {
+    /// The users on both lists of an account.
+    fn listed(&self, owner: AccountId) -> BoxFuture<'_, Result<Vec<Listed>, StoreError>>;
+}
+
+impl ReadLists for Store {
+    fn listed(&self, owner: AccountId) -> BoxFuture<'_, Result<Vec<Listed>, StoreError>> {
+        self.listed(owner).boxed()
+    }
+}
+
 /// Finds lists, in the cache first.
 pub struct PeopleCache {
-    store: Arc<dyn People + Send + Sync>,
+    store: Arc<dyn ReadLists>,
     clock: Arc<dyn Clock>,
     cached: RwLock<HashMap<AccountId, (Duration, Arc<Lists>)>>,
     evictions: AtomicU64,
@@ -38,7 +52,7 @@ pub struct PeopleCache {
 
 impl PeopleCache {
     /// An empty cache in front of a store.
-    pub fn new(store: Arc<dyn People + Send + Sync>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<dyn ReadLists>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, cached: RwLock::default(), evictions: AtomicU64::new(0) }
     }
 
@@ -121,28 +135,18 @@ pub fn claimed_sender(envelope: &[u8]) -> Option<Primary> {
 mod tests {
     use std::pin::pin;
 
-    use futures::FutureExt;
     use kez_core::time::Timestamp;
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::store::Answer;
 
     /// Empty lists that take one turn of the test's scheduler to read.
     struct Slow {
         turns: Semaphore,
     }
 
-    impl People for Slow {
-        fn list(&self, _: AccountId, _: List, _: AccountId) -> Answer<'_, bool> {
-            unreachable!("it is only read")
-        }
-
-        fn unlist(&self, _: AccountId, _: List, _: AccountId) -> Answer<'_, ()> {
-            unreachable!("it is only read")
-        }
-
-        fn listed(&self, _: AccountId) -> Answer<'_, Vec<Listed>> {
+    impl ReadLists for Slow {
+        fn listed(&self, _: AccountId) -> BoxFuture<'_, Result<Vec<Listed>, StoreError>> {
             async {
                 self.turns.acquire().await.unwrap().forget();
                 Ok(Vec::new())

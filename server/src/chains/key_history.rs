@@ -20,7 +20,7 @@ const PAGE_BYTES: usize = 256 * 1024;
 /// When the store does not answer.
 pub async fn key_history(
     chains: &ChainSource,
-    store: &dyn Store,
+    store: &Store,
     lookup: &Lookup,
 ) -> Result<History, StoreError> {
     let Some(root) = root_of(lookup) else { return Ok(History::Told(Vec::new())) };
@@ -47,7 +47,7 @@ pub async fn key_history(
     }
 }
 
-async fn own(store: &dyn Store, root: &Primary) -> Result<Vec<Link>, StoreError> {
+async fn own(store: &Store, root: &Primary) -> Result<Vec<Link>, StoreError> {
     let Some(head) = store.chain_head(root).await? else { return Ok(Vec::new()) };
     let since = head.seqno.saturating_sub(SHOWN as u64);
     let piece = store.links_after(root, since, PAGE_BYTES).await?;

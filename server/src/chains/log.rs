@@ -15,7 +15,7 @@ use crate::transparency::tree::{self, IncompleteTree, Question};
 
 /// The log of a server, with its key.
 pub struct TransparencyLog {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     secret: LogSecret,
     /// The last signed checkpoint: most requests are for the same size.
     last: Mutex<Option<(u64, Arc<str>)>>,
@@ -54,11 +54,7 @@ impl TransparencyLog {
     ///
     /// # Errors
     /// [`OpenLogError`] with the reason.
-    pub async fn open(
-        store: Arc<dyn Store>,
-        name: &str,
-        seed_file: Option<&Path>,
-    ) -> Result<Self, OpenLogError> {
+    pub async fn open(store: Arc<Store>, name: &str, seed_file: Option<&Path>) -> Result<Self, OpenLogError> {
         let seed = match seed_file {
             Some(file) => seed_in(file)?,
             None => {

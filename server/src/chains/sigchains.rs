@@ -20,7 +20,7 @@ pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// The state of the routes for sigchains and their log.
 pub struct Sigchains {
     /// The store of the links.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// The log of chain heads.
     pub log: TransparencyLog,
     clock: Arc<dyn Clock>,
@@ -59,7 +59,7 @@ pub enum NotAppended {
 
 impl Sigchains {
     /// The chains in a store; `limited` says whether the daily limit of links applies.
-    pub fn new(store: Arc<dyn Store>, log: TransparencyLog, clock: Arc<dyn Clock>, limited: bool) -> Self {
+    pub fn new(store: Arc<Store>, log: TransparencyLog, clock: Arc<dyn Clock>, limited: bool) -> Self {
         let per_day = limited.then_some(MAX_LINKS_PER_DAY);
         Self { store, log, clock, per_day, replayed: Mutex::default() }
     }

@@ -67,7 +67,7 @@ impl ChainSource {
     /// [`OpenChainsError`] says why it cannot be used.
     pub async fn open(
         config: &Config,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenChainsError> {
         if let SigServer::At(url) = &config.sig_server_url {

@@ -42,7 +42,7 @@ impl Backup {
             (None, Some(into)) => (into.join(name_at(SystemClock.now())), Some(into)),
             (None, None) => return Err(Failure::usage("give --to or --into")),
         };
-        let made = back_up(self.database.file()?, &to).await?;
+        let made = back_up(self.database.file()?, &to)?;
         let deleted = match (into, self.keep) {
             (Some(folder), Some(keep)) => prune(&folder, keep as usize)
                 .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?,

@@ -1,13 +1,12 @@
 //! The database that a command uses.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Args;
 
 use super::report::Failure;
 use crate::config::{self, DatabaseConfig};
-use crate::store::{self, OpenError, Store};
+use crate::store::{OpenError, Store};
 
 /// Which database, with the same flags as the server.
 #[derive(Clone, Debug, Args)]
@@ -22,18 +21,18 @@ impl Database {
     ///
     /// # Errors
     /// A [`Failure`] that says why it cannot be used.
-    pub async fn open(&self) -> Result<Arc<dyn Store>, Failure> {
+    pub async fn open(&self) -> Result<Store, Failure> {
         self.must_exist()?;
-        Ok(store::open(&self.at).await?)
+        Ok(self.at.location()?.open().await?)
     }
 
     /// Opens the database read-only. A server may be running on it, and an SQLite file is not changed.
     ///
     /// # Errors
     /// A [`Failure`] that says why it cannot be used.
-    pub async fn open_read_only(&self) -> Result<Arc<dyn Store>, Failure> {
+    pub async fn open_read_only(&self) -> Result<Store, Failure> {
         self.must_exist()?;
-        Ok(store::open_read_only(&self.at).await?)
+        Ok(self.at.location()?.open_read_only().await?)
     }
 
     /// Creating an empty database because of a mistyped name would help no user. A database server reports a missing

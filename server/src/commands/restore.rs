@@ -11,7 +11,7 @@ use serde_json::json;
 use super::database::Database;
 use super::report::{Failure, Output, Report};
 use crate::config;
-use crate::store::{postgres, sqlite};
+use crate::store::{OpenError, postgres, sqlite};
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -35,12 +35,14 @@ pub(super) struct Restore {
 impl Restore {
     pub(super) async fn run(self) -> Result<Report, Failure> {
         let epoch = match (&self.from, &self.database.at.db) {
-            (Some(backup), _) => sqlite::restore(backup, self.database.file()?, self.replace).await?,
+            (Some(backup), _) => sqlite::restore(backup, self.database.file()?, self.replace)?,
             (None, config::Database::Sqlite(file)) => {
                 self.database.must_exist()?;
-                sqlite::renew_epoch(file).await?
+                sqlite::renew_epoch(file)?
             }
-            (None, config::Database::Postgres(url)) => postgres::renew_epoch(url).await?,
+            (None, config::Database::Postgres(url)) => {
+                postgres::renew_epoch(&url.options().map_err(OpenError::from)?).await?
+            }
         };
         let db = match &self.database.at.db {
             config::Database::Sqlite(file) => file.display().to_string(),

@@ -29,7 +29,6 @@ use crate::relay::expiry::delete_expired_messages;
 use crate::routes::metrics;
 use crate::routes::router::router;
 use crate::state::{AppState, Profiles};
-use crate::store;
 use crate::web::{self, WebSettings};
 
 /// Serves on `listener` until `shutdown`, then finishes the requests under way and returns with everything stored.
@@ -132,11 +131,11 @@ pub async fn run_with_clock(
 /// Opens the database and everything else that the first request needs.
 async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<AppState, StartError> {
     let reserved = ReservedHandles::load(config.operations.reserved_handles_file.as_deref())?;
-    let store = store::open(&config.database).await?;
-    fix_server(&*store, config.server.as_str()).await?;
+    let store = Arc::new(config.database.location()?.open().await?);
+    fix_server(&store, config.server.as_str()).await?;
     let chains = ChainSource::open(&config, store.clone(), clock.clone()).await?;
     if let Some(own) = chains.embedded() {
-        fix_log_key(&*store, &own.log.key().to_string()).await?;
+        fix_log_key(&store, &own.log.key().to_string()).await?;
     }
     let bus = nats::start::bus(&config.nats).await?;
     let work_key = store.work_key().await?;

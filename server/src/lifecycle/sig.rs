@@ -33,7 +33,6 @@ use crate::edge::{listener, not_found, request_layer};
 use crate::operations::fixed_settings::{fix_log_key, fix_server};
 use crate::operations::server_lock::ServerLock;
 use crate::routes::{api_page, log, metrics, openapi, sigchains};
-use crate::store;
 
 /// Serves on `listener` until `shutdown`, then finishes the requests under way and returns with everything stored.
 ///
@@ -115,11 +114,11 @@ pub async fn run_with_clock(
 }
 
 async fn open(config: &SigConfig, clock: Arc<dyn Clock>) -> Result<Arc<Sigchains>, StartError> {
-    let store = store::open(&config.database()).await?;
+    let store = Arc::new(config.database().location()?.open().await?);
     let log =
         TransparencyLog::open(store.clone(), &config.log_name(), config.log_seed_file.as_deref()).await?;
-    fix_server(&*store, &config.log_name()).await?;
-    fix_log_key(&*store, &log.key().to_string()).await?;
+    fix_server(&store, &config.log_name()).await?;
+    fix_log_key(&store, &log.key().to_string()).await?;
     Ok(Arc::new(Sigchains::new(store, log, clock, config.limits == Switch::On)))
 }
 

@@ -41,7 +41,7 @@ pub enum FixedSettingError {
 ///
 /// # Errors
 /// [`FixedSettingError::OtherServer`] when it differs.
-pub async fn fix_server(store: &dyn Store, given: &str) -> Result<(), FixedSettingError> {
+pub async fn fix_server(store: &Store, given: &str) -> Result<(), FixedSettingError> {
     match different(store, SERVER, given).await? {
         None => Ok(()),
         Some(recorded) => Err(FixedSettingError::OtherServer { recorded, given: given.to_owned() }),
@@ -52,14 +52,14 @@ pub async fn fix_server(store: &dyn Store, given: &str) -> Result<(), FixedSetti
 ///
 /// # Errors
 /// [`FixedSettingError::OtherLogKey`] when it differs.
-pub async fn fix_log_key(store: &dyn Store, given: &str) -> Result<(), FixedSettingError> {
+pub async fn fix_log_key(store: &Store, given: &str) -> Result<(), FixedSettingError> {
     match different(store, LOG_KEY, given).await? {
         None => Ok(()),
         Some(recorded) => Err(FixedSettingError::OtherLogKey { recorded, given: given.to_owned() }),
     }
 }
 
-async fn different(store: &dyn Store, name: &'static str, given: &str) -> Result<Option<String>, StoreError> {
+async fn different(store: &Store, name: &'static str, given: &str) -> Result<Option<String>, StoreError> {
     let recorded = store.fix_setting(name, given.to_owned()).await?;
     Ok((recorded != given).then_some(recorded))
 }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::operations::Retention;
 use crate::edge::error::log_failure;
 use crate::store::moderation::PORTION;
-use crate::store::{AccountId, Answer, Store, StoreError};
+use crate::store::{AccountId, Store, StoreError};
 
 /// The interval between searches for old messages.
 const SEARCH_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -24,7 +24,7 @@ const INBOXES: u64 = 1000;
 
 /// Deletes messages that are older than `--retention`, or than their owners' limit, in portions that let other writes
 /// through.
-pub async fn delete_expired_messages(store: Arc<dyn Store>, clock: Arc<dyn Clock>, retention: Retention) {
+pub async fn delete_expired_messages(store: Arc<Store>, clock: Arc<dyn Clock>, retention: Retention) {
     let mut every = interval(SEARCH_EVERY);
     loop {
         every.tick().await;
@@ -50,7 +50,7 @@ fn report(what: &'static str, deleted: Result<u64, StoreError>) {
 }
 
 /// Deletes messages that are older than the limit of each owner.
-async fn delete_past_owners_limits(store: &dyn Store, now: Timestamp) -> Result<u64, StoreError> {
+async fn delete_past_owners_limits(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
     let (mut last, mut deleted) = (AccountId(0), 0);
     loop {
         let inboxes = store.limited_inboxes(last, INBOXES).await?;
@@ -67,7 +67,7 @@ async fn delete_past_owners_limits(store: &dyn Store, now: Timestamp) -> Result<
 /// # Errors
 /// When the store does not answer.
 pub async fn delete_past_limit(
-    store: &dyn Store,
+    store: &Store,
     now: Timestamp,
     inbox: AccountId,
     days: KeepDays,
@@ -77,7 +77,7 @@ pub async fn delete_past_limit(
 }
 
 /// Deletes old acknowledged message requests.
-async fn delete_old_requests(store: &dyn Store, now: Timestamp) -> Result<u64, StoreError> {
+async fn delete_old_requests(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
     let before = Timestamp::from_unix(now.unix().saturating_sub(REQUESTS_KEPT));
     let (mut last, mut deleted) = (AccountId(0), 0);
     loop {
@@ -91,7 +91,7 @@ async fn delete_old_requests(store: &dyn Store, now: Timestamp) -> Result<u64, S
 }
 
 async fn delete_past_retention(
-    store: &dyn Store,
+    store: &Store,
     now: Timestamp,
     retention: Retention,
 ) -> Result<u64, StoreError> {
@@ -121,7 +121,9 @@ fn skip_failed_inbox(deleted: Result<u64, StoreError>) -> Result<u64, StoreError
 }
 
 /// Deletes portion by portion until nothing is left to delete.
-async fn portions<'a>(delete: impl Fn() -> Answer<'a, u64>) -> Result<u64, StoreError> {
+async fn portions<D: Future<Output = Result<u64, StoreError>>>(
+    delete: impl Fn() -> D,
+) -> Result<u64, StoreError> {
     let mut deleted = 0;
     loop {
         let portion = delete().await?;

@@ -24,7 +24,7 @@ const PAGE: PageLimit = PageLimit { items: 500, bytes: 1024 * 1024 };
 
 /// The parts of the object in order.
 pub fn stream(
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     server: &ServerName,
     account: &Account,
     now: Timestamp,
@@ -48,7 +48,7 @@ enum Next {
 }
 
 impl Next {
-    async fn part(self, store: &dyn Store, inbox: AccountId) -> Result<Option<(Bytes, Self)>, StoreError> {
+    async fn part(self, store: &Store, inbox: AccountId) -> Result<Option<(Bytes, Self)>, StoreError> {
         let since = match self {
             Self::Account(head) => return Ok(Some((head.into(), Self::Keys))),
             Self::Keys => return Ok(Some((nats_keys(store, inbox).await?.into(), Self::People))),
@@ -72,7 +72,7 @@ impl Next {
 }
 
 /// The fields of the inbox besides its items.
-async fn inbox_head(store: &dyn Store, inbox: AccountId) -> Result<String, StoreError> {
+async fn inbox_head(store: &Store, inbox: AccountId) -> Result<String, StoreError> {
     let status = store.inbox_status(inbox).await?;
     let (epoch, keep_days) = (json!(store.epoch()), json!(status.keep));
     let acknowledged = status.acknowledged;
@@ -82,7 +82,7 @@ async fn inbox_head(store: &dyn Store, inbox: AccountId) -> Result<String, Store
 }
 
 /// The signed bindings of nkeys, with the times at which they were removed.
-async fn nats_keys(store: &dyn Store, account: AccountId) -> Result<String, StoreError> {
+async fn nats_keys(store: &Store, account: AccountId) -> Result<String, StoreError> {
     let bindings = store.bindings_of(account).await?;
     let binding = |Binding { binding, removed_at }: &Binding| {
         format!("{{\"removed_at\":{},\"binding\":{binding}}}", json!(removed_at))
@@ -92,7 +92,7 @@ async fn nats_keys(store: &dyn Store, account: AccountId) -> Result<String, Stor
 }
 
 /// The handles that the owner has accepted, and blocked.
-async fn people(store: &dyn Store, owner: AccountId) -> Result<String, StoreError> {
+async fn people(store: &Store, owner: AccountId) -> Result<String, StoreError> {
     let listed = store.listed(owner).await?;
     let on =
         |list| listed.iter().filter(|peer| peer.list == list).map(|peer| &peer.handle).collect::<Vec<_>>();

@@ -4,28 +4,14 @@ use kez_core::identity::Primary;
 use kez_core::nkey::PublicNkey;
 use kez_core::time::Timestamp;
 
-use super::{AccountId, Answer, StoreError};
+use super::connection::{Connection, FromRow, Value, values};
+use super::{AccountId, Store, StoreError};
 
 /// The largest number of unexpired nkeys of one account.
 pub const MAX_LIVE: u32 = 32;
 /// The largest number of nkeys of one account over its lifetime: a removed one is remembered for ever, so that it never
 /// returns.
 pub const MAX_EVER: u32 = 1024;
-
-/// The bindings of nkeys. Part of [`super::Store`].
-pub trait Bindings: Send + Sync {
-    /// Binds an nkey to an account, or gives one of the account's bindings a new expiry time.
-    fn bind_nkey(&self, binding: NewBinding) -> Answer<'_, BindOutcome>;
-
-    /// Removes a binding for good. `false` when the account never had a binding of this nkey.
-    fn remove_nkey(&self, account: AccountId, nkey: PublicNkey, now: Timestamp) -> Answer<'_, bool>;
-
-    /// The key that an nkey is bound to, if the binding was not removed and the key still holds its account.
-    fn bound_nkey(&self, nkey: PublicNkey) -> Answer<'_, Option<Bound>>;
-
-    /// Every binding that the account ever made, including removed ones, sorted by nkey.
-    fn bindings_of(&self, account: AccountId) -> Answer<'_, Vec<Binding>>;
-}
 
 /// A stored binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,63 +61,97 @@ pub struct Bound {
     pub expires_at: Timestamp,
 }
 
-/// The statements shared by both engines.
-pub(super) mod sql {
-    /// (`nkey`) The account, and whether it has removed the nkey.
-    pub(in crate::store) const HOLDER: &str =
-        "SELECT account, removed_at IS NOT NULL FROM nats_bindings WHERE nkey = $1";
-    /// (`account`, `now`, `nkey`) The number of other bindings that the account has had, and has now.
-    pub(in crate::store) const COUNT: &str = "SELECT count(*), \
-        count(*) FILTER (WHERE expires_at > $2 AND removed_at IS NULL) \
+impl Store {
+    /// Binds an nkey to an account, or gives one of the account's bindings a new expiry time.
+    pub async fn bind_nkey(&self, binding: NewBinding) -> Result<BindOutcome, StoreError> {
+        self.write(move |connection| bind(connection, &binding)).await
+    }
+
+    /// Removes a binding for good. `false` when the account never had a binding of this nkey.
+    pub async fn remove_nkey(
+        &self,
+        account: AccountId,
+        nkey: PublicNkey,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE nats_bindings SET removed_at = coalesce(removed_at, $3) \
+            WHERE nkey = $1 AND account = $2";
+        Ok(self.write(move |connection| connection.execute(SQL, values![nkey, account, now])).await? == 1)
+    }
+
+    /// The key that an nkey is bound to, if the binding was not removed, the key still holds its account, and the
+    /// account is not banned.
+    pub async fn bound_nkey(&self, nkey: PublicNkey) -> Result<Option<Bound>, StoreError> {
+        const SQL: &str = "SELECT accounts.primary_key, expires_at FROM nats_bindings \
+            JOIN accounts ON accounts.id = account AND accounts.primary_key = nats_bindings.primary_key \
+            WHERE nkey = $1 AND removed_at IS NULL \
+                AND NOT EXISTS (SELECT 1 FROM bans WHERE bans.account = accounts.id)";
+        self.read(move |connection| connection.row(SQL, values![nkey])).await
+    }
+
+    /// Every binding that the account ever made, including removed ones, sorted by nkey.
+    pub async fn bindings_of(&self, account: AccountId) -> Result<Vec<Binding>, StoreError> {
+        const SQL: &str = "SELECT binding, removed_at FROM nats_bindings WHERE account = $1 ORDER BY nkey";
+        self.read(move |connection| connection.rows(SQL, values![account])).await
+    }
+}
+
+fn bind(connection: &mut Connection<'_>, new: &NewBinding) -> Result<BindOutcome, StoreError> {
+    const COUNT: &str = "SELECT count(*), count(*) FILTER (WHERE expires_at > $2 AND removed_at IS NULL) \
         FROM nats_bindings WHERE account = $1 AND nkey <> $3";
-    /// (`nkey`, `account`, `binding`, `expires_at`, `primary_key`) Changes no row when the nkey belongs to another
-    /// account, or was removed.
-    pub(in crate::store) const BIND: &str = "INSERT INTO nats_bindings (nkey, account, binding, expires_at, primary_key) VALUES ($1, $2, $3, $4, $5) \
+    // Changes no row when the nkey belongs to another account, or was removed.
+    const BIND: &str = "INSERT INTO nats_bindings (nkey, account, binding, expires_at, primary_key) \
+        VALUES ($1, $2, $3, $4, $5) \
         ON CONFLICT (nkey) DO UPDATE SET binding = excluded.binding, expires_at = excluded.expires_at, \
             primary_key = excluded.primary_key \
             WHERE nats_bindings.account = excluded.account AND nats_bindings.removed_at IS NULL";
-    /// (`nkey`, `account`, `now`)
-    pub(in crate::store) const REMOVE: &str =
-        "UPDATE nats_bindings SET removed_at = coalesce(removed_at, $3) WHERE nkey = $1 AND account = $2";
-    /// (`account`)
-    pub(in crate::store) const ALL: &str =
-        "SELECT binding, removed_at FROM nats_bindings WHERE account = $1 ORDER BY nkey";
-    /// (`nkey`) No row for an account that is banned, or that belongs to another key by now.
-    pub(in crate::store) const FIND: &str = "SELECT accounts.primary_key, expires_at FROM nats_bindings \
-        JOIN accounts ON accounts.id = account AND accounts.primary_key = nats_bindings.primary_key \
-        WHERE nkey = $1 AND removed_at IS NULL \
-            AND NOT EXISTS (SELECT 1 FROM bans WHERE bans.account = accounts.id)";
+    let NewBinding { account, primary, nkey, binding, expires_at, now } = new;
+    if let Some(obstacle) = obstacle(connection, *nkey, *account)? {
+        return Ok(obstacle);
+    }
+    let (ever, live): (u64, u64) = connection.only_row(COUNT, values![*account, *now, *nkey])?;
+    if live >= MAX_LIVE.into() || ever >= MAX_EVER.into() {
+        return Ok(BindOutcome::TooMany);
+    }
+    let values = values![*nkey, *account, binding.as_str(), *expires_at, primary];
+    match connection.execute(BIND, values)? {
+        // Another account was faster.
+        0 => Ok(obstacle(connection, *nkey, *account)?.unwrap_or(BindOutcome::HeldByAnother)),
+        _ => Ok(BindOutcome::Bound),
+    }
 }
 
-/// The reason why `account` may not bind an nkey, given its row.
-pub(super) fn obstacle(holder: Option<(i64, bool)>, account: AccountId) -> Option<BindOutcome> {
-    match holder {
-        Some((holder, _)) if holder != account.0 => Some(BindOutcome::HeldByAnother),
+/// The reason why an account may not bind an nkey.
+fn obstacle(
+    connection: &mut Connection<'_>,
+    nkey: PublicNkey,
+    account: AccountId,
+) -> Result<Option<BindOutcome>, StoreError> {
+    const HOLDER: &str = "SELECT account, removed_at IS NOT NULL FROM nats_bindings WHERE nkey = $1";
+    let holder: Option<(AccountId, bool)> = connection.row(HOLDER, values![nkey])?;
+    Ok(match holder {
+        Some((holder, _)) if holder != account => Some(BindOutcome::HeldByAnother),
         Some((_, true)) => Some(BindOutcome::Removed),
         _ => None,
+    })
+}
+
+impl From<PublicNkey> for Value {
+    fn from(nkey: PublicNkey) -> Self {
+        nkey.to_string().into()
     }
 }
 
-impl TryFrom<(String, Option<i64>)> for Binding {
-    type Error = StoreError;
-
-    /// From the columns `binding` and `removed_at`.
-    fn try_from((binding, removed_at): (String, Option<i64>)) -> Result<Self, StoreError> {
-        let removed_at =
-            removed_at.map(u64::try_from).transpose().map_err(|_| StoreError::Corrupt("time"))?;
-        Ok(Self { binding, removed_at: removed_at.map(Timestamp::from_unix) })
+impl FromRow for Binding {
+    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
+        let (binding, removed_at) = FromRow::from_row(row)?;
+        Ok(Self { binding, removed_at })
     }
 }
 
-impl TryFrom<(String, i64)> for Bound {
-    type Error = StoreError;
-
-    /// From the columns `primary_key` and `expires_at`.
-    fn try_from((primary, expires_at): (String, i64)) -> Result<Self, StoreError> {
-        let expires_at = expires_at.try_into().map_err(|_| StoreError::Corrupt("time"))?;
-        Ok(Self {
-            primary: primary.parse().map_err(|_| StoreError::Corrupt("key"))?,
-            expires_at: Timestamp::from_unix(expires_at),
-        })
+impl FromRow for Bound {
+    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
+        let (primary, expires_at) = FromRow::from_row(row)?;
+        Ok(Self { primary, expires_at })
     }
 }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use clap::Args;
 use sqlx::postgres::PgConnectOptions;
 
+use super::{Location, OpenError};
+
 /// The flags of the database.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseConfig {
@@ -30,6 +32,21 @@ pub struct DatabaseConfig {
         value_parser = clap::value_parser!(u32).range(4..=256)
     )]
     pub db_connections: u32,
+}
+
+impl DatabaseConfig {
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the address of a database server is invalid.
+    pub fn location(&self) -> Result<Location, OpenError> {
+        Ok(match &self.db {
+            Database::Sqlite(file) => Location::Sqlite(file.clone()),
+            Database::Postgres(url) => {
+                Location::Postgres { options: Box::new(url.options()?), connections: self.db_connections }
+            }
+        })
+    }
 }
 
 /// The database.

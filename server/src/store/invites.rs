@@ -3,22 +3,8 @@
 use kez_core::invite::InviteHash;
 use kez_core::time::Timestamp;
 
-use super::{Answer, StoreError};
-
-/// The invitations of a server. A registration with an invitation uses it up by one: [`super::Claim::invite`].
-pub trait Invites {
-    /// Stores a new invitation.
-    fn create_invite(&self, invite: NewInvite) -> Answer<'_, Invite>;
-
-    /// The invitation with this code.
-    fn invite(&self, hash: InviteHash) -> Answer<'_, Option<Invite>>;
-
-    /// All invitations, newest first, including those that are no longer valid.
-    fn invites(&self) -> Answer<'_, Vec<Invite>>;
-
-    /// Revokes an invitation; `false` when there is none with this number.
-    fn revoke_invite(&self, id: i64) -> Answer<'_, bool>;
-}
+use super::connection::{Connection, FromRow, Value, values};
+use super::{Store, StoreError};
 
 /// A new invitation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,23 +71,57 @@ pub enum Over {
     Expired,
 }
 
-/// The columns of [`Invite`].
-pub(super) type InviteRow = (i64, String, i64, i64, i64, i64, bool);
+impl Store {
+    /// Stores a new invitation.
+    pub async fn create_invite(&self, invite: NewInvite) -> Result<Invite, StoreError> {
+        const SQL: &str = "INSERT INTO invites (hash, label, uses, created_at, expires_at) \
+            VALUES ($1, $2, $3, $4, $5) RETURNING id, label, uses, used, created_at, expires_at, revoked";
+        let NewInvite { hash, label, uses, now, expires_at } = invite;
+        let values = [hash.into(), label.into(), uses.into(), now.into(), expires_at.into()];
+        self.write(move |connection| connection.only_row(SQL, &values)).await
+    }
 
-impl TryFrom<InviteRow> for Invite {
-    type Error = StoreError;
+    /// The invitation with this code.
+    pub async fn invite(&self, hash: InviteHash) -> Result<Option<Invite>, StoreError> {
+        const SQL: &str =
+            "SELECT id, label, uses, used, created_at, expires_at, revoked FROM invites WHERE hash = $1";
+        self.read(move |connection| connection.row(SQL, values![hash])).await
+    }
 
-    fn try_from(row: InviteRow) -> Result<Self, StoreError> {
-        use super::row::{time, unsigned};
-        let (id, label, uses, used, created_at, expires_at, revoked) = row;
-        Ok(Self {
-            id,
-            label,
-            uses: unsigned(uses)?,
-            used: unsigned(used)?,
-            created_at: time(created_at)?,
-            expires_at: time(expires_at)?,
-            revoked,
-        })
+    /// All invitations, newest first, including those that are no longer valid.
+    pub async fn invites(&self) -> Result<Vec<Invite>, StoreError> {
+        const SQL: &str =
+            "SELECT id, label, uses, used, created_at, expires_at, revoked FROM invites ORDER BY id DESC";
+        self.read(|connection| connection.rows(SQL, &[])).await
+    }
+
+    /// Revokes an invitation; `false` when there is none with this number.
+    pub async fn revoke_invite(&self, id: i64) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE invites SET revoked = 1 WHERE id = $1";
+        Ok(self.write(move |connection| connection.execute(SQL, values![id])).await? == 1)
+    }
+}
+
+/// Uses an invitation up by one, if there is a valid one.
+pub(super) fn use_invite(
+    connection: &mut Connection<'_>,
+    hash: InviteHash,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    const SQL: &str = "UPDATE invites SET used = used + 1 \
+        WHERE hash = $1 AND used < uses AND expires_at > $2 AND revoked = 0";
+    Ok(connection.execute(SQL, values![hash, now])? == 1)
+}
+
+impl From<InviteHash> for Value {
+    fn from(hash: InviteHash) -> Self {
+        hash.as_bytes().as_slice().into()
+    }
+}
+
+impl FromRow for Invite {
+    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
+        let (id, label, uses, used, created_at, expires_at, revoked) = FromRow::from_row(row)?;
+        Ok(Self { id, label, uses, used, created_at, expires_at, revoked })
     }
 }

@@ -1,8 +1,12 @@
-//! The migrations of both engines in order, with the same names, so that both have the same history.
+//! The versions of the schema, the same for both databases.
 
-/// One step of the schema, with the SQL for each engine.
+use super::OpenError;
+
+/// One step of the schema, with the SQL for each database.
 pub(super) struct Migration {
-    /// The name of its two files.
+    /// The version of the schema after this step.
+    pub(super) version: i64,
+    /// Its name.
     pub(super) name: &'static str,
     /// For SQLite.
     pub(super) sqlite: &'static str,
@@ -10,40 +14,25 @@ pub(super) struct Migration {
     pub(super) postgres: &'static str,
 }
 
-macro_rules! migrations {
-    ($($name:literal),+ $(,)?) => {
-        /// A database at version n has run the first n. A released migration is never edited.
-        pub(super) const MIGRATIONS: &[Migration] = &[$(Migration {
-            name: $name,
-            sqlite: include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
-            postgres: include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
-        }),+];
-    };
-}
+/// All steps, in order. A released one is never edited. Lower versions were used before the first release.
+const MIGRATIONS: [Migration; 1] = [Migration {
+    version: 100,
+    name: "0.1.0",
+    sqlite: include_str!("../../schema/sqlite.sql"),
+    postgres: include_str!("../../schema/postgres.sql"),
+}];
 
-migrations![
-    "0001_accounts_and_messages",
-    "0003_nats_bindings",
-    "0004_sigchains",
-    "0005_people_and_shares",
-    "0006_operations",
-    "0007_message_places",
-    "0008_message_tail",
-    "0009_nonces_in_order",
-    "0010_packed_envelopes",
-    "0011_requests",
-    "0012_nonces_of_keys",
-    "0013_fixed_settings",
-    "0014_reports",
-];
-
-/// The names of the migrations that are missing in a database that has run this many.
-pub(super) fn pending(found: i64) -> Vec<&'static str> {
-    let seen = usize::try_from(found).unwrap_or(usize::MAX);
-    MIGRATIONS.iter().skip(seen).map(|migration| migration.name).collect()
-}
-
-/// The newest schema version of this server.
-pub(super) fn newest() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+/// The steps that are missing in a database whose schema has this version; 0 for an empty database.
+///
+/// # Errors
+/// [`OpenError::NewerSchema`] when this server does not know the version, [`OpenError::Unreleased`] when it is from
+/// before the first release.
+pub(super) fn missing(found: i64) -> Result<impl Iterator<Item = &'static Migration>, OpenError> {
+    let known = MIGRATIONS.last().map_or(0, |newest| newest.version);
+    let oldest = MIGRATIONS.first().map_or(0, |oldest| oldest.version);
+    match found {
+        _ if found > known => Err(OpenError::NewerSchema { found, known }),
+        1.. if found < oldest => Err(OpenError::Unreleased),
+        _ => Ok(MIGRATIONS.iter().filter(move |migration| migration.version > found)),
+    }
 }

@@ -1,116 +1,302 @@
-//! The server's persistent data, in terms of the product. Each database implements [`Store`] in a folder of its own and
-//! keeps its SQL there; one test story (`tests/server/store.rs`) runs against all of them.
+//! The server's persistent data: one [`Store`] on SQLite (a file) or PostgreSQL (shared by several nodes).
+//!
+//! Each topic is a file: its types, its methods of [`Store`], and its SQL, which both databases understand
+//! ([`connection`]). The folders `sqlite` and `postgres` hold what differs: how transactions are run, how messages are
+//! appended and read, and how a database is opened. One test story (`tests/server/store.rs`) runs against both.
+//!
+//! Where a method names no errors, it fails only when the database does.
+#![allow(clippy::missing_errors_doc, reason = "said once, above")]
 
-mod bindings;
+pub mod accounts;
+mod append;
+pub mod bindings;
 pub mod chains;
+mod connection;
+mod counters;
 pub mod database;
-mod expected;
-mod failure;
+mod error;
 pub mod inboxes;
 pub mod invites;
 mod migrations;
 pub mod moderation;
-mod moderation_sql;
-mod open;
 pub mod operations;
 mod page;
 pub mod people;
 pub mod postgres;
 pub mod reports;
-pub mod rotation;
-mod row;
 pub mod sqlite;
+pub mod transfer;
 pub mod usage;
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use axum::body::Bytes;
-use futures::future::BoxFuture;
-use inboxes::Inboxes;
-use invites::Invites;
 use kez_core::api::Receipt;
 use kez_core::caller_auth::Nonce;
-use kez_core::handle::Handle;
 use kez_core::identity::Primary;
-use kez_core::invite::InviteHash;
 use kez_core::time::Timestamp;
-use moderation::Moderation;
-use operations::Operations;
-use people::People;
+use sqlx::postgres::PgConnectOptions;
+use tokio::task::spawn_blocking;
+
+use connection::{Connection, values};
+use postgres::Postgres;
+use sqlite::Sqlite;
 use usage::{Origin, Quota};
 
-pub use bindings::{BindOutcome, Binding, Bindings, Bound, MAX_EVER, MAX_LIVE, NewBinding};
-pub use chains::Chains;
-pub use expected::Expected;
-pub use open::{OpenError, open, open_read_only, pending_migrations};
-pub use reports::Reports;
-pub use rotation::Rotations;
-
-/// The asynchronous result of a store method.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+pub use accounts::{Account, Claim, ClaimOutcome};
+pub use bindings::{BindOutcome, Binding, Bound, MAX_EVER, MAX_LIVE, NewBinding};
+pub use error::{OpenError, StoreError};
 
 /// The one source of truth of a server. Everything that a method acknowledges is durable.
-pub trait Store:
-    Bindings
-    + Chains
-    + Inboxes
-    + Invites
-    + Moderation
-    + Operations
-    + People
-    + Reports
-    + Rotations
-    + Send
-    + Sync
-    + 'static
-{
-    /// Assigns a handle to a key, if both are new.
-    fn claim_handle(&self, claim: Claim) -> Answer<'_, ClaimOutcome>;
+pub struct Store {
+    engine: Engine,
+    epoch: String,
+}
 
-    /// The account that holds the handle, unless it is banned.
-    fn lookup<'a>(&'a self, handle: &'a Handle) -> Answer<'a, Option<Account>>;
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
 
-    /// The account that the key holds, unless it is banned.
-    fn lookup_primary<'a>(&'a self, primary: &'a Primary) -> Answer<'a, Option<Account>>;
+/// Where a database is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// In a file on this machine.
+    Sqlite(PathBuf),
+    /// On a database server, which several nodes share.
+    Postgres {
+        /// Its address and credentials.
+        options: Box<PgConnectOptions>,
+        /// The largest number of connections.
+        connections: u32,
+    },
+}
+
+impl Location {
+    /// Opens the database, creates it if it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
+    pub async fn open(&self) -> Result<Store, OpenError> {
+        match self {
+            Self::Sqlite(file) => Store::sqlite(file).await,
+            Self::Postgres { options, connections } => Store::postgres(options, *connections).await,
+        }
+    }
+
+    /// Opens the database read-only. An SQLite file is not changed; a PostgreSQL database is opened as it is.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be used, or has a different schema from this version of the server.
+    pub async fn open_read_only(&self) -> Result<Store, OpenError> {
+        match self {
+            Self::Sqlite(file) => Store::sqlite_read_only(file).await,
+            Self::Postgres { options, .. } if !postgres::pending_migrations(options).await?.is_empty() => {
+                Err(OpenError::OlderSchema)
+            }
+            Self::Postgres { .. } => self.open().await,
+        }
+    }
+
+    /// The names of the missing migrations: all of them if there is no database yet.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
+    pub async fn pending_migrations(&self) -> Result<Vec<&'static str>, OpenError> {
+        match self {
+            Self::Sqlite(file) => {
+                let file = file.clone();
+                blocking(move || sqlite::pending_migrations(&file)).await
+            }
+            Self::Postgres { options, .. } => postgres::pending_migrations(options).await,
+        }
+    }
+}
+
+impl Store {
+    /// Opens an SQLite file, creates it if it is missing, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file cannot be used, was written by a newer version of this server, or is missing because
+    /// a restore was interrupted.
+    pub async fn sqlite(file: &Path) -> Result<Self, OpenError> {
+        let file = file.to_owned();
+        let (sqlite, epoch) = blocking(move || Sqlite::open(&file)).await?;
+        Ok(Self { engine: Engine::Sqlite(sqlite), epoch })
+    }
+
+    /// Opens an SQLite file read-only: it is not changed, and every write fails with [`StoreError::Closed`]. A server
+    /// may be running on it.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the file cannot be read, or has a different schema from this version.
+    pub async fn sqlite_read_only(file: &Path) -> Result<Self, OpenError> {
+        let file = file.to_owned();
+        let (sqlite, epoch) = blocking(move || Sqlite::open_read_only(&file)).await?;
+        Ok(Self { engine: Engine::Sqlite(sqlite), epoch })
+    }
+
+    /// Connects to a PostgreSQL database and brings its schema up to date. At most `connections` are open at any time.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the database cannot be used, or was written by a newer version of this server.
+    pub async fn postgres(options: &PgConnectOptions, connections: u32) -> Result<Self, OpenError> {
+        let (postgres, epoch) = Postgres::open(options, connections).await?;
+        Ok(Self { engine: Engine::Postgres(postgres), epoch })
+    }
 
     /// Appends an envelope to an inbox, unless the inbox already has the same bytes. The sequence numbers of an inbox
     /// rise in the order in which its rows become visible, and are never reused.
-    fn append(&self, message: NewMessage) -> Answer<'_, Appended>;
+    ///
+    /// # Errors
+    /// [`StoreError::InboxFull`], [`StoreError::NoSuchAccount`], or a failure of the database.
+    pub async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.append(message).await,
+            Engine::Postgres(postgres) => postgres.append(message).await,
+        }
+    }
 
     /// The items after a cursor in ascending order: at most `limit.items`, and no more once they reach `limit.bytes`.
     /// An envelope that was damaged on disk is left out.
-    fn page_after(&self, inbox: AccountId, since: u64, limit: PageLimit) -> Answer<'_, Vec<StoredMessage>>;
+    pub async fn page_after(
+        &self,
+        inbox: AccountId,
+        since: u64,
+        limit: PageLimit,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.page_after(inbox, since, limit).await,
+            Engine::Postgres(postgres) => postgres.page_after(inbox, since, limit).await,
+        }
+    }
+
+    /// The highest number that an inbox has assigned; 0 before the first, and for a deleted account.
+    pub async fn last_seq(&self, inbox: AccountId) -> Result<u64, StoreError> {
+        // Before the table is read: a message of the tail may be added to the table in between.
+        let tail = match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.last_in_tail(inbox),
+            Engine::Postgres(_) => 0,
+        };
+        let last: Option<(u64,)> = self
+            .read(move |connection| {
+                connection.row("SELECT last_seq FROM inboxes WHERE account = $1", values![inbox])
+            })
+            .await?;
+        Ok(last.map_or(0, |(last,)| last).max(tail))
+    }
 
     /// Records that a caller used a nonce; `false` when it was used before. The record may be dropped
     /// [`kez_core::caller_auth::NONCE_LIFETIME_SECONDS`] later, but not when the caller's account is deleted.
-    fn use_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool>;
+    pub async fn use_nonce(
+        &self,
+        caller: CallerKey,
+        nonce: Nonce,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let used = UsedNonce { caller, nonce, now };
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.use_nonce(used).await,
+            Engine::Postgres(postgres) => postgres.use_nonce(used).await,
+        }
+    }
 
     /// The same for a caller who is about to append a message: the record becomes durable with that message at the
     /// latest.
-    fn note_nonce(&self, caller: CallerKey, nonce: Nonce, now: Timestamp) -> Answer<'_, bool> {
-        self.use_nonce(caller, nonce, now)
-    }
-
-    /// Announces a message that will be appended soon, if its signature is valid, so that messages that arrive together
-    /// are stored together.
-    fn expect(&self) -> Expected {
-        Expected::NOBODY_WAITS
+    pub async fn note_nonce(
+        &self,
+        caller: CallerKey,
+        nonce: Nonce,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let used = UsedNonce { caller, nonce, now };
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.note_nonce(used),
+            Engine::Postgres(postgres) => postgres.use_nonce(used).await,
+        }
     }
 
     /// Whether other servers change the same database, so that cached data may be out of date.
-    fn is_shared(&self) -> bool;
-
-    /// The key for proofs of work, chosen when the database was created: the same on every node.
-    fn work_key(&self) -> Answer<'_, [u8; 32]>;
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
 
     /// 16 hexadecimal digits, chosen when the database was created.
-    fn epoch(&self) -> &str;
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
 
     /// Whether the store can read and could write: for `GET /v1/readyz`.
-    fn check(&self) -> Answer<'_, ()>;
+    ///
+    /// # Errors
+    /// The reason why it cannot.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.check()?;
+        }
+        self.read(|connection| connection.only_row::<(String,)>("SELECT epoch FROM meta", &[]))
+            .await
+            .map(drop)
+    }
 
     /// Stores the queued writes and closes the database. Later calls return [`StoreError::Closed`].
-    fn close(&self) -> BoxFuture<'_, ()>;
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+
+    /// Runs reads. Each statement sees the latest commit.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(read).await,
+            Engine::Postgres(postgres) => postgres.read(read).await,
+        }
+    }
+
+    /// Runs a write in a transaction. If it fails, nothing of it is stored. When the connection to PostgreSQL is lost
+    /// during the commit, the outcome is unknown, so that a write must be safe to repeat.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(sqlite::Kind::Feature, write).await,
+            Engine::Postgres(postgres) => postgres.write(write).await,
+        }
+    }
+
+    /// Runs a write that changes or deletes stored messages, or prepares that. In SQLite, the tables then describe all
+    /// messages, and the write also works on a full disk.
+    async fn change_messages<T: Send + 'static>(
+        &self,
+        write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.write(sqlite::Kind::Messages, write).await,
+            Engine::Postgres(postgres) => postgres.write(write).await,
+        }
+    }
+}
+
+/// Runs blocking work. It does not panic, so that it always has a result.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    let unreadable = |error: tokio::task::JoinError| Err(OpenError::Unreadable(error.to_string()));
+    spawn_blocking(work).await.unwrap_or_else(unreadable)
+}
+
+/// A nonce, its caller and the time of its use.
+#[derive(Clone, Copy)]
+struct UsedNonce {
+    caller: CallerKey,
+    nonce: Nonce,
+    now: Timestamp,
 }
 
 /// Identifies an account within its store, for as long as the store lives.
@@ -137,53 +323,6 @@ impl CallerKey {
     pub const fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
-}
-
-/// A handle and the key that holds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its id in the store.
-    pub id: AccountId,
-    /// The handle.
-    pub handle: Handle,
-    /// The key.
-    pub primary: Primary,
-    /// The first key of its sigchain. It differs from `primary` once the account has rotated its key.
-    pub root: Primary,
-    /// The signed registration, in canonical JSON.
-    pub registration: String,
-    /// When the server accepted it.
-    pub registered_at: Timestamp,
-}
-
-/// A registration that passed every check except whether handle and key are free.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The requested handle.
-    pub handle: Handle,
-    /// The key that will hold it.
-    pub primary: Primary,
-    /// The signed registration, in canonical JSON.
-    pub registration: String,
-    /// The invitation to use up, if one is required.
-    pub invite: Option<InviteHash>,
-    /// The server's time.
-    pub now: Timestamp,
-}
-
-/// The result of a [`Claim`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClaimOutcome {
-    /// The account exists, by this claim or an earlier identical one.
-    Stands(Account),
-    /// Another account holds the handle.
-    HandleTaken,
-    /// The key holds another handle.
-    PrimaryTaken,
-    /// The handle is reserved.
-    HandleReserved,
-    /// The invitation is not valid.
-    InviteRefused,
 }
 
 /// An envelope for an inbox.
@@ -232,37 +371,4 @@ pub struct StoredMessage {
     pub created_at: Timestamp,
     /// The unchanged bytes of the envelope.
     pub envelope: Vec<u8>,
-}
-
-/// Why a store operation failed. Nothing was stored then, unless stated otherwise.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The queue of writes is full.
-    #[error("too many writes are waiting")]
-    Busy,
-    /// Another process holds the database.
-    #[error("the database is locked")]
-    Locked,
-    /// The database server cannot be reached, or the connection was lost. A write in progress may or may not have been
-    /// committed; every write may be repeated.
-    #[error("the database cannot be reached: {0}")]
-    Unreachable(Arc<str>),
-    /// The account of the recipient or the sender no longer exists.
-    #[error("there is no such account")]
-    NoSuchAccount,
-    /// The inbox, or the share of it for this sender, is full.
-    #[error("the inbox is full")]
-    InboxFull,
-    /// The disk is full.
-    #[error("the disk is full")]
-    Full,
-    /// The store was closed.
-    #[error("the store is closed")]
-    Closed,
-    /// Another database failure.
-    #[error("{0}")]
-    Database(Arc<str>),
-    /// A row holds data that this server never writes.
-    #[error("the database holds a malformed {0}")]
-    Corrupt(&'static str),
 }

@@ -1,43 +1,11 @@
 //! The operator's queries.
 
+use kez_core::handle::Handle;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use kez_core::handle::Handle;
-
-use super::row::unsigned;
-use super::{Answer, StoreError};
-
-/// Records a setting once; for both engines.
-pub(super) const FIX_SETTING: &str =
-    "INSERT INTO fixed_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-/// The recorded value of a setting; for both engines.
-pub(super) const FIXED_SETTING: &str = "SELECT value FROM fixed_settings WHERE name = $1";
-
-/// The part of a store for monitoring and administration.
-pub trait Operations {
-    /// The totals. Counts every row, so it takes a while on a large database.
-    fn stats(&self) -> Answer<'_, Stats>;
-
-    /// What each account stores, largest first. Counts every message, so it takes a while on a large database.
-    fn usage_by_account(&self) -> Answer<'_, Vec<AccountUsage>>;
-
-    /// Records a setting that must never change for this database, unless it is already recorded. Returns the recorded
-    /// value.
-    fn fix_setting(&self, name: &'static str, value: String) -> Answer<'_, String>;
-
-    /// The recorded value of such a setting, if there is one.
-    fn fixed_setting(&self, name: &'static str) -> Answer<'_, Option<String>>;
-
-    /// The size of the store, determined quickly.
-    fn extent(&self) -> Answer<'_, Extent>;
-
-    /// The state of the writers.
-    fn vitals(&self) -> Vitals;
-
-    /// The number of envelopes that this process has read and left out, because they were damaged on disk.
-    fn damaged(&self) -> Counter;
-}
+use super::connection::{FromRow, Value, values};
+use super::{Engine, Store, StoreError};
 
 /// What an account stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +16,6 @@ pub struct AccountUsage {
     pub messages: u64,
     /// Bytes of their envelopes.
     pub bytes: u64,
-}
-
-impl AccountUsage {
-    /// From a row of the database.
-    pub(super) fn of((handle, messages, bytes): (String, i64, i64)) -> Result<Self, StoreError> {
-        let handle = handle.parse().map_err(|_| StoreError::Corrupt("handle"))?;
-        Ok(Self { handle, messages: unsigned(messages)?, bytes: unsigned(bytes)? })
-    }
 }
 
 /// The size of a store.
@@ -85,4 +45,90 @@ pub struct Stats {
     pub messages: u64,
     /// Bytes of the stored envelopes.
     pub bytes: u64,
+}
+
+impl Store {
+    /// The totals. Counts every row, so it takes a while on a large database.
+    pub async fn stats(&self) -> Result<Stats, StoreError> {
+        const SQL: &str = "SELECT (SELECT count(*) FROM accounts), count(*), \
+            CAST(coalesce(sum(length(envelope)), 0) AS BIGINT) FROM messages";
+        let (handles, messages, bytes) = self.read(|connection| connection.only_row(SQL, &[])).await?;
+        Ok(Stats { handles, messages, bytes })
+    }
+
+    /// What each account stores, largest first. Counts every message, so it takes a while on a large database.
+    pub async fn usage_by_account(&self) -> Result<Vec<AccountUsage>, StoreError> {
+        const SQL: &str = "SELECT handle, count(envelope), CAST(coalesce(sum(length(envelope)), 0) AS BIGINT) AS bytes \
+            FROM accounts LEFT JOIN messages ON inbox = accounts.id GROUP BY accounts.id, handle \
+            ORDER BY bytes DESC, handle";
+        self.read(|connection| connection.rows(SQL, &[])).await
+    }
+
+    /// Records a setting that must never change for this database, unless it is already recorded. Returns the recorded
+    /// value.
+    pub async fn fix_setting(&self, name: &'static str, value: String) -> Result<String, StoreError> {
+        const FIX: &str =
+            "INSERT INTO fixed_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        let (value,) = self
+            .write(move |connection| {
+                connection.execute(FIX, values![name, value.as_str()])?;
+                connection.only_row(FIXED, values![name])
+            })
+            .await?;
+        Ok(value)
+    }
+
+    /// The recorded value of such a setting, if there is one.
+    pub async fn fixed_setting(&self, name: &'static str) -> Result<Option<String>, StoreError> {
+        let value: Option<(String,)> =
+            self.read(move |connection| connection.row(FIXED, values![name])).await?;
+        Ok(value.map(|(value,)| value))
+    }
+
+    /// The key for proofs of work, chosen when the database was created: the same on every node.
+    pub async fn work_key(&self) -> Result<[u8; 32], StoreError> {
+        let (key,): (Vec<u8>,) =
+            self.read(|connection| connection.only_row("SELECT work_key FROM meta", &[])).await?;
+        key.try_into().map_err(|_| StoreError::Corrupt("key for proofs of work"))
+    }
+
+    /// The size of the store, determined quickly.
+    pub async fn extent(&self) -> Result<Extent, StoreError> {
+        const SQLITE: &str = "SELECT (SELECT count(*) FROM accounts), page_count * page_size \
+            FROM pragma_page_count(), pragma_page_size()";
+        const POSTGRES: &str = "SELECT (SELECT count(*) FROM accounts), pg_database_size(current_database())";
+        let extent = self.read(|connection| connection.only_row(connection.either(SQLITE, POSTGRES), &[]));
+        let (handles, database_bytes) = extent.await?;
+        Ok(Extent { handles, database_bytes })
+    }
+
+    /// The state of the writers.
+    pub fn vitals(&self) -> Vitals {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.vitals(),
+            Engine::Postgres(postgres) => postgres.vitals(),
+        }
+    }
+
+    /// The number of envelopes that this process has read and left out, because they were damaged on disk.
+    pub fn damaged(&self) -> Counter {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.damaged(),
+            Engine::Postgres(postgres) => postgres.damaged(),
+        }
+    }
+}
+
+const FIXED: &str = "SELECT value FROM fixed_settings WHERE name = $1";
+
+/// A histogram of durations, in seconds, for [`Vitals::commits`].
+pub(super) fn durations() -> Histogram {
+    Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0])
+}
+
+impl FromRow for AccountUsage {
+    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
+        let (handle, messages, bytes) = FromRow::from_row(row)?;
+        Ok(Self { handle, messages, bytes })
+    }
 }

@@ -1,13 +1,10 @@
-//! Builds a page of an inbox from rows, for every engine.
+//! Builds a page of an inbox from rows, for both databases.
 
+use kez_core::time::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 
-use super::row::{time, unsigned};
 use super::{AccountId, PageLimit, StoreError, StoredMessage};
-
-/// The columns of an item: number, time, hash, envelope.
-pub(super) type ItemRow<H, E> = (i64, i64, H, E);
 
 /// A page that grows row by row. An envelope whose bytes do not match the stored SHA-256 is left out, logged and
 /// counted. A damaged disk must not make the server deliver garbage, which might not even be JSON and so break the
@@ -15,7 +12,6 @@ pub(super) type ItemRow<H, E> = (i64, i64, H, E);
 pub(super) struct Page {
     inbox: AccountId,
     limit: PageLimit,
-    damaged: Counter,
     items: Vec<StoredMessage>,
     bytes: usize,
     after: u64,
@@ -24,10 +20,9 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// An empty page after `since`. `damaged` counts the envelopes that are left out.
-    pub(super) fn new(inbox: AccountId, since: u64, limit: PageLimit, damaged: &Counter) -> Self {
-        let damaged = damaged.clone();
-        Self { inbox, limit, damaged, items: Vec::new(), bytes: 0, after: since, left_out: 0, full: false }
+    /// An empty page after `since`.
+    pub(super) const fn new(inbox: AccountId, since: u64, limit: PageLimit) -> Self {
+        Self { inbox, limit, items: Vec::new(), bytes: 0, after: since, left_out: 0, full: false }
     }
 
     /// The inbox of the page.
@@ -51,38 +46,44 @@ impl Page {
         self.left_out
     }
 
-    /// The bytes of the envelopes on the page.
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Adds a row; `false` when the page has no room for it or for the rows that follow.
-    pub(super) fn take<H: AsRef<[u8]>, E: AsRef<[u8]> + Into<Vec<u8>>>(
+    pub(super) fn take(
         &mut self,
-        (seq, created_at, hash, envelope): ItemRow<H, E>,
+        seq: i64,
+        created_at: i64,
+        hash: &[u8],
+        envelope: &[u8],
     ) -> Result<bool, StoreError> {
-        let (seq, length) = (unsigned(seq)?, envelope.as_ref().len());
-        if Sha256::digest(&envelope).as_slice() != hash.as_ref() {
+        let seq = seq.try_into().map_err(|_| StoreError::Corrupt("sequence number"))?;
+        if self.room() == 0 {
+            return Ok(false);
+        }
+        if Sha256::digest(envelope).as_slice() != hash {
             self.after = seq;
             self.left_out += 1;
             return Ok(true);
         }
-        if self.bytes + length > self.limit.bytes && !self.items.is_empty() {
+        if self.bytes + envelope.len() > self.limit.bytes && !self.items.is_empty() {
             self.full = true;
             return Ok(false);
         }
-        self.bytes += length;
+        let created_at = created_at.try_into().map_err(|_| StoreError::Corrupt("time"))?;
+        self.bytes += envelope.len();
         self.after = seq;
-        self.items.push(StoredMessage { seq, created_at: time(created_at)?, envelope: envelope.into() });
+        self.items.push(StoredMessage {
+            seq,
+            created_at: Timestamp::from_unix(created_at),
+            envelope: envelope.to_vec(),
+        });
         Ok(true)
     }
 
-    /// The items of the page.
-    pub(super) fn into_items(self) -> Vec<StoredMessage> {
+    /// The items of the page. `damaged` counts the envelopes that were left out.
+    pub(super) fn into_items(self, damaged: &Counter) -> Vec<StoredMessage> {
         if self.left_out > 0 {
             let (inbox, rows, up_to) = (self.inbox.0, self.left_out, self.after);
             tracing::error!(inbox, rows, up_to, "stored envelopes are damaged and are left out");
-            self.damaged.inc_by(rows);
+            damaged.inc_by(rows);
         }
         self.items
     }

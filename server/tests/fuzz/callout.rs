@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use kez_chat_server::clock::Clock;
 use kez_chat_server::push::nats::callout::Callout;
-use kez_chat_server::store::sqlite::SqliteStore;
-use kez_chat_server::store::{BindOutcome, Bindings, Claim, ClaimOutcome, NewBinding, Store};
+use kez_chat_server::store::accounts::{Claim, ClaimOutcome};
+use kez_chat_server::store::{BindOutcome, NewBinding, Store};
 use kez_core::identity::{SecretIdentity, Seed};
 use kez_core::nkey::{Role, SecretNkey};
 use kez_core::time::Timestamp;
@@ -56,7 +56,7 @@ impl Scene {
         std::fs::write(&issuer, nkey(Role::Account).seed_text().as_bytes()).unwrap();
         let primary = SecretIdentity::from_seed(Seed::from_bytes([1; 32])).public().primary();
         let store = runtime.block_on(async {
-            let store = SqliteStore::open(&directory.path().join("kez-chat.db")).await.unwrap();
+            let store = Store::sqlite(&directory.path().join("kez-chat.db")).await.unwrap();
             let handle = "alice".parse().unwrap();
             let claim = Claim { handle, primary, registration: "{}".to_owned(), invite: None, now: NOW };
             let ClaimOutcome::Stands(account) = store.claim_handle(claim).await.unwrap() else {

@@ -27,8 +27,8 @@ async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
     let mut database = second_connection(&server.db()).await;
     for seq in 1..=3 {
         let envelope = format!(r#"{{"n":{seq}}}"#);
-        let row = "INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
-                   VALUES (1, ?1, 0, ?1, ?2, ?3)";
+        let row = "INSERT INTO messages (inbox, seq, created_at, origin, hash, envelope) \
+                   VALUES (1, ?1, 0, 0, ?2, ?3)";
         let row = sqlx::query(row).bind(seq).bind(Sha256::digest(&envelope).to_vec());
         row.bind(envelope.into_bytes()).execute(&mut database).await.unwrap();
         let place = "INSERT INTO message_places SELECT inbox, seq, id FROM messages WHERE seq = ?1";

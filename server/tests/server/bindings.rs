@@ -10,7 +10,7 @@ use crate::support::{NOW, nkey};
 const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
 
 /// Alice and Bob have accounts and no nkeys yet. Returns an nkey that Alice removed.
-pub(crate) async fn story(store: &impl Store, alice: (AccountId, Primary), bob: AccountId) -> PublicNkey {
+pub(crate) async fn story(store: &Store, alice: (AccountId, Primary), bob: AccountId) -> PublicNkey {
     let bind = async |account, nkey, expires: u64| {
         let expires_at = Timestamp::from_unix(expires);
         let (primary, binding) = (alice.1, "{}".to_owned());

@@ -126,7 +126,7 @@ async fn a_dry_run_names_the_migrations_and_touches_nothing() {
     let db = directory.path().join("kez-chat.db");
     let name = db.to_str().unwrap();
     let (code, pending) = json(&["migrate", "--db", name, "--dry-run"]).await;
-    assert_eq!((code, &pending["migrations"][0]), (0, &"0001_accounts_and_messages".into()));
+    assert_eq!((code, &pending["migrations"][0]), (0, &"0.1.0".into()));
     assert!(!db.exists());
     assert_eq!(json(&["migrate", "--db", name]).await.1["migrations"], pending["migrations"]);
     assert_eq!(json(&["migrate", "--db", name, "--dry-run"]).await.1["migrations"], Value::Array(vec![]));

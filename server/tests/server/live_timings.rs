@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use kez_chat_server::config::timings::Timings;
 use kez_chat_server::store::Store;
-use kez_chat_server::store::moderation::{Ban, Moderation};
-use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::moderation::Ban;
 use kez_core::api::CLOSE_UNAUTHORIZED;
 use sqlx::Executor;
 use tokio::time::timeout;
@@ -30,8 +29,8 @@ async fn a_row_that_nobody_announced_is_found() {
     for seq in 2..=4 {
         // The item arrives without any notification.
         let row = format!(
-            "INSERT INTO messages (inbox, seq, created_at, hash_start, origin, hash, envelope, unpacked_length) \
-             SELECT inbox, {seq}, created_at, hash_start, origin, hash, envelope, unpacked_length FROM messages WHERE seq = 1; \
+            "INSERT INTO messages (inbox, seq, created_at, origin, hash, envelope) \
+             SELECT inbox, {seq}, created_at, origin, hash, envelope FROM messages WHERE seq = 1; \
              INSERT INTO message_places SELECT inbox, seq, id FROM messages WHERE seq = {seq}"
         );
         database.execute(sqlx::AssertSqlSafe(row)).await.unwrap();
@@ -106,7 +105,7 @@ async fn a_stream_in_the_middle_of_a_backlog_hears_that_it_has_to_end() {
     };
 
     let mut banned = begun().await;
-    let store = SqliteStore::open(&server.db()).await.unwrap();
+    let store = Store::sqlite(&server.db()).await.unwrap();
     let ban = Ban { at: server.now(), reason: String::new() };
     assert!(store.ban(bob.handle.clone(), ban).await.unwrap());
     until(async || server.inbox(&bob, 0).await.status == 401).await;

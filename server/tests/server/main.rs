@@ -51,5 +51,4 @@ mod stalled;
 mod storage;
 mod store;
 mod support;
-mod upgrade;
 mod webfinger;

@@ -1,10 +1,9 @@
 //! The operator's actions on accounts while the server runs.
 
+use kez_chat_server::store::accounts::{Account, Claim, ClaimOutcome};
 use kez_chat_server::store::moderation::{Ban, HandleState, PORTION, TOMBSTONE_SECONDS};
-use kez_chat_server::store::postgres::PostgresStore;
-use kez_chat_server::store::sqlite::SqliteStore;
 use kez_chat_server::store::usage::Origin;
-use kez_chat_server::store::{Account, AccountId, Claim, ClaimOutcome, NewMessage, PageLimit, Store};
+use kez_chat_server::store::{AccountId, NewMessage, PageLimit, Store};
 use kez_core::time::Timestamp;
 use serde_json::Value;
 
@@ -125,7 +124,7 @@ async fn the_file_of_reserved_handles_is_read_again_on_a_signal() {
 }
 
 /// The life cycle of accounts, the same for every store.
-async fn story(store: &dyn Store) {
+async fn story(store: &Store) {
     let account = async |name: &str| {
         let person = Person::new(name);
         let claim = Claim {
@@ -227,13 +226,13 @@ async fn story(store: &dyn Store) {
 #[tokio::test]
 async fn the_story_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    story(&SqliteStore::open(&directory.path().join("kez-chat.db")).await.unwrap()).await;
+    story(&Store::sqlite(&directory.path().join("kez-chat.db")).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn the_story_on_postgres() {
     let database = url(&Cluster::shared().await.database().await);
-    story(&PostgresStore::open(&database, 8).await.unwrap()).await;
+    story(&Store::postgres(&database, 8).await.unwrap()).await;
 }
 
 #[tokio::test]
@@ -244,7 +243,7 @@ async fn nothing_outlives_its_account_unnoticed() {
         WHERE m.type = 'table' AND f.\"table\" = 'accounts' AND f.on_delete <> 'CASCADE' ORDER BY m.name";
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
-    SqliteStore::open(&file).await.unwrap().close().await;
+    Store::sqlite(&file).await.unwrap().close().await;
     let mut connection = crate::support::second_connection(&file).await;
     let tables: Vec<String> = sqlx::query_scalar(SQL).fetch_all(&mut connection).await.unwrap();
     assert!(tables.iter().all(|table| NAMED.contains(&table.as_str())), "{tables:?}");

@@ -1,53 +1,48 @@
-//! Places and hashes of messages on SQLite move into their tables in portions: no state in between hides a message or
-//! fails to recognise a retry.
+//! Messages on SQLite are indexed and counted in portions: no state in between hides a message or fails to recognise a
+//! retry.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::join_all;
-use kez_chat_server::store::inboxes::Inboxes as _;
-use kez_chat_server::store::moderation::Moderation as _;
-use kez_chat_server::store::people::{List, People as _};
-use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::accounts::ClaimOutcome;
+use kez_chat_server::store::people::List;
 use kez_chat_server::store::usage::{Held, NetworkTag, Origin, Quota, Source};
-use kez_chat_server::store::{
-    AccountId, Appended, CallerKey, ClaimOutcome, NewMessage, PageLimit, Store as _,
-};
+use kez_chat_server::store::{AccountId, Appended, CallerKey, NewMessage, OpenError, PageLimit, Store};
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
-use sha2::{Digest, Sha256};
 use sqlx::Connection;
 use tempfile::TempDir;
 
 use crate::store::claim;
 use crate::support::{NOW, Person, second_connection};
 
-/// The number of hashes in a portion (`store/sqlite/tail.rs`), and the number of messages per transaction.
-const PORTION: u64 = 8192;
+/// The number of messages in a portion (`store/sqlite/tail.rs`), and in a transaction.
+const PORTION: u64 = 1024;
 const BATCH: u64 = 128;
 
-async fn fresh_store() -> (TempDir, PathBuf, SqliteStore) {
+async fn fresh_store() -> (TempDir, PathBuf, Store) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
-    let store = SqliteStore::open(&file).await.unwrap();
+    let store = Store::sqlite(&file).await.unwrap();
     (directory, file, store)
 }
 
-async fn inbox(store: &SqliteStore, name: &str) -> AccountId {
+async fn inbox(store: &Store, name: &str) -> AccountId {
     match store.claim_handle(claim(&Person::new(name))).await.unwrap() {
         ClaimOutcome::Stands(account) => account.id,
         taken => panic!("{taken:?}"),
     }
 }
 
-/// An envelope with a number. Every third one contains text that is packed.
+/// An envelope with a number.
 fn envelope(n: u64) -> String {
-    if n.is_multiple_of(3) { format!(r#"{{"n":{n},"nonce":"{n:064x}"}}"#) } else { format!(r#"{{"n":{n}}}"#) }
+    format!(r#"{{"n":{n}}}"#)
 }
 
 /// Sends messages with these numbers, a batch at a time; even ones to the first inbox, odd ones to the second.
-async fn send(store: &SqliteStore, inboxes: [AccountId; 2], numbers: std::ops::Range<u64>) -> Vec<Appended> {
+async fn send(store: &Store, inboxes: [AccountId; 2], numbers: std::ops::Range<u64>) -> Vec<Appended> {
     let numbers: Vec<u64> = numbers.collect();
     let mut all = Vec::new();
     for batch in numbers.chunks(BATCH as usize) {
@@ -66,7 +61,7 @@ async fn send(store: &SqliteStore, inboxes: [AccountId; 2], numbers: std::ops::R
 }
 
 /// The numbers of the messages that a reader of an inbox gets, page by page.
-async fn read(store: &SqliteStore, inbox: AccountId) -> Vec<(u64, String)> {
+async fn read(store: &Store, inbox: AccountId) -> Vec<(u64, String)> {
     let (mut all, mut since) = (Vec::new(), 0);
     loop {
         let page =
@@ -81,9 +76,8 @@ async fn read(store: &SqliteStore, inbox: AccountId) -> Vec<(u64, String)> {
 async fn rows(file: &Path) -> [i64; 4] {
     let mut connection = second_connection(file).await;
     let sql = "SELECT (SELECT count(*) FROM messages), \
-        (SELECT count(*) FROM message_places) \
-            + (SELECT count(*) FROM messages, placed_messages WHERE id > placed_messages.up_to), \
-        (SELECT count(*) FROM message_hashes), hashed_messages.up_to FROM hashed_messages";
+        (SELECT count(*) FROM message_places) + (SELECT count(*) FROM messages, indexed WHERE id > indexed.up_to), \
+        (SELECT count(*) FROM message_hashes), up_to FROM indexed";
     let (messages, places, hashes, up_to) = sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     [messages, places, hashes, up_to]
@@ -95,17 +89,17 @@ async fn assert_consistent(file: &Path) {
         "SELECT count(*) FROM message_places AS p LEFT JOIN messages AS m ON m.id = p.message \
          WHERE m.id IS NULL OR m.inbox <> p.inbox OR m.seq <> p.seq",
         "SELECT count(*) FROM message_hashes AS h LEFT JOIN messages AS m ON m.id = h.message \
-         WHERE m.id IS NULL OR m.inbox <> h.inbox OR m.hash_start <> h.hash_start",
-        "SELECT count(*) FROM messages AS m, placed_messages AS placed LEFT JOIN message_places AS p \
-         ON p.inbox = m.inbox AND p.seq = m.seq WHERE m.id <= placed.up_to AND m.origin <> 2 AND p.message IS NULL",
+         WHERE m.id IS NULL OR m.inbox <> h.inbox OR substr(m.hash, 1, 8) <> h.start",
+        "SELECT count(*) FROM messages AS m, indexed LEFT JOIN message_places AS p \
+         ON p.inbox = m.inbox AND p.seq = m.seq WHERE m.id <= indexed.up_to AND m.origin <> 2 AND p.message IS NULL",
         "SELECT count(*) FROM inboxes WHERE (messages, bytes) <> \
-         (SELECT count(*), coalesce(sum(coalesce(unpacked_length, length(envelope))), 0) FROM messages, placed_messages AS placed \
-          WHERE inbox = account AND id <= placed.up_to)",
-        "SELECT count(*) FROM inboxes WHERE waiting <> (SELECT count(*) FROM messages, placed_messages AS placed \
-          WHERE inbox = account AND seq > acknowledged AND id <= placed.up_to)",
-        "SELECT count(*) FROM messages AS m, placed_messages AS placed LEFT JOIN requests AS r \
+         (SELECT count(*), coalesce(sum(length(envelope)), 0) FROM messages, indexed \
+          WHERE inbox = account AND id <= indexed.up_to)",
+        "SELECT count(*) FROM inboxes WHERE waiting <> (SELECT count(*) FROM messages, indexed \
+          WHERE inbox = account AND seq > acknowledged AND id <= indexed.up_to)",
+        "SELECT count(*) FROM messages AS m, indexed LEFT JOIN requests AS r \
          ON r.inbox = m.inbox AND r.seq = m.seq AND r.message = m.id \
-         WHERE m.id <= placed.up_to AND (m.origin > 0) <> (r.seq IS NOT NULL)",
+         WHERE m.id <= indexed.up_to AND (m.origin > 0) <> (r.seq IS NOT NULL)",
         "SELECT count(*) FROM (SELECT inbox, part, messages, bytes FROM request_shares \
             EXCEPT SELECT inbox, part, count(*), sum(bytes) FROM ( \
                 SELECT inbox, x'' AS part, bytes FROM requests UNION ALL SELECT inbox, sender, bytes FROM requests \
@@ -122,7 +116,7 @@ async fn assert_consistent(file: &Path) {
 }
 
 #[tokio::test]
-async fn no_message_is_hidden_or_forgotten_between_two_slices() {
+async fn every_message_is_found_while_the_tail_is_indexed() {
     let (_directory, file, store) = fresh_store().await;
     let inboxes = [inbox(&store, "alice").await, inbox(&store, "bob").await];
     let count = PORTION + 3 * BATCH;
@@ -130,32 +124,23 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     assert!(sent.iter().all(|appended| appended.fresh));
     let [messages, places, hashes, up_to] = rows(&file).await;
     assert_eq!((messages, places), (count.cast_signed(), count.cast_signed()));
-    assert!(hashes > 0 && hashes < PORTION.cast_signed(), "a portion is half written: {hashes}");
-    assert_eq!(up_to, 0);
+    assert!(hashes >= PORTION.cast_signed() && hashes < messages, "there is a tail: {hashes}");
+    assert_eq!(up_to, hashes);
     assert_consistent(&file).await;
-    let mut connection = second_connection(&file).await;
-    let packed = "SELECT count(*) FROM messages WHERE unpacked_length > length(envelope)";
-    let packed: i64 = sqlx::query_scalar(packed).fetch_one(&mut connection).await.unwrap();
-    assert_eq!(packed, count.div_ceil(3).cast_signed());
-    connection.close().await.unwrap();
 
-    // Data that was only in memory is recovered. While the rest is written, each message is known and none is hidden.
+    // A process that opens the database knows the tail of the one before, and indexes it with its first write.
     store.close().await;
-    let store = SqliteStore::open(&file).await.unwrap();
+    let store = Store::sqlite(&file).await.unwrap();
     let (again, of_alice) = tokio::join!(send(&store, inboxes, 0..count), read(&store, inboxes[0]));
     let known: Vec<_> = sent.iter().map(|stored| Appended { fresh: false, ..*stored }).collect();
     assert_eq!(again, known);
     let expected: Vec<_> = (0..count / 2).map(|n| (n + 1, envelope(2 * n))).collect();
     assert_eq!(of_alice, expected);
     let [_, _, hashes, up_to] = rows(&file).await;
-    assert!(
-        hashes >= PORTION.cast_signed() && up_to >= PORTION.cast_signed(),
-        "{hashes} hashes up to {up_to}"
-    );
-    assert_eq!(send(&store, inboxes, 0..count).await, known, "and from the table");
+    assert_eq!((hashes, up_to), (messages, messages));
     assert_consistent(&file).await;
 
-    // A deleted message loses its place and its hash, wherever they are. Its number and its id are not reused.
+    // A deleted message loses its place and its hash. Its number and its id are not reused.
     let fresh = send(&store, inboxes, count..count + 10).await;
     assert_eq!(fresh[0].seq, count / 2 + 1);
     let oldest = Timestamp::from_unix(NOW + 100);
@@ -163,8 +148,7 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
     assert!(store.delete_account(inboxes[1], oldest).await.unwrap());
     let left = count / 2 + 5 - 50;
     let [messages, places, hashes, _] = rows(&file).await;
-    assert_eq!((messages, places), (left.cast_signed(), left.cast_signed()));
-    assert!(hashes <= left.cast_signed(), "{hashes}");
+    assert_eq!([messages, places, hashes], [left.cast_signed(); 3]);
     assert_eq!(read(&store, inboxes[0]).await.len() as u64, left);
     let [repeated] = send(&store, [inboxes[0]; 2], 0..1).await[..] else { panic!("one answer") };
     assert!(repeated.fresh, "what was deleted is no longer known");
@@ -174,84 +158,39 @@ async fn no_message_is_hidden_or_forgotten_between_two_slices() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_before_it_was_written_down_leaves_nothing_but_its_number() {
+async fn a_message_deleted_from_the_tail_leaves_only_its_number() {
     let (_directory, file, store) = fresh_store().await;
     let [alice, bob] = [inbox(&store, "alice").await, inbox(&store, "bob").await];
     let last = send(&store, [alice, bob], 0..10).await[8].seq;
-    // All five of Alice's messages, which are only in their own table; and the process ends there.
-    assert_eq!(store.forget_messages(alice, Timestamp::from_unix(NOW + 100)).await.unwrap(), last);
+    // Another process deletes all five of Alice's messages from the tail, and the server is killed.
+    let mut other = second_connection(&file).await;
+    let delete = sqlx::query("DELETE FROM messages WHERE inbox = ?1").bind(alice.0);
+    assert_eq!(delete.execute(&mut other).await.unwrap().rows_affected(), last);
+    other.close().await.unwrap();
     assert_consistent(&file).await;
     drop(store);
-    let store = SqliteStore::open(&file).await.unwrap();
+    let store = Store::sqlite(&file).await.unwrap();
     assert_eq!(read(&store, alice).await, []);
     assert_eq!(read(&store, bob).await.len(), 5);
     let next = send(&store, [alice; 2], 10..11).await[0];
     assert_eq!(next.seq, last + 1, "no number is used twice");
-
-    // A portion of hashes is written, some of whose messages have been deleted in the meantime.
-    let portion = send(&store, [alice, bob], 100..100 + PORTION).await;
-    assert_eq!(store.forget_messages(bob, Timestamp::from_unix(NOW + 1_000)).await.unwrap(), 455);
-    assert!(store.delete_account(alice, Timestamp::from_unix(NOW)).await.unwrap());
-    let more = send(&store, [bob; 2], 20_000..20_000 + PORTION).await;
-    let [messages, _, hashes, up_to] = rows(&file).await;
-    assert!(up_to > PORTION.cast_signed() && hashes < messages, "{hashes} of {messages} up to {up_to}");
     assert_consistent(&file).await;
-    assert_eq!(more[0].seq, portion[1].seq + PORTION / 2);
-    assert_eq!(read(&store, bob).await.len() as u64, 5 + PORTION / 2 - 455 + PORTION);
     store.close().await;
 }
 
-/// A schema from before unplaced messages, with one message in each of its tables of places.
 #[tokio::test]
-async fn places_and_nonces_of_an_older_schema_come_along() {
-    const OLD: [&str; 6] = [
-        include_str!("../../migrations/sqlite/0001_accounts_and_messages.sql"),
-        include_str!("../../migrations/sqlite/0003_nats_bindings.sql"),
-        include_str!("../../migrations/sqlite/0004_sigchains.sql"),
-        include_str!("../../migrations/sqlite/0005_people_and_shares.sql"),
-        include_str!("../../migrations/sqlite/0006_operations.sql"),
-        include_str!("../../migrations/sqlite/0007_message_places.sql"),
-    ];
+async fn a_database_from_before_the_first_release_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
-    let alice = Person::new("alice");
     std::fs::File::create(&file).unwrap();
     let mut connection = second_connection(&file).await;
-    for migration in OLD {
-        sqlx::raw_sql(migration).execute(&mut connection).await.unwrap();
-    }
-    let message = |seq: u64, envelope: &str| {
-        let (hash, envelope) =
-            (base16ct::lower::encode_string(&Sha256::digest(envelope)), envelope.as_bytes());
-        let envelope = base16ct::lower::encode_string(envelope);
-        format!(
-            "INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) \
-             VALUES (1, {seq}, 0, {seq}, X'{hash}', X'{envelope}');"
-        )
-    };
-    let rows = format!(
-        "INSERT INTO accounts VALUES (1, 'alice', '{}', '{{}}', 0, NULL); \
-         INSERT INTO inboxes (account, last_seq, messages, bytes) VALUES (1, 2, 2, 10); {} \
-         INSERT INTO message_places SELECT inbox, seq, message FROM new_places; DELETE FROM new_places; {} \
-         INSERT INTO nonces VALUES (1, X'{}', {NOW});",
-        alice.primary(),
-        message(1, "first"),
-        message(2, "other"),
-        "07".repeat(16),
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut connection).await.unwrap();
-    sqlx::query("PRAGMA user_version = 6").execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE meta (epoch TEXT); PRAGMA user_version = 13;")
+        .execute(&mut connection)
+        .await
+        .unwrap();
     connection.close().await.unwrap();
-
-    let store = SqliteStore::open(&file).await.unwrap();
-    assert_consistent(&file).await;
-    let inbox = AccountId(1);
-    assert_eq!(read(&store, inbox).await, [(1, "first".to_owned()), (2, "other".to_owned())]);
-    assert_eq!(send(&store, [inbox; 2], 3..4).await[0].seq, 3);
-    let (now, caller) = (Timestamp::from_unix(NOW), CallerKey::of(&alice.keys.public().primary()));
-    assert!(!store.use_nonce(caller, Nonce::from_bytes([7; 16]), now).await.unwrap());
-    assert!(store.use_nonce(caller, Nonce::from_bytes([8; 16]), now).await.unwrap());
-    store.close().await;
+    assert!(matches!(Store::sqlite(&file).await, Err(OpenError::Unreleased)));
+    assert!(matches!(Store::sqlite_read_only(&file).await, Err(OpenError::Unreleased)));
 }
 
 #[tokio::test]
@@ -272,7 +211,7 @@ async fn nonces_of_old_leave_the_table_and_those_of_today_stay() {
     store.close().await;
 }
 
-/// Requests arrive, are placed by the thousand, acknowledged, displaced, accepted and deleted, with restarts in
+/// Requests arrive, are indexed by the thousand, acknowledged, displaced, accepted and deleted, with restarts in
 /// between.
 #[tokio::test]
 async fn requests_are_counted_wherever_they_are() {
@@ -294,7 +233,7 @@ async fn requests_are_counted_wherever_they_are() {
         let (envelope, now) = (envelope(n).into(), Timestamp::from_unix(NOW));
         NewMessage { inbox: alice, envelope, origin, quota: Some(quota), now }
     };
-    let send = async |store: &SqliteStore, numbers: std::ops::Range<u64>| {
+    let send = async |store: &Store, numbers: std::ops::Range<u64>| {
         let answers = join_all(numbers.map(|n| store.append(request(n)))).await;
         answers.into_iter().filter(Result::is_ok).count()
     };
@@ -309,7 +248,7 @@ async fn requests_are_counted_wherever_they_are() {
             4 => assert!(store.list(alice, List::Contacts, bob).await.unwrap()),
             5 => {
                 store.close().await;
-                store = SqliteStore::open(&file).await.unwrap();
+                store = Store::sqlite(&file).await.unwrap();
             }
             _ => {}
         }

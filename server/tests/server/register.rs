@@ -2,9 +2,8 @@
 
 use include_dir::{Dir, include_dir};
 use kez_chat_server::store::Store;
-use kez_chat_server::store::invites::{Invites, NewInvite};
-use kez_chat_server::store::moderation::{Ban, Moderation};
-use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::invites::NewInvite;
+use kez_chat_server::store::moderation::Ban;
 use kez_core::invite::{self, InviteCode};
 use kez_core::registration::HandleRegistration;
 use kez_core::time::Timestamp;
@@ -163,7 +162,7 @@ async fn a_server_by_invitation_takes_whoever_holds_one_that_counts() {
     let server = TestServer::start_with(&flags).await;
     assert_eq!(server.get("/v1/config").await.json()["registration"], "invite");
     let code = InviteCode::random(&mut rng());
-    let store = SqliteStore::open(&server.db()).await.unwrap();
+    let store = Store::sqlite(&server.db()).await.unwrap();
     let now = server.now();
     let expires_at = Timestamp::from_unix(now.unix() + 60);
     let invite = |code: &InviteCode, expires_at| {
@@ -205,7 +204,7 @@ async fn whoever_is_not_invited_hears_of_handles_that_are_kept_back_too() {
     let mut server = TestServer::start().await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     assert_eq!(server.signed(&alice, "DELETE", "/v1/u/alice", String::new()).await.status, 204);
-    let (store, now) = (SqliteStore::open(&server.db()).await.unwrap(), server.now());
+    let (store, now) = (Store::sqlite(&server.db()).await.unwrap(), server.now());
     assert!(store.reserve("ceo".parse().unwrap(), None, now).await.unwrap());
     let released = Timestamp::from_unix(NOW - 1);
     assert!(store.reserve("cto".parse().unwrap(), Some(released), now).await.unwrap());

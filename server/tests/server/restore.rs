@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use kez_chat_server::store::sqlite::{BackupError, SqliteStore, back_up, restore};
-use kez_chat_server::store::{OpenError, Store as _};
+use kez_chat_server::store::sqlite::{BackupError, back_up, restore};
+use kez_chat_server::store::{OpenError, Store};
 use tempfile::TempDir;
 
 use crate::store::claim;
@@ -20,7 +20,7 @@ impl Files {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let [db, backup] = ["kez-chat.db", "backup.db"].map(|name| directory.path().join(name));
-        let store = SqliteStore::open(&db).await.unwrap();
+        let store = Store::sqlite(&db).await.unwrap();
         store.claim_handle(claim(&Person::new("bob"))).await.unwrap();
         store.close().await;
         Self { directory, db, backup }
@@ -31,7 +31,7 @@ impl Files {
     }
 
     async fn has_bob(&self) -> bool {
-        let store = SqliteStore::open(&self.db).await.unwrap();
+        let store = Store::sqlite(&self.db).await.unwrap();
         let bob = store.lookup(&"bob".parse().unwrap()).await.unwrap();
         store.close().await;
         bob.is_some()
@@ -43,15 +43,19 @@ async fn two_backups_of_one_name_leave_each_other_alone() {
     let files = Files::new().await;
     let part = files.beside("backup.db.part");
     std::fs::write(&part, "the first one is at it").unwrap();
-    let refused = back_up(&files.db, &files.backup).await;
+    let refused = back_up(&files.db, &files.backup);
     assert!(matches!(&refused, Err(BackupError::Exists(file)) if *file == part), "{refused:?}");
     assert_eq!(std::fs::read_to_string(&part).unwrap(), "the first one is at it");
 
     std::fs::remove_file(&part).unwrap();
-    let both = tokio::join!(back_up(&files.db, &files.backup), back_up(&files.db, &files.backup));
+    let both = std::thread::scope(|scope| {
+        let back_up = || back_up(&files.db, &files.backup);
+        let (first, second) = (scope.spawn(back_up), scope.spawn(back_up));
+        (first.join().unwrap(), second.join().unwrap())
+    });
     assert!(both.0.is_ok() != both.1.is_ok(), "{both:?}");
     assert!(files.backup.exists() && !part.exists());
-    restore(&files.backup, &files.beside("other.db"), false).await.unwrap();
+    restore(&files.backup, &files.beside("other.db"), false).unwrap();
 }
 
 #[tokio::test]
@@ -60,7 +64,7 @@ async fn a_backup_that_fails_leaves_nothing() {
     std::fs::write(&files.db, "no database").unwrap();
     let count = || std::fs::read_dir(files.directory.path()).unwrap().count();
     let before = count();
-    back_up(&files.db, &files.backup).await.unwrap_err();
+    back_up(&files.db, &files.backup).unwrap_err();
     assert_eq!(count(), before);
 }
 
@@ -68,13 +72,13 @@ async fn a_backup_that_fails_leaves_nothing() {
 #[tokio::test]
 async fn a_restore_that_was_cut_short_is_not_taken_for_an_empty_database() {
     let files = Files::new().await;
-    back_up(&files.db, &files.backup).await.unwrap();
+    back_up(&files.db, &files.backup).unwrap();
     let [replaced, restoring] =
         ["kez-chat.db.replaced", "kez-chat.db.restoring"].map(|name| files.beside(name));
     std::fs::rename(&files.db, &replaced).unwrap();
     std::fs::copy(&files.backup, &restoring).unwrap();
 
-    let refused = SqliteStore::open(&files.db).await.err().unwrap();
+    let refused = Store::sqlite(&files.db).await.err().unwrap();
     assert!(matches!(&refused, OpenError::HalfRestored { left, .. } if *left == replaced), "{refused:?}");
     assert!(refused.to_string().contains("run restore again"), "{refused}");
     assert!(!files.db.exists());
@@ -84,10 +88,10 @@ async fn a_restore_that_was_cut_short_is_not_taken_for_an_empty_database() {
     assert!(files.has_bob().await);
     // ... or repeat the restore, which starts with the files left over.
     std::fs::rename(&files.db, &replaced).unwrap();
-    let refused = restore(&files.backup, &files.db, true).await;
+    let refused = restore(&files.backup, &files.db, true);
     assert!(matches!(&refused, Err(BackupError::Exists(file)) if *file == restoring), "{refused:?}");
     std::fs::remove_file(&restoring).unwrap();
-    restore(&files.backup, &files.db, true).await.unwrap();
+    restore(&files.backup, &files.db, true).unwrap();
     assert!(files.has_bob().await);
 }
 
@@ -95,7 +99,7 @@ async fn a_restore_that_was_cut_short_is_not_taken_for_an_empty_database() {
 async fn a_restore_that_fails_leaves_everything_as_it_was() {
     let files = Files::new().await;
     std::fs::write(&files.backup, "no backup").unwrap();
-    restore(&files.backup, &files.db, true).await.unwrap_err();
+    restore(&files.backup, &files.db, true).unwrap_err();
     assert!(
         !files.beside("kez-chat.db.restoring").exists() && !files.beside("kez-chat.db.replaced").exists()
     );

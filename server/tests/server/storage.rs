@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::accounts::ClaimOutcome;
 use kez_chat_server::store::usage::Origin;
-use kez_chat_server::store::{ClaimOutcome, NewMessage, Store as _};
+use kez_chat_server::store::{NewMessage, Store};
 use kez_core::time::Timestamp;
 use sqlx::{Connection, Executor};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,7 @@ async fn a_backup_that_takes_long_keeps_nobody_from_writing() {
     const MESSAGES: usize = 600;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
-    let store = SqliteStore::open(&file).await.unwrap();
+    let store = Store::sqlite(&file).await.unwrap();
     let ClaimOutcome::Stands(bob) = store.claim_handle(claim(&Person::new("bob"))).await.unwrap() else {
         panic!("nobody else is there");
     };

@@ -15,7 +15,7 @@ use crate::config::{Config, Database, SigServer};
 use crate::files::folder_of;
 use crate::operations::fixed_settings;
 use crate::push::nats::credentials::{Credentials, read_issuer};
-use crate::store::{self, OpenError};
+use crate::store::{OpenError, Store};
 
 /// The permission bits of group and others.
 const OTHERS: u32 = 0o077;
@@ -104,9 +104,13 @@ pub(super) async fn database(config: &Config, found: &mut Findings) {
         }
         warn_about_readers(file, found);
     }
-    match store::pending_migrations(&config.database).await {
+    let pending = match config.database.location() {
+        Ok(location) => location.pending_migrations().await,
+        Err(error) => Err(error),
+    };
+    match pending {
         // The server waits for a database server that does not answer yet.
-        Err(OpenError::Database(error)) if matches!(config.database.db, Database::Postgres(_)) => {
+        Err(OpenError::Postgres(error)) if matches!(config.database.db, Database::Postgres(_)) => {
             found.warn(format!("--db: the database cannot be reached: {error}"));
         }
         Err(error) => found.problem(format!("--db: {error}")),
@@ -126,8 +130,12 @@ fn warn_about_readers(file: &Path, found: &mut Findings) {
     }
 }
 
+async fn open_read_only(config: &Config) -> Result<Store, OpenError> {
+    config.database.location()?.open_read_only().await
+}
+
 async fn compare_server(config: &Config, found: &mut Findings) {
-    let store = match store::open_read_only(&config.database).await {
+    let store = match open_read_only(config).await {
         Ok(store) => store,
         Err(error) => return found.problem(format!("--db: {error}")),
     };

@@ -35,7 +35,7 @@ pub async fn bus(config: &NatsConfig) -> Result<Option<Arc<Bus>>, NatsError> {
 /// [`NatsError`] when a file, an address or a port cannot be used.
 pub async fn callout(
     config: &NatsConfig,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
     trust: Arc<ProxyTrust>,
     stop: &CancellationToken,

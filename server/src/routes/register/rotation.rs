@@ -8,8 +8,8 @@ use kez_core::problem::ProblemCode;
 use crate::chains::source::ChainUnavailable;
 use crate::edge::error::ApiError;
 use crate::state::AppState;
-use crate::store::rotation::{Rotation, RotationOutcome};
-use crate::store::{Account, StoreError};
+use crate::store::StoreError;
+use crate::store::accounts::{Account, Rotation, RotationOutcome};
 
 /// The retry time, in seconds, while the sigchain server does not answer.
 const RETRY_AFTER: u64 = 10;

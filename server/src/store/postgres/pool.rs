@@ -1,19 +1,24 @@
 //! Connections to the database server, with a limit for their number and for the waiting time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use prometheus_client::metrics::histogram::Histogram;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
-use sqlx::{Connection, Executor};
-use tokio::time::timeout;
+use sqlx::{Connection as _, Executor};
+use tokio::runtime::Handle as Runtime;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
 use crate::store::StoreError;
+use crate::store::connection::Connection;
+use crate::store::operations::{Vitals, durations};
 
 /// How long a caller waits for a connection: long enough for a quick restart of the database.
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long an unresponsive database server may block a caller. Statement time-outs are shorter.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// A connection that was idle for this long is tested before use.
 const TRY_AFTER: Duration = Duration::from_secs(1);
 /// Connections are renewed after this time, so that they follow a new address or a new primary.
@@ -34,12 +39,13 @@ const SETTINGS: &str = "
     SET jit = off;
 ";
 
-/// What a caller does with a connection.
-pub(super) type Work<'c, T> = BoxFuture<'c, Result<T, StoreError>>;
-
 /// The connections of this node.
-#[derive(Clone)]
-pub(super) struct Pool(PgPool);
+pub(super) struct Pool {
+    pool: PgPool,
+    /// Operations that wait for a connection.
+    waiting: AtomicUsize,
+    commits: Histogram,
+}
 
 impl Pool {
     /// Opens one connection, and at most this many later.
@@ -62,14 +68,17 @@ impl Pool {
             })
             .connect_with(options)
             .await?;
-        Ok(Self(pool))
+        Ok(Self { pool, waiting: AtomicUsize::new(0), commits: durations() })
     }
 
     /// A connection, as soon as one is free.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.0.acquire().await.map_err(|error| match error {
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let acquired = self.pool.acquire().await;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        acquired.map_err(|error| match error {
             // Either all allowed connections are in use, or a new one cannot be opened.
-            sqlx::Error::PoolTimedOut if self.0.size() >= self.0.options().get_max_connections() => {
+            sqlx::Error::PoolTimedOut if self.pool.size() >= self.pool.options().get_max_connections() => {
                 StoreError::Busy
             }
             sqlx::Error::PoolTimedOut => StoreError::Unreachable("no connection within 5 s".into()),
@@ -77,50 +86,73 @@ impl Pool {
         })
     }
 
-    /// Runs reads, each statement in a transaction of its own.
-    pub(super) async fn read<T>(
-        &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T>,
-    ) -> Result<T, StoreError> {
-        let mut connection = self.acquire().await?;
-        let result = within_patience(work(&mut connection)).await;
-        if matches!(result, Err(StoreError::Unreachable(_))) {
-            connection.close_on_drop();
-        }
-        result
+    /// The state of the writers.
+    pub(super) fn vitals(&self) -> Vitals {
+        Vitals { queued: self.waiting.load(Ordering::Relaxed) as u64, commits: self.commits.clone() }
     }
 
-    /// Runs writes in one transaction, which is committed durably if the work succeeds. When the connection is lost
-    /// during the commit, its outcome is unknown, so the work must be safe to repeat.
-    pub(super) async fn write<T: Send>(
+    /// Runs reads, each statement in a transaction of its own.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        work: impl for<'c> FnOnce(&'c mut PgConnection) -> Work<'c, T> + Send,
+        read: impl FnOnce(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let mut connection = self.acquire().await?;
-        let result = within_patience(async {
-            let mut transaction = connection.begin().await?;
-            let done = work(&mut transaction).await?;
-            transaction.commit().await?;
+        self.run(move |connection, runtime, deadline| {
+            read(&mut Connection::Postgres(connection, runtime, deadline))
+        })
+        .await
+    }
+
+    /// Runs writes in one transaction, which is committed durably if they succeed. When the connection is lost during
+    /// the commit, its outcome is unknown, so that they must be safe to repeat.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        mut write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let commits = self.commits.clone();
+        self.run(move |connection, runtime, deadline| {
+            let start = Instant::now();
+            let mut transaction = runtime.block_on(in_time(deadline, connection.begin()))?;
+            // Dropping the transaction after a failure rolls it back.
+            let done = write(&mut Connection::Postgres(&mut transaction, runtime, deadline))?;
+            runtime.block_on(in_time(deadline, transaction.commit()))?;
+            commits.observe(start.elapsed().as_secs_f64());
             Ok(done)
         })
-        .await;
-        if matches!(result, Err(StoreError::Unreachable(_))) {
-            connection.close_on_drop();
-        }
-        result
+        .await
+    }
+
+    /// Runs work on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection, &Runtime, Instant) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (mut connection, runtime) = (self.acquire().await?, Runtime::current());
+        let run = move || {
+            let result = work(&mut connection, &runtime, Instant::now() + PATIENCE);
+            if matches!(result, Err(StoreError::Unreachable(_))) {
+                connection.close_on_drop();
+            }
+            // A connection returns to the pool by a task of its runtime.
+            let _runtime = runtime.enter();
+            drop(connection);
+            result
+        };
+        spawn_blocking(run).await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Waits for the work in progress and closes every connection.
     pub(super) async fn close(&self) {
-        self.0.close().await;
+        self.pool.close().await;
     }
 }
 
 /// Gives up on an unresponsive database server.
-pub(super) async fn within_patience<T>(
-    work: impl Future<Output = Result<T, StoreError>>,
+pub(in crate::store) async fn in_time<T, E: Into<StoreError>>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, StoreError> {
-    timeout(PATIENCE, work)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::Unreachable("no answer within 8 s".into())))
+    match timeout_at(deadline, work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(StoreError::Unreachable("no answer within 8 s".into())),
+    }
 }

@@ -4,8 +4,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::store::OpenError;
-use crate::store::database::PostgresUrl;
-use crate::store::migrations::{self, MIGRATIONS, Migration};
+use crate::store::migrations::{self, Migration};
 
 /// `gen_random_uuid` came with 13.
 const OLDEST_POSTGRES: i32 = 130_000;
@@ -32,43 +31,53 @@ pub(super) async fn bring_up_to_date(options: &PgConnectOptions) -> Result<Strin
 ///
 /// # Errors
 /// [`OpenError`] when the database cannot be used, or was written by a newer version of this server.
-pub async fn pending_migrations(url: &PostgresUrl) -> Result<Vec<&'static str>, OpenError> {
-    let mut connection = url.options()?.connect().await?;
+pub async fn pending_migrations(options: &PgConnectOptions) -> Result<Vec<&'static str>, OpenError> {
+    let mut connection = options.connect().await?;
     refuse_unfit(&mut connection).await?;
     let found = if has_migrations(&mut connection).await? { newest_run(&mut connection).await? } else { 0 };
     connection.close().await?;
-    refuse_newer(found)?;
-    Ok(migrations::pending(found))
+    Ok(migrations::missing(found)?.map(|migration| migration.name).collect())
 }
 
 /// Gives a database that no server uses a new epoch after a restore from a backup, and returns the epoch.
 ///
 /// # Errors
 /// [`OpenError`] with the reason.
-pub async fn renew_epoch(url: &PostgresUrl) -> Result<String, OpenError> {
-    const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity \
-                           WHERE datname = current_database() AND application_name = $1";
+pub async fn renew_epoch(options: &PgConnectOptions) -> Result<String, OpenError> {
     const RENEW: &str =
         "UPDATE meta SET epoch = left(md5(gen_random_uuid()::text), 16) WHERE only_row = 1 RETURNING epoch";
-    let mut connection = url.options()?.connect().await?;
-    let servers: i64 =
-        sqlx::query_scalar(SERVERS).bind(super::APPLICATION).fetch_one(&mut connection).await?;
-    if servers > 0 {
-        return Err(OpenError::InUse);
-    }
-    refuse_newer(newest_run(&mut connection).await?)?;
+    let mut connection = options.connect().await?;
+    must_be_unused(&mut connection).await?;
+    migrations::missing(newest_run(&mut connection).await?).map(drop)?;
     let epoch = sqlx::query_scalar(RENEW).fetch_one(&mut connection).await?;
     connection.close().await?;
     Ok(epoch)
+}
+
+/// Creates the schema in a database that no server uses.
+///
+/// # Errors
+/// [`OpenError`] with the reason.
+pub(in crate::store) async fn create(options: &PgConnectOptions) -> Result<(), OpenError> {
+    let mut connection = options.connect().await?;
+    must_be_unused(&mut connection).await?;
+    connection.close().await?;
+    bring_up_to_date(options).await.map(drop)
+}
+
+async fn must_be_unused(connection: &mut PgConnection) -> Result<(), OpenError> {
+    const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity \
+                           WHERE datname = current_database() AND application_name = $1";
+    let servers: i64 = sqlx::query_scalar(SERVERS).bind(super::APPLICATION).fetch_one(connection).await?;
+    if servers > 0 { Err(OpenError::InUse) } else { Ok(()) }
 }
 
 async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(TURN).execute(&mut *transaction).await?;
     let found = version(&mut transaction).await?;
-    refuse_newer(found)?;
-    for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
-        run(&mut transaction, version, migration).await?;
+    for migration in migrations::missing(found)? {
+        run(&mut transaction, migration).await?;
     }
     transaction.commit().await?;
     Ok(())
@@ -94,19 +103,10 @@ async fn newest_run(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM migrations").fetch_one(connection).await
 }
 
-fn refuse_newer(found: i64) -> Result<(), OpenError> {
-    let known = migrations::newest();
-    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(()) }
-}
-
-async fn run(
-    connection: &mut PgConnection,
-    version: i64,
-    migration: &'static Migration,
-) -> Result<(), sqlx::Error> {
+async fn run(connection: &mut PgConnection, migration: &'static Migration) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(migration.postgres).execute(&mut *connection).await?;
     sqlx::query("INSERT INTO migrations (version, name) VALUES ($1, $2)")
-        .bind(version)
+        .bind(migration.version)
         .bind(migration.name)
         .execute(connection)
         .await?;

@@ -1,18 +1,17 @@
 //! Copies of a database file, and the replacement of a database by a copy.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::future::ready;
+use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection};
-use tokio::fs;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{PAGE_BYTES, schema};
+use super::open::{self, PAGE_BYTES};
+use super::schema;
 use crate::files::{folder_of, give_to_owner_of, give_to_owner_of_folder};
 use crate::store::OpenError;
 
@@ -75,8 +74,8 @@ pub enum BackupError {
     },
 }
 
-impl From<sqlx::Error> for BackupError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<rusqlite::Error> for BackupError {
+    fn from(error: rusqlite::Error) -> Self {
         Self::Open(error.into())
     }
 }
@@ -86,31 +85,31 @@ impl From<sqlx::Error> for BackupError {
 ///
 /// # Errors
 /// [`BackupError`] with the reason; no files are left behind then.
-pub async fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
+pub fn back_up(db: &Path, to: &Path) -> Result<BackedUp, BackupError> {
     must_be_free(to)?;
     let part = beside(to, ".part");
-    create(&part).await?;
-    let made = or_none(&part, make_copy(db, &part)).await?;
-    put(&part, to).await?;
+    create(&part)?;
+    let made = or_none(&part, || make_copy(db, &part))?;
+    put(&part, to)?;
     let sums = beside(to, ".sha256");
     let name = to.file_name().unwrap_or_default().to_string_lossy();
-    fs::write(&sums, format!("{}  {name}\n", made.sha256)).await.map_err(at(&sums))?;
+    fs::write(&sums, format!("{}  {name}\n", made.sha256)).map_err(at(&sums))?;
     for file in [to, &sums] {
         give_to_owner_of_folder(file).map_err(at(file))?;
     }
     Ok(made)
 }
 
-async fn make_copy(db: &Path, part: &Path) -> Result<BackedUp, BackupError> {
-    let options = SqliteConnectOptions::new().filename(db).page_size(PAGE_BYTES).read_only(true);
-    let mut connection = options.connect().await?;
-    schema::refuse_newer(&mut connection).await?;
+fn make_copy(db: &Path, part: &Path) -> Result<BackedUp, BackupError> {
+    let connection = read_only(db)?;
+    schema::refuse_unknown(&connection)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     let name = part.to_str().ok_or_else(|| BackupError::Missing(part.to_owned()))?;
-    sqlx::query("VACUUM INTO ?1").bind(name).execute(&mut connection).await?;
-    connection.close().await?;
-    check(part).await?;
-    let bytes = fs::metadata(part).await.map_err(at(part))?.len();
-    Ok(BackedUp { bytes, sha256: hash(part).await? })
+    connection.execute("VACUUM INTO ?1", [name])?;
+    drop(connection);
+    check(part)?;
+    let bytes = fs::metadata(part).map_err(at(part))?.len();
+    Ok(BackedUp { bytes, sha256: hash(part)? })
 }
 
 /// Replaces `db` with a backup, brings its schema up to date and gives it a new epoch, which is returned. An existing
@@ -118,14 +117,14 @@ async fn make_copy(db: &Path, part: &Path) -> Result<BackedUp, BackupError> {
 ///
 /// # Errors
 /// [`BackupError`] with the reason; the former database still exists, in place or moved aside.
-pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, BackupError> {
+pub fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, BackupError> {
     if !backup.exists() {
         return Err(BackupError::Missing(backup.to_owned()));
     }
-    must_match_its_hash(backup).await?;
+    must_match_its_hash(backup)?;
     let aside = beside(db, REPLACED);
     if db.exists() {
-        exclusive(db).await?.close().await?;
+        drop(exclusive(db)?);
         if !replace {
             return Err(BackupError::NotReplaced(db.to_owned()));
         }
@@ -134,13 +133,13 @@ pub async fn restore(backup: &Path, db: &Path, replace: bool) -> Result<String, 
     // A leftover WAL file would be taken for that of the restored database.
     must_be_free(&beside(db, "-wal"))?;
     let part = beside(db, RESTORING);
-    create(&part).await?;
-    let epoch = or_none(&part, prepare(backup, &part)).await?;
-    or_none(&part, ready(keep_owner_and_mode(&part, db))).await?;
+    create(&part)?;
+    let epoch = or_none(&part, || prepare(backup, &part))?;
+    or_none(&part, || keep_owner_and_mode(&part, db))?;
     if db.exists() {
-        fs::rename(db, &aside).await.map_err(at(&aside))?;
+        fs::rename(db, &aside).map_err(at(&aside))?;
     }
-    put(&part, db).await?;
+    put(&part, db)?;
     Ok(epoch)
 }
 
@@ -168,18 +167,15 @@ pub(super) fn refuse_half_restored(db: &Path) -> Result<(), OpenError> {
 }
 
 /// Copies the backup and prepares it, durably, before it replaces a database.
-async fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
-    let mut from = fs::File::open(backup).await.map_err(at(backup))?;
-    let mut to = fs::File::options().write(true).open(part).await.map_err(at(part))?;
-    tokio::io::copy(&mut from, &mut to).await.map_err(at(part))?;
-    to.flush().await.map_err(at(part))?;
+fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
+    let mut from = fs::File::open(backup).map_err(at(backup))?;
+    let mut to = fs::File::options().write(true).open(part).map_err(at(part))?;
+    io::copy(&mut from, &mut to).map_err(at(part))?;
     drop(to);
-    check(part).await?;
-    let mut connection = super::connect(part).await?;
-    schema::bring_up_to_date(&mut connection).await?;
-    connection.close().await?;
-    let epoch = renew_epoch(part).await?;
-    sync(part).await?;
+    check(part)?;
+    schema::bring_up_to_date(&mut open::for_writing(part)?)?;
+    let epoch = renew_epoch(part)?;
+    sync(part)?;
     Ok(epoch)
 }
 
@@ -187,56 +183,54 @@ async fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
 ///
 /// # Errors
 /// [`BackupError`] with the reason.
-pub async fn renew_epoch(db: &Path) -> Result<String, BackupError> {
-    let mut connection = exclusive(db).await?;
-    schema::refuse_newer(&mut connection).await?;
-    let epoch = sqlx::query_scalar("UPDATE meta SET epoch = lower(hex(randomblob(8))) RETURNING epoch")
-        .fetch_one(&mut connection)
-        .await?;
-    connection.close().await?;
-    Ok(epoch)
+pub fn renew_epoch(db: &Path) -> Result<String, BackupError> {
+    const RENEW: &str = "UPDATE meta SET epoch = lower(hex(randomblob(8))) RETURNING epoch";
+    let connection = exclusive(db)?;
+    schema::refuse_unknown(&connection)?;
+    Ok(connection.query_row(RENEW, [], |row| row.get(0))?)
 }
 
 /// An exclusive connection. Leaving WAL mode takes an exclusive lock, and merges the log into the file; the server
 /// returns to WAL mode itself.
-async fn exclusive(db: &Path) -> Result<SqliteConnection, BackupError> {
-    let mut connection =
-        SqliteConnectOptions::new().filename(db).busy_timeout(LIVE_TIMEOUT).connect().await?;
-    match sqlx::query("PRAGMA journal_mode = DELETE").execute(&mut connection).await {
-        Ok(_) => Ok(connection),
-        Err(error) if is_busy(&error) => Err(BackupError::Live),
+fn exclusive(db: &Path) -> Result<Connection, BackupError> {
+    let connection = Connection::open(db)?;
+    connection.busy_timeout(LIVE_TIMEOUT)?;
+    match connection.pragma_update(None, "journal_mode", "DELETE") {
+        Ok(()) => Ok(connection),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            Err(BackupError::Live)
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-fn is_busy(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "5")
+fn read_only(file: &Path) -> Result<Connection, rusqlite::Error> {
+    Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-async fn check(file: &Path) -> Result<(), BackupError> {
-    let mut connection = SqliteConnectOptions::new().filename(file).read_only(true).connect().await?;
-    let found: Vec<String> =
-        sqlx::query_scalar("PRAGMA integrity_check(5)").fetch_all(&mut connection).await?;
-    connection.close().await?;
+fn check(file: &Path) -> Result<(), BackupError> {
+    let connection = read_only(file)?;
+    let mut check = connection.prepare("PRAGMA integrity_check(5)")?;
+    let found: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let what = found.join("; ");
     if what == "ok" { Ok(()) } else { Err(BackupError::Damaged { file: file.to_owned(), what }) }
 }
 
-async fn must_match_its_hash(backup: &Path) -> Result<(), BackupError> {
+fn must_match_its_hash(backup: &Path) -> Result<(), BackupError> {
     let sums = beside(backup, ".sha256");
     if !sums.exists() {
         return Ok(());
     }
-    let expected = fs::read_to_string(&sums).await.map_err(at(&sums))?;
-    let matches = expected.split_whitespace().next() == Some(&hash(backup).await?);
+    let expected = fs::read_to_string(&sums).map_err(at(&sums))?;
+    let matches = expected.split_whitespace().next() == Some(&hash(backup)?);
     if matches { Ok(()) } else { Err(BackupError::OtherHash { file: backup.to_owned() }) }
 }
 
-async fn hash(file: &Path) -> Result<String, BackupError> {
-    let mut reader = fs::File::open(file).await.map_err(at(file))?;
+fn hash(file: &Path) -> Result<String, BackupError> {
+    let mut reader = fs::File::open(file).map_err(at(file))?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
     loop {
-        match reader.read(&mut buffer).await.map_err(at(file))? {
+        match reader.read(&mut buffer).map_err(at(file))? {
             0 => return Ok(base16ct::lower::encode_string(&hasher.finalize())),
             read => hasher.update(&buffer[..read]),
         }
@@ -244,21 +238,21 @@ async fn hash(file: &Path) -> Result<String, BackupError> {
 }
 
 /// Renames a finished file to its final name, durably.
-async fn put(part: &Path, name: &Path) -> Result<(), BackupError> {
-    sync(part).await?;
-    fs::rename(part, name).await.map_err(at(name))?;
-    sync(folder_of(name)).await
+fn put(part: &Path, name: &Path) -> Result<(), BackupError> {
+    sync(part)?;
+    fs::rename(part, name).map_err(at(name))?;
+    sync(folder_of(name))
 }
 
-async fn sync(path: &Path) -> Result<(), BackupError> {
-    let file = fs::File::open(path).await.map_err(at(path))?;
-    file.sync_all().await.map_err(at(path))
+fn sync(path: &Path) -> Result<(), BackupError> {
+    let file = fs::File::open(path).map_err(at(path))?;
+    file.sync_all().map_err(at(path))
 }
 
 /// Creates an empty file, readable only by its owner and owned by this run: of two concurrent runs, the second one
 /// fails.
-async fn create(file: &Path) -> Result<(), BackupError> {
-    match fs::File::options().write(true).create_new(true).mode(0o600).open(file).await {
+fn create(file: &Path) -> Result<(), BackupError> {
+    match fs::File::options().write(true).create_new(true).mode(0o600).open(file) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(BackupError::Exists(file.to_owned()))
@@ -268,13 +262,10 @@ async fn create(file: &Path) -> Result<(), BackupError> {
 }
 
 /// Deletes a file that this run has created, when its preparation fails.
-async fn or_none<T>(
-    file: &Path,
-    made: impl Future<Output = Result<T, BackupError>>,
-) -> Result<T, BackupError> {
-    let made = made.await;
+fn or_none<T>(file: &Path, make: impl FnOnce() -> Result<T, BackupError>) -> Result<T, BackupError> {
+    let made = make();
     if made.is_err() {
-        let _ = fs::remove_file(file).await;
+        let _ = fs::remove_file(file);
     }
     made
 }

@@ -1,46 +1,26 @@
-//! Nonces of signed requests: each can be used once. They are checked in memory, and also written to the database, so
-//! that the check survives a restart.
-//!
-//! Waiting nonces are written with the next transaction that stores messages, or a moment later in a transaction of
-//! their own, together with others that have arrived by then.
+//! Nonces of signed requests: each can be used once. They are checked in memory, and written to the database with the
+//! next transaction, so that the check survives a restart.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
-use kez_core::time::Timestamp;
-use rusqlite::{CachedStatement, Connection, params};
-use sqlx::sqlite::SqliteConnection;
-use tokio::sync::Notify;
+use rusqlite::{Connection, params};
 
-use super::job::Reply;
-use crate::store::{CallerKey, StoreError};
+use super::writer::Reply;
+use crate::store::{CallerKey, StoreError, UsedNonce};
 
-/// How long nonces wait for messages to be written with, and for each other.
-pub(super) const PATIENCE: Duration = Duration::from_millis(2);
 /// The largest number of waiting nonces. Beyond that, callers must retry later.
-const WAITING: usize = 1024;
-
-/// A nonce, its caller and the time of its use.
-#[derive(Clone, Copy)]
-pub(super) struct UsedNonce {
-    pub(super) caller: CallerKey,
-    pub(super) nonce: Nonce,
-    pub(super) now: Timestamp,
-}
+const WAITING: usize = 2048;
 
 /// A nonce that waits to be written, with the reply channel of a caller that waits for it.
-pub(super) type Waiting = (UsedNonce, Option<Reply<()>>);
+pub(super) type Waiting = (UsedNonce, Option<Reply<bool>>);
 
 /// See the module.
 pub(super) struct Nonces {
     seen: Mutex<Seen>,
-    /// `None` once nothing is written any more.
-    waiting: Mutex<Option<Vec<Waiting>>>,
-    /// Notified when the first nonce waits, or when nothing is written any more.
-    pub(super) some_wait: Notify,
+    waiting: Mutex<Vec<Waiting>>,
 }
 
 impl Nonces {
@@ -56,49 +36,59 @@ impl Nonces {
                 seen.note(CallerKey::from_bytes(caller), Nonce::from_bytes(nonce), used_at);
             }
         }
-        Ok(Self { seen: seen.into(), waiting: Mutex::new(Some(Vec::new())), some_wait: Notify::new() })
+        Ok(Self { seen: seen.into(), waiting: Mutex::default() })
     }
 
-    /// Whether the nonce is new. If so, it is queued to be written, and the caller may wait for that.
-    pub(super) fn add(&self, used: UsedNonce, reply: Option<Reply<()>>) -> Result<bool, StoreError> {
-        let mut waiting = self.waiting();
-        let waiting = waiting.as_mut().ok_or(StoreError::Closed)?;
+    /// Queues a nonce to be written, if it is new. Otherwise the waiting caller, if any, gets its answer here. Returns
+    /// whether it is new, and how many are waiting.
+    pub(super) fn add(
+        &self,
+        used: UsedNonce,
+        reply: Option<Reply<bool>>,
+    ) -> Result<(bool, usize), StoreError> {
+        let mut waiting = lock(&self.waiting);
         if waiting.len() >= WAITING {
             return Err(StoreError::Busy);
         }
-        if !lock(&self.seen).note(used.caller, used.nonce, used.now.unix()) {
-            return Ok(false);
+        let is_new = lock(&self.seen).note(used.caller, used.nonce, used.now.unix());
+        if is_new {
+            waiting.push((used, reply));
+        } else if let Some(reply) = reply {
+            let _ = reply.send(Ok(false));
         }
-        if waiting.is_empty() {
-            self.some_wait.notify_one();
-        }
-        waiting.push((used, reply));
-        Ok(true)
+        Ok((is_new, waiting.len()))
     }
 
     /// The number of waiting nonces.
     pub(super) fn queued(&self) -> usize {
-        self.waiting().as_ref().map_or(0, Vec::len)
+        lock(&self.waiting).len()
     }
 
     /// Takes the waiting nonces, to write them now.
     pub(super) fn take(&self) -> Vec<Waiting> {
-        self.waiting().as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Stops all writing.
-    pub(super) fn close(&self) {
-        *self.waiting() = None;
-        self.some_wait.notify_one();
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Option<Vec<Waiting>>> {
-        lock(&self.waiting)
+        std::mem::take(&mut *lock(&self.waiting))
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes nonces as part of the caller's transaction, and deletes some of those too old for any valid signature: at most
+/// twice as many, so that no writer waits long and the table does not grow more than necessary.
+pub(super) fn record(connection: &Connection, nonces: &[Waiting]) -> Result<(), StoreError> {
+    const RECORD: &str = "INSERT INTO nonces (caller, nonce, used_at) VALUES (?1, ?2, ?3)";
+    const FORGET: &str =
+        "DELETE FROM nonces WHERE id < (SELECT min(id) FROM nonces) + ?1 AND used_at NOT BETWEEN ?2 AND ?3";
+    let Some(now) = nonces.iter().map(|(used, _)| used.now.unix().cast_signed()).min() else { return Ok(()) };
+    // A nonce from the future was written under a clock that has been set back since.
+    let (lifetime, some) = (NONCE_LIFETIME_SECONDS.cast_signed(), 2 * nonces.len() + 8);
+    connection.prepare_cached(FORGET)?.execute(params![some, now - lifetime, now + lifetime])?;
+    let mut record = connection.prepare_cached(RECORD)?;
+    for (UsedNonce { caller, nonce, now }, _) in nonces {
+        record.execute(params![caller.as_bytes(), nonce.as_bytes(), now.unix().cast_signed()])?;
+    }
+    Ok(())
 }
 
 /// The times at which nonces were used, in seconds since 1970, by their hashes under a key of this process. There are
@@ -150,47 +140,6 @@ impl Generation {
         older.used.extend(self.used.drain());
         *self = Self { used: older.used, newest: self.newest.max(older.newest) };
     }
-}
-
-const RECORD: &str = "INSERT INTO nonces (caller, nonce, used_at) VALUES (?1, ?2, ?3)";
-
-/// Writes nonces one by one, as part of the caller's transaction.
-pub(super) struct Recording<'c>(CachedStatement<'c>);
-
-impl<'c> Recording<'c> {
-    pub(super) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
-        Ok(Self(connection.prepare_cached(RECORD)?))
-    }
-
-    pub(super) fn record(&mut self, used: &UsedNonce) -> Result<(), StoreError> {
-        let UsedNonce { caller, nonce, now } = used;
-        self.0.execute(params![caller.as_bytes(), nonce.as_bytes(), now.unix().cast_signed()])?;
-        Ok(())
-    }
-}
-
-/// Writes one nonce, as part of the caller's transaction.
-pub(super) async fn record(connection: &mut SqliteConnection, used: UsedNonce) -> Result<(), StoreError> {
-    let UsedNonce { caller, nonce, now } = used;
-    sqlx::query(RECORD)
-        .bind(caller.as_bytes().as_slice())
-        .bind(nonce.as_bytes().as_slice())
-        .bind(now.unix().cast_signed())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Deletes some of the nonces too old for any valid signature: at most `new` and a few more, so that no writer waits
-/// long and the table does not grow more than necessary.
-pub(super) fn forget_old(connection: &Connection, now: Timestamp, new: usize) -> Result<(), StoreError> {
-    const SQL: &str =
-        "DELETE FROM nonces WHERE id < (SELECT min(id) FROM nonces) + ?1 AND used_at NOT BETWEEN ?2 AND ?3";
-    let (now, lifetime) = (now.unix().cast_signed(), NONCE_LIFETIME_SECONDS.cast_signed());
-    let some = i64::try_from(2 * new + 8).unwrap_or(i64::MAX);
-    // A nonce from the future was written under a clock that has been set back since.
-    connection.prepare_cached(SQL)?.execute([some, now - lifetime, now + lifetime])?;
-    Ok(())
 }
 
 #[cfg(test)]

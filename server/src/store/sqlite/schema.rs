@@ -1,25 +1,30 @@
-//! The schema of the file and its versions. `PRAGMA user_version` is the number of migrations that a file has run.
+//! The schema of the file. `PRAGMA user_version` is its version.
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Connection, Row};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::store::OpenError;
-use crate::store::migrations::{self, MIGRATIONS};
+use crate::store::{OpenError, migrations};
 
 /// From this version on, SQLite resets a WAL file without a race that can corrupt the database.
-const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// Checks the library and runs the missing migrations, each in a transaction of its own.
 ///
 /// # Errors
 /// [`OpenError`] with the reason.
-pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    refuse_old_sqlite(connection).await?;
-    let found = refuse_newer(connection).await?;
-    for (version, migration) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
-        run(connection, version, migration.sqlite).await?;
+pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::OldSqlite(rusqlite::version().to_owned()));
+    }
+    for migration in migrations::missing(version(connection)?)? {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been faster since the version was read.
+        if version(&transaction)? < migration.version {
+            transaction.execute_batch(migration.sqlite)?;
+            transaction.pragma_update(None, "user_version", migration.version)?;
+            transaction.commit()?;
+        }
     }
     Ok(())
 }
@@ -28,87 +33,39 @@ pub(super) async fn bring_up_to_date(connection: &mut SqliteConnection) -> Resul
 ///
 /// # Errors
 /// [`OpenError`] when the file cannot be used, or was written by a newer version of this server.
-pub async fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenError> {
-    let mut found = 0;
-    if file.exists() {
-        let mut connection = SqliteConnectOptions::new().filename(file).read_only(true).connect().await?;
-        found = refuse_newer(&mut connection).await?;
-        connection.close().await?;
-    }
-    Ok(migrations::pending(found))
+pub fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenError> {
+    let found = if file.exists() {
+        version(&Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?)?
+    } else {
+        0
+    };
+    Ok(migrations::missing(found)?.map(|migration| migration.name).collect())
 }
 
 /// Fails unless the file has the schema of this version.
 ///
 /// # Errors
 /// [`OpenError::NewerSchema`], [`OpenError::OlderSchema`], or why the file cannot be read.
-pub(super) async fn refuse_other(file: &Path) -> Result<(), OpenError> {
-    if pending_migrations(file).await?.is_empty() { Ok(()) } else { Err(OpenError::OlderSchema) }
+pub(super) fn refuse_other(file: &Path) -> Result<(), OpenError> {
+    if pending_migrations(file)?.is_empty() { Ok(()) } else { Err(OpenError::OlderSchema) }
 }
 
-/// The version of the schema.
+/// Fails when this server does not know the schema.
 ///
 /// # Errors
-/// [`OpenError::NewerSchema`] when this server does not know it.
-pub(super) async fn refuse_newer(connection: &mut SqliteConnection) -> Result<i64, OpenError> {
-    let known = migrations::newest();
-    let found = user_version(connection).await?;
-    if found > known { Err(OpenError::NewerSchema { found, known }) } else { Ok(found) }
+/// [`OpenError::NewerSchema`], [`OpenError::Unreleased`], or why the file cannot be read.
+pub(super) fn refuse_unknown(connection: &Connection) -> Result<(), OpenError> {
+    migrations::missing(version(connection)?).map(drop)
 }
 
 /// The epoch of the database.
 ///
 /// # Errors
 /// SQLite's error.
-pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<String, sqlx::Error> {
-    sqlx::query_scalar("SELECT epoch FROM meta").fetch_one(connection).await
+pub(super) fn epoch(connection: &Connection) -> Result<String, rusqlite::Error> {
+    connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0))
 }
 
-async fn run(
-    connection: &mut SqliteConnection,
-    version: i64,
-    migration: &'static str,
-) -> Result<(), sqlx::Error> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    // Another process may have been faster since the version was read.
-    if user_version(&mut transaction).await? >= version {
-        return Ok(());
-    }
-    sqlx::raw_sql(migration).execute(&mut *transaction).await?;
-    // A pragma takes no parameters, and the number is a constant of this program.
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {version}")))
-        .execute(&mut *transaction)
-        .await?;
-    transaction.commit().await
-}
-
-async fn user_version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query("PRAGMA user_version").fetch_one(connection).await?.try_get(0)
-}
-
-async fn refuse_old_sqlite(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await?;
-    if parse(&version).is_some_and(|version| version >= OLDEST_SQLITE) {
-        Ok(())
-    } else {
-        Err(OpenError::OldSqlite(version))
-    }
-}
-
-fn parse(version: &str) -> Option<(u32, u32, u32)> {
-    let mut numbers = version.split('.').map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_compare_as_numbers() {
-        assert!(parse("3.51.3").unwrap() >= OLDEST_SQLITE);
-        assert!(parse("3.100.0").unwrap() >= OLDEST_SQLITE);
-        assert!(parse("3.51.1").unwrap() < OLDEST_SQLITE);
-        assert_eq!(parse("3.x"), None);
-    }
+fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }

@@ -1,302 +1,408 @@
-//! The message writer: a thread that owns its connection, gathers the queued messages, commits them as one transaction,
-//! and answers only then.
-//!
-//! One `fsync` then serves many messages, and rows become visible in the order of their sequence numbers because there
-//! is no other writer of messages. All other writes go through [`Features`], in their own turn.
+//! The writer: one thread that owns the connection that writes. It gathers the queued jobs, runs them in one transaction,
+//! and answers only then. One `fsync` then serves many messages, and rows become visible in the order of their sequence
+//! numbers.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures::FutureExt;
 use prometheus_client::metrics::histogram::Histogram;
-use rusqlite::Connection;
-use sqlx::sqlite::SqliteConnection;
-use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::sleep;
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
+use rusqlite::Connection as Sqlite;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::append::PreparedMessage;
+use super::checkpoint;
 use super::checkpoint::Checkpoints;
-use super::direct;
-use super::features::Features;
-use super::full_disk::FullDisk;
-use super::job::{Batch, Job, Outcomes, Reply};
-use super::memory::Memory;
-use super::nonces::{self, Nonces, UsedNonce};
-use super::recent::Recent;
+use super::nonces::{self, Nonces, Waiting};
 use super::reserve::Reserve;
-use super::transaction::write_batch;
-use crate::histogram;
-use crate::store::expected::Expectations;
-use crate::store::operations::Vitals;
-use crate::store::{Answer, Appended, Expected, NewMessage, OpenError, StoreError};
+use super::tail::{Places, Tail};
+use crate::store::append::HashedMessage;
+use crate::store::connection::Connection;
+use crate::store::operations::{Vitals, durations};
+use crate::store::{Appended, NewMessage, OpenError, StoreError, UsedNonce};
 
-/// The length of the queues for messages and for feature writes. Beyond that, callers must retry later.
-pub(super) const QUEUE: usize = 512;
-
+/// The length of the queue. Beyond that, callers must retry later.
+const QUEUE: usize = 1024;
+/// The largest number of jobs per transaction ...
+const BATCH: usize = 128;
+/// ... and of bytes of envelopes.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// So many nonces do not wait for a message.
+const MANY_NONCES: usize = 256;
 /// How often a deletion is tried on a full disk. If it is that of a command, the server beside it may take the space.
 const FULL_TRIES: usize = 3;
 
-/// How long a transaction waits at most for expected messages; a client with invalid signatures delays others by no
-/// more than this ...
-const PATIENCE: Duration = Duration::from_micros(200);
-/// ... and the interval at which it checks for them. Verifying a signature takes about as long.
-const LOOK_EVERY: Duration = Duration::from_micros(30);
+/// Sends an answer to a caller, which may have gone away; the write remains valid.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// Sends writes to the tasks that own connections, and waits for their answers.
+/// What a write needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Kind {
+    /// Nothing special.
+    Feature,
+    /// It changes or deletes messages: the tail is indexed first, and the reserved disk space is lent to it.
+    Messages,
+}
+
+/// Sends jobs to the thread, and waits for the answers.
 pub(super) struct Writer {
-    messages: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Job>,
     nonces: Arc<Nonces>,
-    expectations: Expectations,
-    features: Features,
-    full_disk: FullDisk,
-    tasks: TaskTracker,
+    /// Closed when the thread and the checkpoints have ended.
+    ended: watch::Receiver<()>,
     commits: Histogram,
 }
 
-/// What each writer does around a transaction.
-#[derive(Clone)]
-pub(super) struct Desk {
-    /// Held while a transaction runs. SQLite would make writers wait as well, but not in order, nor without sleeping
-    /// between attempts. A checkpoint that must not be overtaken also holds it.
-    pub(super) turn: Arc<Mutex<()>>,
-    pub(super) checkpoints: Checkpoints,
-    pub(super) commits: Histogram,
-    /// Dropped when the last connection is closed.
-    _closed: Arc<DropGuard>,
-}
-
-impl Desk {
-    /// Records a committed transaction with this many bytes of packed envelopes, begun at `start`.
-    pub(super) fn committed(&self, start: Instant, bytes: usize) {
-        self.commits.observe(start.elapsed().as_secs_f64());
-        self.checkpoints.written(bytes);
-    }
-}
-
 impl Writer {
-    pub(super) fn start(
-        file: &Path,
-        features: SqliteConnection,
-        checkpoints: SqliteConnection,
-        recent: Arc<Recent>,
-    ) -> Result<Self, OpenError> {
-        let connection = direct::for_writing(file)?;
+    pub(super) fn start(file: &Path, connection: Sqlite, places: Arc<Places>) -> Result<Self, OpenError> {
         let nonces = Arc::new(Nonces::load(&connection)?);
-        let (messages, jobs) = mpsc::channel(QUEUE);
-        let (tasks, closed) = (TaskTracker::new(), CancellationToken::new());
-        let (turn, commits) = (Arc::new(Mutex::new(())), histogram::seconds());
-        let full_disk = FullDisk::new(file, Arc::clone(&turn));
-        let reserve = Reserve::of(file);
-        let checkpoints = Checkpoints::start(checkpoints, Arc::clone(&turn), reserve, &tasks, closed.clone());
-        let desk =
-            Desk { turn, checkpoints, commits: commits.clone(), _closed: Arc::new(closed.drop_guard()) };
-        let memory = Memory::new(recent);
-        let expectations = Expectations::default();
-        let writer = MessageWriter {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let (turn, commits, reserve) = (Arc::new(Mutex::new(())), durations(), Reserve::of(file));
+        let (end, ended) = watch::channel(());
+        let checkpoints = Checkpoints::start(file, Arc::clone(&turn), reserve.clone(), end)?;
+        let thread = WriterThread {
             connection,
-            memory,
+            tail: Tail::new(places),
             nonces: Arc::clone(&nonces),
-            expectations: expectations.clone(),
-            desk: desk.clone(),
+            turn,
+            checkpoints,
+            reserve,
+            commits: commits.clone(),
         };
-        let open = tasks.token();
-        let run = move || {
-            writer.run(jobs);
-            drop(open);
-        };
-        thread::Builder::new().name("messages".to_owned()).spawn(run).map_err(sqlx::Error::Io)?;
-        tasks.spawn(remind(Arc::clone(&nonces), messages.downgrade()));
-        let features = Features::start(features, desk, &tasks);
-        tasks.close();
-        Ok(Self { messages, nonces, expectations, features, full_disk, tasks, commits })
-    }
-
-    /// A writer that fails every write with [`StoreError::Closed`], for a read-only store.
-    pub(super) fn closed(file: &Path) -> Result<Self, OpenError> {
-        let nonces = Arc::new(Nonces::load(&direct::for_reading(file)?)?);
-        let tasks = TaskTracker::new();
-        tasks.close();
-        Ok(Self {
-            messages: mpsc::channel(1).0,
-            nonces,
-            expectations: Expectations::default(),
-            features: Features::closed(),
-            full_disk: FullDisk::new(file, Arc::default()),
-            tasks,
-            commits: histogram::seconds(),
-        })
+        let named = thread::Builder::new().name("writer".to_owned());
+        named
+            .spawn(move || thread.run(waiting))
+            .map_err(|source| OpenError::File { path: file.into(), source })?;
+        Ok(Self { jobs, nonces, ended, commits })
     }
 
     /// Appends an envelope to its inbox.
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
-        let message = PreparedMessage::new(message);
-        // The writer drops the bytes first, so that the memory is freed on the thread that allocated it.
-        let _packed = message.packed.bytes.clone();
-        self.send(|reply| Job::Append(message, reply)).await
+        let message = HashedMessage::from(message);
+        self.send(|reply| Job::Append(Append { message, outcome: Err(StoreError::Closed), reply })).await
+    }
+
+    /// Runs a write under a savepoint: if it fails, only its own changes are undone. It may run again on a full disk.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.send(|reply| {
+            Job::Write(kind, Box::new(Write { write, outcome: Err(StoreError::Closed), reply }))
+        })
+        .await
     }
 
     /// Records a nonce durably, and returns whether it is new.
     pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
+        let permit = self.jobs.try_reserve().map_err(refused)?;
         let (reply, answer) = oneshot::channel();
-        let fresh = self.nonces.add(used, Some(reply))?;
-        if fresh {
-            match answer.await.unwrap_or(Err(StoreError::Closed)) {
-                // The caller may be about to delete something.
-                Err(StoreError::Full) => {
-                    self.make_room(move |connection| nonces::record(connection, used).boxed()).await?;
-                }
-                recorded => recorded?,
-            }
+        if self.nonces.add(used, Some(reply))?.0 {
+            permit.send(Job::Nonces);
         }
-        Ok(fresh)
+        answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Returns whether a nonce is new. It is written soon, and no later than messages appended from now on.
+    /// Returns whether a nonce is new. It is written no later than messages that are appended from now on.
     pub(super) fn note_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
-        self.nonces.add(used, None)
-    }
-
-    /// Announces a message that will arrive soon.
-    pub(super) fn expect(&self) -> Expected {
-        self.expectations.add()
-    }
-
-    /// Runs a feature's write; see [`Features`].
-    pub(super) async fn write<F, T>(&self, write: F) -> Result<T, StoreError>
-    where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Answer<'c, T> + Send + 'static,
-        T: Send + 'static,
-    {
-        self.features.write(write).await
-    }
-
-    /// Runs a feature's write that deletes, or prepares a deletion: it also works on a full disk.
-    pub(super) async fn make_room<F, T>(&self, write: F) -> Result<T, StoreError>
-    where
-        F: for<'c> Fn(&'c mut SqliteConnection) -> Answer<'c, T> + Clone + Send + 'static,
-        T: Send + 'static,
-    {
-        let mut result = self.features.write(write.clone()).await;
-        for _ in 0..FULL_TRIES {
-            if !matches!(result, Err(StoreError::Full)) {
-                break;
-            }
-            result = self.full_disk.write(write.clone()).await;
+        let permit = self.jobs.try_reserve().map_err(refused)?;
+        let (is_new, waiting) = self.nonces.add(used, None)?;
+        if waiting >= MANY_NONCES {
+            permit.send(Job::Nonces);
         }
-        result
+        Ok(is_new)
     }
 
-    /// Whether the writers are running, and their queues have room.
+    /// Whether the thread is running, and the queue has room.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.messages.try_reserve().map_err(refused)?;
-        self.features.check()
+        self.jobs.try_reserve().map(drop).map_err(refused)
     }
 
-    /// The state of the writers.
+    /// The state of the writer.
     pub(super) fn vitals(&self) -> Vitals {
-        let messages = self.messages.max_capacity() - self.messages.capacity();
-        let queued = messages + self.nonces.queued() + self.features.queued();
-        Vitals { queued: queued as u64, commits: self.commits.clone() }
+        let jobs = self.jobs.max_capacity() - self.jobs.capacity();
+        Vitals { queued: (jobs + self.nonces.queued()) as u64, commits: self.commits.clone() }
     }
 
-    /// Lets the writers finish their queued work.
+    /// Lets the thread finish its queued jobs.
     pub(super) async fn close(&self) {
         // Fails when the writer was closed before.
-        let _ = self.messages.send(Job::Close).await;
-        self.features.close();
-        self.tasks.wait().await;
+        let _ = self.jobs.send(Job::Close).await;
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
     }
 
     async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.messages.try_reserve().map_err(refused)?.send(job(reply));
+        self.jobs.try_reserve().map_err(refused)?.send(job(reply));
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
-pub(super) fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
+fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
     match error {
         mpsc::error::TrySendError::Full(()) => StoreError::Busy,
         mpsc::error::TrySendError::Closed(()) => StoreError::Closed,
     }
 }
 
-/// Notifies the writer about nonces that have waited long enough, as long as the writer exists.
-async fn remind(nonces: Arc<Nonces>, writer: mpsc::WeakSender<Job>) {
-    loop {
-        nonces.some_wait.notified().await;
-        sleep(nonces::PATIENCE).await;
-        match writer.upgrade() {
-            Some(writer) if writer.send(Job::Nonces).await.is_ok() => {}
-            _ => return,
+/// A job for the thread.
+enum Job {
+    Append(Append),
+    Write(Kind, Box<dyn Work>),
+    /// There are nonces to write.
+    Nonces,
+    /// Accept nothing more than what is already queued.
+    Close,
+}
+
+/// A message to append.
+struct Append {
+    message: HashedMessage,
+    outcome: Result<Appended, StoreError>,
+    reply: Reply<Appended>,
+}
+
+/// A write, with its outcome and its caller.
+struct Write<F, T> {
+    write: F,
+    outcome: Result<T, StoreError>,
+    reply: Reply<T>,
+}
+
+/// A write of any type.
+trait Work: Send {
+    /// Runs the write, and keeps its outcome.
+    fn run(&mut self, connection: &mut Connection<'_>) -> Result<(), StoreError>;
+
+    /// Sends the outcome to the caller, or the reason why the transaction was not committed.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+impl<F, T> Work for Write<F, T>
+where
+    F: FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &mut Connection<'_>) -> Result<(), StoreError> {
+        self.outcome = (self.write)(connection);
+        self.outcome.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let _ = self.reply.send(committed.and(self.outcome));
+    }
+}
+
+/// The contents of one transaction.
+#[derive(Default)]
+struct Batch {
+    jobs: Vec<Job>,
+    nonces: Vec<Waiting>,
+    bytes: usize,
+}
+
+impl Batch {
+    /// The first job and those queued behind it, as many as fit.
+    fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> Self {
+        let mut batch = Self::default();
+        batch.push(first, queue);
+        while batch.jobs.len() < BATCH
+            && batch.bytes < BATCH_BYTES
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push(job, queue);
+        }
+        batch
+    }
+
+    /// All queued jobs.
+    fn gather_all(queue: &mut mpsc::Receiver<Job>) -> Self {
+        let mut batch = Self::default();
+        while let Ok(job) = queue.try_recv() {
+            batch.push(job, queue);
+        }
+        batch
+    }
+
+    fn push(&mut self, job: Job, queue: &mut mpsc::Receiver<Job>) {
+        match job {
+            Job::Nonces => {}
+            Job::Close => queue.close(),
+            job => {
+                if let Job::Append(Append { message, .. }) = &job {
+                    self.bytes += message.envelope.len();
+                }
+                self.jobs.push(job);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.nonces.is_empty()
+    }
+
+    /// Takes out what a full disk must not prevent: deletions, and the nonces that their callers have used.
+    fn split_essential(&mut self) -> Self {
+        let is_essential = |job: &mut Job| matches!(job, Job::Write(Kind::Messages, _));
+        let jobs = self.jobs.extract_if(.., is_essential).collect();
+        let nonces = self.nonces.extract_if(.., |(_, reply)| reply.is_some()).collect();
+        Self { jobs, nonces, bytes: 0 }
+    }
+
+    /// Answers every caller: with its outcome, or with the reason why nothing was stored.
+    fn answer(self, committed: &Result<(), StoreError>) {
+        for job in self.jobs {
+            match job {
+                Job::Append(Append { outcome, reply, .. }) => {
+                    let _ = reply.send(committed.clone().and(outcome));
+                }
+                Job::Write(_, write) => write.answer(committed.clone()),
+                Job::Nonces | Job::Close => {}
+            }
+        }
+        for (_, reply) in self.nonces {
+            let _ = reply.map(|reply| reply.send(committed.clone().map(|()| true)));
         }
     }
 }
 
 /// The state of the thread.
-struct MessageWriter {
-    connection: Connection,
-    memory: Memory,
+struct WriterThread {
+    connection: Sqlite,
+    tail: Tail,
     nonces: Arc<Nonces>,
-    expectations: Expectations,
-    desk: Desk,
+    /// Held during a transaction, and by a checkpoint that no writer may overtake.
+    turn: Arc<Mutex<()>>,
+    checkpoints: Checkpoints,
+    reserve: Reserve,
+    commits: Histogram,
 }
 
-impl MessageWriter {
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
-            self.wait_for_expected();
-            let mut batch = Batch::gather(first, &mut jobs);
+impl WriterThread {
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = Batch::gather(first, &mut queue);
             // After the messages: a nonce noted before its message is gathered with it.
             batch.nonces = self.nonces.take();
-            if batch.is_empty() {
-                continue;
-            }
-            if let Err(StoreError::Locked) = self.commit(batch) {
-                // The jobs queued behind have waited as long. A new transaction would only wait once more.
-                let mut waiting = Batch::gather_all(&mut jobs);
-                waiting.nonces = self.nonces.take();
-                waiting.fail(&StoreError::Locked);
-            }
+            self.commit(batch, &mut queue);
         }
-        self.nonces.close();
-        let Self { connection, memory: _, nonces: _, expectations: _, desk } = self;
+        // Noted for messages that never came.
+        let nonces = self.nonces.take();
+        self.commit(Batch { nonces, ..Batch::default() }, &mut queue);
+        // The checkpoints' connection must be the last one: it empties the log when it is closed.
+        let Self { connection, checkpoints, .. } = self;
         if let Err((_, error)) = connection.close() {
             tracing::warn!(%error, "a database connection did not close cleanly");
         }
-        drop(desk);
+        drop(checkpoints);
     }
 
-    /// While the processors check signatures, messages arrive one by one. A transaction for every few of them would
-    /// take even more of the processor time, which is what is scarce.
-    fn wait_for_expected(&self) {
-        let start = Instant::now();
-        while self.expectations.any() && start.elapsed() < PATIENCE {
-            thread::sleep(LOOK_EVERY);
+    fn commit(&mut self, mut batch: Batch, queue: &mut mpsc::Receiver<Job>) {
+        if batch.is_empty() {
+            return;
         }
+        let start = Instant::now();
+        let committed = self.transaction(&mut batch);
+        match &committed {
+            Ok(()) => {
+                self.commits.observe(start.elapsed().as_secs_f64());
+                self.checkpoints.written(batch.bytes);
+            }
+            Err(StoreError::Full) => {
+                let mut essential = batch.split_essential();
+                let committed = self.on_full_disk(&mut essential);
+                essential.answer(&committed);
+            }
+            // The jobs queued behind have waited as long. A new transaction would only wait once more.
+            Err(StoreError::Locked) => {
+                let waiting = Batch { nonces: self.nonces.take(), ..Batch::gather_all(queue) };
+                waiting.answer(&Err(StoreError::Locked));
+            }
+            Err(_) => {}
+        }
+        batch.answer(&committed);
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
-        let start = Instant::now();
-        match self.transaction(&batch) {
-            Ok(outcomes) => {
-                self.desk.committed(start, batch.bytes);
-                batch.succeed(outcomes);
-                Ok(())
-            }
-            Err(error) => {
-                batch.fail(&error);
-                Err(error)
+    /// Runs the whole batch in one transaction. After an error, nothing of it is stored.
+    fn transaction(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        let turn = Arc::clone(&self.turn);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.try_transaction(batch);
+        match result {
+            Ok(()) => self.tail.committed(),
+            Err(_) => {
+                self.tail.forget();
+                // After some failures SQLite has already rolled back, and reports another error here.
+                let _ = self.connection.execute_batch("ROLLBACK");
             }
         }
+        result
     }
 
-    fn transaction(&mut self, batch: &Batch) -> Result<Outcomes, StoreError> {
-        let _turn = self.desk.turn.blocking_lock();
-        write_batch(&self.connection, &mut self.memory, batch)
+    fn try_transaction(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.tail.begin(&self.connection)?;
+        nonces::record(&self.connection, &batch.nonces)?;
+        for job in &mut batch.jobs {
+            match job {
+                Job::Append(Append { message, outcome, .. }) => {
+                    *outcome = self.tail.known()?.append(&self.connection, message);
+                    alone(&self.connection, outcome)?;
+                }
+                Job::Write(kind, write) => {
+                    if *kind == Kind::Messages {
+                        self.tail.known()?.index(&self.connection)?;
+                    }
+                    savepoint(&self.connection, &mut **write)?;
+                }
+                Job::Nonces | Job::Close => {}
+            }
+        }
+        self.tail.known()?.index_if_long(&self.connection)?;
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
     }
+
+    /// Runs what makes room, with the reserved disk space. The log is emptied before and after, which returns its space.
+    fn on_full_disk(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        let mut result = Err(StoreError::Full);
+        for _ in 0..FULL_TRIES {
+            if batch.is_empty() || !matches!(result, Err(StoreError::Full)) {
+                break;
+            }
+            // Dropped when everything else is done, which takes the space back.
+            let Some(_room) = self.reserve.lend() else { break };
+            checkpoint::empty(&self.connection);
+            result = self.transaction(batch);
+            checkpoint::empty(&self.connection);
+        }
+        result
+    }
+}
+
+/// Separates the failure of one message, which affects only its caller, from a failure of the whole transaction.
+fn alone<T>(connection: &Sqlite, outcome: &Result<T, StoreError>) -> Result<(), StoreError> {
+    match outcome {
+        Err(error)
+            if connection.is_autocommit() || matches!(error, StoreError::Full | StoreError::Locked) =>
+        {
+            Err(error.clone())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Runs a write, and undoes it if it fails. If it cannot be undone, as after failures upon which SQLite rolls everything
+/// back, or if the disk is full, its error fails the whole transaction.
+fn savepoint(connection: &Sqlite, write: &mut dyn Work) -> Result<(), StoreError> {
+    connection.prepare_cached("SAVEPOINT part")?.execute([])?;
+    let outcome = write.run(&mut Connection::Sqlite(connection));
+    if outcome.is_err() {
+        alone(connection, &outcome)?;
+        connection.prepare_cached("ROLLBACK TO part")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE part")?.execute([])?;
+    Ok(())
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
-use kez_chat_server::store::postgres::PostgresStore;
+use kez_chat_server::store::accounts::ClaimOutcome;
 use kez_chat_server::store::usage::Origin;
-use kez_chat_server::store::{AccountId, ClaimOutcome, NewMessage, PageLimit, Store};
+use kez_chat_server::store::{AccountId, NewMessage, PageLimit, Store};
 use kez_core::time::Timestamp;
 use sqlx::{Executor, PgConnection};
 
@@ -62,7 +62,7 @@ async fn read_while_writing(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_writers_on_four_nodes_lose_nothing() {
     let address = Cluster::shared().await.database().await;
-    let nodes = join_all((0..4).map(async |_| PostgresStore::open(&url(&address), 4).await.unwrap())).await;
+    let nodes = join_all((0..4).map(async |_| Store::postgres(&url(&address), 4).await.unwrap())).await;
     slow_commits(&mut connect(&address).await, "messages").await;
     let bob = match nodes[0].claim_handle(claim(&Person::new("bob"))).await.unwrap() {
         ClaimOutcome::Stands(account) => account.id,
@@ -81,7 +81,7 @@ async fn sixteen_writers_on_four_nodes_lose_nothing() {
     join_all(nodes.iter().map(Store::close)).await;
 }
 
-async fn seqs_after(node: &PostgresStore, inbox: AccountId, cursor: i64) -> Vec<i64> {
+async fn seqs_after(node: &Store, inbox: AccountId, cursor: i64) -> Vec<i64> {
     let limit = PageLimit { items: 1000, bytes: 1024 * 1024 };
     let page = node.page_after(inbox, cursor.cast_unsigned(), limit).await.unwrap();
     page.iter().map(|item| item.seq.cast_signed()).collect()

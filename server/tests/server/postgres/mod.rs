@@ -7,3 +7,4 @@ pub(crate) mod open;
 pub(crate) mod races;
 mod restart;
 mod standby;
+mod transfer;

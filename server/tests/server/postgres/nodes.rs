@@ -1,8 +1,7 @@
 //! Two nodes on one database, without any other connection: a change on one takes effect on the other at once.
 
-use kez_chat_server::store::moderation::Moderation;
-use kez_chat_server::store::postgres::PostgresStore;
-use kez_chat_server::store::{ClaimOutcome, Store};
+use kez_chat_server::store::Store;
+use kez_chat_server::store::accounts::ClaimOutcome;
 use kez_core::api::CLOSE_UNAUTHORIZED;
 use kez_core::time::Timestamp;
 use sqlx::Executor;
@@ -70,7 +69,7 @@ async fn a_key_that_lost_its_handle_elsewhere_opens_nothing_here() {
 #[tokio::test]
 async fn what_another_node_is_storing_goes_with_the_account() {
     let database = Cluster::shared().await.database().await;
-    let store = PostgresStore::open(&url(&database), 4).await.unwrap();
+    let store = Store::postgres(&url(&database), 4).await.unwrap();
     let bob = match store.claim_handle(claim(&Person::new("bob"))).await.unwrap() {
         ClaimOutcome::Stands(account) => account.id,
         taken => panic!("{taken:?}"),

@@ -1,11 +1,10 @@
 //! Concurrent changes of two nodes to one row. A connection plays the other node, and stops half-way until the store
 //! waits for it.
 
-use kez_chat_server::store::invites::{Invites as _, NewInvite};
-use kez_chat_server::store::moderation::Moderation as _;
-use kez_chat_server::store::postgres::PostgresStore;
+use kez_chat_server::store::accounts::{Claim, ClaimOutcome};
+use kez_chat_server::store::invites::NewInvite;
 use kez_chat_server::store::usage::Origin;
-use kez_chat_server::store::{AccountId, CallerKey, Claim, ClaimOutcome, NewMessage, Store as _, StoreError};
+use kez_chat_server::store::{AccountId, CallerKey, NewMessage, Store, StoreError};
 use kez_core::caller_auth::Nonce;
 use kez_core::invite::InviteCode;
 use kez_core::time::Timestamp;
@@ -20,7 +19,7 @@ const NOW_TIME: Timestamp = Timestamp::from_unix(NOW);
 
 /// A store with one lane, the other node's connection, and an observing connection.
 struct Race {
-    store: PostgresStore,
+    store: Store,
     other: PgConnection,
     observer: PgConnection,
 }
@@ -29,7 +28,7 @@ impl Race {
     async fn new() -> Self {
         let database = Cluster::shared().await.database().await;
         Self {
-            store: PostgresStore::open(&url(&database), 4).await.unwrap(),
+            store: Store::postgres(&url(&database), 4).await.unwrap(),
             other: connect(&database).await,
             observer: connect(&database).await,
         }
@@ -43,7 +42,7 @@ impl Race {
     }
 
     /// The other node does the first half, the store runs into it, and the other node does the second half.
-    async fn run<T>(&mut self, halves: [&str; 2], write: impl AsyncFnOnce(&PostgresStore) -> T) -> T {
+    async fn run<T>(&mut self, halves: [&str; 2], write: impl AsyncFnOnce(&Store) -> T) -> T {
         let Self { store, other, observer } = self;
         let [first, second] = halves.map(|half| sqlx::raw_sql(sqlx::AssertSqlSafe(half.to_owned())));
         other.execute(first).await.unwrap();

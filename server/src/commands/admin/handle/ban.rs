@@ -20,8 +20,9 @@ pub(in crate::commands) struct Ban {
 impl Ban {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
         let Self { handle, reason } = self;
-        let banned =
-            handle.with_store(|store, name, at| store.ban(name, moderation::Ban { at, reason })).await?;
+        let banned = handle
+            .with_store(async |store, name, at| store.ban(name, moderation::Ban { at, reason }).await)
+            .await?;
         if !banned {
             return Err(handle.not_held());
         }
@@ -39,7 +40,8 @@ pub(in crate::commands) struct Unban {
 
 impl Unban {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let unbanned = self.handle.with_store(|store, handle, now| store.unban(handle, now)).await?;
+        let unbanned =
+            self.handle.with_store(async |store, handle, now| store.unban(handle, now).await).await?;
         let name = &self.handle.handle;
         if !unbanned {
             return Err(Failure::no(format!("{name} is not banned")));

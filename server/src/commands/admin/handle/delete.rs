@@ -1,7 +1,6 @@
 //! `kez-chat-server admin handle delete HANDLE`.
 
 use clap::Args;
-use futures::FutureExt;
 use serde_json::json;
 
 use super::one_handle::OneHandle;
@@ -20,15 +19,11 @@ pub(in crate::commands) struct Delete {
 
 impl Delete {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let deleted = self.handle.with_store(|store, handle, now| {
-            async move {
-                match store.handle_state(handle).await? {
-                    HandleState::Held(listed) => store.delete_account(listed.account.id, now).await,
-                    _ => Ok(false),
-                }
-            }
-            .boxed()
-        });
+        let deleted =
+            self.handle.with_store(async |store, handle, now| match store.handle_state(handle).await? {
+                HandleState::Held(listed) => store.delete_account(listed.account.id, now).await,
+                _ => Ok(false),
+            });
         if !deleted.await? {
             return Err(self.handle.not_held());
         }

@@ -34,14 +34,14 @@ pub(in crate::commands) struct Export {
 
 impl Export {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let store = self.handle.database.open_read_only().await?;
+        let store = Arc::new(self.handle.database.open_read_only().await?);
         let written = self.write(&store).await;
         store.close().await;
         let (bytes, file) = (written?, self.to.display().to_string());
         Ok(Report::new(format!("{file}: {bytes} bytes"), json!({ "file": file, "bytes": bytes })))
     }
 
-    async fn write(&self, store: &Arc<dyn Store>) -> Result<u64, Failure> {
+    async fn write(&self, store: &Arc<Store>) -> Result<u64, Failure> {
         let state = store.handle_state(self.handle.handle.clone()).await.map_err(Failure::failed)?;
         let HandleState::Held(listed) = state else { return Err(self.handle.not_held()) };
         let refused = |error| Failure::failed(format!("{}: {error}", self.to.display()));

@@ -24,14 +24,14 @@ pub(in crate::commands) struct List {
 impl List {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
         let store = self.database.open_read_only().await?;
-        let listed = list(&*store).await;
+        let listed = list(&store).await;
         store.close().await;
         let (text, accounts) = listed.map_err(Failure::failed)?;
         Ok(Report::new(text, json!({ "accounts": accounts })))
     }
 }
 
-async fn list(store: &dyn Store) -> Result<(String, Vec<Value>), StoreError> {
+async fn list(store: &Store) -> Result<(String, Vec<Value>), StoreError> {
     let (mut text, mut accounts, mut after) = (String::new(), Vec::new(), None);
     loop {
         let page = store.accounts_after(after, PAGE).await?;

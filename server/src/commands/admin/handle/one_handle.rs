@@ -1,14 +1,12 @@
 //! The arguments of an action on one handle.
 
-use std::sync::Arc;
-
 use clap::Args;
 use kez_core::handle::Handle;
 use kez_core::time::Timestamp;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::commands::{Database, Failure, Output};
-use crate::store::{Answer, Store};
+use crate::store::{Store, StoreError};
 
 /// A handle on a database.
 #[derive(Clone, Debug, Args)]
@@ -25,7 +23,7 @@ impl OneHandle {
     /// Opens the store for a change, and closes it again.
     pub(super) async fn with_store<T>(
         &self,
-        work: impl for<'a> FnOnce(&'a Arc<dyn Store>, Handle, Timestamp) -> Answer<'a, T>,
+        work: impl AsyncFnOnce(&Store, Handle, Timestamp) -> Result<T, StoreError>,
     ) -> Result<T, Failure> {
         let store = self.database.open().await?;
         let done = work(&store, self.handle.clone(), SystemClock.now()).await;

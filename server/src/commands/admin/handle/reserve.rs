@@ -15,7 +15,8 @@ pub(in crate::commands) struct Reserve {
 
 impl Reserve {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let reserved = self.handle.with_store(|store, handle, now| store.reserve(handle, None, now)).await?;
+        let reserved =
+            self.handle.with_store(async |store, handle, now| store.reserve(handle, None, now).await).await?;
         let name = &self.handle.handle;
         if !reserved {
             return Err(Failure::no(format!("an account holds {name}; ban or delete the account instead")));
@@ -33,7 +34,8 @@ pub(in crate::commands) struct Release {
 
 impl Release {
     pub(in crate::commands) async fn run(self) -> Result<Report, Failure> {
-        let released = self.handle.with_store(|store, handle, now| store.release(handle, now)).await?;
+        let released =
+            self.handle.with_store(async |store, handle, now| store.release(handle, now).await).await?;
         let name = &self.handle.handle;
         if !released {
             return Err(Failure::no(format!("{name} is not reserved in the database")));

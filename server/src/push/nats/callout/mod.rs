@@ -33,7 +33,7 @@ pub struct Callout {
     issuer: SecretNkey,
     /// The account in the brokers' configuration that clients join.
     account: String,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
 }
 
@@ -45,7 +45,7 @@ impl Callout {
     pub fn new(
         issuer_seed_file: &Path,
         account: String,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, CredentialsError> {
         Ok(Self { issuer: read_issuer(issuer_seed_file)?, account, store, clock })

@@ -1,0 +1,333 @@
+//! One connection type for both databases, so that each statement is written once.
+//!
+//! A column holds a signed 64-bit number, a text or bytes. Parameters are `$1`, `$2` and so on. A function on a
+//! [`Connection`] may block: it runs on a thread for blocking work, or on SQLite's writer thread.
+
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::sigchain::Hash;
+use kez_core::time::Timestamp;
+use sqlx::postgres::{PgConnection, PgRow, Postgres};
+use sqlx::query::Query;
+use sqlx::{Column, Row as _, TypeInfo, ValueRef as _};
+use tokio::runtime::Handle as Runtime;
+use tokio::time::Instant;
+
+use super::postgres::in_time;
+use super::{AccountId, StoreError};
+
+/// A connection, inside the caller's transaction if it has begun one.
+pub(super) enum Connection<'c> {
+    /// To the file.
+    Sqlite(&'c rusqlite::Connection),
+    /// To the database server. Statements block the thread, until the deadline.
+    Postgres(&'c mut PgConnection, &'c Runtime, Instant),
+}
+
+/// A parameter or a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// No number.
+    Null,
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+}
+
+/// The parameters of a statement: `values![a, b]`.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { &[$($crate::store::connection::Value::from($value)),*] };
+}
+pub(super) use values;
+
+impl Connection<'_> {
+    /// The rows that a statement returns.
+    pub(super) fn rows<R: FromRow>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value],
+    ) -> Result<Vec<R>, StoreError> {
+        match self {
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                bind(&mut statement, values)?;
+                let columns = statement.column_count();
+                let (mut rows, mut all) = (statement.raw_query(), Vec::new());
+                while let Some(row) = rows.next()? {
+                    let row: Result<_, _> =
+                        (0..columns).map(|column| Ok(row.get_ref(column)?.into())).collect();
+                    all.push(R::from_row(row.map_err(|error: rusqlite::Error| StoreError::from(error))?)?);
+                }
+                Ok(all)
+            }
+            Self::Postgres(connection, runtime, deadline) => {
+                let rows =
+                    runtime.block_on(in_time(*deadline, query(sql, values).fetch_all(&mut **connection)))?;
+                rows.iter().map(|row| R::from_row(columns(row)?)).collect()
+            }
+        }
+    }
+
+    /// The first row that a statement returns.
+    pub(super) fn row<R: FromRow>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value],
+    ) -> Result<Option<R>, StoreError> {
+        Ok(self.rows(sql, values)?.into_iter().next())
+    }
+
+    /// The only row of a table or of an aggregate.
+    pub(super) fn only_row<R: FromRow>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value],
+    ) -> Result<R, StoreError> {
+        self.row(sql, values)?.ok_or(StoreError::Corrupt("table: a row is missing"))
+    }
+
+    /// Runs a statement, and returns the number of rows that it has inserted, changed or deleted.
+    pub(super) fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(connection) => {
+                let mut statement = connection.prepare_cached(sql)?;
+                bind(&mut statement, values)?;
+                Ok(statement.raw_execute()? as u64)
+            }
+            Self::Postgres(connection, runtime, deadline) => {
+                let done =
+                    runtime.block_on(in_time(*deadline, query(sql, values).execute(&mut **connection)))?;
+                Ok(done.rows_affected())
+            }
+        }
+    }
+
+    /// The statement in the database's own dialect.
+    pub(super) const fn either(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite(_) => sqlite,
+            Self::Postgres(..) => postgres,
+        }
+    }
+
+    /// Locks the counters of an inbox until the transaction ends. This comes before all other access to the inbox, as in
+    /// the message writers, so that no deadlock can occur. SQLite has one writer, and needs no lock.
+    pub(super) fn lock_inbox(&mut self, inbox: AccountId) -> Result<(), StoreError> {
+        const LOCK: &str = "SELECT account FROM inboxes WHERE account = $1 FOR NO KEY UPDATE";
+        self.lock(LOCK, inbox)
+    }
+
+    /// Locks an account and its inbox, before they are deleted.
+    pub(super) fn lock_account(&mut self, account: AccountId) -> Result<(), StoreError> {
+        self.lock("SELECT account FROM inboxes WHERE account = $1 FOR UPDATE", account)?;
+        self.lock("SELECT id FROM accounts WHERE id = $1 FOR UPDATE", account)
+    }
+
+    fn lock(&mut self, sql: &'static str, account: AccountId) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(..) => self.execute(sql, values![account]).map(drop),
+        }
+    }
+}
+
+/// Binds `$1` and so on, which SQLite treats as names.
+fn bind(statement: &mut rusqlite::Statement<'_>, values: &[Value]) -> Result<(), StoreError> {
+    const NAMES: [&str; 12] = ["$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12"];
+    for (name, value) in NAMES.iter().zip(values) {
+        let Some(index) = statement.parameter_index(name)? else { continue };
+        match value {
+            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
+            Value::Number(number) => statement.raw_bind_parameter(index, number)?,
+            Value::Text(text) => statement.raw_bind_parameter(index, text)?,
+            Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes)?,
+        }
+    }
+    Ok(())
+}
+
+fn query<'q>(
+    sql: &'static str,
+    values: &'q [Value],
+) -> Query<'q, Postgres, <Postgres as sqlx::Database>::Arguments> {
+    values.iter().fold(sqlx::query(sql), |query, value| match value {
+        Value::Null => query.bind(None::<i64>),
+        Value::Number(number) => query.bind(*number),
+        Value::Text(text) => query.bind(text.as_str()),
+        Value::Bytes(bytes) => query.bind(bytes.as_slice()),
+    })
+}
+
+fn columns(row: &PgRow) -> Result<Vec<Value>, StoreError> {
+    let value = |column: &sqlx::postgres::PgColumn| {
+        let index = column.ordinal();
+        if row.try_get_raw(index)?.is_null() {
+            return Ok(Value::Null);
+        }
+        Ok(match column.type_info().name() {
+            "INT8" => Value::Number(row.try_get(index)?),
+            "INT4" => Value::Number(row.try_get::<i32, _>(index)?.into()),
+            "BOOL" => Value::Number(row.try_get::<bool, _>(index)?.into()),
+            "BYTEA" => Value::Bytes(row.try_get(index)?),
+            _ => Value::Text(row.try_get(index)?),
+        })
+    };
+    row.columns().iter().map(value).collect()
+}
+
+impl From<rusqlite::types::ValueRef<'_>> for Value {
+    fn from(value: rusqlite::types::ValueRef<'_>) -> Self {
+        use rusqlite::types::ValueRef;
+        match value {
+            // The server stores no fractions.
+            ValueRef::Null | ValueRef::Real(_) => Self::Null,
+            ValueRef::Integer(number) => Self::Number(number),
+            ValueRef::Text(text) => Self::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Self::Bytes(bytes.to_vec()),
+        }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+/// A number beyond the range of a column is greater than every stored one.
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Number(number.try_into().unwrap_or(i64::MAX))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.to_vec())
+    }
+}
+
+impl From<AccountId> for Value {
+    fn from(AccountId(id): AccountId) -> Self {
+        Self::Number(id)
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(time: Timestamp) -> Self {
+        time.unix().into()
+    }
+}
+
+impl From<&Handle> for Value {
+    fn from(handle: &Handle) -> Self {
+        handle.as_str().into()
+    }
+}
+
+impl From<&Primary> for Value {
+    fn from(key: &Primary) -> Self {
+        key.to_string().into()
+    }
+}
+
+impl From<&Hash> for Value {
+    fn from(hash: &Hash) -> Self {
+        hash.as_bytes().as_slice().into()
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// A row, column by column.
+pub(super) trait FromRow: Sized {
+    /// Reads the row. Fails when a column holds data that this server never writes.
+    fn from_row(row: Vec<Value>) -> Result<Self, StoreError>;
+}
+
+/// What a column holds.
+pub(super) trait FromColumn: Sized {
+    /// Reads the column.
+    fn from_column(value: Value) -> Result<Self, StoreError>;
+}
+
+macro_rules! tuples {
+    ($(($($column:ident),+)),+ $(,)?) => { $(
+        impl<$($column: FromColumn),+> FromRow for ($($column,)+) {
+            fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
+                let mut row = row.into_iter();
+                Ok(($($column::from_column(row.next().unwrap_or(Value::Null))?,)+))
+            }
+        }
+    )+ };
+}
+tuples![
+    (A),
+    (A, B),
+    (A, B, C),
+    (A, B, C, D),
+    (A, B, C, D, E),
+    (A, B, C, D, E, F),
+    (A, B, C, D, E, F, G),
+    (A, B, C, D, E, F, G, H),
+];
+
+macro_rules! columns {
+    ($($type:ty: $pattern:pat => $value:expr, $what:literal;)+) => { $(
+        impl FromColumn for $type {
+            fn from_column(value: Value) -> Result<Self, StoreError> {
+                let read = match value {
+                    $pattern => $value,
+                    _ => None,
+                };
+                read.ok_or(StoreError::Corrupt($what))
+            }
+        }
+    )+ };
+}
+columns! {
+    i64: Value::Number(number) => Some(number), "number";
+    u64: Value::Number(number) => number.try_into().ok(), "number";
+    bool: Value::Number(number) => Some(number != 0), "flag";
+    String: Value::Text(text) => Some(text), "text";
+    Vec<u8>: Value::Bytes(bytes) => Some(bytes), "value: bytes were expected";
+    AccountId: Value::Number(id) => Some(Self(id)), "account";
+    Timestamp: Value::Number(seconds) => seconds.try_into().ok().map(Self::from_unix), "time";
+    Handle: Value::Text(text) => text.parse().ok(), "handle";
+    Primary: Value::Text(text) => text.parse().ok(), "key";
+    Hash: Value::Bytes(bytes) => bytes.try_into().ok().map(Self::from_bytes), "hash";
+}
+
+impl<T: FromColumn> FromColumn for Option<T> {
+    fn from_column(value: Value) -> Result<Self, StoreError> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::from_column(value).map(Some),
+        }
+    }
+}
