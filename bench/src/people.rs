@@ -2,6 +2,8 @@
 //! while it measures would measure itself.
 
 use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -137,14 +139,21 @@ fn seal_row<P: Borrow<Person>>(
     each: usize,
     recipient: impl Fn(usize) -> usize,
 ) -> Result<Vec<Sealed>, Failure> {
-    let peers: Vec<Peer> = recipients
-        .iter()
-        .map(|them| Peer::new(&me.identity, them.borrow().identity.public()).map_err(Failure::protocol))
-        .collect::<Result<_, _>>()?;
-    let numbers = 1..;
-    numbers
+    // One sender writes to a few of thousands of recipients, and each secret takes a while to compute.
+    let mut peers = HashMap::new();
+    (1..)
         .zip(0..each)
-        .map(|(n, k)| me.seal(recipients[recipient(k)].borrow(), &peers[recipient(k)], &chain(n)))
+        .map(|(n, k)| {
+            let them: &Person = recipients[recipient(k)].borrow();
+            let peer = match peers.entry(them.inbox) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let peer = Peer::new(&me.identity, them.identity.public());
+                    new.insert(peer.map_err(Failure::protocol)?)
+                }
+            };
+            me.seal(them, peer, &chain(n))
+        })
         .collect()
 }
 

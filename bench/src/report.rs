@@ -24,17 +24,27 @@ pub(crate) struct Report {
     figures: Vec<Figure>,
 }
 
-/// One figure of the server, the value that the bare handlers reach in the same run, and the goal.
+/// One figure of the server next to that of a yardstick in the same run, and the goal.
 #[derive(Serialize)]
 pub(crate) struct Figure {
     name: &'static str,
     server: f64,
-    writer: Option<f64>,
+    yardstick: Option<Yardstick>,
     echo: Option<f64>,
+    ratio: Option<f64>,
     goal: Option<Goal>,
+    met: Option<bool>,
 }
 
-/// The goal for a figure.
+/// What the server is compared with.
+#[derive(Serialize)]
+struct Yardstick {
+    name: &'static str,
+    value: f64,
+}
+
+/// The goal for a figure: for its ratio to the yardstick if it has one, otherwise for the figure itself. One run differs
+/// from the next, so a goal is met within [`TOLERANCE`].
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
@@ -44,11 +54,14 @@ pub(crate) enum Goal {
     AtLeast(f64),
 }
 
+/// The part of a goal by which a figure may miss it.
+const TOLERANCE: f64 = 0.1;
+
 impl Goal {
     fn met_by(self, figure: f64) -> bool {
         match self {
-            Self::AtMost(most) => figure <= most,
-            Self::AtLeast(least) => figure >= least,
+            Self::AtMost(most) => figure <= most * (1.0 + TOLERANCE),
+            Self::AtLeast(least) => figure >= least * (1.0 - TOLERANCE),
         }
     }
 }
@@ -56,13 +69,12 @@ impl Goal {
 impl Figure {
     /// A figure of the server alone.
     pub(crate) const fn new(name: &'static str, server: f64) -> Self {
-        Self { name, server, writer: None, echo: None, goal: None }
+        Self { name, server, yardstick: None, echo: None, ratio: None, goal: None, met: None }
     }
 
     /// Adds the bare writer's value.
-    pub(crate) const fn writer(mut self, figure: f64) -> Self {
-        self.writer = Some(figure);
-        self
+    pub(crate) fn writer(self, value: f64) -> Self {
+        self.beside("writer", value)
     }
 
     /// Adds the bare echo's value.
@@ -71,21 +83,32 @@ impl Figure {
         self
     }
 
-    /// Adds the goal.
-    pub(crate) const fn goal(mut self, goal: Goal) -> Self {
+    /// Adds the goal. The yardstick comes first.
+    pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
+        self.met = Some(goal.met_by(self.ratio.unwrap_or(self.server)));
+        self
+    }
+
+    fn beside(mut self, name: &'static str, value: f64) -> Self {
+        self.ratio = Some(self.server / value);
+        self.yardstick = Some(Yardstick { name, value });
         self
     }
 
     fn line(&self) -> String {
-        let (goal, met) = match self.goal {
-            Some(Goal::AtMost(most)) => (format!("<= {most}"), self.goal),
-            Some(Goal::AtLeast(least)) => (format!(">= {least}"), self.goal),
-            None => (String::new(), None),
+        let goal = match self.goal {
+            Some(Goal::AtMost(most)) => format!("<= {most}"),
+            Some(Goal::AtLeast(least)) => format!(">= {least}"),
+            None => String::new(),
         };
-        let met = met.map_or("", |goal| if goal.met_by(self.server) { "met" } else { "missed" });
-        let [server, writer, echo] = [Some(self.server), self.writer, self.echo].map(number);
-        format!("{:<42} {server:>9} {writer:>9} {echo:>9} {goal:>9} {met}", self.name)
+        let met = self.met.map_or("", |met| if met { "met" } else { "missed" });
+        let (of, value) = self.yardstick.as_ref().map_or(("", None), |of| (of.name, Some(of.value)));
+        let [server, value, echo] = [Some(self.server), value, self.echo].map(number);
+        let ratio = self.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+        let line =
+            format!("{:<44} {server:>9} {value:>9} {of:<6} {echo:>9} {ratio:>6} {goal:>8} {met}", self.name);
+        line.trim_end().to_owned()
     }
 }
 
@@ -95,7 +118,10 @@ impl Report {
         let cores = std::thread::available_parallelism()?.get();
         let (load_before, load_after) = (load_average()?, String::new());
         println!("{cores} cores, load {load_before}\n");
-        println!("{:<42} {:>9} {:>9} {:>9} {:>9}", "1 KiB messages", "server", "writer", "echo", "goal");
+        println!(
+            "{:<44} {:>9} {:>9} {:<6} {:>9} {:>6} {:>8}",
+            "1 KiB messages", "server", "beside", "", "echo", "ratio", "goal"
+        );
         let settings = settings.clone();
         Ok(Self { settings, cores, load_before, load_after, figures: Vec::new() })
     }
@@ -135,10 +161,13 @@ mod tests {
 
     #[test]
     fn a_line_says_whether_the_goal_was_met() {
-        let figure = |server| Figure::new("ack p50 ms", server).writer(1.25).goal(Goal::AtMost(1.0));
-        assert!(figure(0.5).line().ends_with("<= 1 met"), "{}", figure(0.5).line());
-        assert!(figure(1.5).line().ends_with("<= 1 missed"));
-        let ratio = Figure::new("ratio", 0.9).goal(Goal::AtLeast(1.0));
-        assert!(ratio.line().ends_with(">= 1 missed"));
+        let absolute = |server| Figure::new("MiB", server).goal(Goal::AtMost(16.0)).line();
+        assert!(absolute(17.0).ends_with("<= 16 met"), "{}", absolute(17.0));
+        assert!(absolute(18.0).ends_with("<= 16 missed"));
+        let ratio = |server, goal| Figure::new("acknowledged/s", server).writer(100.0).goal(goal).line();
+        assert!(ratio(80.0, Goal::AtLeast(0.85)).ends_with(">= 0.85 met"));
+        assert!(ratio(76.0, Goal::AtLeast(0.85)).ends_with("0.76  >= 0.85 missed"));
+        assert!(ratio(111.0, Goal::AtMost(1.0)).ends_with("1.11     <= 1 missed"));
+        assert!(Figure::new("RSS MiB", 2.0).writer(1.0).line().ends_with("2.00"));
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use kez_core::api::live_target;
 use kez_core::handle::ServerName;
 use kez_core::{caller_auth, inbox_auth};
@@ -19,6 +20,8 @@ use crate::failure::Failure;
 use crate::people::{Person, Sealed, now, rng};
 
 const START_LIMIT: Duration = Duration::from_secs(15);
+/// How many users register at once.
+const REGISTER_AT_ONCE: usize = 64;
 
 /// The binary and the storage of the server.
 #[derive(Clone, Debug)]
@@ -108,6 +111,11 @@ impl Target {
         if self.kind != Kind::Server {
             return Ok(());
         }
+        let share = people.len().div_ceil(REGISTER_AT_ONCE).max(1);
+        try_join_all(people.chunks(share).map(|people| self.register_in_turn(people))).await.map(drop)
+    }
+
+    async fn register_in_turn(&self, people: &[Person]) -> Result<(), Failure> {
         let server = server_name()?;
         let mut connection = Connection::open(self.address).await?;
         for person in people {
