@@ -69,6 +69,11 @@ impl ApiError {
         Self { work: Some(work), ..self }
     }
 
+    /// The problem details, and the seconds after which to retry.
+    pub fn into_problem(self) -> (Problem, Option<u64>) {
+        (Problem { work: self.work, ..Problem::new(self.code, self.detail) }, self.retry_after)
+    }
+
     /// Closes the connection after the answer, because the rest of the request will not be read.
     #[must_use]
     pub fn and_close(self) -> Self {
@@ -78,19 +83,20 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let problem = Problem { work: self.work, ..Problem::new(self.code, self.detail) };
+        let (code, close) = (self.code, self.close);
+        let (problem, retry_after) = self.into_problem();
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.close {
+        if close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         // For the code that counts refusals.
-        response.extensions_mut().insert(self.code);
+        response.extensions_mut().insert(code);
         response
     }
 }

@@ -29,7 +29,7 @@ use crate::operations::disk::{Disk, Room};
 use crate::operations::metrics::{Metrics, RequestCount};
 
 /// The time limit from the head of a request to the head of its answer. A live stream's answer is its upgrade.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What the chat server checks and counts for every request.
 #[derive(Clone)]
@@ -107,9 +107,19 @@ fn refuse(disk: &Disk, request: &Request) -> Option<ApiError> {
     // An owner who acknowledges messages, or shortens their retention, makes room.
     let makes_room = request.uri().path().starts_with("/v1/inbox/");
     let writes = matches!(*request.method(), Method::POST | Method::PUT) && !makes_room;
+    if writes { check_room(disk).err() } else { None }
+}
+
+/// Whether the disk has room for any write.
+///
+/// # Errors
+/// 507 `storage_full` when it has none.
+pub fn check_room(disk: &Disk) -> Result<(), ApiError> {
+    if disk.room() != Room::None {
+        return Ok(());
+    }
     let detail = "the server's disk is nearly full, so it takes nothing in at the moment";
-    (writes && disk.room() == Room::None)
-        .then(|| ApiError::new(ProblemCode::StorageFull, detail).retry_after(60))
+    Err(ApiError::new(ProblemCode::StorageFull, detail).retry_after(60))
 }
 
 async fn within_time(answer: RouteFuture<Infallible>) -> Response {

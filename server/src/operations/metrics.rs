@@ -108,17 +108,27 @@ impl RequestCount {
         Self { metrics, start: Instant::now(), method: method_name(request.method()), route }
     }
 
+    /// Begins a message that a client sends on the live stream of this route.
+    pub fn begin_send(metrics: Arc<Metrics>, route: &str) -> Self {
+        Self { metrics, start: Instant::now(), method: "send", route: route.to_owned() }
+    }
+
     /// Records the answer.
     pub fn end(self, response: &Response) {
+        let code = response.extensions().get::<ProblemCode>().copied();
+        self.record(response.status().as_u16(), code);
+    }
+
+    /// Records an answer with this status and, if it is a refusal, this code.
+    pub fn record(self, status: u16, code: Option<ProblemCode>) {
         let Self { metrics, start, method, route } = self;
-        if let Some(code) = response.extensions().get::<ProblemCode>() {
+        if let Some(code) = code {
             metrics.refusals.get_or_create(&Refusal { code: code.name() }).inc();
         }
         metrics
             .request_seconds
             .get_or_create(&Route { route: route.clone() })
             .observe(start.elapsed().as_secs_f64());
-        let status = response.status().as_u16();
         metrics.requests.get_or_create(&Answered { route, method, status }).inc();
     }
 }

@@ -131,14 +131,31 @@ impl Admission {
         let network = ClientNetwork::of(&self.trust, &request);
         let work = work(request.headers())?;
         let allowance = if request.headers().contains_key(inbox_auth::HEADER) {
-            if let Some(limited) = &self.limited {
-                limited.limits.check(Kind::Signed, network)?;
-            }
+            self.check_signed(network)?;
             NetworkAllowance::Unchecked
         } else {
             self.check_network(network, work.as_ref())?
         };
         Ok(Unread { admission: self, request, network, work, allowance })
+    }
+
+    /// Checks the rate at which a network may send signed messages, before anything is looked up.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn check_signed(&self, network: ClientNetwork) -> Result<(), ApiError> {
+        self.limited.as_ref().map_or(Ok(()), |limited| limited.limits.check(Kind::Signed, network))
+    }
+
+    /// A message of a caller who was authenticated by other means than a signature of the message.
+    pub const fn authenticated(
+        &self,
+        caller: Holder,
+        network: ClientNetwork,
+        work: Option<Work>,
+    ) -> Read<'_> {
+        let allowance = NetworkAllowance::Unchecked;
+        Read { admission: self, network, work, allowance, caller: Some(caller) }
     }
 
     fn check_network(

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use kez_core::api::{MessageStored, SendMessage};
 use kez_core::canonical_json::MAX_DEPTH;
 use kez_core::envelope;
+use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::work::WorkFor;
@@ -17,6 +19,7 @@ use crate::accounts::directory::Holder;
 use crate::accounts::people;
 use crate::edge::error::ApiError;
 use crate::edge::json::Json;
+use crate::relay::admission::Read;
 use crate::relay::allowances::Sender;
 use crate::state::AppState;
 use crate::store::NewMessage;
@@ -24,7 +27,7 @@ use crate::store::NewMessage;
 /// [`SendMessage`] without a copy of the envelope: its bytes are kept unchanged.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Borrowed<'a> {
+pub(super) struct Body<'a> {
     #[serde(borrow)]
     to: Cow<'a, str>,
     #[serde(borrow)]
@@ -56,36 +59,69 @@ pub async fn send_message(
     request: Request,
 ) -> Result<(StatusCode, Json<MessageStored>), ApiError> {
     let (read, body) = state.admission.begin(request)?.read(&state.authenticator).await?;
-    let message: Borrowed<'_> = serde_json::from_slice(&body)
+    let message: Body<'_> = serde_json::from_slice(&body)
         .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))?;
-    let envelope = message.envelope.get().as_bytes();
-    check(envelope)?;
-    let handle = message.to.parse().map_err(|_| ApiError::unknown_handle())?;
-    let work_for = WorkFor { to: &handle, envelope };
-    let read = read.redeem_work(work_for)?;
-    let recipient = state.directory.holder(&handle).await?.ok_or_else(ApiError::unknown_handle)?;
-    let lists = state.people.of(recipient.id).await?;
-    let (caller, from) = (read.caller(), people::claimed_sender(envelope));
-    let sender = sender_of(&state, caller, from).await?;
-    // A block changes nothing here, or the sender could detect it.
-    let sender = sender.map(|sender| Sender { id: sender.id, known: lists.knows(sender.id) });
-    let admitted = read.admit(sender, recipient.id, work_for).await?;
-    let origin = admitted.origin(from, lists.blocks(caller.map(|caller| caller.id), from));
-    let new = NewMessage {
-        inbox: recipient.id,
-        envelope: body.slice_ref(envelope),
-        origin,
-        quota: state.admission.quota(),
-        now: state.now(),
-    };
+    let message = Outgoing::checked(&message, &body)?;
     // The rest of the request would keep the connection's buffer in use, and the next read would need a new one.
     drop(body);
-    let stored = state.store.append(new).await?;
-    let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
-    if stored.fresh && origin.is_delivered() {
-        state.push.announce(recipient.id, recipient.key.primary(), stored.seq);
+    let (status, stored) = message.send(&state, read).await?;
+    Ok((status, Json(stored)))
+}
+
+/// A message that passed the checks that need nothing else.
+pub(super) struct Outgoing {
+    to: Handle,
+    envelope: Bytes,
+}
+
+impl Outgoing {
+    /// Checks a message that was parsed from `text`.
+    ///
+    /// # Errors
+    /// `malformed`, `envelope_too_large`, `unknown_handle`.
+    pub(super) fn checked(message: &Body<'_>, text: &Bytes) -> Result<Self, ApiError> {
+        let envelope = message.envelope.get().as_bytes();
+        check(envelope)?;
+        let to = message.to.parse().map_err(|_| ApiError::unknown_handle())?;
+        Ok(Self { to, envelope: text.slice_ref(envelope) })
     }
-    Ok((status, Json(MessageStored { receipt: stored.receipt, created_at: stored.created_at })))
+
+    /// Stores the message if its sender may send it. Returns 201 and the receipt once it is durable; 200 if it stood
+    /// there already.
+    ///
+    /// # Errors
+    /// As for `POST /v1/messages`.
+    pub(super) async fn send(
+        self,
+        state: &AppState,
+        read: Read<'_>,
+    ) -> Result<(StatusCode, MessageStored), ApiError> {
+        let Self { to, envelope } = self;
+        let work_for = WorkFor { to: &to, envelope: &envelope };
+        let read = read.redeem_work(work_for)?;
+        let recipient = state.directory.holder(&to).await?.ok_or_else(ApiError::unknown_handle)?;
+        let lists = state.people.of(recipient.id).await?;
+        let (caller, from) = (read.caller(), people::claimed_sender(&envelope));
+        let sender = sender_of(state, caller, from).await?;
+        // A block changes nothing here, or the sender could detect it.
+        let sender = sender.map(|sender| Sender { id: sender.id, known: lists.knows(sender.id) });
+        let admitted = read.admit(sender, recipient.id, work_for).await?;
+        let origin = admitted.origin(from, lists.blocks(caller.map(|caller| caller.id), from));
+        let quota = state.admission.quota();
+        let new = NewMessage { inbox: recipient.id, envelope, origin, quota, now: state.now() };
+        let stored = state.store.append(new).await?;
+        let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
+        if stored.fresh && origin.is_delivered() {
+            state.push.announce(recipient.id, recipient.key.primary(), stored.seq);
+        }
+        Ok((status, MessageStored { receipt: stored.receipt, created_at: stored.created_at }))
+    }
+
+    /// The bytes to store.
+    #[cfg(test)]
+    pub(super) fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
 }
 
 /// The caller, if the envelope is from one of the caller's keys: a signature proves nothing about an envelope that names

@@ -1,9 +1,9 @@
-//! Limits the number of frames from a client: each may cause an answer, which waits in memory until the client reads
-//! it.
+//! Limits the number of frames from a client that the server does not send on as messages: each may cause an answer,
+//! which waits in memory until the client reads it.
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket, close_code};
+use axum::extract::ws::close_code;
 use tokio::time::Instant;
 
 use super::end::End;
@@ -23,16 +23,6 @@ pub(super) struct FrameMeter {
 impl FrameMeter {
     pub(super) fn new() -> Self {
         Self { left: BURST, since: Instant::now() }
-    }
-
-    /// Waits for the next frame from the client.
-    ///
-    /// # Errors
-    /// When the client has disconnected, or has sent too many frames.
-    pub(super) async fn receive(&mut self, socket: &mut WebSocket) -> Result<Message, End> {
-        let message = socket.recv().await.ok_or(End::Gone)??;
-        self.take()?;
-        Ok(message)
     }
 
     /// Counts a frame.

@@ -1,8 +1,9 @@
 //! `GET /v1/inbox/{handle}/live`: the inbox as a WebSocket. Every item is read from the inbox by cursor; a push only
-//! says when to read.
+//! says when to read. The owner of the inbox may also send messages on it.
 
 mod end;
 mod frames;
+mod send;
 mod stream;
 
 use std::convert::Infallible;
@@ -26,10 +27,17 @@ use crate::edge::error::ApiError;
 use crate::state::AppState;
 use end::End;
 use frames::FrameMeter;
+use send::Owner;
 use stream::{Followed, Stream};
 
-/// The largest frame from a client, which has little to send.
-const MAX_CLIENT_FRAME: usize = 4 * 1024;
+/// The route.
+pub const PATH: &str = "/v1/inbox/{handle}/live";
+
+/// The largest first frame.
+const MAX_HELLO: usize = 4 * 1024;
+/// The largest frame, or message of several frames, from a client. The connection keeps a buffer of that size for as
+/// long as it lives, so larger messages are left to `POST /v1/messages`.
+const MAX_CLIENT_FRAME: usize = 64 * 1024;
 /// The buffer size of a connection that is idle nearly all the time.
 const BUFFER: usize = 256;
 /// The limit of unsent data for a client that does not read: one frame of items, whose envelopes have up to 512 KiB,
@@ -41,7 +49,9 @@ const MAX_STREAMS: usize = 20_000;
 /// Follows an inbox.
 ///
 /// The client's first frame is a `LiveHello`. Then the server sends the items after the cursor, a `caught_up` frame at
-/// the end of the backlog, and new items as they arrive. Bad authentication closes the stream with 4401, a shutdown
+/// the end of the backlog, and new items as they arrive. From then on the client may also send messages: frames
+/// `{"id":<number>,"send":<the body of POST /v1/messages>}`, each answered by `{"id","status","body"}` with what the same
+/// POST, signed, would have got; docs/SPEC.md, section 9. Bad authentication closes the stream with 4401, a shutdown
 /// with 1001, and a database that does not answer with 1013, like an inbox with too many streams.
 #[utoipa::path(get, path = "/v1/inbox/{handle}/live", tag = "Relay", params(("handle" = String, Path)), responses(
     (status = 101, description = "A WebSocket that sends these frames", body = LiveFrame),
@@ -72,12 +82,18 @@ pub async fn live(
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(MAX_CLIENT_FRAME)
         .max_frame_size(MAX_CLIENT_FRAME)
-        .on_upgrade(move |socket| streams.track_future(serve(state, handle, socket, permit))))
+        .on_upgrade(move |socket| streams.track_future(serve(state, handle, network, socket, permit))))
 }
 
 /// Returns the stream's permit when the stream has ended.
-async fn serve(state: AppState, handle: Handle, mut socket: WebSocket, _permit: Option<Permit>) {
-    let Err(end) = greet_and_follow(&state, &handle, &mut socket).await;
+async fn serve(
+    state: AppState,
+    handle: Handle,
+    network: ClientNetwork,
+    mut socket: WebSocket,
+    _permit: Option<Permit>,
+) {
+    let Err(end) = greet_and_follow(&state, handle, network, &mut socket).await;
     if let End::Close(code, reason) = end {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         // The client may already have disconnected.
@@ -87,7 +103,8 @@ async fn serve(state: AppState, handle: Handle, mut socket: WebSocket, _permit: 
 
 async fn greet_and_follow(
     state: &AppState,
-    handle: &Handle,
+    handle: Handle,
+    network: ClientNetwork,
     socket: &mut WebSocket,
 ) -> Result<Infallible, End> {
     let mut frames = FrameMeter::new();
@@ -96,17 +113,18 @@ async fn greet_and_follow(
         () = state.shutdown.cancelled() => return Err(End::going_away()),
     };
     let changes = state.directory.changes();
-    let holder = authenticate(state, handle, &hello).await?;
+    let followed = authenticate(state, &handle, &hello).await?;
     // Otherwise the text of the hello would stay in memory as long as the stream.
     let since = hello.since;
     drop(hello);
     let most = state.config.abuse.streams_per_inbox as usize;
-    if state.limits.is_some() && state.push.waiting(holder.account) >= most {
+    if state.limits.is_some() && state.push.waiting(followed.account) >= most {
         return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
     }
     // Subscribes before the first page is read, so that no item is missed between page and wait.
-    let waiting = state.push.wait_for(holder.account, &holder.key);
-    Stream::new(state, handle, holder, changes, since, socket, frames).follow(waiting).await
+    let waiting = state.push.wait_for(followed.account, &followed.key);
+    let owner = Owner { handle, followed, network };
+    Stream::new(state, owner, changes, since, socket, frames).follow(waiting).await
 }
 
 async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<LiveHello, End> {
@@ -115,6 +133,7 @@ async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<
         let message = socket.recv().await.ok_or(End::Gone)?.map_err(|_| Unauthorized)?;
         frames.take()?;
         match message {
+            Message::Text(text) if text.len() > MAX_HELLO => return Err(Unauthorized.into()),
             Message::Text(text) => return Ok(serde_json::from_str(&text).map_err(|_| Unauthorized)?),
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Binary(_) => return Err(Unauthorized.into()),

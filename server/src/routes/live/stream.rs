@@ -1,17 +1,19 @@
-//! Follows an inbox: reads the page after the cursor whenever there may be a new one.
+//! Follows an inbox: reads the page after the cursor whenever there may be a new one. Sends the messages that the owner
+//! hands in, each in a task of its own, so that a slow client holds up nothing.
 
 use std::convert::Infallible;
 use std::io::Write as _;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use kez_core::envelope;
-use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::inbox_auth::Unauthorized;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::end::End;
 use super::frames::FrameMeter;
+use super::send::{self, Answered, MAX_UNANSWERED, Numbered, Owner};
 use crate::accounts::directory::Holder;
 use crate::config::timings::Timings;
 use crate::push::Waiting;
@@ -39,15 +41,15 @@ impl From<Holder> for Followed {
 /// The next action of a waiting stream.
 enum Due {
     Look,
-    Heard,
+    Answer(Result<Answered, JoinError>),
+    Hear(Message),
     Ping,
 }
 
 /// An authenticated stream.
 pub(super) struct Stream<'a> {
     state: &'a AppState,
-    handle: &'a Handle,
-    holder: Followed,
+    owner: Owner,
     /// The number of holder changes before this holder was looked up.
     changes: u64,
     /// When to look up the holder and read the inbox again without any notification.
@@ -55,6 +57,8 @@ pub(super) struct Stream<'a> {
     cursor: u64,
     socket: &'a mut WebSocket,
     frames: FrameMeter,
+    /// The messages that are not answered yet.
+    unanswered: JoinSet<Answered>,
     /// Whether the client was heard since the last ping.
     heard: bool,
     timings: Timings,
@@ -64,8 +68,7 @@ impl<'a> Stream<'a> {
     /// `changes` is the number of holder changes before this holder was looked up.
     pub(super) fn new(
         state: &'a AppState,
-        handle: &'a Handle,
-        holder: Followed,
+        owner: Owner,
         changes: u64,
         cursor: u64,
         socket: &'a mut WebSocket,
@@ -73,7 +76,18 @@ impl<'a> Stream<'a> {
     ) -> Self {
         let timings = state.config.live;
         let reread = Instant::now() + timings.reread_after();
-        Self { state, handle, holder, changes, reread, cursor, socket, frames, heard: true, timings }
+        Self {
+            state,
+            owner,
+            changes,
+            reread,
+            cursor,
+            socket,
+            frames,
+            unanswered: JoinSet::new(),
+            heard: true,
+            timings,
+        }
     }
 
     /// Sends the backlog and then new items, until the stream ends.
@@ -91,25 +105,55 @@ impl<'a> Stream<'a> {
                 biased;
                 () = self.state.shutdown.cancelled() => return Err(End::going_away()),
                 () = tokio::time::sleep_until(self.reread) => Due::Look,
+                // Comes before the wake-ups, which may never cease. There are no more answers than messages were read.
+                Some(answer) = self.unanswered.join_next() => Due::Answer(answer),
                 () = waiting.woken() => Due::Look,
-                message = self.frames.receive(self.socket) => match message? {
-                    Message::Close(_) => return Err(End::Gone),
-                    _ => Due::Heard,
-                },
+                message = receive(self.socket), if self.unanswered.len() < MAX_UNANSWERED => Due::Hear(message?),
                 _ = ping.tick() => Due::Ping,
             };
             match due {
                 Due::Look => self.send_what_is_new().await?,
-                Due::Heard => self.heard = true,
+                Due::Answer(answer) => self.answer(answer).await?,
+                Due::Hear(message) => self.hear(message).await?,
                 Due::Ping => self.ping().await?,
             }
         }
     }
 
+    async fn hear(&mut self, message: Message) -> Result<(), End> {
+        self.heard = true;
+        match message {
+            Message::Text(text) => match Numbered::parse(&text.into()) {
+                Ok(message) => {
+                    self.unanswered.spawn(message.answer(self.state.clone(), self.owner.clone()));
+                    Ok(())
+                }
+                Err(refusal) => {
+                    self.frames.take()?;
+                    self.send(Message::text(refusal)).await
+                }
+            },
+            Message::Binary(_) => {
+                self.frames.take()?;
+                self.send(Message::text(send::malformed(None, "a frame is text".to_owned()))).await
+            }
+            Message::Ping(_) | Message::Pong(_) => self.frames.take(),
+            Message::Close(_) => Err(End::Gone),
+        }
+    }
+
+    async fn answer(&mut self, answer: Result<Answered, JoinError>) -> Result<(), End> {
+        // The panic hook has logged the location.
+        let Answered { frame, unauthorized } =
+            answer.map_err(|_| End::Close(close_code::ERROR, "the server failed"))?;
+        self.send(Message::text(frame)).await?;
+        if unauthorized { Err(Unauthorized.into()) } else { Ok(()) }
+    }
+
     async fn send_what_is_new(&mut self) -> Result<(), End> {
         loop {
             self.check_whether_to_go_on().await?;
-            let page = self.state.store.page_after(self.holder.account, self.cursor, FRAME).await?;
+            let page = self.state.store.page_after(self.owner.followed.account, self.cursor, FRAME).await?;
             let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
             let full = page.len() as u64 == FRAME.items || bytes + envelope::MAX_BYTES > FRAME.bytes;
@@ -149,8 +193,8 @@ impl<'a> Stream<'a> {
         let changed = changes != std::mem::replace(&mut self.changes, changes);
         if changed || self.reread <= Instant::now() {
             self.reread = Instant::now() + self.timings.reread_after();
-            let holder = self.state.directory.holder_now(self.handle).await?;
-            if holder.map(Followed::from) != Some(self.holder) {
+            let holder = self.state.directory.holder_now(&self.owner.handle).await?;
+            if holder.map(Followed::from) != Some(self.owner.followed) {
                 return Err(Unauthorized.into());
             }
         }
@@ -168,4 +212,10 @@ impl<'a> Stream<'a> {
         timeout(self.timings.send, self.socket.send(message)).await.map_err(|_| End::Gone)??;
         Ok(())
     }
+}
+
+/// Waits for the next frame from the client.
+async fn receive(socket: &mut WebSocket) -> Result<Message, End> {
+    let too_large = End::Close(close_code::SIZE, "a frame is too large, or breaks the rules of WebSocket");
+    socket.recv().await.ok_or(End::Gone)?.map_err(|_| too_large)
 }
