@@ -1,17 +1,25 @@
-//! The receiving end of the live stream.
+//! The client's end of the live stream.
 
 use futures::{SinkExt, StreamExt};
 use kez_core::api::{InboxItem, LiveFrame, LiveHello};
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::failure::Failure;
 use crate::origin::Origin;
-use crate::people::Person;
+use crate::people::{Person, Sealed};
 use crate::target::Target;
+
+/// The answer to a message.
+#[derive(Deserialize)]
+struct Answer {
+    id: u64,
+    status: u16,
+}
 
 /// An open live stream.
 pub(crate) struct LiveStream(WebSocketStream<TcpStream>);
@@ -67,11 +75,26 @@ impl LiveStream {
         }
     }
 
+    /// Sends a message and waits until it is stored. Nothing else may arrive.
+    pub(crate) async fn store(&mut self, id: u64, message: &Sealed) -> Result<(), Failure> {
+        let body = String::from_utf8_lossy(&message.body);
+        self.0.send(Message::text(format!(r#"{{"id":{id},"send":{body}}}"#))).await?;
+        let text = self.text().await?;
+        match serde_json::from_str(&text) {
+            Ok(Answer { id: answered, status: 201 }) if answered == id => Ok(()),
+            _ => Err(Failure::Stream(format!("{id} was answered by {text}"))),
+        }
+    }
+
     /// Waits for the next frame.
     pub(crate) async fn frame(&mut self) -> Result<LiveFrame, Failure> {
+        Ok(serde_json::from_str(&self.text().await?)?)
+    }
+
+    async fn text(&mut self) -> Result<Utf8Bytes, Failure> {
         while let Some(message) = self.0.next().await {
             match message? {
-                Message::Text(text) => return Ok(serde_json::from_str(text.as_str())?),
+                Message::Text(text) => return Ok(text),
                 Message::Close(frame) => return Err(Failure::Stream(format!("{frame:?}"))),
                 Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }

@@ -77,6 +77,11 @@ impl Figure {
         self.beside("writer", value)
     }
 
+    /// Adds the value of the server itself for signed requests.
+    pub(crate) fn signed_post(self, value: f64) -> Self {
+        self.beside("POST", value)
+    }
+
     /// Adds the bare echo's value.
     pub(crate) const fn echo(mut self, figure: f64) -> Self {
         self.echo = Some(figure);

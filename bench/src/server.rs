@@ -9,11 +9,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::latency::Latencies;
+use crate::latency::Sorted;
 use crate::people::{self, Person, Sealed};
 use crate::phases::limits::{Limits, ROUNDS, SideBySide};
 use crate::phases::live::{self, Pace};
-use crate::phases::store::Stored;
+use crate::phases::store::{Stored, Way};
 use crate::phases::{drain, idle, within};
 use crate::process::{anonymous_kib, open_files_allowed, resident_kib};
 use crate::report::{Figure, Goal, Report};
@@ -98,10 +98,11 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
 
 /// The messages to send, sealed before the first clock runs.
 struct Load {
-    senders: Vec<Person>,
+    senders: Arc<Vec<Person>>,
     recipients: Arc<Vec<Person>>,
     offline: Arc<Vec<Vec<Sealed>>>,
     signed: Vec<Vec<Sealed>>,
+    streamed: Arc<Vec<Vec<Sealed>>>,
     each: usize,
     readers: Arc<Vec<Person>>,
     backlog: Arc<Vec<Vec<Sealed>>>,
@@ -123,6 +124,7 @@ impl Load {
         Ok(Self {
             offline: people::seal_all(&senders, &recipients, WARM_UP + each, spread)?.into(),
             signed: people::seal_all(&senders, &recipients, each / SIGNED, spread)?,
+            streamed: people::seal_all(&senders, &recipients, each / SIGNED, spread)?.into(),
             backlog: people::seal_all(&senders, &readers, BACKLOG.min(each), turn)?.into(),
             paced: people::seal_all(&senders, &online, live, |i, _| i)?.into(),
             unpaced: people::seal_all(&senders, &online, live, |i, _| i)?.into(),
@@ -130,13 +132,13 @@ impl Load {
             readers: readers.into(),
             each,
             online,
-            senders,
+            senders: senders.into(),
         })
     }
 
     async fn store(&self, limits: &Limits, report: &mut Report) -> Result<(), Failure> {
         limits.server.register(&self.recipients).await?;
-        let stored = within("store", limits.store(&self.offline, WARM_UP, self.each)).await?;
+        let stored = within("store", limits.store(&self.offline, WARM_UP, self.each, None)).await?;
         report.add(database_figures(&stored.server));
         report.add(stored_figures(stored));
         let mib = |kib: fn(u32) -> Result<f64, Failure>, target: &Target| {
@@ -151,7 +153,7 @@ impl Load {
         Ok(())
     }
 
-    /// Stores to inboxes as long as before, from senders who sign.
+    /// Stores to the same inboxes, from senders who sign each request, and from the same senders on live streams.
     async fn store_signed(&mut self, limits: &Limits, report: &mut Report) -> Result<(), Failure> {
         limits.server.register(&self.senders).await?;
         let mut messages = mem::take(&mut self.signed);
@@ -161,31 +163,45 @@ impl Load {
             }
         }
         let each = self.each / SIGNED;
-        let SideBySide { server, writer, .. } =
-            within("store, signed", limits.store(&messages.into(), 0, each)).await?;
-        report.add([Figure::new("CPU s per 1,000 stored, sender signs", server.cpu_per_thousand())
-            .writer(writer.cpu_per_thousand())
-            .goal(Goal::AtMost(2.5))]);
-        let acks = [server.acks, writer.acks].map(Latencies::sorted);
-        report.add([50, 99].map(|percent| {
-            let name = if percent == 50 { "ack ms, sender signs, p50" } else { "ack ms, sender signs, p99" };
-            Figure::new(name, acks[0].percentile_ms(percent)).writer(acks[1].percentile_ms(percent))
-        }));
+        let way = Way::Stream(Arc::clone(&self.senders));
+        let stored = limits.store(&messages.into(), 0, each, Some((&way, &self.streamed)));
+        let SideBySide { server, stream, writer, .. } = within("store, signed", stored).await?;
+        report.add([
+            Figure::new("CPU s per 1,000 stored, sender signs", server.cpu_per_thousand())
+                .writer(writer.cpu_per_thousand())
+                .goal(Goal::AtMost(2.5)),
+            Figure::new("CPU s per 1,000 sent on streams", stream.cpu_per_thousand())
+                .signed_post(server.cpu_per_thousand())
+                .goal(Goal::AtMost(0.6)),
+            Figure::new("acknowledged/s, on streams", stream.per_second()).signed_post(server.per_second()),
+        ]);
+        let [server, stream, writer] = [server, stream, writer].map(|stored| stored.acks.sorted());
+        let of = |acks: &Sorted, percent| acks.percentile_ms(percent);
+        report.add([
+            Figure::new("ack ms, sender signs, p50", of(&server, 50)).writer(of(&writer, 50)),
+            Figure::new("ack ms, sender signs, p99", of(&server, 99)).writer(of(&writer, 99)),
+            Figure::new("ack ms, on streams, p50", of(&stream, 50))
+                .signed_post(of(&server, 50))
+                .goal(Goal::AtMost(0.9)),
+            Figure::new("ack ms, on streams, p99", of(&stream, 99)).signed_post(of(&server, 99)),
+        ]);
         Ok(())
     }
 
     /// Reads every inbox once, most of them short, and then a few with a full page over and over.
     async fn drain(&self, limits: &Limits, report: &mut Report) -> Result<(), Failure> {
-        let acknowledged = self.senders.len() * (WARM_UP + self.each + self.each / SIGNED);
-        let read_all = |target| within("drain", drain::run(target, &self.recipients, acknowledged, 1));
+        let (senders, signed) = (self.senders.len(), self.each / SIGNED);
+        let posted = senders * (WARM_UP + self.each + signed);
+        let read_all = |target, count| within("drain", drain::run(target, &self.recipients, count, 1));
         let inboxes = self.recipients.len() as f64;
-        let (writer, server) = (read_all(&limits.writer).await?, read_all(&limits.server).await?);
+        let writer = read_all(&limits.writer, posted).await?;
+        let server = read_all(&limits.server, posted + senders * signed).await?;
         report.add([Figure::new("CPU ms per inbox read, all inboxes", server * 1e3 / inboxes)
             .writer(writer * 1e3 / inboxes)]);
         limits.server.register(&self.readers).await?;
         let (each, waiting) = (self.backlog[0].len(), self.backlog.iter().map(Vec::len).sum());
         for target in [&limits.writer, &limits.server] {
-            within("drain", Stored::default().round(target, &self.backlog, 0, each)).await?;
+            within("drain", Stored::default().round(target, &Way::Post, &self.backlog, 0, each)).await?;
         }
         let drain = |target| within("drain", drain::run(target, &self.readers, waiting, DRAINS));
         let (writer, server) = (drain(&limits.writer).await?, drain(&limits.server).await?);
@@ -267,15 +283,18 @@ fn stored_figures(stored: SideBySide) -> [Figure; 6] {
 }
 
 async fn idle(count: usize, place: &Place, report: &mut Report) -> Result<(), Failure> {
-    let people = people::people(IDLE_FROM, count)?;
+    let (people, recipients) = (people::people(IDLE_FROM, count)?, people::people(0, 1)?);
+    let messages = people::seal_all(&people, &recipients, 1, |_, _| 0)?;
     let target = Target::yardstick(Kind::Writer, &place.directory).await?.into();
-    let writer = within("idle", idle::run(&target, &people)).await?;
-    let target = Target::server(place).await?.into();
-    let server = within("idle", idle::run(&target, &people)).await?;
+    let writer = within("idle", idle::run(&target, &people, &[])).await?;
+    let target = Arc::new(Target::server(place).await?);
+    target.register(&recipients).await?;
+    let server = within("idle", idle::run(&target, &people, &messages)).await?;
     report.add([
         Figure::new("RSS KiB per idle live stream", server.kib_each)
             .writer(writer.kib_each)
             .goal(Goal::AtMost(0.75)),
+        Figure::new("RSS KiB per stream that has sent 1 KiB", server.kib_each_after_sending),
         Figure::new("CPU ms per connect, with signature", server.connect_cpu_ms)
             .writer(writer.connect_cpu_ms)
             .goal(Goal::AtMost(2.0)),

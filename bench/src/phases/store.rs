@@ -1,4 +1,4 @@
-//! Store: closed-loop senders, each posting its next message when the previous one is acknowledged.
+//! Store: closed-loop senders, each sending its next message when the previous one is acknowledged.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,8 @@ use crate::connection::Connection;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::latency::Latencies;
-use crate::people::Sealed;
+use crate::live_stream::LiveStream;
+use crate::people::{Person, Sealed};
 use crate::process::Usage;
 use crate::target::Target;
 
@@ -30,18 +31,53 @@ pub(crate) struct Stored {
     pub(crate) acks: Latencies,
 }
 
+/// How the senders send.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// `POST`, on a connection of its own for each sender.
+    Post,
+    /// On the live streams of these senders.
+    Stream(Arc<Vec<Person>>),
+}
+
+/// The connection of one sender.
+enum Line {
+    Post(Connection),
+    Stream(LiveStream),
+}
+
+impl Line {
+    async fn open(target: &Target, way: &Way, sender: usize) -> Result<Self, Failure> {
+        Ok(match way {
+            Way::Post => Self::Post(Connection::open(target.address).await?),
+            Way::Stream(senders) => Self::Stream(LiveStream::open(target, &senders[sender]).await?),
+        })
+    }
+
+    async fn send(&mut self, target: &Target, number: u64, message: &Sealed) -> Result<(), Failure> {
+        match self {
+            Self::Post(connection) => {
+                let path = target.message_path(message);
+                connection.post(&path, message.body.clone(), message.auth.as_deref()).await.map(drop)
+            }
+            Self::Stream(stream) => stream.store(number, message).await,
+        }
+    }
+}
+
 impl Stored {
-    /// Adds a round in which each sender posts its messages, `first` to `first + each`.
+    /// Adds a round in which each sender sends its messages, `first` to `first + each`.
     pub(crate) async fn round(
         &mut self,
         target: &Arc<Target>,
+        way: &Way,
         messages: &Arc<Vec<Vec<Sealed>>>,
         first: usize,
         each: usize,
     ) -> Result<(), Failure> {
         let mut connections = Vec::with_capacity(messages.len());
-        for _ in messages.iter() {
-            connections.push(Connection::open(target.address).await?);
+        for sender in 0..messages.len() {
+            connections.push(Line::open(target, way, sender).await?);
         }
         let database = || target.database.as_ref().map(Database::usage).transpose();
         let (before, database_before, start) = (Usage::of(target.pid)?, database()?, Instant::now());
@@ -49,7 +85,7 @@ impl Stored {
         for (sender, connection) in connections.into_iter().enumerate() {
             let (target, messages) = (Arc::clone(target), Arc::clone(messages));
             senders.spawn(async move {
-                post_each(connection, &target, &messages[sender][first..first + each]).await
+                send_each(connection, &target, &messages[sender][first..first + each]).await
             });
         }
         while let Some(acks) = senders.join_next().await {
@@ -83,16 +119,11 @@ impl Stored {
     }
 }
 
-async fn post_each(
-    mut connection: Connection,
-    target: &Target,
-    messages: &[Sealed],
-) -> Result<Latencies, Failure> {
+async fn send_each(mut line: Line, target: &Target, messages: &[Sealed]) -> Result<Latencies, Failure> {
     let mut acks = Latencies::with_capacity(messages.len());
-    for message in messages {
-        let path = target.message_path(message);
+    for (number, message) in (0..).zip(messages) {
         let start = Instant::now();
-        connection.post(&path, message.body.clone(), message.auth.as_deref()).await?;
+        line.send(target, number, message).await?;
         acks.push(start.elapsed());
     }
     Ok(acks)
