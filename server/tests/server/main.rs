@@ -19,6 +19,7 @@ mod inbox;
 mod inbox_owner;
 mod ledger;
 mod live;
+mod live_send;
 mod live_timings;
 mod log;
 mod lookup;

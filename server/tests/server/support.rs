@@ -223,8 +223,7 @@ impl TestServer {
     }
 
     pub(crate) async fn live(&self, handle: &Handle) -> Live {
-        let url = format!("ws://{}/v1/inbox/{handle}/live", self.address);
-        Live(tokio_tungstenite::connect_async(url).await.unwrap().0)
+        Live::open(self.address, handle).await
     }
 
     /// A live stream of its owner.
@@ -252,6 +251,37 @@ pub(crate) fn message(to: &Handle, envelope: &str) -> String {
 pub(crate) struct Live(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Live {
+    pub(crate) async fn open(server: SocketAddr, handle: &Handle) -> Self {
+        let url = format!("ws://{server}/v1/inbox/{handle}/live");
+        Self(tokio_tungstenite::connect_async(url).await.unwrap().0)
+    }
+
+    pub(crate) async fn send_binary(&mut self, frame: &[u8]) {
+        self.0.send(Message::binary(frame.to_vec())).await.unwrap();
+    }
+
+    pub(crate) async fn ping(&mut self) {
+        self.0.send(Message::Ping("?".into())).await.unwrap();
+    }
+
+    /// The next frame of text, or `None` for a pong.
+    pub(crate) async fn next_or_pong(&mut self) -> Option<Value> {
+        loop {
+            match self.0.next().await.unwrap().unwrap() {
+                Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
+                Message::Pong(_) => return None,
+                Message::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Writes these bytes as they are, and cuts the connection.
+    pub(crate) async fn write_and_cut(self, bytes: &[u8]) {
+        let MaybeTlsStream::Plain(mut stream) = self.0.into_inner() else { panic!("no TLS here") };
+        stream.write_all(bytes).await.unwrap();
+    }
+
     pub(crate) async fn send(&mut self, frame: &str) {
         self.0.send(Message::text(frame)).await.unwrap();
     }
