@@ -118,7 +118,7 @@ async fn limits_and_refusals_are_those_of_a_signed_post() {
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(200));
     let stranger =
         ["--network-per-minute", "1", "--stranger-per-minute", "3", "--pair-per-minute", "2"].as_slice();
-    let small = ["--anonymous-bytes", "100", "--signed-per-minute", "10"].as_slice();
+    let small = ["--anonymous-bytes", "100"].as_slice();
     let scarce = ["--disk-ample-bytes", "18446744073709551615", "--disk-requests-percent", "0"];
     let full = [scarce.as_slice(), &["--disk-writes-percent", "100"]].concat();
     let share = ["--requests-messages", "20", "--stranger-per-minute", "100"];
