@@ -164,7 +164,8 @@ impl Load {
         }
         let each = self.each / SIGNED;
         let way = Way::Stream(Arc::clone(&self.senders));
-        let stored = limits.store(&messages.into(), 0, each, Some((&way, &self.streamed)));
+        let messages = messages.into();
+        let stored = limits.store(&messages, 0, each, Some((&way, &self.streamed)));
         let SideBySide { server, stream, writer, .. } = within("store, signed", stored).await?;
         report.add([
             Figure::new("CPU s per 1,000 stored, sender signs", server.cpu_per_thousand())
@@ -255,7 +256,7 @@ fn database_figures(stored: &Stored) -> Vec<Figure> {
 }
 
 fn stored_figures(stored: SideBySide) -> [Figure; 6] {
-    let SideBySide { server, writer, echo } = stored;
+    let SideBySide { server, writer, echo, .. } = stored;
     let throughput = Figure::new("acknowledged/s", server.per_second())
         .writer(writer.per_second())
         .echo(echo.per_second())

@@ -43,14 +43,14 @@ pub(crate) enum Way {
 /// The connection of one sender.
 enum Line {
     Post(Connection),
-    Stream(LiveStream),
+    Stream(Box<LiveStream>),
 }
 
 impl Line {
     async fn open(target: &Target, way: &Way, sender: usize) -> Result<Self, Failure> {
         Ok(match way {
             Way::Post => Self::Post(Connection::open(target.address).await?),
-            Way::Stream(senders) => Self::Stream(LiveStream::open(target, &senders[sender]).await?),
+            Way::Stream(senders) => Self::Stream(LiveStream::open(target, &senders[sender]).await?.into()),
         })
     }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use kez_chat_server::clock::{Clock, SystemClock};
 use kez_chat_server::store::Store;
-use kez_chat_server::store::moderation::{Ban, Moderation};
-use kez_chat_server::store::sqlite::SqliteStore;
+use kez_chat_server::store::moderation::Ban;
 use kez_core::api::{CLOSE_UNAUTHORIZED, Receipt};
 use kez_core::problem::Problem;
 use kez_core::work::WorkFor;
@@ -366,7 +365,7 @@ async fn a_banned_account_cannot_send() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let mut live = server.stream(&alice).await;
-    let store = SqliteStore::open(&server.db()).await.unwrap();
+    let store = Store::sqlite(&server.db()).await.unwrap();
     let ban = Ban { at: server.now(), reason: String::new() };
     assert!(store.ban(alice.handle.clone(), ban).await.unwrap());
     until(async || server.send_as(&alice, &bob, &by(&alice, 1)).await.status == 401).await;
