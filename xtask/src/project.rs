@@ -109,7 +109,7 @@ fn cargo() -> Command {
 
 /// Removes the environment variables that the calling cargo has set. Build scripts (that of ring) run again when they
 /// find other values than before, so a build with `cargo` after one with `cargo xtask` would start from scratch.
-pub(crate) fn forget_this_package(command: &mut Command) {
+fn forget_this_package(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let of_this = ["CARGO_PKG_", "CARGO_MANIFEST_"];
         if name.to_str().is_some_and(|name| of_this.iter().any(|prefix| name.starts_with(prefix))) {

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::steps::{api, images, load, rehearsal, server, site, tools};
+use crate::steps::{api, load, rehearsal, server, site, tools};
 
 /// The options of `cargo xtask soak`.
 #[derive(clap::Args)]
@@ -38,8 +38,6 @@ enum Name {
     Api,
     /// The commands of README.md and deploy/README.md, exactly as documented: systemd, Compose, NATS, backup, restore.
     Docs,
-    /// Both Dockerfiles, executed step by step in an empty folder, and the resulting images started.
-    Images,
 }
 
 /// Runs the test and shows its output.
@@ -59,7 +57,6 @@ pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> 
             server::build_sigchains(project)?;
             rehearsal::walk(project)
         }
-        Name::Images => images::build_and_start(project),
     }
 }
 

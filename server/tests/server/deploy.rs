@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use clap::{CommandFactory, Parser};
 use compose_spec::{Compose, Service};
@@ -88,6 +89,31 @@ fn the_images_hold_what_they_run() {
     assert_eq!(build.unwrap().1, "cargo xtask build");
     let site = last(&chat, "ENV").split(' ').find_map(|pair| pair.strip_prefix("KEZ_CHAT_WEB_DIR=")).unwrap();
     assert!(chat.iter().any(|(_, rest)| rest == &format!("--from=build /src/target/site {site}")));
+}
+
+/// The libraries of `gcr.io/distroless/cc-debian12`. A binary that needs others does not start there.
+const LIBRARIES: [&str; 8] = [
+    "linux-vdso.so",
+    "ld-linux-",
+    "libc.so",
+    "libm.so",
+    "libgcc_s.so",
+    "libstdc++.so",
+    "libdl.so",
+    "libpthread.so",
+];
+
+#[test]
+fn the_programs_need_no_library_that_their_image_lacks() {
+    for program in [env!("CARGO_BIN_EXE_kez-chat-server"), env!("CARGO_BIN_EXE_kez-sig-server")] {
+        let listed = Command::new("ldd").arg(program).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(listed.contains("libc.so"), "{program}: {listed}");
+        for line in listed.lines() {
+            let library = line.split_whitespace().next().unwrap().rsplit('/').next().unwrap();
+            assert!(LIBRARIES.iter().any(|known| library.starts_with(known)), "{program} needs {line}");
+        }
+    }
 }
 
 fn compose() -> (Compose, serde_yaml::Value) {

@@ -11,7 +11,6 @@ use std::process::Command;
 
 use serde_yaml::Value;
 
-use super::super::dockerfile::stages;
 use super::Machine;
 use crate::command::Run;
 use crate::failure::Failure;
@@ -73,12 +72,13 @@ struct Image {
 impl Image {
     fn of(service: &str, deploy: &Path, nats_server: &Path, litestream: &Path) -> Result<Self, Failure> {
         let ours = |file: &str| {
-            let all = stages(&deploy.join(file))?;
-            let last = all.last().ok_or_else(|| Failure::Broken(format!("{file} is empty")))?;
-            let command = last.last("ENTRYPOINT")?.trim_matches(['[', ']', '"']).to_owned();
-            let pairs = last.last("ENV")?.split(' ').filter_map(|pair| pair.split_once('='));
+            let file = deploy.join(file);
+            let text = fs::read_to_string(&file).map_err(Failure::file(&file))?;
+            let command = last_instruction(&text, "ENTRYPOINT")?.trim_matches(['[', ']', '"']).to_owned();
+            let variables = last_instruction(&text, "ENV")?;
+            let pairs = variables.split_whitespace().filter_map(|pair| pair.split_once('='));
             let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            Ok(Self { command, folder: last.last("WORKDIR")?.to_owned(), environment })
+            Ok(Self { command, folder: last_instruction(&text, "WORKDIR")?, environment })
         };
         let theirs = |command: String, environment: &[(&str, &str)]| {
             let pairs = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
@@ -96,6 +96,13 @@ impl Image {
             other => Err(Failure::Broken(format!("nothing is known of the image of {other}"))),
         }
     }
+}
+
+/// The text of the last instruction of a kind in a Dockerfile.
+fn last_instruction(dockerfile: &str, kind: &str) -> Result<String, Failure> {
+    let text = dockerfile.replace("\\\n", " ");
+    let found = text.lines().rev().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '));
+    found.map(str::to_owned).ok_or_else(|| Failure::Broken(format!("a Dockerfile has no {kind}")))
 }
 
 struct Service<'a> {

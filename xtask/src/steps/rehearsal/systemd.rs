@@ -106,12 +106,7 @@ mod tests {
     const NOT_RUN: [(&str, &str, usize, &str); 3] = [
         ("README.md", "Try it", 1, "run and test are what CI and everybody else runs"),
         ("README.md", "Work on it", 1, "cargo-leptos takes longer to build than everything else"),
-        (
-            "deploy/README.md",
-            "In containers",
-            1,
-            "there is no engine: soak images and compose.rs do the same",
-        ),
+        ("deploy/README.md", "In containers", 1, "there is no engine: compose.rs runs the same services"),
     ];
 
     #[test]
