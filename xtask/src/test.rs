@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::failure::Failure;
 use crate::prerequisites::{self, Skipped};
 use crate::project::Project;
-use crate::steps::{api, browser, checks, compose, deny, load, purity, server, site, tests, tools};
+use crate::steps::{api, browser, checks, compose, deny, imports, load, purity, server, site, tests, tools};
 use crate::summary::{Line, Outcome, Summary};
 
 /// One check.
@@ -16,9 +16,10 @@ struct Step {
 }
 
 /// In the order that reveals mistakes soonest. Each step relies on those before it.
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step { name: "format", check: |project, _| checks::formatting(project) },
     Step { name: "wasm-target", check: |project, _| tools::wasm_target(project) },
+    Step { name: "imports", check: |project, _| imports::check(project) },
     Step { name: "purity", check: |project, _| purity::check(project) },
     Step { name: "deny", check: |project, _| deny::check(project) },
     Step { name: "clippy", check: |project, _| checks::clippy_native(project) },

@@ -7,6 +7,7 @@ pub(crate) mod compose;
 pub(crate) mod compress;
 pub(crate) mod deny;
 pub(crate) mod files;
+pub(crate) mod imports;
 pub(crate) mod load;
 pub(crate) mod minify;
 pub(crate) mod purity;
