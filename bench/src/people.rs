@@ -12,10 +12,11 @@ use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use hyper::body::Bytes;
 use kez_core::api::SendMessage;
+use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity, Seed};
-use kez_core::message::{Chain, TextMessage};
+use kez_core::message::{Chain, plaintext};
 use kez_core::registration::HandleRegistration;
 use kez_core::sigchain::Heads;
 use kez_core::time::Timestamp;
@@ -77,14 +78,8 @@ impl Person {
     }
 
     fn seal(&self, to: &Person, peer: &Peer, chain: &Chain) -> Result<Sealed, Failure> {
-        let text = text_message(TEXT_BYTES, chain.n);
-        let sealed = envelope::seal(
-            &self.identity,
-            peer,
-            &text.to_plaintext(chain, &Heads::new()),
-            text.sent_at,
-            &mut rng(),
-        );
+        let plaintext = plaintext(&text_message(TEXT_BYTES, chain.n)?, chain, &Heads::new());
+        let sealed = envelope::seal(&self.identity, peer, &plaintext, now(), &mut rng());
         let envelope = RawValue::from_string(sealed.map_err(Failure::protocol)?.json)?;
         let body = serde_json::to_vec(&SendMessage { to: to.handle.to_string(), envelope })?;
         Ok(Sealed { inbox: to.inbox, body: body.into(), auth: None })
@@ -92,8 +87,9 @@ impl Person {
 }
 
 /// A message with a text of `bytes` bytes.
-pub(crate) fn text_message(bytes: usize, n: u64) -> TextMessage {
-    TextMessage { id: format!("{n:026}"), text: "lorem ipsum ".repeat(bytes / 12), sent_at: now() }
+pub(crate) fn text_message(bytes: usize, n: u64) -> Result<Content, Failure> {
+    let id = format!("{n:026}").parse().map_err(Failure::protocol)?;
+    Ok(Content::text(id, "lorem ipsum ".repeat(bytes / 12), now()))
 }
 
 /// The position of message `n` in its sender's chain, without the hashes of earlier messages.

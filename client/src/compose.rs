@@ -1,18 +1,17 @@
 //! From "Send" to a stored and queued message; also the drafts in the composer.
 
+use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::handle::Handle;
 use kez_core::identity::PublicIdentity;
-use kez_core::message::TextMessage;
+use kez_core::message::plaintext;
 use kez_core::sigchain::{Hash, Heads, SeenHead};
 
-use crate::contacts::ContactId;
 use crate::context::Context;
-use crate::conversation::StoredMessage;
 use crate::event::TabId;
+use crate::place::{PersonId, Place};
 use crate::record::Kind;
 use crate::session::Session;
-use crate::view::MessageBody;
 use crate::window::Window;
 
 /// How much text is certain to fit into a message, in KiB, when none of it needs escaping in JSON. The sender's own
@@ -32,23 +31,24 @@ impl Session {
         if text.trim().is_empty() {
             return;
         }
-        if !is_ulid(&id) {
+        let Some(id) = id.parse().ok().filter(|_| is_ulid(&id)) else {
             return cx.warn("This page has sent something that was not understood. Reload it.");
-        }
-        let contact = match self.recipient_of(handle, cx) {
-            Ok(contact) => contact,
+        };
+        let person = match self.recipient_of(handle, cx) {
+            Ok(person) => person,
             Err(why) => return cx.refuse(tab, why),
         };
-        let conversation = self.conversation_mut(contact);
-        if conversation.own(&id).is_some() {
+        let place = Place::Direct(person);
+        let Some(conversation) = self.conversations.get(&place) else { return };
+        if conversation.order_of(true, &id).is_some() {
             // The tab may have reported this text again before it repeated the press.
             if conversation.draft == text {
-                self.set_draft(tab, contact, String::new(), cx);
+                self.set_draft(tab, person, String::new(), cx);
             }
             return;
         }
-        let message = TextMessage { id, text, sent_at: cx.timestamp() };
-        if !self.fits(contact, &message, cx) {
+        let content = Content::text(id, text, cx.timestamp());
+        if !self.fits(person, &content, cx) {
             return cx.refuse(
                 tab,
                 format!("This message is too long: a message has at most {TEXT_LIMIT_KIB} KB of text."),
@@ -57,68 +57,54 @@ impl Session {
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
         screen.window = Window::Latest;
-        self.accept(tab, contact, message, cx);
+        self.set_draft(tab, person, String::new(), cx);
+        self.say(place, &content, cx);
     }
 
     /// The composer's text changed.
     pub(crate) fn draft_changed(&mut self, tab: &TabId, handle: &str, text: String, cx: &mut Context<'_>) {
         let Some(handle) = self.handle_at(handle) else { return };
         // Viewing a handle does not create a contact; writing to it does.
-        let contact = match self.contacts.by_handle(&handle) {
+        let person = match self.contacts.by_handle(&handle) {
             None if text.is_empty() => None,
             _ => self.contact_for(&handle, cx),
         };
-        if let Some(contact) = contact {
-            self.set_draft(tab, contact, text, cx);
+        if let Some(person) = person {
+            self.set_draft(tab, person, text, cx);
         }
     }
 
-    fn accept(&mut self, tab: &TabId, contact: ContactId, message: TextMessage, cx: &mut Context<'_>) {
-        let order = self.conversation_mut(contact).next_order();
-        let stored = StoredMessage {
-            id: Some(message.id),
-            mine: true,
-            body: MessageBody::Text { text: message.text },
-            sent_at: message.sent_at.unix(),
-            kept_at: message.sent_at.unix(),
-            arrival: 0,
-            envelope: None,
-            chain: None,
-            former_key: None,
-        };
-        self.add_message(contact, stored, cx);
-        self.set_draft(tab, contact, String::new(), cx);
-        self.enqueue(contact, order, cx);
-        self.resume_contact(contact, cx);
-    }
-
-    fn recipient_of(&mut self, handle: &str, cx: &mut Context<'_>) -> Result<ContactId, &'static str> {
+    pub(crate) fn recipient_of(
+        &mut self,
+        handle: &str,
+        cx: &mut Context<'_>,
+    ) -> Result<PersonId, &'static str> {
         let handle = self.handle_at(handle).ok_or("There is nobody with this handle here.")?;
         if handle == self.handle {
             return Err("This is your own handle.");
         }
-        let contact = self.contact_for(&handle, cx).ok_or("This person was not found on the server yet.")?;
-        match self.contacts.get(contact) {
+        let person = self.contact_for(&handle, cx).ok_or("This person was not found on the server yet.")?;
+        match self.contacts.get(person) {
             Some(contact) if contact.stored.awaits_person() => {
                 Err("Their key has changed. Compare the safety number and accept the new key first.")
             }
             Some(contact) if contact.stored.standing.blocked => {
                 Err("You have blocked this person. Unblock them first.")
             }
-            _ => Ok(contact),
+            _ => Ok(person),
         }
     }
 
     /// Whether both message and copy stay within the relay's limit. The copy is the larger one: it contains the
     /// message.
-    fn fits(&self, contact: ContactId, message: &TextMessage, cx: &mut Context<'_>) -> bool {
-        let Some(contact) = self.contacts.get(contact) else { return false };
+    fn fits(&self, person: PersonId, content: &Content, cx: &mut Context<'_>) -> bool {
+        let Some(contact) = self.contacts.get(person) else { return false };
         let mut chain = self.sync.own_chain.next(&self.sync.installation);
         // The largest possible chain number.
         chain.n = kez_core::canonical_json::MAX_INTEGER;
         chain.prev = chain.prev.or_else(|| "0".repeat(64).parse().ok());
-        let plaintext =
-            message.to_own_copy(contact.stored.key.primary(), &chain, &longest_heads(&contact.stored.key));
+        let key = &contact.stored.key;
+        let plaintext = plaintext(&content.own_copy(key.primary()), &chain, &longest_heads(key));
         // Base64 encodes three bytes as four characters.
         const ALWAYS_FITS: usize = envelope::MAX_BYTES / 2;
         plaintext.len() < ALWAYS_FITS
@@ -126,24 +112,25 @@ impl Session {
     }
 
     /// Saves a draft. Other tabs that show the conversation must show it too.
-    fn set_draft(&mut self, by: &TabId, contact: ContactId, text: String, cx: &mut Context<'_>) {
-        let draft = &mut self.conversation_mut(contact).draft;
-        if *draft == text {
+    fn set_draft(&mut self, by: &TabId, person: PersonId, text: String, cx: &mut Context<'_>) {
+        let conversation = self.conversations.get(&Place::Direct(person));
+        if conversation.is_none_or(|conversation| conversation.draft == text) {
             return;
         }
-        let handle = self.contacts.get(contact).map(|contact| contact.stored.handle.clone());
+        let handle = self.contacts.get(person).map(|contact| contact.stored.handle.clone());
         for tab in cx.shared.tabs.others_mut(by) {
             if handle.is_some() && tab.at.as_deref().and_then(|at| self.handle_at(at)) == handle {
                 tab.draft_version += 1;
             }
         }
-        let draft = &mut self.conversation_mut(contact).draft;
+        let Some(conversation) = self.conversations.get_mut(&Place::Direct(person)) else { return };
+        let id = conversation.slot().to_string();
         if text.is_empty() {
-            cx.delete(Kind::Draft, contact.to_string());
+            cx.delete(Kind::Draft, id);
         } else {
-            cx.put(Kind::Draft, contact.to_string(), &text);
+            cx.put(Kind::Draft, id, &text);
         }
-        *draft = text;
+        conversation.draft = text;
     }
 
     /// The handle that a URL, or the text box "To", names: `bob`, `@bob` or `bob@` and this server.

@@ -1,8 +1,5 @@
 //! Contacts: each has a pinned key, the registration that proved it, and the user's decisions about it.
 
-use std::fmt;
-use std::str::FromStr;
-
 use kez_core::handle::Handle;
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity};
 use serde::{Deserialize, Serialize};
@@ -10,33 +7,15 @@ use serde::{Deserialize, Serialize};
 use crate::event::StorageFault;
 use crate::lookup::Found;
 use crate::people::Standing;
+use crate::place::{PersonId, Slot};
 use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
-use crate::sync::ChainHead;
-
-/// A contact's local name, `c1`, `c2`, ... It is part of record ids, so it reveals nothing about the person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct ContactId(pub(crate) u64);
-
-impl fmt::Display for ContactId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "c{}", self.0)
-    }
-}
-
-impl FromStr for ContactId {
-    type Err = StorageFault;
-
-    fn from_str(text: &str) -> Result<Self, StorageFault> {
-        let number = text.strip_prefix('c').and_then(|number| number.parse().ok());
-        number.map(Self).ok_or(StorageFault::Damaged)
-    }
-}
 
 /// The record of kind [`Kind::Contact`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredContact {
+    /// The person's name here, which never changes.
+    pub(crate) person: PersonId,
     pub(crate) handle: Handle,
     /// The pinned key: only this key is used to open and seal.
     pub(crate) key: PublicIdentity,
@@ -46,10 +25,6 @@ pub(crate) struct StoredContact {
     pub(crate) verified: bool,
     /// A newer key of the handle, until the user accepts it.
     pub(crate) new_key: Option<NewKey>,
-    /// The chain of envelopes sent to the pinned key.
-    pub(crate) chain: ChainHead,
-    /// The order of their newest message that was read; 0 for none.
-    pub(crate) read_up_to: u64,
     /// When the contact was created, Unix seconds.
     pub(crate) since: u64,
     /// The root of their chain, if it is not the pinned key.
@@ -73,6 +48,8 @@ pub(crate) struct NewKey {
 
 /// A contact in memory.
 pub(crate) struct Contact {
+    /// The number of the contact's records.
+    pub(crate) slot: Slot,
     pub(crate) stored: StoredContact,
     /// The secret shared with the pinned key.
     pub(crate) peer: Peer,
@@ -80,43 +57,53 @@ pub(crate) struct Contact {
     pub(crate) checked_at: u64,
 }
 
-/// All contacts, by id, handle and pinned key.
+/// All contacts, by person, handle, key and slot.
 #[derive(Default)]
 pub(crate) struct Contacts {
-    all: SortedMap<ContactId, Contact>,
-    by_handle: SortedMap<Handle, ContactId>,
-    by_key: SortedMap<Primary, ContactId>,
+    all: SortedMap<PersonId, Contact>,
+    by_handle: SortedMap<Handle, PersonId>,
+    by_key: SortedMap<Primary, PersonId>,
+    by_slot: SortedMap<Slot, PersonId>,
 }
 
 impl Contacts {
     /// Loads a record.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when it is not a contact record.
-    pub(crate) fn load(&mut self, record: &Record, me: &SecretIdentity) -> Result<(), StorageFault> {
-        self.insert(record.id.parse()?, record.read()?, me).ok_or(StorageFault::Damaged)
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load(
+        &mut self,
+        slot: Slot,
+        record: &Record,
+        me: &SecretIdentity,
+    ) -> Result<PersonId, StorageFault> {
+        self.insert(slot, record.read()?, me).ok_or(StorageFault::Damaged)
     }
 
     /// Pins a looked-up key. `None` when no shared secret can be computed, or when the key or handle is already pinned.
+    ///
+    /// The registry's word for the root of the chain names the person. It is not proven yet, so it cannot take the name
+    /// of another contact: their own key names them then.
     pub(crate) fn pin(
         &mut self,
-        id: ContactId,
+        slot: Slot,
         found: Found,
         since: u64,
         standing: Standing,
         me: &SecretIdentity,
-    ) -> Option<&Contact> {
-        if self.by_handle.contains_key(&found.handle) || self.by_key.contains_key(&found.key.primary()) {
+    ) -> Option<PersonId> {
+        let key = found.key.primary();
+        if self.by_handle.contains_key(&found.handle) || self.by_key.contains_key(&key) {
             return None;
         }
+        let mut names = [found.root.unwrap_or(key), key].map(PersonId).into_iter();
         let stored = StoredContact {
+            person: names.find(|name| !self.all.contains_key(name))?,
             handle: found.handle,
             key: found.key,
             registration: found.registration,
             verified: false,
             new_key: None,
-            chain: ChainHead::default(),
-            read_up_to: 0,
             since,
             root: found.root,
             former: Vec::new(),
@@ -124,16 +111,13 @@ impl Contacts {
             unconfirmed: false,
             standing,
         };
-        self.insert(id, stored, me)?;
-        self.all.get(&id)
+        self.insert(slot, stored, me)
     }
 
-    /// Switches to the key that was waiting to be accepted. The chain of messages continues where the new key is proven
-    /// to belong to the same person, who has the messages so far.
+    /// Switches to the key that was waiting to be accepted. Returns the new key and the one before.
     pub(crate) fn accept_new_key(
         &mut self,
-        id: ContactId,
-        is_proven: bool,
+        id: PersonId,
         me: &SecretIdentity,
     ) -> Option<(Primary, PublicIdentity)> {
         let contact = self.all.get_mut(&id)?;
@@ -150,14 +134,11 @@ impl Contacts {
         contact.stored.new_key = None;
         contact.stored.verified = false;
         contact.stored.was_verified = false;
-        if !is_proven {
-            contact.stored.chain = ChainHead::default();
-        }
         Some((new.key.primary(), old))
     }
 
     /// Adds a key of theirs that their chain has replaced.
-    pub(crate) fn add_former(&mut self, id: ContactId, key: PublicIdentity) {
+    pub(crate) fn add_former(&mut self, id: PersonId, key: PublicIdentity) {
         let Some(contact) = self.all.get_mut(&id) else { return };
         if contact.stored.key != key && !contact.stored.former.contains(&key) {
             contact.stored.former.push(key);
@@ -174,19 +155,19 @@ impl Contacts {
         }
     }
 
-    pub(crate) fn ids(&self) -> Vec<ContactId> {
+    pub(crate) fn ids(&self) -> Vec<PersonId> {
         self.all.keys().copied().collect()
     }
 
-    pub(crate) fn get(&self, id: ContactId) -> Option<&Contact> {
+    pub(crate) fn get(&self, id: PersonId) -> Option<&Contact> {
         self.all.get(&id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: ContactId) -> Option<&mut Contact> {
+    pub(crate) fn get_mut(&mut self, id: PersonId) -> Option<&mut Contact> {
         self.all.get_mut(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (ContactId, &Contact)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (PersonId, &Contact)> {
         self.all.iter().map(|(id, contact)| (*id, contact))
     }
 
@@ -195,12 +176,17 @@ impl Contacts {
         self.by_handle.values().filter_map(|id| self.all.get(id))
     }
 
-    pub(crate) fn by_handle(&self, handle: &Handle) -> Option<ContactId> {
+    pub(crate) fn by_handle(&self, handle: &Handle) -> Option<PersonId> {
         self.by_handle.get(handle).copied()
     }
 
-    pub(crate) fn by_key(&self, key: &Primary) -> Option<ContactId> {
+    pub(crate) fn by_key(&self, key: &Primary) -> Option<PersonId> {
         self.by_key.get(key).copied()
+    }
+
+    /// The contact whose records have this number.
+    pub(crate) fn at(&self, slot: Slot) -> Option<PersonId> {
+        self.by_slot.get(&slot).copied()
     }
 
     /// Whether this key is waiting for the user to accept it.
@@ -209,34 +195,43 @@ impl Contacts {
     }
 
     /// The contact whose new key this is, waiting to be accepted.
-    pub(crate) fn by_new_key(&self, key: &Primary) -> Option<ContactId> {
+    pub(crate) fn by_new_key(&self, key: &Primary) -> Option<PersonId> {
         let has_it =
             |stored: &StoredContact| stored.new_key.as_ref().is_some_and(|new| new.key.primary() == *key);
         self.all.iter().find(|(_, contact)| has_it(&contact.stored)).map(|(id, _)| *id)
     }
 
     /// Whether this contact is blocked.
-    pub(crate) fn is_blocked(&self, id: ContactId) -> bool {
+    pub(crate) fn is_blocked(&self, id: PersonId) -> bool {
         self.get(id).is_some_and(|contact| contact.stored.standing.blocked)
     }
 
     /// Removes this contact.
-    pub(crate) fn remove(&mut self, id: ContactId) -> Option<Contact> {
+    pub(crate) fn remove(&mut self, id: PersonId) -> Option<Contact> {
         let contact = self.all.remove(&id)?;
         self.by_handle.remove(&contact.stored.handle);
         self.by_key.retain(|_, other| *other != id);
+        self.by_slot.remove(&contact.slot);
         Some(contact)
     }
 
-    fn insert(&mut self, id: ContactId, stored: StoredContact, me: &SecretIdentity) -> Option<()> {
+    fn insert(&mut self, slot: Slot, stored: StoredContact, me: &SecretIdentity) -> Option<PersonId> {
         let peer = Peer::new(me, stored.key).ok()?;
+        let id = stored.person;
+        self.by_slot.insert(slot, id);
         self.by_handle.insert(stored.handle.clone(), id);
         self.by_key.insert(stored.key.primary(), id);
         for former in &stored.former {
             self.by_key.get_or_insert_with(former.primary(), || id);
         }
-        self.all.insert(id, Contact { stored, peer, checked_at: 0 });
-        Some(())
+        self.all.insert(id, Contact { slot, stored, peer, checked_at: 0 });
+        Some(id)
+    }
+}
+
+impl Contact {
+    pub(crate) fn record(&self) -> Record {
+        Record::put(Kind::Contact, self.slot.to_string(), &self.stored)
     }
 }
 
@@ -248,6 +243,11 @@ impl StoredContact {
         std::iter::once(self.key.primary()).chain(former).chain(new).collect()
     }
 
+    /// The root of their chain, as far as it is known.
+    pub(crate) fn root(&self) -> Primary {
+        self.root.unwrap_or(self.key.primary())
+    }
+
     /// The key that is on screen: the new one, if there is one.
     pub(crate) fn shown_key(&self) -> Primary {
         self.new_key.as_ref().map_or(self.key, |new| new.key).primary()
@@ -256,9 +256,5 @@ impl StoredContact {
     /// Whether sending is blocked until the user has decided about a key.
     pub(crate) const fn awaits_person(&self) -> bool {
         self.new_key.is_some() || self.unconfirmed
-    }
-
-    pub(crate) fn record(&self, id: ContactId) -> Record {
-        Record::put(Kind::Contact, id.to_string(), self)
     }
 }

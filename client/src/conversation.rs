@@ -1,16 +1,17 @@
 //! A conversation: its messages in order of arrival, and the state derived from them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use kez_core::content::{MessageId, Ref};
 use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::message::Chain;
 use serde::{Deserialize, Serialize};
 
-use crate::contacts::ContactId;
-use crate::event::StorageFault;
+use crate::place::Slot;
 use crate::record::{Kind, Record};
+use crate::sequences::Sequences;
 use crate::sorted_map::SortedMap;
-use crate::view::{FormerKey, MessageBody};
+use crate::sync::ChainHead;
 
 /// The longest plausible delivery delay, in seconds: a week.
 const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
@@ -18,11 +19,11 @@ const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
 /// The record of kind [`Kind::Message`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredMessage {
-    /// The id that the sender chose; `None` if the envelope could not be opened.
-    pub(crate) id: Option<String>,
+    /// The id that the author chose; `None` if the envelope could not be opened.
+    pub(crate) id: Option<MessageId>,
     /// Whether the user wrote it.
     pub(crate) mine: bool,
-    pub(crate) body: MessageBody,
+    pub(crate) body: StoredBody,
     /// When it was sent, Unix seconds, by the sender's clock.
     pub(crate) sent_at: u64,
     /// When it reached the relay or, for the user's own messages, when it was written; Unix seconds.
@@ -31,62 +32,155 @@ pub(crate) struct StoredMessage {
     pub(crate) arrival: u64,
     /// The envelope that contained it; `None` for messages written here.
     pub(crate) envelope: Option<EnvelopeHash>,
-    /// The sender's installation, and the message's number there.
-    pub(crate) chain: Option<Link>,
+    /// Its position in its sender's sequence, for messages of others.
+    pub(crate) position: Option<Position>,
     /// Which former key it was sealed with or for, if any.
     pub(crate) former_key: Option<FormerKey>,
 }
 
-/// The position of a received message in its sender's chain.
+/// What a message says, as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Link {
-    id: String,
-    n: u64,
-    prev: Option<EnvelopeHash>,
+pub(crate) enum StoredBody {
+    /// Text.
+    Text {
+        text: String,
+        /// The message that it answers.
+        re: Option<Ref>,
+    },
+    /// A kind that the version that received it did not know.
+    Unsupported,
+    /// An event: the other person has changed their key, and their sigchain proves that.
+    KeyReplaced,
+    /// An envelope that could not be opened.
+    Undecryptable(OpenError),
+    /// The content was malformed.
+    Malformed,
+    /// The record could not be read. Never written.
+    Damaged,
 }
 
-impl From<Chain> for Link {
-    fn from(chain: Chain) -> Self {
-        Self { id: chain.id, n: chain.n, prev: chain.prev }
-    }
+/// Which replaced key a message was sealed with or for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormerKey {
+    /// The sender signed it with a key that they have since replaced.
+    Theirs,
+    /// It was sealed for a key that the user has since replaced.
+    Mine,
+}
+
+/// The position of a received message in its sender's sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// The sender's installation.
+    pub(crate) installation: String,
+    /// The number.
+    pub(crate) n: u64,
+    /// Whether the number was taken when it arrived.
+    pub(crate) taken: bool,
+}
+
+/// The record of kind [`Kind::Conversation`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Summary {
+    /// The order of the next content, whether or not it makes a row; 0 stands for 1.
+    next: u64,
+    /// The order of their newest message that was read; 0 for none.
+    read_up_to: u64,
+    /// The chain of envelopes sent here.
+    sent: ChainHead,
+    /// The envelopes that have arrived here.
+    received: Sequences,
 }
 
 /// A conversation in memory.
-#[derive(Default)]
 pub(crate) struct Conversation {
+    slot: Slot,
+    summary: Summary,
     messages: SortedMap<u64, StoredMessage>,
-    own: HashMap<String, u64>,
-    theirs: HashSet<String>,
-    /// The envelope at each number of each of the contact's chains; the first one where there were several.
-    chains: HashMap<String, SortedMap<u64, Option<EnvelopeHash>>>,
+    /// The order of each message, by author and id.
+    orders: HashMap<(bool, MessageId), u64>,
     /// The unsent text in the composer.
     pub(crate) draft: String,
     unread: u64,
 }
 
 impl Conversation {
-    /// Adds a message with the next order, or with its stored order.
-    pub(crate) fn insert(&mut self, order: u64, message: StoredMessage, read_up_to: u64) {
+    /// An empty conversation.
+    pub(crate) fn new(slot: Slot) -> Self {
+        Self {
+            slot,
+            summary: Summary::default(),
+            messages: SortedMap::default(),
+            orders: HashMap::new(),
+            draft: String::new(),
+            unread: 0,
+        }
+    }
+
+    /// Loads the summary.
+    ///
+    /// # Errors
+    /// [`StorageFault`](crate::event::StorageFault) when the record cannot be read.
+    pub(crate) fn load(&mut self, record: &Record) -> Result<(), crate::event::StorageFault> {
+        self.summary = record.read()?;
+        Ok(())
+    }
+
+    /// The number of the conversation in record ids.
+    pub(crate) const fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// The summary, to be stored after every change of it.
+    pub(crate) fn record(&self) -> Record {
+        Record::put(Kind::Conversation, self.slot.to_string(), &self.summary)
+    }
+
+    /// Takes the next order. The summary is to be stored.
+    pub(crate) fn take_order(&mut self) -> u64 {
+        let order = self.summary.next.max(1);
+        self.summary.next = order + 1;
+        order
+    }
+
+    /// Records that this order is in use.
+    pub(crate) fn uses(&mut self, order: u64) {
+        self.summary.next = self.summary.next.max(order.saturating_add(1));
+    }
+
+    /// Adds a message under its order.
+    pub(crate) fn insert(&mut self, order: u64, message: StoredMessage) {
+        self.uses(order);
         if let Some(id) = &message.id {
-            if message.mine {
-                self.own.insert(id.clone(), order);
-            } else {
-                self.theirs.insert(id.clone());
-            }
+            self.orders.insert((message.mine, id.clone()), order);
         }
-        if let Some(link) = message.chain.as_ref().filter(|_| !message.mine) {
-            let chain = self.chains.entry(link.id.clone()).or_default();
-            chain.get_or_insert_with(link.n, || message.envelope);
-        }
-        if order > read_up_to && message.can_be_unread() {
+        if order > self.summary.read_up_to && message.can_be_unread() {
             self.unread += 1;
         }
         self.messages.insert(order, message);
     }
 
-    /// The order of the next message.
-    pub(crate) fn next_order(&self) -> u64 {
-        self.messages.last().map_or(1, |(order, _)| order + 1)
+    /// Records an envelope of the other side in its sequence. The summary is to be stored.
+    pub(crate) fn receive(&mut self, chain: Chain, envelope: EnvelopeHash) -> Position {
+        let taken = self.summary.received.record(&chain, envelope);
+        Position { installation: chain.id, n: chain.n, taken }
+    }
+
+    /// The position of this installation's next envelope.
+    pub(crate) fn next_position(&self, installation: &str) -> Chain {
+        self.summary.sent.next(installation)
+    }
+
+    /// Records the envelope at the next position. The summary is to be stored.
+    pub(crate) const fn sent(&mut self, envelope: EnvelopeHash) {
+        self.summary.sent.advance(envelope);
+    }
+
+    /// The next envelope begins another sequence: an unproven key is not known to have the messages so far. The summary
+    /// is to be stored.
+    pub(crate) fn restart_sequence(&mut self) {
+        self.summary.sent = ChainHead::default();
     }
 
     pub(crate) fn get(&self, order: u64) -> Option<&StoredMessage> {
@@ -103,19 +197,21 @@ impl Conversation {
         self.messages.values()
     }
 
-    /// The order of the user's own message with this id.
-    pub(crate) fn own(&self, id: &str) -> Option<u64> {
-        self.own.get(id).copied()
+    /// The order of the message with this id, written by the user (`mine`) or by the other side.
+    pub(crate) fn order_of(&self, mine: bool, id: &MessageId) -> Option<u64> {
+        self.orders.get(&(mine, id.clone())).copied()
     }
 
-    /// Whether this conversation already has a message of theirs with this id.
-    pub(crate) fn has_theirs(&self, id: &str) -> bool {
-        self.theirs.contains(id)
+    /// The order of the message with this [`StoredMessage::row_id`].
+    pub(crate) fn order_of_row(&self, row: &str) -> Option<u64> {
+        let theirs = row.strip_prefix(ROW_PREFIX).and_then(|order| order.parse().ok());
+        let order = theirs.or_else(|| self.order_of(true, &row.parse().ok()?))?;
+        self.get(order).filter(|message| message.row_id(order) == row).map(|_| order)
     }
 
     /// Removes the rows of envelopes that were sealed for a key that was unknown then. Returns their orders.
     pub(crate) fn remove_sealed_for_others(&mut self) -> Vec<u64> {
-        let other = MessageBody::Undecryptable { why: OpenError::WrongRecipient };
+        let other = StoredBody::Undecryptable(OpenError::WrongRecipient);
         let orders: Vec<u64> = self
             .messages
             .iter()
@@ -136,7 +232,7 @@ impl Conversation {
     /// Removes one of the user's own messages.
     pub(crate) fn remove_own(&mut self, order: u64) {
         if let Some(id) = self.messages.remove(&order).and_then(|message| message.id) {
-            self.own.remove(&id);
+            self.orders.remove(&(true, id));
         }
     }
 
@@ -144,19 +240,22 @@ impl Conversation {
         self.unread
     }
 
-    /// The first unread message after `read_up_to`.
-    pub(crate) fn first_unread(&self, read_up_to: u64) -> Option<u64> {
-        let mut after = self.messages.starting_at(read_up_to.saturating_add(1));
+    /// The first unread message.
+    pub(crate) fn first_unread(&self) -> Option<u64> {
+        let mut after = self.messages.starting_at(self.summary.read_up_to.saturating_add(1));
         after.find(|(_, message)| message.can_be_unread()).map(|(order, _)| *order)
     }
 
-    /// Marks everything as read. Returns the new mark if anything was unread.
-    pub(crate) fn mark_read(&mut self) -> Option<u64> {
+    /// Marks everything as read. Returns whether anything was unread; the summary is then to be stored.
+    pub(crate) fn mark_read(&mut self) -> bool {
         if self.unread == 0 {
-            return None;
+            return false;
         }
         self.unread = 0;
-        self.messages.iter().rev().find(|(_, message)| !message.mine).map(|(order, _)| *order)
+        if let Some((order, _)) = self.messages.iter().rev().find(|(_, message)| !message.mine) {
+            self.summary.read_up_to = *order;
+        }
+        true
     }
 
     pub(crate) fn last(&self) -> Option<&StoredMessage> {
@@ -182,33 +281,28 @@ impl Conversation {
         self.messages.keys().nth(before).copied()
     }
 
-    /// How many of the sender's messages directly before this one are missing. Late arrivals reduce the number.
+    /// How many of the sender's envelopes directly before this message are missing. Late arrivals reduce the number.
     pub(crate) fn missing_before(&self, message: &StoredMessage) -> u64 {
-        let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return 0 };
-        let before = self.chains.get(&link.id).and_then(|seen| seen.before(&link.n));
-        link.n.saturating_sub(before.map_or(0, |(n, _)| *n)).saturating_sub(1)
+        let Some(at) = &message.position else { return 0 };
+        self.summary.received.missing_before(&at.installation, at.n)
     }
 
-    /// Whether the message contradicts its sender's chain: it names a different predecessor than the envelope we have,
-    /// or its number is taken. Then a message was replaced, or the sender's storage was copied.
-    pub(crate) fn contradicts_chain(&self, message: &StoredMessage) -> bool {
-        let Some(link) = message.chain.as_ref().filter(|_| !message.mine) else { return false };
-        let Some(seen) = self.chains.get(&link.id) else { return false };
-        let before = link.n.checked_sub(1).and_then(|n| seen.get(&n));
-        let other_before = match (link.prev, before) {
-            (Some(_), _) if link.n <= 1 => true,
-            (Some(named), Some(Some(here))) => named != *here,
-            _ => false,
-        };
-        other_before || seen.get(&link.n).is_some_and(|first| *first != message.envelope)
+    /// Whether the message contradicts its sender's sequence: it names a different predecessor than the envelope that
+    /// arrived, or its number was taken. Then a message was replaced, or the sender's storage was copied.
+    pub(crate) fn contradicts(&self, message: &StoredMessage) -> bool {
+        let Some(at) = &message.position else { return false };
+        at.taken || self.summary.received.is_contradicted(&at.installation, at.n)
     }
 }
 
+/// The start of the row id of a message of the other side.
+const ROW_PREFIX: &str = "in-";
+
 impl StoredMessage {
-    /// A row without a sender: an event that happened at this time, Unix seconds.
-    pub(crate) const fn note(body: MessageBody, at: u64) -> Self {
-        let (id, envelope, chain, former_key) = (None, None, None, None);
-        Self { id, mine: false, body, sent_at: at, kept_at: at, arrival: 0, envelope, chain, former_key }
+    /// A row without an author: an event that happened at this time, Unix seconds.
+    pub(crate) const fn note(body: StoredBody, at: u64) -> Self {
+        let (id, envelope, position, former_key) = (None, None, None, None);
+        Self { id, mine: false, body, sent_at: at, kept_at: at, arrival: 0, envelope, position, former_key }
     }
 
     /// The time to show: the sender's time, limited by the relay's. A wrong clock could otherwise put a message among,
@@ -219,35 +313,25 @@ impl StoredMessage {
 
     /// A readable message from someone else. Envelopes that cannot be opened do not count: anyone can make them.
     fn can_be_unread(&self) -> bool {
-        !self.mine && !matches!(self.body, MessageBody::Undecryptable { .. } | MessageBody::KeyReplaced)
+        let is_readable = !matches!(
+            self.body,
+            StoredBody::Undecryptable(_) | StoredBody::KeyReplaced | StoredBody::Damaged
+        );
+        !self.mine && is_readable
     }
 
-    pub(crate) fn record(&self, contact: ContactId, order: u64) -> Record {
-        Record::put(Kind::Message, message_key(contact, order), self)
+    pub(crate) fn record(&self, slot: Slot, order: u64) -> Record {
+        Record::put(Kind::Message, slot.key(order), self)
     }
 
     /// The id of the row in the thread: the ULID of the user's own message, or an id made here, since a sender could
     /// choose a colliding one.
     pub(crate) fn row_id(&self, order: u64) -> String {
         match &self.id {
-            Some(id) if self.mine => id.clone(),
-            _ => format!("in-{order}"),
+            Some(id) if self.mine => id.to_string(),
+            _ => format!("{ROW_PREFIX}{order}"),
         }
     }
-}
-
-/// The record id of a message: `c1/000000000007`.
-pub(crate) fn message_key(contact: ContactId, order: u64) -> String {
-    format!("{contact}/{order:012}")
-}
-
-/// Parses the result of [`message_key`].
-///
-/// # Errors
-/// [`StorageFault::Damaged`] when it is malformed.
-pub(crate) fn parse_message_key(key: &str) -> Result<(ContactId, u64), StorageFault> {
-    let (contact, order) = key.split_once('/').ok_or(StorageFault::Damaged)?;
-    Ok((contact.parse()?, order.parse().map_err(|_| StorageFault::Damaged)?))
 }
 
 #[cfg(test)]
@@ -255,75 +339,8 @@ mod tests {
     use super::*;
 
     fn theirs(n: u64) -> StoredMessage {
-        StoredMessage {
-            id: Some(format!("m{n}")),
-            mine: false,
-            body: MessageBody::Text { text: format!("{n}") },
-            sent_at: 0,
-            kept_at: 0,
-            arrival: 0,
-            envelope: None,
-            former_key: None,
-            chain: Some(Link { id: "00".into(), n, prev: None }),
-        }
-    }
-
-    fn chained(n: u64, envelope: u8, prev: Option<u8>) -> StoredMessage {
-        let hash = |byte: u8| format!("{byte:02x}").repeat(32).parse::<EnvelopeHash>().ok();
-        let chain = Some(Link { id: "00".into(), n, prev: prev.and_then(hash) });
-        StoredMessage { envelope: hash(envelope), chain, ..theirs(n) }
-    }
-
-    #[test]
-    fn what_does_not_fit_the_chain_is_noticed() {
-        let contradictions = |messages: &[StoredMessage]| -> Vec<bool> {
-            let mut conversation = Conversation::default();
-            for message in messages {
-                conversation.insert(conversation.next_order(), message.clone(), 0);
-            }
-            conversation.rows(0, 9).map(|(_, message)| conversation.contradicts_chain(message)).collect()
-        };
-        let good = [chained(1, 1, None), chained(2, 2, Some(1)), chained(3, 3, Some(2))];
-        assert_eq!(contradictions(&good), [false; 3]);
-        assert_eq!(
-            contradictions(&[chained(3, 3, Some(2)), chained(1, 1, None)]),
-            [false; 2],
-            "2 is missing"
-        );
-        assert_eq!(contradictions(&[chained(1, 1, None), chained(2, 2, Some(9))]), [false, true]);
-        assert_eq!(contradictions(&[chained(2, 2, Some(9)), chained(1, 1, None)]), [true, false]);
-        assert_eq!(contradictions(&[chained(1, 1, None), chained(1, 2, None)]), [false, true]);
-        assert_eq!(contradictions(&[chained(1, 1, Some(9))]), [true], "nothing comes before the first");
-    }
-
-    #[test]
-    fn a_gap_shrinks_when_late_messages_come() {
-        let mut conversation = Conversation::default();
-        for n in [2, 6] {
-            conversation.insert(conversation.next_order(), theirs(n), 0);
-        }
-        let missing = |conversation: &Conversation| -> Vec<u64> {
-            conversation.rows(0, 9).map(|(_, message)| conversation.missing_before(message)).collect()
-        };
-        assert_eq!(missing(&conversation), [1, 3]);
-        conversation.insert(conversation.next_order(), theirs(4), 0);
-        assert_eq!(missing(&conversation), [1, 1, 1]);
-        for n in [1, 3, 5] {
-            conversation.insert(conversation.next_order(), theirs(n), 0);
-        }
-        assert_eq!(missing(&conversation), [0; 6]);
-    }
-
-    #[test]
-    fn absurd_numbers_are_only_numbers() {
-        let mut conversation = Conversation::default();
-        for n in [0, u64::MAX] {
-            conversation.insert(conversation.next_order(), theirs(n), 0);
-        }
-        assert_eq!(
-            conversation.rows(1, 1).map(|(_, m)| conversation.missing_before(m)).sum::<u64>(),
-            u64::MAX - 1
-        );
+        let body = StoredBody::Text { text: format!("{n}"), re: None };
+        StoredMessage { id: format!("m{n}").parse().ok(), ..StoredMessage::note(body, 0) }
     }
 
     #[test]
@@ -338,25 +355,32 @@ mod tests {
 
     #[test]
     fn a_part_of_many() {
-        let mut conversation = Conversation::default();
+        let mut conversation = Conversation::new(Slot(1));
         assert_eq!(conversation.rows(0, 2).count(), 0);
         for n in 1..=5 {
-            conversation.insert(conversation.next_order(), theirs(n), 3);
+            let order = conversation.take_order();
+            conversation.insert(order, theirs(n));
+            if n == 3 {
+                assert!(conversation.mark_read());
+            }
         }
         let orders =
             |skipped, count| conversation.rows(skipped, count).map(|(order, _)| order).collect::<Vec<_>>();
         assert_eq!((orders(3, 2), orders(0, 9), orders(9, 1)), (vec![4, 5], vec![1, 2, 3, 4, 5], vec![]));
         assert_eq!((conversation.count_before(3), conversation.order_at(2)), (2, Some(3)));
-        assert_eq!((conversation.unread(), conversation.first_unread(3)), (2, Some(4)));
-        assert_eq!((conversation.mark_read(), conversation.mark_read()), (Some(5), None));
+        assert_eq!((conversation.unread(), conversation.first_unread()), (2, Some(4)));
+        assert!(conversation.mark_read() && !conversation.mark_read());
+        assert_eq!(conversation.first_unread(), None);
     }
 
     #[test]
-    fn keys_read_back() {
-        let key = message_key(ContactId(12), 7);
-        assert_eq!((key.as_str(), parse_message_key(&key)), ("c12/000000000007", Ok((ContactId(12), 7))));
-        for damaged in ["", "c1", "c/1", "1/1", "c1/x"] {
-            assert_eq!(parse_message_key(damaged), Err(StorageFault::Damaged));
-        }
+    fn rows_are_found_by_their_ids() {
+        let mut conversation = Conversation::new(Slot(1));
+        let id: MessageId = "01JD".parse().unwrap();
+        conversation.insert(1, StoredMessage { mine: true, id: Some(id.clone()), ..theirs(1) });
+        conversation.insert(2, StoredMessage { id: Some(id.clone()), ..theirs(2) });
+        assert_eq!((conversation.order_of(true, &id), conversation.order_of(false, &id)), (Some(1), Some(2)));
+        let found = ["01JD", "in-2", "in-1", "in-3", "01JE"].map(|row| conversation.order_of_row(row));
+        assert_eq!(found, [Some(1), Some(2), None, None, None]);
     }
 }

@@ -6,11 +6,12 @@ use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 
 use crate::backoff::Backoff;
-use crate::contacts::{ContactId, NewKey};
+use crate::contacts::NewKey;
 use crate::context::Context;
+use crate::conversation::Conversation;
 use crate::lookup::{Found, Proof};
 use crate::pace::Pace;
-use crate::record::Record;
+use crate::place::{PersonId, Place, Slot};
 use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
 use crate::sorted_map::SortedMap;
@@ -101,7 +102,7 @@ impl Session {
     }
 
     /// The contact with this handle. Creates it from the lookup result if necessary.
-    pub(crate) fn contact_for(&mut self, handle: &Handle, cx: &mut Context<'_>) -> Option<ContactId> {
+    pub(crate) fn contact_for(&mut self, handle: &Handle, cx: &mut Context<'_>) -> Option<PersonId> {
         if let Some(contact) = self.contacts.by_handle(handle) {
             return Some(contact);
         }
@@ -110,7 +111,7 @@ impl Session {
     }
 
     /// The user accepts the key on screen. `false` when the handle has a different key by now.
-    pub(crate) fn accept_new_key(&mut self, contact: ContactId, shown: &str, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn accept_new_key(&mut self, contact: PersonId, shown: &str, cx: &mut Context<'_>) -> bool {
         let known = self.contacts.get(contact).map(|known| known.stored.shown_key().to_string());
         if known.as_deref() != Some(shown) {
             return false;
@@ -119,17 +120,21 @@ impl Session {
         true
     }
 
-    fn accept_shown_key(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+    fn accept_shown_key(&mut self, contact: PersonId, cx: &mut Context<'_>) {
         if let Some(known) = self.contacts.get_mut(contact).filter(|known| known.stored.unconfirmed) {
             known.stored.unconfirmed = false;
             self.save_contact(contact, cx);
             return self.send_queued(cx);
         }
-        let Some((key, _)) = self.contacts.accept_new_key(contact, false, &self.me) else { return };
+        let Some((key, _)) = self.contacts.accept_new_key(contact, &self.me) else { return };
+        if let Some(conversation) = self.conversations.get_mut(&Place::Direct(contact)) {
+            conversation.restart_sequence();
+            cx.save(conversation.record());
+        }
         // The chain of the former key says nothing about this one.
         self.forget_chain(contact, cx);
         self.save_contact(contact, cx);
-        self.forget_sealed(contact, cx);
+        self.forget_sealed(Place::Direct(contact), cx);
         self.release(&[key], cx);
         self.send_queued(cx);
     }
@@ -222,7 +227,7 @@ impl Session {
     }
 
     /// If a server proves one new key after another for a handle, the user sees the first, not a race.
-    fn awaits_another_key(&self, contact: ContactId, key: &Primary) -> bool {
+    fn awaits_another_key(&self, contact: PersonId, key: &Primary) -> bool {
         let new_key = self.contacts.get(contact).and_then(|contact| contact.stored.new_key.as_ref());
         new_key.is_some_and(|new| new.key.primary() != *key)
     }
@@ -244,7 +249,7 @@ impl Session {
     }
 
     /// Compares the registry's answer about a contact with the pinned key.
-    fn check_key(&mut self, id: ContactId, found: Found, cx: &mut Context<'_>) {
+    fn check_key(&mut self, id: PersonId, found: Found, cx: &mut Context<'_>) {
         let taken = self.contacts.by_key(&found.key.primary()).is_some_and(|other| other != id);
         let Some(contact) = self.contacts.get_mut(id).filter(|_| !taken && found.key != self.me.public())
         else {
@@ -270,7 +275,7 @@ impl Session {
 
     /// Creates a contact from a lookup, because its owner wrote first or the user looked them up. Releases the mail
     /// that waited for the key.
-    fn pin(&mut self, found: Found, wrote_first: bool, cx: &mut Context<'_>) -> Option<ContactId> {
+    fn pin(&mut self, found: Found, wrote_first: bool, cx: &mut Context<'_>) -> Option<PersonId> {
         let key = found.key.primary();
         let id = self.add_contact(found, wrote_first, cx)?;
         if self.quarantine.holds_for(&key) {
@@ -287,12 +292,13 @@ impl Session {
         found: Found,
         wrote_first: bool,
         cx: &mut Context<'_>,
-    ) -> Option<ContactId> {
-        let id = ContactId(self.sync.last_contact + 1);
+    ) -> Option<PersonId> {
+        let slot = Slot(self.sync.last_contact + 1);
         let handle = found.handle.clone();
         let standing = self.first_standing(&handle, wrote_first);
-        self.contacts.pin(id, found, cx.wall() / 1000, standing, &self.me)?;
-        self.sync.last_contact = id.0;
+        let id = self.contacts.pin(slot, found, cx.wall() / 1000, standing, &self.me)?;
+        self.conversations.insert(Place::Direct(id), Conversation::new(slot));
+        self.sync.last_contact = slot.0;
         self.directory.handles.remove(&handle);
         if let Some(contact) = self.contacts.get_mut(id) {
             contact.checked_at = cx.now;
@@ -303,10 +309,9 @@ impl Session {
     }
 
     /// Saves a contact.
-    pub(crate) fn save_contact(&self, id: ContactId, cx: &mut Context<'_>) {
-        let record: Option<Record> = self.contacts.get(id).map(|contact| contact.stored.record(id));
-        if let Some(record) = record {
-            cx.save(record);
+    pub(crate) fn save_contact(&self, id: PersonId, cx: &mut Context<'_>) {
+        if let Some(contact) = self.contacts.get(id) {
+            cx.save(contact.record());
         }
     }
 }

@@ -99,6 +99,9 @@ pub enum StorageFault {
     /// A record could not be opened: it was modified, or belongs to another account.
     #[error("the stored data is damaged")]
     Damaged,
+    /// A newer version of the app has written a record of a kind or format that this version does not know.
+    #[error("the stored data is from a newer version of KEZ Chat")]
+    Newer,
 }
 
 /// An answer from the server.

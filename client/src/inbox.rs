@@ -7,19 +7,20 @@ use std::collections::HashSet;
 
 use kez_core::api::InboxItem;
 use kez_core::canonical_json::MAX_INTEGER;
+use kez_core::content::{FormerKey as FormerKeyNote, MalformedContent, Sent, What};
 use kez_core::envelope::{Envelope, EnvelopeHash, OpenError, OpenedMessage};
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
-use kez_core::message::{Content, Message};
+use kez_core::message::Message;
 use kez_core::sigchain::Heads;
 use sha2::{Digest, Sha256};
 
-use crate::contacts::ContactId;
 use crate::context::Context;
-use crate::conversation::{StoredMessage, message_key};
+use crate::conversation::{FormerKey, StoredBody, StoredMessage};
+use crate::open::Arrived;
+use crate::place::{PersonId, Place};
 use crate::quarantine::{self, Held, Quarantined};
 use crate::record::{Kind, Record};
 use crate::session::Session;
-use crate::view::{FormerKey, MessageBody};
 
 /// The result of a batch of items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +58,11 @@ struct Incoming {
 }
 
 /// Where an envelope belongs.
-enum Place {
-    /// In the conversation with this contact, unless it is a duplicate. With the chain heads that its sender has seen.
-    Message(ContactId, StoredMessage, Heads),
+enum Class {
+    /// In a conversation, unless it is a duplicate. With the chain heads that its sender has seen.
+    Content(Box<Arrived>, Heads),
+    /// In a conversation, as a row that says why it could not be read.
+    Unread(Place, Box<StoredMessage>),
     /// Among the user's own keys: it opens earlier envelopes.
     FormerKey(Seed),
     /// In the quarantine until this key is known.
@@ -136,13 +139,13 @@ impl Session {
             let (since, own) = (held.since, held.own_copy);
             let incoming =
                 Incoming { json: held.envelope, hash: held.hash, kept_at: held.kept_at, seq: held.seq };
-            match self.place(&incoming) {
+            match self.classify(&incoming) {
                 // It can only be waiting for the other key of a copy. It then keeps its number, and so its position.
-                Place::Wait { key, .. } if !keys.contains(&key) => {
+                Class::Wait { key, .. } if !keys.contains(&key) => {
                     self.quarantine.put_back(number, incoming.held(key, own, since), cx);
                 }
-                Place::Wait { .. } => self.count_unreadable(incoming.hash, cx),
-                place => self.put(place, &incoming, cx),
+                Class::Wait { .. } => self.count_unreadable(incoming.hash, cx),
+                class => self.apply(class, &incoming, cx),
             }
         }
         if let Some(from) = released.left_from {
@@ -217,58 +220,59 @@ impl Session {
         let Some(hash) = hash.filter(|hash| self.seen.insert(*hash)) else { return Next::Item };
         let incoming =
             Incoming { json: json.to_owned(), hash, kept_at: item.created_at.unix(), seq: item.seq };
-        match self.place(&incoming) {
-            Place::Wait { key, .. } if PublicIdentity::try_from(key).is_err() => {
+        match self.classify(&incoming) {
+            Class::Wait { key, .. } if PublicIdentity::try_from(key).is_err() => {
                 self.count_unreadable(hash, cx);
             }
-            Place::Wait { key, own_copy } => self.hold(incoming.held(key, own_copy, cx.wall() / 1000), cx),
-            Place::FormerKey(seed) if self.was_mine(&seed) => {
+            Class::Wait { key, own_copy } => self.hold(incoming.held(key, own_copy, cx.wall() / 1000), cx),
+            Class::FormerKey(seed) if self.was_mine(&seed) => {
                 if self.learn_former_key(seed, hash, cx) {
                     return Next::Everything;
                 }
             }
             // Later items must come after those that this key opens.
-            Place::FormerKey(_) if self.awaits_own_chain() => {
+            Class::FormerKey(_) if self.awaits_own_chain() => {
                 self.seen.remove(&hash);
                 return Next::Wait;
             }
-            Place::FormerKey(_) => self.count_unreadable(hash, cx),
-            place => self.put(place, &incoming, cx),
+            Class::FormerKey(_) => self.count_unreadable(hash, cx),
+            class => self.apply(class, &incoming, cx),
         }
         Next::Item
     }
 
-    fn put(&mut self, place: Place, incoming: &Incoming, cx: &mut Context<'_>) {
-        match place {
-            Place::Message(contact, message, heads) => {
-                let mine = message.mine;
-                self.add_message(contact, message, cx);
+    fn apply(&mut self, class: Class, incoming: &Incoming, cx: &mut Context<'_>) {
+        match class {
+            Class::Content(arrived, heads) => {
+                let (Place::Direct(person), mine) = (arrived.place, arrived.mine);
+                self.arrived(*arrived, cx);
                 if mine {
                     self.compare_own_head(&heads, None, cx);
                 } else {
-                    self.compare_heads(contact, &heads, cx);
+                    self.compare_heads(person, &heads, cx);
                 }
             }
-            Place::Unreadable => self.count_unreadable(incoming.hash, cx),
-            Place::FormerKey(_) | Place::Wait { .. } | Place::Nowhere => {}
+            Class::Unread(place, message) => self.add_message(place, *message, cx),
+            Class::Unreadable => self.count_unreadable(incoming.hash, cx),
+            Class::FormerKey(_) | Class::Wait { .. } | Class::Nowhere => {}
         }
     }
 
-    fn place(&self, incoming: &Incoming) -> Place {
-        let Ok(envelope) = Envelope::parse(incoming.json.as_bytes()) else { return Place::Unreadable };
+    fn classify(&self, incoming: &Incoming) -> Class {
+        let Ok(envelope) = Envelope::parse(incoming.json.as_bytes()) else { return Class::Unreadable };
         let sender = envelope.claimed_sender();
         let from_myself = self.own_key(&sender).is_some();
         // The user's own keys write only to themselves: an attacker with a stolen former key must not write to the
         // current one.
         if from_myself && envelope.recipient() != sender {
-            return Place::Unreadable;
+            return Class::Unreadable;
         }
         let contact = self.contacts.by_key(&sender);
         if contact
             .or_else(|| self.contacts.by_new_key(&sender))
             .is_some_and(|id| self.contacts.is_blocked(id))
         {
-            return Place::Nowhere;
+            return Class::Nowhere;
         }
         let former = self.former.iter().find(|key| key.public().primary() == envelope.recipient());
         let known = from_myself || contact.is_some();
@@ -276,7 +280,7 @@ impl Session {
         let opened =
             envelope.open(former.unwrap_or(&self.me), |key| peer.as_ref().or_else(|| self.peer(key)));
         match (opened, contact) {
-            (Ok(opened), _) if from_myself => self.place_own(&opened, former.is_some(), incoming),
+            (Ok(opened), _) if from_myself => self.classify_own(&opened, former.is_some(), incoming),
             (Ok(opened), Some(contact)) => {
                 let replaced = self.contacts.get(contact).is_some_and(|c| c.stored.key.primary() != sender);
                 let former_key = match (replaced, former) {
@@ -284,76 +288,47 @@ impl Session {
                     (false, Some(_)) => Some(FormerKey::Mine),
                     (false, None) => None,
                 };
-                self.place_theirs(contact, &opened, former_key, incoming)
+                classify_theirs(contact, &opened, former_key, incoming)
             }
-            (Err(OpenError::UnknownSender), None) => self.place_strangers(&envelope, former),
+            (Err(OpenError::UnknownSender), None) => self.classify_strangers(&envelope, former),
             (Err(why), Some(contact)) => {
-                let body = MessageBody::Undecryptable { why };
-                let message = incoming.message(None, false, body, incoming.kept_at);
-                Place::Message(contact, message, Heads::new())
+                incoming.unread(contact, StoredBody::Undecryptable(why), incoming.kept_at)
             }
-            _ => Place::Unreadable,
+            _ => Class::Unreadable,
         }
     }
 
     /// Signed by a key that belongs to no contact. It may wait only if it opens, since anyone can forge one that does
     /// not.
-    fn place_strangers(&self, envelope: &Envelope, former: Option<&SecretIdentity>) -> Place {
+    fn classify_strangers(&self, envelope: &Envelope, former: Option<&SecretIdentity>) -> Class {
         let (me, key) = (former.unwrap_or(&self.me), envelope.claimed_sender());
         let peer = PublicIdentity::try_from(key).ok().and_then(|sender| Peer::new(me, sender).ok());
         match envelope.open(me, |_| peer.as_ref()) {
-            Ok(_) => Place::Wait { key, own_copy: false },
-            Err(_) => Place::Unreadable,
+            Ok(_) => Class::Wait { key, own_copy: false },
+            Err(_) => Class::Unreadable,
         }
-    }
-
-    fn place_theirs(
-        &self,
-        contact: ContactId,
-        opened: &OpenedMessage,
-        former_key: Option<FormerKey>,
-        incoming: &Incoming,
-    ) -> Place {
-        let sealed_at = opened.created_at.unix();
-        let Ok(message) = Message::parse(&opened.plaintext) else {
-            let message = incoming.message(None, false, MessageBody::Malformed, sealed_at);
-            return Place::Message(contact, message, Heads::new());
-        };
-        if self.conversations.get(&contact).is_some_and(|conversation| conversation.has_theirs(&message.id)) {
-            return Place::Nowhere;
-        }
-        let sent_at = message.sent_at.map_or(sealed_at, |at| at.unix());
-        let mut stored = incoming.message(Some(message.id), false, body(message.content), sent_at);
-        stored.chain = message.chain.map(Into::into);
-        stored.former_key = former_key;
-        Place::Message(contact, stored, message.heads)
     }
 
     /// A copy of the user's own message, from another browser or from before a restore.
-    fn place_own(&self, opened: &OpenedMessage, with_former_key: bool, incoming: &Incoming) -> Place {
-        let (to, message, sent_at, heads) = match Message::parse(&opened.plaintext) {
-            Ok(Message { content: Content::Sent { to, message }, sent_at, heads, .. }) => {
-                (to, message, sent_at, heads)
-            }
-            Ok(Message { content: Content::FormerKey { seed }, .. }) => {
-                return Place::FormerKey(seed);
-            }
-            _ => return Place::Unreadable,
+    fn classify_own(&self, opened: &OpenedMessage, with_former_key: bool, incoming: &Incoming) -> Class {
+        let Ok(Message { content, heads, .. }) = Message::parse(&opened.plaintext) else {
+            return Class::Unreadable;
         };
-        if matches!(message.content, Content::Sent { .. } | Content::FormerKey { .. }) {
-            return Place::Unreadable;
-        }
-        let Some(contact) = self.contacts.by_key(&to) else {
-            return Place::Wait { key: to, own_copy: true };
+        let (to, mut message) = match content.what {
+            What::Sent(Sent { to, message }) => (to, *message),
+            What::FormerKey(FormerKeyNote { seed }) => return Class::FormerKey(seed),
+            _ => return Class::Unreadable,
         };
-        let known = self.conversations.get(&contact).and_then(|conversation| conversation.own(&message.id));
-        if known.is_some() {
-            return Place::Nowhere;
+        if matches!(message.what, What::Sent(_) | What::FormerKey(_)) {
+            return Class::Unreadable;
         }
-        let sent_at = message.sent_at.or(sent_at).unwrap_or(opened.created_at).unix();
-        let mut stored = incoming.message(Some(message.id), true, body(message.content), sent_at);
-        stored.former_key = with_former_key.then_some(FormerKey::Mine);
-        Place::Message(contact, stored, heads)
+        let Some(person) = self.contacts.by_key(&to) else {
+            return Class::Wait { key: to, own_copy: true };
+        };
+        message.sent_at = message.sent_at.or(content.sent_at);
+        let former_key = with_former_key.then_some(FormerKey::Mine);
+        let message = Message { content: message, chain: None, heads };
+        incoming.content((person, true), message, former_key, opened)
     }
 
     /// Whether the user's own chain says that this key was replaced. Anyone who has a former key could claim that any
@@ -364,7 +339,7 @@ impl Session {
     }
 
     /// The user's own key with this value, former keys included.
-    fn own_key(&self, key: &Primary) -> Option<PublicIdentity> {
+    pub(crate) fn own_key(&self, key: &Primary) -> Option<PublicIdentity> {
         let own = std::iter::once(&self.me).chain(&self.former).map(SecretIdentity::public);
         own.into_iter().find(|own| own.primary() == *key)
     }
@@ -403,9 +378,9 @@ impl Session {
     /// Reads the inbox from its start, except envelopes that we already have.
     fn begin_reading_again(&mut self, cx: &mut Context<'_>) {
         let mut seen: HashSet<EnvelopeHash> = self.quarantine.hashes().collect();
-        for (contact, conversation) in self.conversations.iter_mut() {
+        for conversation in self.conversations.values_mut() {
             for order in conversation.remove_sealed_for_others() {
-                cx.delete(Kind::Message, message_key(*contact, order));
+                cx.delete(Kind::Message, conversation.slot().key(order));
             }
             seen.extend(conversation.envelopes());
         }
@@ -431,7 +406,7 @@ impl Session {
         }
     }
 
-    fn count_unreadable(&mut self, hash: EnvelopeHash, cx: &mut Context<'_>) {
+    pub(crate) fn count_unreadable(&mut self, hash: EnvelopeHash, cx: &mut Context<'_>) {
         self.sync.unreadable += 1;
         self.remember_by_name(hash, cx);
         cx.save(self.sync.record());
@@ -452,18 +427,37 @@ impl Incoming {
         Held { key, hash, envelope: json, kept_at, seq, own_copy, since }
     }
 
-    fn message(&self, id: Option<String>, mine: bool, body: MessageBody, sent_at: u64) -> StoredMessage {
-        let (kept_at, envelope) = (self.kept_at, Some(self.hash));
-        let (chain, former_key) = (None, None);
-        StoredMessage { id, mine, body, sent_at, kept_at, arrival: 0, envelope, chain, former_key }
+    fn content(
+        &self,
+        (person, mine): (PersonId, bool),
+        Message { content, chain, heads }: Message,
+        former_key: Option<FormerKey>,
+        opened: &OpenedMessage,
+    ) -> Class {
+        let (place, sealed_at) = (Place::Direct(person), opened.created_at.unix());
+        let (envelope, kept_at) = (self.hash, self.kept_at);
+        let arrived = Arrived { place, mine, content, envelope, sealed_at, kept_at, chain, former_key };
+        Class::Content(Box::new(arrived), heads)
+    }
+
+    fn unread(&self, person: PersonId, body: StoredBody, sent_at: u64) -> Class {
+        let row = StoredMessage::note(body, self.kept_at);
+        let row = StoredMessage { sent_at, envelope: Some(self.hash), ..row };
+        Class::Unread(Place::Direct(person), Box::new(row))
     }
 }
 
-fn body(content: Content) -> MessageBody {
-    match content {
-        Content::Text(text) => MessageBody::Text { text },
-        Content::Sent { .. } | Content::FormerKey { .. } | Content::Unsupported { .. } => {
-            MessageBody::Unsupported
+fn classify_theirs(
+    person: PersonId,
+    opened: &OpenedMessage,
+    former_key: Option<FormerKey>,
+    incoming: &Incoming,
+) -> Class {
+    match Message::parse(&opened.plaintext) {
+        Ok(message) => incoming.content((person, false), message, former_key, opened),
+        Err(MalformedContent { quiet: true }) => Class::Unreadable,
+        Err(MalformedContent { quiet: false }) => {
+            incoming.unread(person, StoredBody::Malformed, opened.created_at.unix())
         }
     }
 }

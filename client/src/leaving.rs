@@ -7,13 +7,14 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::context::Context;
-use crate::conversation::{Conversation, StoredMessage};
+use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::{NetworkFault, TabId};
 use crate::lookup::says_nobody;
+use crate::place::Place;
 use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, refusal, sentence};
 use crate::session::Session;
-use crate::view::{LeavingView, MessageBody};
+use crate::view::LeavingView;
 
 const UNREACHED: &str = "The server did not answer. Try again.";
 
@@ -115,8 +116,8 @@ impl Session {
             return None;
         };
         let conversations = self.contacts.iter().map(|(id, contact)| {
-            let (contact, empty) = (&contact.stored, Conversation::default());
-            let messages = self.conversations.get(&id).unwrap_or(&empty).messages();
+            let (contact, place) = (&contact.stored, Place::Direct(id));
+            let messages = self.conversations.get(&place).into_iter().flat_map(Conversation::messages);
             format!(
                 r#"{{"with":"{}","primary":"{}","verified":{},"messages":[{}]}}"#,
                 contact.handle,
@@ -140,15 +141,17 @@ struct Typed {
 
 /// A message in plain text.
 fn exported(message: &StoredMessage) -> String {
-    let (kind, text) = match &message.body {
-        MessageBody::Text { text } => ("text", text.as_str()),
-        MessageBody::KeyReplaced => ("key_replaced", ""),
-        MessageBody::Unsupported => ("unsupported", ""),
-        MessageBody::Undecryptable { .. } => ("undecryptable", ""),
-        MessageBody::Malformed => ("malformed", ""),
+    let (kind, text, re) = match &message.body {
+        StoredBody::Text { text, re } => ("text", text.as_str(), re.as_ref()),
+        StoredBody::KeyReplaced => ("key_replaced", "", None),
+        StoredBody::Unsupported => ("unsupported", "", None),
+        StoredBody::Undecryptable(_) => ("undecryptable", "", None),
+        StoredBody::Malformed => ("malformed", "", None),
+        StoredBody::Damaged => ("damaged", "", None),
     };
     // A string is always valid JSON.
     let text = serde_json::to_string(text).unwrap_or_default();
-    let sent_at = Timestamp::from_unix(message.sent_at);
-    format!(r#"{{"mine":{},"sent_at":"{sent_at}","kind":"{kind}","text":{text}}}"#, message.mine)
+    let re = re.and_then(|re| serde_json::to_string(re).ok()).map(|re| format!(r#","re":{re}"#));
+    let (sent_at, re) = (Timestamp::from_unix(message.sent_at), re.unwrap_or_default());
+    format!(r#"{{"mine":{},"sent_at":"{sent_at}","kind":"{kind}","text":{text}{re}}}"#, message.mine)
 }

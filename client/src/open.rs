@@ -1,14 +1,37 @@
-//! With an open account: dispatches each event to its part.
+//! With an open account: dispatches each event, each answer and each content to its part.
+//!
+//! [`Session::arrived`] and [`Session::say`] are the boundary between what carries contents and what they mean.
 
+use kez_core::content::{Content, What};
+use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
+use kez_core::message::Chain;
 
-use crate::contacts::ContactId;
 use crate::context::Context;
+use crate::conversation::{FormerKey, StoredBody, StoredMessage};
 use crate::event::{TabId, UiEvent};
+use crate::place::{PersonId, Place};
 use crate::requests::{Answer, Purpose};
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
+
+/// A content as a transport hands it over.
+pub(crate) struct Arrived {
+    pub(crate) place: Place,
+    /// Whether the user is its author.
+    pub(crate) mine: bool,
+    pub(crate) content: Content,
+    /// Names what carried it.
+    pub(crate) envelope: EnvelopeHash,
+    /// When it was sealed, Unix seconds.
+    pub(crate) sealed_at: u64,
+    /// When it reached the relay, Unix seconds.
+    pub(crate) kept_at: u64,
+    /// Its position in its author's sequence, for contents of others.
+    pub(crate) chain: Option<Chain>,
+    pub(crate) former_key: Option<FormerKey>,
+}
 
 impl Session {
     /// Handles an action of the user.
@@ -42,13 +65,13 @@ impl Session {
             UiEvent::SendPressed { handle, id, text } => self.send_pressed(tab, &handle, id, text, cx),
             UiEvent::DraftChanged { handle, text } => self.draft_changed(tab, &handle, text, cx),
             UiEvent::RetryPressed { handle, .. } => {
-                if let Some(contact) = self.contact_at(&handle) {
-                    self.retry(contact, cx);
+                if let Some(place) = self.place_shown(&handle) {
+                    self.retry(place, cx);
                 }
             }
             UiEvent::DeletePressed { handle, id } => {
-                if let Some((contact, order)) = self.own_message(&handle, &id) {
-                    self.delete(contact, order, cx);
+                if let Some((place, order)) = self.message_shown(&handle, &id) {
+                    self.delete(place, order, cx);
                 }
             }
             UiEvent::ExportPressed => self.export(tab, cx),
@@ -128,6 +151,44 @@ impl Session {
         }
     }
 
+    /// A content has arrived. It is stored once, however often it comes.
+    pub(crate) fn arrived(&mut self, arrived: Arrived, cx: &mut Context<'_>) {
+        let Arrived { place, mine, content, envelope, sealed_at, kept_at, chain, former_key } = arrived;
+        let Some(conversation) = self.conversations.get_mut(&place) else { return };
+        let position = chain.map(|chain| conversation.receive(chain, envelope));
+        if position.is_some() {
+            cx.save(conversation.record());
+        }
+        if conversation.order_of(mine, &content.id).is_some() {
+            return;
+        }
+        let body = match content.what {
+            What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
+            What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
+            What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) => StoredBody::Unsupported,
+        };
+        let sent_at = content.sent_at.map_or(sealed_at, |at| at.unix());
+        let (id, envelope) = (Some(content.id), Some(envelope));
+        let message =
+            StoredMessage { id, mine, body, sent_at, kept_at, arrival: 0, envelope, position, former_key };
+        self.add_message(place, message, cx);
+    }
+
+    /// Sends a content: it takes the next order in its conversation. Its row, if its kind makes one, and its entry in the
+    /// outbox are stored in one transaction.
+    pub(crate) fn say(&mut self, place: Place, content: &Content, cx: &mut Context<'_>) {
+        let Some(conversation) = self.conversations.get_mut(&place) else { return };
+        let order = conversation.take_order();
+        cx.save(conversation.record());
+        if let What::Text(text) = &content.what {
+            let at = content.sent_at.map_or(cx.wall() / 1000, |at| at.unix());
+            let body = StoredBody::Text { text: text.text.clone(), re: text.re.clone() };
+            let id = Some(content.id.clone());
+            self.add_row(place, order, StoredMessage { id, mine: true, ..StoredMessage::note(body, at) }, cx);
+        }
+        self.enqueue(place, order, content, cx);
+    }
+
     /// `false` when the compared number belongs to another key.
     fn set_verified(&mut self, handle: &str, shown: &str, verified: bool, cx: &mut Context<'_>) -> bool {
         let Some(id) = self.contact_at(handle) else { return true };
@@ -143,14 +204,20 @@ impl Session {
         true
     }
 
-    pub(crate) fn contact_at(&self, handle: &str) -> Option<ContactId> {
+    pub(crate) fn contact_at(&self, handle: &str) -> Option<PersonId> {
         let handle: Handle = self.handle_at(handle)?;
         self.contacts.by_handle(&handle)
     }
 
-    fn own_message(&self, handle: &str, id: &str) -> Option<(ContactId, u64)> {
-        let contact = self.contact_at(handle)?;
-        Some((contact, self.conversations.get(&contact)?.own(id)?))
+    /// The conversation that a URL names.
+    pub(crate) fn place_shown(&self, at: &str) -> Option<Place> {
+        self.contact_at(at).map(Place::Direct)
+    }
+
+    /// The message in this row of the conversation that a URL names.
+    pub(crate) fn message_shown(&self, at: &str, row: &str) -> Option<(Place, u64)> {
+        let place = self.place_shown(at)?;
+        Some((place, self.conversations.get(&place)?.order_of_row(row)?))
     }
 }
 

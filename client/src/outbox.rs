@@ -5,23 +5,21 @@
 //! never show an unsent message as sent.
 
 use kez_core::api::{MessageStored, Receipt, SendMessage};
+use kez_core::content::Content;
 use kez_core::envelope;
-use kez_core::message::TextMessage;
+use kez_core::message::plaintext;
 use kez_core::problem::ProblemCode;
-use kez_core::time::Timestamp;
 use serde_json::value::RawValue;
 
-use crate::contacts::ContactId;
 use crate::context::Context;
-use crate::conversation::message_key;
 use crate::effect::Method;
 use crate::event::HttpResponse;
-use crate::queue::{Entry, Key, Lane};
+use crate::place::Place;
+use crate::queue::{Key, Lane};
 use crate::record::Kind;
 use crate::requests::{Answer, Outcome, Purpose, body, outcome, problem, refusal, retry_after, sentence};
 use crate::session::Session;
 use crate::sorted_map::SortedMap;
-use crate::view::MessageBody;
 
 /// The number of attempts after which the user is told that a message does not get through. The attempts continue.
 const ATTEMPTS: u32 = 4;
@@ -33,9 +31,11 @@ const FULL_INBOX: u64 = 60;
 const WITHOUT_NETWORK: u64 = 10_000;
 
 impl Session {
-    /// Queues a message that is already stored.
-    pub(crate) fn enqueue(&mut self, contact: ContactId, order: u64, cx: &mut Context<'_>) {
-        self.add_to_outbox(Key { lane: Lane::Contact(contact), contact, order }, cx);
+    /// Queues a content that is stored in the same transaction, and sends it when its turn comes.
+    pub(crate) fn enqueue(&mut self, place: Place, order: u64, content: &Content, cx: &mut Context<'_>) {
+        let Some(conversation) = self.conversations.get(&place) else { return };
+        self.outbox.add(Key { lane: Lane::Place(place), place, order }, conversation.slot(), content, cx);
+        self.resume_place(place, cx);
     }
 
     /// Starts every lane that is ready.
@@ -47,7 +47,7 @@ impl Session {
 
     /// Handles the answer to a message, or its absence.
     pub(crate) fn send_answered(&mut self, key: Key, answer: &Answer, cx: &mut Context<'_>) {
-        let sealed = self.outbox.entries.get(&key).and_then(|entry| entry.sealed.as_ref());
+        let sealed = self.outbox.entries.get(&key).and_then(|entry| entry.sealed());
         let receipt = sealed.map(|sealed| Receipt::of(sealed.as_bytes()));
         let attempts = self.outbox.attempts.get_or_default(key.lane);
         attempts.in_flight = None;
@@ -72,19 +72,14 @@ impl Session {
     }
 
     /// "Retry": resumes all waiting messages of this conversation, in order.
-    pub(crate) fn retry(&mut self, contact: ContactId, cx: &mut Context<'_>) {
-        let lane = Lane::Contact(contact);
-        for (key, entry) in self.outbox.entries.iter_mut() {
-            if key.lane == lane && entry.refused.take().is_some() {
-                cx.save(entry.record(*key));
-            }
-        }
-        self.resume(|other| other == lane, cx);
+    pub(crate) fn retry(&mut self, place: Place, cx: &mut Context<'_>) {
+        self.outbox.forgive(Lane::Place(place), cx);
+        self.resume_place(place, cx);
     }
 
-    /// Resumes the messages for this recipient at once.
-    pub(crate) fn resume_contact(&mut self, contact: ContactId, cx: &mut Context<'_>) {
-        self.resume(|lane| lane == Lane::Contact(contact), cx);
+    /// Resumes the messages of this conversation at once.
+    fn resume_place(&mut self, place: Place, cx: &mut Context<'_>) {
+        self.resume(|lane| lane == Lane::Place(place), cx);
     }
 
     /// The connection is back. Resumes all waiting messages at once.
@@ -93,17 +88,18 @@ impl Session {
     }
 
     /// "Delete": drops a message, unless it is in flight.
-    pub(crate) fn delete(&mut self, contact: ContactId, order: u64, cx: &mut Context<'_>) {
-        let key = Key { lane: Lane::Contact(contact), contact, order };
-        let refused = self.outbox.entries.get(&key).is_some_and(|entry| entry.refused.is_some());
-        let failed = refused || self.outbox.trouble(key.lane).is_some();
+    pub(crate) fn delete(&mut self, place: Place, order: u64, cx: &mut Context<'_>) {
+        let key = Key { lane: Lane::Place(place), place, order };
+        let Some(entry) = self.outbox.entry(place, order) else { return };
+        let failed = entry.refused().is_some() || self.outbox.trouble(key.lane).is_some();
         if !failed || self.outbox.in_flight(key) {
             return;
         }
-        self.outbox.entries.remove(&key);
-        self.conversation_mut(contact).remove_own(order);
-        cx.delete(Kind::Outbox, key.record_id());
-        cx.delete(Kind::Message, message_key(contact, order));
+        self.outbox.remove(key, cx);
+        if let Some(conversation) = self.conversations.get_mut(&place) {
+            conversation.remove_own(order);
+            cx.delete(Kind::Message, conversation.slot().key(order));
+        }
     }
 
     /// Handles the timer: resumes lanes whose delay is over, and reports long delays to the user.
@@ -118,32 +114,18 @@ impl Session {
     }
 
     /// Reseals unacknowledged messages for a new key of the contact.
-    pub(crate) fn forget_sealed(&mut self, contact: ContactId, cx: &mut Context<'_>) {
-        let lane = Lane::Contact(contact);
+    pub(crate) fn forget_sealed(&mut self, place: Place, cx: &mut Context<'_>) {
+        let lane = Lane::Place(place);
         self.outbox.attempts.remove(&lane);
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(key) if key.lane == lane));
-        for (key, entry) in self.outbox.entries.iter_mut() {
-            if key.lane == lane && entry.sealed.take().is_some() {
-                cx.save(entry.record(*key));
-            }
-        }
+        self.outbox.forget_sealed(|other| other == lane, cx);
     }
 
     /// Reseals unacknowledged messages with a new key of the user's.
     pub(crate) fn forget_all_sealed(&mut self, cx: &mut Context<'_>) {
         self.outbox.attempts = SortedMap::default();
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(_)));
-        for (key, entry) in self.outbox.entries.iter_mut() {
-            if entry.sealed.take().is_some() {
-                cx.save(entry.record(*key));
-            }
-        }
-    }
-
-    fn add_to_outbox(&mut self, key: Key, cx: &mut Context<'_>) {
-        let entry = Entry::default();
-        cx.save(entry.record(key));
-        self.outbox.entries.insert(key, entry);
+        self.outbox.forget_sealed(|_| true, cx);
     }
 
     fn send_next(&mut self, lane: Lane, cx: &mut Context<'_>) {
@@ -172,43 +154,45 @@ impl Session {
     /// The next entry to send in this lane, if the lane is ready.
     fn next_in(&self, lane: Lane, cx: &Context<'_>) -> Option<Key> {
         let blocked = match lane {
-            Lane::Contact(contact) => self.contacts.get(contact)?.stored.awaits_person(),
+            Lane::Place(Place::Direct(person)) => self.contacts.get(person)?.stored.awaits_person(),
             Lane::Own => false,
         };
         if blocked || !self.outbox.is_free(lane, cx.now) {
             return None;
         }
-        self.outbox.in_lane(lane).find(|(_, entry)| entry.refused.is_none()).map(|(key, _)| *key)
+        self.outbox.next_in(lane)
     }
 
     fn recipient(&self, key: Key) -> Option<String> {
         match key.lane {
-            Lane::Contact(contact) => Some(self.contacts.get(contact)?.stored.handle.to_string()),
+            Lane::Place(Place::Direct(person)) => Some(self.contacts.get(person)?.stored.handle.to_string()),
             Lane::Own => Some(self.handle.to_string()),
         }
     }
 
     /// The envelope of an entry. It is sealed on the first attempt, and stored before it is posted.
     fn sealed(&mut self, key: Key, cx: &mut Context<'_>) -> Option<String> {
-        if let Some(sealed) = &self.outbox.entries.get(&key)?.sealed {
-            return Some(sealed.clone());
+        let entry = self.outbox.entries.get(&key)?;
+        if let Some(sealed) = entry.sealed() {
+            return Some(sealed.to_owned());
         }
-        let message = self.text_message(key)?;
-        let (now, heads) = (cx.timestamp(), self.heads_for(key.contact));
-        let contact = self.contacts.get_mut(key.contact)?;
+        let content = entry.content()?;
+        let Place::Direct(person) = key.place;
+        let (now, heads) = (cx.timestamp(), self.heads_for(person));
         let sealed = match key.lane {
-            Lane::Contact(_) => {
-                let plaintext =
-                    message.to_plaintext(&contact.stored.chain.next(&self.sync.installation), &heads);
-                let sealed =
-                    envelope::seal(&self.me, &contact.peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
-                contact.stored.chain.advance(sealed.hash);
-                cx.save(contact.stored.record(key.contact));
+            Lane::Place(_) => {
+                let conversation = self.conversations.get_mut(&key.place)?;
+                let chain = conversation.next_position(&self.sync.installation);
+                let plaintext = plaintext(&content, &chain, &heads);
+                let peer = &self.contacts.get(person)?.peer;
+                let sealed = envelope::seal(&self.me, peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
+                conversation.sent(sealed.hash);
+                cx.save(conversation.record());
                 sealed
             }
             Lane::Own => {
                 let chain = self.sync.own_chain.next(&self.sync.installation);
-                let plaintext = message.to_own_copy(contact.stored.key.primary(), &chain, &heads);
+                let plaintext = plaintext(&content, &chain, &heads);
                 let sealed =
                     envelope::seal(&self.me, &self.myself, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 self.sync.own_chain.advance(sealed.hash);
@@ -216,38 +200,32 @@ impl Session {
                 sealed
             }
         };
-        let entry = self.outbox.entries.get_mut(&key)?;
-        entry.sealed = Some(sealed.json.clone());
-        cx.save(entry.record(key));
+        self.outbox.seal(key, &sealed.json, cx);
         Some(sealed.json)
-    }
-
-    fn text_message(&self, key: Key) -> Option<TextMessage> {
-        let message = self.conversations.get(&key.contact)?.get(key.order)?;
-        let MessageBody::Text { text } = &message.body else { return None };
-        let sent_at = Timestamp::from_unix(message.sent_at);
-        Some(TextMessage { id: message.id.clone()?, text: text.clone(), sent_at })
     }
 
     fn delivered(&mut self, key: Key, cx: &mut Context<'_>) {
         self.outbox.attempts.remove(&key.lane);
-        if self.outbox.entries.remove(&key).is_none() {
-            return;
-        }
-        cx.delete(Kind::Outbox, key.record_id());
-        if key.lane != Lane::Own {
-            self.add_to_outbox(Key { lane: Lane::Own, ..key }, cx);
+        let Some(entry) = self.outbox.remove(key, cx) else { return };
+        let Place::Direct(person) = key.place;
+        if let (Lane::Place(_), Some(content)) = (key.lane, entry.content())
+            && let Some(contact) = self.contacts.get(person)
+        {
+            let copy = content.own_copy(contact.stored.key.primary());
+            self.outbox.add(Key { lane: Lane::Own, ..key }, contact.slot, &copy, cx);
             self.send_next(Lane::Own, cx);
         }
     }
 
+    /// A refused message waits for the user. Whatever makes no row, such as a copy, is dropped.
     fn refused(&mut self, key: Key, reason: String, cx: &mut Context<'_>) {
         self.outbox.attempts.remove(&key.lane);
-        if key.lane == Lane::Own {
-            self.outbox.entries.remove(&key);
-            cx.delete(Kind::Outbox, key.record_id());
-        } else {
+        let conversation = self.conversations.get(&key.place);
+        let row = conversation.is_some_and(|conversation| conversation.get(key.order).is_some());
+        if key.lane != Lane::Own && row {
             self.outbox.refuse(key, reason, cx);
+        } else {
+            self.outbox.remove(key, cx);
         }
     }
 

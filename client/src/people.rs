@@ -10,10 +10,10 @@ use kez_core::problem::ProblemCode;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
-use crate::contacts::{Contact, ContactId};
+use crate::contacts::Contact;
 use crate::context::Context;
-use crate::conversation::message_key;
 use crate::effect::Method;
+use crate::place::{PersonId, Place};
 use crate::record::Kind;
 use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry_after};
 use crate::session::Session;
@@ -124,7 +124,7 @@ impl Telling {
 
 impl Session {
     /// Marks a contact as accepted: the user pressed "Accept" or wrote to them.
-    pub(crate) fn accept_contact(&mut self, id: ContactId, cx: &mut Context<'_>) {
+    pub(crate) fn accept_contact(&mut self, id: PersonId, cx: &mut Context<'_>) {
         let Some(contact) = self.contacts.get_mut(id) else { return };
         let standing = &mut contact.stored.standing;
         if standing.accepted && !standing.request {
@@ -162,18 +162,21 @@ impl Session {
     }
 
     /// "Decline": deletes the request with all their messages, here and on the server. A later message is a new request.
-    pub(crate) fn decline_request(&mut self, id: ContactId, cx: &mut Context<'_>) {
+    pub(crate) fn decline_request(&mut self, id: PersonId, cx: &mut Context<'_>) {
         let Some(contact) = self.contacts.get(id).filter(|contact| contact.stored.standing.request) else {
             return;
         };
         let keys = contact.stored.keys();
-        for order in self.conversation_mut(id).orders() {
-            cx.delete(Kind::Message, message_key(id, order));
+        let slot = contact.slot;
+        if let Some(conversation) = self.conversations.remove(&Place::Direct(id)) {
+            for order in conversation.orders() {
+                cx.delete(Kind::Message, slot.key(order));
+            }
         }
-        cx.delete(Kind::Draft, id.to_string());
-        cx.delete(Kind::Contact, id.to_string());
+        for kind in [Kind::Draft, Kind::Conversation, Kind::Contact] {
+            cx.delete(kind, slot.to_string());
+        }
         self.forget_chain(id, cx);
-        self.conversations.remove(&id);
         self.contacts.remove(id);
         self.discard(&keys, cx);
     }
@@ -264,7 +267,7 @@ impl Session {
             let is_lost = |contact: &Contact| {
                 contact.stored.standing.told_accepted && !handles.contains(&contact.stored.handle)
             };
-            let lost: Vec<ContactId> =
+            let lost: Vec<PersonId> =
                 self.contacts.iter().filter(|(_, contact)| is_lost(contact)).map(|(id, _)| id).collect();
             for id in lost {
                 if let Some(contact) = self.contacts.get_mut(id) {
@@ -295,7 +298,7 @@ impl Session {
     }
 
     /// Handles the server's answer to a change.
-    pub(crate) fn people_told(&mut self, id: ContactId, news: News, answer: &Answer, cx: &mut Context<'_>) {
+    pub(crate) fn people_told(&mut self, id: PersonId, news: News, answer: &Answer, cx: &mut Context<'_>) {
         if self.told_later(&outcome(answer, no_content), answer, cx) {
             return;
         }

@@ -1,12 +1,12 @@
-//! The queue behind [`outbox`](crate::outbox): the waiting messages, their order, and the state of the attempts.
+//! The queue behind [`outbox`](crate::outbox): the waiting contents, their order, and the state of the attempts.
 
+use kez_core::content::Content;
 use serde::{Deserialize, Serialize};
 
 use crate::backoff::Backoff;
-use crate::contacts::ContactId;
 use crate::context::Context;
-use crate::conversation::{message_key, parse_message_key};
 use crate::event::StorageFault;
+use crate::place::{Place, Slot};
 use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
 
@@ -14,31 +14,43 @@ const FIRST_WAIT: u64 = 400;
 const LONGEST_WAIT: u64 = 30_000;
 /// How long, in milliseconds, before the user is told that a message has not got through yet.
 const TROUBLE_AFTER: u64 = 8_000;
+/// The start of a record id in the user's own lane.
+const OWN: &str = "own/";
 
-/// The inbox that a message is sent to.
+/// The inbox that a content is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
-    /// A contact's.
-    Contact(ContactId),
+    /// That of a conversation.
+    Place(Place),
     /// The user's own: copies for their other browsers.
     Own,
 }
 
-/// Identifies an entry: the message, and whether it is the user's own copy. Sorted by lane, then in the order of writing.
+/// Identifies an entry: its lane, and the content's order in its conversation. Sorted in the order of sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) lane: Lane,
-    pub(crate) contact: ContactId,
+    pub(crate) place: Place,
     pub(crate) order: u64,
 }
 
 /// The record of kind [`Kind::Outbox`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredEntry {
+    /// The content's JSON.
+    content: String,
     /// The envelope's JSON, set on the first attempt.
-    pub(crate) sealed: Option<String>,
+    sealed: Option<String>,
     /// Why the relay refused it, in one sentence. A refused entry waits for the user.
-    pub(crate) refused: Option<String>,
+    refused: Option<String>,
+}
+
+/// A content that waits, or its copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The id of its record.
+    id: String,
+    stored: StoredEntry,
 }
 
 /// All entries, and the state of the attempts.
@@ -82,18 +94,50 @@ impl Attempts {
 }
 
 impl Outbox {
-    /// Loads a record.
+    /// The slot and order in the id of a record, and whether it is in the user's own lane.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when it is not an outbox record.
-    pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
-        self.entries.insert(Key::parse(&record.id)?, record.read()?);
-        Ok(())
+    /// [`StorageFault::Damaged`] when it is not the id of an outbox record.
+    pub(crate) fn parse_id(id: &str) -> Result<(bool, Slot, u64), StorageFault> {
+        let (own, key) = id.strip_prefix(OWN).map_or((false, id), |key| (true, key));
+        let (slot, order) = Slot::parse_key(key)?;
+        Ok((own, slot, order))
+    }
+
+    /// Loads a record. An entry that cannot be read is kept as one that was refused: its message was not sent.
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load(&mut self, key: Key, record: &Record) -> Result<(), StorageFault> {
+        let read = record.read();
+        let refused =
+            Some("This message could not be read from this browser, so it was not sent.".to_owned());
+        let lost = || StoredEntry { content: String::new(), sealed: None, refused };
+        let fault = read.as_ref().err().copied();
+        self.entries.insert(key, Entry { id: record.id.clone(), stored: read.unwrap_or_else(|_| lost()) });
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Adds a content, and stores it.
+    pub(crate) fn add(&mut self, key: Key, slot: Slot, content: &Content, cx: &mut Context<'_>) {
+        let id = slot.key(key.order);
+        let id = if key.lane == Lane::Own { format!("{OWN}{id}") } else { id };
+        let content = String::from_utf8(content.to_json().to_vec()).unwrap_or_default();
+        let entry = Entry { id, stored: StoredEntry { content, sealed: None, refused: None } };
+        cx.save(entry.record());
+        self.entries.insert(key, entry);
+    }
+
+    /// Removes an entry, and its record.
+    pub(crate) fn remove(&mut self, key: Key, cx: &mut Context<'_>) -> Option<Entry> {
+        let entry = self.entries.remove(&key)?;
+        cx.delete(Kind::Outbox, entry.id.clone());
+        Some(entry)
     }
 
     /// The entry of the user's own message, until it reaches the relay.
-    pub(crate) fn entry(&self, contact: ContactId, order: u64) -> Option<&Entry> {
-        self.entries.get(&Key { lane: Lane::Contact(contact), contact, order })
+    pub(crate) fn entry(&self, place: Place, order: u64) -> Option<&Entry> {
+        self.entries.get(&Key { lane: Lane::Place(place), place, order })
     }
 
     /// When the next attempt is due.
@@ -116,9 +160,10 @@ impl Outbox {
         lanes
     }
 
-    pub(crate) fn in_lane(&self, lane: Lane) -> impl Iterator<Item = (&Key, &Entry)> {
-        let first = Key { lane, contact: ContactId(0), order: 0 };
-        self.entries.starting_at(first).take_while(move |(key, _)| key.lane == lane)
+    /// The first entry of a lane that waits for its turn.
+    pub(crate) fn next_in(&self, lane: Lane) -> Option<Key> {
+        let mut waiting = self.entries.iter().filter(|(_, entry)| entry.refused().is_none());
+        waiting.find(|(key, _)| key.lane == lane).map(|(key, _)| *key)
     }
 
     pub(crate) fn in_flight(&self, key: Key) -> bool {
@@ -132,31 +177,56 @@ impl Outbox {
     }
 
     pub(crate) fn refuse(&mut self, key: Key, reason: String, cx: &mut Context<'_>) {
-        if let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.refused.is_none()) {
-            entry.refused = Some(reason);
-            cx.save(entry.record(key));
+        if let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.refused().is_none()) {
+            entry.stored.refused = Some(reason);
+            cx.save(entry.record());
+        }
+    }
+
+    /// Lets the refused entries of a lane wait for their turn again.
+    pub(crate) fn forgive(&mut self, lane: Lane, cx: &mut Context<'_>) {
+        for (_, entry) in self.entries.iter_mut().filter(|(key, _)| key.lane == lane) {
+            if entry.stored.refused.take().is_some() {
+                cx.save(entry.record());
+            }
+        }
+    }
+
+    /// Has the matching entries sealed anew on their next attempt.
+    pub(crate) fn forget_sealed(&mut self, which: impl Fn(Lane) -> bool, cx: &mut Context<'_>) {
+        for (_, entry) in self.entries.iter_mut().filter(|(key, _)| which(key.lane)) {
+            if entry.stored.sealed.take().is_some() {
+                cx.save(entry.record());
+            }
+        }
+    }
+
+    /// Stores the envelope of an entry.
+    pub(crate) fn seal(&mut self, key: Key, envelope: &str, cx: &mut Context<'_>) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.stored.sealed = Some(envelope.to_owned());
+            cx.save(entry.record());
         }
     }
 }
 
 impl Entry {
-    pub(crate) fn record(&self, key: Key) -> Record {
-        Record::put(Kind::Outbox, key.record_id(), self)
-    }
-}
-
-impl Key {
-    pub(crate) fn record_id(self) -> String {
-        let message = message_key(self.contact, self.order);
-        match self.lane {
-            Lane::Contact(_) => message,
-            Lane::Own => format!("own/{message}"),
-        }
+    /// The content; `None` if it could not be read from the storage.
+    pub(crate) fn content(&self) -> Option<Content> {
+        Content::parse(self.stored.content.as_bytes()).ok()
     }
 
-    pub(crate) fn parse(id: &str) -> Result<Self, StorageFault> {
-        let (own, message) = id.strip_prefix("own/").map_or((false, id), |message| (true, message));
-        let (contact, order) = parse_message_key(message)?;
-        Ok(Self { lane: if own { Lane::Own } else { Lane::Contact(contact) }, contact, order })
+    /// The envelope, once it is sealed.
+    pub(crate) fn sealed(&self) -> Option<&str> {
+        self.stored.sealed.as_deref()
+    }
+
+    /// Why it was refused, if it was.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.stored.refused.as_deref()
+    }
+
+    fn record(&self) -> Record {
+        Record::put(Kind::Outbox, self.id.clone(), &self.stored)
     }
 }

@@ -1,8 +1,8 @@
 //! The client's stored records, by kind and id. The driver seals them before writing.
 //!
 //! A record is one byte with the format number, followed by the value in Postcard encoding, which stores no field
-//! names. Adding, moving or removing a field or variant therefore makes a new format, with a new number and a migration
-//! from the old one.
+//! names. Adding, moving or removing a field or variant of a kind therefore makes a new format of that kind, with the
+//! next number and a migration from the old one.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::event::StorageFault;
 
-/// The format number of values.
-const FORMAT: u8 = 2;
+/// The format number of values outside of records, in the vault's header.
+const HEADER_FORMAT: u8 = 2;
 
 /// The kinds of records. Their text form is part of every record's storage key and must never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,8 @@ pub enum Kind {
     Sync,
     /// A contact with their pinned key and signed registration.
     Contact,
+    /// The summary of a conversation: how far it was read, and which envelopes were sent and received.
+    Conversation,
     /// A message in a conversation, sent or received.
     Message,
     /// A message that has not reached the relay yet.
@@ -40,10 +42,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
+        Self::Conversation,
         Self::Message,
         Self::Outbox,
         Self::Draft,
@@ -64,6 +67,7 @@ impl Kind {
             Self::Account => "account",
             Self::Sync => "sync",
             Self::Contact => "contact",
+            Self::Conversation => "conversation",
             Self::Message => "message",
             Self::Outbox => "outbox",
             Self::Draft => "draft",
@@ -71,6 +75,14 @@ impl Kind {
             Self::Chain => "chain",
             Self::Nkey => "nkey",
             Self::Invite => "invite",
+        }
+    }
+
+    /// The number of the format in which this version writes values of this kind.
+    const fn format(self) -> u8 {
+        match self {
+            Self::Account | Self::Sync | Self::Draft | Self::Quarantine | Self::Nkey | Self::Invite => 2,
+            Self::Contact | Self::Conversation | Self::Message | Self::Outbox | Self::Chain => 3,
         }
     }
 }
@@ -82,14 +94,15 @@ pub struct Record {
     pub kind: Kind,
     /// Its name within the kind. Reveals nothing about people, since ids are stored unencrypted.
     pub id: String,
-    /// The output of [`encode`]; `None` deletes.
+    /// The format number and the encoded value. `None` deletes, and among the records that the storage returns, stands for
+    /// one that could not be opened.
     pub value: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Record {
     /// Writes `value` under (kind, id).
     pub(crate) fn put(kind: Kind, id: impl Into<String>, value: &impl Serialize) -> Self {
-        Self { kind, id: id.into(), value: Some(encode(value)) }
+        Self { kind, id: id.into(), value: Some(encode_as(kind.format(), value)) }
     }
 
     /// Deletes the value under (kind, id).
@@ -100,16 +113,21 @@ impl Record {
     /// Decodes the value.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when there is no value, or when it does not match the kind.
+    /// [`StorageFault::Newer`] when it has a format that this version does not know, and [`StorageFault::Damaged`] when
+    /// there is no value, or when it does not match the kind.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, StorageFault> {
-        decode(self.value.as_ref().ok_or(StorageFault::Damaged)?)
+        decode_as(self.kind.format(), self.value.as_ref().ok_or(StorageFault::Damaged)?)
     }
 }
 
-/// Encodes a value for storage. If encoding fails, which does not happen for any type here, the result is empty, and
-/// reading it back reports damage.
+/// Encodes a value of the vault's header.
 pub fn encode(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
-    let bytes = postcard::to_extend(value, vec![FORMAT]);
+    encode_as(HEADER_FORMAT, value)
+}
+
+/// If encoding fails, which does not happen for any type here, the result is empty, and reading it back reports damage.
+fn encode_as(format: u8, value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let bytes = postcard::to_extend(value, vec![format]);
     debug_assert!(bytes.is_ok(), "records hold what Postcard can write");
     Zeroizing::new(bytes.unwrap_or_default())
 }
@@ -117,10 +135,17 @@ pub fn encode(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
 /// Decodes the output of [`encode`].
 ///
 /// # Errors
-/// [`StorageFault::Damaged`] for anything else.
+/// [`StorageFault::Newer`] when it has a format that this version does not know, and [`StorageFault::Damaged`] for
+/// anything else.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageFault> {
-    let Some((&FORMAT, value)) = bytes.split_first() else { return Err(StorageFault::Damaged) };
+    decode_as(HEADER_FORMAT, bytes)
+}
+
+fn decode_as<T: DeserializeOwned>(known: u8, bytes: &[u8]) -> Result<T, StorageFault> {
+    let (format, value) = bytes.split_first().ok_or(StorageFault::Damaged)?;
     match postcard::take_from_bytes(value) {
+        _ if *format > known => Err(StorageFault::Newer),
+        _ if *format < known => Err(StorageFault::Damaged),
         Ok((value, [])) => Ok(value),
         _ => Err(StorageFault::Damaged),
     }
@@ -153,10 +178,12 @@ mod tests {
         assert_eq!(decode::<(String, u64)>(&bytes).unwrap(), ("words".to_owned(), 7));
         let mut longer = bytes.to_vec();
         longer.push(0);
-        let mut of_another_format = bytes.to_vec();
-        of_another_format[0] += 1;
-        for damaged in [&[], &bytes[..bytes.len() - 1], &longer, &of_another_format] {
+        let (mut older, mut newer) = (bytes.to_vec(), bytes.to_vec());
+        older[0] -= 1;
+        newer[0] += 1;
+        for damaged in [&[], &bytes[..bytes.len() - 1], &longer, &older] {
             assert_eq!(decode::<(String, u64)>(damaged), Err(StorageFault::Damaged));
         }
+        assert_eq!(decode::<(String, u64)>(&newer), Err(StorageFault::Newer));
     }
 }

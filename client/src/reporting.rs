@@ -5,6 +5,7 @@ use kez_core::api::ReportRequest;
 use crate::context::Context;
 use crate::effect::Method;
 use crate::event::TabId;
+use crate::place::Place;
 use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, sentence};
 use crate::session::Session;
 use crate::view::ReportView;
@@ -46,10 +47,11 @@ impl Session {
         let unknown = || "There is no conversation with this person any more.".to_owned();
         let contact = self.contact_at(handle).ok_or_else(unknown)?;
         let about = self.contacts.get(contact).ok_or_else(unknown)?.stored.shown_key();
-        let theirs: Vec<_> = self.conversations.get(&contact).map_or_else(Vec::new, |conversation| {
-            let theirs = conversation.messages().filter(|message| !message.mine);
-            theirs.filter_map(|message| message.envelope).collect()
-        });
+        let theirs: Vec<_> =
+            self.conversations.get(&Place::Direct(contact)).map_or_else(Vec::new, |conversation| {
+                let theirs = conversation.messages().filter(|message| !message.mine);
+                theirs.filter_map(|message| message.envelope).collect()
+            });
         let newest = theirs.iter().rev().take(ReportRequest::MOST_MESSAGES);
         let request = ReportRequest { about, messages: newest.map(ToString::to_string).collect(), note };
         serde_json::to_string(&request).map_err(|error| error.to_string())

@@ -5,11 +5,11 @@ use kez_core::identity::Primary;
 use kez_core::problem::Problem;
 use serde::de::DeserializeOwned;
 
-use crate::contacts::ContactId;
 use crate::effect::RequestId;
 use crate::event::{HttpResponse, NetworkFault, TabId};
 use crate::lookup::Found;
 use crate::people::News;
+use crate::place::PersonId;
 use crate::queue::Key;
 use crate::sorted_map::SortedMap;
 
@@ -49,7 +49,7 @@ pub(crate) enum Purpose {
     /// Send the former key to the user's own inbox.
     KeepFormerKey,
     /// Fetch the chain of a contact.
-    Chain(ContactId),
+    Chain(PersonId),
     /// Fetch the chain that proves that a sender's key was replaced.
     FormerKey {
         /// The sender's key.
@@ -64,7 +64,7 @@ pub(crate) enum Purpose {
     /// Fetch the block list of this account.
     Blocks,
     /// Tell the server about a change to a contact.
-    Tell(ContactId, News),
+    Tell(PersonId, News),
     /// Lift a block on a handle that is not a contact here.
     Unblock(Handle),
     /// Fetch a page of the inbox.

@@ -3,11 +3,11 @@
 use kez_core::handle::Handle;
 
 use crate::compose::parse_recipient;
-use crate::contacts::ContactId;
 use crate::context::Context;
 use crate::conversation::Conversation;
 use crate::directory::HandleState;
 use crate::event::TabId;
+use crate::place::{PersonId, Place};
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
@@ -45,18 +45,11 @@ impl Session {
 
     /// Marks conversations on visible tabs as read.
     pub(crate) fn mark_visible_read(&mut self, cx: &mut Context<'_>) {
-        let unread: Vec<(ContactId, Handle)> = self
-            .contacts
-            .iter()
-            .filter(|(id, _)| {
-                self.conversations.get(id).is_some_and(|conversation| conversation.unread() > 0)
-            })
-            .map(|(id, contact)| (id, contact.stored.handle.clone()))
-            .collect();
-        for (contact, handle) in unread {
-            let seen = cx.shared.tabs.any_visible(|at| self.handle_at(at).as_ref() == Some(&handle));
-            if seen {
-                self.mark_read(contact, cx);
+        let unread = self.conversations.iter().filter(|(_, conversation)| conversation.unread() > 0);
+        let unread: Vec<Place> = unread.map(|(place, _)| *place).collect();
+        for place in unread {
+            if cx.shared.tabs.any_visible(|at| self.place_shown(at) == Some(place)) {
+                self.mark_read(place, cx);
             }
         }
     }
@@ -107,9 +100,9 @@ impl Session {
     }
 
     /// The first unread message: a window that contains it, and its row.
-    fn first_unread(&self, contact: ContactId) -> Option<(Window, String)> {
-        let conversation = self.conversations.get(&contact)?;
-        let order = conversation.first_unread(self.contacts.get(contact)?.stored.read_up_to)?;
+    fn first_unread(&self, person: PersonId) -> Option<(Window, String)> {
+        let conversation = self.conversations.get(&Place::Direct(person))?;
+        let order = conversation.first_unread()?;
         Some((Window::around(order, conversation), conversation.get(order)?.row_id(order)))
     }
 
@@ -121,8 +114,8 @@ impl Session {
         moved: impl Fn(Window, &Conversation) -> Window,
         cx: &mut Context<'_>,
     ) {
-        let contact = self.handle_at(handle).and_then(|handle| self.contacts.by_handle(&handle));
-        if let Some(conversation) = contact.and_then(|contact| self.conversations.get(&contact)) {
+        let place = self.place_shown(handle);
+        if let Some(conversation) = place.and_then(|place| self.conversations.get(&place)) {
             let screen = cx.shared.tabs.entry(tab);
             screen.window = moved(screen.window, conversation);
         }

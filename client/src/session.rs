@@ -10,9 +10,9 @@ use kez_core::identity::{Peer, SecretIdentity};
 use crate::account::{StoredAccount, StoredSeed};
 use crate::config::Config;
 use crate::connection::Link;
-use crate::contacts::{ContactId, Contacts};
+use crate::contacts::Contacts;
 use crate::context::Context;
-use crate::conversation::{Conversation, StoredMessage, parse_message_key};
+use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::Directory;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::StorageFault;
@@ -21,10 +21,11 @@ use crate::leaving::Leaving;
 use crate::nats::Nats;
 use crate::passphrase::PassphraseChange;
 use crate::people::Telling;
+use crate::place::{Place, Slot};
 use crate::quarantine::Quarantine;
-use crate::queue::Outbox;
+use crate::queue::{Key, Lane, Outbox};
 use crate::record::{Kind, Record};
-use crate::sigchains::Sigchains;
+use crate::sigchains::{self, Sigchains};
 use crate::sorted_map::SortedMap;
 use crate::sync::StoredSync;
 
@@ -47,7 +48,7 @@ pub(crate) struct Session {
     pub(crate) chains: Sigchains,
     pub(crate) sync: StoredSync,
     pub(crate) contacts: Contacts,
-    pub(crate) conversations: SortedMap<ContactId, Conversation>,
+    pub(crate) conversations: SortedMap<Place, Conversation>,
     /// How many messages have arrived here so far.
     arrivals: u64,
     pub(crate) outbox: Outbox,
@@ -61,13 +62,16 @@ pub(crate) struct Session {
     pub(crate) nats: Nats,
     pub(crate) telling: Telling,
     pub(crate) keeping: Keeping,
+    /// How many records could not be read.
+    damaged: u64,
 }
 
 impl Session {
-    /// Loads an account from its records.
+    /// Loads an account from its records. A damaged record costs what it held, and nothing else.
     ///
     /// # Errors
-    /// [`StorageFault::Damaged`] when a record is missing or does not match its kind.
+    /// [`StorageFault::Damaged`] when a record that the account cannot do without is missing or damaged, and
+    /// [`StorageFault::Newer`] when any record is from a newer version.
     pub(crate) fn load(
         account: StoredAccount,
         has_passphrase: bool,
@@ -100,13 +104,21 @@ impl Session {
             nats: Nats::default(),
             telling: Telling::default(),
             keeping: Keeping::default(),
+            damaged: 0,
         };
-        // Messages need the read mark of their contact, so contacts are loaded first.
-        for record in records.iter().filter(|record| record.kind == Kind::Contact) {
-            session.contacts.load(record, &session.me)?;
-        }
+        // Everything else belongs to a contact's conversation, and messages need its read mark.
+        let turn = |record: &&Record| match record.kind {
+            Kind::Contact => 0,
+            Kind::Conversation => 1,
+            _ => 2,
+        };
+        let mut records: Vec<&Record> = records.iter().collect();
+        records.sort_by_key(turn);
         for record in records {
-            session.take_in(record)?;
+            match session.load_record(record) {
+                Err(StorageFault::Damaged) if !sigchains::is_own(record) => session.damaged += 1,
+                outcome => outcome?,
+            }
         }
         Ok(session)
     }
@@ -123,6 +135,11 @@ impl Session {
         self.ask_status(cx);
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
+        }
+        match self.damaged {
+            0 => {}
+            1 => cx.warn("A part of what this browser has stored could not be read."),
+            damaged => cx.warn(format!("{damaged} parts of what this browser has stored could not be read.")),
         }
     }
 
@@ -192,58 +209,106 @@ impl Session {
         cx.save(account.record());
     }
 
-    pub(crate) fn conversation_mut(&mut self, contact: ContactId) -> &mut Conversation {
-        self.conversations.get_or_default(contact)
+    /// The conversation with this number in record ids.
+    fn place_at(&self, slot: Slot) -> Result<Place, StorageFault> {
+        self.contacts.at(slot).map(Place::Direct).ok_or(StorageFault::Damaged)
     }
 
-    /// Adds a message at the end of its conversation.
-    pub(crate) fn add_message(
+    /// Adds a message of the other side, or an event, at the end of its conversation.
+    pub(crate) fn add_message(&mut self, place: Place, message: StoredMessage, cx: &mut Context<'_>) {
+        let Some(conversation) = self.conversations.get_mut(&place) else { return };
+        let order = conversation.take_order();
+        cx.save(conversation.record());
+        self.add_row(place, order, message, cx);
+    }
+
+    /// Adds a message under its order.
+    pub(crate) fn add_row(
         &mut self,
-        contact: ContactId,
+        place: Place,
+        order: u64,
         mut message: StoredMessage,
         cx: &mut Context<'_>,
     ) {
+        let Place::Direct(person) = place;
         message.arrival = self.arrivals;
         if message.mine {
-            self.accept_contact(contact, cx);
+            self.accept_contact(person, cx);
         }
-        let conversation = self.conversation_mut(contact);
-        let (order, all_read) = (conversation.next_order(), conversation.unread() == 0);
+        let Some(conversation) = self.conversations.get(&place) else { return };
+        let all_read = conversation.unread() == 0;
         let was_read_elsewhere = !message.mine && message.kept_at < self.sync.read_before;
-        cx.save(message.record(contact, order));
-        self.insert_message(contact, order, message);
+        cx.save(message.record(conversation.slot(), order));
+        self.insert_message(place, order, message);
         if was_read_elsewhere && all_read {
-            self.mark_read(contact, cx);
+            self.mark_read(place, cx);
         }
     }
 
-    /// Marks all messages of this contact as read.
-    pub(crate) fn mark_read(&mut self, contact: ContactId, cx: &mut Context<'_>) {
-        let mark = self.conversation_mut(contact).mark_read();
-        if let (Some(mark), Some(known)) = (mark, self.contacts.get_mut(contact)) {
-            known.stored.read_up_to = mark;
-            self.save_contact(contact, cx);
+    /// Marks all messages of this conversation as read.
+    pub(crate) fn mark_read(&mut self, place: Place, cx: &mut Context<'_>) {
+        if let Some(conversation) = self.conversations.get_mut(&place)
+            && conversation.mark_read()
+        {
+            cx.save(conversation.record());
         }
     }
 
-    fn insert_message(&mut self, contact: ContactId, order: u64, message: StoredMessage) {
+    fn insert_message(&mut self, place: Place, order: u64, message: StoredMessage) {
         self.arrivals = self.arrivals.max(message.arrival + 1);
-        let read_up_to = self.contacts.get(contact).map_or(0, |contact| contact.stored.read_up_to);
-        self.conversation_mut(contact).insert(order, message, read_up_to);
+        if let Some(conversation) = self.conversations.get_mut(&place) {
+            conversation.insert(order, message);
+        }
     }
 
-    fn take_in(&mut self, record: &Record) -> Result<(), StorageFault> {
+    fn load_record(&mut self, record: &Record) -> Result<(), StorageFault> {
+        let conversation = |this: &Self, id: &str| this.place_at(id.parse()?);
         match record.kind {
-            Kind::Account | Kind::Sync | Kind::Contact | Kind::Invite => {}
-            Kind::Message => {
-                let (contact, order) = parse_message_key(&record.id)?;
-                let message: StoredMessage = record.read()?;
-                self.seen.extend(message.envelope);
-                self.insert_message(contact, order, message);
+            Kind::Account | Kind::Sync | Kind::Invite => {}
+            Kind::Contact => {
+                let slot = record.id.parse()?;
+                let person = self.contacts.load(slot, record, &self.me)?;
+                self.conversations.insert(Place::Direct(person), Conversation::new(slot));
             }
-            Kind::Outbox => self.outbox.load(record)?,
-            Kind::Draft => self.conversation_mut(record.id.parse()?).draft = record.read()?,
-            Kind::Chain => self.chains.load(record)?,
+            Kind::Conversation => {
+                let place = conversation(self, &record.id)?;
+                if let Some(conversation) = self.conversations.get_mut(&place) {
+                    conversation.load(record)?;
+                }
+            }
+            Kind::Message => {
+                let (slot, order) = Slot::parse_key(&record.id)?;
+                let place = self.place_at(slot)?;
+                let message = record.read();
+                let fault = message.as_ref().err().copied();
+                let message: StoredMessage = message.unwrap_or_else(|_| {
+                    let before = self.conversations.get(&place).and_then(Conversation::last);
+                    StoredMessage::note(StoredBody::Damaged, before.map_or(0, |before| before.kept_at))
+                });
+                self.seen.extend(message.envelope);
+                self.insert_message(place, order, message);
+                return fault.map_or(Ok(()), Err);
+            }
+            Kind::Outbox => {
+                let (own, slot, order) = Outbox::parse_id(&record.id)?;
+                let place = self.place_at(slot)?;
+                if let Some(conversation) = self.conversations.get_mut(&place) {
+                    conversation.uses(order);
+                }
+                let lane = if own { Lane::Own } else { Lane::Place(place) };
+                self.outbox.load(Key { lane, place, order }, record)?;
+            }
+            Kind::Draft => {
+                let place = conversation(self, &record.id)?;
+                if let Some(conversation) = self.conversations.get_mut(&place) {
+                    conversation.draft = record.read()?;
+                }
+            }
+            Kind::Chain if sigchains::is_own(record) => self.chains.own.stored = record.read()?,
+            Kind::Chain => {
+                let Place::Direct(person) = conversation(self, &record.id)?;
+                self.chains.people.insert(person, record.read()?);
+            }
             Kind::Nkey => self.nats.nkey = Some(record.read()?),
             Kind::Quarantine => self.seen.extend(self.quarantine.load(record)?),
         }

@@ -15,6 +15,7 @@ pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
 pub(crate) use self::thread::thread;
 pub use self::thread::{DeliveryState, MessageBody, MessageRow, ThreadState, ThreadView};
+pub use crate::conversation::FormerKey;
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,16 +295,6 @@ impl ChainAlarm {
     pub(crate) const fn is_about_server(self) -> bool {
         !matches!(self, Self::NotMine)
     }
-}
-
-/// Which replaced key a message was sealed with or for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FormerKey {
-    /// The sender signed it with a key that they have since replaced.
-    Theirs,
-    /// It was sealed for a key that the user has since replaced.
-    Mine,
 }
 
 /// The "Connection" indicator.

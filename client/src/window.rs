@@ -76,13 +76,13 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::{Extent, Window};
-    use crate::conversation::{Conversation, StoredMessage};
-    use crate::view::MessageBody;
+    use crate::conversation::{Conversation, StoredBody, StoredMessage};
+    use crate::place::Slot;
 
     fn of(length: u64) -> Conversation {
-        let mut conversation = Conversation::default();
+        let mut conversation = Conversation::new(Slot(1));
         for order in 1..=length {
-            conversation.insert(order, StoredMessage::note(MessageBody::Malformed, 0), 0);
+            conversation.insert(order, StoredMessage::note(StoredBody::Malformed, 0));
         }
         conversation
     }
@@ -125,7 +125,7 @@ mod tests {
         let mut long = of(500);
         let window = Window::Latest.older(&long).older(&long);
         assert_eq!(lies(window, &long), (200, 200, 100));
-        long.insert(501, StoredMessage::note(MessageBody::Malformed, 0), 0);
+        long.insert(501, StoredMessage::note(StoredBody::Malformed, 0));
         assert_eq!(lies(window, &long), (200, 200, 101));
     }
 

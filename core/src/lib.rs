@@ -32,6 +32,7 @@
 pub mod api;
 pub mod caller_auth;
 pub mod canonical_json;
+pub mod content;
 pub mod display;
 pub mod envelope;
 pub mod handle;

@@ -86,6 +86,7 @@ fn body_view(body: MessageBody, row: Memo<Option<MessageRow>>, shown: Body) -> A
         MessageBody::Malformed => {
             note("This message could not be read: its contents make no sense.".to_owned())
         }
+        MessageBody::Damaged => note("This message could not be read from this browser.".to_owned()),
     }
 }
 

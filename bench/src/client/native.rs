@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use kez_core::envelope::{self, Envelope};
 use kez_core::identity::Peer;
-use kez_core::message::Message;
+use kez_core::message::{Message, plaintext};
 use kez_core::sigchain::Heads;
 
 use crate::failure::Failure;
-use crate::people::{chain, people, rng, text_message};
+use crate::people::{chain, now, people, rng, text_message};
 
 /// The length of a text whose padded plaintext has 1 KiB.
 const TEXT_BYTES: usize = 780;
@@ -29,9 +29,8 @@ pub(super) fn run(messages: u32) -> Result<(), Failure> {
     let from_alice = Peer::new(&bob.identity, alice.identity.public()).map_err(Failure::protocol)?;
     let mut times = Times::default();
     for n in 1..=u64::from(messages) {
-        let text = text_message(TEXT_BYTES, n);
-        let plaintext = text.to_plaintext(&chain(n), &Heads::new());
-        let sealed = envelope::seal(&alice.identity, &to_bob, &plaintext, text.sent_at, &mut rng());
+        let plaintext = plaintext(&text_message(TEXT_BYTES, n)?, &chain(n), &Heads::new());
+        let sealed = envelope::seal(&alice.identity, &to_bob, &plaintext, now(), &mut rng());
         let json = sealed.map_err(Failure::protocol)?.json;
         let envelope = timed(&mut times.parse, || Envelope::parse(json.as_bytes()));
         let envelope = envelope.map_err(Failure::protocol)?;

@@ -4,15 +4,15 @@ use kez_core::identity::PublicIdentity;
 use kez_core::sigchain::{Heads, SeenHead};
 
 use super::watched::{Compared, Watched};
-use crate::contacts::ContactId;
 use crate::context::Context;
+use crate::place::PersonId;
 use crate::requests::Purpose;
 use crate::session::Session;
 use crate::view::ChainAlarm;
 
 impl Session {
     /// The heads to put in a message to this contact: the user's own chain and the contact's, as far as seen here.
-    pub(crate) fn heads_for(&self, contact: ContactId) -> Heads {
+    pub(crate) fn heads_for(&self, contact: PersonId) -> Heads {
         let own = &self.chains.own.stored.watched.chain;
         let theirs = self.chains.people.get(&contact).map(|watched| &watched.chain);
         let seen = [Some(own), theirs].into_iter().flatten();
@@ -20,9 +20,9 @@ impl Session {
     }
 
     /// Compares the heads in a message with ours. Only the chains of the two users are considered.
-    pub(crate) fn compare_heads(&mut self, contact: ContactId, heads: &Heads, cx: &mut Context<'_>) {
+    pub(crate) fn compare_heads(&mut self, contact: PersonId, heads: &Heads, cx: &mut Context<'_>) {
         let Some(stored) = self.contacts.get(contact).map(|contact| &contact.stored) else { return };
-        let root = stored.root.unwrap_or(stored.key.primary());
+        let root = stored.root();
         let known = self.chains.people.get(&contact).map_or(root, |watched| watched.chain.root());
         let mut keys = std::iter::once(&stored.key).chain(&stored.former).map(PublicIdentity::primary);
         let is_other_root = keys.any(|key| key != known && heads.contains_key(&key));
@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// Compares the head of the user's own chain, as seen by contacts or by the user's other browsers.
-    pub(crate) fn compare_own_head(&mut self, heads: &Heads, by: Option<ContactId>, cx: &mut Context<'_>) {
+    pub(crate) fn compare_own_head(&mut self, heads: &Heads, by: Option<PersonId>, cx: &mut Context<'_>) {
         let Some(seen) = heads.get(&self.chains.own.stored.watched.chain.root()) else { return };
         if by.is_some_and(|by| self.chains.own.was_heard(by)) {
             return self.check_own_chain_seldom(cx);

@@ -14,9 +14,8 @@ mod watched;
 use kez_core::identity::Primary;
 
 use crate::backoff::Backoff;
-use crate::contacts::ContactId;
 use crate::context::Context;
-use crate::event::StorageFault;
+use crate::place::PersonId;
 use crate::record::{Kind, Record};
 use crate::session::Session;
 use crate::sorted_map::SortedMap;
@@ -35,9 +34,9 @@ pub(crate) struct Sigchains {
     /// The base URL of the sigchains, from the server's configuration. Nothing is requested before it is known.
     base: Option<String>,
     pub(crate) own: OwnChain,
-    pub(crate) people: SortedMap<ContactId, Watched>,
+    pub(crate) people: SortedMap<PersonId, Watched>,
     /// Contacts whose chain the server did not answer for, although a message claimed more links.
-    again: SortedMap<ContactId, Again>,
+    again: SortedMap<PersonId, Again>,
 }
 
 /// When to request a chain again.
@@ -63,19 +62,6 @@ impl Sigchains {
         self.again.values().filter_map(|again| again.at).min()
     }
 
-    /// Loads a record of kind [`Kind::Chain`].
-    ///
-    /// # Errors
-    /// [`StorageFault::Damaged`] when it is malformed.
-    pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
-        if record.id == OWN {
-            self.own.stored = record.read()?;
-        } else {
-            self.people.insert(record.id.parse()?, record.read()?);
-        }
-        Ok(())
-    }
-
     /// Whether the server has sigchains.
     pub(crate) const fn are_reachable(&self) -> bool {
         self.base.is_some()
@@ -89,6 +75,11 @@ impl Sigchains {
     fn target_since(&self, watched: &Watched) -> Option<String> {
         Some(format!("{}?since={}", self.target(&watched.chain.root())?, watched.chain.length()))
     }
+}
+
+/// Whether this is the record of the user's own chain.
+pub(crate) fn is_own(record: &Record) -> bool {
+    record.kind == Kind::Chain && record.id == OWN
 }
 
 impl Session {
@@ -120,9 +111,9 @@ impl Session {
         cx.put(Kind::Chain, OWN, &self.chains.own.stored);
     }
 
-    fn save_chain(&self, contact: ContactId, cx: &mut Context<'_>) {
-        if let Some(watched) = self.chains.people.get(&contact) {
-            cx.put(Kind::Chain, contact.to_string(), watched);
+    fn save_chain(&self, person: PersonId, cx: &mut Context<'_>) {
+        if let (Some(watched), Some(contact)) = (self.chains.people.get(&person), self.contacts.get(person)) {
+            cx.put(Kind::Chain, contact.slot.to_string(), watched);
         }
     }
 }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::watched::{Fetched, Watched};
 use crate::account::StoredSeed;
 use crate::backoff::{Backoff, around};
-use crate::contacts::ContactId;
 use crate::context::Context;
 use crate::event::{HttpResponse, NetworkFault};
 use crate::lookup::Proof;
+use crate::place::PersonId;
 use crate::requests::{Answer, Outcome, Purpose, body, outcome, retry_after, sentence};
 use crate::session::Session;
 use crate::view::{ChainAlarm, Connection};
@@ -63,7 +63,7 @@ pub(crate) struct StoredOwn {
     /// The former key, sealed for the user's own inbox and not delivered yet. A browser that is restored later needs it.
     pub(super) note: Option<String>,
     /// The contacts whose claims caused an alarm that the user has dismissed. They cause no further alarm.
-    heard: Vec<ContactId>,
+    heard: Vec<PersonId>,
 }
 
 /// A key change, from the moment when the user typed the announced phrase.
@@ -123,7 +123,7 @@ impl OwnChain {
     }
 
     /// Whether this contact's claim causes, or has caused, an alarm.
-    pub(super) fn was_heard(&self, contact: ContactId) -> bool {
+    pub(super) fn was_heard(&self, contact: PersonId) -> bool {
         let watched = &self.stored.watched;
         let stands = watched.alarm.is_some() && watched.alarm_by == Some(contact);
         stands || self.stored.heard.contains(&contact)

@@ -5,22 +5,22 @@ use kez_core::identity::{Primary, PublicIdentity};
 
 use super::Again;
 use super::watched::{Fetched, Watched};
-use crate::contacts::{ContactId, NewKey};
+use crate::contacts::NewKey;
 use crate::context::Context;
-use crate::conversation::StoredMessage;
+use crate::conversation::{StoredBody, StoredMessage};
 use crate::event::NetworkFault;
 use crate::lookup::Found;
+use crate::place::{PersonId, Place};
 use crate::record::Kind;
 use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
-use crate::view::{ChainAlarm, Connection, MessageBody};
+use crate::view::{ChainAlarm, Connection};
 
 impl Session {
     /// Requests the next links of this contact's chain.
-    pub(crate) fn ask_about_chain(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+    pub(crate) fn ask_about_chain(&mut self, contact: PersonId, cx: &mut Context<'_>) {
         let Some(stored) = self.contacts.get(contact).map(|contact| &contact.stored) else { return };
-        let root = stored.root.unwrap_or(stored.key.primary());
-        let new = Watched::new(root);
+        let new = Watched::new(stored.root());
         let watched = self.chains.people.get(&contact).unwrap_or(&new);
         let purpose = Purpose::Chain(contact);
         match self.chains.target_since(watched) {
@@ -32,11 +32,11 @@ impl Session {
     }
 
     /// Handles the server's answer with a contact's chain.
-    pub(crate) fn chain_answered(&mut self, contact: ContactId, answer: &Answer, cx: &mut Context<'_>) {
+    pub(crate) fn chain_answered(&mut self, contact: PersonId, answer: &Answer, cx: &mut Context<'_>) {
         let Some(known) = self.contacts.get(contact) else { return };
-        let (pinned, root) = (known.stored.key.primary(), known.stored.root);
+        let (pinned, root) = (known.stored.key.primary(), known.stored.root());
         let before = self.chains.people.get(&contact).cloned();
-        let mut watched = before.unwrap_or_else(|| Watched::new(root.unwrap_or(pinned)));
+        let mut watched = before.unwrap_or_else(|| Watched::new(root));
         match watched.take(answer) {
             Fetched::New(links) => {
                 self.chains.again.remove(&contact);
@@ -69,7 +69,7 @@ impl Session {
 
     /// The server has no answer about a chain. If its owner claims more links, the client retries. After a while, the
     /// missing answer counts as an answer.
-    fn chain_unanswered(&mut self, contact: ContactId, answer: &Answer, cx: &mut Context<'_>) {
+    fn chain_unanswered(&mut self, contact: PersonId, answer: &Answer, cx: &mut Context<'_>) {
         let others_are_answered = self.link.state == Connection::Online;
         let Some(watched) = self.chains.people.get_mut(&contact).filter(|watched| watched.is_behind()) else {
             return;
@@ -100,7 +100,7 @@ impl Session {
 
     /// Adopts the new key from the contact's chain, once its registration is known. Requests the registration only on
     /// news: the chain changes before the registration does, and later lookups happen anyway.
-    fn follow_chain(&mut self, id: ContactId, is_news: bool, cx: &mut Context<'_>) {
+    fn follow_chain(&mut self, id: PersonId, is_news: bool, cx: &mut Context<'_>) {
         let (Some(watched), Some(contact)) = (self.chains.people.get(&id), self.contacts.get(id)) else {
             return;
         };
@@ -118,18 +118,18 @@ impl Session {
         }
     }
 
-    fn take_over_key(&mut self, id: ContactId, cx: &mut Context<'_>) {
+    fn take_over_key(&mut self, id: PersonId, cx: &mut Context<'_>) {
         let was_verified = self.contacts.get(id).is_some_and(|contact| contact.stored.was_verified);
-        let Some((key, former)) = self.contacts.accept_new_key(id, true, &self.me) else { return };
+        let Some((key, former)) = self.contacts.accept_new_key(id, &self.me) else { return };
         self.contacts.add_former(id, former);
         if let Some(contact) = self.contacts.get_mut(id) {
             // A user who had verified the old key must verify again before the next message.
             contact.stored.unconfirmed = was_verified;
         }
         self.save_contact(id, cx);
-        self.forget_sealed(id, cx);
+        self.forget_sealed(Place::Direct(id), cx);
         let at = cx.wall() / 1000;
-        self.add_message(id, StoredMessage::note(MessageBody::KeyReplaced, at), cx);
+        self.add_message(Place::Direct(id), StoredMessage::note(StoredBody::KeyReplaced, at), cx);
         self.release(&[key], cx);
         self.send_queued(cx);
     }
@@ -176,7 +176,7 @@ impl Session {
     }
 
     /// Records the contact's former keys. Mail signed with one of them is theirs, and is shown with a mark.
-    fn remember_former_keys(&mut self, id: ContactId, cx: &mut Context<'_>) {
+    fn remember_former_keys(&mut self, id: PersonId, cx: &mut Context<'_>) {
         let Some(watched) = self.chains.people.get(&id) else { return };
         let former = watched.chain.primaries().iter().filter(|key| watched.chain.is_former(key));
         let former: Vec<PublicIdentity> =
@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// The registry names a new key of a contact. Whether the chain proves it is decided in [`Session::chain_answered`].
-    pub(crate) fn explain_new_key(&mut self, id: ContactId, new: &NewKey, cx: &mut Context<'_>) {
+    pub(crate) fn explain_new_key(&mut self, id: PersonId, new: &NewKey, cx: &mut Context<'_>) {
         let proven =
             self.chains.people.get(&id).is_some_and(|watched| watched.chain.primary() == new.key.primary());
         if proven {
@@ -199,16 +199,16 @@ impl Session {
     }
 
     /// Discards the contact's chain together with their key.
-    pub(crate) fn forget_chain(&mut self, id: ContactId, cx: &mut Context<'_>) {
-        if self.chains.people.remove(&id).is_some() {
-            cx.delete(Kind::Chain, id.to_string());
-        }
-        if let Some(contact) = self.contacts.get_mut(id) {
-            contact.stored.root = None;
+    pub(crate) fn forget_chain(&mut self, id: PersonId, cx: &mut Context<'_>) {
+        let known = self.chains.people.remove(&id).is_some();
+        let Some(contact) = self.contacts.get_mut(id) else { return };
+        contact.stored.root = None;
+        if known {
+            cx.delete(Kind::Chain, contact.slot.to_string());
         }
     }
 
-    pub(super) fn alarm_about(&mut self, contact: ContactId, alarm: ChainAlarm, cx: &mut Context<'_>) {
+    pub(super) fn alarm_about(&mut self, contact: PersonId, alarm: ChainAlarm, cx: &mut Context<'_>) {
         if let Some(watched) = self.chains.people.get_mut(&contact) {
             watched.alarm = Some(alarm);
             self.save_chain(contact, cx);
@@ -216,7 +216,7 @@ impl Session {
     }
 
     /// The user has dismissed the alarm.
-    pub(crate) fn dismiss_alarm(&mut self, contact: ContactId, cx: &mut Context<'_>) {
+    pub(crate) fn dismiss_alarm(&mut self, contact: PersonId, cx: &mut Context<'_>) {
         let watched = self.chains.people.get_mut(&contact);
         if watched.is_some_and(|watched| watched.alarm.take().is_some()) {
             self.save_chain(contact, cx);

@@ -5,12 +5,13 @@
 //! change resumes where it stopped, and the old key works until the server has switched.
 
 use kez_core::api::{MessageStored, Receipt, SendMessage};
+use kez_core::content::{Content, FormerKey, MessageId, What};
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity, Seed};
-use kez_core::message::former_key_to_plaintext;
+use kez_core::message::plaintext;
 use kez_core::recovery_phrase;
 use kez_core::registration::HandleRegistration;
-use kez_core::sigchain::{Body, Hash};
+use kez_core::sigchain::{Body, Hash, Heads};
 use serde_json::value::RawValue;
 
 use super::own::KeyChange;
@@ -157,9 +158,10 @@ impl Session {
     /// Seals the replaced key for the user's own inbox, so that a browser restored with the new phrase finds it there.
     fn seal_former_key(&mut self, cx: &mut Context<'_>) {
         let Some(former) = self.former.last() else { return };
-        let id = format!("former-key-{}", self.former.len());
+        let id = MessageId::ulid(cx.wall(), &mut &mut *cx.rng);
+        let what = What::FormerKey(FormerKey { seed: former.seed().clone() });
         let chain = self.sync.own_chain.next(&self.sync.installation);
-        let plaintext = former_key_to_plaintext(&id, former.seed(), &chain);
+        let plaintext = plaintext(&Content { id, sent_at: None, what }, &chain, &Heads::new());
         let sealed = envelope::seal(&self.me, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng);
         if let Ok(sealed) = sealed {
             self.sync.own_chain.advance(sealed.hash);

@@ -5,7 +5,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Chain, Link, LinkRefused, Links, MAX_LINKS, SeenHead};
 use serde::{Deserialize, Serialize};
 
-use crate::contacts::ContactId;
+use crate::place::PersonId;
 use crate::requests::{Answer, problem};
 use crate::view::ChainAlarm;
 
@@ -19,7 +19,7 @@ pub(crate) struct Watched {
     /// The alarm, until the user has dismissed it.
     pub(crate) alarm: Option<ChainAlarm>,
     /// The contact whose claim caused the alarm; `None` if the server's own answers prove it.
-    pub(crate) alarm_by: Option<ContactId>,
+    pub(crate) alarm_by: Option<PersonId>,
 }
 
 /// What someone claims to have seen, and how often the server had no answer to that.
@@ -27,7 +27,7 @@ pub(crate) struct Watched {
 struct Claim {
     seen: SeenHead,
     /// A contact, for claims about the user's own chain.
-    by: Option<ContactId>,
+    by: Option<PersonId>,
     /// When the server first had no answer, Unix seconds; 0 before that.
     unanswered_since: u64,
     unanswered: u32,
@@ -143,7 +143,7 @@ impl Watched {
     }
 
     /// Records the claim that there are more links. A smaller claim never replaces a larger one.
-    fn claim(&mut self, seen: &SeenHead, by: Option<ContactId>) {
+    fn claim(&mut self, seen: &SeenHead, by: Option<PersonId>) {
         let before = self.claimed.as_ref();
         if before.is_none_or(|claimed| claimed.seen.length < seen.length) {
             let (unanswered_since, unanswered) =
@@ -164,7 +164,7 @@ impl Watched {
     }
 
     /// Compares with someone else's view, and remembers it if it is further ahead.
-    pub(crate) fn compare(&mut self, seen: &SeenHead, by: Option<ContactId>) -> Compared {
+    pub(crate) fn compare(&mut self, seen: &SeenHead, by: Option<PersonId>) -> Compared {
         match self.chain.hash_at(seen.length) {
             Some(hash) if hash == seen.head => Compared::Agrees,
             Some(_) => Compared::Contradicts,

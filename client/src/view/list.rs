@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 
 use kez_core::display;
 
-use super::{ConversationRow, MessageBody, Preview};
+use super::{ConversationRow, Preview};
 use crate::contacts::Contact;
-use crate::conversation::{Conversation, StoredMessage};
+use crate::conversation::{Conversation, StoredBody, StoredMessage};
+use crate::place::Place;
 use crate::session::Session;
 
 /// The most characters in a preview.
@@ -16,7 +17,7 @@ const PREVIEW_CHARS: usize = 120;
 pub(crate) fn conversations(session: &Session) -> Vec<ConversationRow> {
     let wanted = session.contacts.iter().filter(|(_, contact)| !contact.stored.standing.blocked);
     let rows = wanted.map(|(id, contact)| {
-        let conversation = session.conversations.get(&id);
+        let conversation = session.conversations.get(&Place::Direct(id));
         let last = conversation.and_then(Conversation::last);
         let active = last.map_or((contact.stored.since, 0), |message| (message.kept_at, message.arrival));
         ((Reverse(active), contact.stored.handle.as_str()), row(contact, conversation))
@@ -44,9 +45,9 @@ fn row(contact: &Contact, conversation: Option<&Conversation>) -> ConversationRo
 fn preview(last: Option<&StoredMessage>) -> Preview {
     match last.map(|message| (message.mine, &message.body)) {
         None => Preview::Nothing,
-        Some((true, MessageBody::Text { text })) => Preview::Mine(one_line(text)),
-        Some((_, MessageBody::KeyReplaced)) => Preview::Theirs("Changed the key".to_owned()),
-        Some((false, MessageBody::Text { text })) => Preview::Theirs(one_line(text)),
+        Some((true, StoredBody::Text { text, .. })) => Preview::Mine(one_line(text)),
+        Some((_, StoredBody::KeyReplaced)) => Preview::Theirs("Changed the key".to_owned()),
+        Some((false, StoredBody::Text { text, .. })) => Preview::Theirs(one_line(text)),
         Some(_) => Preview::Unreadable,
     }
 }

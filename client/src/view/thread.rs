@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::excerpt::excerpt;
 use super::{Block, ChainAlarm, FormerKey};
-use crate::contacts::{Contact, ContactId};
+use crate::contacts::Contact;
 use crate::context::Shared;
-use crate::conversation::{Conversation, StoredMessage};
+use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::HandleState;
+use crate::place::Place;
 use crate::queue::Lane;
 use crate::session::Session;
 use crate::tabs::Tab;
@@ -117,8 +118,10 @@ pub enum MessageBody {
         /// Why; its `Display` completes "This message could not be read: ...".
         why: OpenError,
     },
-    /// The plaintext was malformed.
+    /// The content was malformed.
     Malformed,
+    /// The message could not be read from this browser's storage.
+    Damaged,
 }
 
 /// The state of a message: `data-state` is the snake-case name.
@@ -143,7 +146,8 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
     let handle = session.handle_at(at).filter(|handle| *handle != session.handle);
     let id = handle.as_ref().and_then(|handle| session.contacts.by_handle(handle));
     let contact = id.and_then(|id| session.contacts.get(id));
-    let conversation = id.and_then(|id| session.conversations.get(&id));
+    let place = id.map(Place::Direct);
+    let conversation = place.and_then(|place| session.conversations.get(&place));
     let found = handle.as_ref().and_then(|handle| session.directory.handles.get(handle));
     let key = match (contact.map(|contact| &contact.stored), found) {
         (Some(stored), _) => Some(stored.shown_key()),
@@ -154,8 +158,8 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
     Some(ThreadView {
         handle: at.clone(),
         state: state(handle.as_ref(), contact, found),
-        messages: id.zip(conversation).map_or_else(Vec::new, |(id, conversation)| {
-            let source = Source { session, shared, tab, id, conversation };
+        messages: place.zip(conversation).map_or_else(Vec::new, |(place, conversation)| {
+            let source = Source { session, shared, tab, place, conversation };
             let rows = conversation.rows(extent.older, extent.shown);
             rows.map(|(order, message)| source.row(order, message)).collect()
         }),
@@ -192,7 +196,7 @@ struct Source<'a> {
     session: &'a Session,
     shared: &'a Shared,
     tab: &'a Tab,
-    id: ContactId,
+    place: Place,
     conversation: &'a Conversation,
 }
 
@@ -209,15 +213,22 @@ impl Source<'_> {
             state,
             at: message.shown_at(),
             missing_before: self.conversation.missing_before(message),
-            contradicts_chain: self.conversation.contradicts_chain(message),
+            contradicts_chain: self.conversation.contradicts(message),
             former_key: message.former_key,
             error,
         }
     }
 
     /// The body that the row shows, and whether that is only an excerpt.
-    fn body(&self, row: &str, body: &MessageBody) -> (MessageBody, bool) {
-        let MessageBody::Text { text } = body else { return (body.clone(), false) };
+    fn body(&self, row: &str, body: &StoredBody) -> (MessageBody, bool) {
+        let text = match body {
+            StoredBody::Text { text, .. } => text,
+            StoredBody::Unsupported => return (MessageBody::Unsupported, false),
+            StoredBody::KeyReplaced => return (MessageBody::KeyReplaced, false),
+            StoredBody::Undecryptable(why) => return (MessageBody::Undecryptable { why: *why }, false),
+            StoredBody::Malformed => return (MessageBody::Malformed, false),
+            StoredBody::Damaged => return (MessageBody::Damaged, false),
+        };
         let (text, cut) = match self.tab.shown_whole.iter().any(|whole| whole == row) {
             true => (display::limit_marks(text), false),
             false => excerpt(text),
@@ -226,18 +237,18 @@ impl Source<'_> {
     }
 
     fn delivery(&self, order: u64, message: &StoredMessage) -> (DeliveryState, Option<String>) {
-        let entry = self.session.outbox.entry(self.id, order);
+        let entry = self.session.outbox.entry(self.place, order);
         match (message.mine, entry) {
             (true, None) => (DeliveryState::Sent, None),
             (true, Some(entry)) => {
                 let halted = self.shared.halted.map(|fault| format!("Not sent: {fault}."));
-                let trouble = || self.session.outbox.trouble(Lane::Contact(self.id)).map(str::to_owned);
-                match entry.refused.clone().or(halted).or_else(trouble) {
+                let trouble = || self.session.outbox.trouble(Lane::Place(self.place)).map(str::to_owned);
+                match entry.refused().map(str::to_owned).or(halted).or_else(trouble) {
                     Some(why) => (DeliveryState::Failed, Some(why)),
                     None => (DeliveryState::Sending, None),
                 }
             }
-            (false, _) if matches!(message.body, MessageBody::Undecryptable { .. }) => {
+            (false, _) if matches!(message.body, StoredBody::Undecryptable(_) | StoredBody::Damaged) => {
                 (DeliveryState::Undecryptable, None)
             }
             (false, _) => (DeliveryState::Received, None),

@@ -2,9 +2,10 @@
 
 use kez_client::event::{HttpResponse, UiEvent};
 use kez_client::view::ChainAlarm;
+use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::identity::{Peer, Primary, SecretIdentity, Seed};
-use kez_core::message::{Chain as Numbering, TextMessage};
+use kez_core::message::{Chain as Numbering, plaintext};
 use kez_core::sigchain::{Body, Chain, Hash, Heads, Link, SeenHead};
 use rstest::rstest;
 use serde_json::Value;
@@ -217,9 +218,9 @@ fn a_friend_who_makes_heads_up_is_named_and_believed_once() {
 }
 
 fn lie(world: &mut World, from: &SecretIdentity, to: &SecretIdentity, n: u64, heads: &Heads) {
-    let message = TextMessage { id: format!("lie {n}"), text: "hi".into(), sent_at: now(world) };
+    let content = Content::text(format!("lie {n}").parse().unwrap(), "hi", now(world));
     let numbering = Numbering { id: "00112233aabbccdd".into(), n: n + 1, prev: None };
-    let plaintext = message.to_plaintext(&numbering, heads);
+    let plaintext = plaintext(&content, &numbering, heads);
     let peer = Peer::new(from, to.public()).unwrap();
     let sealed = envelope::seal(from, &peer, &plaintext, now(world), &mut world.rng).unwrap();
     world.relay.append("alice", &sealed.json, world.now);

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use kez_client::event::{HttpResponse, UiEvent};
 use kez_client::view::{AccountView, ChainAlarm};
 use kez_core::api::Lookup;
+use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::identity::{Peer, Primary, SecretIdentity};
-use kez_core::message::{Chain as Numbering, TextMessage};
+use kez_core::message::{Chain as Numbering, plaintext};
 use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Body, Hash, Heads, SeenHead};
 use kez_core::time::Timestamp;
@@ -38,9 +39,9 @@ fn add_link(world: &mut World, owner: &SecretIdentity) -> Hash {
 fn say(world: &mut World, from: &SecretIdentity, to: &'static str, heads: &Heads) {
     let (now, recipient) = (now(world), world.key(to).public());
     let chain = Numbering { id: "00112233aabbccdd".into(), n: 1, prev: None };
-    let message = TextMessage { id: "with heads".into(), text: "hi".into(), sent_at: now };
+    let content = Content::text("with heads".parse().unwrap(), "hi", now);
     let peer = Peer::new(from, recipient).unwrap();
-    let plaintext = message.to_plaintext(&chain, heads);
+    let plaintext = plaintext(&content, &chain, heads);
     let sealed = envelope::seal(from, &peer, &plaintext, now, &mut world.rng).unwrap();
     world.relay.append(to, &sealed.json, world.now);
     world.push_to_streams();

@@ -22,5 +22,6 @@ mod schedules;
 mod sigchains;
 mod sim;
 mod stolen_key;
+mod storage;
 mod strangers;
 mod two_people;

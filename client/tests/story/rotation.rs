@@ -4,9 +4,10 @@ use kez_client::effect::Method;
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
 use kez_client::view::{AccountView, ChainAlarm, Connection, DeliveryState, FormerKey, MessageBody};
+use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity};
-use kez_core::message::{Chain, TextMessage};
+use kez_core::message::{Chain, plaintext};
 use kez_core::problem::ProblemCode;
 use kez_core::recovery_phrase;
 use kez_core::sigchain::Heads;
@@ -241,10 +242,10 @@ fn seal(
     world: &mut World,
 ) -> String {
     let now = Timestamp::from_unix(world.now / 1000);
-    let message = TextMessage { id: format!("id {text}"), text: text.into(), sent_at: now };
+    let content = Content::text(format!("id {text}").parse().unwrap(), text, now);
     let chain = Chain { id: "00112233aabbccdd".into(), n: 1, prev: None };
     let peer = Peer::new(from, *to).unwrap();
-    envelope::seal(from, &peer, &message.to_plaintext(&chain, &Heads::new()), now, &mut world.rng)
+    envelope::seal(from, &peer, &plaintext(&content, &chain, &Heads::new()), now, &mut world.rng)
         .unwrap()
         .json
 }

@@ -1,9 +1,10 @@
 //! A thief has a replaced key, and writes to its owner.
 
 use kez_client::view::{FormerKey, MessageBody};
+use kez_core::content::{Content, FormerKey as FormerKeyNote, What};
 use kez_core::envelope;
 use kez_core::identity::{Peer, PublicIdentity, SecretIdentity, Seed};
-use kez_core::message::{Chain, TextMessage, former_key_to_plaintext};
+use kez_core::message::{Chain, plaintext};
 use kez_core::sigchain::Heads;
 use kez_core::time::Timestamp;
 
@@ -34,8 +35,8 @@ fn put(world: &mut World, from: &SecretIdentity, to: PublicIdentity, plaintext: 
 
 fn copy(world: &World, of: PublicIdentity, text: &str) -> Vec<u8> {
     let now = Timestamp::from_unix(world.now / 1000);
-    let message = TextMessage { id: format!("id {text}"), text: text.into(), sent_at: now };
-    message.to_own_copy(of.primary(), &chain(), &Heads::new())
+    let content = Content::text(format!("id {text}").parse().unwrap(), text, now);
+    plaintext(&content.own_copy(of.primary()), &chain(), &Heads::new()).to_vec()
 }
 
 #[test]
@@ -64,7 +65,9 @@ fn an_invented_former_key_is_none() {
     let bob = world.key("bob").public();
     for (n, to) in [(1, bob), (2, thief.public())] {
         let invented = SecretIdentity::from_seed(Seed::from_bytes([n; 32]));
-        let note = former_key_to_plaintext(&format!("note {n}"), invented.seed(), &chain());
+        let what = What::FormerKey(FormerKeyNote { seed: invented.seed().clone() });
+        let note = Content { id: format!("note {n}").parse().unwrap(), sent_at: None, what };
+        let note = plaintext(&note, &chain(), &Heads::new());
         put(&mut world, &thief, to, &note);
         let words = copy(&world, alice, "by an invented key");
         put(&mut world, &invented, invented.public(), &words);

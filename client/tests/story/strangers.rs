@@ -6,9 +6,10 @@ use std::rc::Rc;
 use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::UiEvent;
 use kez_client::view::Connection;
+use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity, Seed};
-use kez_core::message::{Chain as Numbering, TextMessage};
+use kez_core::message::{Chain as Numbering, plaintext};
 use kez_core::problem::ProblemCode;
 use kez_core::registration::HandleRegistration;
 use kez_core::sigchain::{Body, Chain, Hash, Heads, Link};
@@ -43,9 +44,9 @@ fn register(world: &mut World, by: &SecretIdentity, handle: &str) {
 /// Puts a valid text message into Alice's inbox.
 fn write(world: &mut World, from: &SecretIdentity, text: &str, n: u64) {
     let alice = world.key("alice").public();
-    let message = TextMessage { id: format!("{n}"), text: text.into(), sent_at: now(world) };
+    let content = Content::text(format!("{n}").parse().unwrap(), text, now(world));
     let numbering = Numbering { id: "00112233aabbccdd".into(), n, prev: None };
-    let plaintext = message.to_plaintext(&numbering, &Heads::new());
+    let plaintext = plaintext(&content, &numbering, &Heads::new());
     let peer = Peer::new(from, alice).unwrap();
     let sealed = envelope::seal(from, &peer, &plaintext, now(world), &mut world.rng).unwrap();
     world.relay.append("alice", &sealed.json, world.now);

@@ -14,6 +14,7 @@ use std::convert::Infallible;
 
 use include_dir::{Dir, include_dir};
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
+use kez_core::content::{Content, MalformedContent, What};
 use kez_core::envelope::{self, Envelope, OpenError};
 use kez_core::identity::{Peer, PublicIdentity, SecretIdentity, Seed};
 use kez_core::registration::HandleRegistration;
@@ -98,6 +99,29 @@ fn identity() {
         let theirs = x25519_dalek::x25519(bytes(vector, "x25519_secret"), me.public().x25519_public());
         assert_eq!(me.agree(&me.public()).expect("a secret").as_bytes(), &theirs, "{name}");
         "ok"
+    });
+}
+
+#[test]
+fn content() {
+    each("content", 16, |name, vector| {
+        let json = vector["content"].to_string();
+        let content = match Content::parse(json.as_bytes()) {
+            Ok(content) => content,
+            Err(MalformedContent { quiet: true }) => return "dropped",
+            Err(MalformedContent { quiet: false }) => return "malformed",
+        };
+        let kind = match &content.what {
+            What::Text(_) => "text",
+            What::Sent(_) => "sent",
+            What::FormerKey(_) => "former_key",
+            What::Unknown { quiet: true, .. } => return "dropped",
+            What::Unknown { quiet: false, .. } => return "unsupported",
+        };
+        let again = Content::parse(&content.to_json()).expect("what is written reads back");
+        assert_eq!(again.to_json(), content.to_json(), "{name}");
+        assert_eq!(content.what.kind(), kind, "{name}");
+        kind
     });
 }
 

@@ -165,11 +165,12 @@ fn name(record: &Record) -> String {
     format!("{}/{}", record.kind.as_str(), record.id)
 }
 
+/// A record from the database. One that cannot be opened has no value: the client decides what that costs.
 fn opened(key: &DataKey, name: &str, bytes: &[u8]) -> Result<Record, StorageFault> {
     let (kind, id) = name.split_once('/').ok_or(StorageFault::Damaged)?;
-    let kind = Kind::parse(kind).ok_or(StorageFault::Damaged)?;
-    let value = vault::open_record(key, kind, id, bytes).map_err(|_| StorageFault::Damaged)?;
-    Ok(Record { kind, id: id.to_owned(), value: Some(value) })
+    let kind = Kind::parse(kind).ok_or(StorageFault::Newer)?;
+    let value = vault::open_record(key, kind, id, bytes).ok();
+    Ok(Record { kind, id: id.to_owned(), value })
 }
 
 fn wrap_by_passphrase(key: &DataKey, passphrase: &Secret) -> Result<JsValue, StorageFault> {

@@ -1,0 +1,106 @@
+//! Records that are damaged, or from a newer version.
+
+use kez_client::event::StorageFault;
+use kez_client::view::{AccountView, DeliveryState, MessageBody};
+
+use crate::sim::World;
+use crate::two_people::alice_and_bob;
+
+/// A world in which Alice has a record of each kind that belongs to a conversation.
+fn with_everything(chance: u64) -> World {
+    let mut world = alice_and_bob(chance);
+    world.send("alice", "bob", "one");
+    world.run(1_000);
+    world.send("bob", "alice", "two");
+    world.run(30_000);
+    world.relay_up(false);
+    world.send("alice", "bob", "three");
+    world.run(1_000);
+    let draft = "half a sentence".to_owned();
+    world.ui("alice", kez_client::event::UiEvent::DraftChanged { handle: "bob".into(), text: draft });
+    world
+}
+
+fn ids(world: &mut World, kind: &str) -> Vec<String> {
+    let disk = world.browser("alice").disk.keys();
+    disk.filter(|(other, _)| other.as_str() == kind).map(|(_, id)| id.clone()).collect()
+}
+
+fn damage(world: &mut World, kind: &str, id: &str, how: impl Fn(&mut Vec<u8>)) {
+    let disk = world.browser("alice").disk.iter_mut();
+    for (_, value) in disk.filter(|((other, name), _)| other.as_str() == kind && name == id) {
+        how(value);
+    }
+    world.reload("alice");
+}
+
+#[test]
+fn a_damaged_record_costs_what_it_held() {
+    for kind in ["message", "outbox", "draft", "conversation", "contact", "chain", "nkey", "quarantine"] {
+        for id in ids(&mut with_everything(1), kind).into_iter().filter(|id| id != "own") {
+            let mut world = with_everything(1);
+            damage(&mut world, kind, &id, |value| value.truncate(1));
+            let view = world.view("alice");
+            assert!(matches!(view.account, AccountView::Open(_)), "{kind}/{id}: {:?}", view.account);
+            assert!(view.notice.is_some_and(|notice| notice.error), "{kind}/{id}");
+            if kind != "contact" {
+                assert_eq!(world.texts("alice").len(), 3, "{kind}/{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_message_is_a_row_that_says_so() {
+    let mut world = with_everything(2);
+    damage(&mut world, "message", "c1/000000000002", |value| value[1] ^= 0xff);
+    let rows = world.rows("alice");
+    let damaged: Vec<bool> = rows.iter().map(|row| row.body == MessageBody::Damaged).collect();
+    assert_eq!(damaged, [false, true, false]);
+    assert_eq!(world.view("alice").unread, 0);
+    world.relay_up(true);
+    world.run(60_000);
+    assert_eq!(world.texts("bob"), ["them: one", "me: two", "them: three"], "everything else goes on");
+}
+
+#[test]
+fn a_message_whose_outbox_record_is_damaged_does_not_pass_for_sent() {
+    let mut world = with_everything(3);
+    let id = ids(&mut world, "outbox").pop().unwrap();
+    damage(&mut world, "outbox", &id, |value| value.truncate(2));
+    world.relay_up(true);
+    world.run(60_000);
+    assert_eq!(world.states("alice").last(), Some(&DeliveryState::Failed));
+    let row = world.rows("alice").pop().unwrap().id;
+    world.ui("alice", kez_client::event::UiEvent::RetryPressed { handle: "bob".into(), id: row.clone() });
+    world.run(5_000);
+    assert_eq!(world.states("alice").last(), Some(&DeliveryState::Failed));
+    world.ui("alice", kez_client::event::UiEvent::DeletePressed { handle: "bob".into(), id: row });
+    world.send("alice", "bob", "four");
+    world.run(5_000);
+    assert_eq!(world.texts("bob"), ["them: one", "me: two", "them: four"]);
+}
+
+#[test]
+fn records_of_a_newer_version_are_left_alone() {
+    for kind in ["account", "sync", "contact", "conversation", "message", "outbox", "draft", "chain"] {
+        let mut world = with_everything(4);
+        let id = ids(&mut world, kind).pop().unwrap();
+        let before = world.browser("alice").disk.clone();
+        damage(&mut world, kind, &id, |value| value[0] += 1);
+        let fault = StorageFault::Newer;
+        assert_eq!(world.view("alice").account, AccountView::Unusable { fault }, "{kind}");
+        world.run(60_000);
+        assert_eq!(world.browser("alice").disk.len(), before.len(), "{kind}");
+    }
+}
+
+#[test]
+fn what_the_account_cannot_do_without_is_missed() {
+    for (kind, id) in [("account", "account"), ("sync", "sync"), ("chain", "own")] {
+        let mut world = with_everything(5);
+        damage(&mut world, kind, id, |value| value.truncate(1));
+        let fault = StorageFault::Damaged;
+        assert_eq!(world.view("alice").account, AccountView::Unusable { fault }, "{kind}");
+    }
+}
