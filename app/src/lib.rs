@@ -26,6 +26,7 @@ mod reactive;
 pub mod session;
 #[cfg(all(test, feature = "ssr"))]
 mod tests;
+mod text;
 mod theme;
 mod ulid;
 mod wanted_conversation;

@@ -217,9 +217,9 @@ fn a_changed_key_stands_before_the_next_message() {
 
 #[test]
 fn a_refused_text_says_why() {
-    let refused = Some("This message is longer than 190 KB.".to_owned());
+    let refused = Some(Reason::TooLong(187));
     let html = show("/messages/bob", open(Some(ThreadView { refused, ..thread() })));
-    assert_holds(&html, &["role=\"alert\"", "This message is longer than 190 KB."]);
+    assert_holds(&html, &["role=\"alert\"", "a message has at most 187 KB of text"]);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn being_offline_is_told_with_what_it_means() {
 
 #[test]
 fn a_locked_account_asks_for_its_passphrase() {
-    let account = AccountView::Locked { busy: false, error: Some("The passphrase is wrong.".to_owned()) };
+    let account = AccountView::Locked { busy: false, error: Some(Reason::WrongPassphrase) };
     for path in ["/messages", "/settings"] {
         let html = show(path, View { account: account.clone(), ..View::default() });
         assert_holds(&html, &[">Passphrase</label>", "Unlock</button>", "The passphrase is wrong."]);
@@ -393,9 +393,9 @@ fn a_block_that_the_server_has_not_lifted_yet_is_said() {
 
 #[test]
 fn a_notice_is_a_status_and_an_error_an_alert() {
-    let notice = |error| Some(Notice { text: "Something happened.".to_owned(), error });
+    let notice = |error| Some(Notice { what: Reason::SignedOut, error });
     let html = show("/", View { notice: notice(false), ..View::default() });
-    assert!(html.contains("role=\"status\"") && html.contains("<p>Something happened."), "{html}");
+    assert!(html.contains("role=\"status\"") && html.contains("<p>You are signed out."), "{html}");
     let html = show("/", View { notice: notice(true), ..View::default() });
-    assert!(html.contains("role=\"alert\"") && html.contains("<p>Something happened."), "{html}");
+    assert!(html.contains("role=\"alert\"") && html.contains("<p>You are signed out."), "{html}");
 }

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::event::StorageFault;
 use crate::join::Join;
+use crate::reason::Reason;
 use crate::record::{Kind, Record};
 use crate::restore::Restore;
 use crate::session::Session;
@@ -26,7 +27,7 @@ pub(crate) enum Account {
         /// Whether an attempt is under way.
         busy: bool,
         /// Why the last attempt failed.
-        error: Option<String>,
+        error: Option<Reason>,
     },
     /// An unlocked account.
     Open(Box<Session>),

@@ -3,6 +3,8 @@
 //! Timers use a steady clock that is never set back. Requests are signed with the server's time, taken from the `Date`
 //! header of its answers, where the two clocks differ.
 
+use crate::reason::Reason;
+
 /// The difference between the clocks, in milliseconds, above which the server's clock is used. The server tolerates 60 s.
 const TOLERATED: u64 = 20_000;
 /// The largest difference, in milliseconds, up to which the server's clock is trusted: one day.
@@ -41,8 +43,8 @@ impl Clock {
         wall.saturating_add_signed(self.ahead)
     }
 
-    /// Processes the date of a server answer. Returns a message for the user, once.
-    pub(crate) fn server_says(&mut self, date: u64, wall: u64) -> Option<String> {
+    /// Processes the date of a server answer. Returns what to tell the user, once.
+    pub(crate) fn server_says(&mut self, date: u64, wall: u64) -> Option<Reason> {
         let (server, apart) = (date.saturating_mul(1000), wall.abs_diff(date.saturating_mul(1000)));
         self.absurd = apart > FOLLOWED;
         if apart <= TOLERATED || self.absurd {
@@ -54,23 +56,8 @@ impl Clock {
         let wrong = apart > TOLERATED;
         let news = wrong && !std::mem::replace(&mut self.told, wrong);
         self.told = wrong;
-        news.then(|| self.sentence(server < wall, apart))
-    }
-
-    fn sentence(self, computer_is_ahead: bool, apart: u64) -> String {
-        let by = match apart / 1000 {
-            seconds @ ..100 => format!("{seconds} seconds"),
-            seconds @ ..7_200 => format!("{} minutes", (seconds + 30) / 60),
-            seconds @ ..172_800 => format!("{} hours", (seconds + 1_800) / 3_600),
-            seconds => format!("{} days", (seconds + 43_200) / 86_400),
-        };
-        let how = if computer_is_ahead { "ahead of" } else { "behind" };
-        let then = if self.absurd {
-            "Set it: until then messages can be neither sent nor received."
-        } else {
-            "KEZ Chat goes by the server's clock until this one is right."
-        };
-        format!("This computer's clock is {by} {how} the server's. {then}")
+        let (seconds, ahead, followed) = (apart / 1000, server < wall, !self.absurd);
+        news.then_some(Reason::ClockApart { seconds, ahead, followed })
     }
 }
 
@@ -95,16 +82,15 @@ mod tests {
         let mut clock = Clock::default();
         assert_eq!(clock.server_says(NOW / 1000 + 5, NOW), None);
         assert_eq!(clock.at_server(NOW), NOW);
-        let said = clock.server_says(NOW / 1000 + 180, NOW).unwrap();
-        assert!(said.contains("3 minutes behind"), "{said}");
+        let apart = |seconds, ahead, followed| Some(Reason::ClockApart { seconds, ahead, followed });
+        assert_eq!(clock.server_says(NOW / 1000 + 180, NOW), apart(180, false, true));
         assert_eq!(clock.at_server(NOW), NOW + 180_000);
         assert_eq!(clock.server_says(NOW / 1000 + 181, NOW), None, "once");
         assert_eq!(clock.server_says(NOW / 1000, NOW), None);
-        assert!(clock.server_says(NOW / 1000 - 7_200, NOW).unwrap().contains("2 hours ahead"));
+        assert_eq!(clock.server_says(NOW / 1000 - 7_200, NOW), apart(7_200, true, true));
         assert_eq!(clock.at_server(NOW), NOW - 7_200_000);
         clock.server_says(NOW / 1000, NOW);
-        let said = clock.server_says(NOW / 1000 + 30 * 86_400, NOW).unwrap();
-        assert!(said.contains("30 days behind") && said.contains("Set it"), "{said}");
+        assert_eq!(clock.server_says(NOW / 1000 + 30 * 86_400, NOW), apart(30 * 86_400, false, false));
         assert_eq!(clock.at_server(NOW), NOW, "not followed so far");
     }
 }

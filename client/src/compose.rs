@@ -10,6 +10,7 @@ use kez_core::sigchain::{Hash, Heads, SeenHead};
 use crate::context::Context;
 use crate::event::TabId;
 use crate::place::{PersonId, Place};
+use crate::reason::Reason;
 use crate::record::Kind;
 use crate::session::Session;
 use crate::window::Window;
@@ -32,7 +33,7 @@ impl Session {
             return;
         }
         let Some(id) = id.parse().ok().filter(|_| is_ulid(&id)) else {
-            return cx.warn("This page has sent something that was not understood. Reload it.");
+            return cx.warn(Reason::OddPage);
         };
         let person = match self.recipient_of(handle, cx) {
             Ok(person) => person,
@@ -49,10 +50,7 @@ impl Session {
         }
         let content = Content::text(id, text, cx.timestamp());
         if !self.fits(person, &content, cx) {
-            return cx.refuse(
-                tab,
-                format!("This message is too long: a message has at most {TEXT_LIMIT_KIB} KB of text."),
-            );
+            return cx.refuse(tab, Reason::TooLong(TEXT_LIMIT_KIB));
         }
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
@@ -74,23 +72,15 @@ impl Session {
         }
     }
 
-    pub(crate) fn recipient_of(
-        &mut self,
-        handle: &str,
-        cx: &mut Context<'_>,
-    ) -> Result<PersonId, &'static str> {
-        let handle = self.handle_at(handle).ok_or("There is nobody with this handle here.")?;
+    pub(crate) fn recipient_of(&mut self, handle: &str, cx: &mut Context<'_>) -> Result<PersonId, Reason> {
+        let handle = self.handle_at(handle).ok_or(Reason::NobodyHere)?;
         if handle == self.handle {
-            return Err("This is your own handle.");
+            return Err(Reason::OwnHandle);
         }
-        let person = self.contact_for(&handle, cx).ok_or("This person was not found on the server yet.")?;
+        let person = self.contact_for(&handle, cx).ok_or(Reason::NotFoundYet)?;
         match self.contacts.get(person) {
-            Some(contact) if contact.stored.awaits_person() => {
-                Err("Their key has changed. Compare the safety number and accept the new key first.")
-            }
-            Some(contact) if contact.stored.standing.blocked => {
-                Err("You have blocked this person. Unblock them first.")
-            }
+            Some(contact) if contact.stored.awaits_person() => Err(Reason::KeyChanged),
+            Some(contact) if contact.stored.standing.blocked => Err(Reason::Blocked),
             _ => Ok(person),
         }
     }
@@ -150,18 +140,16 @@ fn longest_heads(key: &PublicIdentity) -> Heads {
 /// Parses `bob`, `@bob`, `bob@kez.lat`, `acct:bob@kez.lat` or a profile URL, in upper or lower case.
 ///
 /// # Errors
-/// One sentence for the user who typed it.
-pub(crate) fn parse_recipient(text: &str, server: &str) -> Result<Handle, String> {
+/// [`Reason::OtherServer`] or [`Reason::InvalidHandle`].
+pub(crate) fn parse_recipient(text: &str, server: &str) -> Result<Handle, Reason> {
     let text = as_meant(text);
     let (handle, at) = profile_address(&text)
         .or_else(|| text.split_once('@').map(|(handle, at)| (handle, Some(at))))
         .unwrap_or((text.as_str(), None));
     if at.is_some_and(|at| at != server) {
-        return Err(format!("You can only write to people on {server} for now."));
+        return Err(Reason::OtherServer(server.to_owned()));
     }
-    handle
-        .parse()
-        .map_err(|rule: kez_core::handle::InvalidHandle| crate::requests::sentence(&rule.to_string()))
+    handle.parse().map_err(Reason::InvalidHandle)
 }
 
 /// Normalises a typed or pasted handle: removes surrounding characters and converts to lower case.
@@ -215,11 +203,15 @@ mod tests {
         ] {
             assert_eq!(parse_recipient(text, "kez.lat").unwrap().as_str(), "bob", "{text:?}");
         }
-        assert!(parse_recipient("https://evil.example/u/bob", "kez.lat").unwrap_err().contains("kez.lat"));
+        let elsewhere = Err(Reason::OtherServer("kez.lat".to_owned()));
+        assert_eq!(parse_recipient("https://evil.example/u/bob", "kez.lat"), elsewhere);
         assert!(parse_recipient("https://kez.lat/join", "kez.lat").is_err());
         assert!(parse_recipient("bo b", "kez.lat").is_err());
-        assert!(parse_recipient("bob@other.example", "kez.lat").unwrap_err().contains("kez.lat"));
-        assert_eq!(parse_recipient("b", "kez.lat").unwrap_err(), "A handle has at least 3 characters.");
+        assert_eq!(parse_recipient("bob@other.example", "kez.lat"), elsewhere);
+        assert_eq!(
+            parse_recipient("b", "kez.lat"),
+            Err(Reason::InvalidHandle(kez_core::handle::InvalidHandle::TooShort))
+        );
         assert!(parse_recipient("bob@", "kez.lat").is_err());
     }
 

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::LiveEvent;
 use crate::inbox::Received;
+use crate::reason::Reason;
 use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
 use crate::view::Connection;
@@ -358,7 +359,7 @@ impl Session {
             return;
         }
         self.suspect_replaced_key(cx);
-        cx.warn("The server does not accept this account's signature. Check this computer's clock.");
+        cx.warn(Reason::SignatureRefused);
     }
 
     fn lost(&mut self, state: Connection) {

@@ -7,6 +7,7 @@ use kez_core::time::Timestamp;
 use crate::clock::Clock;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::{StorageFault, TabId};
+use crate::reason::Reason;
 use crate::record::{Kind, Record};
 use crate::requests::{Purpose, Requests};
 use crate::tabs::Tabs;
@@ -102,13 +103,13 @@ impl<'a> Context<'a> {
     }
 
     /// Shows an error in all tabs.
-    pub(crate) fn warn(&mut self, text: impl Into<String>) {
-        self.shared.notice = Some(Notice { text: text.into(), error: true });
+    pub(crate) fn warn(&mut self, what: Reason) {
+        self.shared.notice = Some(Notice { what, error: true });
     }
 
     /// Tells the conversation's tabs why "Send" was refused.
-    pub(crate) fn refuse(&mut self, tab: &TabId, why: impl Into<String>) {
-        self.shared.tabs.entry(tab).refused = Some(why.into());
+    pub(crate) fn refuse(&mut self, tab: &TabId, why: Reason) {
+        self.shared.tabs.entry(tab).refused = Some(why);
     }
 
     /// The effects in the order to perform them.

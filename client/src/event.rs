@@ -87,20 +87,16 @@ pub enum VaultEvent {
 }
 
 /// Why the storage failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StorageFault {
     /// The browser's quota is used up.
-    #[error("this browser's storage for KEZ Chat is full")]
     Full,
     /// Another tab holds an older version of the database open, or the browser refuses storage.
-    #[error("this browser does not let KEZ Chat use its storage")]
     Unavailable,
     /// A record could not be opened: it was modified, or belongs to another account.
-    #[error("the stored data is damaged")]
     Damaged,
     /// A newer version of the app has written a record of a kind or format that this version does not know.
-    #[error("the stored data is from a newer version of KEZ Chat")]
     Newer,
 }
 

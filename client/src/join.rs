@@ -11,8 +11,9 @@ use crate::compose::as_meant;
 use crate::config::Config;
 use crate::context::Context;
 use crate::lookup::Proof;
+use crate::reason::Reason;
 use crate::registering::Registering;
-use crate::requests::{Answer, Purpose, sentence};
+use crate::requests::{Answer, Purpose};
 use crate::secret::Secret;
 use crate::view::{Availability, JoinStep};
 
@@ -28,7 +29,7 @@ pub(crate) struct Join {
     pub(crate) availability: Availability,
     /// The text in "Invitation".
     pub(crate) invitation: Secret,
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Reason>,
     /// Drawn when the phrase is first shown. Kept when the user goes back.
     pub(crate) seed: Option<Seed>,
     /// Whether the words were typed back.
@@ -60,8 +61,8 @@ impl Join {
         let text = as_meant(&self.handle);
         self.availability = match text.parse::<Handle>() {
             _ if text.is_empty() => Availability::Empty,
-            Err(rule) => refused(&rule.to_string()),
-            Ok(handle) if handle.is_reserved() => refused("this handle is reserved"),
+            Err(rule) => Availability::Refused { reason: Reason::InvalidHandle(rule) },
+            Ok(handle) if handle.is_reserved() => Availability::Refused { reason: Reason::ReservedHandle },
             Ok(handle) => {
                 let purpose = Purpose::Availability(handle.clone());
                 if !cx.shared.requests.awaits(&purpose) {
@@ -104,7 +105,7 @@ impl Join {
             return;
         }
         let Some(handle) = self.chosen_handle() else {
-            self.error = Some("Choose a handle first.".to_owned());
+            self.error = Some(Reason::NoHandle);
             return;
         };
         match self.availability {
@@ -145,7 +146,7 @@ impl Join {
         };
         let wrong = positions.iter().enumerate().find(|pair| !matches(*pair)).map(|(_, position)| *position);
         match wrong {
-            Some(position) => self.error = Some(format!("Word {position} is not the one from your phrase.")),
+            Some(position) => self.error = Some(Reason::WrongWord(position)),
             None => {
                 self.error = None;
                 self.confirmed = true;
@@ -183,7 +184,7 @@ impl Join {
         }
         let (Some(handle), Some(seed)) = (self.chosen_handle(), self.seed.clone()) else { return };
         let Some(server) = &config.server else {
-            self.error = Some("The server could not be reached yet. Try again in a moment.".to_owned());
+            self.error = Some(Reason::NotConnected);
             return;
         };
         // The registration mode may have become known only after the first step. The server's refusal then leads back
@@ -196,17 +197,15 @@ impl Join {
     }
 
     /// The invitation for the registration, if the server requires one.
-    fn invite(&self, config: &Config) -> Result<Option<InviteCode>, String> {
+    fn invite(&self, config: &Config) -> Result<Option<InviteCode>, Reason> {
         match config.registration {
             Some(RegistrationMode::Invite) if self.invitation.expose().trim().is_empty() => {
-                Err("This server takes new accounts by invitation: enter yours.".to_owned())
+                Err(Reason::InvitationNeeded)
             }
-            Some(RegistrationMode::Invite) => self
-                .invitation
-                .expose()
-                .parse()
-                .map(Some)
-                .map_err(|bad: InvalidInvite| sentence(&bad.to_string())),
+            Some(RegistrationMode::Invite) => {
+                let invitation = self.invitation.expose().parse();
+                invitation.map(Some).map_err(|InvalidInvite| Reason::InvalidInvitation)
+            }
             _ => Ok(None),
         }
     }
@@ -232,10 +231,6 @@ impl Join {
             (Step::Handle | Step::Phrase, _) => JoinStep::Handle,
         }
     }
-}
-
-fn refused(rule: &str) -> Availability {
-    Availability::Refused { reason: sentence(rule) }
 }
 
 /// Three different positions from 1 to 24, ascending.

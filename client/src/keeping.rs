@@ -10,7 +10,8 @@ use kez_core::problem::ProblemCode;
 use crate::backoff::{Backoff, around};
 use crate::context::Context;
 use crate::effect::Method;
-use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry_after, sentence};
+use crate::reason::Reason;
+use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry_after};
 use crate::session::Session;
 use crate::view::{InboxView, Room};
 
@@ -28,7 +29,7 @@ pub(crate) struct Keeping {
     /// The keys whose message requests the server has to discard.
     discarded: Vec<Primary>,
     discard_at: Option<u64>,
-    error: Option<String>,
+    error: Option<Reason>,
     /// The room of which the user was last told.
     told: Room,
 }
@@ -155,10 +156,9 @@ impl Session {
                 }
                 self.ask_status(cx);
             }
-            Outcome::Refused(problem) => self.keeping.error = Some(sentence(&problem.detail)),
+            Outcome::Refused(problem) => self.keeping.error = Some(Reason::server(&problem.detail)),
             Outcome::Unknown => {
-                self.keeping.error =
-                    Some("The server did not answer. Nothing was changed: try again.".to_owned());
+                self.keeping.error = Some(Reason::NoAnswer);
             }
         }
     }
@@ -241,31 +241,20 @@ impl Session {
         self.keeping.status = Some(status);
         let room = self.keeping.room();
         if std::mem::replace(&mut self.keeping.told, room) != room
-            && let Some(text) = room.sentence()
+            && let Some(warning) = warning(room)
         {
-            cx.warn(text);
+            cx.warn(warning);
         }
     }
 }
 
-impl Room {
-    /// The message for the user.
-    const fn sentence(self) -> Option<&'static str> {
-        match self {
-            Self::Enough => None,
-            Self::NearlyFull => Some(
-                "Your inbox on the server is nearly full. Make room in the settings: under \"Keep on the server\" choose \
-                 a shorter time.",
-            ),
-            Self::Full => Some(
-                "Your inbox on the server is full: it refuses what people send you. Make room in the settings: under \
-                 \"Keep on the server\" choose a shorter time.",
-            ),
-            Self::RequestsFull => Some(
-                "The room for message requests is full: new people cannot write to you. Accept, block or throw away \
-                 requests.",
-            ),
-        }
+/// What the user is told about the room.
+const fn warning(room: Room) -> Option<Reason> {
+    match room {
+        Room::Enough => None,
+        Room::NearlyFull => Some(Reason::InboxNearlyFull),
+        Room::Full => Some(Reason::InboxFull),
+        Room::RequestsFull => Some(Reason::RequestsFull),
     }
 }
 

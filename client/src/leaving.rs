@@ -12,11 +12,10 @@ use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::{NetworkFault, TabId};
 use crate::lookup::says_nobody;
 use crate::place::Place;
-use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, refusal, sentence};
+use crate::reason::Reason;
+use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, refusal};
 use crate::session::Session;
 use crate::view::LeavingView;
-
-const UNREACHED: &str = "The server did not answer. Try again.";
 
 /// The state of an export or a deletion.
 #[derive(Default)]
@@ -33,7 +32,7 @@ impl Leaving {
         idle
     }
 
-    fn end(&mut self, error: Option<String>) {
+    fn end(&mut self, error: Option<Reason>) {
         self.view = LeavingView { busy: false, error };
     }
 }
@@ -55,10 +54,10 @@ impl Session {
                     cx.push(Effect::Download { tab, name, bytes: json.into_bytes() });
                     None
                 }
-                None => Some("The server's answer makes no sense.".to_owned()),
+                None => Some(Reason::SenselessAnswer),
             },
             Ok(response) => Some(refusal(response)),
-            Err(NetworkFault) => Some(UNREACHED.to_owned()),
+            Err(NetworkFault) => Some(Reason::NoAnswer),
         };
         self.leaving.end(error);
     }
@@ -78,8 +77,8 @@ impl Session {
             Outcome::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
                 cx.get(format!("/v1/u/{}", self.handle), Purpose::DeletionCheck);
             }
-            Outcome::Refused(problem) => self.leaving.end(Some(sentence(&problem.detail))),
-            Outcome::Unknown => self.leaving.end(Some(UNREACHED.to_owned())),
+            Outcome::Refused(problem) => self.leaving.end(Some(Reason::server(&problem.detail))),
+            Outcome::Unknown => self.leaving.end(Some(Reason::NoAnswer)),
         }
     }
 
@@ -88,10 +87,9 @@ impl Session {
         match answer {
             Ok(response) if says_nobody(response) => self.leaving.gone = true,
             Ok(_) => {
-                let why = "The server does not accept this account's signature. Check this computer's clock.";
-                self.leaving.end(Some(why.to_owned()));
+                self.leaving.end(Some(Reason::SignatureRefused));
             }
-            Err(NetworkFault) => self.leaving.end(Some(UNREACHED.to_owned())),
+            Err(NetworkFault) => self.leaving.end(Some(Reason::NoAnswer)),
         }
     }
 

@@ -42,6 +42,7 @@ mod people;
 mod place;
 mod quarantine;
 mod queue;
+mod reason;
 mod registering;
 mod reporting;
 mod requests;

@@ -5,9 +5,10 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::event::{StorageFault, UiEvent};
 use crate::join::{Join, Step};
+use crate::reason::Reason;
 use crate::record::Record;
 use crate::registering::{Outcome, Registering};
-use crate::requests::{Answer, Purpose, sentence};
+use crate::requests::{Answer, Purpose};
 use crate::session::Session;
 
 impl Onboarding {
@@ -86,7 +87,7 @@ impl Onboarding {
 
     /// The vault could not be created.
     pub(crate) fn vault_failed(&mut self, fault: StorageFault) {
-        let error = sentence(&fault.to_string());
+        let error = Reason::Storage(fault);
         if self.restore.creating_vault() {
             self.restore.fail(error);
         } else if self.join.registering.as_ref().is_some_and(Registering::creating_vault) {

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::conversation::{FormerKey, StoredBody, StoredMessage};
 use crate::event::{TabId, UiEvent};
 use crate::place::{PersonId, Place};
+use crate::reason::Reason;
 use crate::requests::{Answer, Purpose};
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
@@ -223,6 +224,5 @@ impl Session {
 
 /// A decision about a key is valid only for the key that was on screen.
 fn refuse_unless(known: bool, tab: &TabId, cx: &mut Context<'_>) {
-    cx.shared.tabs.entry(tab).refused = (!known)
-        .then(|| "Their key has changed once more. Compare the safety number that is shown now.".to_owned());
+    cx.shared.tabs.entry(tab).refused = (!known).then_some(Reason::KeyChangedAgain);
 }

@@ -16,8 +16,9 @@ use crate::effect::Method;
 use crate::event::HttpResponse;
 use crate::place::Place;
 use crate::queue::{Key, Lane};
+use crate::reason::Reason;
 use crate::record::Kind;
-use crate::requests::{Answer, Outcome, Purpose, body, outcome, problem, refusal, retry_after, sentence};
+use crate::requests::{Answer, Outcome, Purpose, body, outcome, problem, refusal, retry_after};
 use crate::session::Session;
 use crate::sorted_map::SortedMap;
 
@@ -65,7 +66,7 @@ impl Session {
             {
                 attempts.signatures_refused += 1;
             }
-            Outcome::Refused(problem) => self.refused(key, sentence(&problem.detail), cx),
+            Outcome::Refused(problem) => self.refused(key, Reason::server(&problem.detail), cx),
             Outcome::Unknown => self.attempt_failed(key.lane, answer, cx),
         }
         self.send_next(key.lane, cx);
@@ -107,7 +108,7 @@ impl Session {
         for attempts in self.outbox.attempts.values_mut() {
             attempts.retry_at = attempts.retry_at.filter(|at| *at > cx.now);
             if attempts.trouble_at().is_some_and(|at| at <= cx.now) {
-                attempts.trouble = Some("The server has not answered yet. Trying again.".to_owned());
+                attempts.trouble = Some(Reason::StillTrying);
             }
         }
         self.send_queued(cx);
@@ -146,7 +147,7 @@ impl Session {
                 }
             } else {
                 // The message is gone or cannot be sealed. Waiting would not change that.
-                self.refused(key, "This message cannot be sent.".to_owned(), cx);
+                self.refused(key, Reason::CannotBeSent, cx);
             }
         }
     }
@@ -218,7 +219,7 @@ impl Session {
     }
 
     /// A refused message waits for the user. Whatever makes no row, such as a copy, is dropped.
-    fn refused(&mut self, key: Key, reason: String, cx: &mut Context<'_>) {
+    fn refused(&mut self, key: Key, reason: Reason, cx: &mut Context<'_>) {
         self.outbox.attempts.remove(&key.lane);
         let conversation = self.conversations.get(&key.place);
         let row = conversation.is_some_and(|conversation| conversation.get(key.order).is_some());
@@ -249,8 +250,8 @@ impl Session {
         attempts.retry_at = Some(cx.now.saturating_add(wait));
         if is_full || attempts.backoff.attempts() >= ATTEMPTS {
             attempts.trouble = Some(match (answer, is_full) {
-                (_, true) => "Their inbox is full. It is tried again now and then.".to_owned(),
-                (Err(_), _) => "The server could not be reached. Trying again.".to_owned(),
+                (_, true) => Reason::TheirInboxFull,
+                (Err(_), _) => Reason::StillTrying,
                 (Ok(response), _) => refusal(response),
             });
         }

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::effect::Effect;
 use crate::event::VaultEvent;
-use crate::requests::sentence;
+use crate::reason::Reason;
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::view::{Notice, PassphraseView};
@@ -36,17 +36,17 @@ impl Session {
         }
         let error = match event {
             VaultEvent::Rewrapped => {
-                let text = match (self.has_passphrase, self.passphrase.keeps_one) {
-                    (false, true) => "This browser asks for your passphrase from now on.",
-                    (true, true) => "Your passphrase is changed.",
-                    (_, false) => "Your passphrase is removed.",
+                let done = match (self.has_passphrase, self.passphrase.keeps_one) {
+                    (false, true) => Reason::PassphraseSet,
+                    (true, true) => Reason::PassphraseChanged,
+                    (_, false) => Reason::PassphraseRemoved,
                 };
                 self.has_passphrase = self.passphrase.keeps_one;
-                cx.shared.notice = Some(Notice { text: text.to_owned(), error: false });
+                cx.shared.notice = Some(Notice { what: done, error: false });
                 None
             }
-            VaultEvent::WrongPassphrase => Some("This is not your present passphrase.".to_owned()),
-            VaultEvent::Failed(fault) => Some(sentence(&fault.to_string())),
+            VaultEvent::WrongPassphrase => Some(Reason::WrongCurrentPassphrase),
+            VaultEvent::Failed(fault) => Some(Reason::Storage(*fault)),
             VaultEvent::Created | VaultEvent::Opened(_) => None,
         };
         self.passphrase.view = PassphraseView { busy: false, error };

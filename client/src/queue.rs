@@ -7,6 +7,7 @@ use crate::backoff::Backoff;
 use crate::context::Context;
 use crate::event::StorageFault;
 use crate::place::{Place, Slot};
+use crate::reason::Reason;
 use crate::record::{Kind, Record};
 use crate::sorted_map::SortedMap;
 
@@ -41,8 +42,8 @@ struct StoredEntry {
     content: String,
     /// The envelope's JSON, set on the first attempt.
     sealed: Option<String>,
-    /// Why the relay refused it, in one sentence. A refused entry waits for the user.
-    refused: Option<String>,
+    /// Why the relay refused it. A refused entry waits for the user.
+    refused: Option<Reason>,
 }
 
 /// A content that waits, or its copy.
@@ -69,8 +70,8 @@ pub(crate) struct Attempts {
     pub(crate) signatures_refused: u32,
     /// When the attempts at the first message of the lane began.
     pub(crate) since: Option<u64>,
-    /// The cause of a long delay, in one sentence. The attempts continue.
-    pub(crate) trouble: Option<String>,
+    /// The cause of a long delay. The attempts continue.
+    pub(crate) trouble: Option<Reason>,
 }
 
 impl Default for Attempts {
@@ -110,8 +111,7 @@ impl Outbox {
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, key: Key, record: &Record) -> Result<(), StorageFault> {
         let read = record.read();
-        let refused =
-            Some("This message could not be read from this browser, so it was not sent.".to_owned());
+        let refused = Some(Reason::DamagedMessage);
         let lost = || StoredEntry { content: String::new(), sealed: None, refused };
         let fault = read.as_ref().err().copied();
         self.entries.insert(key, Entry { id: record.id.clone(), stored: read.unwrap_or_else(|_| lost()) });
@@ -150,8 +150,8 @@ impl Outbox {
     }
 
     /// The cause of a long delay in a lane.
-    pub(crate) fn trouble(&self, lane: Lane) -> Option<&str> {
-        self.attempts.get(&lane)?.trouble.as_deref()
+    pub(crate) fn trouble(&self, lane: Lane) -> Option<&Reason> {
+        self.attempts.get(&lane)?.trouble.as_ref()
     }
 
     pub(crate) fn lanes(&self) -> Vec<Lane> {
@@ -176,7 +176,7 @@ impl Outbox {
         })
     }
 
-    pub(crate) fn refuse(&mut self, key: Key, reason: String, cx: &mut Context<'_>) {
+    pub(crate) fn refuse(&mut self, key: Key, reason: Reason, cx: &mut Context<'_>) {
         if let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.refused().is_none()) {
             entry.stored.refused = Some(reason);
             cx.save(entry.record());
@@ -222,8 +222,8 @@ impl Entry {
     }
 
     /// Why it was refused, if it was.
-    pub(crate) fn refused(&self) -> Option<&str> {
-        self.stored.refused.as_deref()
+    pub(crate) fn refused(&self) -> Option<&Reason> {
+        self.stored.refused.as_ref()
     }
 
     fn record(&self) -> Record {

@@ -13,8 +13,9 @@ use crate::context::Context;
 use crate::effect::{Effect, HttpRequest, Method};
 use crate::event::{HttpResponse, StorageFault};
 use crate::lookup::{self, Proof};
+use crate::reason::Reason;
 use crate::record::{Kind, Record};
-use crate::requests::{self, Answer, Purpose, retry_after, sentence};
+use crate::requests::{self, Answer, Purpose, retry_after};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::sync::StoredSync;
@@ -55,11 +56,11 @@ enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Still pending, perhaps with a message for the user.
-    Pending(Option<String>),
+    Pending(Option<Reason>),
     /// The account exists.
     Registered,
     /// The server refuses this handle, or this invitation.
-    Refused(String),
+    Refused(Reason),
 }
 
 impl Registering {
@@ -167,8 +168,8 @@ impl Registering {
             requests::Outcome::Refused(problem) => {
                 self.phase = Phase::Refused;
                 Outcome::Refused(match problem.code {
-                    ProblemCode::Stale => "This computer's clock is wrong: set it and try again.".to_owned(),
-                    _ => sentence(&problem.detail),
+                    ProblemCode::Stale => Reason::WrongClock,
+                    _ => Reason::server(&problem.detail),
                 })
             }
             requests::Outcome::Unknown => self.wait(answer, cx),
@@ -187,7 +188,7 @@ impl Registering {
             }
             Proof::Nobody => {
                 self.phase = Phase::Refused;
-                Outcome::Refused(format!("@{} is taken. Choose another handle.", self.account.handle))
+                Outcome::Refused(Reason::HandleTaken(self.account.handle.to_string()))
             }
             Proof::Replaced(_) | Proof::Unavailable => self.wait(answer, cx),
         }
@@ -248,7 +249,7 @@ impl Registering {
     fn wait(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Outcome {
         let wait = self.backoff.next_after(retry_after(answer), cx.rng);
         self.phase = Phase::Waiting(cx.now.saturating_add(wait));
-        Outcome::Pending(Some("The server does not answer. Trying again.".to_owned()))
+        Outcome::Pending(Some(Reason::StillTrying))
     }
 
     fn registered(&mut self, cx: &mut Context<'_>) -> Outcome {

@@ -6,7 +6,8 @@ use crate::context::Context;
 use crate::effect::Method;
 use crate::event::TabId;
 use crate::place::Place;
-use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, sentence};
+use crate::reason::Reason;
+use crate::requests::{Answer, Outcome, Purpose, no_content, outcome};
 use crate::session::Session;
 use crate::view::ReportView;
 
@@ -35,18 +36,17 @@ impl Session {
         }
         *report = match outcome(answer, no_content) {
             Outcome::Done(()) => ReportView::Sent,
-            Outcome::Refused(problem) => ReportView::Failed(sentence(&problem.detail)),
-            Outcome::Unknown => ReportView::Failed("The server did not answer. Try again.".to_owned()),
+            Outcome::Refused(problem) => ReportView::Failed(Reason::server(&problem.detail)),
+            Outcome::Unknown => ReportView::Failed(Reason::NoAnswer),
         };
     }
 
-    fn report_about(&self, handle: &str, note: String) -> Result<String, String> {
+    fn report_about(&self, handle: &str, note: String) -> Result<String, Reason> {
         if note.len() > ReportRequest::MOST_NOTE_BYTES {
-            return Err("That is too long. Shorten it.".to_owned());
+            return Err(Reason::NoteTooLong);
         }
-        let unknown = || "There is no conversation with this person any more.".to_owned();
-        let contact = self.contact_at(handle).ok_or_else(unknown)?;
-        let about = self.contacts.get(contact).ok_or_else(unknown)?.stored.shown_key();
+        let contact = self.contact_at(handle).ok_or(Reason::NoConversation)?;
+        let about = self.contacts.get(contact).ok_or(Reason::NoConversation)?.stored.shown_key();
         let theirs: Vec<_> =
             self.conversations.get(&Place::Direct(contact)).map_or_else(Vec::new, |conversation| {
                 let theirs = conversation.messages().filter(|message| !message.mine);
@@ -54,6 +54,6 @@ impl Session {
             });
         let newest = theirs.iter().rev().take(ReportRequest::MOST_MESSAGES);
         let request = ReportRequest { about, messages: newest.map(ToString::to_string).collect(), note };
-        serde_json::to_string(&request).map_err(|error| error.to_string())
+        serde_json::to_string(&request).map_err(|_| Reason::SenselessAnswer)
     }
 }

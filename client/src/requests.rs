@@ -11,6 +11,7 @@ use crate::lookup::Found;
 use crate::people::News;
 use crate::place::PersonId;
 use crate::queue::Key;
+use crate::reason::Reason;
 use crate::sorted_map::SortedMap;
 
 /// An answer that took longer than this, in milliseconds, is too late to set the clock by.
@@ -202,30 +203,17 @@ pub(crate) fn retry_after(answer: &Answer) -> Option<u64> {
     answer.as_ref().ok().and_then(|response| response.retry_after)
 }
 
-/// The reason for a refusal, in one sentence.
-pub(crate) fn refusal(response: &HttpResponse) -> String {
+/// The reason for a refusal.
+pub(crate) fn refusal(response: &HttpResponse) -> Reason {
     match problem(response) {
-        Some(problem) => sentence(&problem.detail),
-        None => format!("The server refused it (status {}).", response.status),
+        Some(problem) => Reason::server(&problem.detail),
+        None => Reason::Status(response.status),
     }
 }
 
 /// The problem details of an answer, if any.
 pub(crate) fn problem(response: &HttpResponse) -> Option<Problem> {
     serde_json::from_slice(&response.body).ok()
-}
-
-/// Formats text as a sentence, with a capital and a full stop. Truncates it after 300 characters, so that a server's
-/// text cannot fill the screen.
-pub(crate) fn sentence(text: &str) -> String {
-    let mut sentence: String = text.trim().chars().take(300).collect();
-    if let Some(first) = sentence.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    if !sentence.ends_with(['.', '!', '?']) {
-        sentence.push('.');
-    }
-    sentence
 }
 
 #[cfg(test)]
@@ -266,20 +254,5 @@ mod tests {
         let (refusal, _) = problem(ProblemCode::UnknownHandle);
         let elsewhere = refusal.map(|response| HttpResponse { status: 400, ..response });
         assert_eq!(done(&elsewhere), Outcome::Unknown, "the problem is about another status");
-    }
-
-    #[test]
-    fn a_refusal_is_a_sentence_whatever_the_server_says() {
-        let response = |body: &str| HttpResponse {
-            status: 404,
-            retry_after: None,
-            date: None,
-            body: body.as_bytes().to_vec(),
-        };
-        let problem = Problem::new(kez_core::problem::ProblemCode::UnknownHandle, "nobody holds this handle");
-        let body = serde_json::to_string(&problem).unwrap();
-        assert_eq!(refusal(&response(&body)), "Nobody holds this handle.");
-        assert_eq!(refusal(&response("<html>")), "The server refused it (status 404).");
-        assert_eq!(sentence(&"é".repeat(1000)).chars().count(), 301);
     }
 }

@@ -9,8 +9,9 @@ use crate::context::Context;
 use crate::effect::Effect;
 use crate::event::StorageFault;
 use crate::lookup::Proof;
+use crate::reason::Reason;
 use crate::record::Record;
-use crate::requests::{Answer, Purpose, refusal, sentence};
+use crate::requests::{Answer, Purpose, refusal};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::sync::StoredSync;
@@ -18,7 +19,7 @@ use crate::sync::StoredSync;
 /// The state of /restore.
 #[derive(Default)]
 pub(crate) struct Restore {
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Reason>,
     /// The words and the passphrase during the lookup, then the account while the vault is created.
     attempt: Option<Attempt>,
 }
@@ -48,10 +49,10 @@ impl Restore {
         self.error = None;
         let seed = match recovery_phrase::parse(phrase.expose()) {
             Ok(seed) => seed,
-            Err(invalid) => return self.fail(sentence(&invalid.to_string())),
+            Err(invalid) => return self.fail(Reason::InvalidPhrase(invalid)),
         };
         if server.is_none() {
-            return self.fail("The server could not be reached yet. Try again in a moment.");
+            return self.fail(Reason::NotConnected);
         }
         let me = SecretIdentity::from_seed(seed);
         cx.get(format!("/v1/by-primary/{}", me.public()), Purpose::Restore);
@@ -63,15 +64,11 @@ impl Restore {
         let (Some(attempt), Some(server)) = (&mut self.attempt, server) else { return };
         match Proof::of_key(answer, server, attempt.me.public().primary()) {
             Proof::Proven(found) => attempt.create_vault(found.handle, server, cx),
-            Proof::Replaced(_) => {
-                self.fail("This key was replaced by a newer one. Use the words of the newer key.")
-            }
-            Proof::Nobody => self.fail("No account with these words on this server."),
+            Proof::Replaced(_) => self.fail(Reason::OldKey),
+            Proof::Nobody => self.fail(Reason::NoAccount),
             Proof::Unavailable => self.fail(match answer {
-                Err(_) => "The server could not be reached. Try again.".to_owned(),
-                Ok(response) if response.status == 200 => {
-                    "The server's answer does not prove that this account is yours.".to_owned()
-                }
+                Err(_) => Reason::NoAnswer,
+                Ok(response) if response.status == 200 => Reason::UnprovenAccount,
                 Ok(response) => refusal(response),
             }),
         }
@@ -92,10 +89,10 @@ impl Restore {
         self.attempt.as_ref().is_some_and(|attempt| attempt.vault.is_some())
     }
 
-    /// Aborts with an error message.
-    pub(crate) fn fail(&mut self, error: impl Into<String>) {
+    /// Aborts for this reason.
+    pub(crate) fn fail(&mut self, error: Reason) {
         self.attempt = None;
-        self.error = Some(error.into());
+        self.error = Some(error);
     }
 }
 

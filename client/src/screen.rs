@@ -8,6 +8,7 @@ use crate::conversation::Conversation;
 use crate::directory::HandleState;
 use crate::event::TabId;
 use crate::place::{PersonId, Place};
+use crate::reason::Reason;
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
@@ -63,7 +64,7 @@ impl Session {
     /// "Start" in the dialog.
     pub(crate) fn start_conversation(&mut self, tab: &TabId, to: &str, cx: &mut Context<'_>) {
         let handle = match parse_recipient(to, self.server.as_str()) {
-            Ok(handle) if handle == self.handle => return fail(tab, "This is your own handle.", cx),
+            Ok(handle) if handle == self.handle => return fail(tab, Reason::OwnHandle, cx),
             Ok(handle) => handle,
             Err(why) => return fail(tab, why, cx),
         };
@@ -92,10 +93,12 @@ impl Session {
         }
     }
 
-    fn why_not_found(&self, handle: &Handle) -> String {
+    fn why_not_found(&self, handle: &Handle) -> Reason {
         match self.directory.handles.get(handle) {
-            Some(HandleState::Nobody) => format!("There is nobody called @{handle} on {}.", self.server),
-            _ => format!("The server could not prove who @{handle} is. Try again."),
+            Some(HandleState::Nobody) => {
+                Reason::Nobody { handle: handle.to_string(), server: self.server.to_string() }
+            }
+            _ => Reason::Unproven(handle.to_string()),
         }
     }
 
@@ -122,8 +125,8 @@ impl Session {
     }
 }
 
-fn fail(tab: &TabId, why: impl Into<String>, cx: &mut Context<'_>) {
+fn fail(tab: &TabId, why: Reason, cx: &mut Context<'_>) {
     let screen = cx.shared.tabs.entry(tab);
     screen.wanted = None;
-    screen.dialog = NewConversation { busy: false, error: Some(why.into()), started: None };
+    screen.dialog = NewConversation { busy: false, error: Some(why), started: None };
 }

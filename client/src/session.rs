@@ -24,6 +24,7 @@ use crate::people::Telling;
 use crate::place::{Place, Slot};
 use crate::quarantine::Quarantine;
 use crate::queue::{Key, Lane, Outbox};
+use crate::reason::Reason;
 use crate::record::{Kind, Record};
 use crate::sigchains::{self, Sigchains};
 use crate::sorted_map::SortedMap;
@@ -136,10 +137,8 @@ impl Session {
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
         }
-        match self.damaged {
-            0 => {}
-            1 => cx.warn("A part of what this browser has stored could not be read."),
-            damaged => cx.warn(format!("{damaged} parts of what this browser has stored could not be read.")),
+        if self.damaged > 0 {
+            cx.warn(Reason::Damaged(self.damaged));
         }
     }
 

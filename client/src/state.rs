@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::effect::{Effect, RequestId};
 use crate::event::{Event, Startup, StorageFault, TabId, UiEvent, VaultEvent};
+use crate::reason::Reason;
 use crate::record::Record;
 use crate::registering::Registering;
 use crate::requests::{Answer, Purpose};
@@ -49,10 +50,7 @@ impl State {
                 cx.shared.storage.persisted = Some(persisted);
                 cx.shared.storage.used = used;
             }
-            Event::PhraseRefused(_) => cx.warn(
-                "Your words are shown only in the tab that you opened first: they do not leave it. Go on there, or close \
-                 the other tabs of KEZ Chat and reload this one.",
-            ),
+            Event::PhraseRefused(_) => cx.warn(Reason::PhraseElsewhere),
             Event::Tick => self.tick(cx),
         }
         if let Account::Open(session) = &mut self.account {
@@ -70,7 +68,7 @@ impl State {
                 (screen.at, screen.visible) = (at, visible);
             }
             Event::Ui(tab, UiEvent::SendPressed { .. }) => {
-                cx.refuse(&tab, "Nothing can be sent before this page was reloaded.");
+                cx.refuse(&tab, Reason::Stopped);
             }
             Event::TabClosed(tab) => cx.shared.tabs.remove(&tab),
             _ => {}
@@ -110,7 +108,7 @@ impl State {
             UiEvent::UnlockSubmitted { passphrase } => self.unlock(passphrase, cx),
             UiEvent::SignOutConfirmed => {
                 if matches!(self.account, Account::Open(_)) {
-                    self.leave("You are signed out. This browser keeps nothing of your account.", cx);
+                    self.leave(Reason::SignedOut, cx);
                 }
             }
             UiEvent::LockPressed => {
@@ -178,11 +176,11 @@ impl State {
             (VaultEvent::Opened(records), Account::Locked { .. }) => self.opened(records, true, cx),
             (VaultEvent::WrongPassphrase, Account::Locked { busy, error }) => {
                 *busy = false;
-                *error = Some("This is not the passphrase.".to_owned());
+                *error = Some(Reason::WrongPassphrase);
             }
             (VaultEvent::Failed(fault), Account::Locked { busy, error }) => {
                 *busy = false;
-                *error = Some(crate::requests::sentence(&fault.to_string()));
+                *error = Some(Reason::Storage(fault));
             }
             (VaultEvent::Failed(fault), Account::Loading) => self.account = Account::Unusable(fault),
             _ => {}
@@ -206,7 +204,7 @@ impl State {
             (purpose, Account::Open(session)) => {
                 session.answered(purpose, answer, cx);
                 if session.is_gone() {
-                    self.leave("Your account and everything kept here are deleted.", cx);
+                    self.leave(Reason::AccountDeleted, cx);
                 }
             }
             _ => {}
@@ -214,11 +212,11 @@ impl State {
     }
 
     /// Removes the account from this browser.
-    fn leave(&mut self, news: &str, cx: &mut Context<'_>) {
+    fn leave(&mut self, why: Reason, cx: &mut Context<'_>) {
         self.account = Account::None(Box::default());
         cx.shared.requests.forget(|_| true);
         cx.shared.tabs.close_all_screens();
-        cx.shared.notice = Some(Notice { text: news.to_owned(), error: false });
+        cx.shared.notice = Some(Notice { what: why, error: false });
         cx.push(Effect::DestroyVault);
         cx.push(Effect::Remember { handle: None });
         cx.push(Effect::CloseLive);
@@ -283,10 +281,7 @@ impl State {
         cx.shared.requests.forget(|_| true);
         cx.push(Effect::CloseLive);
         cx.push(Effect::CloseNats);
-        let fault = crate::requests::sentence(&fault.to_string());
-        cx.warn(format!(
-            "{fault} The last change was not saved. Make room if needed, then reload all tabs of KEZ Chat."
-        ));
+        cx.warn(Reason::NotSaved(fault));
     }
 }
 
@@ -295,8 +290,8 @@ fn set_clock(id: RequestId, answer: &Answer, cx: &mut Context<'_>) {
     let date = answer.as_ref().ok().and_then(|response| response.date);
     let prompt = cx.shared.requests.is_prompt(id, cx.now);
     if let Some(date) = date.filter(|_| prompt)
-        && let Some(text) = cx.shared.clock.server_says(date, cx.wall())
+        && let Some(apart) = cx.shared.clock.server_says(date, cx.wall())
     {
-        cx.warn(text);
+        cx.warn(apart);
     }
 }

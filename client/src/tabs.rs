@@ -1,6 +1,7 @@
 //! The browser's tabs: what each one shows, and its own screen state.
 
 use crate::event::TabId;
+use crate::reason::Reason;
 use crate::sorted_map::SortedMap;
 use crate::view::{NewConversation, ReportView};
 use crate::window::Window;
@@ -21,7 +22,7 @@ pub(crate) struct Tab {
     /// Increases when another tab changes the draft of the conversation on screen, or sends it.
     pub(crate) draft_version: u64,
     /// Why the last "Send" was refused.
-    pub(crate) refused: Option<String>,
+    pub(crate) refused: Option<Reason>,
     /// The dialog "New conversation".
     pub(crate) dialog: NewConversation,
     /// The handle that the dialog waits for.

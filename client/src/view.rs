@@ -16,6 +16,7 @@ pub(crate) use self::list::conversations;
 pub(crate) use self::thread::thread;
 pub use self::thread::{DeliveryState, MessageBody, MessageRow, ThreadState, ThreadView};
 pub use crate::conversation::FormerKey;
+pub use crate::reason::Reason;
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +90,7 @@ pub enum AccountView {
         /// Whether an attempt is under way.
         busy: bool,
         /// Why the last attempt failed.
-        error: Option<String>,
+        error: Option<Reason>,
     },
     /// Open.
     Open(Me),
@@ -114,7 +115,7 @@ pub struct JoinView {
     /// The text in "Invitation".
     pub invitation: Secret,
     /// What went wrong at this step.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
     /// Whether a request is in flight.
     pub busy: bool,
 }
@@ -155,8 +156,8 @@ pub enum Availability {
     Taken,
     /// The handle breaks a rule, or is reserved.
     Refused {
-        /// The rule, in words.
-        reason: String,
+        /// The rule.
+        reason: Reason,
     },
     /// The server could not be reached.
     Unknown,
@@ -168,7 +169,7 @@ pub struct RestoreView {
     /// Whether a request is in flight.
     pub busy: bool,
     /// What went wrong.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
 }
 
 /// The user's own account.
@@ -211,7 +212,7 @@ pub struct PassphraseView {
     /// Whether the storage is working on it.
     pub busy: bool,
     /// What went wrong.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
 }
 
 /// The state of a report to the operator.
@@ -226,7 +227,7 @@ pub enum ReportView {
     /// The server has stored the report.
     Sent,
     /// The report was not sent.
-    Failed(String),
+    Failed(Reason),
 }
 
 /// The state of "Export my data" or "Delete account".
@@ -235,7 +236,7 @@ pub struct LeavingView {
     /// Whether a request is in flight.
     pub busy: bool,
     /// What went wrong.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
 }
 
 /// The history of the user's own key, and the options for changing it.
@@ -254,7 +255,7 @@ pub struct ChainView {
     /// Whether the key is being changed.
     pub changing: bool,
     /// Why the key has not been changed, or not yet.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
     /// Another browser has changed the key. This browser has the former key, and can no longer use it.
     pub replaced: bool,
 }
@@ -343,6 +344,8 @@ pub enum Preview {
     Draft(String),
     /// A message that could not be read.
     Unreadable,
+    /// The other person has changed their key.
+    KeyReplaced,
 }
 
 /// The state of a block.
@@ -375,7 +378,7 @@ pub struct NewConversation {
     /// Whether the handle is being looked up.
     pub busy: bool,
     /// What went wrong.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
     /// The handle that was found: the page navigates to `/messages/{handle}` and closes the dialog.
     pub started: Option<String>,
 }
@@ -383,8 +386,8 @@ pub struct NewConversation {
 /// A notice to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// The text, one sentence.
-    pub text: String,
+    /// What it says.
+    pub what: Reason,
     /// Whether it is an error (`role=alert`) rather than news (`role=status`).
     pub error: bool,
 }
@@ -431,7 +434,7 @@ pub struct InboxView {
     /// Whether a change of `keep_days` is in flight.
     pub busy: bool,
     /// Why the change failed.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
 }
 
 /// How this browser stores the data.

@@ -1,5 +1,6 @@
 //! The recovery phrase: the 32 seed bytes as BIP-39 *entropy*, 24 English words, with nothing else mixed in.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -9,7 +10,8 @@ use crate::identity::Seed;
 pub const WORDS: usize = 24;
 
 /// Why a text is not a recovery phrase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum InvalidPhrase {
     /// The number of words is wrong.
     #[error("a recovery phrase has 24 words, this one has {0}")]

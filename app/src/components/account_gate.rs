@@ -7,6 +7,7 @@ use crate::components::lock_screen::LockScreen;
 use crate::components::presence::use_who;
 use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
+use crate::text::storage;
 use crate::wanted_conversation;
 
 /// The state of the account, without details that change within a stage.
@@ -97,7 +98,7 @@ fn Unusable() -> impl IntoView {
     let session = use_session();
     let fault = move || {
         session.account.with(|account| match account {
-            AccountView::Unusable { fault } => fault.to_string(),
+            AccountView::Unusable { fault } => storage(*fault).to_owned(),
             _ => String::new(),
         })
     };

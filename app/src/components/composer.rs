@@ -12,6 +12,7 @@ use crate::components::icon::{Glyph, Icon};
 use crate::components::keyboard::{COMPOSER_ID, is_composing};
 use crate::reactive::effect;
 use crate::session::{Session, use_session};
+use crate::text::sentence;
 use crate::ulid::new_ulid;
 
 /// How long after the last keystroke the draft is reported.
@@ -99,7 +100,7 @@ impl Draft {
         let session = use_session();
         Self {
             session,
-            refused: session.thread_part(|thread| thread.refused.clone()),
+            refused: session.thread_part(|thread| thread.refused.as_ref().map(sentence)),
             handle: StoredValue::new(handle),
             node: NodeRef::new(),
             unreported: StoredValue::new(None),

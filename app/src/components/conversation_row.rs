@@ -97,6 +97,7 @@ fn preview(preview: &Preview) -> impl IntoView + use<> {
         Preview::Theirs(text) => ("plain", text.clone()),
         Preview::Mine(text) => ("plain", format!("You: {text}")),
         Preview::Draft(text) => ("draft", format!("Draft: {text}")),
+        Preview::KeyReplaced => ("plain", "Changed the key".to_owned()),
         Preview::Unreadable => ("quiet", "Unreadable message".to_owned()),
     };
     view! { <span class="row-preview" data-kind=kind dir="auto" translate="no">{text}" "</span> }

@@ -3,6 +3,8 @@
 use kez_client::view::Availability;
 use leptos::prelude::*;
 
+use crate::text::sentence;
+
 /// Says whether the handle is available.
 #[component]
 pub(crate) fn HandleCheck(
@@ -24,13 +26,4 @@ pub(crate) fn HandleCheck(
         Availability::Empty | Availability::Checking => "plain",
     };
     view! { <p id=id class="hint" role="status" data-tone=tone>{words}</p> }
-}
-
-/// Turns a reason that begins in lower case into a sentence.
-fn sentence(reason: &str) -> String {
-    let mut sentence = reason.to_owned();
-    if let Some(first) = sentence.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    sentence
 }

@@ -8,6 +8,7 @@ use leptos::{ev, html, prelude::*};
 use crate::components::field::{ErrorText, Field, text_of};
 use crate::components::icon::Logo;
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// Asks for the passphrase.
 #[component]
@@ -19,7 +20,7 @@ pub(crate) fn LockScreen() -> impl IntoView {
     });
     let error = Signal::derive(move || {
         session.account.with(|account| match account {
-            AccountView::Locked { error, .. } => error.clone(),
+            AccountView::Locked { error, .. } => error.as_ref().map(sentence),
             _ => None,
         })
     });

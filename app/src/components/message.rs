@@ -12,6 +12,7 @@ use crate::components::roving::Roving;
 use crate::components::thread::LOG_ID;
 use crate::reactive::memo;
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// A row of the thread. Its text never changes, except when the user asks for more of it; its mark does.
 #[component]
@@ -29,7 +30,7 @@ pub(crate) fn Message(
 ) -> impl IntoView {
     let MessageRow { id, mine, body, state: first_state, at, former_key, .. } = first;
     let state = memo(move || row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
-    let error = memo(move || row.with(|row| row.as_ref().and_then(|row| row.error.clone())));
+    let error = memo(move || row.with(|row| row.as_ref().and_then(|row| row.error.as_ref().map(sentence))));
     let author = if mine { "You: ".to_owned() } else { format!("@{handle}: ") };
     let element_id = format!("m-{id}");
     let side = if mine { "message message-mine" } else { "message" };
@@ -156,7 +157,7 @@ fn FailedActions(handle: String, id: String, error: Memo<Option<String>>) -> imp
 
 #[cfg(test)]
 mod tests {
-    use kez_client::view::{DeliveryState, MessageBody, MessageRow};
+    use kez_client::view::{DeliveryState, MessageBody, MessageRow, Reason};
     use kez_core::envelope::OpenError;
     use leptos::prelude::*;
 
@@ -176,7 +177,7 @@ mod tests {
             contradicts_chain: false,
             cut: false,
             former_key: None,
-            error: Some("The server did not answer".to_owned()).filter(|_| state == DeliveryState::Failed),
+            error: Some(Reason::NoAnswer).filter(|_| state == DeliveryState::Failed),
         };
         let held = first.clone();
         let row = Memo::new(move |_| Some(held.clone()));

@@ -8,6 +8,7 @@ use crate::components::field::{ErrorText, Field, text_of};
 use crate::navigation::use_navigation;
 use crate::reactive::{effect, memo};
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// Asks for a handle. Once the handle is found, the dialog closes and the conversation opens.
 #[component]
@@ -40,7 +41,8 @@ fn NewConversationForm() -> impl IntoView {
     let session = use_session();
     let node = NodeRef::<html::Input>::new();
     let busy = Signal::derive(move || session.new_conversation.with(|dialog| dialog.busy));
-    let error = Signal::derive(move || session.new_conversation.with(|dialog| dialog.error.clone()));
+    let error =
+        Signal::derive(move || session.new_conversation.with(|dialog| dialog.error.as_ref().map(sentence)));
     let start = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let to = text_of(node).trim().to_owned();

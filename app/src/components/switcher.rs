@@ -10,6 +10,7 @@ use crate::components::icon::{Glyph, Icon};
 use crate::navigation::use_navigation;
 use crate::reactive::{effect, memo};
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// The dialog "Switch conversation".
 #[component]
@@ -111,7 +112,7 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
                 })}
             </ul>
             <p class="hint" role="status">
-                {move || match (session.new_conversation.with(|dialog| dialog.error.clone()), is_looking_up.get()) {
+                {move || match (session.new_conversation.with(|dialog| dialog.error.as_ref().map(sentence)), is_looking_up.get()) {
                     (Some(error), _) => error,
                     (None, true) => "Looking up…".to_owned(),
                     (None, false) => String::new(),

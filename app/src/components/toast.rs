@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use crate::components::icon::{Glyph, Icon};
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// Shows the view's notice: information is announced politely, errors at once. Also offers to undo an action of a
 /// moment ago.
@@ -51,7 +52,7 @@ fn NoticeToast() -> impl IntoView {
                     role=if notice.error { "alert" } else { "status" }
                     data-tone=if notice.error { "bad" } else { "plain" }
                 >
-                    <p>{notice.text}</p>
+                    <p>{sentence(&notice.what)}</p>
                     <DismissButton on_dismiss=Callback::new(move |()| session.send(UiEvent::NoticeDismissed))/>
                 </div>
             }

@@ -13,6 +13,7 @@ use crate::navigation::use_navigation;
 use crate::page::Page;
 use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
+use crate::text::sentence;
 use crate::wanted_conversation;
 use closed::Closed;
 use confirm_step::ConfirmStep;
@@ -101,7 +102,7 @@ fn mode_of(session: Session) -> Option<RegistrationMode> {
 }
 
 fn error_of(session: Session) -> Signal<Option<String>> {
-    Signal::derive(move || join_view(session, |join| join.error.clone()).flatten())
+    Signal::derive(move || join_view(session, |join| join.error.as_ref().map(sentence)).flatten())
 }
 
 fn busy_of(session: Session) -> Signal<bool> {

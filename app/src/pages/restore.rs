@@ -11,6 +11,7 @@ use crate::components::site_header::SiteHeader;
 use crate::page::Page;
 use crate::pages::join::use_leave_when_open;
 use crate::session::{Session, use_session};
+use crate::text::sentence;
 
 /// The form for the recovery phrase.
 #[component]
@@ -39,7 +40,9 @@ fn RestoreForm() -> impl IntoView {
     let phrase = NodeRef::<html::Textarea>::new();
     let passphrase = NodeRef::<html::Input>::new();
     let busy = Signal::derive(move || restore_view(session, |restore| restore.busy).unwrap_or(true));
-    let error = Signal::derive(move || restore_view(session, |restore| restore.error.clone()).flatten());
+    let error = Signal::derive(move || {
+        restore_view(session, |restore| restore.error.as_ref().map(sentence)).flatten()
+    });
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let words = phrase.get_untracked().map(|field| field.value()).unwrap_or_default();

@@ -13,7 +13,8 @@ use crate::context::Context;
 use crate::event::{HttpResponse, NetworkFault};
 use crate::lookup::Proof;
 use crate::place::PersonId;
-use crate::requests::{Answer, Outcome, Purpose, body, outcome, retry_after, sentence};
+use crate::reason::Reason;
+use crate::requests::{Answer, Outcome, Purpose, body, outcome, retry_after};
 use crate::session::Session;
 use crate::view::{ChainAlarm, Connection};
 
@@ -45,7 +46,7 @@ pub(crate) struct OwnChain {
     pub(super) try_at: Option<u64>,
     pub(super) backoff: Backoff,
     /// Why the last key change failed.
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Reason>,
 }
 
 /// The record of kind [`crate::record::Kind::Chain`] for the user's own chain.
@@ -271,7 +272,7 @@ impl Session {
             // Another browser was faster, an attacker is at work, or the refusal is false. The chain will show which.
             Outcome::Refused(problem) => {
                 if problem.code != ProblemCode::Conflict {
-                    self.chains.own.error = Some(sentence(&problem.detail));
+                    self.chains.own.error = Some(Reason::server(&problem.detail));
                 }
                 self.chains.own.refused = true;
             }
@@ -296,8 +297,7 @@ impl Session {
         let own = &mut self.chains.own;
         own.stored.pending = None;
         if own.stored.change.take().is_some() {
-            own.error =
-                Some("The key was not changed: the key history has changed meanwhile. Try again.".to_owned());
+            own.error = Some(Reason::ChainMoved);
         }
         if own.stored.watched.chain.length() == 0 {
             // Announced by a link that never got into the chain.

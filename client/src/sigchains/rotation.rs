@@ -21,8 +21,9 @@ use crate::context::Context;
 use crate::effect::{Effect, Method};
 use crate::event::HttpResponse;
 use crate::lookup::{self, Proof};
+use crate::reason::Reason;
 use crate::registering::LONGEST_CLAIM_AGE;
-use crate::requests::{Answer, Outcome, Purpose, body, outcome, sentence};
+use crate::requests::{Answer, Outcome, Purpose, body, outcome};
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -38,15 +39,12 @@ impl Session {
         self.chains.own.error = outcome.err();
     }
 
-    fn begin_change(&mut self, phrase: &Secret, cx: &mut Context<'_>) -> Result<(), String> {
-        let seed =
-            recovery_phrase::parse(phrase.expose()).map_err(|invalid| sentence(&invalid.to_string()))?;
+    fn begin_change(&mut self, phrase: &Secret, cx: &mut Context<'_>) -> Result<(), Reason> {
+        let seed = recovery_phrase::parse(phrase.expose()).map_err(Reason::InvalidPhrase)?;
         let new = SecretIdentity::from_seed(seed);
         let chain = &self.chains.own.stored.watched.chain;
         if self.chains.own.stored.pending.is_some() || chain.length() == 0 {
-            return Err(
-                "Your key history is still on its way to the server. Try again in a moment.".to_owned()
-            );
+            return Err(Reason::ChainPending);
         }
         let (seed, now) = (StoredSeed(new.seed().clone()), cx.timestamp());
         let change = |next_seed| KeyChange { seed, next_seed, registration: None, signed_at: 0 };
@@ -56,12 +54,11 @@ impl Session {
             let next = Seed::random(&mut &mut *cx.rng);
             let next_key = SecretIdentity::from_seed(next.clone()).public();
             let rotate = Body::RotatePrimary { primary: new.public(), next: Hash::of_key(&next_key) };
-            let link =
-                chain.draft(rotate, now).sign(&new).map_err(|refused| sentence(&refused.to_string()))?;
+            let link = chain.draft(rotate, now).sign(&new).map_err(|_| Reason::ChainMoved)?;
             self.chains.own.stored.pending = Some(link.json().to_owned());
             self.chains.own.stored.change = Some(change(Some(StoredSeed(next))));
         } else {
-            return Err("This is not your rotation phrase.".to_owned());
+            return Err(Reason::NotRotationPhrase);
         }
         self.chains.own.try_at = None;
         self.save_own_chain(cx);
@@ -95,13 +92,13 @@ impl Session {
             Outcome::Done(()) => self.finish_change(None, cx),
             // An earlier answer may have been lost, and the server may hold an earlier claim than this one.
             Outcome::Refused(problem) if problem.status == 409 => {
-                self.chains.own.error = Some(sentence(&problem.detail));
+                self.chains.own.error = Some(Reason::server(&problem.detail));
                 if let Some(key) = key {
                     cx.get(format!("/v1/by-primary/{key}"), Purpose::ChangedRecord);
                 }
             }
             Outcome::Refused(problem) => {
-                self.chains.own.error = Some(sentence(&problem.detail));
+                self.chains.own.error = Some(Reason::server(&problem.detail));
                 self.sign_anew_later(answer, cx);
             }
             Outcome::Unknown => self.tend_later(answer, cx),

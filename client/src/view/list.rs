@@ -46,7 +46,7 @@ fn preview(last: Option<&StoredMessage>) -> Preview {
     match last.map(|message| (message.mine, &message.body)) {
         None => Preview::Nothing,
         Some((true, StoredBody::Text { text, .. })) => Preview::Mine(one_line(text)),
-        Some((_, StoredBody::KeyReplaced)) => Preview::Theirs("Changed the key".to_owned()),
+        Some((_, StoredBody::KeyReplaced)) => Preview::KeyReplaced,
         Some((false, StoredBody::Text { text, .. })) => Preview::Theirs(one_line(text)),
         Some(_) => Preview::Unreadable,
     }

@@ -14,6 +14,7 @@ use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::HandleState;
 use crate::place::Place;
 use crate::queue::Lane;
+use crate::reason::Reason;
 use crate::session::Session;
 use crate::tabs::Tab;
 
@@ -55,7 +56,7 @@ pub struct ThreadView {
     /// Whether this contact is blocked.
     pub block: Block,
     /// Why the last "Send" was refused (too long, say).
-    pub refused: Option<String>,
+    pub refused: Option<Reason>,
 }
 
 /// Whether a conversation can be shown.
@@ -97,7 +98,7 @@ pub struct MessageRow {
     /// Which replaced key it was sealed with or for, if any.
     pub former_key: Option<FormerKey>,
     /// Why sending failed, if it did.
-    pub error: Option<String>,
+    pub error: Option<Reason>,
 }
 
 /// What a row shows.
@@ -236,14 +237,14 @@ impl Source<'_> {
         (MessageBody::Text { text }, cut)
     }
 
-    fn delivery(&self, order: u64, message: &StoredMessage) -> (DeliveryState, Option<String>) {
+    fn delivery(&self, order: u64, message: &StoredMessage) -> (DeliveryState, Option<Reason>) {
         let entry = self.session.outbox.entry(self.place, order);
         match (message.mine, entry) {
             (true, None) => (DeliveryState::Sent, None),
             (true, Some(entry)) => {
-                let halted = self.shared.halted.map(|fault| format!("Not sent: {fault}."));
-                let trouble = || self.session.outbox.trouble(Lane::Place(self.place)).map(str::to_owned);
-                match entry.refused().map(str::to_owned).or(halted).or_else(trouble) {
+                let halted = self.shared.halted.map(Reason::NotSent);
+                let trouble = || self.session.outbox.trouble(Lane::Place(self.place)).cloned();
+                match entry.refused().cloned().or(halted).or_else(trouble) {
                     Some(why) => (DeliveryState::Failed, Some(why)),
                     None => (DeliveryState::Sending, None),
                 }

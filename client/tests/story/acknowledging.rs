@@ -1,7 +1,7 @@
 //! What a client acknowledges to the server once it has stored it, and what the server keeps.
 
 use kez_client::event::UiEvent;
-use kez_client::view::Room;
+use kez_client::view::{Reason, Room};
 use kez_core::api::InboxLimits;
 
 use crate::two_people::alice_and_bob;
@@ -102,5 +102,5 @@ fn an_inbox_that_gets_full_is_said_before_it_is() {
     }
     world.run(30_000);
     assert_eq!(world.view("bob").inbox.unwrap().room, Room::NearlyFull);
-    assert!(world.view("bob").notice.unwrap().text.contains("nearly full"));
+    assert_eq!(world.view("bob").notice.unwrap().what, Reason::InboxNearlyFull);
 }

@@ -3,7 +3,7 @@
 use kez_client::effect::Method;
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
-use kez_client::view::AccountView;
+use kez_client::view::{AccountView, Reason};
 use kez_core::problem::ProblemCode;
 
 use crate::sim::{World, json, problem};
@@ -17,7 +17,7 @@ fn chat(chance: u64) -> World {
     world
 }
 
-fn error(world: &World, who: &'static str) -> Option<String> {
+fn error(world: &World, who: &'static str) -> Option<Reason> {
     match world.view(who).account {
         AccountView::Open(me) => me.leaving.error,
         _ => None,
@@ -69,7 +69,7 @@ fn an_export_that_fails_says_so_and_can_be_tried_again() {
     world.relay_up(false);
     world.ui("alice", UiEvent::ExportPressed);
     world.run(40_000);
-    assert!(error(&world, "alice").unwrap().contains("did not answer"));
+    assert_eq!(error(&world, "alice"), Some(Reason::NoAnswer));
     world.relay_up(true);
     world.ui("alice", UiEvent::ExportPressed);
     world.run(1_000);
@@ -114,7 +114,7 @@ fn a_refused_deletion_loses_nothing() {
     }));
     world.ui("alice", UiEvent::DeletionConfirmed);
     world.run(1_000);
-    assert!(error(&world, "alice").unwrap().contains("signature"));
+    assert_eq!(error(&world, "alice"), Some(Reason::SignatureRefused));
     assert!(!world.browser("alice").disk.is_empty());
     assert_eq!(world.texts("alice").len(), 2);
 }

@@ -8,6 +8,7 @@ use crate::components::dialog::Dialog;
 use crate::components::field::ErrorText;
 use crate::reactive::memo;
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// The dialog "Report @handle".
 #[component]
@@ -54,7 +55,7 @@ fn ReportForm(handle: String) -> impl IntoView {
     let note = NodeRef::<html::Textarea>::new();
     let busy = Signal::derive(move || session.report.get() == ReportView::Sending);
     let error = Signal::derive(move || match session.report.get() {
-        ReportView::Failed(why) => Some(why),
+        ReportView::Failed(why) => Some(sentence(&why)),
         ReportView::Open | ReportView::Sending | ReportView::Sent => None,
     });
     let send = move |event: ev::SubmitEvent| {

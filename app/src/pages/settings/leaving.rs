@@ -6,12 +6,13 @@ use leptos::prelude::*;
 
 use crate::components::dialog::Dialog;
 use crate::session::{Session, use_session};
+use crate::text::sentence;
 
 #[component]
 pub(super) fn Leaving() -> impl IntoView {
     let session = use_session();
     let busy = Memo::new(move |_| leaving(session, |leaving| leaving.busy));
-    let error = Memo::new(move |_| leaving(session, |leaving| leaving.error.clone()));
+    let error = Memo::new(move |_| leaving(session, |leaving| leaving.error.as_ref().map(sentence)));
     let open = RwSignal::new(false);
     view! {
         <section>

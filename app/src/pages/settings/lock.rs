@@ -9,6 +9,7 @@ use crate::components::field::{ErrorText, Field, text_of};
 use crate::idle_lock::LockAfter;
 use crate::reactive::{effect, memo};
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// The passphrase, "Lock after" and "Lock now".
 #[component]
@@ -79,7 +80,7 @@ fn Passphrase(has_one: bool) -> impl IntoView {
     let [current, new, again] = [(); 3].map(|()| NodeRef::<html::Input>::new());
     let problem = RwSignal::new(None::<&'static str>);
     let busy = Signal::derive(move || me(session, |me| me.passphrase_change.busy).unwrap_or_default());
-    let refused = memo(move || me(session, |me| me.passphrase_change.error.clone()).flatten());
+    let refused = memo(move || me(session, |me| me.passphrase_change.error.as_ref().map(sentence)).flatten());
     let error = Signal::derive(move || problem.get().map(str::to_owned).or_else(|| refused.get()));
     let send = move |new: String| {
         problem.set(None);

@@ -11,6 +11,7 @@ use crate::components::word_list::WordList;
 use crate::components::words_check::WordsCheck;
 use crate::reactive::memo;
 use crate::session::use_session;
+use crate::text::sentence;
 
 /// The state of the user's own chain, and its actions. Empty if the server keeps no key histories.
 #[component]
@@ -101,7 +102,7 @@ fn ChangeKey() -> impl IntoView {
     let field = NodeRef::<html::Textarea>::new();
     let replaced = memo(move || me(session, |me| me.chain.replaced).unwrap_or_default());
     let changing = memo(move || me(session, |me| me.chain.changing).unwrap_or_default());
-    let error = Signal::derive(move || me(session, |me| me.chain.error.clone()).flatten());
+    let error = Signal::derive(move || me(session, |me| me.chain.error.as_ref().map(sentence)).flatten());
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let Some(field) = field.get_untracked() else { return };

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::reactive::memo;
 use crate::session::use_session;
+use crate::text::sentence;
 
 #[component]
 pub(super) fn Storage() -> impl IntoView {
@@ -72,7 +73,7 @@ fn Keep() -> impl IntoView {
                         "This applies to messages that one of your browsers has already stored. After that time the server \
                          deletes them, and a new browser or a restored account no longer finds them."
                     </p>
-                    {error.map(|error| view! { <p class="error" role="alert">{error}</p> })}
+                    {error.map(|error| view! { <p class="error" role="alert">{sentence(&error)}</p> })}
                 </div>
             }
         })

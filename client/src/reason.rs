@@ -1,0 +1,149 @@
+//! What the user is told, without the words: the app has the sentences, so that it can have them in another language.
+
+use kez_core::handle::InvalidHandle;
+use kez_core::recovery_phrase::InvalidPhrase;
+use serde::{Deserialize, Serialize};
+
+use crate::event::StorageFault;
+
+/// Why something did not happen, or what has happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The server refused it, in its own words.
+    Server(String),
+    /// The server refused it with this status, and without a reason.
+    Status(u16),
+    /// There was no answer, and nothing was changed.
+    NoAnswer,
+    /// There was no answer yet. The client tries again on its own.
+    StillTrying,
+    /// The server's configuration is not known yet.
+    NotConnected,
+    /// The answer does not follow the protocol.
+    SenselessAnswer,
+    /// The server rejects the signature of this account. A wrong clock causes that.
+    SignatureRefused,
+    /// The server did not accept the time of a registration.
+    WrongClock,
+    /// The computer's clock differs from the server's.
+    ClockApart {
+        /// By how many seconds.
+        seconds: u64,
+        /// Whether the computer's clock is ahead.
+        ahead: bool,
+        /// Whether the client goes by the server's clock. It does not if the difference is absurd.
+        followed: bool,
+    },
+    /// The storage failed.
+    Storage(StorageFault),
+    /// The last change was not saved, so the client has stopped.
+    NotSaved(StorageFault),
+    /// The message was not sent, because the client has stopped.
+    NotSent(StorageFault),
+    /// Nothing can be sent, because the client has stopped.
+    Stopped,
+    /// This many records could not be read.
+    Damaged(u64),
+    /// A message could not be read from the storage, so it was not sent.
+    DamagedMessage,
+    /// The user signed out.
+    SignedOut,
+    /// The account was deleted.
+    AccountDeleted,
+    /// A phrase is shown in another tab only.
+    PhraseElsewhere,
+    /// The page reported something that no page reports.
+    OddPage,
+
+    /// The text is not a handle.
+    InvalidHandle(InvalidHandle),
+    /// The handle is reserved.
+    ReservedHandle,
+    /// No valid handle was chosen.
+    NoHandle,
+    /// The handle is taken.
+    HandleTaken(String),
+    /// The server requires an invitation.
+    InvitationNeeded,
+    /// The text is not an invitation.
+    InvalidInvitation,
+    /// The word at this position of the phrase is another one, counted from 1.
+    WrongWord(u8),
+    /// The text is not a recovery phrase.
+    InvalidPhrase(InvalidPhrase),
+    /// The key was replaced by a newer one.
+    OldKey,
+    /// No account has this key.
+    NoAccount,
+    /// The answer does not prove that the account has this key.
+    UnprovenAccount,
+    /// The passphrase is wrong.
+    WrongPassphrase,
+    /// The current passphrase, typed to change it, is wrong.
+    WrongCurrentPassphrase,
+    /// The account now has a passphrase.
+    PassphraseSet,
+    /// The passphrase was changed.
+    PassphraseChanged,
+    /// The account no longer has a passphrase.
+    PassphraseRemoved,
+
+    /// The text is longer than this many KiB.
+    TooLong(usize),
+    /// The relay refused a message for no reason that it gave, or it cannot be sealed.
+    CannotBeSent,
+    /// The recipient's inbox is full. The client tries again.
+    TheirInboxFull,
+    /// The text names no handle of this server.
+    NobodyHere,
+    /// The handle is the user's own.
+    OwnHandle,
+    /// The person has not been found yet.
+    NotFoundYet,
+    /// The person has a new key, which the user has to accept first.
+    KeyChanged,
+    /// The person has another key than the one that was on screen.
+    KeyChangedAgain,
+    /// The user has blocked the person.
+    Blocked,
+    /// The recipient is on another server than this one.
+    OtherServer(String),
+    /// No account of the server has this handle.
+    Nobody {
+        /// The handle.
+        handle: String,
+        /// The server.
+        server: String,
+    },
+    /// The server did not prove who has this handle.
+    Unproven(String),
+    /// The note is too long.
+    NoteTooLong,
+    /// The conversation is gone.
+    NoConversation,
+
+    /// The user's inbox is nearly full.
+    InboxNearlyFull,
+    /// The user's inbox is full.
+    InboxFull,
+    /// There is no room for message requests.
+    RequestsFull,
+
+    /// The key history has not reached the server yet.
+    ChainPending,
+    /// The key history has changed, so the key was not.
+    ChainMoved,
+    /// The phrase is not the announced one.
+    NotRotationPhrase,
+}
+
+/// The most characters of a server's text that are kept, so that it cannot fill the screen.
+const MOST_CHARACTERS: usize = 300;
+
+impl Reason {
+    /// The server refused it, in these words.
+    pub(crate) fn server(detail: &str) -> Self {
+        Self::Server(detail.chars().take(MOST_CHARACTERS).collect())
+    }
+}
