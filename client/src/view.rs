@@ -13,8 +13,7 @@ use crate::secret::Secret;
 
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
-pub(crate) use self::thread::thread;
-pub use self::thread::{DeliveryState, MessageBody, MessageRow, ThreadState, ThreadView};
+pub use self::thread::*;
 pub use crate::conversation::FormerKey;
 pub use crate::reason::Reason;
 
