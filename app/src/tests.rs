@@ -51,6 +51,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
         cut: false,
         former_key: None,
         error: None,
+        reactions: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kez_core::content::{MessageId, Ref};
+use kez_core::content::{Emoji, MessageId, Ref};
 use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::message::Chain;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,12 @@ use crate::sequences::Sequences;
 use crate::sorted_map::SortedMap;
 use crate::sync::ChainHead;
 
+/// The most reactions of one side that are set and shown on one message.
+pub(crate) const MOST_REACTIONS: usize = 8;
+/// The most emojis that are kept of one side on one message: the smallest by bytes, in whatever order they come.
+const MOST_EMOJIS: usize = 64;
+/// The most messages that are not here yet whose reactions are kept.
+const MOST_WAITING: usize = 200;
 /// The longest plausible delivery delay, in seconds: a week.
 const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
 
@@ -36,6 +42,17 @@ pub(crate) struct StoredMessage {
     pub(crate) position: Option<Position>,
     /// Which former key it was sealed with or for, if any.
     pub(crate) former_key: Option<FormerKey>,
+    /// Sorted by side and emoji.
+    pub(crate) reactions: Vec<StoredReaction>,
+}
+
+/// The last reaction of one side (the user's, if `mine`) with one emoji.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredReaction {
+    pub(crate) mine: bool,
+    pub(crate) emoji: Emoji,
+    pub(crate) id: MessageId,
+    pub(crate) on: bool,
 }
 
 /// What a message says, as stored.
@@ -91,6 +108,8 @@ struct Summary {
     sent: ChainHead,
     /// The envelopes that have arrived here.
     received: Sequences,
+    /// Reactions to messages that are not here yet, by author and id, the oldest first.
+    waiting: Vec<((bool, MessageId), Vec<StoredReaction>)>,
 }
 
 /// A conversation in memory.
@@ -209,6 +228,32 @@ impl Conversation {
         self.get(order).filter(|message| message.row_id(order) == row).map(|_| order)
     }
 
+    /// Applies a reaction to a message of the user (`true`) or the other side, or keeps it until the message comes. Returns
+    /// what is to be stored.
+    pub(crate) fn react(&mut self, of: (bool, MessageId), reaction: StoredReaction) -> Option<Record> {
+        if let Some(order) = self.orders.get(&of).copied() {
+            let message = self.messages.get_mut(&order)?;
+            return merge(&mut message.reactions, reaction).then(|| message.record(self.slot, order));
+        }
+        let waiting = &mut self.summary.waiting;
+        let mut reactions = match waiting.iter().position(|(other, _)| *other == of) {
+            Some(at) => waiting.remove(at).1,
+            None => Vec::new(),
+        };
+        merge(&mut reactions, reaction);
+        waiting.push((of, reactions));
+        let excess = waiting.len().saturating_sub(MOST_WAITING);
+        waiting.drain(..excess);
+        Some(self.record())
+    }
+
+    /// The reactions that waited for this message. The summary is to be stored.
+    pub(crate) fn take_waiting(&mut self, mine: bool, id: &MessageId) -> Vec<StoredReaction> {
+        let waiting = &mut self.summary.waiting;
+        let at = waiting.iter().position(|((by_me, other), _)| (*by_me, other) == (mine, id));
+        at.map(|at| waiting.remove(at).1).unwrap_or_default()
+    }
+
     /// Removes the rows of envelopes that were sealed for a key that was unknown then. Returns their orders.
     pub(crate) fn remove_sealed_for_others(&mut self) -> Vec<u64> {
         let other = StoredBody::Undecryptable(OpenError::WrongRecipient);
@@ -295,14 +340,34 @@ impl Conversation {
     }
 }
 
+/// Adds a reaction, unless a later one with the same emoji is there. Returns whether it is now the last one.
+fn merge(reactions: &mut Vec<StoredReaction>, new: StoredReaction) -> bool {
+    let key = |of: &StoredReaction| (of.mine, of.emoji.clone());
+    match reactions.binary_search_by_key(&key(&new), key) {
+        Ok(at) if reactions.get(at).is_some_and(|old| old.id >= new.id) => return false,
+        Ok(at) => drop(std::mem::replace(&mut reactions[at], new)),
+        Err(at) => {
+            let mine = new.mine;
+            reactions.insert(at, new);
+            if reactions.iter().filter(|of| of.mine == mine).count() > MOST_EMOJIS
+                && let Some(last) = reactions.iter().rposition(|of| of.mine == mine)
+            {
+                reactions.remove(last);
+            }
+        }
+    }
+    true
+}
+
 /// The start of the row id of a message of the other side.
 const ROW_PREFIX: &str = "in-";
 
 impl StoredMessage {
     /// A row without an author: an event that happened at this time, Unix seconds.
-    pub(crate) const fn note(body: StoredBody, at: u64) -> Self {
-        let (id, envelope, position, former_key) = (None, None, None, None);
-        Self { id, mine: false, body, sent_at: at, kept_at: at, arrival: 0, envelope, position, former_key }
+    pub(crate) fn note(body: StoredBody, at: u64) -> Self {
+        let (id, envelope, position, former_key, reactions) = (None, None, None, None, Vec::new());
+        let (mine, sent_at, kept_at, arrival) = (false, at, at, 0);
+        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions }
     }
 
     /// The time to show: the sender's time, limited by the relay's. A wrong clock could otherwise put a message among,

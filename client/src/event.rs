@@ -296,6 +296,17 @@ pub enum UiEvent {
         /// The message.
         id: String,
     },
+    /// A reaction was set or withdrawn.
+    ReactionSet {
+        /// The conversation.
+        handle: String,
+        /// The row of the message.
+        id: String,
+        /// The emoji.
+        emoji: String,
+        /// Whether it is set.
+        on: bool,
+    },
     /// "Accept" on a message request.
     RequestAccepted {
         /// The conversation.

@@ -2,13 +2,13 @@
 //!
 //! [`Session::arrived`] and [`Session::say`] are the boundary between what carries contents and what they mean.
 
-use kez_core::content::{Content, What};
+use kez_core::content::{Content, Emoji, MessageId, Reaction, Ref, What};
 use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
 use kez_core::message::Chain;
 
 use crate::context::Context;
-use crate::conversation::{FormerKey, StoredBody, StoredMessage};
+use crate::conversation::{FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
 use crate::event::{TabId, UiEvent};
 use crate::place::{PersonId, Place};
 use crate::reason::Reason;
@@ -82,6 +82,9 @@ impl Session {
             UiEvent::OldestWanted { .. } => cx.shared.tabs.entry(tab).window = Window::OLDEST,
             UiEvent::LatestWanted { .. } => cx.shared.tabs.entry(tab).window = Window::Latest,
             UiEvent::WholeTextWanted { id, .. } => cx.shared.tabs.entry(tab).shown_whole.push(id),
+            UiEvent::ReactionSet { handle, id, emoji, on } => {
+                let _ = self.set_reaction(&handle, &id, &emoji, on, cx);
+            }
             UiEvent::RequestAccepted { handle } => {
                 if let Some(contact) = self.contact_at(&handle) {
                     self.accept_contact(contact, cx);
@@ -165,14 +168,75 @@ impl Session {
         }
         let body = match content.what {
             What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
+            What::Reaction(reaction) => return self.react(place, mine, content.id, reaction, cx),
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
             What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) => StoredBody::Unsupported,
         };
         let sent_at = content.sent_at.map_or(sealed_at, |at| at.unix());
+        let Some(conversation) = self.conversations.get_mut(&place) else { return };
+        let reactions = conversation.take_waiting(mine, &content.id);
+        let note = StoredMessage::note(body, kept_at);
         let (id, envelope) = (Some(content.id), Some(envelope));
-        let message =
-            StoredMessage { id, mine, body, sent_at, kept_at, arrival: 0, envelope, position, former_key };
+        let message = StoredMessage { id, mine, sent_at, envelope, position, former_key, reactions, ..note };
         self.add_message(place, message, cx);
+    }
+
+    /// Sets or withdraws a reaction of the user. `None` when there is nothing to do: another press was faster, or the
+    /// message has as many as are shown.
+    fn set_reaction(
+        &mut self,
+        at: &str,
+        row: &str,
+        emoji: &str,
+        on: bool,
+        cx: &mut Context<'_>,
+    ) -> Option<()> {
+        let person = self.recipient_of(at, cx).ok()?;
+        let (place, order) = self.message_shown(at, row)?;
+        let emoji: Emoji = emoji.parse().ok()?;
+        let target = self.conversations.get(&place)?.get(order)?;
+        let id = target.id.clone()?;
+        let mut mine = target.reactions.iter().filter(|of| of.mine);
+        let last = mine.clone().find(|of| of.emoji == emoji).cloned();
+        let full = mine.by_ref().filter(|of| of.on).count() >= MOST_REACTIONS;
+        if last.as_ref().is_some_and(|last| last.on) == on || (on && full) {
+            return None;
+        }
+        let by = match target.mine {
+            true => self.chains.own.stored.watched.chain.root(),
+            false => self.contacts.get(person)?.stored.root(),
+        };
+        let what = What::Reaction(Reaction { of: Ref { by, id }, emoji, on });
+        // The user's later word counts, whatever the clock of the browser that said the earlier one.
+        let mut ahead = 0_u64;
+        let id = loop {
+            let id = MessageId::ulid(cx.wall().saturating_add(ahead), &mut &mut *cx.rng);
+            if last.as_ref().is_none_or(|last| last.id < id) || ahead > 1 << 48 {
+                break id;
+            }
+            ahead = 2 * ahead + 1;
+        };
+        let content = Content { id, sent_at: Some(cx.timestamp()), what };
+        if let What::Reaction(reaction) = content.what.clone() {
+            self.react(place, true, content.id.clone(), reaction, cx);
+        }
+        self.say(place, &content, cx);
+        Some(())
+    }
+
+    /// Applies a reaction. One to a message of neither side is dropped.
+    fn react(&mut self, place: Place, mine: bool, id: MessageId, new: Reaction, cx: &mut Context<'_>) {
+        let Reaction { of: Ref { by, id: target }, emoji, on } = new;
+        let Place::Direct(person) = place;
+        let of_mine = self.own_key(&by).is_some() || self.chains.own.stored.watched.chain.root() == by;
+        let of_theirs = self.contacts.get(person).is_some_and(|contact| {
+            person.0 == by || contact.stored.root() == by || contact.stored.keys().contains(&by)
+        });
+        let reaction = StoredReaction { mine, emoji, id, on };
+        let conversation = self.conversations.get_mut(&place).filter(|_| of_mine || of_theirs);
+        if let Some(record) = conversation.and_then(|talk| talk.react((of_mine, target), reaction)) {
+            cx.save(record);
+        }
     }
 
     /// Sends a content: it takes the next order in its conversation. Its row, if its kind makes one, and its entry in the

@@ -10,6 +10,7 @@
 //! which then counts as absent.
 
 mod former_key;
+mod reaction;
 mod sent;
 mod text;
 
@@ -27,6 +28,7 @@ use crate::identity::Primary;
 use crate::time::Timestamp;
 
 pub use former_key::FormerKey;
+pub use reaction::{Emoji, InvalidEmoji, Reaction};
 pub use sent::Sent;
 pub use text::Text;
 
@@ -51,6 +53,8 @@ pub struct Content {
 pub enum What {
     /// Text.
     Text(Text),
+    /// A reaction to a message.
+    Reaction(Reaction),
     /// A copy of a content that the user sent.
     Sent(Sent),
     /// A replaced key of the user.
@@ -165,6 +169,7 @@ impl What {
         }
         match kind.as_str() {
             "text" => known(members).map(Self::Text),
+            "reaction" => known(members).map(Self::Reaction),
             "sent" => known(members).map(Self::Sent),
             "former_key" => known(members).map(Self::FormerKey),
             _ => Some(Self::Unknown { kind, quiet }),
@@ -175,6 +180,7 @@ impl What {
     pub fn kind(&self) -> &str {
         match self {
             Self::Text(_) => "text",
+            Self::Reaction(_) => "reaction",
             Self::Sent(_) => "sent",
             Self::FormerKey(_) => "former_key",
             Self::Unknown { kind, .. } => kind,
@@ -185,6 +191,7 @@ impl What {
     pub const fn is_quiet(&self) -> bool {
         match self {
             Self::Unknown { quiet, .. } => *quiet,
+            Self::Reaction(_) => true,
             Self::Text(_) | Self::Sent(_) | Self::FormerKey(_) => false,
         }
     }
@@ -265,9 +272,12 @@ mod tests {
         let text = Content::text(id("01JD"), "Grüße 🦀", at);
         let re = Some(Ref { by: root, id: id("01JC") });
         let reply = Content { what: What::Text(Text { text: "yes".into(), re }), ..text.clone() };
+        let of = Ref { by: root, id: id("01JC") };
+        let reaction = Reaction { of, emoji: "👍".parse().unwrap(), on: true };
+        let reaction = Content { what: What::Reaction(reaction), ..text.clone() };
         let seed = crate::identity::Seed::from_bytes([7; 32]);
         let former = Content { what: What::FormerKey(FormerKey { seed }), sent_at: None, ..text.clone() };
-        for content in [text.clone(), reply.clone(), text.own_copy(root), former] {
+        for content in [text.clone(), reply.clone(), reaction.clone(), text.own_copy(root), former] {
             let json = content.to_json();
             let read = Content::parse(&json).unwrap();
             assert_eq!((&read.id, read.sent_at), (&content.id, content.sent_at));
@@ -278,6 +288,10 @@ mod tests {
             r#"{{"id":"01JD","kind":"text","sent_at":"2026-11-22T19:00:00Z","text":"yes","re":{{"by":"{root}","id":"01JC"}}}}"#
         );
         assert_eq!(String::from_utf8(reply.to_json().to_vec()).unwrap(), expected);
+        let expected = format!(
+            r#"{{"id":"01JD","kind":"reaction","quiet":true,"sent_at":"2026-11-22T19:00:00Z","of":{{"by":"{root}","id":"01JC"}},"emoji":"👍","on":true}}"#
+        );
+        assert_eq!(String::from_utf8(reaction.to_json().to_vec()).unwrap(), expected);
     }
 
     #[test]
@@ -307,6 +321,7 @@ mod tests {
             (r#"{"id":"a","kind":"text","text":"x","re":7}"#, false),
             (r#"{"id":"a","kind":"text","text":"x","quiet":7}"#, false),
             (r#"{"id":"a","kind":"text","quiet":true}"#, true),
+            (r#"{"id":"a","kind":"reaction","quiet":true,"of":{},"emoji":"x","on":true}"#, true),
             (r#"{"id":"a","kind":"sent"}"#, false),
             (r#"{"id":"a","kind":"former_key","seed":"00"}"#, false),
             ("[]", false),
@@ -341,6 +356,16 @@ mod tests {
         assert_eq!(ulid.as_str(), "01ARYZ6S410000000000000000");
         let later = MessageId::ulid(1_469_918_176_386, &mut Zero);
         assert!(ulid < later && later < MessageId::ulid(u64::MAX >> 16, &mut Zero));
+    }
+
+    #[test]
+    fn an_emoji_is_short_and_visible() {
+        for good in ["👍", "❤️", "👩‍👩‍👧‍👦", "+1"] {
+            assert_eq!(good.parse::<Emoji>().unwrap().as_str(), good);
+        }
+        for bad in ["", "a b", "\u{7}", "\u{2003}", &"x".repeat(33)] {
+            assert_eq!(bad.parse::<Emoji>(), Err(InvalidEmoji), "{bad:?}");
+        }
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub(crate) fn Menu(
     /// The accessible name of the button.
     label: &'static str,
     items: Signal<Vec<MenuItem>>,
+    /// The tab index of the button, if it is one control of a row.
+    #[prop(default = Signal::derive(|| "0"))]
+    tabindex: Signal<&'static str>,
 ) -> impl IntoView {
     let open = RwSignal::new(false);
     let button = NodeRef::<html::Button>::new();
@@ -68,6 +71,7 @@ pub(crate) fn Menu(
                 type="button"
                 class="button-quiet button-icon"
                 aria-label=label
+                tabindex=move || tabindex.get()
                 aria-haspopup="menu"
                 aria-expanded=move || open.get().to_string()
                 on:click=move |_| open.update(|open| *open = !*open)
@@ -162,7 +166,12 @@ mod tests {
     fn a_closed_menu_is_a_button_that_says_so() {
         let owner = Owner::new();
         owner.set();
-        let html = Menu(MenuProps { label: "Conversation menu", items: Signal::derive(Vec::new) }).to_html();
+        let html = Menu(MenuProps {
+            label: "Conversation menu",
+            items: Signal::derive(Vec::new),
+            tabindex: Signal::derive(|| "0"),
+        })
+        .to_html();
         assert!(html.contains("aria-label=\"Conversation menu\""), "{html}");
         assert!(
             html.contains("aria-haspopup=\"menu\"") && html.contains("aria-expanded=\"false\""),

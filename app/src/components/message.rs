@@ -8,6 +8,7 @@ use crate::browser::{full_label, iso, time_label};
 use crate::components::delivery_mark::{DeliveryMark, state_name};
 use crate::components::keyboard::focus;
 use crate::components::message_text::MessageText;
+use crate::components::reactions::Reactions;
 use crate::components::roving::Roving;
 use crate::components::thread::LOG_ID;
 use crate::reactive::memo;
@@ -38,6 +39,8 @@ pub(crate) fn Message(
     let stop_key = id.clone();
     let body_id = format!("m-{id}-text");
     let shown = Body { handle: handle.clone(), id: id.clone(), element: body_id.clone(), tabindex };
+    let can_react = matches!(body, MessageBody::Text { .. });
+    let target = (handle.clone(), id.clone());
     view! {
         <article
             id=element_id.clone()
@@ -55,6 +58,7 @@ pub(crate) fn Message(
                 <time datetime=iso(at) title=full_label(at)>{time_label(at)}</time>
                 <DeliveryMark state/>
             </p>
+            {can_react.then(|| view! { <Reactions handle=target.0 id=target.1 row tabindex/> })}
             {move || {
                 let (handle, id) = (handle.clone(), id.clone());
                 (state.get() == DeliveryState::Failed).then(|| view! { <FailedActions handle id error/> })
@@ -177,6 +181,7 @@ mod tests {
             contradicts_chain: false,
             cut: false,
             former_key: None,
+            reactions: Vec::new(),
             error: Some(Reason::NoAnswer).filter(|_| state == DeliveryState::Failed),
         };
         let held = first.clone();

@@ -22,6 +22,7 @@ pub(crate) mod message;
 pub(crate) mod message_text;
 pub(crate) mod new_conversation;
 pub(crate) mod presence;
+pub(crate) mod reactions;
 pub(crate) mod request_actions;
 pub(crate) mod roving;
 pub(crate) mod shortcut_sheet;

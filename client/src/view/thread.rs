@@ -10,7 +10,7 @@ use super::excerpt::excerpt;
 use super::{Block, ChainAlarm, FormerKey};
 use crate::contacts::Contact;
 use crate::context::Shared;
-use crate::conversation::{Conversation, StoredBody, StoredMessage};
+use crate::conversation::{Conversation, MOST_REACTIONS, StoredBody, StoredMessage};
 use crate::directory::HandleState;
 use crate::place::Place;
 use crate::queue::Lane;
@@ -99,6 +99,19 @@ pub struct MessageRow {
     pub former_key: Option<FormerKey>,
     /// Why sending failed, if it did.
     pub error: Option<Reason>,
+    /// The reactions, sorted by emoji.
+    pub reactions: Vec<ReactionRow>,
+}
+
+/// A reaction to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReactionRow {
+    /// The emoji.
+    pub emoji: String,
+    /// Whether the user has set it.
+    pub mine: bool,
+    /// How many people have set it.
+    pub count: u64,
 }
 
 /// What a row shows.
@@ -192,6 +205,22 @@ fn state(handle: Option<&Handle>, contact: Option<&Contact>, found: Option<&Hand
     }
 }
 
+/// The reactions that are set, at most [`MOST_REACTIONS`] of each side: the smallest by bytes.
+fn reactions(message: &StoredMessage) -> Vec<ReactionRow> {
+    let mut rows: Vec<ReactionRow> = Vec::new();
+    for mine in [true, false] {
+        let set = message.reactions.iter().filter(|of| of.on && of.mine == mine);
+        for emoji in set.take(MOST_REACTIONS).map(|of| of.emoji.as_str()) {
+            match rows.iter_mut().find(|row| row.emoji == emoji) {
+                Some(row) => row.count += 1,
+                None => rows.push(ReactionRow { emoji: emoji.to_owned(), mine, count: 1 }),
+            }
+        }
+    }
+    rows.sort_by(|a, b| a.emoji.cmp(&b.emoji));
+    rows
+}
+
 /// The data from which rows are built.
 struct Source<'a> {
     session: &'a Session,
@@ -217,6 +246,7 @@ impl Source<'_> {
             contradicts_chain: self.conversation.contradicts(message),
             former_key: message.former_key,
             error,
+            reactions: reactions(message),
         }
     }
 

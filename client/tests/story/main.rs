@@ -14,6 +14,7 @@ mod malice;
 mod nats;
 mod outbox;
 mod positions;
+mod reactions;
 mod reading;
 mod requests;
 mod restore;

@@ -139,7 +139,7 @@ fn a_refused_message_fails_alone() {
     world.send("alice", "bob", "two");
     world.run(5_000);
     assert_eq!(world.states("alice"), [FAILED, SENT]);
-    assert_eq!(world.rows("alice")[0].error, Some(Reason::Server("the request could not be read".into())));
+    assert_eq!(world.rows("alice")[0].error, Some(Reason::Server(ProblemCode::Malformed.title().into())));
 }
 
 #[rstest]

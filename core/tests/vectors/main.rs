@@ -104,7 +104,7 @@ fn identity() {
 
 #[test]
 fn content() {
-    each("content", 16, |name, vector| {
+    each("content", 20, |name, vector| {
         let json = vector["content"].to_string();
         let content = match Content::parse(json.as_bytes()) {
             Ok(content) => content,
@@ -113,6 +113,7 @@ fn content() {
         };
         let kind = match &content.what {
             What::Text(_) => "text",
+            What::Reaction(_) => "reaction",
             What::Sent(_) => "sent",
             What::FormerKey(_) => "former_key",
             What::Unknown { quiet: true, .. } => return "dropped",

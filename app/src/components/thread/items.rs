@@ -87,6 +87,7 @@ mod tests {
             cut: false,
             former_key: None,
             error: None,
+            reactions: Vec::new(),
         }
     }
 

@@ -290,6 +290,7 @@ mod tests {
             cut: false,
             former_key: None,
             error: None,
+            reactions: Vec::new(),
         };
         let ends = Ends::of(&[row("a", false), row("b", false), row("c", true)], 9);
         assert_eq!((ends.first.as_deref(), ends.last.as_deref()), (Some("a"), Some("c")));
