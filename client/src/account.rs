@@ -5,10 +5,10 @@ use kez_core::identity::{SecretIdentity, Seed};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::event::StorageFault;
 use crate::join::Join;
-use crate::reason::Reason;
-use crate::record::{Kind, Record};
+use crate::kernel::event::StorageFault;
+use crate::kernel::reason::Reason;
+use crate::kernel::record::{Kind, Record};
 use crate::restore::Restore;
 use crate::session::Session;
 

@@ -7,11 +7,11 @@ use kez_core::identity::PublicIdentity;
 use kez_core::message::plaintext;
 use kez_core::sigchain::{Hash, Heads, SeenHead};
 
-use crate::context::Context;
-use crate::event::TabId;
-use crate::place::{PersonId, Place};
-use crate::reason::Reason;
-use crate::record::Kind;
+use crate::kernel::context::Context;
+use crate::kernel::event::TabId;
+use crate::kernel::place::{PersonId, Place};
+use crate::kernel::reason::Reason;
+use crate::kernel::record::Kind;
 use crate::session::Session;
 use crate::window::Window;
 

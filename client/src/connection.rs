@@ -5,14 +5,15 @@ use kez_core::api::{CLOSE_UNAUTHORIZED, InboxPage, LiveFrame, LiveHello, MAX_PAG
 use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::inbox_auth;
 
-use crate::backoff::{Backoff, around};
 use crate::catch_up::CatchUp;
-use crate::context::Context;
-use crate::effect::{Effect, HttpRequest, Method};
-use crate::event::LiveEvent;
 use crate::inbox::Received;
-use crate::reason::Reason;
-use crate::requests::{Answer, Purpose, retry_after};
+use crate::kernel::answer::{Answer, retry_after};
+use crate::kernel::backoff::{Backoff, around};
+use crate::kernel::context::Context;
+use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::event::LiveEvent;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::Connection;
 

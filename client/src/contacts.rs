@@ -4,12 +4,12 @@ use kez_core::handle::Handle;
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity};
 use serde::{Deserialize, Serialize};
 
-use crate::event::StorageFault;
-use crate::lookup::Found;
+use crate::kernel::event::StorageFault;
+use crate::kernel::lookup::Found;
+use crate::kernel::place::{PersonId, Slot};
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
 use crate::people::Standing;
-use crate::place::{PersonId, Slot};
-use crate::record::{Kind, Record};
-use crate::sorted_map::SortedMap;
 
 /// The record of kind [`Kind::Contact`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,10 +7,10 @@ use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::message::Chain;
 use serde::{Deserialize, Serialize};
 
-use crate::place::Slot;
-use crate::record::{Kind, Record};
+use crate::kernel::place::Slot;
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
 use crate::sequences::Sequences;
-use crate::sorted_map::SortedMap;
 use crate::sync::ChainHead;
 
 /// The most reactions of one side that are set and shown on one message.
@@ -140,8 +140,8 @@ impl Conversation {
     /// Loads the summary.
     ///
     /// # Errors
-    /// [`StorageFault`](crate::event::StorageFault) when the record cannot be read.
-    pub(crate) fn load(&mut self, record: &Record) -> Result<(), crate::event::StorageFault> {
+    /// [`StorageFault`](crate::kernel::event::StorageFault) when the record cannot be read.
+    pub(crate) fn load(&mut self, record: &Record) -> Result<(), crate::kernel::event::StorageFault> {
         self.summary = record.read()?;
         Ok(())
     }

@@ -5,16 +5,17 @@
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 
-use crate::backoff::Backoff;
 use crate::contacts::NewKey;
-use crate::context::Context;
 use crate::conversation::Conversation;
-use crate::lookup::{Found, Proof};
+use crate::kernel::answer::{Answer, retry_after};
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::lookup::{Found, Proof};
+use crate::kernel::place::{PersonId, Place, Slot};
+use crate::kernel::requests::Purpose;
+use crate::kernel::sorted_map::SortedMap;
 use crate::pace::Pace;
-use crate::place::{PersonId, Place, Slot};
-use crate::requests::{Answer, Purpose, retry_after};
 use crate::session::Session;
-use crate::sorted_map::SortedMap;
 
 /// The number of key lookups in flight.
 const SIDE_BY_SIDE: usize = 4;

@@ -14,12 +14,12 @@ use kez_core::message::Message;
 use kez_core::sigchain::Heads;
 use sha2::{Digest, Sha256};
 
-use crate::context::Context;
 use crate::conversation::{FormerKey, StoredBody, StoredMessage};
+use crate::kernel::context::Context;
+use crate::kernel::place::{PersonId, Place};
+use crate::kernel::record::{Kind, Record};
 use crate::open::Arrived;
-use crate::place::{PersonId, Place};
 use crate::quarantine::{self, Held, Quarantined};
-use crate::record::{Kind, Record};
 use crate::session::Session;
 
 /// The result of a batch of items.

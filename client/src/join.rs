@@ -8,13 +8,14 @@ use kez_core::recovery_phrase;
 use rand_core::CryptoRng;
 
 use crate::compose::as_meant;
-use crate::config::Config;
-use crate::context::Context;
-use crate::lookup::Proof;
-use crate::reason::Reason;
+use crate::kernel::answer::Answer;
+use crate::kernel::config::Config;
+use crate::kernel::context::Context;
+use crate::kernel::lookup::Proof;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
+use crate::kernel::secret::Secret;
 use crate::registering::Registering;
-use crate::requests::{Answer, Purpose};
-use crate::secret::Secret;
 use crate::view::{Availability, JoinStep};
 
 /// The number of words that the user has to type back.
@@ -248,7 +249,7 @@ fn draw_positions(rng: &mut dyn CryptoRng) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::Chance;
+    use crate::kernel::chance::Chance;
 
     #[test]
     fn three_different_positions_ascending_and_every_one_comes_up() {

@@ -7,11 +7,12 @@ use kez_core::api::{
 use kez_core::identity::Primary;
 use kez_core::problem::ProblemCode;
 
-use crate::backoff::{Backoff, around};
-use crate::context::Context;
-use crate::effect::Method;
-use crate::reason::Reason;
-use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry_after};
+use crate::kernel::answer::{Answer, Outcome, body, no_content, outcome, retry_after};
+use crate::kernel::backoff::{Backoff, around};
+use crate::kernel::context::Context;
+use crate::kernel::effect::Method;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::{InboxView, Room};
 

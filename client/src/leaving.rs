@@ -6,14 +6,15 @@ use kez_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::context::Context;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
-use crate::effect::{Effect, HttpRequest, Method};
-use crate::event::{NetworkFault, TabId};
-use crate::lookup::says_nobody;
-use crate::place::Place;
-use crate::reason::Reason;
-use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, refusal};
+use crate::kernel::answer::{Answer, Outcome, no_content, outcome, refusal};
+use crate::kernel::context::Context;
+use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::event::{NetworkFault, TabId};
+use crate::kernel::lookup::says_nobody;
+use crate::kernel::place::Place;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::LeavingView;
 

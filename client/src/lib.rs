@@ -7,30 +7,20 @@
 //! `connection` and `nats`, then `inbox`. Contacts are in `directory`, `contacts` and `people`; the ways to an account
 //! are `join`, `registering` and `restore`; key histories are in `sigchains`.
 
-pub mod effect;
-pub mod event;
-pub mod record;
-pub mod secret;
-pub mod sorted_map;
-pub mod vault;
 pub mod view;
 
 mod account;
-mod backoff;
 mod catch_up;
-mod clock;
 mod compose;
-mod config;
 mod connection;
 mod contacts;
-mod context;
 mod conversation;
 mod directory;
 mod inbox;
 mod join;
 mod keeping;
+mod kernel;
 mod leaving;
-mod lookup;
 mod nats;
 mod nkey;
 mod onboarding;
@@ -39,13 +29,10 @@ mod outbox;
 mod pace;
 mod passphrase;
 mod people;
-mod place;
 mod quarantine;
 mod queue;
-mod reason;
 mod registering;
 mod reporting;
-mod requests;
 mod restore;
 mod screen;
 mod sequences;
@@ -53,22 +40,19 @@ mod session;
 mod sigchains;
 mod state;
 mod sync;
-mod tabs;
 mod window;
 
-pub use nkey::Signer;
-
-#[cfg(test)]
-mod chance;
+pub use kernel::signer::Signer;
+pub use kernel::{effect, event, record, secret, sorted_map, vault};
 
 use rand_core::CryptoRng;
 
 use crate::account::Account;
-use crate::context::{Context, Shared};
-use crate::effect::Effect;
-use crate::event::{Event, TabId};
+use crate::kernel::context::{Context, Shared};
+use crate::kernel::effect::Effect;
+use crate::kernel::event::{Event, TabId};
+use crate::kernel::tabs::Tab;
 use crate::state::State;
-use crate::tabs::Tab;
 use crate::view::View;
 
 /// A client: one account, one connection, any number of tabs.
@@ -122,7 +106,7 @@ impl Client {
             view.blocked = session.blocked();
             view.waiting = session.quarantine.rows();
             let saving =
-                self.shared.requests.any(|purpose| matches!(purpose, requests::Purpose::Keep { .. }));
+                self.shared.requests.any(|purpose| matches!(purpose, kernel::requests::Purpose::Keep { .. }));
             view.inbox = session.keeping.view(saving);
             view.unread = view.conversations.iter().map(|row| row.unread).sum();
             view.thread = view::thread(session, tab, &self.shared);

@@ -7,14 +7,16 @@ use kez_core::nats_binding::{self, NatsBinding, subscription};
 use kez_core::problem::ProblemCode;
 use kez_core::time::Timestamp;
 
-use crate::backoff::Backoff;
-use crate::config;
-use crate::context::Context;
-use crate::effect::{Effect, HttpRequest, Method};
-use crate::event::NatsEvent;
-use crate::nkey::{LIFETIME, Signer, StoredNkey};
-use crate::record::Kind;
-use crate::requests::{Answer, Outcome, Purpose, no_content, outcome, retry_after};
+use crate::kernel::answer::{Answer, Outcome, no_content, outcome, retry_after};
+use crate::kernel::backoff::Backoff;
+use crate::kernel::config;
+use crate::kernel::context::Context;
+use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::event::NatsEvent;
+use crate::kernel::record::Kind;
+use crate::kernel::requests::Purpose;
+use crate::kernel::signer::Signer;
+use crate::nkey::{LIFETIME, StoredNkey};
 use crate::session::Session;
 
 const FIRST_WAIT: u64 = 1_000;

@@ -1,14 +1,13 @@
 //! This browser's NATS key: generated here, bound to the account by a signed statement, renewed before it expires.
 
-use std::sync::Arc;
-
-use kez_core::nkey::{Role, SecretNkey, signature_text};
+use kez_core::nkey::{Role, SecretNkey};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use crate::event::StorageFault;
-use crate::record::{Kind, Record};
-use crate::secret::Secret;
+use crate::kernel::event::StorageFault;
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::secret::Secret;
+use crate::kernel::signer::Signer;
 
 /// How long an nkey is bound, in seconds: long enough for a user who signs in once a month.
 pub(crate) const LIFETIME: u64 = 45 * 24 * 60 * 60;
@@ -23,10 +22,6 @@ pub(crate) struct StoredNkey {
     pub(crate) bound_until: u64,
 }
 
-/// Signs the challenges of a broker, and nothing else.
-#[derive(Clone, Debug)]
-pub struct Signer(Arc<SecretNkey>);
-
 impl StoredNkey {
     pub(crate) fn random(mut rng: &mut dyn CryptoRng) -> Self {
         let nkey = SecretNkey::random(Role::User, &mut rng);
@@ -35,7 +30,7 @@ impl StoredNkey {
 
     pub(crate) fn signer(&self) -> Result<Signer, StorageFault> {
         let nkey = SecretNkey::from_seed_text(self.seed.expose()).map_err(|_| StorageFault::Damaged)?;
-        Ok(Signer(Arc::new(nkey)))
+        Ok(Signer::new(nkey))
     }
 
     /// Whether the binding lasts long enough.
@@ -45,21 +40,5 @@ impl StoredNkey {
 
     pub(crate) fn record(&self) -> Record {
         Record::put(Kind::Nkey, "nkey", self)
-    }
-}
-
-impl Signer {
-    /// The public nkey, `U...`.
-    pub fn nkey(&self) -> String {
-        self.0.public().to_string()
-    }
-
-    pub(crate) fn public(&self) -> kez_core::nkey::PublicNkey {
-        self.0.public()
-    }
-
-    /// The signature over a broker's nonce, in NATS encoding. `None` for a text that no NATS server sends.
-    pub fn answer(&self, nonce: &str) -> Option<String> {
-        self.0.sign_nonce(nonce).ok().map(|signature| signature_text(&signature))
     }
 }

@@ -1,14 +1,15 @@
 //! Without an account: dispatches events to /join and /restore.
 
 use crate::account::{Onboarding, StoredAccount};
-use crate::config::Config;
-use crate::context::Context;
-use crate::event::{StorageFault, UiEvent};
 use crate::join::{Join, Step};
-use crate::reason::Reason;
-use crate::record::Record;
+use crate::kernel::answer::Answer;
+use crate::kernel::config::Config;
+use crate::kernel::context::Context;
+use crate::kernel::event::{StorageFault, UiEvent};
+use crate::kernel::reason::Reason;
+use crate::kernel::record::Record;
+use crate::kernel::requests::Purpose;
 use crate::registering::{Outcome, Registering};
-use crate::requests::{Answer, Purpose};
 use crate::session::Session;
 
 impl Onboarding {

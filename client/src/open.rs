@@ -7,12 +7,13 @@ use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
 use kez_core::message::Chain;
 
-use crate::context::Context;
 use crate::conversation::{FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
-use crate::event::{TabId, UiEvent};
-use crate::place::{PersonId, Place};
-use crate::reason::Reason;
-use crate::requests::{Answer, Purpose};
+use crate::kernel::answer::Answer;
+use crate::kernel::context::Context;
+use crate::kernel::event::{TabId, UiEvent};
+use crate::kernel::place::{PersonId, Place};
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
 use crate::window::Window;

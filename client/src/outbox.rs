@@ -11,16 +11,17 @@ use kez_core::message::plaintext;
 use kez_core::problem::ProblemCode;
 use serde_json::value::RawValue;
 
-use crate::context::Context;
-use crate::effect::Method;
-use crate::event::HttpResponse;
-use crate::place::Place;
-use crate::queue::{Key, Lane};
-use crate::reason::Reason;
-use crate::record::Kind;
-use crate::requests::{Answer, Outcome, Purpose, body, outcome, problem, refusal, retry_after};
+use crate::kernel::answer::{Answer, Outcome, body, outcome, problem, refusal, retry_after};
+use crate::kernel::context::Context;
+use crate::kernel::effect::Method;
+use crate::kernel::event::HttpResponse;
+use crate::kernel::place::Place;
+use crate::kernel::place::{Key, Lane};
+use crate::kernel::reason::Reason;
+use crate::kernel::record::Kind;
+use crate::kernel::requests::Purpose;
+use crate::kernel::sorted_map::SortedMap;
 use crate::session::Session;
-use crate::sorted_map::SortedMap;
 
 /// The number of attempts after which the user is told that a message does not get through. The attempts continue.
 const ATTEMPTS: u32 = 4;

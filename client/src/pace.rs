@@ -1,7 +1,7 @@
 //! Rate limit for lookups of strangers. It is slow enough to leave the server's lookup allowance to the user's own
 //! actions, and pauses completely when the server asks for that.
 
-use crate::requests::{Answer, retry_after};
+use crate::kernel::answer::{Answer, retry_after};
 
 /// The largest burst of lookups.
 const BURST: u64 = 20;
@@ -46,7 +46,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::HttpResponse;
+    use crate::kernel::event::HttpResponse;
 
     #[test]
     fn a_burst_and_then_one_every_two_seconds() {

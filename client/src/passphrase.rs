@@ -1,10 +1,10 @@
 //! Setting, changing and removing the passphrase that locks the account in this browser.
 
-use crate::context::Context;
-use crate::effect::Effect;
-use crate::event::VaultEvent;
-use crate::reason::Reason;
-use crate::secret::Secret;
+use crate::kernel::context::Context;
+use crate::kernel::effect::Effect;
+use crate::kernel::event::VaultEvent;
+use crate::kernel::reason::Reason;
+use crate::kernel::secret::Secret;
 use crate::session::Session;
 use crate::view::{Notice, PassphraseView};
 

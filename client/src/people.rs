@@ -9,15 +9,16 @@ use kez_core::handle::Handle;
 use kez_core::problem::ProblemCode;
 use serde::{Deserialize, Serialize};
 
-use crate::backoff::Backoff;
 use crate::contacts::Contact;
-use crate::context::Context;
-use crate::effect::Method;
-use crate::place::{PersonId, Place};
-use crate::record::Kind;
-use crate::requests::{Answer, Outcome, Purpose, body, no_content, outcome, retry_after};
+use crate::kernel::answer::{Answer, Outcome, body, no_content, outcome, retry_after};
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::effect::Method;
+use crate::kernel::place::{PersonId, Place};
+use crate::kernel::record::Kind;
+use crate::kernel::requests::{ListChange, Purpose};
+use crate::kernel::sorted_map::SortedMap;
 use crate::session::Session;
-use crate::sorted_map::SortedMap;
 use crate::view::{Block, BlockedRow};
 
 /// A contact's status with the user.
@@ -37,17 +38,6 @@ pub(crate) struct Standing {
     in_doubt: bool,
 }
 
-/// A change that the server has to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// The contact was accepted.
-    Accepted,
-    /// The contact was blocked.
-    Blocked,
-    /// The contact was unblocked.
-    Unblocked,
-}
-
 impl Standing {
     /// The standing of a contact who wrote first.
     pub(crate) const fn request() -> Self {
@@ -61,11 +51,11 @@ impl Standing {
         }
     }
 
-    const fn news(self) -> Option<News> {
+    const fn change(self) -> Option<ListChange> {
         match (self.blocked, self.told_blocked) {
-            (true, false) => Some(News::Blocked),
-            (false, true) => Some(News::Unblocked),
-            _ if self.accepted && !self.told_accepted => Some(News::Accepted),
+            (true, false) => Some(ListChange::Blocked),
+            (false, true) => Some(ListChange::Unblocked),
+            _ if self.accepted && !self.told_accepted => Some(ListChange::Accepted),
             _ => None,
         }
     }
@@ -79,17 +69,17 @@ impl Standing {
         }
     }
 
-    const fn told(&mut self, news: News) {
-        match news {
-            News::Accepted => self.told_accepted = true,
-            News::Blocked => self.told_blocked = true,
-            News::Unblocked => self.told_blocked = false,
+    const fn acknowledged(&mut self, change: ListChange) {
+        match change {
+            ListChange::Accepted => self.told_accepted = true,
+            ListChange::Blocked => self.told_blocked = true,
+            ListChange::Unblocked => self.told_blocked = false,
         }
     }
 }
 
 /// What the server is being told, and its answers.
-pub(crate) struct Telling {
+pub(crate) struct ListSync {
     /// Whether the client has fetched the block list, which other browsers of this account may change.
     asked: bool,
     /// Whether the client has fetched the server's list of accepted contacts.
@@ -101,7 +91,7 @@ pub(crate) struct Telling {
     backoff: Backoff,
 }
 
-impl Default for Telling {
+impl Default for ListSync {
     fn default() -> Self {
         let backoff = Backoff::new(1_000, 300_000);
         Self {
@@ -115,7 +105,7 @@ impl Default for Telling {
     }
 }
 
-impl Telling {
+impl ListSync {
     /// When to try again.
     pub(crate) const fn wake(&self) -> Option<u64> {
         self.retry_at
@@ -230,16 +220,16 @@ impl Session {
             return cx.request(request, Purpose::Accepted);
         }
         let next = self.contacts.iter().find_map(|(id, contact)| {
-            Some((id, contact.stored.handle.clone(), contact.stored.standing.news()?))
+            Some((id, contact.stored.handle.clone(), contact.stored.standing.change()?))
         });
-        if let Some((id, handle, news)) = next {
+        if let Some((id, handle, change)) = next {
             self.telling.in_flight = true;
-            return self.tell(&handle, news, Purpose::Tell(id, news), cx);
+            return self.tell(&handle, change, Purpose::Tell(id, change), cx);
         }
         let next = self.telling.strangers.iter().find(|(_, lifting)| **lifting);
         if let Some(handle) = next.map(|(handle, _)| handle.clone()) {
             self.telling.in_flight = true;
-            self.tell(&handle, News::Unblocked, Purpose::Unblock(handle.clone()), cx);
+            self.tell(&handle, ListChange::Unblocked, Purpose::Unblock(handle.clone()), cx);
         }
     }
 
@@ -298,13 +288,19 @@ impl Session {
     }
 
     /// Handles the server's answer to a change.
-    pub(crate) fn people_told(&mut self, id: PersonId, news: News, answer: &Answer, cx: &mut Context<'_>) {
+    pub(crate) fn people_told(
+        &mut self,
+        id: PersonId,
+        change: ListChange,
+        answer: &Answer,
+        cx: &mut Context<'_>,
+    ) {
         if self.told_later(&outcome(answer, no_content), answer, cx) {
             return;
         }
         // A refusal is final, for example when the account no longer exists.
         if let Some(contact) = self.contacts.get_mut(id) {
-            contact.stored.standing.told(news);
+            contact.stored.standing.acknowledged(change);
             self.save_contact(id, cx);
         }
         self.tell_people(cx);
@@ -354,11 +350,11 @@ impl Session {
         self.telling.strangers = listed;
     }
 
-    fn tell(&self, handle: &Handle, news: News, purpose: Purpose, cx: &mut Context<'_>) {
-        let (method, list) = match news {
-            News::Accepted => (Method::Put, "contacts"),
-            News::Blocked => (Method::Put, "blocks"),
-            News::Unblocked => (Method::Delete, "blocks"),
+    fn tell(&self, handle: &Handle, change: ListChange, purpose: Purpose, cx: &mut Context<'_>) {
+        let (method, list) = match change {
+            ListChange::Accepted => (Method::Put, "contacts"),
+            ListChange::Blocked => (Method::Put, "blocks"),
+            ListChange::Unblocked => (Method::Delete, "blocks"),
         };
         let request = self.signed(method, format!("/v1/u/{}/{list}/{handle}", self.handle), None, cx);
         cx.request(request, purpose);

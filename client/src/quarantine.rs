@@ -9,10 +9,10 @@ use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::Primary;
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
-use crate::event::StorageFault;
-use crate::record::{Kind, Record};
-use crate::sorted_map::SortedMap;
+use crate::kernel::context::Context;
+use crate::kernel::event::StorageFault;
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
 use crate::view::WaitingRow;
 
 /// The limit for all keys together on waiting envelopes, on keys with mail left on the relay, and on remembered hashes

@@ -3,13 +3,13 @@
 use kez_core::content::Content;
 use serde::{Deserialize, Serialize};
 
-use crate::backoff::Backoff;
-use crate::context::Context;
-use crate::event::StorageFault;
-use crate::place::{Place, Slot};
-use crate::reason::Reason;
-use crate::record::{Kind, Record};
-use crate::sorted_map::SortedMap;
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::event::StorageFault;
+use crate::kernel::place::{Key, Lane, Place, Slot};
+use crate::kernel::reason::Reason;
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
 
 const FIRST_WAIT: u64 = 400;
 const LONGEST_WAIT: u64 = 30_000;
@@ -17,23 +17,6 @@ const LONGEST_WAIT: u64 = 30_000;
 const TROUBLE_AFTER: u64 = 8_000;
 /// The start of a record id in the user's own lane.
 const OWN: &str = "own/";
-
-/// The inbox that a content is sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Lane {
-    /// That of a conversation.
-    Place(Place),
-    /// The user's own: copies for their other browsers.
-    Own,
-}
-
-/// Identifies an entry: its lane, and the content's order in its conversation. Sorted in the order of sending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) lane: Lane,
-    pub(crate) place: Place,
-    pub(crate) order: u64,
-}
 
 /// The record of kind [`Kind::Outbox`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,15 +8,17 @@ use kez_core::problem::ProblemCode;
 use kez_core::registration::HandleRegistration;
 
 use crate::account::{StoredAccount, StoredSeed};
-use crate::backoff::Backoff;
-use crate::context::Context;
-use crate::effect::{Effect, HttpRequest, Method};
-use crate::event::{HttpResponse, StorageFault};
-use crate::lookup::{self, Proof};
-use crate::reason::Reason;
-use crate::record::{Kind, Record};
-use crate::requests::{self, Answer, Purpose, retry_after};
-use crate::secret::Secret;
+use crate::kernel::answer;
+use crate::kernel::answer::{Answer, retry_after};
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::event::{HttpResponse, StorageFault};
+use crate::kernel::lookup::{self, Proof};
+use crate::kernel::reason::Reason;
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::requests::Purpose;
+use crate::kernel::secret::Secret;
 use crate::session::Session;
 use crate::sync::StoredSync;
 
@@ -149,30 +151,28 @@ impl Registering {
         let done = |response: &HttpResponse| {
             lookup::registered(response, &self.account.server, &self.account.handle, Some(key))
         };
-        match requests::outcome(answer, done) {
-            requests::Outcome::Done(()) => self.registered(cx),
+        match answer::outcome(answer, done) {
+            answer::Outcome::Done(()) => self.registered(cx),
             // This very key may have taken the handle, when an earlier answer was lost.
-            requests::Outcome::Refused(problem) if problem.status == 409 => {
+            answer::Outcome::Refused(problem) if problem.status == 409 => {
                 cx.get(format!("/v1/by-primary/{key}"), Purpose::OwnAccount);
                 Outcome::Pending(None)
             }
             // The answer has just corrected our clock.
-            requests::Outcome::Refused(problem)
-                if problem.code == ProblemCode::Stale && !self.signed_anew =>
-            {
+            answer::Outcome::Refused(problem) if problem.code == ProblemCode::Stale && !self.signed_anew => {
                 self.signed_anew = true;
                 self.account.registration = None;
                 self.post(cx);
                 Outcome::Pending(None)
             }
-            requests::Outcome::Refused(problem) => {
+            answer::Outcome::Refused(problem) => {
                 self.phase = Phase::Refused;
                 Outcome::Refused(match problem.code {
                     ProblemCode::Stale => Reason::WrongClock,
                     _ => Reason::server(&problem.detail),
                 })
             }
-            requests::Outcome::Unknown => self.wait(answer, cx),
+            answer::Outcome::Unknown => self.wait(answer, cx),
         }
     }
 

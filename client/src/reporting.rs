@@ -2,12 +2,13 @@
 
 use kez_core::api::ReportRequest;
 
-use crate::context::Context;
-use crate::effect::Method;
-use crate::event::TabId;
-use crate::place::Place;
-use crate::reason::Reason;
-use crate::requests::{Answer, Outcome, Purpose, no_content, outcome};
+use crate::kernel::answer::{Answer, Outcome, no_content, outcome};
+use crate::kernel::context::Context;
+use crate::kernel::effect::Method;
+use crate::kernel::event::TabId;
+use crate::kernel::place::Place;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::ReportView;
 

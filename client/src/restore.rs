@@ -5,14 +5,15 @@ use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
 
 use crate::account::{StoredAccount, StoredSeed};
-use crate::context::Context;
-use crate::effect::Effect;
-use crate::event::StorageFault;
-use crate::lookup::Proof;
-use crate::reason::Reason;
-use crate::record::Record;
-use crate::requests::{Answer, Purpose, refusal};
-use crate::secret::Secret;
+use crate::kernel::answer::{Answer, refusal};
+use crate::kernel::context::Context;
+use crate::kernel::effect::Effect;
+use crate::kernel::event::StorageFault;
+use crate::kernel::lookup::Proof;
+use crate::kernel::reason::Reason;
+use crate::kernel::record::Record;
+use crate::kernel::requests::Purpose;
+use crate::kernel::secret::Secret;
 use crate::session::Session;
 use crate::sync::StoredSync;
 

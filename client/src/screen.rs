@@ -3,12 +3,12 @@
 use kez_core::handle::Handle;
 
 use crate::compose::parse_recipient;
-use crate::context::Context;
 use crate::conversation::Conversation;
 use crate::directory::HandleState;
-use crate::event::TabId;
-use crate::place::{PersonId, Place};
-use crate::reason::Reason;
+use crate::kernel::context::Context;
+use crate::kernel::event::TabId;
+use crate::kernel::place::{PersonId, Place};
+use crate::kernel::reason::Reason;
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
 use crate::window::Window;

@@ -8,26 +8,27 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{StoredAccount, StoredSeed};
-use crate::config::Config;
 use crate::connection::Link;
 use crate::contacts::Contacts;
-use crate::context::Context;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::Directory;
-use crate::effect::{Effect, HttpRequest, Method};
-use crate::event::StorageFault;
 use crate::keeping::Keeping;
+use crate::kernel::config::Config;
+use crate::kernel::context::Context;
+use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::event::StorageFault;
+use crate::kernel::place::{Key, Lane};
+use crate::kernel::place::{Place, Slot};
+use crate::kernel::reason::Reason;
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
 use crate::leaving::Leaving;
 use crate::nats::Nats;
 use crate::passphrase::PassphraseChange;
-use crate::people::Telling;
-use crate::place::{Place, Slot};
+use crate::people::ListSync;
 use crate::quarantine::Quarantine;
-use crate::queue::{Key, Lane, Outbox};
-use crate::reason::Reason;
-use crate::record::{Kind, Record};
+use crate::queue::Outbox;
 use crate::sigchains::{self, Sigchains};
-use crate::sorted_map::SortedMap;
 use crate::sync::StoredSync;
 
 /// An open account. Its behaviour is in one file per topic: `compose`, `outbox`, `inbox`, `directory`, `connection`, `screen`.
@@ -61,7 +62,7 @@ pub(crate) struct Session {
     pub(crate) leaving: Leaving,
     pub(crate) passphrase: PassphraseChange,
     pub(crate) nats: Nats,
-    pub(crate) telling: Telling,
+    pub(crate) telling: ListSync,
     pub(crate) keeping: Keeping,
     /// How many records could not be read.
     damaged: u64,
@@ -103,7 +104,7 @@ impl Session {
             leaving: Leaving::default(),
             passphrase: PassphraseChange::default(),
             nats: Nats::default(),
-            telling: Telling::default(),
+            telling: ListSync::default(),
             keeping: Keeping::default(),
             damaged: 0,
         };

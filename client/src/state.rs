@@ -1,15 +1,16 @@
 //! Dispatches events to the parts, and switches between the states of the account.
 
 use crate::account::{Account, Onboarding, StoredAccount};
-use crate::config::Config;
-use crate::context::Context;
-use crate::effect::{Effect, RequestId};
-use crate::event::{Event, Startup, StorageFault, TabId, UiEvent, VaultEvent};
-use crate::reason::Reason;
-use crate::record::Record;
+use crate::kernel::answer::Answer;
+use crate::kernel::config::Config;
+use crate::kernel::context::Context;
+use crate::kernel::effect::{Effect, RequestId};
+use crate::kernel::event::{Event, Startup, StorageFault, TabId, UiEvent, VaultEvent};
+use crate::kernel::reason::Reason;
+use crate::kernel::record::Record;
+use crate::kernel::requests::Purpose;
+use crate::kernel::secret::Secret;
 use crate::registering::Registering;
-use crate::requests::{Answer, Purpose};
-use crate::secret::Secret;
 use crate::session::Session;
 use crate::view::Notice;
 

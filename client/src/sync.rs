@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use kez_core::envelope::EnvelopeHash;
 use kez_core::message::Chain;
 
-use crate::record::{Kind, Record};
+use crate::kernel::record::{Kind, Record};
 
 /// The record of kind [`Kind::Sync`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

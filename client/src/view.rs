@@ -8,14 +8,16 @@ mod thread;
 use kez_core::api::RegistrationMode;
 use serde::{Deserialize, Serialize};
 
-use crate::event::StorageFault;
-use crate::secret::Secret;
+use crate::kernel::event::StorageFault;
+use crate::kernel::secret::Secret;
 
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
 pub use self::thread::*;
 pub use crate::conversation::FormerKey;
-pub use crate::reason::Reason;
+pub use crate::kernel::event::StorageView;
+pub use crate::kernel::reason::{Notice, Reason};
+pub use crate::kernel::tabs::{NewConversation, ReportView};
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,21 +216,6 @@ pub struct PassphraseView {
     pub error: Option<Reason>,
 }
 
-/// The state of a report to the operator.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReportView {
-    /// The user is writing it.
-    #[default]
-    Open,
-    /// The request is in flight.
-    Sending,
-    /// The server has stored the report.
-    Sent,
-    /// The report was not sent.
-    Failed(Reason),
-}
-
 /// The state of "Export my data" or "Delete account".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeavingView {
@@ -371,26 +358,6 @@ pub struct BlockedRow {
     pub in_doubt: bool,
 }
 
-/// The dialog "New conversation".
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewConversation {
-    /// Whether the handle is being looked up.
-    pub busy: bool,
-    /// What went wrong.
-    pub error: Option<Reason>,
-    /// The handle that was found: the page navigates to `/messages/{handle}` and closes the dialog.
-    pub started: Option<String>,
-}
-
-/// A notice to the user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
-    /// What it says.
-    pub what: Reason,
-    /// Whether it is an error (`role=alert`) rather than news (`role=status`).
-    pub error: bool,
-}
-
 /// Mail that waits until the signing key is identified: by the server, or by the user who accepts a new key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingRow {
@@ -434,13 +401,4 @@ pub struct InboxView {
     pub busy: bool,
     /// Why the change failed.
     pub error: Option<Reason>,
-}
-
-/// How this browser stores the data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StorageView {
-    /// Whether the browser has promised not to evict the data; `None` before it was asked.
-    pub persisted: Option<bool>,
-    /// Bytes in use.
-    pub used: Option<u64>,
 }

@@ -2,6 +2,7 @@
 //! not depend on its length.
 
 use crate::conversation::Conversation;
+pub(crate) use crate::kernel::tabs::Window;
 
 /// How many messages a thread shows at first, and the step by which the window moves.
 const STEP: usize = 100;
@@ -9,16 +10,6 @@ const STEP: usize = 100;
 const MOST: usize = 2 * STEP;
 /// How many messages before the first unread one a thread shows.
 const CONTEXT: usize = 20;
-
-/// The part of a conversation that a tab shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Window {
-    /// The newest messages.
-    #[default]
-    Latest,
-    /// The messages from this order onwards.
-    From(u64),
-}
 
 /// The extent of a window in a conversation, as numbers of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +68,7 @@ impl Window {
 mod tests {
     use super::{Extent, Window};
     use crate::conversation::{Conversation, StoredBody, StoredMessage};
-    use crate::place::Slot;
+    use crate::kernel::place::Slot;
 
     fn of(length: u64) -> Conversation {
         let mut conversation = Conversation::new(Slot(1));

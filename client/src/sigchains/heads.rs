@@ -4,9 +4,9 @@ use kez_core::identity::PublicIdentity;
 use kez_core::sigchain::{Heads, SeenHead};
 
 use super::watched::{Compared, Watched};
-use crate::context::Context;
-use crate::place::PersonId;
-use crate::requests::Purpose;
+use crate::kernel::context::Context;
+use crate::kernel::place::PersonId;
+use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::ChainAlarm;
 

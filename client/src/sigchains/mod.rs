@@ -13,12 +13,12 @@ mod watched;
 
 use kez_core::identity::Primary;
 
-use crate::backoff::Backoff;
-use crate::context::Context;
-use crate::place::PersonId;
-use crate::record::{Kind, Record};
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::place::PersonId;
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
 use crate::session::Session;
-use crate::sorted_map::SortedMap;
 
 pub(crate) use own::OwnChain;
 pub(crate) use watched::Watched;

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::watched::{Fetched, Watched};
 use crate::account::StoredSeed;
-use crate::backoff::{Backoff, around};
-use crate::context::Context;
-use crate::event::{HttpResponse, NetworkFault};
-use crate::lookup::Proof;
-use crate::place::PersonId;
-use crate::reason::Reason;
-use crate::requests::{Answer, Outcome, Purpose, body, outcome, retry_after};
+use crate::kernel::answer::{Answer, Outcome, body, outcome, retry_after};
+use crate::kernel::backoff::{Backoff, around};
+use crate::kernel::context::Context;
+use crate::kernel::event::{HttpResponse, NetworkFault};
+use crate::kernel::lookup::Proof;
+use crate::kernel::place::PersonId;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::{ChainAlarm, Connection};
 
@@ -49,7 +50,7 @@ pub(crate) struct OwnChain {
     pub(crate) error: Option<Reason>,
 }
 
-/// The record of kind [`crate::record::Kind::Chain`] for the user's own chain.
+/// The record of kind [`crate::kernel::record::Kind::Chain`] for the user's own chain.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StoredOwn {
     pub(crate) watched: Watched,

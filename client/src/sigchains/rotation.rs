@@ -17,14 +17,15 @@ use serde_json::value::RawValue;
 use super::own::KeyChange;
 use crate::account::StoredSeed;
 use crate::connection::Link;
-use crate::context::Context;
-use crate::effect::{Effect, Method};
-use crate::event::HttpResponse;
-use crate::lookup::{self, Proof};
-use crate::reason::Reason;
+use crate::kernel::answer::{Answer, Outcome, body, outcome};
+use crate::kernel::context::Context;
+use crate::kernel::effect::{Effect, Method};
+use crate::kernel::event::HttpResponse;
+use crate::kernel::lookup::{self, Proof};
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
+use crate::kernel::secret::Secret;
 use crate::registering::LONGEST_CLAIM_AGE;
-use crate::requests::{Answer, Outcome, Purpose, body, outcome};
-use crate::secret::Secret;
 use crate::session::Session;
 
 impl Session {

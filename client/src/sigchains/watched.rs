@@ -5,8 +5,8 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Chain, Link, LinkRefused, Links, MAX_LINKS, SeenHead};
 use serde::{Deserialize, Serialize};
 
-use crate::place::PersonId;
-use crate::requests::{Answer, problem};
+use crate::kernel::answer::{Answer, problem};
+use crate::kernel::place::PersonId;
 use crate::view::ChainAlarm;
 
 /// The verified part of a chain.

@@ -5,11 +5,11 @@ use kez_core::sigchain::Link;
 
 use super::{AccountView, ChainView, HistoryRow, JoinView, Me, RestoreView};
 use crate::account::{Account, Onboarding, StoredSeed};
-use crate::config::Config;
 use crate::join::Join;
+use crate::kernel::config::Config;
+use crate::kernel::tabs::Tab;
 use crate::restore::Restore;
 use crate::session::Session;
-use crate::tabs::Tab;
 
 /// The account, with its phrases only if this tab shows them.
 pub(crate) fn account(account: &Account, config: &Config, tab: &Tab) -> AccountView {

@@ -7,7 +7,7 @@ use kez_core::display;
 use super::{ConversationRow, Preview};
 use crate::contacts::Contact;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
-use crate::place::Place;
+use crate::kernel::place::Place;
 use crate::session::Session;
 
 /// The most characters in a preview.

@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::excerpt::excerpt;
 use super::{Block, ChainAlarm, FormerKey};
 use crate::contacts::Contact;
-use crate::context::Shared;
 use crate::conversation::{Conversation, MOST_REACTIONS, StoredBody, StoredMessage};
 use crate::directory::HandleState;
-use crate::place::Place;
-use crate::queue::Lane;
-use crate::reason::Reason;
+use crate::kernel::context::Shared;
+use crate::kernel::place::Lane;
+use crate::kernel::place::Place;
+use crate::kernel::reason::Reason;
+use crate::kernel::tabs::Tab;
 use crate::session::Session;
-use crate::tabs::Tab;
 
 /// The open conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ pub struct MessageRow {
     /// What the row shows.
     pub body: MessageBody,
     /// Whether `body` is only the start of a long text. The full text is shown on request
-    /// ([`UiEvent::WholeTextWanted`](crate::event::UiEvent::WholeTextWanted)).
+    /// ([`UiEvent::WholeTextWanted`](crate::kernel::event::UiEvent::WholeTextWanted)).
     pub cut: bool,
     /// `data-state`.
     pub state: DeliveryState,

@@ -8,7 +8,7 @@ mod relay;
 mod sigchains;
 mod world;
 
-#[path = "../../../src/chance.rs"]
+#[path = "../../../src/kernel/chance.rs"]
 mod chance;
 
 pub(crate) use relay::{json, problem};

@@ -2,14 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::RequestId;
-use crate::record::Record;
-use crate::secret::Secret;
+use crate::kernel::record::Record;
+pub use crate::kernel::record::StorageFault;
+use crate::kernel::secret::Secret;
 
 /// A browser tab, identified by a random text that it chose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TabId(pub String);
+
+/// Identifies an HTTP request, to match its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
 
 /// An input of `Client::handle`.
 #[derive(Clone, Debug)]
@@ -22,9 +26,9 @@ pub enum Event {
     Started(Startup),
     /// The answer to an effect on the vault.
     Vault(VaultEvent),
-    /// A [`Save`](crate::effect::Effect::Save) failed. The effects after it in the same batch were dropped.
+    /// A [`Save`](crate::kernel::effect::Effect::Save) failed. The effects after it in the same batch were dropped.
     SaveFailed(StorageFault),
-    /// The answer to an [`Http`](crate::effect::Effect::Http) effect.
+    /// The answer to an [`Http`](crate::kernel::effect::Effect::Http) effect.
     Http(RequestId, Result<HttpResponse, NetworkFault>),
     /// An event on the live stream.
     Live(LiveEvent),
@@ -86,20 +90,6 @@ pub enum VaultEvent {
     Failed(StorageFault),
 }
 
-/// Why the storage failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StorageFault {
-    /// The browser's quota is used up.
-    Full,
-    /// Another tab holds an older version of the database open, or the browser refuses storage.
-    Unavailable,
-    /// A record could not be opened: it was modified, or belongs to another account.
-    Damaged,
-    /// A newer version of the app has written a record of a kind or format that this version does not know.
-    Newer,
-}
-
 /// An answer from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
@@ -140,6 +130,15 @@ pub enum NatsEvent {
     Closed,
     /// The broker asked for a signature over a text that no NATS server sends. Nothing was signed.
     StrangeNonce,
+}
+
+/// How this browser stores the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageView {
+    /// Whether the browser has promised not to evict the data; `None` before it was asked.
+    pub persisted: Option<bool>,
+    /// Bytes in use.
+    pub used: Option<u64>,
 }
 
 /// What the user does, as reported by the page. Crosses from the page to the worker, and from tab to tab.

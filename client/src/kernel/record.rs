@@ -4,11 +4,23 @@
 //! names. Adding, moving or removing a field or variant of a kind therefore makes a new format of that kind, with the
 //! next number and a migration from the old one.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::event::StorageFault;
+/// Why the storage failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StorageFault {
+    /// The browser's quota is used up.
+    Full,
+    /// Another tab holds an older version of the database open, or the browser refuses storage.
+    Unavailable,
+    /// A record could not be opened: it was modified, or belongs to another account.
+    Damaged,
+    /// A newer version of the app has written a record of a kind or format that this version does not know.
+    Newer,
+}
 
 /// The format number of values outside of records, in the vault's header.
 const HEADER_FORMAT: u8 = 2;
@@ -161,8 +173,7 @@ impl std::fmt::Debug for Record {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Kind, decode, encode};
-    use crate::event::StorageFault;
+    use super::{Kind, StorageFault, decode, encode};
 
     #[test]
     fn kinds_have_one_name_each() {

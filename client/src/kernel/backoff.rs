@@ -55,7 +55,7 @@ pub(crate) fn around(ms: u64, rng: &mut (impl CryptoRng + ?Sized)) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::Chance;
+    use crate::kernel::chance::Chance;
 
     #[test]
     fn waits_double_up_to_the_cap_and_start_again() {

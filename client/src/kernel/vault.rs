@@ -19,7 +19,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::record::Kind;
+use crate::kernel::record::Kind;
 
 const NONCE_BYTES: usize = 12;
 const DATA_KEY_PURPOSE: &[u8] = b"kez-data-key-v1";
@@ -196,7 +196,7 @@ impl fmt::Debug for WrappingKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chance::Chance;
+    use crate::kernel::chance::Chance;
 
     fn cheap(passphrase: &str, salt: u8) -> WrappingKey {
         passphrase_key(passphrase, &PassphraseParams { m_kib: 32, t: 1, p: 1, salt: [salt; 16] }).unwrap()

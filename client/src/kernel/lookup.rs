@@ -5,8 +5,8 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Primary, PublicIdentity};
 use kez_core::problem::ProblemCode;
 
-use crate::event::HttpResponse;
-use crate::requests::{Answer, problem};
+use crate::kernel::answer::{Answer, problem};
+use crate::kernel::event::HttpResponse;
 
 /// A handle and a key whose owner has signed that they belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use kez_core::identity::Primary;
 use serde::{Deserialize, Serialize};
 
-use crate::event::StorageFault;
+use crate::kernel::event::StorageFault;
 
 /// A person: the root of their sigchain, as it was known when they became a contact. A person keeps this name through
 /// every change of their key.
@@ -25,6 +25,23 @@ pub(crate) enum Place {
 /// reveals nothing about people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Slot(pub(crate) u64);
+
+/// The inbox that a content is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// That of a conversation.
+    Place(Place),
+    /// The user's own: copies for their other browsers.
+    Own,
+}
+
+/// Identifies an entry: its lane, and the content's order in its conversation. Sorted in the order of sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) lane: Lane,
+    pub(crate) place: Place,
+    pub(crate) order: u64,
+}
 
 impl From<PersonId> for Place {
     fn from(person: PersonId) -> Self {

@@ -4,14 +4,13 @@ use rand_core::CryptoRng;
 
 use kez_core::time::Timestamp;
 
-use crate::clock::Clock;
-use crate::effect::{Effect, HttpRequest, Method};
-use crate::event::{StorageFault, TabId};
-use crate::reason::Reason;
-use crate::record::{Kind, Record};
-use crate::requests::{Purpose, Requests};
-use crate::tabs::Tabs;
-use crate::view::{Notice, StorageView};
+use crate::kernel::clock::Clock;
+use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::event::{StorageFault, StorageView, TabId};
+use crate::kernel::reason::{Notice, Reason};
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::requests::{Purpose, Requests};
+use crate::kernel::tabs::Tabs;
 
 /// State shared by all parts.
 #[derive(Default)]

@@ -1,16 +1,13 @@
 //! The outputs of a client. The driver performs them in the given order and answers each with an event.
 //!
 //! A [`Effect::Save`] is durable before the driver starts the effects after it. When it fails, they are dropped and
-//! [`Event::SaveFailed`](crate::event::Event::SaveFailed) follows. HTTP requests run concurrently.
+//! [`Event::SaveFailed`](crate::kernel::event::Event::SaveFailed) follows. HTTP requests run concurrently.
 
-use crate::Signer;
-use crate::event::TabId;
-use crate::record::Record;
-use crate::secret::Secret;
-
-/// Identifies an HTTP request, to match its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(pub u64);
+pub use crate::kernel::event::RequestId;
+use crate::kernel::event::TabId;
+use crate::kernel::record::Record;
+use crate::kernel::secret::Secret;
+use crate::kernel::signer::Signer;
 
 /// An output of `Client::handle`.
 #[derive(Clone, Debug)]
@@ -63,7 +60,7 @@ pub enum Effect {
     /// Close the live stream; no event follows.
     CloseLive,
     /// Connect to NATS and subscribe to the subject. Replaces an open connection. Results are reported as
-    /// [`Event::Nats`](crate::event::Event::Nats).
+    /// [`Event::Nats`](crate::kernel::event::Event::Nats).
     OpenNats {
         /// The WebSocket address of the broker.
         url: String,

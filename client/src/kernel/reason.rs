@@ -4,7 +4,7 @@ use kez_core::handle::InvalidHandle;
 use kez_core::recovery_phrase::InvalidPhrase;
 use serde::{Deserialize, Serialize};
 
-use crate::event::StorageFault;
+use crate::kernel::record::StorageFault;
 
 /// Why something did not happen, or what has happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +136,15 @@ pub enum Reason {
     ChainMoved,
     /// The phrase is not the announced one.
     NotRotationPhrase,
+}
+
+/// A notice to the user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What it says.
+    pub what: Reason,
+    /// Whether it is an error (`role=alert`) rather than news (`role=status`).
+    pub error: bool,
 }
 
 /// The most characters of a server's text that are kept, so that it cannot fill the screen.

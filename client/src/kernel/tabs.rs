@@ -1,10 +1,46 @@
 //! The browser's tabs: what each one shows, and its own screen state.
 
-use crate::event::TabId;
-use crate::reason::Reason;
-use crate::sorted_map::SortedMap;
-use crate::view::{NewConversation, ReportView};
-use crate::window::Window;
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::event::TabId;
+use crate::kernel::reason::Reason;
+use crate::kernel::sorted_map::SortedMap;
+
+/// The dialog "New conversation".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewConversation {
+    /// Whether the handle is being looked up.
+    pub busy: bool,
+    /// What went wrong.
+    pub error: Option<Reason>,
+    /// The handle that was found: the page navigates to `/messages/{handle}` and closes the dialog.
+    pub started: Option<String>,
+}
+
+/// The state of a report to the operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportView {
+    /// The user is writing it.
+    #[default]
+    Open,
+    /// The request is in flight.
+    Sending,
+    /// The server has stored the report.
+    Sent,
+    /// The report was not sent.
+    Failed(Reason),
+}
+
+/// The part of a conversation that a tab shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Window {
+    /// The newest messages.
+    #[default]
+    Latest,
+    /// The messages from this order onwards.
+    From(u64),
+}
 
 /// One tab.
 #[derive(Clone, Debug, Default)]

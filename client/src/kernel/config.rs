@@ -5,9 +5,10 @@ use kez_core::api::{RegistrationMode, ServerConfig};
 use kez_core::handle::ServerName;
 use kez_core::problem::ProblemCode;
 
-use crate::backoff::Backoff;
-use crate::context::Context;
-use crate::requests::{Answer, Purpose, problem, retry_after};
+use crate::kernel::answer::{Answer, problem, retry_after};
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::requests::Purpose;
 
 /// The server's name, or the attempts to fetch it.
 pub(crate) struct Config {

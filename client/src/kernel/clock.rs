@@ -3,7 +3,7 @@
 //! Timers use a steady clock that is never set back. Requests are signed with the server's time, taken from the `Date`
 //! header of its answers, where the two clocks differ.
 
-use crate::reason::Reason;
+use crate::kernel::reason::Reason;
 
 /// The difference between the clocks, in milliseconds, above which the server's clock is used. The server tolerates 60 s.
 const TOLERATED: u64 = 20_000;
