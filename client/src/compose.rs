@@ -74,7 +74,7 @@ impl Session {
 
     pub(crate) fn recipient_of(&mut self, handle: &str, cx: &mut Context<'_>) -> Result<PersonId, Reason> {
         let handle = self.handle_at(handle).ok_or(Reason::NobodyHere)?;
-        if handle == self.handle {
+        if handle == self.me.handle {
             return Err(Reason::OwnHandle);
         }
         let person = self.contact_for(&handle, cx).ok_or(Reason::NotFoundYet)?;
@@ -98,7 +98,8 @@ impl Session {
         // Base64 encodes three bytes as four characters.
         const ALWAYS_FITS: usize = envelope::MAX_BYTES / 2;
         plaintext.len() < ALWAYS_FITS
-            || envelope::seal(&self.me, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng).is_ok()
+            || envelope::seal(&self.me.key, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng)
+                .is_ok()
     }
 
     /// Saves a draft. Other tabs that show the conversation must show it too.
@@ -125,7 +126,7 @@ impl Session {
 
     /// The handle that a URL, or the text box "To", names: `bob`, `@bob` or `bob@` and this server.
     pub(crate) fn handle_at(&self, text: &str) -> Option<Handle> {
-        parse_recipient(text, self.server.as_str()).ok()
+        parse_recipient(text, self.me.server.as_str()).ok()
     }
 }
 

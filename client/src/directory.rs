@@ -61,7 +61,7 @@ impl Session {
         match self.contacts.by_handle(handle).and_then(|id| self.contacts.get(id)) {
             Some(contact) if contact.checked_at.saturating_add(CHECK_INTERVAL) > cx.now => {}
             None if matches!(self.directory.handles.get(handle), Some(HandleState::Found(_))) => {}
-            _ if *handle == self.handle => {}
+            _ if *handle == self.me.handle => {}
             _ => self.ask_about(handle, cx),
         }
     }
@@ -81,7 +81,7 @@ impl Session {
 
     /// Handles the answer to a lookup by handle.
     pub(crate) fn handle_answered(&mut self, handle: &Handle, answer: &Answer, cx: &mut Context<'_>) {
-        let proof = Proof::of_handle(answer, &self.server, handle);
+        let proof = Proof::of_handle(answer, &self.me.server, handle);
         if let Some(contact) = self.contacts.by_handle(handle) {
             if let Proof::Proven(found) = proof {
                 self.check_key(contact, *found, cx);
@@ -92,7 +92,7 @@ impl Session {
                 Proof::Proven(found) if self.contacts.by_key(&found.key.primary()).is_some() => {
                     HandleState::Unavailable
                 }
-                Proof::Proven(found) if found.key == self.me.public() => HandleState::Unavailable,
+                Proof::Proven(found) if found.key == self.me.key.public() => HandleState::Unavailable,
                 Proof::Proven(found) => HandleState::Found(found),
                 Proof::Nobody => HandleState::Nobody,
                 Proof::Replaced(_) | Proof::Unavailable => HandleState::Unavailable,
@@ -127,7 +127,7 @@ impl Session {
             self.save_contact(contact, cx);
             return self.send_queued(cx);
         }
-        let Some((key, _)) = self.contacts.accept_new_key(contact, &self.me) else { return };
+        let Some((key, _)) = self.contacts.accept_new_key(contact, &self.me.key) else { return };
         if let Some(conversation) = self.conversations.get_mut(&Place::Direct(contact)) {
             conversation.restart_sequence();
             cx.save(conversation.record());
@@ -167,10 +167,10 @@ impl Session {
             question.is_asked = false;
         }
         self.directory.pace.heed(answer, cx.now);
-        match Proof::of_key(answer, &self.server, *key) {
+        match Proof::of_key(answer, &self.me.server, *key) {
             Proof::Unavailable => self.ask_about_sender_later(key, answer, cx),
             Proof::Nobody => self.give_up(&[*key], cx),
-            Proof::Replaced(found) if found.handle == self.handle => self.give_up(&[*key], cx),
+            Proof::Replaced(found) if found.handle == self.me.handle => self.give_up(&[*key], cx),
             Proof::Replaced(found) => {
                 self.ask_about_sender_later(key, answer, cx);
                 self.ask_about_former_key(key, *found, cx);
@@ -187,7 +187,7 @@ impl Session {
                 }
                 None => {
                     // For example, the user's own handle with another key is not acceptable.
-                    let acceptable = found.handle != self.handle;
+                    let acceptable = found.handle != self.me.handle;
                     if !acceptable || self.pin(*found, true, cx).is_none() {
                         self.give_up(&[*key], cx);
                     }
@@ -252,7 +252,7 @@ impl Session {
     /// Compares the registry's answer about a contact with the pinned key.
     fn check_key(&mut self, id: PersonId, found: Found, cx: &mut Context<'_>) {
         let taken = self.contacts.by_key(&found.key.primary()).is_some_and(|other| other != id);
-        let Some(contact) = self.contacts.get_mut(id).filter(|_| !taken && found.key != self.me.public())
+        let Some(contact) = self.contacts.get_mut(id).filter(|_| !taken && found.key != self.me.key.public())
         else {
             return;
         };
@@ -297,7 +297,7 @@ impl Session {
         let slot = Slot(self.sync.last_contact + 1);
         let handle = found.handle.clone();
         let standing = self.first_standing(&handle, wrote_first);
-        let id = self.contacts.pin(slot, found, cx.wall() / 1000, standing, &self.me)?;
+        let id = self.contacts.pin(slot, found, cx.wall() / 1000, standing, &self.me.key)?;
         self.conversations.insert(Place::Direct(id), Conversation::new(slot));
         self.sync.last_contact = slot.0;
         self.directory.handles.remove(&handle);

@@ -18,25 +18,10 @@ use crate::conversation::{FormerKey, StoredBody, StoredMessage};
 use crate::kernel::context::Context;
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::{Kind, Record};
+use crate::link::Received;
 use crate::open::Arrived;
 use crate::quarantine::{self, Held, Quarantined};
 use crate::session::Session;
-
-/// The result of a batch of items.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Received {
-    /// All items were processed.
-    All {
-        /// Whether the cursor moved.
-        advanced: bool,
-    },
-    /// Reading restarts after another position: the relay has a new database, or its inbox never reached our cursor.
-    Anew,
-    /// Request the rest again once the server has answered with the account's own chain.
-    Paused,
-    /// The relay's positions are impossible. None of the batch was processed.
-    Absurd,
-}
 
 /// What to do after an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,9 +86,9 @@ impl Session {
             return Received::Anew;
         }
         let before = self.sync.cursor;
-        self.link.catch_up.reads_from(before);
+        self.link.reads_from(before);
         if let Some(last) = last {
-            self.link.catch_up.heard(last);
+            self.link.heard(last);
         }
         let mut received = Received::All { advanced: false };
         for item in items.iter().filter(|item| item.seq > before) {
@@ -151,7 +136,7 @@ impl Session {
         if let Some(from) = released.left_from {
             self.sync.cursor = self.sync.cursor.min(from.saturating_sub(1));
             cx.save(self.sync.record());
-            self.inbox_begins_anew(cx);
+            self.link.restart(cx);
             self.look(cx);
         }
         self.after_receiving(cx);
@@ -208,7 +193,7 @@ impl Session {
     fn read_from_the_start(&mut self, cx: &mut Context<'_>) {
         self.sync.cursor = 0;
         self.sync.acknowledged = 0;
-        self.link.catch_up.begins_anew();
+        self.link.starts_over();
         self.quarantine.forget_left(cx);
         cx.save(self.sync.record());
     }
@@ -278,7 +263,7 @@ impl Session {
         let known = from_myself || contact.is_some();
         let peer = if known { self.peer_of_former(&sender, former) } else { None };
         let opened =
-            envelope.open(former.unwrap_or(&self.me), |key| peer.as_ref().or_else(|| self.peer(key)));
+            envelope.open(former.unwrap_or(&self.me.key), |key| peer.as_ref().or_else(|| self.peer(key)));
         match (opened, contact) {
             (Ok(opened), _) if from_myself => self.classify_own(&opened, former.is_some(), incoming),
             (Ok(opened), Some(contact)) => {
@@ -301,7 +286,7 @@ impl Session {
     /// Signed by a key that belongs to no contact. It may wait only if it opens, since anyone can forge one that does
     /// not.
     fn classify_strangers(&self, envelope: &Envelope, former: Option<&SecretIdentity>) -> Class {
-        let (me, key) = (former.unwrap_or(&self.me), envelope.claimed_sender());
+        let (me, key) = (former.unwrap_or(&self.me.key), envelope.claimed_sender());
         let peer = PublicIdentity::try_from(key).ok().and_then(|sender| Peer::new(me, sender).ok());
         match envelope.open(me, |_| peer.as_ref()) {
             Ok(_) => Class::Wait { key, own_copy: false },
@@ -340,7 +325,7 @@ impl Session {
 
     /// The user's own key with this value, former keys included.
     pub(crate) fn own_key(&self, key: &Primary) -> Option<PublicIdentity> {
-        let own = std::iter::once(&self.me).chain(&self.former).map(SecretIdentity::public);
+        let own = std::iter::once(&self.me.key).chain(&self.former).map(SecretIdentity::public);
         own.into_iter().find(|own| own.primary() == *key)
     }
 
@@ -349,7 +334,7 @@ impl Session {
         if former.is_none() && self.peer(sender).is_some() {
             return None;
         }
-        Peer::new(former.unwrap_or(&self.me), PublicIdentity::try_from(*sender).ok()?).ok()
+        Peer::new(former.unwrap_or(&self.me.key), PublicIdentity::try_from(*sender).ok()?).ok()
     }
 
     /// Keeps a replaced key of the user's. Reads everything again from the start, in order, so that envelopes that
@@ -371,7 +356,7 @@ impl Session {
     pub(crate) fn read_notes_again(&mut self, cx: &mut Context<'_>) {
         if self.sync.unreadable > 0 && self.chains.own.stored.watched.chain.primaries().len() > 1 {
             self.begin_reading_again(cx);
-            self.inbox_begins_anew(cx);
+            self.link.restart(cx);
         }
     }
 
@@ -393,7 +378,7 @@ impl Session {
     }
 
     fn peer(&self, key: &Primary) -> Option<&Peer> {
-        if *key == self.me.public().primary() {
+        if *key == self.me.key.public().primary() {
             return Some(&self.myself);
         }
         let contact = self.contacts.by_key(key).and_then(|id| self.contacts.get(id));

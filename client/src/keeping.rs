@@ -90,7 +90,7 @@ impl Session {
     pub(crate) fn ask_status(&mut self, cx: &mut Context<'_>) {
         self.keeping.ask_at = None;
         if !cx.shared.requests.awaits(&Purpose::Status) {
-            let request = self.signed(Method::Get, status_target(&self.handle), None, cx);
+            let request = self.me.signed(Method::Get, status_target(&self.me.handle), None, cx);
             cx.request(request, Purpose::Status);
         }
     }
@@ -143,7 +143,7 @@ impl Session {
         }
         self.keeping.error = None;
         if let Ok(body) = serde_json::to_string(&KeepMessages { days: kept }) {
-            let request = self.signed(Method::Put, keep_target(&self.handle), Some(body), cx);
+            let request = self.me.signed(Method::Put, keep_target(&self.me.handle), Some(body), cx);
             cx.request(request, Purpose::Keep { days });
         }
     }
@@ -216,7 +216,7 @@ impl Session {
             return;
         }
         if let Ok(body) = serde_json::to_string(&AckInbox { epoch, seq }) {
-            let request = self.signed(Method::Post, ack_target(&self.handle), Some(body), cx);
+            let request = self.me.signed(Method::Post, ack_target(&self.me.handle), Some(body), cx);
             cx.request(request, Purpose::Acknowledge);
         }
     }
@@ -227,7 +227,7 @@ impl Session {
             return;
         }
         if let Some(key) = self.keeping.discarded.first().copied() {
-            let request = self.signed(Method::Delete, requests_target(&self.handle, &key), None, cx);
+            let request = self.me.signed(Method::Delete, requests_target(&self.me.handle, &key), None, cx);
             cx.request(request, Purpose::DiscardRequests(key));
         } else {
             self.keeping.backoff.reset();
@@ -237,7 +237,7 @@ impl Session {
     fn take_status(&mut self, status: InboxStatus, cx: &mut Context<'_>) {
         self.keeping.backoff.reset();
         if self.sync.epoch.as_ref().is_none_or(|epoch| *epoch == status.epoch) {
-            self.link.catch_up.heard(status.last);
+            self.link.heard(status.last);
         }
         self.keeping.status = Some(status);
         let room = self.keeping.room();

@@ -51,7 +51,7 @@ impl Session {
         let error = match answer {
             Ok(response) if response.status == 200 => match self.export_file(&response.body) {
                 Some(json) => {
-                    let name = format!("kez-chat-{}.json", self.handle);
+                    let name = format!("kez-chat-{}.json", self.me.handle);
                     cx.push(Effect::Download { tab, name, bytes: json.into_bytes() });
                     None
                 }
@@ -66,7 +66,7 @@ impl Session {
     /// The dialog's final confirmation.
     pub(crate) fn delete_account(&mut self, cx: &mut Context<'_>) {
         if self.leaving.begin() {
-            self.ask_signed(Method::Delete, format!("/v1/u/{}", self.handle), Purpose::DeleteAccount, cx);
+            self.ask_signed(Method::Delete, format!("/v1/u/{}", self.me.handle), Purpose::DeleteAccount, cx);
         }
     }
 
@@ -76,7 +76,7 @@ impl Session {
         match outcome(answer, no_content) {
             Outcome::Done(()) => self.leaving.gone = true,
             Outcome::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
-                cx.get(format!("/v1/u/{}", self.handle), Purpose::DeletionCheck);
+                cx.get(format!("/v1/u/{}", self.me.handle), Purpose::DeletionCheck);
             }
             Outcome::Refused(problem) => self.leaving.end(Some(Reason::server(&problem.detail))),
             Outcome::Unknown => self.leaving.end(Some(Reason::NoAnswer)),
@@ -101,8 +101,9 @@ impl Session {
 
     fn ask_signed(&self, method: Method, target: String, purpose: Purpose, cx: &mut Context<'_>) {
         let request =
-            CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: &[] };
-        let auth = caller_auth::header(&self.me, &self.handle, &request, cx.server_time(), &mut &mut *cx.rng);
+            CallerRequest { server: &self.me.server, method: method.as_str(), target: &target, body: &[] };
+        let auth =
+            caller_auth::header(&self.me.key, &self.me.handle, &request, cx.server_time(), &mut &mut *cx.rng);
         cx.request(HttpRequest { method, target, auth: Some(auth), invite: None, body: None }, purpose);
     }
 

@@ -10,9 +10,7 @@
 pub mod view;
 
 mod account;
-mod catch_up;
 mod compose;
-mod connection;
 mod contacts;
 mod conversation;
 mod directory;
@@ -21,8 +19,7 @@ mod join;
 mod keeping;
 mod kernel;
 mod leaving;
-mod nats;
-mod nkey;
+mod link;
 mod onboarding;
 mod open;
 mod outbox;
@@ -100,9 +97,9 @@ impl Client {
         };
         if let Account::Open(session) = &self.state.account {
             let halted = self.shared.halted.is_some();
-            view.connection = if halted { view::Connection::Offline } else { session.link.state };
+            view.connection = if halted { view::Connection::Offline } else { session.link.state() };
             view.conversations = view::conversations(session);
-            view.catching_up = session.link.catch_up.view(session.sync.cursor);
+            view.catching_up = session.link.catching_up(session.sync.cursor);
             view.blocked = session.blocked();
             view.waiting = session.quarantine.rows();
             let saving =

@@ -122,7 +122,7 @@ impl Session {
         match purpose {
             Purpose::Handle(handle) => self.handle_answered(&handle, answer, cx),
             Purpose::Sender(key) => self.sender_answered(&key, answer, cx),
-            Purpose::Binding { until } => self.binding_answered(until, answer, cx),
+            Purpose::Binding { until } => self.link.on_binding(until, answer, &self.me, cx),
             Purpose::OwnRecord => self.own_record_answered(answer, cx),
             Purpose::OwnChain => self.own_chain_answered(answer, cx),
             Purpose::AppendLink => self.append_answered(answer, cx),
@@ -142,7 +142,7 @@ impl Session {
             Purpose::DiscardRequests(key) => self.requests_discarded(&key, answer, cx),
             Purpose::Tell(contact, news) => self.people_told(contact, news, answer, cx),
             Purpose::Unblock(handle) => self.stranger_unblocked(&handle, answer, cx),
-            Purpose::Page => self.page_answered(answer, cx),
+            Purpose::Page => self.on_link(|link, inbox, cx| link.on_page(answer, inbox, cx), cx),
             Purpose::Report(tab) => Self::report_answered(&tab, answer, cx),
             Purpose::Export(tab) => self.export_answered(tab, answer, cx),
             Purpose::DeleteAccount => self.deletion_answered(answer, cx),

@@ -143,7 +143,7 @@ impl Session {
                 if attempts.signatures_refused >= SIGNATURES_REFUSED {
                     cx.post("/v1/messages", body, Purpose::Send(key));
                 } else {
-                    let request = self.signed(Method::Post, "/v1/messages".to_owned(), Some(body), cx);
+                    let request = self.me.signed(Method::Post, "/v1/messages".to_owned(), Some(body), cx);
                     cx.request(request, Purpose::Send(key));
                 }
             } else {
@@ -168,7 +168,7 @@ impl Session {
     fn recipient(&self, key: Key) -> Option<String> {
         match key.lane {
             Lane::Place(Place::Direct(person)) => Some(self.contacts.get(person)?.stored.handle.to_string()),
-            Lane::Own => Some(self.handle.to_string()),
+            Lane::Own => Some(self.me.handle.to_string()),
         }
     }
 
@@ -187,7 +187,7 @@ impl Session {
                 let chain = conversation.next_position(&self.sync.installation);
                 let plaintext = plaintext(&content, &chain, &heads);
                 let peer = &self.contacts.get(person)?.peer;
-                let sealed = envelope::seal(&self.me, peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
+                let sealed = envelope::seal(&self.me.key, peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 conversation.sent(sealed.hash);
                 cx.save(conversation.record());
                 sealed
@@ -196,7 +196,7 @@ impl Session {
                 let chain = self.sync.own_chain.next(&self.sync.installation);
                 let plaintext = plaintext(&content, &chain, &heads);
                 let sealed =
-                    envelope::seal(&self.me, &self.myself, &plaintext, now, &mut &mut *cx.rng).ok()?;
+                    envelope::seal(&self.me.key, &self.myself, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 self.sync.own_chain.advance(sealed.hash);
                 cx.save(self.sync.record());
                 sealed

@@ -209,14 +209,14 @@ impl Session {
         self.telling.retry_at = None;
         if !self.telling.asked {
             self.telling.in_flight = true;
-            let target = format!("/v1/u/{}/blocks", self.handle);
-            let request = self.signed(Method::Get, target, None, cx);
+            let target = format!("/v1/u/{}/blocks", self.me.handle);
+            let request = self.me.signed(Method::Get, target, None, cx);
             return cx.request(request, Purpose::Blocks);
         }
         if !self.telling.asked_accepted {
             self.telling.in_flight = true;
-            let target = format!("/v1/u/{}/contacts", self.handle);
-            let request = self.signed(Method::Get, target, None, cx);
+            let target = format!("/v1/u/{}/contacts", self.me.handle);
+            let request = self.me.signed(Method::Get, target, None, cx);
             return cx.request(request, Purpose::Accepted);
         }
         let next = self.contacts.iter().find_map(|(id, contact)| {
@@ -356,7 +356,7 @@ impl Session {
             ListChange::Blocked => (Method::Put, "blocks"),
             ListChange::Unblocked => (Method::Delete, "blocks"),
         };
-        let request = self.signed(method, format!("/v1/u/{}/{list}/{handle}", self.handle), None, cx);
+        let request = self.me.signed(method, format!("/v1/u/{}/{list}/{handle}", self.me.handle), None, cx);
         cx.request(request, purpose);
     }
 

@@ -20,7 +20,7 @@ impl Session {
         }
         cx.shared.tabs.entry(tab).report = match self.report_about(handle, note) {
             Ok(body) => {
-                let request = self.signed(Method::Post, "/v1/reports".to_owned(), Some(body), cx);
+                let request = self.me.signed(Method::Post, "/v1/reports".to_owned(), Some(body), cx);
                 cx.request(request, Purpose::Report(tab.clone()));
                 ReportView::Sending
             }

@@ -63,8 +63,8 @@ impl Session {
 
     /// "Start" in the dialog.
     pub(crate) fn start_conversation(&mut self, tab: &TabId, to: &str, cx: &mut Context<'_>) {
-        let handle = match parse_recipient(to, self.server.as_str()) {
-            Ok(handle) if handle == self.handle => return fail(tab, Reason::OwnHandle, cx),
+        let handle = match parse_recipient(to, self.me.server.as_str()) {
+            Ok(handle) if handle == self.me.handle => return fail(tab, Reason::OwnHandle, cx),
             Ok(handle) => handle,
             Err(why) => return fail(tab, why, cx),
         };
@@ -96,7 +96,7 @@ impl Session {
     fn why_not_found(&self, handle: &Handle) -> Reason {
         match self.directory.handles.get(handle) {
             Some(HandleState::Nobody) => {
-                Reason::Nobody { handle: handle.to_string(), server: self.server.to_string() }
+                Reason::Nobody { handle: handle.to_string(), server: self.me.server.to_string() }
             }
             _ => Reason::Unproven(handle.to_string()),
         }

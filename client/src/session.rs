@@ -2,28 +2,26 @@
 
 use std::collections::HashSet;
 
-use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::envelope::EnvelopeHash;
-use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{StoredAccount, StoredSeed};
-use crate::connection::Link;
 use crate::contacts::Contacts;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::Directory;
 use crate::keeping::Keeping;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
-use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::effect::Effect;
 use crate::kernel::event::StorageFault;
+use crate::kernel::me::Me;
 use crate::kernel::place::{Key, Lane};
 use crate::kernel::place::{Place, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use crate::leaving::Leaving;
-use crate::nats::Nats;
+use crate::link::{self, Inbox, Link};
 use crate::passphrase::PassphraseChange;
 use crate::people::ListSync;
 use crate::quarantine::Quarantine;
@@ -33,11 +31,9 @@ use crate::sync::StoredSync;
 
 /// An open account. Its behaviour is in one file per topic: `compose`, `outbox`, `inbox`, `directory`, `connection`, `screen`.
 pub(crate) struct Session {
-    pub(crate) me: SecretIdentity,
+    pub(crate) me: Me,
     /// The user as the recipient of their own copies.
     pub(crate) myself: Peer,
-    pub(crate) handle: Handle,
-    pub(crate) server: ServerName,
     pub(crate) has_passphrase: bool,
     /// The signed claim of the handle, if it is known here.
     pub(crate) registration: Option<String>,
@@ -61,7 +57,6 @@ pub(crate) struct Session {
     pub(crate) link: Link,
     pub(crate) leaving: Leaving,
     pub(crate) passphrase: PassphraseChange,
-    pub(crate) nats: Nats,
     pub(crate) telling: ListSync,
     pub(crate) keeping: Keeping,
     /// How many records could not be read.
@@ -88,9 +83,7 @@ impl Session {
             phrase_confirmed: account.phrase_confirmed,
             restored: account.restored || account.registration.is_none(),
             registration: account.registration,
-            me,
-            handle: account.handle,
-            server: account.server,
+            me: Me { key: me, handle: account.handle, server: account.server },
             has_passphrase,
             sync: sync.read()?,
             contacts: Contacts::default(),
@@ -103,7 +96,6 @@ impl Session {
             link: Link::default(),
             leaving: Leaving::default(),
             passphrase: PassphraseChange::default(),
-            nats: Nats::default(),
             telling: ListSync::default(),
             keeping: Keeping::default(),
             damaged: 0,
@@ -127,9 +119,9 @@ impl Session {
 
     /// Starts sending and receiving.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
-        cx.push(Effect::Remember { handle: Some(self.handle.to_string()) });
+        cx.push(Effect::Remember { handle: Some(self.me.handle.to_string()) });
         cx.push(Effect::PersistStorage);
-        self.connect(cx);
+        self.link.connect(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         self.send_queued(cx);
         self.expire_waiting(cx);
         self.ask_about_senders(cx);
@@ -146,7 +138,7 @@ impl Session {
     /// Handles the server's configuration.
     pub(crate) fn described(&mut self, config: &Config, cx: &mut Context<'_>) {
         self.sigchains_at(config.sigchains.clone(), cx);
-        self.broker_at(config.broker.as_deref(), cx);
+        self.link.on_broker(config.broker.as_deref(), &self.me, cx);
     }
 
     /// Handles the timer.
@@ -154,12 +146,11 @@ impl Session {
         self.retry_due(cx);
         self.ask_about_senders(cx);
         self.tell_people(cx);
-        self.connection_due(cx);
+        self.link.on_tick(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
             self.tend_own_chain(cx);
         }
         self.ask_chains_again(cx);
-        self.nats_due(cx);
         self.keeping_due(cx);
     }
 
@@ -169,7 +160,6 @@ impl Session {
             self.outbox.wake(),
             self.next_question(),
             self.link.wake(),
-            self.nats.wake(),
             self.chains.own.wake(),
             self.telling.wake(),
             self.keeping.wake(),
@@ -178,27 +168,58 @@ impl Session {
         wakes.into_iter().flatten().min()
     }
 
-    /// Sends a request with this account's signature.
-    pub(crate) fn signed(
-        &self,
-        method: Method,
-        target: String,
-        body: Option<String>,
+    /// Handles an event of the link, or the answer to a page.
+    pub(crate) fn on_link(
+        &mut self,
+        event: impl FnOnce(&mut Link, Inbox<'_>, &mut Context<'_>) -> link::Outcome,
         cx: &mut Context<'_>,
-    ) -> HttpRequest {
-        let bytes = body.as_deref().unwrap_or_default().as_bytes();
-        let signed =
-            CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: bytes };
-        let auth = caller_auth::header(&self.me, &self.handle, &signed, cx.server_time(), &mut &mut *cx.rng);
-        HttpRequest { method, target, auth: Some(auth), invite: None, body }
+    ) {
+        let mut outcome = event(&mut self.link, Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
+        if let Some(batch) = outcome.batch {
+            let received = self.receive(&batch.epoch, &batch.items, batch.last, cx);
+            let inbox = Inbox { me: &self.me, cursor: self.sync.cursor };
+            outcome = self.link.on_received((&batch, received), inbox, cx);
+        }
+        if outcome.reconnected {
+            self.on_reconnect(cx);
+        }
+        if outcome.read_to_end {
+            self.tend_own_chain(cx);
+        }
+        // Another browser may have replaced the key. The chain shows that, and then the clock is not to blame.
+        if outcome.signature_refused && !self.key_was_replaced() {
+            self.suspect_replaced_key(cx);
+            cx.warn(Reason::SignatureRefused);
+        }
+    }
+
+    /// The inbox has something new, or positions that were reported are wrong.
+    pub(crate) fn look(&mut self, cx: &mut Context<'_>) {
+        self.link.look(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
+    }
+
+    /// Resumes reading once the server has answered with the account's own chain.
+    pub(crate) fn resume_reading(&mut self, cx: &mut Context<'_>) {
+        if !self.awaits_own_chain() {
+            self.link.resume(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
+        }
+    }
+
+    /// The connection is back.
+    fn on_reconnect(&mut self, cx: &mut Context<'_>) {
+        // The live stream does not report how large the backlog is.
+        self.ask_status(cx);
+        self.resume_all(cx);
+        self.ask_again(cx);
+        self.tell_again(cx);
     }
 
     /// Saves the account.
     pub(crate) fn save_account(&self, cx: &mut Context<'_>) {
         let account = StoredAccount {
-            seed: StoredSeed(self.me.seed().clone()),
-            handle: self.handle.clone(),
-            server: self.server.clone(),
+            seed: StoredSeed(self.me.key.seed().clone()),
+            handle: self.me.handle.clone(),
+            server: self.me.server.clone(),
             registration: self.registration.clone(),
             signed_at: 0,
             registered: true,
@@ -267,7 +288,7 @@ impl Session {
             Kind::Account | Kind::Sync | Kind::Invite => {}
             Kind::Contact => {
                 let slot = record.id.parse()?;
-                let person = self.contacts.load(slot, record, &self.me)?;
+                let person = self.contacts.load(slot, record, &self.me.key)?;
                 self.conversations.insert(Place::Direct(person), Conversation::new(slot));
             }
             Kind::Conversation => {
@@ -309,7 +330,7 @@ impl Session {
                 let Place::Direct(person) = conversation(self, &record.id)?;
                 self.chains.people.insert(person, record.read()?);
             }
-            Kind::Nkey => self.nats.nkey = Some(record.read()?),
+            Kind::Nkey => self.link.load(record)?,
             Kind::Quarantine => self.seen.extend(self.quarantine.load(record)?),
         }
         Ok(())

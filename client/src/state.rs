@@ -10,6 +10,7 @@ use crate::kernel::reason::Reason;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
+use crate::link;
 use crate::registering::Registering;
 use crate::session::Session;
 use crate::view::Notice;
@@ -38,12 +39,18 @@ impl State {
             }
             Event::Live(event) => {
                 if let Account::Open(session) = &mut self.account {
-                    session.live(&event, cx);
+                    session.on_link(|link, inbox, cx| link.on_live(event, inbox, cx), cx);
                 }
             }
             Event::Nats(event) => {
                 if let Account::Open(session) = &mut self.account {
-                    session.nats(event, cx);
+                    session.on_link(
+                        |link, inbox, cx| {
+                            link.on_nats(event, inbox, cx);
+                            link::Outcome::default()
+                        },
+                        cx,
+                    );
                 }
             }
             Event::Network { online } => self.network(online, cx),
@@ -231,7 +238,7 @@ impl State {
         }
         cx.shared.offline = !online;
         match &mut self.account {
-            Account::Open(session) => session.network_changed(cx),
+            Account::Open(session) => session.on_link(|link, inbox, cx| link.on_network(inbox, cx), cx),
             _ if online => self.config.ask(cx),
             _ => {}
         }

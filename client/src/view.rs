@@ -18,6 +18,7 @@ pub use crate::conversation::FormerKey;
 pub use crate::kernel::event::StorageView;
 pub use crate::kernel::reason::{Notice, Reason};
 pub use crate::kernel::tabs::{NewConversation, ReportView};
+pub use crate::link::{CatchingUp, Connection};
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,15 +199,6 @@ pub struct Me {
     pub leaving: LeavingView,
 }
 
-/// Progress through the inbox since the account was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CatchingUp {
-    /// The number of messages received so far.
-    pub done: u64,
-    /// The total number of messages.
-    pub total: u64,
-}
-
 /// The state of a passphrase change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassphraseView {
@@ -282,19 +274,6 @@ impl ChainAlarm {
     pub(crate) const fn is_about_server(self) -> bool {
         !matches!(self, Self::NotMine)
     }
-}
-
-/// The "Connection" indicator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Connection {
-    /// Connecting or reconnecting.
-    #[default]
-    Connecting,
-    /// Connected.
-    Online,
-    /// No network, or the server does not respond.
-    Offline,
 }
 
 /// A row of the conversation list.

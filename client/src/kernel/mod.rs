@@ -9,6 +9,7 @@ pub(crate) mod context;
 pub mod effect;
 pub mod event;
 pub(crate) mod lookup;
+pub(crate) mod me;
 pub(crate) mod place;
 pub(crate) mod reason;
 pub mod record;

@@ -16,8 +16,9 @@ use crate::kernel::lookup::Proof;
 use crate::kernel::place::PersonId;
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
+use crate::link::Connection;
 use crate::session::Session;
-use crate::view::{ChainAlarm, Connection};
+use crate::view::ChainAlarm;
 
 /// How often, in milliseconds, the user's own chain is checked for links that this user did not create.
 const CHECK_INTERVAL: u64 = 6 * 60 * 60 * 1000;
@@ -160,7 +161,7 @@ impl Session {
                     cx.get(target, Purpose::OwnChain);
                 }
             }
-            Step::AskForRecord => cx.get(format!("/v1/u/{}", self.handle), Purpose::OwnRecord),
+            Step::AskForRecord => cx.get(format!("/v1/u/{}", self.me.handle), Purpose::OwnRecord),
             Step::Register => self.register_changed_key(cx),
             Step::KeepFormerKey(envelope) => self.send_former_key(envelope, cx),
             Step::Wait => {}
@@ -194,12 +195,12 @@ impl Session {
 
     /// Whether another browser has changed the key, so that this browser's key can no longer be used.
     pub(crate) fn key_was_replaced(&self) -> bool {
-        self.chains.own.stored.watched.chain.is_former(&self.me.public().primary())
+        self.chains.own.stored.watched.chain.is_former(&self.me.key.public().primary())
             && self.chains.own.stored.change.is_none()
     }
 
     fn next_step(&mut self, cx: &mut Context<'_>) -> Step {
-        let (own, me) = (&self.chains.own, self.me.public().primary());
+        let (own, me) = (&self.chains.own, self.me.key.public().primary());
         let chain = &own.stored.watched.chain;
         if let Some(link) = &own.stored.pending {
             return if own.refused { Step::Fetch } else { Step::Append(link.clone()) };
@@ -231,14 +232,14 @@ impl Session {
         if chain.primary() != me || chain.is_closed() {
             return Step::Nothing;
         }
-        if chain.claim(&self.handle, &self.server).is_some_and(|claim| claim.primary == me) {
+        if chain.claim(&self.me.handle, &self.me.server).is_some_and(|claim| claim.primary == me) {
             return Step::Nothing;
         }
         match &self.registration {
             None => Step::AskForRecord,
             Some(registration) => {
                 let registration = Hash::of_json(registration);
-                let (handle, server) = (self.handle.clone(), self.server.clone());
+                let (handle, server) = (self.me.handle.clone(), self.me.server.clone());
                 let claim = Body::ClaimHandle { handle, server, registration };
                 self.draft(claim, cx).map_or(Step::Nothing, Step::Append)
             }
@@ -249,13 +250,13 @@ impl Session {
         let next = Seed::random(&mut &mut *cx.rng);
         let next_key = kez_core::identity::SecretIdentity::from_seed(next.clone()).public();
         self.chains.own.stored.next_seed = Some(StoredSeed(next));
-        self.draft(Body::Init { primary: self.me.public(), next: Hash::of_key(&next_key) }, cx)
+        self.draft(Body::Init { primary: self.me.key.public(), next: Hash::of_key(&next_key) }, cx)
     }
 
     /// Signs the next link with the current key, and stores it until it is in the chain.
     fn draft(&mut self, body: Body, cx: &mut Context<'_>) -> Option<String> {
         let draft = self.chains.own.stored.watched.chain.draft(body, cx.timestamp());
-        let link = draft.sign(&self.me).ok()?.json().to_owned();
+        let link = draft.sign(&self.me.key).ok()?.json().to_owned();
         self.chains.own.stored.pending = Some(link.clone());
         self.save_own_chain(cx);
         Some(link)
@@ -369,8 +370,8 @@ impl Session {
 
     /// Handles the server's answer with the user's own registration, which a restored browser does not have.
     pub(crate) fn own_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        match Proof::of_handle(answer, &self.server, &self.handle) {
-            Proof::Proven(found) if found.key == self.me.public() => {
+        match Proof::of_handle(answer, &self.me.server, &self.me.handle) {
+            Proof::Proven(found) if found.key == self.me.key.public() => {
                 let own = &mut self.chains.own;
                 own.root_known = true;
                 if own.stored.watched.chain.length() == 0 {
@@ -391,7 +392,7 @@ impl Session {
     /// The server has no answer about the user's own chain. If it keeps answering everything else, that counts as an
     /// answer after a while.
     fn own_chain_unanswered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        let others_are_answered = self.link.state == Connection::Online;
+        let others_are_answered = self.link.state() == Connection::Online;
         let own = &mut self.chains.own;
         let alarm = others_are_answered.then(|| own.stored.watched.unanswered(cx.wall() / 1000)).flatten();
         if let Some(alarm) = alarm {

@@ -14,8 +14,9 @@ use crate::kernel::lookup::Found;
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
+use crate::link::Connection;
 use crate::session::Session;
-use crate::view::{ChainAlarm, Connection};
+use crate::view::ChainAlarm;
 
 impl Session {
     /// Requests the next links of this contact's chain.
@@ -71,7 +72,7 @@ impl Session {
     /// The server has no answer about a chain. If its owner claims more links, the client retries. After a while, the
     /// missing answer counts as an answer.
     fn chain_unanswered(&mut self, contact: PersonId, answer: &Answer, cx: &mut Context<'_>) {
-        let others_are_answered = self.link.state == Connection::Online;
+        let others_are_answered = self.link.state() == Connection::Online;
         let Some(watched) = self.chains.people.get_mut(&contact).filter(|watched| watched.is_behind()) else {
             return;
         };
@@ -121,7 +122,7 @@ impl Session {
 
     fn take_over_key(&mut self, id: PersonId, cx: &mut Context<'_>) {
         let was_verified = self.contacts.get(id).is_some_and(|contact| contact.stored.was_verified);
-        let Some((key, former)) = self.contacts.accept_new_key(id, &self.me) else { return };
+        let Some((key, former)) = self.contacts.accept_new_key(id, &self.me.key) else { return };
         self.contacts.add_former(id, former);
         if let Some(contact) = self.contacts.get_mut(id) {
             // A user who had verified the old key must verify again before the next message.

@@ -16,15 +16,15 @@ use serde_json::value::RawValue;
 
 use super::own::KeyChange;
 use crate::account::StoredSeed;
-use crate::connection::Link;
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
-use crate::kernel::effect::{Effect, Method};
+use crate::kernel::effect::Method;
 use crate::kernel::event::HttpResponse;
 use crate::kernel::lookup::{self, Proof};
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
+use crate::link::Inbox;
 use crate::registering::LONGEST_CLAIM_AGE;
 use crate::session::Session;
 
@@ -70,7 +70,7 @@ impl Session {
     /// Claims the handle for the new key. The claim's bytes stay the same until the server answers or they are too old.
     pub(super) fn register_changed_key(&mut self, cx: &mut Context<'_>) {
         let (now, wall) = (cx.server_time(), cx.wall());
-        let (handle, server) = (self.handle.clone(), self.server.clone());
+        let (handle, server) = (self.me.handle.clone(), self.me.server.clone());
         let Some(change) = &mut self.chains.own.stored.change else { return };
         if change.registration.is_none() || wall.abs_diff(change.signed_at) > LONGEST_CLAIM_AGE {
             let new = SecretIdentity::from_seed(change.seed.0.clone());
@@ -89,7 +89,8 @@ impl Session {
     pub(crate) fn changed_key_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let change = self.chains.own.stored.change.as_ref();
         let key = change.map(|change| SecretIdentity::from_seed(change.seed.0.clone()).public());
-        match outcome(answer, |response| lookup::registered(response, &self.server, &self.handle, key)) {
+        match outcome(answer, |response| lookup::registered(response, &self.me.server, &self.me.handle, key))
+        {
             Outcome::Done(()) => self.finish_change(None, cx),
             // An earlier answer may have been lost, and the server may hold an earlier claim than this one.
             Outcome::Refused(problem) if problem.status == 409 => {
@@ -111,8 +112,8 @@ impl Session {
     pub(crate) fn changed_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let Some(change) = &self.chains.own.stored.change else { return };
         let key = SecretIdentity::from_seed(change.seed.0.clone()).public().primary();
-        match Proof::of_key(answer, &self.server, key) {
-            Proof::Proven(found) if found.handle == self.handle => {
+        match Proof::of_key(answer, &self.me.server, key) {
+            Proof::Proven(found) if found.handle == self.me.handle => {
                 self.finish_change(Some(found.registration), cx);
             }
             _ => self.sign_anew_later(answer, cx),
@@ -132,10 +133,10 @@ impl Session {
         let Some(change) = self.chains.own.stored.change.take() else { return };
         let me = SecretIdentity::from_seed(change.seed.0);
         let Ok(myself) = Peer::new(&me, me.public()) else { return };
-        self.former.push(std::mem::replace(&mut self.me, me));
+        self.former.push(std::mem::replace(&mut self.me.key, me));
         self.myself = myself;
         self.registration = registration.or(change.registration);
-        self.contacts.agree_anew(&self.me);
+        self.contacts.agree_anew(&self.me.key);
         self.chains.own.stored.next_seed = change.next_seed;
         self.chains.own.stored.watched.alarm = None;
         self.chains.own.error = None;
@@ -145,11 +146,7 @@ impl Session {
         self.save_account(cx);
         self.seal_former_key(cx);
         self.forget_all_sealed(cx);
-        cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
-        cx.push(Effect::CloseLive);
-        self.nats_key_changed(cx);
-        self.link = Link::default();
-        self.connect(cx);
+        self.link.on_key_change(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         self.send_queued(cx);
     }
 
@@ -160,7 +157,8 @@ impl Session {
         let what = What::FormerKey(FormerKey { seed: former.seed().clone() });
         let chain = self.sync.own_chain.next(&self.sync.installation);
         let plaintext = plaintext(&Content { id, sent_at: None, what }, &chain, &Heads::new());
-        let sealed = envelope::seal(&self.me, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng);
+        let sealed =
+            envelope::seal(&self.me.key, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng);
         if let Ok(sealed) = sealed {
             self.sync.own_chain.advance(sealed.hash);
             cx.save(self.sync.record());
@@ -170,11 +168,11 @@ impl Session {
     }
 
     pub(super) fn send_former_key(&self, envelope: String, cx: &mut Context<'_>) {
-        let to = self.handle.to_string();
+        let to = self.me.handle.to_string();
         let body = RawValue::from_string(envelope)
             .and_then(|envelope| serde_json::to_string(&SendMessage { to, envelope }));
         if let Ok(body) = body {
-            let request = self.signed(Method::Post, "/v1/messages".to_owned(), Some(body), cx);
+            let request = self.me.signed(Method::Post, "/v1/messages".to_owned(), Some(body), cx);
             cx.request(request, Purpose::KeepFormerKey);
         }
     }

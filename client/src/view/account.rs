@@ -47,11 +47,11 @@ fn restore(restore: &Restore) -> RestoreView {
 }
 
 fn me(session: &Session, tab: &Tab) -> Me {
-    let words = || recovery_phrase::words(session.me.seed()).into_iter().map(str::to_owned).collect();
+    let words = || recovery_phrase::words(session.me.key.seed()).into_iter().map(str::to_owned).collect();
     Me {
-        handle: session.handle.to_string(),
-        server: session.server.to_string(),
-        primary: session.me.public().to_string(),
+        handle: session.me.handle.to_string(),
+        server: session.me.server.to_string(),
+        primary: session.me.key.public().to_string(),
         has_passphrase: session.has_passphrase,
         passphrase_change: session.passphrase.view.clone(),
         phrase_confirmed: session.phrase_confirmed,

@@ -157,7 +157,7 @@ pub enum DeliveryState {
 /// What the tab shows of the conversation in its URL.
 pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<ThreadView> {
     let at = tab.at.as_ref()?;
-    let handle = session.handle_at(at).filter(|handle| *handle != session.handle);
+    let handle = session.handle_at(at).filter(|handle| *handle != session.me.handle);
     let id = handle.as_ref().and_then(|handle| session.contacts.by_handle(handle));
     let contact = id.and_then(|id| session.contacts.get(id));
     let place = id.map(Place::Direct);
@@ -184,7 +184,7 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         draft: conversation.map(|conversation| conversation.draft.clone()).unwrap_or_default(),
         draft_version: tab.draft_version,
         primary: key.map(|key| key.to_string()),
-        safety_number: key.map(|key| safety_number(&session.me.public().primary(), &key)),
+        safety_number: key.map(|key| safety_number(&session.me.key.public().primary(), &key)),
         verified: contact.is_some_and(|contact| contact.stored.verified),
         key_changed: contact.is_some_and(|contact| contact.stored.awaits_person()),
         key_change_proven: contact.is_some_and(|contact| contact.stored.new_key.is_none()),

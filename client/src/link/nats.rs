@@ -7,17 +7,18 @@ use kez_core::nats_binding::{self, NatsBinding, subscription};
 use kez_core::problem::ProblemCode;
 use kez_core::time::Timestamp;
 
+use super::nkey::{LIFETIME, StoredNkey};
 use crate::kernel::answer::{Answer, Outcome, no_content, outcome, retry_after};
 use crate::kernel::backoff::Backoff;
 use crate::kernel::config;
 use crate::kernel::context::Context;
 use crate::kernel::effect::{Effect, HttpRequest, Method};
 use crate::kernel::event::NatsEvent;
-use crate::kernel::record::Kind;
+use crate::kernel::event::StorageFault;
+use crate::kernel::me::Me;
+use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
 use crate::kernel::signer::Signer;
-use crate::nkey::{LIFETIME, StoredNkey};
-use crate::session::Session;
 
 const FIRST_WAIT: u64 = 1_000;
 const LONGEST_WAIT: u64 = 60_000;
@@ -32,12 +33,26 @@ const GOOD_LIFE: u64 = 5_000;
 const BACK_SOON: u64 = 3_000;
 
 /// The connection to NATS.
-pub(crate) struct Nats {
+pub(super) struct Nats {
     stage: Stage,
     /// The broker's URL, once the server has given it.
     url: Option<String>,
-    pub(crate) nkey: Option<StoredNkey>,
+    nkey: Option<StoredNkey>,
     backoff: Backoff,
+}
+
+/// What an event means for reading the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hints {
+    Nothing,
+    /// Hints arrive from now on.
+    Begin,
+    /// The inbox has something new.
+    Hint,
+    /// No more hints arrive. They may return within this time, in milliseconds.
+    End {
+        live_after: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +73,22 @@ impl Default for Nats {
 }
 
 impl Nats {
+    /// Loads this browser's nkey.
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(super) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
+        self.nkey = Some(record.read()?);
+        Ok(())
+    }
+
     /// Whether hints arrive.
-    pub(crate) const fn is_up(&self) -> bool {
+    pub(super) const fn is_up(&self) -> bool {
         matches!(self.stage, Stage::Up(_))
     }
 
     /// When the next step is due.
-    pub(crate) const fn wake(&self) -> Option<u64> {
+    pub(super) const fn wake(&self) -> Option<u64> {
         match self.stage {
             Stage::Idle(at) => Some(at),
             _ => None,
@@ -72,117 +96,118 @@ impl Nats {
     }
 }
 
-impl Session {
+impl Nats {
     /// Handles the timer: takes the next step towards hints, if it is due.
-    pub(crate) fn nats_due(&mut self, cx: &mut Context<'_>) {
-        if !matches!(self.nats.stage, Stage::Idle(at) if at <= cx.now) {
+    pub(super) fn on_tick(&mut self, me: &Me, cx: &mut Context<'_>) {
+        if !matches!(self.stage, Stage::Idle(at) if at <= cx.now) {
             return;
         }
-        let Some(url) = self.nats.url.clone() else {
-            self.nats.stage = Stage::Asking;
+        let Some(url) = self.url.clone() else {
+            self.stage = Stage::Asking;
             return config::ask_now(cx);
         };
         let nkey = self.own_nkey(cx);
-        let Ok(signer) = nkey.signer() else { return self.nats_rests(cx) };
+        let Ok(signer) = nkey.signer() else { return self.suspend(cx) };
         if nkey.is_bound(cx.wall() / 1000) {
-            self.nats.stage = Stage::Connecting;
-            cx.push(Effect::OpenNats { url, subject: subscription(&self.me.public().primary()), signer });
+            self.stage = Stage::Connecting;
+            cx.push(Effect::OpenNats { url, subject: subscription(&me.key.public().primary()), signer });
         } else {
-            self.bind(&signer, cx);
+            self.bind(&signer, me, cx);
         }
     }
 
     /// The browser reports that the network is back. An earlier connection may be dead.
-    pub(crate) fn nats_network_changed(&mut self, cx: &mut Context<'_>) {
-        self.nats.stage = Stage::Idle(cx.now);
+    pub(super) fn on_network(&mut self, me: &Me, cx: &mut Context<'_>) {
+        self.stage = Stage::Idle(cx.now);
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Binding { .. }));
-        self.nats.backoff.reset();
-        self.nats_due(cx);
+        self.backoff.reset();
+        self.on_tick(me, cx);
     }
 
     /// A new key holds the account. It has another inbox subject, and the old key's binding is void.
-    pub(crate) fn nats_key_changed(&mut self, cx: &mut Context<'_>) {
-        if let Some(nkey) = &mut self.nats.nkey {
+    pub(super) fn on_key_change(&mut self, cx: &mut Context<'_>) {
+        if let Some(nkey) = &mut self.nkey {
             nkey.bound_until = 0;
             cx.save(nkey.record());
         }
         cx.push(Effect::CloseNats);
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Binding { .. }));
-        self.nats.stage = Stage::Idle(cx.now);
+        self.stage = Stage::Idle(cx.now);
     }
 
     /// Handles an event on the NATS connection.
-    pub(crate) fn nats(&mut self, event: NatsEvent, cx: &mut Context<'_>) {
-        match (event, self.nats.stage) {
+    pub(super) fn on_event(&mut self, event: NatsEvent, cx: &mut Context<'_>) -> Hints {
+        match (event, self.stage) {
             (NatsEvent::Up, Stage::Connecting) => {
-                self.nats.stage = Stage::Up(cx.now);
-                self.hints_begin(cx);
+                self.stage = Stage::Up(cx.now);
+                return Hints::Begin;
             }
-            (NatsEvent::Hint, Stage::Up(_)) => self.look(cx),
+            (NatsEvent::Hint, Stage::Up(_)) => return Hints::Hint,
             (NatsEvent::Closed, Stage::Connecting) => {
                 // The server may have lost the binding.
-                if let Some(nkey) = &mut self.nats.nkey
-                    && self.nats.backoff.attempts() == DOUBT_AFTER
+                if let Some(nkey) = &mut self.nkey
+                    && self.backoff.attempts() == DOUBT_AFTER
                 {
                     nkey.bound_until = 0;
                 }
-                self.nats_later(None, cx);
+                self.retry_later(None, cx);
             }
             (NatsEvent::Closed, Stage::Up(since)) => {
                 let good = cx.now.saturating_sub(since) >= GOOD_LIFE;
                 if good {
-                    self.nats.backoff.reset();
+                    self.backoff.reset();
                 }
-                self.nats_later(None, cx);
-                self.hints_end(if good { BACK_SOON } else { 0 }, cx);
+                self.retry_later(None, cx);
+                return Hints::End { live_after: if good { BACK_SOON } else { 0 } };
             }
             (NatsEvent::StrangeNonce, Stage::Connecting) => {
                 cx.push(Effect::CloseNats);
-                self.nats_rests(cx);
+                self.suspend(cx);
             }
             _ => {}
         }
+        Hints::Nothing
     }
 
     /// The server has sent its configuration, with the broker's URL if it has one.
-    pub(crate) fn broker_at(&mut self, url: Option<&str>, cx: &mut Context<'_>) {
-        if self.nats.url.is_some() || self.nats.stage != Stage::Asking {
+    pub(super) fn on_broker(&mut self, url: Option<&str>, me: &Me, cx: &mut Context<'_>) {
+        if self.url.is_some() || self.stage != Stage::Asking {
             return;
         }
         match url {
-            None => self.nats_rests(cx),
+            None => self.suspend(cx),
             Some(url) => {
-                self.nats.url = Some(url.to_owned());
-                self.nats_now(cx);
+                self.url = Some(url.to_owned());
+                self.proceed(me, cx);
             }
         }
     }
 
     /// Handles the answer to a binding.
-    pub(crate) fn binding_answered(&mut self, until: u64, answer: &Answer, cx: &mut Context<'_>) {
+    pub(super) fn on_binding(&mut self, until: u64, answer: &Answer, me: &Me, cx: &mut Context<'_>) {
         match outcome(answer, no_content) {
             Outcome::Done(()) => {
-                if let Some(nkey) = &mut self.nats.nkey {
+                if let Some(nkey) = &mut self.nkey {
                     nkey.bound_until = until;
                     cx.save(nkey.record());
                 }
-                self.nats_now(cx);
+                self.proceed(me, cx);
             }
             Outcome::Refused(problem)
                 if matches!(problem.code, ProblemCode::NkeyRemoved | ProblemCode::NkeyTaken) =>
             {
                 // This nkey will never be accepted; the next attempt generates another.
-                self.nats.nkey = None;
+                self.nkey = None;
                 cx.delete(Kind::Nkey, "nkey");
-                self.nats_later(None, cx);
+                self.retry_later(None, cx);
             }
-            Outcome::Refused(_) => self.nats_rests(cx),
-            Outcome::Unknown => self.nats_later(retry_after(answer), cx),
+            Outcome::Refused(_) => self.suspend(cx),
+            Outcome::Unknown => self.retry_later(retry_after(answer), cx),
         }
     }
 
     fn own_nkey(&mut self, cx: &mut Context<'_>) -> StoredNkey {
-        let made = self.nats.nkey.get_or_insert_with(|| {
+        let made = self.nkey.get_or_insert_with(|| {
             let nkey = StoredNkey::random(cx.rng);
             cx.save(nkey.record());
             nkey
@@ -190,35 +215,35 @@ impl Session {
         made.clone()
     }
 
-    fn bind(&mut self, signer: &Signer, cx: &mut Context<'_>) {
+    fn bind(&mut self, signer: &Signer, me: &Me, cx: &mut Context<'_>) {
         let now = cx.server_time();
         let until = now.unix() + LIFETIME;
         let expires_at = Timestamp::from_unix(until);
-        let signed = NatsBinding::sign(&self.me, signer.public(), &self.server, now, expires_at);
-        let Ok(body) = signed.and_then(|signed| signed.to_json()) else { return self.nats_rests(cx) };
-        let target = nats_binding::target(&self.handle);
+        let signed = NatsBinding::sign(&me.key, signer.public(), &me.server, now, expires_at);
+        let Ok(body) = signed.and_then(|signed| signed.to_json()) else { return self.suspend(cx) };
+        let target = nats_binding::target(&me.handle);
         let request =
-            CallerRequest { server: &self.server, method: "PUT", target: &target, body: body.as_bytes() };
-        let auth = caller_auth::header(&self.me, &self.handle, &request, now, &mut &mut *cx.rng);
-        self.nats.stage = Stage::Asking;
+            CallerRequest { server: &me.server, method: "PUT", target: &target, body: body.as_bytes() };
+        let auth = caller_auth::header(&me.key, &me.handle, &request, now, &mut &mut *cx.rng);
+        self.stage = Stage::Asking;
         let request =
             HttpRequest { method: Method::Put, target, auth: Some(auth), invite: None, body: Some(body) };
         cx.request(request, Purpose::Binding { until });
     }
 
-    fn nats_now(&mut self, cx: &mut Context<'_>) {
-        self.nats.stage = Stage::Idle(cx.now);
-        self.nats_due(cx);
+    fn proceed(&mut self, me: &Me, cx: &mut Context<'_>) {
+        self.stage = Stage::Idle(cx.now);
+        self.on_tick(me, cx);
     }
 
-    fn nats_later(&mut self, retry_after: Option<u64>, cx: &mut Context<'_>) {
-        let wait = self.nats.backoff.next_after(retry_after, cx.rng);
-        self.nats.stage = Stage::Idle(cx.now.saturating_add(wait));
+    fn retry_later(&mut self, retry_after: Option<u64>, cx: &mut Context<'_>) {
+        let wait = self.backoff.next_after(retry_after, cx.rng);
+        self.stage = Stage::Idle(cx.now.saturating_add(wait));
     }
 
     /// The server has no NATS, or refuses this client there. Tries again after an hour: the server may have changed.
-    fn nats_rests(&mut self, cx: &Context<'_>) {
-        self.nats.url = None;
-        self.nats.stage = Stage::Idle(cx.now.saturating_add(REST));
+    fn suspend(&mut self, cx: &Context<'_>) {
+        self.url = None;
+        self.stage = Stage::Idle(cx.now.saturating_add(REST));
     }
 }

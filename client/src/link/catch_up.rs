@@ -1,9 +1,18 @@
 //! Progress through a long backlog in the inbox.
 
-use crate::view::CatchingUp;
+use serde::{Deserialize, Serialize};
 
 /// The number of positions from which progress is shown. A shorter backlog is read before the user notices.
 const LONG: u64 = 500;
+
+/// Progress through the inbox since the account was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatchingUp {
+    /// The number of messages received so far.
+    pub done: u64,
+    /// The total number of messages.
+    pub total: u64,
+}
 
 /// The progress towards the end of the inbox.
 #[derive(Clone, Copy, Debug, Default)]
