@@ -14,12 +14,46 @@ use crate::kernel::effect::Method;
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
 use crate::session::Session;
-use crate::view::{InboxView, Room};
+use serde::{Deserialize, Serialize};
 
 /// The delay before an acknowledgement, in milliseconds. Messages stored within it share one request.
 const ACKNOWLEDGE_AFTER: u64 = 15_000;
 /// The percentage of a limit from which an inbox counts as nearly full.
 const NEARLY_FULL: u64 = 90;
+
+/// The free space in the inbox on the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Room {
+    /// There is space.
+    #[default]
+    Enough,
+    /// There is no space left for message requests.
+    RequestsFull,
+    /// The inbox is nearly full.
+    NearlyFull,
+    /// The inbox is full.
+    Full,
+}
+
+/// What the server stores for this account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxView {
+    /// The free space.
+    pub room: Room,
+    /// The number of messages on the server.
+    pub messages: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// The limit in bytes; `None` on a server without limits.
+    pub most_bytes: Option<u64>,
+    /// For how many days the server keeps messages that are stored here too; `None` for ever.
+    pub keep_days: Option<u16>,
+    /// Whether a change of `keep_days` is in flight.
+    pub busy: bool,
+    /// Why the change failed.
+    pub error: Option<Reason>,
+}
 
 /// What is known, and what the server still has to be told.
 pub(crate) struct Keeping {

@@ -14,23 +14,18 @@ mod compose;
 mod contacts;
 mod conversation;
 mod directory;
+mod export;
 mod inbox;
-mod join;
 mod keeping;
 mod kernel;
-mod leaving;
 mod link;
-mod onboarding;
 mod open;
 mod outbox;
 mod pace;
-mod passphrase;
 mod people;
 mod quarantine;
 mod queue;
-mod registering;
 mod reporting;
-mod restore;
 mod screen;
 mod sequences;
 mod session;
@@ -44,12 +39,11 @@ pub use kernel::{effect, event, record, secret, sorted_map, vault};
 
 use rand_core::CryptoRng;
 
-use crate::account::Account;
 use crate::kernel::context::{Context, Shared};
 use crate::kernel::effect::Effect;
 use crate::kernel::event::{Event, TabId};
 use crate::kernel::tabs::Tab;
-use crate::state::State;
+use crate::state::{Account, State};
 use crate::view::View;
 
 /// A client: one account, one connection, any number of tabs.

@@ -41,7 +41,7 @@ impl Session {
         match event {
             UiEvent::PhraseShown => cx.shared.tabs.entry(tab).phrase_shown = true,
             UiEvent::PhraseHidden => cx.shared.tabs.entry(tab).phrase_shown = false,
-            UiEvent::PassphraseChanged { current, new } => self.change_passphrase(current, new, cx),
+            UiEvent::PassphraseChanged { current, new } => self.passphrase.on_change(current, new, cx),
             UiEvent::PhraseKept => {
                 self.phrase_confirmed = true;
                 self.save_account(cx);
@@ -76,8 +76,8 @@ impl Session {
                     self.delete(place, order, cx);
                 }
             }
-            UiEvent::ExportPressed => self.export(tab, cx),
-            UiEvent::DeletionConfirmed => self.delete_account(cx),
+            UiEvent::ExportPressed => self.exit.on_export_pressed(tab, &self.me, cx),
+            UiEvent::DeletionConfirmed => self.exit.on_deletion_confirmed(&self.me, cx),
             UiEvent::OlderWanted { handle } => self.move_window(tab, &handle, Window::older, cx),
             UiEvent::NewerWanted { handle } => self.move_window(tab, &handle, Window::newer, cx),
             UiEvent::OldestWanted { .. } => cx.shared.tabs.entry(tab).window = Window::OLDEST,
@@ -144,9 +144,13 @@ impl Session {
             Purpose::Unblock(handle) => self.stranger_unblocked(&handle, answer, cx),
             Purpose::Page => self.on_link(|link, inbox, cx| link.on_page(answer, inbox, cx), cx),
             Purpose::Report(tab) => Self::report_answered(&tab, answer, cx),
-            Purpose::Export(tab) => self.export_answered(tab, answer, cx),
-            Purpose::DeleteAccount => self.deletion_answered(answer, cx),
-            Purpose::DeletionCheck => self.deletion_checked(answer),
+            Purpose::Export(tab) => {
+                let mut exit = std::mem::take(&mut self.exit);
+                exit.on_export(tab, (answer, |stored: &[u8]| self.export_file(stored)), &self.me, cx);
+                self.exit = exit;
+            }
+            Purpose::DeleteAccount => self.exit.on_deletion(answer, &self.me, cx),
+            Purpose::DeletionCheck => self.exit.on_deletion_check(answer),
             // Requests from before the account was open.
             Purpose::Config
             | Purpose::Availability(_)

@@ -19,7 +19,30 @@ use crate::kernel::record::Kind;
 use crate::kernel::requests::{ListChange, Purpose};
 use crate::kernel::sorted_map::SortedMap;
 use crate::session::Session;
-use crate::view::{Block, BlockedRow};
+
+/// The state of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// Not blocked.
+    #[default]
+    None,
+    /// Blocked: their messages are not shown.
+    Set,
+    /// Unblocked here, but the server does not know yet and keeps holding back their messages.
+    Lifting,
+}
+
+/// A row of the list "Blocked".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedRow {
+    /// The blocked handle.
+    pub handle: String,
+    /// Whether the server still has to learn that the block is lifted ([`Block::Lifting`]).
+    pub lifting: bool,
+    /// Whether the server denies this block. The block stays in force here until the user lifts it or blocks again.
+    pub in_doubt: bool,
+}
 
 /// A contact's status with the user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,6 @@ use crate::kernel::context::Context;
 use crate::kernel::event::StorageFault;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
-use crate::view::WaitingRow;
 
 /// The limit for all keys together on waiting envelopes, on keys with mail left on the relay, and on remembered hashes
 /// of unreadable envelopes.
@@ -28,6 +27,17 @@ const MOST_BYTES_FOR_ONE: usize = 512 * 1024;
 const LONGEST_HELD: u64 = 30 * 24 * 60 * 60;
 /// How long, in seconds, before mail that was left on the relay is given up.
 const LONGEST_LEFT: u64 = 180 * 24 * 60 * 60;
+
+/// Mail that waits until the signing key is identified: by the server, or by the user who accepts a new key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRow {
+    /// The key, `ed25519:<hex>`.
+    pub key: String,
+    /// The number of waiting messages.
+    pub messages: u64,
+    /// The start of the wait, Unix seconds.
+    pub since: u64,
+}
 
 /// The record of kind [`Kind::Quarantine`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,13 +2,13 @@
 
 use kez_core::handle::Handle;
 
-use crate::compose::parse_recipient;
 use crate::conversation::Conversation;
 use crate::directory::HandleState;
 use crate::kernel::context::Context;
 use crate::kernel::event::TabId;
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
+use crate::kernel::recipient::parse_recipient;
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
 use crate::window::Window;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::{Peer, SecretIdentity};
 
-use crate::account::{StoredAccount, StoredSeed};
+use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount, StoredSeed};
 use crate::contacts::Contacts;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::Directory;
@@ -20,9 +20,7 @@ use crate::kernel::place::{Place, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
-use crate::leaving::Leaving;
 use crate::link::{self, Inbox, Link};
-use crate::passphrase::PassphraseChange;
 use crate::people::ListSync;
 use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
@@ -34,7 +32,6 @@ pub(crate) struct Session {
     pub(crate) me: Me,
     /// The user as the recipient of their own copies.
     pub(crate) myself: Peer,
-    pub(crate) has_passphrase: bool,
     /// The signed claim of the handle, if it is known here.
     pub(crate) registration: Option<String>,
     /// Whether the account was restored from its words.
@@ -55,7 +52,7 @@ pub(crate) struct Session {
     pub(crate) seen: HashSet<EnvelopeHash>,
     pub(crate) directory: Directory,
     pub(crate) link: Link,
-    pub(crate) leaving: Leaving,
+    pub(crate) exit: AccountExit,
     pub(crate) passphrase: PassphraseChange,
     pub(crate) telling: ListSync,
     pub(crate) keeping: Keeping,
@@ -69,11 +66,9 @@ impl Session {
     /// # Errors
     /// [`StorageFault::Damaged`] when a record that the account cannot do without is missing or damaged, and
     /// [`StorageFault::Newer`] when any record is from a newer version.
-    pub(crate) fn load(
-        account: StoredAccount,
-        has_passphrase: bool,
-        records: &[Record],
-    ) -> Result<Self, StorageFault> {
+    pub(crate) fn load(ready: &Ready) -> Result<Self, StorageFault> {
+        let Ready { account, has_passphrase, records } = ready;
+        let account = account.clone();
         let me = account.identity();
         let sync = records.iter().find(|record| record.kind == Kind::Sync).ok_or(StorageFault::Damaged)?;
         let mut session = Self {
@@ -84,7 +79,6 @@ impl Session {
             restored: account.restored || account.registration.is_none(),
             registration: account.registration,
             me: Me { key: me, handle: account.handle, server: account.server },
-            has_passphrase,
             sync: sync.read()?,
             contacts: Contacts::default(),
             conversations: SortedMap::default(),
@@ -94,8 +88,8 @@ impl Session {
             seen: HashSet::new(),
             directory: Directory::default(),
             link: Link::default(),
-            leaving: Leaving::default(),
-            passphrase: PassphraseChange::default(),
+            exit: AccountExit::default(),
+            passphrase: PassphraseChange::new(*has_passphrase),
             telling: ListSync::default(),
             keeping: Keeping::default(),
             damaged: 0,

@@ -1,6 +1,6 @@
 //! Dispatches events to the parts, and switches between the states of the account.
 
-use crate::account::{Account, Onboarding, StoredAccount};
+use crate::account::{Onboarding, Ready, StoredAccount};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
@@ -11,9 +11,29 @@ use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
 use crate::link;
-use crate::registering::Registering;
 use crate::session::Session;
 use crate::view::Notice;
+
+/// The state of the account.
+#[derive(Default)]
+pub(crate) enum Account {
+    /// The storage has not answered yet.
+    #[default]
+    Loading,
+    /// The storage cannot be used.
+    Unusable(StorageFault),
+    /// No account. The user may be joining or restoring one.
+    None(Box<Onboarding>),
+    /// An account locked by a passphrase.
+    Locked {
+        /// Whether an attempt is under way.
+        busy: bool,
+        /// Why the last attempt failed.
+        error: Option<Reason>,
+    },
+    /// An unlocked account.
+    Open(Box<Session>),
+}
 
 /// The state of a client, except what all parts share.
 #[derive(Default)]
@@ -86,7 +106,7 @@ impl State {
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let account = match &self.account {
-            Account::None(onboarding) => onboarding.join.registering.as_ref().and_then(Registering::wake),
+            Account::None(onboarding) => onboarding.wake(),
             Account::Open(session) => session.wake(),
             _ => None,
         };
@@ -94,8 +114,8 @@ impl State {
     }
 
     /// Opens an account.
-    pub(crate) fn open(&mut self, session: Result<Session, StorageFault>, cx: &mut Context<'_>) {
-        self.account = match session {
+    fn open(&mut self, ready: &Ready, cx: &mut Context<'_>) {
+        self.account = match Session::load(ready) {
             Ok(mut session) => {
                 session.start(cx);
                 match self.config.server {
@@ -116,11 +136,11 @@ impl State {
             UiEvent::UnlockSubmitted { passphrase } => self.unlock(passphrase, cx),
             UiEvent::SignOutConfirmed => {
                 if matches!(self.account, Account::Open(_)) {
-                    self.leave(Reason::SignedOut, cx);
+                    self.exit(Reason::SignedOut, cx);
                 }
             }
             UiEvent::LockPressed => {
-                if matches!(&self.account, Account::Open(session) if session.has_passphrase) {
+                if matches!(&self.account, Account::Open(session) if session.passphrase.is_set()) {
                     self.lock(cx);
                 }
             }
@@ -162,7 +182,7 @@ impl State {
         match StoredAccount::find(&records) {
             Err(fault) => self.account = Account::Unusable(fault),
             Ok(account) if account.registered => {
-                self.open(Session::load(account, has_passphrase, &records), cx);
+                self.open(&Ready { account, has_passphrase, records }, cx);
             }
             Ok(account) => {
                 self.config.ask(cx);
@@ -174,10 +194,10 @@ impl State {
 
     fn vault(&mut self, event: VaultEvent, cx: &mut Context<'_>) {
         match (event, &mut self.account) {
-            (event, Account::Open(session)) => session.passphrase_changed(&event, cx),
+            (event, Account::Open(session)) => session.passphrase.on_vault(&event, cx),
             (VaultEvent::Created, Account::None(onboarding)) => {
-                if let Some(session) = onboarding.vault_created(cx) {
-                    self.open(session, cx);
+                if let Some(ready) = onboarding.vault_created(cx) {
+                    self.open(&ready, cx);
                 }
             }
             (VaultEvent::Failed(fault), Account::None(onboarding)) => onboarding.vault_failed(fault),
@@ -204,15 +224,15 @@ impl State {
                 }
             }
             (purpose, Account::None(onboarding)) => {
-                let session = onboarding.answered(&purpose, answer, &mut self.config, cx);
-                if let Some(session) = session {
-                    self.open(session, cx);
+                let ready = onboarding.answered(&purpose, answer, &mut self.config, cx);
+                if let Some(ready) = ready {
+                    self.open(&ready, cx);
                 }
             }
             (purpose, Account::Open(session)) => {
                 session.answered(purpose, answer, cx);
-                if session.is_gone() {
-                    self.leave(Reason::AccountDeleted, cx);
+                if session.exit.is_gone() {
+                    self.exit(Reason::AccountDeleted, cx);
                 }
             }
             _ => {}
@@ -220,7 +240,7 @@ impl State {
     }
 
     /// Removes the account from this browser.
-    fn leave(&mut self, why: Reason, cx: &mut Context<'_>) {
+    fn exit(&mut self, why: Reason, cx: &mut Context<'_>) {
         self.account = Account::None(Box::default());
         cx.shared.requests.forget(|_| true);
         cx.shared.tabs.close_all_screens();
@@ -248,9 +268,7 @@ impl State {
         self.config.tick(cx);
         match &mut self.account {
             Account::None(onboarding) => {
-                if let Some(registering) = &mut onboarding.join.registering {
-                    registering.tick(cx);
-                }
+                onboarding.on_tick(cx);
             }
             Account::Open(session) => session.tick(cx),
             _ => {}
@@ -268,7 +286,7 @@ impl State {
 
     /// Discards all secrets and texts.
     fn lock(&mut self, cx: &mut Context<'_>) {
-        if !matches!(&self.account, Account::Open(session) if session.has_passphrase) {
+        if !matches!(&self.account, Account::Open(session) if session.passphrase.is_set()) {
             return;
         }
         self.account = Account::Locked { busy: false, error: None };

@@ -14,11 +14,16 @@ use crate::kernel::secret::Secret;
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
 pub use self::thread::*;
+pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
 pub use crate::conversation::FormerKey;
+pub use crate::keeping::{InboxView, Room};
 pub use crate::kernel::event::StorageView;
 pub use crate::kernel::reason::{Notice, Reason};
 pub use crate::kernel::tabs::{NewConversation, ReportView};
 pub use crate::link::{CatchingUp, Connection};
+pub use crate::people::{Block, BlockedRow};
+pub use crate::quarantine::WaitingRow;
+pub use crate::sigchains::ChainAlarm;
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,49 +127,6 @@ pub struct JoinView {
     pub busy: bool,
 }
 
-/// The steps of /join.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JoinStep {
-    /// Choosing a handle.
-    #[default]
-    Handle,
-    /// Reading the recovery phrase.
-    Phrase {
-        /// The 24 words.
-        words: Vec<String>,
-    },
-    /// Typing three of the words.
-    Confirm {
-        /// The positions of the words, counted from 1, ascending.
-        positions: Vec<u8>,
-    },
-    /// Choosing a passphrase, or none; then "Create account".
-    Passphrase,
-}
-
-/// The availability shown below "Handle".
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Availability {
-    /// No text yet.
-    #[default]
-    Empty,
-    /// Waiting for the server's answer.
-    Checking,
-    /// "Available".
-    Available,
-    /// "Taken".
-    Taken,
-    /// The handle breaks a rule, or is reserved.
-    Refused {
-        /// The rule.
-        reason: Reason,
-    },
-    /// The server could not be reached.
-    Unknown,
-}
-
 /// The state of /restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreView {
@@ -199,24 +161,6 @@ pub struct Me {
     pub leaving: LeavingView,
 }
 
-/// The state of a passphrase change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PassphraseView {
-    /// Whether the storage is working on it.
-    pub busy: bool,
-    /// What went wrong.
-    pub error: Option<Reason>,
-}
-
-/// The state of "Export my data" or "Delete account".
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeavingView {
-    /// Whether a request is in flight.
-    pub busy: bool,
-    /// What went wrong.
-    pub error: Option<Reason>,
-}
-
 /// The history of the user's own key, and the options for changing it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainView {
@@ -245,35 +189,6 @@ pub struct HistoryRow {
     pub at: u64,
     /// The statement of the link.
     pub text: String,
-}
-
-/// What is wrong with a chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChainAlarm {
-    /// The server now shows fewer links than before.
-    Shorter,
-    /// The server now shows a different chain than before.
-    Forked,
-    /// Someone else was shown a different chain.
-    Contradicted,
-    /// Someone else was shown more links than the server shows here.
-    Withheld,
-    /// The chain has a link of a kind that this version does not know.
-    UnknownKind,
-    /// A link does not follow its predecessor, is not authorised, or has an invalid signature.
-    Broken,
-    /// The owner has closed the chain.
-    Closed,
-    /// The user's own chain has a link that this browser did not create.
-    NotMine,
-}
-
-impl ChainAlarm {
-    /// Whether the alarm means that the chain must not be extended in its current form.
-    pub(crate) const fn is_about_server(self) -> bool {
-        !matches!(self, Self::NotMine)
-    }
 }
 
 /// A row of the conversation list.
@@ -311,73 +226,4 @@ pub enum Preview {
     Unreadable,
     /// The other person has changed their key.
     KeyReplaced,
-}
-
-/// The state of a block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Block {
-    /// Not blocked.
-    #[default]
-    None,
-    /// Blocked: their messages are not shown.
-    Set,
-    /// Unblocked here, but the server does not know yet and keeps holding back their messages.
-    Lifting,
-}
-
-/// A row of the list "Blocked".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockedRow {
-    /// The blocked handle.
-    pub handle: String,
-    /// Whether the server still has to learn that the block is lifted ([`Block::Lifting`]).
-    pub lifting: bool,
-    /// Whether the server denies this block. The block stays in force here until the user lifts it or blocks again.
-    pub in_doubt: bool,
-}
-
-/// Mail that waits until the signing key is identified: by the server, or by the user who accepts a new key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitingRow {
-    /// The key, `ed25519:<hex>`.
-    pub key: String,
-    /// The number of waiting messages.
-    pub messages: u64,
-    /// The start of the wait, Unix seconds.
-    pub since: u64,
-}
-
-/// The free space in the inbox on the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Room {
-    /// There is space.
-    #[default]
-    Enough,
-    /// There is no space left for message requests.
-    RequestsFull,
-    /// The inbox is nearly full.
-    NearlyFull,
-    /// The inbox is full.
-    Full,
-}
-
-/// What the server stores for this account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InboxView {
-    /// The free space.
-    pub room: Room,
-    /// The number of messages on the server.
-    pub messages: u64,
-    /// Their size in bytes.
-    pub bytes: u64,
-    /// The limit in bytes; `None` on a server without limits.
-    pub most_bytes: Option<u64>,
-    /// For how many days the server keeps messages that are stored here too; `None` for ever.
-    pub keep_days: Option<u16>,
-    /// Whether a change of `keep_days` is in flight.
-    pub busy: bool,
-    /// Why the change failed.
-    pub error: Option<Reason>,
 }

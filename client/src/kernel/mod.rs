@@ -12,6 +12,7 @@ pub(crate) mod lookup;
 pub(crate) mod me;
 pub(crate) mod place;
 pub(crate) mod reason;
+pub(crate) mod recipient;
 pub mod record;
 pub(crate) mod requests;
 pub mod secret;

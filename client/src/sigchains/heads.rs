@@ -3,12 +3,12 @@
 use kez_core::identity::PublicIdentity;
 use kez_core::sigchain::{Heads, SeenHead};
 
+use super::ChainAlarm;
 use super::watched::{Compared, Watched};
 use crate::kernel::context::Context;
 use crate::kernel::place::PersonId;
 use crate::kernel::requests::Purpose;
 use crate::session::Session;
-use crate::view::ChainAlarm;
 
 impl Session {
     /// The heads to put in a message to this contact: the user's own chain and the contact's, as far as seen here.

@@ -5,6 +5,7 @@
 //! user. Messages carry the heads that their sender has seen (`heads`), so friends notice what a server hides from one
 //! of them.
 
+mod alarm;
 mod heads;
 mod own;
 mod people;
@@ -20,6 +21,7 @@ use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use crate::session::Session;
 
+pub use alarm::ChainAlarm;
 pub(crate) use own::OwnChain;
 pub(crate) use watched::Watched;
 

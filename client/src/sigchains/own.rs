@@ -6,6 +6,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Appended, Body, Hash, Link};
 use serde::{Deserialize, Serialize};
 
+use super::ChainAlarm;
 use super::watched::{Fetched, Watched};
 use crate::account::StoredSeed;
 use crate::kernel::answer::{Answer, Outcome, body, outcome, retry_after};
@@ -18,7 +19,6 @@ use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
 use crate::link::Connection;
 use crate::session::Session;
-use crate::view::ChainAlarm;
 
 /// How often, in milliseconds, the user's own chain is checked for links that this user did not create.
 const CHECK_INTERVAL: u64 = 6 * 60 * 60 * 1000;

@@ -4,6 +4,7 @@
 use kez_core::identity::{Primary, PublicIdentity};
 
 use super::Again;
+use super::ChainAlarm;
 use super::watched::{Fetched, Watched};
 use crate::contacts::NewKey;
 use crate::conversation::{StoredBody, StoredMessage};
@@ -16,7 +17,6 @@ use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
 use crate::link::Connection;
 use crate::session::Session;
-use crate::view::ChainAlarm;
 
 impl Session {
     /// Requests the next links of this contact's chain.

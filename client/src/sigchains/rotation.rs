@@ -15,7 +15,7 @@ use kez_core::sigchain::{Body, Hash, Heads};
 use serde_json::value::RawValue;
 
 use super::own::KeyChange;
-use crate::account::StoredSeed;
+use crate::account::{LONGEST_CLAIM_AGE, StoredSeed};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -25,7 +25,6 @@ use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
 use crate::link::Inbox;
-use crate::registering::LONGEST_CLAIM_AGE;
 use crate::session::Session;
 
 impl Session {

@@ -5,9 +5,9 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Chain, Link, LinkRefused, Links, MAX_LINKS, SeenHead};
 use serde::{Deserialize, Serialize};
 
+use super::ChainAlarm;
 use crate::kernel::answer::{Answer, problem};
 use crate::kernel::place::PersonId;
-use crate::view::ChainAlarm;
 
 /// The verified part of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

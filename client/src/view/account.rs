@@ -4,12 +4,11 @@ use kez_core::recovery_phrase;
 use kez_core::sigchain::Link;
 
 use super::{AccountView, ChainView, HistoryRow, JoinView, Me, RestoreView};
-use crate::account::{Account, Onboarding, StoredSeed};
-use crate::join::Join;
+use crate::account::{Join, Onboarding, Restore, StoredSeed};
 use crate::kernel::config::Config;
 use crate::kernel::tabs::Tab;
-use crate::restore::Restore;
 use crate::session::Session;
+use crate::state::Account;
 
 /// The account, with its phrases only if this tab shows them.
 pub(crate) fn account(account: &Account, config: &Config, tab: &Tab) -> AccountView {
@@ -52,13 +51,13 @@ fn me(session: &Session, tab: &Tab) -> Me {
         handle: session.me.handle.to_string(),
         server: session.me.server.to_string(),
         primary: session.me.key.public().to_string(),
-        has_passphrase: session.has_passphrase,
-        passphrase_change: session.passphrase.view.clone(),
+        has_passphrase: session.passphrase.is_set(),
+        passphrase_change: session.passphrase.view().clone(),
         phrase_confirmed: session.phrase_confirmed,
         phrase: tab.phrase_shown.then(words),
         unreadable: session.sync.unreadable,
         chain: chain(session, tab.rotation_phrase_shown),
-        leaving: session.leaving.view.clone(),
+        leaving: session.exit.view().clone(),
     }
 }
 

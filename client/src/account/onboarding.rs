@@ -1,7 +1,9 @@
 //! Without an account: dispatches events to /join and /restore.
 
-use crate::account::{Onboarding, StoredAccount};
-use crate::join::{Join, Step};
+use crate::account::join::{Join, Step};
+use crate::account::registering::{Outcome, Registering};
+use crate::account::restore::Restore;
+use crate::account::{Ready, StoredAccount};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
@@ -9,8 +11,15 @@ use crate::kernel::event::{StorageFault, UiEvent};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
-use crate::registering::{Outcome, Registering};
-use crate::session::Session;
+
+/// The ways to get an account: joining and restoring.
+#[derive(Default)]
+pub(crate) struct Onboarding {
+    pub(crate) join: Join,
+    pub(crate) restore: Restore,
+    /// The handle of an account whose storage was lost.
+    pub(crate) lost: Option<String>,
+}
 
 impl Onboarding {
     /// Resumes a registration that the server has not accepted yet.
@@ -51,6 +60,18 @@ impl Onboarding {
         }
     }
 
+    /// When the next action is due.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        self.join.registering.as_ref().and_then(Registering::wake)
+    }
+
+    /// Handles the timer.
+    pub(crate) fn on_tick(&mut self, cx: &mut Context<'_>) {
+        if let Some(registering) = &mut self.join.registering {
+            registering.tick(cx);
+        }
+    }
+
     /// Handles an answer. Returns the account once it exists.
     pub(crate) fn answered(
         &mut self,
@@ -58,7 +79,7 @@ impl Onboarding {
         answer: &Answer,
         config: &mut Config,
         cx: &mut Context<'_>,
-    ) -> Option<Result<Session, StorageFault>> {
+    ) -> Option<Ready> {
         let server = config.server.as_ref();
         match (purpose, &mut self.join.registering) {
             (Purpose::Availability(handle), _) => self.join.availability_answered(handle, answer, server),
@@ -78,7 +99,7 @@ impl Onboarding {
     }
 
     /// The vault has been created. Returns the account, if nothing else was missing.
-    pub(crate) fn vault_created(&mut self, cx: &mut Context<'_>) -> Option<Result<Session, StorageFault>> {
+    pub(crate) fn vault_created(&mut self, cx: &mut Context<'_>) -> Option<Ready> {
         if let Some(registering) = &mut self.join.registering {
             registering.vault_created(cx);
             return None;
@@ -97,14 +118,10 @@ impl Onboarding {
         }
     }
 
-    fn registration_went(
-        &mut self,
-        outcome: Outcome,
-        cx: &mut Context<'_>,
-    ) -> Option<Result<Session, StorageFault>> {
+    fn registration_went(&mut self, outcome: Outcome, cx: &mut Context<'_>) -> Option<Ready> {
         match outcome {
             Outcome::Pending(error) => self.join.error = error,
-            Outcome::Registered => return self.join.registering.take().map(Registering::open),
+            Outcome::Registered => return self.join.registering.take().map(Registering::ready),
             Outcome::Refused(error) => {
                 self.join.step = Step::Handle;
                 self.join.handle_typed(self.join.handle.clone(), cx);

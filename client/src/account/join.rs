@@ -6,20 +6,63 @@ use kez_core::identity::{SecretIdentity, Seed};
 use kez_core::invite::{InvalidInvite, InviteCode};
 use kez_core::recovery_phrase;
 use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
 
-use crate::compose::as_meant;
+use crate::account::registering::Registering;
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
 use crate::kernel::lookup::Proof;
 use crate::kernel::reason::Reason;
+use crate::kernel::recipient::as_meant;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
-use crate::registering::Registering;
-use crate::view::{Availability, JoinStep};
 
 /// The number of words that the user has to type back.
 const ASKED_WORDS: usize = 3;
+
+/// The steps of /join.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinStep {
+    /// Choosing a handle.
+    #[default]
+    Handle,
+    /// Reading the recovery phrase.
+    Phrase {
+        /// The 24 words.
+        words: Vec<String>,
+    },
+    /// Typing three of the words.
+    Confirm {
+        /// The positions of the words, counted from 1, ascending.
+        positions: Vec<u8>,
+    },
+    /// Choosing a passphrase, or none; then "Create account".
+    Passphrase,
+}
+
+/// The availability shown below "Handle".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// No text yet.
+    #[default]
+    Empty,
+    /// Waiting for the server's answer.
+    Checking,
+    /// "Available".
+    Available,
+    /// "Taken".
+    Taken,
+    /// The handle breaks a rule, or is reserved.
+    Refused {
+        /// The rule.
+        reason: Reason,
+    },
+    /// The server could not be reached.
+    Unknown,
+}
 
 /// The state of /join.
 #[derive(Default)]

@@ -1,45 +1,35 @@
-//! The account (none yet, locked, or open) and its stored form.
+//! The account: the ways to get one, its stored form, its passphrase, and how it ends.
+
+mod exit;
+mod join;
+mod onboarding;
+mod passphrase;
+mod registering;
+mod restore;
 
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{SecretIdentity, Seed};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use crate::join::Join;
-use crate::kernel::event::StorageFault;
-use crate::kernel::reason::Reason;
+use crate::kernel::record::StorageFault;
 use crate::kernel::record::{Kind, Record};
-use crate::restore::Restore;
-use crate::session::Session;
 
-/// The state of the account.
-#[derive(Default)]
-pub(crate) enum Account {
-    /// The storage has not answered yet.
-    #[default]
-    Loading,
-    /// The storage cannot be used.
-    Unusable(StorageFault),
-    /// No account. The user may be joining or restoring one.
-    None(Box<Onboarding>),
-    /// An account locked by a passphrase.
-    Locked {
-        /// Whether an attempt is under way.
-        busy: bool,
-        /// Why the last attempt failed.
-        error: Option<Reason>,
-    },
-    /// An unlocked account.
-    Open(Box<Session>),
-}
+pub(crate) use exit::AccountExit;
+pub use exit::LeavingView;
+pub(crate) use join::Join;
+pub use join::{Availability, JoinStep};
+pub(crate) use onboarding::Onboarding;
+pub(crate) use passphrase::PassphraseChange;
+pub use passphrase::PassphraseView;
+pub(crate) use registering::LONGEST_CLAIM_AGE;
+pub(crate) use restore::Restore;
 
-/// The ways to get an account: joining and restoring.
-#[derive(Default)]
-pub(crate) struct Onboarding {
-    pub(crate) join: Join,
-    pub(crate) restore: Restore,
-    /// The handle of an account whose storage was lost.
-    pub(crate) lost: Option<String>,
+/// An account that can be opened.
+pub(crate) struct Ready {
+    pub(crate) account: StoredAccount,
+    pub(crate) has_passphrase: bool,
+    pub(crate) records: Vec<Record>,
 }
 
 /// The record of kind [`Kind::Account`].

@@ -4,17 +4,15 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
 
-use crate::account::{StoredAccount, StoredSeed};
+use crate::account::{Ready, StoredAccount, StoredSeed};
 use crate::kernel::answer::{Answer, refusal};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Effect;
-use crate::kernel::event::StorageFault;
 use crate::kernel::lookup::Proof;
 use crate::kernel::reason::Reason;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
-use crate::session::Session;
 use crate::sync::StoredSync;
 
 /// The state of /restore.
@@ -76,13 +74,13 @@ impl Restore {
     }
 
     /// The vault has been created. Assembles the account.
-    pub(crate) fn vault_created(&mut self) -> Option<Result<Session, StorageFault>> {
+    pub(crate) fn vault_created(&mut self) -> Option<Ready> {
         if !self.creating_vault() {
             return None;
         }
         let attempt = self.attempt.take()?;
         let (account, records) = attempt.vault?;
-        Some(Session::load(account, !attempt.passphrase.is_empty(), &records))
+        Some(Ready { account, has_passphrase: !attempt.passphrase.is_empty(), records })
     }
 
     /// Whether the vault is being created.

@@ -7,19 +7,18 @@ use kez_core::invite::InviteCode;
 use kez_core::problem::ProblemCode;
 use kez_core::registration::HandleRegistration;
 
-use crate::account::{StoredAccount, StoredSeed};
+use crate::account::{Ready, StoredAccount, StoredSeed};
 use crate::kernel::answer;
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::Backoff;
 use crate::kernel::context::Context;
 use crate::kernel::effect::{Effect, HttpRequest, Method};
-use crate::kernel::event::{HttpResponse, StorageFault};
+use crate::kernel::event::HttpResponse;
 use crate::kernel::lookup::{self, Proof};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
-use crate::session::Session;
 use crate::sync::StoredSync;
 
 /// The maximum age of a claim, in milliseconds, before it is signed again. The server accepts claims for five minutes.
@@ -219,12 +218,9 @@ impl Registering {
         self.phase == Phase::Vault
     }
 
-    /// Opens the registered account.
-    ///
-    /// # Errors
-    /// [`StorageFault::Damaged`] when the records are inconsistent.
-    pub(crate) fn open(self) -> Result<Session, StorageFault> {
-        Session::load(self.account, self.has_passphrase, &self.records)
+    /// The registered account.
+    pub(crate) fn ready(self) -> Ready {
+        Ready { account: self.account, has_passphrase: self.has_passphrase, records: self.records }
     }
 
     fn post(&mut self, cx: &mut Context<'_>) {
