@@ -164,7 +164,7 @@ impl Session {
             self.remember_by_name(held.hash, cx);
         }
         cx.save(self.sync.record());
-        self.discard_requests(keys, cx);
+        self.keeping.discard(keys, &self.me, cx);
         self.ask_about_senders(cx);
     }
 

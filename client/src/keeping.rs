@@ -6,15 +6,15 @@ use kez_core::api::{
 };
 use kez_core::identity::Primary;
 use kez_core::problem::ProblemCode;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::answer::{Answer, Outcome, body, no_content, outcome, retry_after};
 use crate::kernel::backoff::{Backoff, around};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
+use crate::kernel::me::Me;
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
-use crate::session::Session;
-use serde::{Deserialize, Serialize};
 
 /// The delay before an acknowledgement, in milliseconds. Messages stored within it share one request.
 const ACKNOWLEDGE_AFTER: u64 = 15_000;
@@ -53,6 +53,25 @@ pub struct InboxView {
     pub busy: bool,
     /// Why the change failed.
     pub error: Option<Reason>,
+}
+
+/// How far the inbox is stored in this browser.
+pub(crate) struct Stored<'a> {
+    /// The epoch of the positions.
+    pub(crate) epoch: Option<&'a str>,
+    /// The position up to which everything is stored.
+    pub(crate) up_to: u64,
+    /// The position that was acknowledged last.
+    pub(crate) acknowledged: u64,
+}
+
+/// The outcome of an acknowledgement.
+pub(crate) enum Acknowledged<'a> {
+    UpTo(&'a InboxStatus),
+    /// The position belongs to another database, or never existed. The next page will show that too.
+    UnknownPosition,
+    /// It is repeated later.
+    Later,
 }
 
 /// What is known, and what the server still has to be told.
@@ -119,167 +138,155 @@ impl Keeping {
     }
 }
 
-impl Session {
+impl Keeping {
     /// Requests the inbox status.
-    pub(crate) fn ask_status(&mut self, cx: &mut Context<'_>) {
-        self.keeping.ask_at = None;
+    pub(crate) fn ask(&mut self, me: &Me, cx: &mut Context<'_>) {
+        self.ask_at = None;
         if !cx.shared.requests.awaits(&Purpose::Status) {
-            let request = self.me.signed(Method::Get, status_target(&self.me.handle), None, cx);
+            let request = me.signed(Method::Get, status_target(&me.handle), None, cx);
             cx.request(request, Purpose::Status);
         }
     }
 
-    /// Handles the inbox status.
-    pub(crate) fn status_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+    /// Handles the inbox status, and returns it.
+    pub(crate) fn on_status(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Option<&InboxStatus> {
         match outcome(answer, |response| body(response, &[200])) {
-            Outcome::Done(status) => self.take_status(status, cx),
+            Outcome::Done(status) => return Some(self.take_status(status, cx)),
             Outcome::Refused(problem) if problem.code != ProblemCode::Unauthorized => {}
             Outcome::Refused(_) | Outcome::Unknown => {
-                let wait = self.keeping.backoff.next_after(retry_after(answer), cx.rng);
-                self.keeping.ask_at = Some(cx.now + wait.max(1_000));
+                let wait = self.backoff.next_after(retry_after(answer), cx.rng);
+                self.ask_at = Some(cx.now + wait.max(1_000));
             }
         }
+        None
     }
 
     /// A message was stored. Schedules an acknowledgement, so that the server can free the space.
-    pub(crate) fn acknowledge_soon(&mut self, cx: &mut Context<'_>) {
-        if self.keeping.acknowledge_at.is_none() && self.stored_up_to() > self.sync.acknowledged {
-            self.keeping.acknowledge_at = Some(cx.now + around(ACKNOWLEDGE_AFTER, cx.rng));
+    pub(crate) fn on_stored(&mut self, stored: &Stored<'_>, cx: &mut Context<'_>) {
+        if self.acknowledge_at.is_none() && stored.up_to > stored.acknowledged {
+            self.acknowledge_at = Some(cx.now + around(ACKNOWLEDGE_AFTER, cx.rng));
         }
     }
 
-    /// Handles the answer to an acknowledgement.
-    pub(crate) fn acknowledged(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+    /// Handles the answer to an acknowledgement, and returns the status in it.
+    pub(crate) fn on_acknowledged(&mut self, answer: &Answer, cx: &mut Context<'_>) -> Acknowledged<'_> {
         match outcome(answer, |response| body::<InboxStatus>(response, &[200])) {
-            Outcome::Done(status) => {
-                if self.sync.epoch.as_ref() == Some(&status.epoch) {
-                    self.sync.acknowledged = status.acknowledged;
-                    cx.save(self.sync.record());
-                }
-                self.take_status(status, cx);
-                self.acknowledge_soon(cx);
+            Outcome::Done(status) => Acknowledged::UpTo(self.take_status(status, cx)),
+            Outcome::Refused(problem) if problem.code != ProblemCode::Unauthorized => {
+                Acknowledged::UnknownPosition
             }
-            // The positions belong to another database, or never existed. The next page will show that too.
-            Outcome::Refused(problem) if problem.code != ProblemCode::Unauthorized => self.look(cx),
             Outcome::Refused(_) | Outcome::Unknown => {
-                let wait = self.keeping.backoff.next_after(retry_after(answer), cx.rng);
-                self.keeping.acknowledge_at = Some(cx.now + wait.max(ACKNOWLEDGE_AFTER));
+                let wait = self.backoff.next_after(retry_after(answer), cx.rng);
+                self.acknowledge_at = Some(cx.now + wait.max(ACKNOWLEDGE_AFTER));
+                Acknowledged::Later
             }
         }
     }
 
     /// "Keep on the server": for a number of days, or for ever.
-    pub(crate) fn keep_on_server(&mut self, days: Option<u16>, cx: &mut Context<'_>) {
+    pub(crate) fn on_keep_chosen(&mut self, days: Option<u16>, me: &Me, cx: &mut Context<'_>) {
         let kept = days.map(|days| KeepDays::try_from(u64::from(days))).transpose();
         let Ok(kept) = kept else { return };
         if cx.shared.requests.any(|purpose| matches!(purpose, Purpose::Keep { .. })) {
             return;
         }
-        self.keeping.error = None;
+        self.error = None;
         if let Ok(body) = serde_json::to_string(&KeepMessages { days: kept }) {
-            let request = self.me.signed(Method::Put, keep_target(&self.me.handle), Some(body), cx);
+            let request = me.signed(Method::Put, keep_target(&me.handle), Some(body), cx);
             cx.request(request, Purpose::Keep { days });
         }
     }
 
     /// Handles the answer to a change of the retention time.
-    pub(crate) fn keep_answered(&mut self, days: Option<u16>, answer: &Answer, cx: &mut Context<'_>) {
+    pub(crate) fn on_kept(&mut self, days: Option<u16>, answer: &Answer, me: &Me, cx: &mut Context<'_>) {
         match outcome(answer, no_content) {
             Outcome::Done(()) => {
-                if let Some(status) = &mut self.keeping.status {
+                if let Some(status) = &mut self.status {
                     status.keep_days = days.and_then(|days| KeepDays::try_from(u64::from(days)).ok());
                 }
-                self.ask_status(cx);
+                self.ask(me, cx);
             }
-            Outcome::Refused(problem) => self.keeping.error = Some(Reason::server(&problem.detail)),
+            Outcome::Refused(problem) => self.error = Some(Reason::server(&problem.detail)),
             Outcome::Unknown => {
-                self.keeping.error = Some(Reason::NoAnswer);
+                self.error = Some(Reason::NoAnswer);
             }
         }
     }
 
     /// Has the server discard everything that these keys have left in the inbox.
-    pub(crate) fn discard_requests(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
+    pub(crate) fn discard(&mut self, keys: &[Primary], me: &Me, cx: &mut Context<'_>) {
         for key in keys {
-            if !self.keeping.discarded.contains(key) {
-                self.keeping.discarded.push(*key);
+            if !self.discarded.contains(key) {
+                self.discarded.push(*key);
             }
         }
-        self.discard_next(cx);
+        self.discard_next(me, cx);
     }
 
     /// Handles the answer to a discard of a key's message requests.
-    pub(crate) fn requests_discarded(&mut self, key: &Primary, answer: &Answer, cx: &mut Context<'_>) {
+    pub(crate) fn on_discarded(&mut self, key: &Primary, answer: &Answer, me: &Me, cx: &mut Context<'_>) {
         let refused = matches!(answer, Ok(response) if response.status == 401);
         if refused || matches!(outcome(answer, no_content), Outcome::Unknown) {
-            let wait = self.keeping.backoff.next_after(retry_after(answer), cx.rng);
-            self.keeping.discard_at = Some(cx.now + wait.max(1_000));
+            let wait = self.backoff.next_after(retry_after(answer), cx.rng);
+            self.discard_at = Some(cx.now + wait.max(1_000));
         } else {
-            self.keeping.discarded.retain(|other| other != key);
-            self.discard_next(cx);
+            self.discarded.retain(|other| other != key);
+            self.discard_next(me, cx);
         }
     }
 
     /// Handles the timer.
-    pub(crate) fn keeping_due(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn on_tick(&mut self, stored: &Stored<'_>, me: &Me, cx: &mut Context<'_>) {
         let due = |at: Option<u64>| at.is_some_and(|at| at <= cx.now);
-        let (ask, discard) = (due(self.keeping.ask_at), due(self.keeping.discard_at));
-        if due(self.keeping.acknowledge_at) {
-            self.acknowledge(cx);
+        let (ask, discard) = (due(self.ask_at), due(self.discard_at));
+        if due(self.acknowledge_at) {
+            self.acknowledge(stored, me, cx);
         }
         if ask {
-            self.ask_status(cx);
+            self.ask(me, cx);
         }
         if discard {
-            self.keeping.discard_at = None;
-            self.discard_next(cx);
+            self.discard_at = None;
+            self.discard_next(me, cx);
         }
     }
 
-    /// The position up to which everything is stored here. The user's own copies may still have to be read again.
-    fn stored_up_to(&self) -> u64 {
-        let left = self.quarantine.first_own_copy_left().map(|from| from.saturating_sub(1));
-        left.map_or(self.sync.cursor, |left| left.min(self.sync.cursor))
-    }
-
-    fn acknowledge(&mut self, cx: &mut Context<'_>) {
-        self.keeping.acknowledge_at = None;
-        let (seq, epoch) = (self.stored_up_to(), self.sync.epoch.clone());
-        let Some(epoch) = epoch.filter(|_| seq > self.sync.acknowledged) else { return };
+    fn acknowledge(&mut self, stored: &Stored<'_>, me: &Me, cx: &mut Context<'_>) {
+        self.acknowledge_at = None;
+        let (seq, epoch) = (stored.up_to, stored.epoch.map(str::to_owned));
+        let Some(epoch) = epoch.filter(|_| seq > stored.acknowledged) else { return };
         if cx.shared.requests.awaits(&Purpose::Acknowledge) {
             return;
         }
         if let Ok(body) = serde_json::to_string(&AckInbox { epoch, seq }) {
-            let request = self.me.signed(Method::Post, ack_target(&self.me.handle), Some(body), cx);
+            let request = me.signed(Method::Post, ack_target(&me.handle), Some(body), cx);
             cx.request(request, Purpose::Acknowledge);
         }
     }
 
-    fn discard_next(&mut self, cx: &mut Context<'_>) {
+    fn discard_next(&mut self, me: &Me, cx: &mut Context<'_>) {
         let under_way = cx.shared.requests.any(|purpose| matches!(purpose, Purpose::DiscardRequests(_)));
-        if under_way || self.keeping.discard_at.is_some() {
+        if under_way || self.discard_at.is_some() {
             return;
         }
-        if let Some(key) = self.keeping.discarded.first().copied() {
-            let request = self.me.signed(Method::Delete, requests_target(&self.me.handle, &key), None, cx);
+        if let Some(key) = self.discarded.first().copied() {
+            let request = me.signed(Method::Delete, requests_target(&me.handle, &key), None, cx);
             cx.request(request, Purpose::DiscardRequests(key));
         } else {
-            self.keeping.backoff.reset();
+            self.backoff.reset();
         }
     }
 
-    fn take_status(&mut self, status: InboxStatus, cx: &mut Context<'_>) {
-        self.keeping.backoff.reset();
-        if self.sync.epoch.as_ref().is_none_or(|epoch| *epoch == status.epoch) {
-            self.link.heard(status.last);
-        }
-        self.keeping.status = Some(status);
-        let room = self.keeping.room();
-        if std::mem::replace(&mut self.keeping.told, room) != room
+    fn take_status(&mut self, status: InboxStatus, cx: &mut Context<'_>) -> &InboxStatus {
+        self.backoff.reset();
+        self.status = Some(status.clone());
+        let room = self.room();
+        if std::mem::replace(&mut self.told, room) != room
             && let Some(warning) = warning(room)
         {
             cx.warn(warning);
         }
+        self.status.insert(status)
     }
 }
 

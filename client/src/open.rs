@@ -111,7 +111,7 @@ impl Session {
                 }
             }
             UiEvent::WaitingDiscarded { key } => self.discard_waiting(key.as_deref(), cx),
-            UiEvent::KeepChosen { days } => self.keep_on_server(days, cx),
+            UiEvent::KeepChosen { days } => self.keeping.on_keep_chosen(days, &self.me, cx),
             // The other events belong to other states of the account, or were handled earlier.
             _ => {}
         }
@@ -136,10 +136,10 @@ impl Session {
             Purpose::Send(key) => self.send_answered(key, answer, cx),
             Purpose::Blocks => self.blocks_answered(answer, cx),
             Purpose::Accepted => self.accepted_answered(answer, cx),
-            Purpose::Status => self.status_answered(answer, cx),
-            Purpose::Acknowledge => self.acknowledged(answer, cx),
-            Purpose::Keep { days } => self.keep_answered(days, answer, cx),
-            Purpose::DiscardRequests(key) => self.requests_discarded(&key, answer, cx),
+            Purpose::Status => self.on_status(answer, cx),
+            Purpose::Acknowledge => self.on_acknowledged(answer, cx),
+            Purpose::Keep { days } => self.keeping.on_kept(days, answer, &self.me, cx),
+            Purpose::DiscardRequests(key) => self.keeping.on_discarded(&key, answer, &self.me, cx),
             Purpose::Tell(contact, news) => self.people_told(contact, news, answer, cx),
             Purpose::Unblock(handle) => self.stranger_unblocked(&handle, answer, cx),
             Purpose::Page => self.on_link(|link, inbox, cx| link.on_page(answer, inbox, cx), cx),

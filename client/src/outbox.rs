@@ -240,7 +240,7 @@ impl Session {
         if is_full && lane == Lane::Own {
             // It is the user's own inbox.
             attempts.retry_at = Some(cx.now.saturating_add(wait));
-            return self.ask_status(cx);
+            return self.keeping.ask(&self.me, cx);
         }
         if cx.shared.offline && answer.is_err() {
             // The screen already shows that there is no network. The browser reports when it is back.

@@ -9,7 +9,8 @@ use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount, Stored
 use crate::contacts::Contacts;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::Directory;
-use crate::keeping::Keeping;
+use crate::keeping::{Acknowledged, Keeping, Stored};
+use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
 use crate::kernel::effect::Effect;
@@ -120,7 +121,7 @@ impl Session {
         self.expire_waiting(cx);
         self.ask_about_senders(cx);
         self.tell_people(cx);
-        self.ask_status(cx);
+        self.keeping.ask(&self.me, cx);
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
         }
@@ -145,7 +146,7 @@ impl Session {
             self.tend_own_chain(cx);
         }
         self.ask_chains_again(cx);
-        self.keeping_due(cx);
+        self.keeping.on_tick(&stored(&self.sync, &self.quarantine), &self.me, cx);
     }
 
     /// When [`Session::tick`] is due.
@@ -199,10 +200,40 @@ impl Session {
         }
     }
 
+    /// Messages were stored: the server can free their space.
+    pub(crate) fn acknowledge_soon(&mut self, cx: &mut Context<'_>) {
+        self.keeping.on_stored(&stored(&self.sync, &self.quarantine), cx);
+    }
+
+    /// Handles the inbox status.
+    pub(crate) fn on_status(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        if let Some(status) = self.keeping.on_status(answer, cx)
+            && self.sync.epoch.as_ref().is_none_or(|epoch| *epoch == status.epoch)
+        {
+            self.link.heard(status.last);
+        }
+    }
+
+    /// Handles the answer to an acknowledgement.
+    pub(crate) fn on_acknowledged(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        match self.keeping.on_acknowledged(answer, cx) {
+            Acknowledged::UpTo(status) => {
+                if self.sync.epoch.as_ref() == Some(&status.epoch) {
+                    self.sync.acknowledged = status.acknowledged;
+                    self.link.heard(status.last);
+                    cx.save(self.sync.record());
+                }
+                self.acknowledge_soon(cx);
+            }
+            Acknowledged::UnknownPosition => self.look(cx),
+            Acknowledged::Later => {}
+        }
+    }
+
     /// The connection is back.
     fn on_reconnect(&mut self, cx: &mut Context<'_>) {
         // The live stream does not report how large the backlog is.
-        self.ask_status(cx);
+        self.keeping.ask(&self.me, cx);
         self.resume_all(cx);
         self.ask_again(cx);
         self.tell_again(cx);
@@ -329,4 +360,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// How far the inbox is stored here. The user's own copies may still have to be read again.
+fn stored<'a>(sync: &'a StoredSync, quarantine: &Quarantine) -> Stored<'a> {
+    let left = quarantine.first_own_copy_left().map(|from| from.saturating_sub(1));
+    let up_to = left.map_or(sync.cursor, |left| left.min(sync.cursor));
+    Stored { epoch: sync.epoch.as_deref(), up_to, acknowledged: sync.acknowledged }
 }
