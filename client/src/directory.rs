@@ -5,7 +5,6 @@
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 
-use crate::contacts::NewKey;
 use crate::conversation::Conversation;
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::Backoff;
@@ -15,6 +14,7 @@ use crate::kernel::place::{PersonId, Place, Slot};
 use crate::kernel::requests::Purpose;
 use crate::kernel::sorted_map::SortedMap;
 use crate::pace::Pace;
+use crate::people::NewKey;
 use crate::session::Session;
 
 /// The number of key lookups in flight.
@@ -124,7 +124,7 @@ impl Session {
     fn accept_shown_key(&mut self, contact: PersonId, cx: &mut Context<'_>) {
         if let Some(known) = self.contacts.get_mut(contact).filter(|known| known.stored.unconfirmed) {
             known.stored.unconfirmed = false;
-            self.save_contact(contact, cx);
+            self.contacts.save(contact, cx);
             return self.send_queued(cx);
         }
         let Some((key, _)) = self.contacts.accept_new_key(contact, &self.me.key) else { return };
@@ -134,7 +134,7 @@ impl Session {
         }
         // The chain of the former key says nothing about this one.
         self.forget_chain(contact, cx);
-        self.save_contact(contact, cx);
+        self.contacts.save(contact, cx);
         self.forget_sealed(Place::Direct(contact), cx);
         self.release(&[key], cx);
         self.send_queued(cx);
@@ -267,7 +267,7 @@ impl Session {
         contact.stored.new_key = new_key.clone();
         contact.stored.was_verified |= changed && contact.stored.verified;
         contact.stored.verified &= !changed;
-        self.save_contact(id, cx);
+        self.contacts.save(id, cx);
         self.send_queued(cx);
         if let Some(new) = new_key {
             self.explain_new_key(id, &new, cx);
@@ -296,7 +296,7 @@ impl Session {
     ) -> Option<PersonId> {
         let slot = Slot(self.sync.last_contact + 1);
         let handle = found.handle.clone();
-        let standing = self.first_standing(&handle, wrote_first);
+        let standing = self.lists.first_standing(&handle, wrote_first);
         let id = self.contacts.pin(slot, found, cx.wall() / 1000, standing, &self.me.key)?;
         self.conversations.insert(Place::Direct(id), Conversation::new(slot));
         self.sync.last_contact = slot.0;
@@ -304,15 +304,8 @@ impl Session {
         if let Some(contact) = self.contacts.get_mut(id) {
             contact.checked_at = cx.now;
         }
-        self.save_contact(id, cx);
+        self.contacts.save(id, cx);
         cx.save(self.sync.record());
         Some(id)
-    }
-
-    /// Saves a contact.
-    pub(crate) fn save_contact(&self, id: PersonId, cx: &mut Context<'_>) {
-        if let Some(contact) = self.contacts.get(id) {
-            cx.save(contact.record());
-        }
     }
 }

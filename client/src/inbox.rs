@@ -76,7 +76,7 @@ impl Session {
                 self.sync.epoch = Some(epoch.to_owned());
                 self.read_from_the_start(cx);
                 // The database may be older than what the server was told.
-                self.tell_everything_again(cx);
+                self.lists.on_new_epoch(&mut self.contacts, &self.me, cx);
                 return Received::Anew;
             }
             None => self.sync.epoch = Some(epoch.to_owned()),

@@ -11,7 +11,6 @@ pub mod view;
 
 mod account;
 mod compose;
-mod contacts;
 mod conversation;
 mod directory;
 mod export;
@@ -94,7 +93,7 @@ impl Client {
             view.connection = if halted { view::Connection::Offline } else { session.link.state() };
             view.conversations = view::conversations(session);
             view.catching_up = session.link.catching_up(session.sync.cursor);
-            view.blocked = session.blocked();
+            view.blocked = session.lists.rows(&session.contacts);
             view.waiting = session.quarantine.rows();
             let saving =
                 self.shared.requests.any(|purpose| matches!(purpose, kernel::requests::Purpose::Keep { .. }));

@@ -13,6 +13,7 @@ use crate::kernel::context::Context;
 use crate::kernel::event::{TabId, UiEvent};
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
+use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
 use crate::session::Session;
 use crate::view::{NewConversation, ReportView};
@@ -88,7 +89,7 @@ impl Session {
             }
             UiEvent::RequestAccepted { handle } => {
                 if let Some(contact) = self.contact_at(&handle) {
-                    self.accept_contact(contact, cx);
+                    self.lists.on_accepted_here(contact, &mut self.contacts, &self.me, cx);
                 }
             }
             UiEvent::RequestDeclined { handle } => {
@@ -134,14 +135,18 @@ impl Session {
                 self.former_key_answered(&key, root, *found, answer, cx)
             }
             Purpose::Send(key) => self.send_answered(key, answer, cx),
-            Purpose::Blocks => self.blocks_answered(answer, cx),
-            Purpose::Accepted => self.accepted_answered(answer, cx),
+            Purpose::Blocks => self.lists.on_blocks(answer, &mut self.contacts, &self.me, cx),
+            Purpose::Accepted => self.lists.on_accepted(answer, &mut self.contacts, &self.me, cx),
             Purpose::Status => self.on_status(answer, cx),
             Purpose::Acknowledge => self.on_acknowledged(answer, cx),
             Purpose::Keep { days } => self.keeping.on_kept(days, answer, &self.me, cx),
             Purpose::DiscardRequests(key) => self.keeping.on_discarded(&key, answer, &self.me, cx),
-            Purpose::Tell(contact, news) => self.people_told(contact, news, answer, cx),
-            Purpose::Unblock(handle) => self.stranger_unblocked(&handle, answer, cx),
+            Purpose::Tell(person, change) => {
+                self.lists.on_told((person, change), answer, &mut self.contacts, &self.me, cx);
+            }
+            Purpose::Unblock(handle) => {
+                self.lists.on_unblocked(&handle, answer, &self.contacts, &self.me, cx);
+            }
             Purpose::Page => self.on_link(|link, inbox, cx| link.on_page(answer, inbox, cx), cx),
             Purpose::Report(tab) => Self::report_answered(&tab, answer, cx),
             Purpose::Export(tab) => {
@@ -259,6 +264,36 @@ impl Session {
         self.enqueue(place, order, content, cx);
     }
 
+    /// "Block", or "Unblock".
+    fn set_blocked(&mut self, handle: &str, blocked: bool, cx: &mut Context<'_>) {
+        let Some(handle) = self.handle_at(handle) else { return };
+        let keys = self.lists.on_block((&handle, blocked), &mut self.contacts, &self.me, cx);
+        if !keys.is_empty() {
+            // Their unread mail in quarantine, and the mail that uses space on the server.
+            self.discard(&keys, cx);
+        }
+    }
+
+    /// "Decline": deletes the request with all their messages, here and on the server. A later message is a new request.
+    pub(crate) fn decline_request(&mut self, id: PersonId, cx: &mut Context<'_>) {
+        let Some(contact) = self.contacts.get(id).filter(|contact| contact.stored.standing.request) else {
+            return;
+        };
+        let keys = contact.stored.keys();
+        let slot = contact.slot;
+        if let Some(conversation) = self.conversations.remove(&Place::Direct(id)) {
+            for order in conversation.orders() {
+                cx.delete(Kind::Message, slot.key(order));
+            }
+        }
+        for kind in [Kind::Draft, Kind::Conversation, Kind::Contact] {
+            cx.delete(kind, slot.to_string());
+        }
+        self.forget_chain(id, cx);
+        self.contacts.remove(id);
+        self.discard(&keys, cx);
+    }
+
     /// `false` when the compared number belongs to another key.
     fn set_verified(&mut self, handle: &str, shown: &str, verified: bool, cx: &mut Context<'_>) -> bool {
         let Some(id) = self.contact_at(handle) else { return true };
@@ -269,7 +304,7 @@ impl Session {
         // The number on screen is that of the new key, which must be accepted before it can be verified.
         if !contact.stored.awaits_person() && contact.stored.verified != verified {
             contact.stored.verified = verified;
-            self.save_contact(id, cx);
+            self.contacts.save(id, cx);
         }
         true
     }

@@ -82,7 +82,7 @@ impl Session {
         }
         let (error, started) = match self.contact_for(handle, cx) {
             Some(contact) => {
-                self.accept_contact(contact, cx);
+                self.lists.on_accepted_here(contact, &mut self.contacts, &self.me, cx);
                 (None, Some(handle.to_string()))
             }
             None => (Some(self.why_not_found(handle)), None),

@@ -6,7 +6,6 @@ use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount, StoredSeed};
-use crate::contacts::Contacts;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::directory::Directory;
 use crate::keeping::{Acknowledged, Keeping, Stored};
@@ -22,7 +21,7 @@ use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use crate::link::{self, Inbox, Link};
-use crate::people::ListSync;
+use crate::people::{Contacts, ListSync};
 use crate::quarantine::Quarantine;
 use crate::queue::Outbox;
 use crate::sigchains::{self, Sigchains};
@@ -55,7 +54,7 @@ pub(crate) struct Session {
     pub(crate) link: Link,
     pub(crate) exit: AccountExit,
     pub(crate) passphrase: PassphraseChange,
-    pub(crate) telling: ListSync,
+    pub(crate) lists: ListSync,
     pub(crate) keeping: Keeping,
     /// How many records could not be read.
     damaged: u64,
@@ -91,7 +90,7 @@ impl Session {
             link: Link::default(),
             exit: AccountExit::default(),
             passphrase: PassphraseChange::new(*has_passphrase),
-            telling: ListSync::default(),
+            lists: ListSync::default(),
             keeping: Keeping::default(),
             damaged: 0,
         };
@@ -120,7 +119,7 @@ impl Session {
         self.send_queued(cx);
         self.expire_waiting(cx);
         self.ask_about_senders(cx);
-        self.tell_people(cx);
+        self.lists.proceed(&self.contacts, &self.me, cx);
         self.keeping.ask(&self.me, cx);
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
@@ -140,7 +139,7 @@ impl Session {
     pub(crate) fn tick(&mut self, cx: &mut Context<'_>) {
         self.retry_due(cx);
         self.ask_about_senders(cx);
-        self.tell_people(cx);
+        self.lists.proceed(&self.contacts, &self.me, cx);
         self.link.on_tick(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
             self.tend_own_chain(cx);
@@ -156,7 +155,7 @@ impl Session {
             self.next_question(),
             self.link.wake(),
             self.chains.own.wake(),
-            self.telling.wake(),
+            self.lists.wake(),
             self.keeping.wake(),
             self.chains.wake(),
         ];
@@ -236,7 +235,7 @@ impl Session {
         self.keeping.ask(&self.me, cx);
         self.resume_all(cx);
         self.ask_again(cx);
-        self.tell_again(cx);
+        self.lists.on_reconnect(&self.contacts, &self.me, cx);
     }
 
     /// Saves the account.
@@ -279,7 +278,7 @@ impl Session {
         let Place::Direct(person) = place;
         message.arrival = self.arrivals;
         if message.mine {
-            self.accept_contact(person, cx);
+            self.lists.on_accepted_here(person, &mut self.contacts, &self.me, cx);
         }
         let Some(conversation) = self.conversations.get(&place) else { return };
         let all_read = conversation.unread() == 0;

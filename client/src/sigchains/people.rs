@@ -6,7 +6,6 @@ use kez_core::identity::{Primary, PublicIdentity};
 use super::Again;
 use super::ChainAlarm;
 use super::watched::{Fetched, Watched};
-use crate::contacts::NewKey;
 use crate::conversation::{StoredBody, StoredMessage};
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::context::Context;
@@ -16,6 +15,7 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
 use crate::link::Connection;
+use crate::people::NewKey;
 use crate::session::Session;
 
 impl Session {
@@ -128,7 +128,7 @@ impl Session {
             // A user who had verified the old key must verify again before the next message.
             contact.stored.unconfirmed = was_verified;
         }
-        self.save_contact(id, cx);
+        self.contacts.save(id, cx);
         self.forget_sealed(Place::Direct(id), cx);
         let at = cx.wall() / 1000;
         self.add_message(Place::Direct(id), StoredMessage::note(StoredBody::KeyReplaced, at), cx);
@@ -186,7 +186,7 @@ impl Session {
         for key in former {
             self.contacts.add_former(id, key);
         }
-        self.save_contact(id, cx);
+        self.contacts.save(id, cx);
     }
 
     /// The registry names a new key of a contact. Whether the chain proves it is decided in [`Session::chain_answered`].

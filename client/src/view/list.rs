@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use kez_core::display;
 
 use super::{ConversationRow, Preview};
-use crate::contacts::Contact;
 use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::kernel::place::Place;
+use crate::people::Contact;
 use crate::session::Session;
 
 /// The most characters in a preview.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::excerpt::excerpt;
 use super::{Block, ChainAlarm, FormerKey};
-use crate::contacts::Contact;
 use crate::conversation::{Conversation, MOST_REACTIONS, StoredBody, StoredMessage};
 use crate::directory::HandleState;
 use crate::kernel::context::Shared;
@@ -16,6 +15,7 @@ use crate::kernel::place::Lane;
 use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::kernel::tabs::Tab;
+use crate::people::Contact;
 use crate::session::Session;
 
 /// The open conversation.

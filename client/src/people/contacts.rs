@@ -4,12 +4,13 @@ use kez_core::handle::Handle;
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity};
 use serde::{Deserialize, Serialize};
 
+use super::standing::Standing;
+use crate::kernel::context::Context;
 use crate::kernel::event::StorageFault;
 use crate::kernel::lookup::Found;
 use crate::kernel::place::{PersonId, Slot};
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
-use crate::people::Standing;
 
 /// The record of kind [`Kind::Contact`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +153,13 @@ impl Contacts {
             if let Ok(peer) = Peer::new(me, contact.stored.key) {
                 contact.peer = peer;
             }
+        }
+    }
+
+    /// Stores a contact.
+    pub(crate) fn save(&self, id: PersonId, cx: &mut Context<'_>) {
+        if let Some(contact) = self.get(id) {
+            cx.save(contact.record());
         }
     }
 
