@@ -51,6 +51,9 @@ pub(crate) fn sentence(reason: &Reason) -> String {
              the other tabs of KEZ Chat and reload this one."
         }
         Reason::OddPage => "This page has sent something that was not understood. Reload it.",
+        Reason::LeaderSilent => {
+            "Another tab of KEZ Chat does not answer. Close or reload it, then this one goes on."
+        }
         Reason::ReservedHandle => "This handle is reserved.",
         Reason::NoHandle => "Choose a handle first.",
         Reason::InvitationNeeded => "This server takes new accounts by invitation: enter yours.",

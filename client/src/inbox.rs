@@ -141,7 +141,7 @@ impl Session {
         }
         self.after_receiving(cx);
         // A restored browser begins no chain before it has read what it wrote elsewhere.
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 
     /// No account has these keys. Counts and drops the mail that waited for them.
@@ -155,7 +155,7 @@ impl Session {
             cx.save(self.sync.record());
         }
         self.after_receiving(cx);
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 
     /// The user does not want the mail that waits for these keys. The server is told to discard it too.

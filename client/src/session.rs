@@ -142,7 +142,7 @@ impl Session {
         self.lists.proceed(&self.contacts, &self.me, cx);
         self.link.on_tick(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
-            self.tend_own_chain(cx);
+            self.advance_own_chain(cx);
         }
         self.ask_chains_again(cx);
         self.keeping.on_tick(&stored(&self.sync, &self.quarantine), &self.me, cx);
@@ -178,7 +178,7 @@ impl Session {
             self.on_reconnect(cx);
         }
         if outcome.read_to_end {
-            self.tend_own_chain(cx);
+            self.advance_own_chain(cx);
         }
         // Another browser may have replaced the key. The chain shows that, and then the clock is not to blame.
         if outcome.signature_refused && !self.key_was_replaced() {

@@ -19,7 +19,7 @@ use crate::effects::timer::Timer;
 use crate::effects::vault::Vault;
 use crate::follow::Follower;
 use crate::js;
-use crate::messages::{Between, ToPage, ToWorker, bytes, packed};
+use crate::messages::{TabMessage, ToPage, ToWorker, bytes, packed};
 use crate::tabs::{self, Tabs};
 use crate::worker::{Input, Inputs, Tab};
 
@@ -63,7 +63,7 @@ impl Driver {
             unsaid,
             shown: SortedMap::default(),
         };
-        driver.others.tell(&Between::Leader);
+        driver.others.send(&TabMessage::Leader);
         if let Some(online) = online {
             driver.step(Event::Network { online }).await;
         }
@@ -107,7 +107,7 @@ impl Driver {
             Input::Page(ToWorker::Storage { persisted, used }) => {
                 self.step(Event::Storage { persisted, used }).await;
             }
-            Input::Tab(message) => self.hear(message).await,
+            Input::Tab(message) => self.receive(message).await,
             Input::TabGone(tab) => {
                 self.followers.remove(&tab);
                 self.shown.remove(&tab);
@@ -120,9 +120,9 @@ impl Driver {
         }
     }
 
-    async fn hear(&mut self, message: Between) {
+    async fn receive(&mut self, message: TabMessage) {
         match message {
-            Between::Here { tab, looking } => {
+            TabMessage::Here { tab, looking } => {
                 // A tab may introduce itself again, in answer to a new leader.
                 if self.followers.get(&tab).is_none() {
                     self.followers.insert(tab.clone(), 0);
@@ -133,7 +133,7 @@ impl Driver {
                     self.step(Event::Ui(tab, looking)).await;
                 }
             }
-            Between::Event { tab, n, event } => {
+            TabMessage::Event { tab, n, event } => {
                 // A tab that has not introduced itself will do so soon, and will then send this event again.
                 let Some(last) = self.followers.get_mut(&tab) else { return };
                 if self.vault.is_locked() {
@@ -147,7 +147,7 @@ impl Driver {
                     *last = n;
                     self.step(of_a_follower(tab.clone(), event)).await;
                 }
-                self.others.tell(&Between::Done { tab, n });
+                self.others.send(&TabMessage::Done { tab, n });
             }
             _ => {}
         }
@@ -183,7 +183,7 @@ impl Driver {
                 let unlocked = self.vault.unlock(&passphrase).await;
                 if matches!(unlocked, VaultEvent::Opened(_)) {
                     // The followers send again the events that were refused while the account was locked.
-                    self.others.tell(&Between::Leader);
+                    self.others.send(&TabMessage::Leader);
                 }
                 return Some(Event::Vault(unlocked));
             }
@@ -193,14 +193,14 @@ impl Driver {
             }
             Effect::LockVault => self.vault.lock(),
             Effect::DestroyVault => {
-                self.others.tell(&Between::Deleted);
+                self.others.send(&TabMessage::Deleted);
                 return self.vault.destroy().await.err().map(|fault| Event::Vault(VaultEvent::Failed(fault)));
             }
             Effect::Download { tab, name, bytes } if tab == self.tab.id => {
-                self.tab.page.tell(&ToPage::Download { name, bytes });
+                self.tab.page.send(&ToPage::Download { name, bytes });
             }
             Effect::Download { tab, name, bytes } => {
-                self.others.tell(&Between::Download { tab, name, bytes })
+                self.others.send(&TabMessage::Download { tab, name, bytes })
             }
             Effect::Http(id, request) => http::send(id, request, self.inputs.clone()),
             Effect::OpenLive { path, hello } => self.live = Live::open(&path, hello, &self.inputs),
@@ -209,8 +209,8 @@ impl Driver {
                 self.nats = Some(Nats::open(url, subject, signer, self.inputs.clone()));
             }
             Effect::CloseNats => self.nats = None,
-            Effect::Remember { handle } => self.tab.page.tell(&ToPage::Remember { handle }),
-            Effect::PersistStorage => self.tab.page.tell(&ToPage::PersistStorage),
+            Effect::Remember { handle } => self.tab.page.send(&ToPage::Remember { handle }),
+            Effect::PersistStorage => self.tab.page.send(&ToPage::PersistStorage),
         }
         None
     }
@@ -224,7 +224,7 @@ impl Driver {
                 bytes(&ToPage::View(Box::new(view)))
             } else {
                 // Every script of this origin can read messages between tabs, so they never contain a phrase.
-                bytes(&Between::View { tab: tab.clone(), view: Box::new(view.without_phrases()) })
+                bytes(&TabMessage::View { tab: tab.clone(), view: Box::new(view.without_phrases()) })
             };
             if self.shown.get(tab) == Some(&message) {
                 continue;

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
 use kez_client::event::{Event, UiEvent};
-use kez_client::view::{Connection, Notice, View};
+use kez_client::view::{Connection, Notice, Reason, View};
 
 use crate::effects::timer::Timer;
-use crate::messages::{Between, ToPage, ToWorker};
+use crate::messages::{TabMessage, ToPage, ToWorker};
 use crate::tabs::Tabs;
 use crate::worker::{Input, Inputs, Tab};
 
@@ -59,7 +59,7 @@ impl Follower {
             match input {
                 Input::Lead => return,
                 Input::Page(ToWorker::Ui(event)) => self.pass_on(event),
-                Input::Tab(message) => self.hear(message),
+                Input::Tab(message) => self.receive(message),
                 Input::Page(ToWorker::Network { online }) => self.online = Some(online),
                 Input::Client(Event::Tick) => self.say_that_the_leader_is_silent(),
                 // The leader asks its own page about the storage, which all tabs share.
@@ -80,7 +80,7 @@ impl Follower {
         }
         self.last += 1;
         self.pending.push_back((self.last, event.clone()));
-        self.others.tell(&Between::Event { tab: self.tab.id.clone(), n: self.last, event });
+        self.others.send(&TabMessage::Event { tab: self.tab.id.clone(), n: self.last, event });
         if self.alarm.is_none() {
             self.wait_for_the_leader();
         }
@@ -93,11 +93,9 @@ impl Follower {
 
     /// The leading tab may be frozen, or busy for a long time. The page says so until the leader answers.
     fn say_that_the_leader_is_silent(&mut self) {
-        let text =
-            "Another tab of KEZ Chat does not answer. Close or reload it, then this one goes on.".to_owned();
-        let notice = Some(Notice { text, error: true });
+        let notice = Some(Notice { what: Reason::LeaderSilent, error: true });
         let view = View { notice, connection: Connection::Connecting, ..View::clone(&self.shown) };
-        self.tab.page.tell(&ToPage::View(Box::new(view)));
+        self.tab.page.send(&ToPage::View(Box::new(view)));
         self.said_silent = true;
         self.wait_for_the_leader();
     }
@@ -106,35 +104,35 @@ impl Follower {
     fn leader_has_answered(&mut self) {
         self.alarm = None;
         if std::mem::take(&mut self.said_silent) {
-            self.tab.page.tell(&ToPage::View(self.shown.clone()));
+            self.tab.page.send(&ToPage::View(self.shown.clone()));
         }
         if !self.pending.is_empty() {
             self.wait_for_the_leader();
         }
     }
 
-    fn hear(&mut self, message: Between) {
+    fn receive(&mut self, message: TabMessage) {
         match message {
-            Between::Leader => self.introduce(),
-            Between::Done { tab, n } if tab == self.tab.id => {
+            TabMessage::Leader => self.introduce(),
+            TabMessage::Done { tab, n } if tab == self.tab.id => {
                 self.pending.retain(|(pending, _)| *pending > n);
                 self.leader_has_answered();
             }
-            Between::View { tab, view } if tab == self.tab.id => {
+            TabMessage::View { tab, view } if tab == self.tab.id => {
                 self.shown = view.clone();
-                self.tab.page.tell(&ToPage::View(view));
+                self.tab.page.send(&ToPage::View(view));
                 self.leader_has_answered();
             }
-            Between::Download { tab, name, bytes } if tab == self.tab.id => {
-                self.tab.page.tell(&ToPage::Download { name, bytes });
+            TabMessage::Download { tab, name, bytes } if tab == self.tab.id => {
+                self.tab.page.send(&ToPage::Download { name, bytes });
             }
-            Between::Deleted => self.tab.remembered = None,
+            TabMessage::Deleted => self.tab.remembered = None,
             _ => {}
         }
     }
 
     fn say_here(&self) {
-        self.others.tell(&Between::Here { tab: self.tab.id.clone(), looking: self.looking.clone() });
+        self.others.send(&TabMessage::Here { tab: self.tab.id.clone(), looking: self.looking.clone() });
     }
 
     /// Introduces this tab to a new leader, and sends again the events that the last leader did not acknowledge.
@@ -142,7 +140,7 @@ impl Follower {
         self.say_here();
         for (n, event) in &self.pending {
             let (n, event) = (*n, event.clone());
-            self.others.tell(&Between::Event { tab: self.tab.id.clone(), n, event });
+            self.others.send(&TabMessage::Event { tab: self.tab.id.clone(), n, event });
         }
     }
 }

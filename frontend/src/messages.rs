@@ -1,7 +1,7 @@
 //! The messages between the page and its worker, and between the workers of several tabs.
 //!
 //! Both ends come from one build, so the format is Postcard: it takes a fraction of the code and time of JSON. The
-//! messages are never stored. Between tabs, each message is preceded by the URL of the worker's module, because tabs
+//! messages are never stored. TabMessage tabs, each message is preceded by the URL of the worker's module, because tabs
 //! are updated at different times.
 
 use js_sys::Uint8Array;
@@ -67,14 +67,14 @@ pub(crate) enum ToPage {
     Download { name: String, bytes: Vec<u8> },
 }
 
-/// Between the workers, over a channel that every worker and every script of this origin can read. The leader sends no
+/// TabMessage the workers, over a channel that every worker and every script of this origin can read. The leader sends no
 /// key and no phrase over it.
 #[cfg(feature = "worker")]
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Between {
+pub(crate) enum TabMessage {
     /// A follower introduces itself, with what its page shows. The leader needs this before it sends the page a view.
     Here { tab: TabId, looking: Option<UiEvent> },
-    /// A new leader is running: followers answer with [`Between::Here`] and send again the events that were not
+    /// A new leader is running: followers answer with [`TabMessage::Here`] and send again the events that were not
     /// acknowledged.
     Leader,
     /// A follower's event, numbered from 1.

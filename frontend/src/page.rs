@@ -21,10 +21,10 @@ pub(crate) fn hydrate(port: MessagePort) {
     let worker = Rc::new(Worker(port));
     let session = Session::new({
         let worker = Rc::clone(&worker);
-        move |event| worker.tell(&ToWorker::Ui(event))
+        move |event| worker.send(&ToWorker::Ui(event))
     });
     worker.listen(session);
-    worker.tell(&ToWorker::Hello { tab: TabId(random_name()), remembered: remembered() });
+    worker.send(&ToWorker::Hello { tab: TabId(random_name()), remembered: remembered() });
     worker.report_network();
     spawn_local(Rc::clone(&worker).report_storage());
     mount(move || {
@@ -48,7 +48,7 @@ fn mount<V: IntoView + 'static>(app: impl FnOnce() -> V + 'static) {
 struct Worker(MessagePort);
 
 impl Worker {
-    fn tell(&self, message: &ToWorker) {
+    fn send(&self, message: &ToWorker) {
         let _ = self.0.post_message(&encode(message));
     }
 
@@ -69,7 +69,7 @@ impl Worker {
     /// Tells the worker, now and at every change, whether the browser is online.
     fn report_network(self: &Rc<Self>) {
         let tell = |worker: &Self| {
-            worker.tell(&ToWorker::Network { online: window().navigator().on_line() });
+            worker.send(&ToWorker::Network { online: window().navigator().on_line() });
         };
         tell(self);
         let worker = Rc::clone(self);
@@ -94,7 +94,7 @@ impl Worker {
         else {
             return;
         };
-        self.tell(&ToWorker::Storage { persisted: persisted.is_truthy(), used: usage(&estimate) });
+        self.send(&ToWorker::Storage { persisted: persisted.is_truthy(), used: usage(&estimate) });
     }
 }
 

@@ -5,7 +5,7 @@ use kez_client::event::TabId;
 use wasm_bindgen::prelude::*;
 use web_sys::{BroadcastChannel, MessageEvent};
 
-use crate::messages::{Between, bytes, packed, unpacked};
+use crate::messages::{TabMessage, bytes, packed, unpacked};
 use crate::worker::{Input, Inputs};
 use crate::{js, locks};
 
@@ -43,7 +43,7 @@ impl Tabs {
     }
 
     /// Sends a message to all other workers.
-    pub(crate) fn tell(&self, message: &Between) {
+    pub(crate) fn send(&self, message: &TabMessage) {
         self.pass(&bytes(message));
     }
 

@@ -9,7 +9,7 @@ use web_sys::{MessageEvent, MessagePort};
 
 use crate::driver::Driver;
 use crate::follow::Follower;
-use crate::messages::{Between, ToPage, ToWorker, decode, encode};
+use crate::messages::{TabMessage, ToPage, ToWorker, decode, encode};
 use crate::{locks, tabs};
 
 /// Every input of a worker, in order of arrival.
@@ -18,7 +18,7 @@ pub(crate) enum Input {
     /// From this tab's page.
     Page(ToWorker),
     /// From another tab's worker.
-    Tab(Between),
+    Tab(TabMessage),
     /// A following tab has closed.
     TabGone(TabId),
     /// This worker becomes the leader.
@@ -56,7 +56,7 @@ impl Page {
     }
 
     /// Sends the page a message.
-    pub(crate) fn tell(&self, message: &ToPage) {
+    pub(crate) fn send(&self, message: &ToPage) {
         self.pass(&encode(message));
     }
 

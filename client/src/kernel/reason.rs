@@ -55,6 +55,8 @@ pub enum Reason {
     PhraseElsewhere,
     /// The page reported something that no page reports.
     OddPage,
+    /// The tab that leads does not answer.
+    LeaderSilent,
 
     /// The text is not a handle.
     InvalidHandle(InvalidHandle),

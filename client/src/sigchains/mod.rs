@@ -90,14 +90,14 @@ impl Session {
         if base.is_none() {
             self.chains.own.answered = true;
             self.resume_reading(cx);
-            self.tend_own_chain(cx);
+            self.advance_own_chain(cx);
             for contact in self.contacts.ids() {
                 self.ask_about_chain(contact, cx);
             }
         }
         if base.is_some() && self.chains.base != base {
             self.chains.base = base;
-            self.tend_own_chain(cx);
+            self.advance_own_chain(cx);
             for (place, contact) in (0_u64..).zip(self.contacts.ids()) {
                 if let Some(later) = place.checked_sub(AT_ONCE) {
                     let at = Some(cx.now + (later + 1) * INTERVAL);

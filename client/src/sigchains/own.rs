@@ -140,7 +140,7 @@ impl OwnChain {
 
 impl Session {
     /// Performs the next step for the user's own chain, unless a request is in flight.
-    pub(crate) fn tend_own_chain(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn advance_own_chain(&mut self, cx: &mut Context<'_>) {
         let waits = self.chains.own.try_at.is_some_and(|at| at > cx.now);
         if waits || cx.shared.requests.any(Purpose::is_about_own_chain) {
             return;
@@ -176,7 +176,7 @@ impl Session {
     pub(crate) fn check_own_chain(&mut self, cx: &mut Context<'_>) {
         self.chains.own.checked = false;
         self.chains.own.try_at = None;
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 
     /// Fetches the user's own chain, unless it was fetched recently.
@@ -278,9 +278,9 @@ impl Session {
                 }
                 self.chains.own.refused = true;
             }
-            Outcome::Unknown => self.tend_later(answer, cx),
+            Outcome::Unknown => self.advance_later(answer, cx),
         }
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 
     fn link_stands(&mut self, cx: &mut Context<'_>) {
@@ -346,7 +346,7 @@ impl Session {
         if was_refused && self.chains.own.checked {
             self.post_again_later(answer, cx);
         }
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
         self.resume_reading(cx);
     }
 
@@ -363,7 +363,7 @@ impl Session {
             return;
         }
         if self.chains.own.stored.change.is_some() {
-            return self.tend_later(answer, cx);
+            return self.advance_later(answer, cx);
         }
         self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
     }
@@ -382,11 +382,11 @@ impl Session {
             }
             _ => {
                 self.chains.own.answered = true;
-                self.tend_later(answer, cx);
+                self.advance_later(answer, cx);
                 self.resume_reading(cx);
             }
         }
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 
     /// The server has no answer about the user's own chain. If it keeps answering everything else, that counts as an
@@ -400,11 +400,11 @@ impl Session {
             self.alarm_about_own(alarm, cx);
         } else {
             self.save_own_chain(cx);
-            self.tend_later(answer, cx);
+            self.advance_later(answer, cx);
         }
     }
 
-    pub(super) fn tend_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+    pub(super) fn advance_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let wait = self.chains.own.backoff.next_after(retry_after(answer), cx.rng);
         self.chains.own.try_at = Some(cx.now.saturating_add(wait.max(500)));
     }
@@ -421,7 +421,7 @@ impl Session {
             let by = own.watched.alarm_by.take();
             own.heard.extend(by.filter(|by| own.heard.len() < MOST_HEARD && !own.heard.contains(by)));
             self.save_own_chain(cx);
-            self.tend_own_chain(cx);
+            self.advance_own_chain(cx);
         }
     }
 

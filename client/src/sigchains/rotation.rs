@@ -33,7 +33,7 @@ impl Session {
     pub(crate) fn change_key(&mut self, phrase: &Secret, cx: &mut Context<'_>) {
         if self.chains.own.stored.change.is_some() {
             self.chains.own.try_at = None;
-            return self.tend_own_chain(cx);
+            return self.advance_own_chain(cx);
         }
         let outcome = self.begin_change(phrase, cx);
         self.chains.own.error = outcome.err();
@@ -62,7 +62,7 @@ impl Session {
         }
         self.chains.own.try_at = None;
         self.save_own_chain(cx);
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
         Ok(())
     }
 
@@ -102,9 +102,9 @@ impl Session {
                 self.chains.own.error = Some(Reason::server(&problem.detail));
                 self.sign_anew_later(answer, cx);
             }
-            Outcome::Unknown => self.tend_later(answer, cx),
+            Outcome::Unknown => self.advance_later(answer, cx),
         }
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 
     /// Handles the server's answer about the owner of the new key.
@@ -117,14 +117,14 @@ impl Session {
             }
             _ => self.sign_anew_later(answer, cx),
         }
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 
     fn sign_anew_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         if let Some(change) = &mut self.chains.own.stored.change {
             change.registration = None;
         }
-        self.tend_later(answer, cx);
+        self.advance_later(answer, cx);
     }
 
     /// The server has switched, and now this client does too. The former key is kept to open envelopes that were sealed for it.
@@ -188,8 +188,8 @@ impl Session {
             self.chains.own.stored.note = None;
             self.save_own_chain(cx);
         } else {
-            self.tend_later(answer, cx);
+            self.advance_later(answer, cx);
         }
-        self.tend_own_chain(cx);
+        self.advance_own_chain(cx);
     }
 }
