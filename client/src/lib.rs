@@ -3,35 +3,20 @@
 //! Synchronous, without I/O: time and randomness are arguments. Network and storage are [`effect::Effect`]s, which a
 //! driver performs and answers with [`event::Event`]s. The screen is a [`view::View`], derived and never stored.
 //!
-//! This file only dispatches events. An outgoing message passes through `compose` and `outbox`; an incoming one through
-//! `connection` and `nats`, then `inbox`. Contacts are in `directory`, `contacts` and `people`; the ways to an account
-//! are `join`, `registering` and `restore`; key histories are in `sigchains`.
+//! Rooms, each with private state and a small door: `kernel` (what all build on), `account`, `people`, `chains`, `messages`,
+//! `link`, and `view`, which is built from all of them and which none of them imports. `session` is the only place that
+//! knows two of them: it hands the outcome of one to the next.
 
 pub mod view;
 
 mod account;
-mod compose;
-mod conversation;
-mod directory;
-mod export;
-mod inbox;
-mod keeping;
+mod chains;
 mod kernel;
 mod link;
-mod open;
-mod outbox;
-mod pace;
+mod messages;
 mod people;
-mod quarantine;
-mod queue;
-mod reporting;
-mod screen;
-mod sequences;
 mod session;
-mod sigchains;
 mod state;
-mod sync;
-mod window;
 
 pub use kernel::signer::Signer;
 pub use kernel::{effect, event, record, secret, sorted_map, vault};

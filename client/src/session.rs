@@ -1,14 +1,21 @@
 //! An open account: its state while unlocked, loaded from its records and dropped when it is locked.
 
+mod compose;
+pub(crate) mod directory;
+pub(crate) mod dispatch;
+mod export;
+mod inbox;
+mod outbox;
+mod reporting;
+mod screen;
+
 use std::collections::HashSet;
 
 use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount, StoredSeed};
-use crate::conversation::{Conversation, StoredBody, StoredMessage};
-use crate::directory::Directory;
-use crate::keeping::{Acknowledged, Keeping, Stored};
+use crate::chains::{self, Sigchains};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
@@ -20,12 +27,14 @@ use crate::kernel::place::{Place, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
+use crate::kernel::sync::StoredSync;
 use crate::link::{self, Inbox, Link};
+use crate::link::{Acknowledged, Keeping, Stored};
+use crate::messages::Outbox;
+use crate::messages::Quarantine;
+use crate::messages::{Conversation, StoredBody, StoredMessage};
 use crate::people::{Contacts, ListSync};
-use crate::quarantine::Quarantine;
-use crate::queue::Outbox;
-use crate::sigchains::{self, Sigchains};
-use crate::sync::StoredSync;
+use crate::session::directory::Directory;
 
 /// An open account. Its behaviour is in one file per topic: `compose`, `outbox`, `inbox`, `directory`, `connection`, `screen`.
 pub(crate) struct Session {
@@ -104,7 +113,7 @@ impl Session {
         records.sort_by_key(turn);
         for record in records {
             match session.load_record(record) {
-                Err(StorageFault::Damaged) if !sigchains::is_own(record) => session.damaged += 1,
+                Err(StorageFault::Damaged) if !chains::is_own(record) => session.damaged += 1,
                 outcome => outcome?,
             }
         }
@@ -349,7 +358,7 @@ impl Session {
                     conversation.draft = record.read()?;
                 }
             }
-            Kind::Chain if sigchains::is_own(record) => self.chains.own.stored = record.read()?,
+            Kind::Chain if chains::is_own(record) => self.chains.own.stored = record.read()?,
             Kind::Chain => {
                 let Place::Direct(person) = conversation(self, &record.id)?;
                 self.chains.people.insert(person, record.read()?);

@@ -4,6 +4,7 @@ mod account;
 mod excerpt;
 mod list;
 mod thread;
+mod window;
 
 use kez_core::api::RegistrationMode;
 use serde::{Deserialize, Serialize};
@@ -14,16 +15,17 @@ use crate::kernel::secret::Secret;
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
 pub use self::thread::*;
+pub(crate) use self::window::Window;
 pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
-pub use crate::conversation::FormerKey;
-pub use crate::keeping::{InboxView, Room};
+pub use crate::chains::ChainAlarm;
 pub use crate::kernel::event::StorageView;
 pub use crate::kernel::reason::{Notice, Reason};
 pub use crate::kernel::tabs::{NewConversation, ReportView};
 pub use crate::link::{CatchingUp, Connection};
+pub use crate::link::{InboxView, Room};
+pub use crate::messages::FormerKey;
+pub use crate::messages::WaitingRow;
 pub use crate::people::{Block, BlockedRow};
-pub use crate::quarantine::WaitingRow;
-pub use crate::sigchains::ChainAlarm;
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

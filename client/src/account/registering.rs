@@ -19,7 +19,7 @@ use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
-use crate::sync::StoredSync;
+use crate::kernel::sync::StoredSync;
 
 /// The maximum age of a claim, in milliseconds, before it is signed again. The server accepts claims for five minutes.
 pub(crate) const LONGEST_CLAIM_AGE: u64 = 4 * 60 * 1000;

@@ -13,7 +13,7 @@ use crate::kernel::reason::Reason;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
-use crate::sync::StoredSync;
+use crate::kernel::sync::StoredSync;
 
 /// The state of /restore.
 #[derive(Default)]

@@ -18,6 +18,7 @@ pub(crate) mod requests;
 pub mod secret;
 pub(crate) mod signer;
 pub mod sorted_map;
+pub(crate) mod sync;
 pub(crate) mod tabs;
 pub mod vault;
 

@@ -2,6 +2,7 @@
 //! by polling while the stream is down. All paths end in a [`Batch`].
 
 mod catch_up;
+mod keeping;
 mod nats;
 mod nkey;
 
@@ -21,6 +22,8 @@ use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
 use catch_up::CatchUp;
 pub use catch_up::CatchingUp;
+pub(crate) use keeping::{Acknowledged, Keeping, Stored};
+pub use keeping::{InboxView, Room};
 use nats::{Hints, Nats};
 
 const POLL_INTERVAL: u64 = 5_000;

@@ -2,8 +2,10 @@
 
 mod contacts;
 mod lists;
+mod pace;
 mod standing;
 
 pub(crate) use contacts::{Contact, Contacts, NewKey};
 pub(crate) use lists::ListSync;
+pub(crate) use pace::Pace;
 pub use standing::{Block, BlockedRow};

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use kez_core::display;
 
 use super::{ConversationRow, Preview};
-use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::kernel::place::Place;
+use crate::messages::{Conversation, StoredBody, StoredMessage};
 use crate::people::Contact;
 use crate::session::Session;
 

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::excerpt::excerpt;
 use super::{Block, ChainAlarm, FormerKey};
-use crate::conversation::{Conversation, MOST_REACTIONS, StoredBody, StoredMessage};
-use crate::directory::HandleState;
 use crate::kernel::context::Shared;
 use crate::kernel::place::Lane;
 use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::kernel::tabs::Tab;
+use crate::messages::{Conversation, MOST_REACTIONS, StoredBody, StoredMessage};
 use crate::people::Contact;
 use crate::session::Session;
+use crate::session::directory::HandleState;
 
 /// The open conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,6 @@ use kez_core::identity::{Primary, PublicIdentity};
 use super::Again;
 use super::ChainAlarm;
 use super::watched::{Fetched, Watched};
-use crate::conversation::{StoredBody, StoredMessage};
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::context::Context;
 use crate::kernel::event::NetworkFault;
@@ -15,6 +14,7 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
 use crate::link::Connection;
+use crate::messages::{StoredBody, StoredMessage};
 use crate::people::NewKey;
 use crate::session::Session;
 

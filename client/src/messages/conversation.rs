@@ -7,11 +7,11 @@ use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::message::Chain;
 use serde::{Deserialize, Serialize};
 
+use super::sequences::Sequences;
 use crate::kernel::place::Slot;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
-use crate::sequences::Sequences;
-use crate::sync::ChainHead;
+use crate::kernel::sync::ChainHead;
 
 /// The most reactions of one side that are set and shown on one message.
 pub(crate) const MOST_REACTIONS: usize = 8;

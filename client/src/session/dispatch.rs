@@ -7,7 +7,6 @@ use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
 use kez_core::message::Chain;
 
-use crate::conversation::{FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
 use crate::kernel::event::{TabId, UiEvent};
@@ -15,9 +14,10 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
+use crate::messages::{FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
 use crate::session::Session;
+use crate::view::Window;
 use crate::view::{NewConversation, ReportView};
-use crate::window::Window;
 
 /// A content as a transport hands it over.
 pub(crate) struct Arrived {

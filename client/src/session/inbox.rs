@@ -14,14 +14,14 @@ use kez_core::message::Message;
 use kez_core::sigchain::Heads;
 use sha2::{Digest, Sha256};
 
-use crate::conversation::{FormerKey, StoredBody, StoredMessage};
 use crate::kernel::context::Context;
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::{Kind, Record};
 use crate::link::Received;
-use crate::open::Arrived;
-use crate::quarantine::{self, Held, Quarantined};
+use crate::messages::{FormerKey, StoredBody, StoredMessage};
+use crate::messages::{Held, Quarantined, record_id};
 use crate::session::Session;
+use crate::session::dispatch::Arrived;
 
 /// What to do after an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -400,7 +400,7 @@ impl Session {
     fn remember_by_name(&mut self, hash: EnvelopeHash, cx: &mut Context<'_>) {
         if self.quarantine.remember_unreadable(self.sync.last_quarantined + 1, hash) {
             self.sync.last_quarantined += 1;
-            let id = quarantine::record_id(self.sync.last_quarantined);
+            let id = record_id(self.sync.last_quarantined);
             cx.save(Record::put(Kind::Quarantine, id, &Quarantined::Unreadable { hash }));
         }
     }

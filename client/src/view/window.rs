@@ -1,8 +1,8 @@
 //! The part of a long conversation that a tab shows. The number of messages is bounded, so the cost of a thread does
 //! not depend on its length.
 
-use crate::conversation::Conversation;
 pub(crate) use crate::kernel::tabs::Window;
+use crate::messages::Conversation;
 
 /// How many messages a thread shows at first, and the step by which the window moves.
 const STEP: usize = 100;
@@ -67,8 +67,8 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::{Extent, Window};
-    use crate::conversation::{Conversation, StoredBody, StoredMessage};
     use crate::kernel::place::Slot;
+    use crate::messages::{Conversation, StoredBody, StoredMessage};
 
     fn of(length: u64) -> Conversation {
         let mut conversation = Conversation::new(Slot(1));

@@ -1,4 +1,4 @@
-//! The queue behind [`outbox`](crate::outbox): the waiting contents, their order, and the state of the attempts.
+//! The queue behind `session::outbox`: the waiting contents, their order, and the state of the attempts.
 
 use kez_core::content::Content;
 use serde::{Deserialize, Serialize};

@@ -2,16 +2,16 @@
 
 use kez_core::handle::Handle;
 
-use crate::conversation::Conversation;
-use crate::directory::HandleState;
 use crate::kernel::context::Context;
 use crate::kernel::event::TabId;
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
+use crate::messages::Conversation;
 use crate::session::Session;
+use crate::session::directory::HandleState;
+use crate::view::Window;
 use crate::view::{NewConversation, ReportView};
-use crate::window::Window;
 
 impl Session {
     /// A tab shows another conversation, or the same one after the account was opened.

@@ -5,7 +5,6 @@
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 
-use crate::conversation::Conversation;
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::Backoff;
 use crate::kernel::context::Context;
@@ -13,8 +12,9 @@ use crate::kernel::lookup::{Found, Proof};
 use crate::kernel::place::{PersonId, Place, Slot};
 use crate::kernel::requests::Purpose;
 use crate::kernel::sorted_map::SortedMap;
-use crate::pace::Pace;
+use crate::messages::Conversation;
 use crate::people::NewKey;
+use crate::people::Pace;
 use crate::session::Session;
 
 /// The number of key lookups in flight.

@@ -4,8 +4,8 @@ use kez_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::conversation::{Conversation, StoredBody, StoredMessage};
 use crate::kernel::place::Place;
+use crate::messages::{Conversation, StoredBody, StoredMessage};
 use crate::session::Session;
 
 impl Session {

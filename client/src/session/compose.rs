@@ -14,7 +14,7 @@ use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
 use crate::kernel::record::Kind;
 use crate::session::Session;
-use crate::window::Window;
+use crate::view::Window;
 
 /// How much text is certain to fit into a message, in KiB, when none of it needs escaping in JSON. The sender's own
 /// copy has to fit into [`envelope::MAX_BYTES`] after padding and base64.
