@@ -22,21 +22,17 @@ use crate::kernel::context::Context;
 use crate::kernel::effect::Effect;
 use crate::kernel::event::StorageFault;
 use crate::kernel::me::Me;
-use crate::kernel::place::{Key, Lane};
-use crate::kernel::place::{Place, Slot};
+use crate::kernel::place::{Key, Lane, Place, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use crate::kernel::sync::StoredSync;
-use crate::link::{self, Inbox, Link};
-use crate::link::{Acknowledged, Keeping, Stored};
-use crate::messages::Outbox;
-use crate::messages::Quarantine;
-use crate::messages::{Conversation, StoredBody, StoredMessage};
+use crate::link::{self, Acknowledged, Inbox, Keeping, Link, Stored};
+use crate::messages::{Conversation, Outbox, Quarantine, StoredBody, StoredMessage};
 use crate::people::{Contacts, ListSync};
 use crate::session::directory::Directory;
 
-/// An open account. Its behaviour is in one file per topic: `compose`, `outbox`, `inbox`, `directory`, `connection`, `screen`.
+/// An open account: its parts. What concerns more than one of them is in one file per topic below `session`.
 pub(crate) struct Session {
     pub(crate) me: Me,
     /// The user as the recipient of their own copies.
