@@ -266,3 +266,33 @@ impl StoredContact {
         self.new_key.is_some() || self.unconfirmed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kez_core::identity::Seed;
+
+    use super::*;
+
+    fn key(byte: u8) -> PublicIdentity {
+        SecretIdentity::from_seed(Seed::from_bytes([byte; 32])).public()
+    }
+
+    fn found(handle: &str, byte: u8, root: Option<u8>) -> Found {
+        let root = root.map(|byte| key(byte).primary());
+        Found { handle: handle.parse().unwrap(), key: key(byte), registration: String::new(), root }
+    }
+
+    #[test]
+    fn a_person_is_named_by_the_root_of_their_chain_and_by_no_other_persons() {
+        let me = SecretIdentity::from_seed(Seed::from_bytes([9; 32]));
+        let mut contacts = Contacts::default();
+        let mut pin = |slot, found| contacts.pin(Slot(slot), found, 0, Standing::default(), &me);
+        let named = |byte| Some(PersonId(key(byte).primary()));
+        assert_eq!(pin(1, found("bob", 1, Some(2))), named(2), "the key has changed before");
+        assert_eq!(pin(2, found("carol", 3, None)), named(3));
+        assert_eq!(pin(3, found("dave", 4, Some(2))), named(4), "what the server claims is taken");
+        assert_eq!(pin(4, found("erin", 1, None)), None, "the key is pinned");
+        assert_eq!(pin(5, found("bob", 5, None)), None, "the handle is pinned");
+        assert_eq!((contacts.at(Slot(3)), contacts.at(Slot(4))), (named(4), None));
+    }
+}
