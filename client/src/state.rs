@@ -6,13 +6,13 @@ use crate::kernel::config::Config;
 use crate::kernel::context::Context;
 use crate::kernel::effect::{Effect, RequestId};
 use crate::kernel::event::{Event, Startup, StorageFault, TabId, UiEvent, VaultEvent};
+use crate::kernel::reason::Notice;
 use crate::kernel::reason::Reason;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
 use crate::link;
 use crate::session::Session;
-use crate::view::Notice;
 
 /// The state of the account.
 #[derive(Default)]

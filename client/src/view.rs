@@ -15,7 +15,6 @@ use crate::kernel::secret::Secret;
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
 pub use self::thread::*;
-pub(crate) use self::window::Window;
 pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
 pub use crate::chains::ChainAlarm;
 pub use crate::kernel::event::StorageView;

@@ -13,8 +13,8 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
 use crate::kernel::record::Kind;
+use crate::kernel::tabs::Window;
 use crate::session::Session;
-use crate::view::Window;
 
 /// How much text is certain to fit into a message, in KiB, when none of it needs escaping in JSON. The sender's own
 /// copy has to fit into [`envelope::MAX_BYTES`] after padding and base64.

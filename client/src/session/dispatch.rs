@@ -14,10 +14,10 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
+use crate::kernel::tabs::Window;
+use crate::kernel::tabs::{NewConversation, ReportView};
 use crate::messages::{FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
 use crate::session::Session;
-use crate::view::Window;
-use crate::view::{NewConversation, ReportView};
 
 /// A content as a transport hands it over.
 pub(crate) struct Arrived {

@@ -9,8 +9,8 @@ use crate::kernel::event::TabId;
 use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
+use crate::kernel::tabs::ReportView;
 use crate::session::Session;
-use crate::view::ReportView;
 
 impl Session {
     /// "Send report".

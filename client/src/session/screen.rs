@@ -7,11 +7,11 @@ use crate::kernel::event::TabId;
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
+use crate::kernel::tabs::Window;
+use crate::kernel::tabs::{NewConversation, ReportView};
 use crate::messages::Conversation;
 use crate::session::Session;
 use crate::session::directory::HandleState;
-use crate::view::Window;
-use crate::view::{NewConversation, ReportView};
 
 impl Session {
     /// A tab shows another conversation, or the same one after the account was opened.

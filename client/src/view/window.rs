@@ -1,7 +1,7 @@
 //! The part of a long conversation that a tab shows. The number of messages is bounded, so the cost of a thread does
 //! not depend on its length.
 
-pub(crate) use crate::kernel::tabs::Window;
+use crate::kernel::tabs::Window;
 use crate::messages::Conversation;
 
 /// How many messages a thread shows at first, and the step by which the window moves.
