@@ -4,7 +4,7 @@
 use kez_client::view::{
     AccountView, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
     ConversationRow, DeliveryState, HistoryRow, JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow,
-    Notice, PassphraseView, Preview, RestoreView, ThreadState, ThreadView, View,
+    Notice, PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -247,7 +247,7 @@ fn a_locked_account_asks_for_its_passphrase() {
     let account = AccountView::Locked { busy: false, error: Some(Reason::WrongPassphrase) };
     for path in ["/messages", "/settings"] {
         let html = show(path, View { account: account.clone(), ..View::default() });
-        assert_holds(&html, &[">Passphrase</label>", "Unlock</button>", "The passphrase is wrong."]);
+        assert_holds(&html, &[">Passphrase</label>", "Unlock</button>", "This is not the passphrase."]);
     }
 }
 
