@@ -111,8 +111,8 @@ pub(crate) const fn storage(fault: StorageFault) -> &'static str {
 fn clock_apart(seconds: u64, ahead: bool, followed: bool) -> String {
     let by = match seconds {
         ..100 => format!("{seconds} seconds"),
-        ..7_200 => format!("{} minutes", (seconds + 30) / 60),
-        ..172_800 => format!("{} hours", (seconds + 1_800) / 3_600),
+        100..7_200 => format!("{} minutes", (seconds + 30) / 60),
+        7_200..172_800 => format!("{} hours", (seconds + 1_800) / 3_600),
         _ => format!("{} days", (seconds + 43_200) / 86_400),
     };
     let how = if ahead { "ahead of" } else { "behind" };

@@ -17,7 +17,7 @@ pub async fn notice_account_changes(store: Arc<Store>, directory: Arc<Directory>
     let (mut every, mut seen) = (interval(NOTICE_EVERY), None);
     loop {
         every.tick().await;
-        match changes_after(&*store, &directory, seen).await {
+        match changes_after(&store, &directory, seen).await {
             Ok(revision) => seen = Some(revision),
             Err(error) => log_failure(&error),
         }

@@ -33,7 +33,7 @@ pub fn stream(
     let inbox = account.id;
     stream::try_unfold(Next::Account(head), move |next| {
         let store = Arc::clone(&store);
-        async move { next.part(&*store, inbox).await }
+        async move { next.part(&store, inbox).await }
     })
 }
 

@@ -105,7 +105,7 @@ pub async fn keep(
     if let Some(days) = days {
         // A separate task, because a caller that disconnects ends the request.
         let deletion = state.clone();
-        let deletion = async move { delete_past_limit(&*deletion.store, deletion.now(), inbox, days).await };
+        let deletion = async move { delete_past_limit(&deletion.store, deletion.now(), inbox, days).await };
         let deletion = state.streams.spawn(deletion);
         deletion.await.unwrap_or(Err(StoreError::Closed))?;
     }

@@ -13,7 +13,7 @@ use sqlx::{Column, Row as _, TypeInfo, ValueRef as _};
 use tokio::runtime::Handle as Runtime;
 use tokio::time::Instant;
 
-use super::postgres::in_time;
+use super::postgres::deadline::in_time;
 use super::{AccountId, StoreError};
 
 /// A connection, inside the caller's transaction if it has begun one.

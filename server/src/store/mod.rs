@@ -1,7 +1,7 @@
 //! The server's persistent data: one [`Store`] on SQLite (a file) or PostgreSQL (shared by several nodes).
 //!
 //! Each topic is a file: its types, its methods of [`Store`], and its SQL, which both databases understand
-//! ([`connection`]). The folders `sqlite` and `postgres` hold what differs: how transactions are run, how messages are
+//! (`connection.rs`). The folders `sqlite` and `postgres` hold what differs: how transactions are run, how messages are
 //! appended and read, and how a database is opened. One test story (`tests/server/store.rs`) runs against both.
 //!
 //! Where a method names no errors, it fails only when the database does.
@@ -26,14 +26,12 @@ pub mod postgres;
 pub mod reports;
 pub mod sqlite;
 pub mod transfer;
+mod types;
 pub mod usage;
 
 use std::path::{Path, PathBuf};
 
-use axum::body::Bytes;
-use kez_core::api::Receipt;
 use kez_core::caller_auth::Nonce;
-use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::spawn_blocking;
@@ -41,11 +39,12 @@ use tokio::task::spawn_blocking;
 use connection::{Connection, values};
 use postgres::Postgres;
 use sqlite::Sqlite;
-use usage::{Origin, Quota};
+use types::UsedNonce;
 
 pub use accounts::{Account, Claim, ClaimOutcome};
 pub use bindings::{BindOutcome, Binding, Bound, MAX_EVER, MAX_LIVE, NewBinding};
 pub use error::{OpenError, StoreError};
+pub use types::{AccountId, Appended, CallerKey, NewMessage, PageLimit, StoredMessage};
 
 /// The one source of truth of a server. Everything that a method acknowledges is durable.
 pub struct Store {
@@ -289,86 +288,4 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, OpenError> {
     let unreadable = |error: tokio::task::JoinError| Err(OpenError::Unreadable(error.to_string()));
     spawn_blocking(work).await.unwrap_or_else(unreadable)
-}
-
-/// A nonce, its caller and the time of its use.
-#[derive(Clone, Copy)]
-struct UsedNonce {
-    caller: CallerKey,
-    nonce: Nonce,
-    now: Timestamp,
-}
-
-/// Identifies an account within its store, for as long as the store lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AccountId(pub i64);
-
-/// Identifies a caller's key among the nonces: its first eight bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallerKey([u8; 8]);
-
-impl CallerKey {
-    /// The id of a key.
-    pub fn of(key: &Primary) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
-        Self([a, b, c, d, e, f, g, h])
-    }
-
-    /// The id with these bytes.
-    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(bytes)
-    }
-
-    /// The eight bytes.
-    pub const fn as_bytes(&self) -> &[u8; 8] {
-        &self.0
-    }
-}
-
-/// An envelope for an inbox.
-#[derive(Clone, Debug)]
-pub struct NewMessage {
-    /// The recipient's inbox.
-    pub inbox: AccountId,
-    /// The unchanged bytes of the envelope.
-    pub envelope: Bytes,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// The limits of the inbox; `None` for no limits.
-    pub quota: Option<Quota>,
-    /// The server's time.
-    pub now: Timestamp,
-}
-
-/// The position of a stored envelope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Its sequence number in the inbox, which is not revealed to the sender.
-    pub seq: u64,
-    /// The hash of its bytes.
-    pub receipt: Receipt,
-    /// When it was first stored.
-    pub created_at: Timestamp,
-    /// Whether this call stored it; otherwise it was already there.
-    pub fresh: bool,
-}
-
-/// The limits of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageLimit {
-    /// Items.
-    pub items: u64,
-    /// Bytes of envelopes. The first item always fits.
-    pub bytes: usize,
-}
-
-/// An item of an inbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredMessage {
-    /// Its sequence number in the inbox.
-    pub seq: u64,
-    /// When it was stored.
-    pub created_at: Timestamp,
-    /// The unchanged bytes of the envelope.
-    pub envelope: Vec<u8>,
 }

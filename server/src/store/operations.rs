@@ -2,10 +2,11 @@
 
 use kez_core::handle::Handle;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
 
 use super::connection::{FromRow, Value, values};
 use super::{Engine, Store, StoreError};
+
+pub use super::types::Vitals;
 
 /// What an account stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +26,6 @@ pub struct Extent {
     pub handles: u64,
     /// The size of the database in bytes, with indexes and free pages.
     pub database_bytes: u64,
-}
-
-/// The state of the writers in this process.
-#[derive(Clone, Debug)]
-pub struct Vitals {
-    /// The number of writes that wait for their transaction.
-    pub queued: u64,
-    /// The duration of durable commits, in seconds.
-    pub commits: Histogram,
 }
 
 /// The totals of a store.
@@ -120,11 +112,6 @@ impl Store {
 }
 
 const FIXED: &str = "SELECT value FROM fixed_settings WHERE name = $1";
-
-/// A histogram of durations, in seconds, for [`Vitals::commits`].
-pub(super) fn durations() -> Histogram {
-    Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0])
-}
 
 impl FromRow for AccountUsage {
     fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {

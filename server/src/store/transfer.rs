@@ -146,7 +146,7 @@ fn copy_all(
 ) -> Result<u64, TransferError> {
     let deadline = Instant::now() + std::time::Duration::from_secs(24 * 60 * 60);
     let mut transaction = runtime.block_on(target.begin()).map_err(StoreError::from)?;
-    let mut target = Connection::Postgres(&mut *transaction, runtime, deadline);
+    let mut target = Connection::Postgres(&mut transaction, runtime, deadline);
     for empty in ["SELECT id FROM accounts LIMIT 1", "SELECT seqno FROM sigchain_links LIMIT 1"] {
         if target.row::<(i64,)>(empty, &[])?.is_some() {
             return Err(TransferError::NotEmpty);

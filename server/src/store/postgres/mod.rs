@@ -1,6 +1,7 @@
 //! The store on PostgreSQL, for several nodes at once: each operation is a transaction on one of a bounded number of
 //! connections, which reconnect automatically. The database shares its `fsync` among concurrent commits.
 
+pub(super) mod deadline;
 mod nonces;
 mod page;
 mod pool;
@@ -12,18 +13,14 @@ use sqlx::postgres::PgConnectOptions;
 use super::append::{HashedMessage, find, insert};
 use super::connection::Connection;
 use super::counters::Counters;
-use super::operations::Vitals;
 use super::page::Page;
-use super::{AccountId, Appended, NewMessage, OpenError, PageLimit, StoreError, StoredMessage, UsedNonce};
+use super::types::{UsedNonce, Vitals};
+use super::{AccountId, Appended, NewMessage, OpenError, PageLimit, StoreError, StoredMessage};
 use nonces::Nonces;
 use pool::Pool;
 
-pub(super) use pool::in_time;
 pub(super) use schema::create;
 pub use schema::{pending_migrations, renew_epoch};
-
-/// The application name of the server's connections in `pg_stat_activity`.
-const APPLICATION: &str = "kez-chat-server";
 
 /// An open database.
 pub(super) struct Postgres {
@@ -38,7 +35,7 @@ impl Postgres {
         options: &PgConnectOptions,
         connections: u32,
     ) -> Result<(Self, String), OpenError> {
-        let options = options.clone().application_name(APPLICATION);
+        let options = options.clone().application_name(schema::APPLICATION);
         let epoch = schema::bring_up_to_date(&options).await?;
         let pool = Pool::open(options, connections).await?;
         Ok((Self { pool, nonces: Nonces::default(), damaged: Counter::default() }, epoch))

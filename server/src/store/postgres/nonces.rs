@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kez_core::caller_auth::NONCE_LIFETIME_SECONDS;
 use kez_core::time::Timestamp;
 
+use crate::store::StoreError;
 use crate::store::connection::{Connection, values};
-use crate::store::{StoreError, UsedNonce};
+use crate::store::types::UsedNonce;
 
 /// Rows are deleted only after twice their lifetime, because another node's clock may be behind this one's.
 const KEPT_SECONDS: u64 = 2 * NONCE_LIFETIME_SECONDS;

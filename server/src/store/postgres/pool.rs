@@ -9,16 +9,16 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Post
 use sqlx::{Connection as _, Executor};
 use tokio::runtime::Handle as Runtime;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::store::StoreError;
+use super::deadline::{PATIENCE, in_time};
+use crate::histogram::seconds;
 use crate::store::connection::Connection;
-use crate::store::operations::{Vitals, durations};
+use crate::store::error::StoreError;
+use crate::store::types::Vitals;
 
 /// How long a caller waits for a connection: long enough for a quick restart of the database.
 const ACQUIRE: Duration = Duration::from_secs(5);
-/// How long an unresponsive database server may block a caller. Statement time-outs are shorter.
-pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// A connection that was idle for this long is tested before use.
 const TRY_AFTER: Duration = Duration::from_secs(1);
 /// Connections are renewed after this time, so that they follow a new address or a new primary.
@@ -68,7 +68,7 @@ impl Pool {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool, waiting: AtomicUsize::new(0), commits: durations() })
+        Ok(Self { pool, waiting: AtomicUsize::new(0), commits: seconds() })
     }
 
     /// A connection, as soon as one is free.
@@ -143,16 +143,5 @@ impl Pool {
     /// Waits for the work in progress and closes every connection.
     pub(super) async fn close(&self) {
         self.pool.close().await;
-    }
-}
-
-/// Gives up on an unresponsive database server.
-pub(in crate::store) async fn in_time<T, E: Into<StoreError>>(
-    deadline: Instant,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, StoreError> {
-    match timeout_at(deadline, work).await {
-        Ok(done) => done.map_err(Into::into),
-        Err(_) => Err(StoreError::Unreachable("no answer within 8 s".into())),
     }
 }

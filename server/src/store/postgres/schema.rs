@@ -6,6 +6,8 @@ use sqlx::{ConnectOptions, Connection};
 use crate::store::OpenError;
 use crate::store::migrations::{self, Migration};
 
+/// The application name of the server's connections in `pg_stat_activity`.
+pub(super) const APPLICATION: &str = "kez-chat-server";
 /// `gen_random_uuid` came with 13.
 const OLDEST_POSTGRES: i32 = 130_000;
 /// The advisory lock that serialises nodes that start together: "kez" in ASCII.
@@ -68,7 +70,7 @@ pub(in crate::store) async fn create(options: &PgConnectOptions) -> Result<(), O
 async fn must_be_unused(connection: &mut PgConnection) -> Result<(), OpenError> {
     const SERVERS: &str = "SELECT count(*) FROM pg_stat_activity \
                            WHERE datname = current_database() AND application_name = $1";
-    let servers: i64 = sqlx::query_scalar(SERVERS).bind(super::APPLICATION).fetch_one(connection).await?;
+    let servers: i64 = sqlx::query_scalar(SERVERS).bind(APPLICATION).fetch_one(connection).await?;
     if servers > 0 { Err(OpenError::InUse) } else { Ok(()) }
 }
 

@@ -12,16 +12,19 @@ mod schema;
 mod tail;
 mod writer;
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 
 use super::connection::Connection;
-use super::operations::Vitals;
 use super::page::Page;
-use super::{AccountId, Appended, NewMessage, OpenError, PageLimit, StoreError, StoredMessage, UsedNonce};
+use super::types::{UsedNonce, Vitals};
+use super::{AccountId, Appended, NewMessage, OpenError, PageLimit, StoreError, StoredMessage};
+use crate::files::folder_of;
+use crate::histogram::seconds;
 use readers::Readers;
 use reserve::Reserve;
 use tail::Places;
@@ -31,9 +34,6 @@ pub use backup::{BackedUp, BackupError, back_up, renew_epoch, restore};
 pub(super) use open::for_reading;
 pub use schema::pending_migrations;
 pub(super) use writer::Kind;
-
-/// How long a statement waits for another process's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An open file.
 pub(super) struct Sqlite {
@@ -64,7 +64,7 @@ impl Sqlite {
     }
 
     fn try_open(file: &Path) -> Result<(Self, String), OpenError> {
-        open::must_be_usable(file)?;
+        must_be_usable(file)?;
         let mut connection = open::for_writing(file)?;
         schema::bring_up_to_date(&mut connection)?;
         let epoch = schema::epoch(&connection)?;
@@ -76,7 +76,7 @@ impl Sqlite {
 
     /// Opens the file read-only: every write fails with [`StoreError::Closed`]. Also returns the epoch.
     pub(super) fn open_read_only(file: &Path) -> Result<(Self, String), OpenError> {
-        open::must_be_readable(file)?;
+        must_be_readable(file)?;
         schema::refuse_other(file)?;
         let unreadable = |error: rusqlite::Error| OpenError::Unreadable(error.to_string());
         let connection = open::for_reading(file)?;
@@ -138,7 +138,7 @@ impl Sqlite {
     }
 
     pub(super) fn vitals(&self) -> Vitals {
-        let idle = || Vitals { queued: 0, commits: super::operations::durations() };
+        let idle = || Vitals { queued: 0, commits: seconds() };
         self.writer.as_ref().map_or_else(idle, Writer::vitals)
     }
 
@@ -156,4 +156,26 @@ impl Sqlite {
     fn writer(&self) -> Result<&Writer, StoreError> {
         self.writer.as_ref().ok_or(StoreError::Closed)
     }
+}
+
+/// Fails with the path and the system's reason when the file cannot be written or created, or when a restore was
+/// interrupted. SQLite reports all cases of the former as "unable to open database file".
+fn must_be_usable(file: &Path) -> Result<(), OpenError> {
+    backup::refuse_half_restored(file)?;
+    if file.exists() {
+        return fs::File::options().read(true).write(true).open(file).map(drop).map_err(unusable(file));
+    }
+    let folder = folder_of(file);
+    fs::read_dir(folder).map(drop).map_err(unusable(folder))
+}
+
+/// The same for a file that is only read.
+fn must_be_readable(file: &Path) -> Result<(), OpenError> {
+    backup::refuse_half_restored(file)?;
+    fs::File::open(file).map(drop).map_err(unusable(file))
+}
+
+fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    |source| OpenError::File { path, source }
 }

@@ -7,12 +7,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
 
-use super::writer::Reply;
-use crate::store::{CallerKey, StoreError, UsedNonce};
+use crate::store::types::UsedNonce;
+use crate::store::{CallerKey, StoreError};
 
 /// The largest number of waiting nonces. Beyond that, callers must retry later.
 const WAITING: usize = 2048;
+
+/// Sends an answer to a caller, which may have gone away; the write remains valid.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A nonce that waits to be written, with the reply channel of a caller that waits for it.
 pub(super) type Waiting = (UsedNonce, Option<Reply<bool>>);

@@ -1,15 +1,12 @@
 //! Opens the file, with the settings of each use.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{BUSY_TIMEOUT, backup};
-use crate::files::folder_of;
-use crate::store::OpenError;
-
+/// How long a statement waits for another process's lock.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The page size of a new file. A file keeps its page size until it is backed up and restored.
 pub(super) const PAGE_BYTES: u32 = 4096;
 /// The number of prepared statements cached per connection: more than there are.
@@ -43,26 +40,4 @@ pub(in crate::store) fn for_reading(file: &Path) -> Result<Connection, rusqlite:
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "cache_size", READER_CACHE)?;
     Ok(connection)
-}
-
-/// Fails with the path and the system's reason when the file cannot be written or created, or when a restore was
-/// interrupted. SQLite reports all cases of the former as "unable to open database file".
-pub(super) fn must_be_usable(file: &Path) -> Result<(), OpenError> {
-    backup::refuse_half_restored(file)?;
-    if file.exists() {
-        return fs::File::options().read(true).write(true).open(file).map(drop).map_err(unusable(file));
-    }
-    let folder = folder_of(file);
-    fs::read_dir(folder).map(drop).map_err(unusable(folder))
-}
-
-/// The same for a file that is only read.
-pub(super) fn must_be_readable(file: &Path) -> Result<(), OpenError> {
-    backup::refuse_half_restored(file)?;
-    fs::File::open(file).map(drop).map_err(unusable(file))
-}
-
-fn unusable(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-    let path = path.to_owned();
-    |source| OpenError::File { path, source }
 }

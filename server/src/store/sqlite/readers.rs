@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::{BUSY_TIMEOUT, open};
+use super::open::{self, BUSY_TIMEOUT};
 use crate::store::StoreError;
 
 /// More readers than processors would only wait for each other.

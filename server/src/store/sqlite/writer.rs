@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection as Sqlite;
@@ -13,13 +13,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpoint;
 use super::checkpoint::Checkpoints;
-use super::nonces::{self, Nonces, Waiting};
+use super::nonces::{self, Nonces, Reply, Waiting};
 use super::reserve::Reserve;
 use super::tail::{Places, Tail};
+use crate::histogram::seconds;
 use crate::store::append::HashedMessage;
 use crate::store::connection::Connection;
-use crate::store::operations::{Vitals, durations};
-use crate::store::{Appended, NewMessage, OpenError, StoreError, UsedNonce};
+use crate::store::types::{UsedNonce, Vitals};
+use crate::store::{Appended, NewMessage, OpenError, StoreError};
 
 /// The length of the queue. Beyond that, callers must retry later.
 const QUEUE: usize = 1024;
@@ -27,13 +28,15 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 128;
 /// ... and of bytes of envelopes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// How long a transaction waits at most for as many jobs as the last one had: the callers of the last one are about to
+/// send their next messages, and a transaction for a few of them would cost as much ...
+const PATIENCE: Duration = Duration::from_micros(200);
+/// ... and the interval at which it looks for them.
+const LOOK_EVERY: Duration = Duration::from_micros(30);
 /// So many nonces do not wait for a message.
 const MANY_NONCES: usize = 256;
 /// How often a deletion is tried on a full disk. If it is that of a command, the server beside it may take the space.
 const FULL_TRIES: usize = 3;
-
-/// Sends an answer to a caller, which may have gone away; the write remains valid.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What a write needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,7 @@ impl Writer {
     pub(super) fn start(file: &Path, connection: Sqlite, places: Arc<Places>) -> Result<Self, OpenError> {
         let nonces = Arc::new(Nonces::load(&connection)?);
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let (turn, commits, reserve) = (Arc::new(Mutex::new(())), durations(), Reserve::of(file));
+        let (turn, commits, reserve) = (Arc::new(Mutex::new(())), seconds(), Reserve::of(file));
         let (end, ended) = watch::channel(());
         let checkpoints = Checkpoints::start(file, Arc::clone(&turn), reserve.clone(), end)?;
         let thread = WriterThread {
@@ -79,7 +82,8 @@ impl Writer {
     /// Appends an envelope to its inbox.
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         let message = HashedMessage::from(message);
-        self.send(|reply| Job::Append(Append { message, outcome: Err(StoreError::Closed), reply })).await
+        self.send(|reply| Job::Append(Box::new(Append { message, outcome: Err(StoreError::Closed), reply })))
+            .await
     }
 
     /// Runs a write under a savepoint: if it fails, only its own changes are undone. It may run again on a full disk.
@@ -149,7 +153,7 @@ fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
 
 /// A job for the thread.
 enum Job {
-    Append(Append),
+    Append(Box<Append>),
     Write(Kind, Box<dyn Work>),
     /// There are nonces to write.
     Nonces,
@@ -231,8 +235,8 @@ impl Batch {
             Job::Nonces => {}
             Job::Close => queue.close(),
             job => {
-                if let Job::Append(Append { message, .. }) = &job {
-                    self.bytes += message.envelope.len();
+                if let Job::Append(append) = &job {
+                    self.bytes += append.message.envelope.len();
                 }
                 self.jobs.push(job);
             }
@@ -255,7 +259,8 @@ impl Batch {
     fn answer(self, committed: &Result<(), StoreError>) {
         for job in self.jobs {
             match job {
-                Job::Append(Append { outcome, reply, .. }) => {
+                Job::Append(append) => {
+                    let Append { outcome, reply, .. } = *append;
                     let _ = reply.send(committed.clone().and(outcome));
                 }
                 Job::Write(_, write) => write.answer(committed.clone()),
@@ -282,8 +287,11 @@ struct WriterThread {
 
 impl WriterThread {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut last = 0;
         while let Some(first) = queue.blocking_recv() {
+            wait_for_jobs(&queue, last);
             let mut batch = Batch::gather(first, &mut queue);
+            last = batch.jobs.len();
             // After the messages: a nonce noted before its message is gathered with it.
             batch.nonces = self.nonces.take();
             self.commit(batch, &mut queue);
@@ -347,7 +355,8 @@ impl WriterThread {
         nonces::record(&self.connection, &batch.nonces)?;
         for job in &mut batch.jobs {
             match job {
-                Job::Append(Append { message, outcome, .. }) => {
+                Job::Append(append) => {
+                    let Append { message, outcome, .. } = &mut **append;
                     *outcome = self.tail.known()?.append(&self.connection, message);
                     alone(&self.connection, outcome)?;
                 }
@@ -379,6 +388,13 @@ impl WriterThread {
             checkpoint::empty(&self.connection);
         }
         result
+    }
+}
+
+fn wait_for_jobs(queue: &mpsc::Receiver<Job>, wanted: usize) {
+    let start = Instant::now();
+    while queue.len() + 1 < wanted && start.elapsed() < PATIENCE {
+        thread::sleep(LOOK_EVERY);
     }
 }
 

@@ -77,7 +77,7 @@ async fn what_another_node_is_storing_goes_with_the_account() {
     let (mut other, mut observer) = (connect(&database).await, connect(&database).await);
     let storing = format!(
         "BEGIN; UPDATE inboxes SET last_seq = 7 WHERE account = {id}; \
-         INSERT INTO messages (inbox, seq, created_at, hash_start, hash, envelope) VALUES ({id}, 7, 0, 0, '', '{{}}')",
+         INSERT INTO messages (inbox, seq, created_at, origin, hash, envelope) VALUES ({id}, 7, 0, 0, '', '{{}}')",
         id = bob.0
     );
     other.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(storing))).await.unwrap();

@@ -1,0 +1,101 @@
+//! What the store is asked for, and what it answers.
+
+use axum::body::Bytes;
+use kez_core::api::Receipt;
+use kez_core::caller_auth::Nonce;
+use kez_core::identity::Primary;
+use kez_core::time::Timestamp;
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::usage::{Origin, Quota};
+
+/// A nonce, its caller and the time of its use.
+#[derive(Clone, Copy)]
+pub(super) struct UsedNonce {
+    pub(super) caller: CallerKey,
+    pub(super) nonce: Nonce,
+    pub(super) now: Timestamp,
+}
+
+/// Identifies an account within its store, for as long as the store lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(pub i64);
+
+/// Identifies a caller's key among the nonces: its first eight bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallerKey([u8; 8]);
+
+impl CallerKey {
+    /// The id of a key.
+    pub fn of(key: &Primary) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
+        Self([a, b, c, d, e, f, g, h])
+    }
+
+    /// The id with these bytes.
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The eight bytes.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+/// An envelope for an inbox.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    /// The recipient's inbox.
+    pub inbox: AccountId,
+    /// The unchanged bytes of the envelope.
+    pub envelope: Bytes,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The limits of the inbox; `None` for no limits.
+    pub quota: Option<Quota>,
+    /// The server's time.
+    pub now: Timestamp,
+}
+
+/// The position of a stored envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its sequence number in the inbox, which is not revealed to the sender.
+    pub seq: u64,
+    /// The hash of its bytes.
+    pub receipt: Receipt,
+    /// When it was first stored.
+    pub created_at: Timestamp,
+    /// Whether this call stored it; otherwise it was already there.
+    pub fresh: bool,
+}
+
+/// The limits of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit {
+    /// Items.
+    pub items: u64,
+    /// Bytes of envelopes. The first item always fits.
+    pub bytes: usize,
+}
+
+/// An item of an inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// Its sequence number in the inbox.
+    pub seq: u64,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// The unchanged bytes of the envelope.
+    pub envelope: Vec<u8>,
+}
+
+/// The state of the writers in this process.
+#[derive(Clone, Debug)]
+pub struct Vitals {
+    /// The number of writes that wait for their transaction.
+    pub queued: u64,
+    /// The duration of durable commits, in seconds.
+    pub commits: Histogram,
+}
