@@ -156,7 +156,7 @@ async fn work_buys_one_message() {
 
 #[tokio::test]
 async fn work_is_looked_at_before_anybody_is_looked_up() {
-    let server = TestServer::start_with(&["--network-per-minute", "1", "--work-bits", "8"]).await;
+    let server = TestServer::start_with(&["--network-per-minute", "1", "--work-bits", "16"]).await;
     let [bob] = server.people(["bob"]).await;
     let nobody = Person::new("nobody2");
     assert_eq!(server.send(&bob, &n(0)).await.status, 201);

@@ -175,7 +175,7 @@ async fn a_network_has_one_rate_for_both() {
 
 #[tokio::test]
 async fn work_pays_for_a_message() {
-    let flags = ["--network-per-minute", "1", "--stranger-per-minute", "1", "--work-bits", "8"];
+    let flags = ["--network-per-minute", "1", "--stranger-per-minute", "1", "--work-bits", "16"];
     let server = TestServer::start_with(&flags).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let mut live = server.stream(&alice).await;
