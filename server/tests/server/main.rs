@@ -52,4 +52,5 @@ mod stalled;
 mod storage;
 mod store;
 mod support;
+mod upgrade;
 mod webfinger;

@@ -2,7 +2,7 @@
 db=/var/lib/kez-chat/kez-chat.db
 systemctl stop kez-chat
 cp "$db" /tmp/owner
-cat "$tree/server/tests/fixtures/first_release.db" > "$db"
+cat "$tree/server/tests/fixtures/0.1.0.db" > "$db"
 rm -f "$db"-*
 documented deploy/README.md Upgrade 1
 ready kez-chat
