@@ -87,7 +87,7 @@ async fn page(
         items.push_str(separator);
         items.push_str(&writer::item(next, row.get(1)));
     }
-    let body = format!(r#"{{"items":[{items}],"next":{next},"epoch":"{}"}}"#, writer::EPOCH);
+    let body = format!(r#"{{"items":[{items}],"next":{next},"last":{next},"epoch":"{}"}}"#, writer::EPOCH);
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
