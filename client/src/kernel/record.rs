@@ -94,7 +94,8 @@ impl Kind {
     const fn format(self) -> u8 {
         match self {
             Self::Account | Self::Sync | Self::Draft | Self::Quarantine | Self::Nkey | Self::Invite => 2,
-            Self::Contact | Self::Conversation | Self::Message | Self::Outbox | Self::Chain => 3,
+            Self::Contact | Self::Outbox | Self::Chain => 3,
+            Self::Conversation | Self::Message => 4,
         }
     }
 }

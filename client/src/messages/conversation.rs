@@ -51,6 +51,9 @@ pub(crate) struct StoredMessage {
 pub(crate) struct StoredReaction {
     pub(crate) mine: bool,
     pub(crate) emoji: Emoji,
+    /// Whether it was signed with, or sealed for, a key that was replaced since. Then any other one counts instead, so
+    /// that the holder of a stolen key has not the last word.
+    pub(crate) former: bool,
     pub(crate) id: MessageId,
     pub(crate) on: bool,
 }
@@ -117,6 +120,8 @@ pub(crate) struct Conversation {
     slot: Slot,
     summary: Summary,
     messages: SortedMap<u64, StoredMessage>,
+    /// The numbers of the messages in their senders' sequences.
+    numbers: SortedMap<(String, u64), ()>,
     /// The order of each message, by author and id.
     orders: HashMap<(bool, MessageId), u64>,
     /// The unsent text in the composer.
@@ -131,6 +136,7 @@ impl Conversation {
             slot,
             summary: Summary::default(),
             messages: SortedMap::default(),
+            numbers: SortedMap::default(),
             orders: HashMap::new(),
             draft: String::new(),
             unread: 0,
@@ -173,6 +179,9 @@ impl Conversation {
         self.uses(order);
         if let Some(id) = &message.id {
             self.orders.insert((message.mine, id.clone()), order);
+        }
+        if let Some(at) = &message.position {
+            self.numbers.insert((at.installation.clone(), at.n), ());
         }
         if order > self.summary.read_up_to && message.can_be_unread() {
             self.unread += 1;
@@ -326,17 +335,28 @@ impl Conversation {
         self.messages.keys().nth(before).copied()
     }
 
-    /// How many of the sender's envelopes directly before this message are missing. Late arrivals reduce the number.
+    /// How many of the sender's envelopes between this message and the one before it are missing. Late arrivals reduce
+    /// the number.
     pub(crate) fn missing_before(&self, message: &StoredMessage) -> u64 {
         let Some(at) = &message.position else { return 0 };
-        self.summary.received.missing_before(&at.installation, at.n)
+        self.summary.received.missing_between(&at.installation, self.number_before(at), at.n)
     }
 
-    /// Whether the message contradicts its sender's sequence: it names a different predecessor than the envelope that
-    /// arrived, or its number was taken. Then a message was replaced, or the sender's storage was copied.
+    /// Whether the message, or a content without a row before it, contradicts its sender's sequence: it names a
+    /// different predecessor than the envelope that arrived, or its number was taken. Then a message was replaced, or the
+    /// sender's storage was copied.
     pub(crate) fn contradicts(&self, message: &StoredMessage) -> bool {
         let Some(at) = &message.position else { return false };
-        at.taken || self.summary.received.is_contradicted(&at.installation, at.n)
+        at.taken
+            || self.summary.received.is_contradicted_between(&at.installation, self.number_before(at), at.n)
+    }
+
+    /// The number of the installation's message before this one, or 0.
+    fn number_before(&self, at: &Position) -> u64 {
+        match self.numbers.before(&(at.installation.clone(), at.n)) {
+            Some(((installation, n), ())) if *installation == at.installation => *n,
+            _ => 0,
+        }
     }
 }
 
@@ -344,7 +364,9 @@ impl Conversation {
 fn merge(reactions: &mut Vec<StoredReaction>, new: StoredReaction) -> bool {
     let key = |of: &StoredReaction| (of.mine, of.emoji.clone());
     match reactions.binary_search_by_key(&key(&new), key) {
-        Ok(at) if reactions.get(at).is_some_and(|old| old.id >= new.id) => return false,
+        Ok(at) if reactions.get(at).is_some_and(|old| (!old.former, &old.id) >= (!new.former, &new.id)) => {
+            return false;
+        }
         Ok(at) => drop(std::mem::replace(&mut reactions[at], new)),
         Err(at) => {
             let mine = new.mine;

@@ -118,6 +118,11 @@ impl Outbox {
         Some(entry)
     }
 
+    /// The entries of a conversation: messages and copies.
+    pub(crate) fn keys_of(&self, place: Place) -> Vec<Key> {
+        self.entries.keys().filter(|key| key.place == place).copied().collect()
+    }
+
     /// The entry of the user's own message, until it reaches the relay.
     pub(crate) fn entry(&self, place: Place, order: u64) -> Option<&Entry> {
         self.entries.get(&Key { lane: Lane::Place(place), place, order })

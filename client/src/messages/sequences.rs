@@ -57,29 +57,35 @@ impl Sequences {
         chain.n <= 1 && chain.prev.is_some()
     }
 
-    /// How many envelopes directly before this one are missing. Late arrivals reduce the number.
-    pub(crate) fn missing_before(&self, installation: &str, n: u64) -> u64 {
-        match self.range(installation, n) {
-            Some((range, before)) if range.from == n => {
-                n.saturating_sub(before.map_or(0, |before| before.to)).saturating_sub(1)
-            }
-            _ => 0,
+    /// How many envelopes between two numbers of an installation are missing. Late arrivals reduce the number.
+    pub(crate) fn missing_between(&self, installation: &str, after: u64, before: u64) -> u64 {
+        let first = after.saturating_add(1);
+        let ranges = self.ranges(installation);
+        let is_known = ranges.iter().any(|range| (range.from..=range.to).contains(&before));
+        if first >= before || !is_known {
+            return 0;
         }
+        let here = |range: &Range| match (range.from.max(first), range.to.min(before - 1)) {
+            (from, to) if from <= to => to - from + 1,
+            _ => 0,
+        };
+        before - first - ranges.iter().map(here).sum::<u64>()
     }
 
-    /// Whether the envelope with this number names another predecessor than the one that arrived.
-    pub(crate) fn is_contradicted(&self, installation: &str, n: u64) -> bool {
-        self.range(installation, n).is_some_and(|(range, before)| {
-            range.from == n && before.is_some_and(|before| before.to.checked_add(1) == Some(n))
+    /// Whether an envelope after one number and up to another names another predecessor than the one that arrived.
+    pub(crate) fn is_contradicted_between(&self, installation: &str, after: u64, up_to: u64) -> bool {
+        self.ranges(installation).windows(2).any(|pair| match pair {
+            [before, range] => {
+                before.to.checked_add(1) == Some(range.from) && range.from > after && range.from <= up_to
+            }
+            _ => false,
         })
     }
 
-    /// The range with this number, and the range before it.
-    fn range(&self, installation: &str, n: u64) -> Option<(&Range, Option<&Range>)> {
-        let sequence = self.0.iter().find(|sequence| sequence.installation == installation)?;
-        let at = sequence.ranges.partition_point(|range| range.to < n);
-        let range = sequence.ranges.get(at).filter(|range| range.from <= n)?;
-        Some((range, at.checked_sub(1).and_then(|before| sequence.ranges.get(before))))
+    /// The received numbers of an installation.
+    fn ranges(&self, installation: &str) -> &[Range] {
+        let sequence = self.0.iter().find(|sequence| sequence.installation == installation);
+        sequence.map_or(&[], |sequence| &sequence.ranges)
     }
 
     /// The sequence of an installation, which is now the one that wrote last.
@@ -131,7 +137,10 @@ mod tests {
     fn contradictions(envelopes: &[(u64, u64, Option<u64>)]) -> Vec<bool> {
         let (sequences, wrong) = after(envelopes);
         let numbers = envelopes.iter().map(|(n, ..)| *n);
-        numbers.zip(wrong).map(|(n, wrong)| wrong || sequences.is_contradicted("00", n)).collect()
+        numbers
+            .zip(wrong)
+            .map(|(n, wrong)| wrong || sequences.is_contradicted_between("00", n - 1, n))
+            .collect()
     }
 
     #[test]
@@ -153,7 +162,8 @@ mod tests {
         let missing = |numbers: &[u64]| -> Vec<u64> {
             let envelopes: Vec<_> = numbers.iter().map(|n| (*n, *n, None)).collect();
             let (sequences, _) = after(&envelopes);
-            numbers.iter().map(|n| sequences.missing_before("00", *n)).collect()
+            let before = |n: u64| numbers.iter().copied().filter(|other| *other < n).max().unwrap_or(0);
+            numbers.iter().map(|n| sequences.missing_between("00", before(*n), *n)).collect()
         };
         assert_eq!(missing(&[2, 6]), [1, 3]);
         assert_eq!(missing(&[2, 6, 4]), [1, 1, 1]);
@@ -162,15 +172,25 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_shows_at_the_next_row_also_behind_a_content_without_one() {
+        // 1 makes a row, 2 is withheld, 3 makes no row, 4 makes a row.
+        let (sequences, _) = after(&[(1, 1, None), (3, 3, None), (4, 4, Some(3))]);
+        assert_eq!(sequences.missing_between("00", 1, 4), 1);
+        let (sequences, _) = after(&[(1, 1, None), (2, 2, Some(9)), (3, 3, Some(2))]);
+        assert!(sequences.is_contradicted_between("00", 1, 3), "2 makes no row");
+    }
+
+    #[test]
     fn the_record_stays_small() {
         let odd: Vec<_> = (0..1_000).map(|n| (2 * n + 1, n, None)).collect();
         let (mut sequences, _) = after(&odd);
         assert_eq!(sequences.0[0].ranges.len(), MOST_RANGES);
-        assert_eq!((sequences.missing_before("00", 3), sequences.missing_before("00", 1_999)), (0, 1));
+        let missing = |after, n| sequences.missing_between("00", after, n);
+        assert_eq!((missing(1, 3), missing(1_997, 1_999)), (0, 1));
         for n in 0..100 {
             sequences.record(&Chain { id: format!("{n}"), n: 1, prev: None }, hash(n));
         }
         assert_eq!(sequences.0.len(), MOST_INSTALLATIONS);
-        assert_eq!(sequences.missing_before("00", 1_999), 0, "this installation was silent longest");
+        assert_eq!(sequences.missing_between("00", 1_997, 1_999), 0, "this installation was silent longest");
     }
 }

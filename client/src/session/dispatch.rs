@@ -173,12 +173,21 @@ impl Session {
         if position.is_some() {
             cx.save(conversation.record());
         }
+        if mine {
+            // Another browser of the user has written or reacted here.
+            let Place::Direct(person) = place;
+            self.lists.on_accepted_here(person, &mut self.contacts, &self.me, cx);
+        }
+        let Some(conversation) = self.conversations.get_mut(&place) else { return };
         if conversation.order_of(mine, &content.id).is_some() {
             return;
         }
         let body = match content.what {
             What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
-            What::Reaction(reaction) => return self.react(place, mine, content.id, reaction, cx),
+            What::Reaction(reaction) => {
+                let from = (mine, former_key.is_some());
+                return self.react(place, from, content.id, reaction, cx);
+            }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
             What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) => StoredBody::Unsupported,
         };
@@ -202,6 +211,9 @@ impl Session {
         cx: &mut Context<'_>,
     ) -> Option<()> {
         let person = self.recipient_of(at, cx).ok()?;
+        if self.contacts.get(person)?.stored.standing.request {
+            return None;
+        }
         let (place, order) = self.message_shown(at, row)?;
         let emoji: Emoji = emoji.parse().ok()?;
         let target = self.conversations.get(&place)?.get(order)?;
@@ -221,28 +233,35 @@ impl Session {
         let mut ahead = 0_u64;
         let id = loop {
             let id = MessageId::ulid(cx.wall().saturating_add(ahead), &mut &mut *cx.rng);
-            if last.as_ref().is_none_or(|last| last.id < id) || ahead > 1 << 48 {
+            if last.as_ref().is_none_or(|last| last.former || last.id < id) || ahead > 1 << 48 {
                 break id;
             }
             ahead = 2 * ahead + 1;
         };
         let content = Content { id, sent_at: Some(cx.timestamp()), what };
         if let What::Reaction(reaction) = content.what.clone() {
-            self.react(place, true, content.id.clone(), reaction, cx);
+            self.react(place, (true, false), content.id.clone(), reaction, cx);
         }
         self.say(place, &content, cx);
         Some(())
     }
 
     /// Applies a reaction. One to a message of neither side is dropped.
-    fn react(&mut self, place: Place, mine: bool, id: MessageId, new: Reaction, cx: &mut Context<'_>) {
+    fn react(
+        &mut self,
+        place: Place,
+        (mine, former): (bool, bool),
+        id: MessageId,
+        new: Reaction,
+        cx: &mut Context<'_>,
+    ) {
         let Reaction { of: Ref { by, id: target }, emoji, on } = new;
         let Place::Direct(person) = place;
         let of_mine = self.own_key(&by).is_some() || self.chains.own.stored.watched.chain.root() == by;
         let of_theirs = self.contacts.get(person).is_some_and(|contact| {
             person.0 == by || contact.stored.root() == by || contact.stored.keys().contains(&by)
         });
-        let reaction = StoredReaction { mine, emoji, id, on };
+        let reaction = StoredReaction { mine, emoji, former, id, on };
         let conversation = self.conversations.get_mut(&place).filter(|_| of_mine || of_theirs);
         if let Some(record) = conversation.and_then(|talk| talk.react((of_mine, target), reaction)) {
             cx.save(record);
@@ -285,6 +304,9 @@ impl Session {
             for order in conversation.orders() {
                 cx.delete(Kind::Message, slot.key(order));
             }
+        }
+        for key in self.outbox.keys_of(Place::Direct(id)) {
+            self.outbox.remove(key, cx);
         }
         for kind in [Kind::Draft, Kind::Conversation, Kind::Contact] {
             cx.delete(kind, slot.to_string());

@@ -7,10 +7,10 @@ use std::collections::HashSet;
 
 use kez_core::api::InboxItem;
 use kez_core::canonical_json::MAX_INTEGER;
-use kez_core::content::{FormerKey as FormerKeyNote, MalformedContent, Sent, What};
+use kez_core::content::{FormerKey as FormerKeyNote, Sent, What};
 use kez_core::envelope::{Envelope, EnvelopeHash, OpenError, OpenedMessage};
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
-use kez_core::message::Message;
+use kez_core::message::{MalformedMessage, Message};
 use kez_core::sigchain::Heads;
 use sha2::{Digest, Sha256};
 
@@ -48,6 +48,8 @@ enum Class {
     Content(Box<Arrived>, Heads),
     /// In a conversation, as a row that says why it could not be read.
     Unread(Place, Box<StoredMessage>),
+    /// In a conversation, as such a row unless it is quiet, and counted in its sender's sequence.
+    Malformed(Place, Box<StoredMessage>, MalformedMessage),
     /// Among the user's own keys: it opens earlier envelopes.
     FormerKey(Seed),
     /// In the quarantine until this key is known.
@@ -238,6 +240,7 @@ impl Session {
                 }
             }
             Class::Unread(place, message) => self.add_message(place, *message, cx),
+            Class::Malformed(place, message, malformed) => self.malformed(place, *message, malformed, cx),
             Class::Unreadable => self.count_unreadable(incoming.hash, cx),
             Class::FormerKey(_) | Class::Wait { .. } | Class::Nowhere => {}
         }
@@ -397,6 +400,27 @@ impl Session {
         cx.save(self.sync.record());
     }
 
+    fn malformed(
+        &mut self,
+        place: Place,
+        row: StoredMessage,
+        MalformedMessage { chain, content }: MalformedMessage,
+        cx: &mut Context<'_>,
+    ) {
+        let (Some(conversation), Some(envelope)) = (self.conversations.get_mut(&place), row.envelope) else {
+            return;
+        };
+        let position = chain.map(|chain| conversation.receive(chain, envelope));
+        if position.is_some() {
+            cx.save(conversation.record());
+        }
+        if content.quiet {
+            self.count_unreadable(envelope, cx);
+        } else {
+            self.add_message(place, StoredMessage { position, ..row }, cx);
+        }
+    }
+
     fn remember_by_name(&mut self, hash: EnvelopeHash, cx: &mut Context<'_>) {
         if self.quarantine.remember_unreadable(self.sync.last_quarantined + 1, hash) {
             self.sync.last_quarantined += 1;
@@ -426,9 +450,12 @@ impl Incoming {
     }
 
     fn unread(&self, person: PersonId, body: StoredBody, sent_at: u64) -> Class {
+        Class::Unread(Place::Direct(person), Box::new(self.unread_row(body, sent_at)))
+    }
+
+    fn unread_row(&self, body: StoredBody, sent_at: u64) -> StoredMessage {
         let row = StoredMessage::note(body, self.kept_at);
-        let row = StoredMessage { sent_at, envelope: Some(self.hash), ..row };
-        Class::Unread(Place::Direct(person), Box::new(row))
+        StoredMessage { sent_at, envelope: Some(self.hash), ..row }
     }
 }
 
@@ -440,9 +467,9 @@ fn classify_theirs(
 ) -> Class {
     match Message::parse(&opened.plaintext) {
         Ok(message) => incoming.content((person, false), message, former_key, opened),
-        Err(MalformedContent { quiet: true }) => Class::Unreadable,
-        Err(MalformedContent { quiet: false }) => {
-            incoming.unread(person, StoredBody::Malformed, opened.created_at.unix())
+        Err(malformed) => {
+            let row = incoming.unread_row(StoredBody::Malformed, opened.created_at.unix());
+            Class::Malformed(Place::Direct(person), Box::new(row), malformed)
         }
     }
 }

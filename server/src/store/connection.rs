@@ -7,7 +7,10 @@ use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
-use sqlx::postgres::{PgConnection, PgRow, Postgres};
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgConnection, PgRow, PgTypeInfo, Postgres};
 use sqlx::query::Query;
 use sqlx::{Column, Row as _, TypeInfo, ValueRef as _};
 use tokio::runtime::Handle as Runtime;
@@ -27,7 +30,7 @@ pub(super) enum Connection<'c> {
 /// A parameter or a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// No number.
+    /// No value.
     Null,
     /// A number.
     Number(i64),
@@ -154,11 +157,27 @@ fn query<'q>(
     values: &'q [Value],
 ) -> Query<'q, Postgres, <Postgres as sqlx::Database>::Arguments> {
     values.iter().fold(sqlx::query(sql), |query, value| match value {
-        Value::Null => query.bind(None::<i64>),
+        Value::Null => query.bind(Null),
         Value::Number(number) => query.bind(*number),
         Value::Text(text) => query.bind(text.as_str()),
         Value::Bytes(bytes) => query.bind(bytes.as_slice()),
     })
+}
+
+/// No value, of whatever type the statement needs there.
+struct Null;
+
+impl sqlx::Type<Postgres> for Null {
+    fn type_info() -> PgTypeInfo {
+        // Zero leaves the type to the statement (PostgreSQL, message Parse).
+        PgTypeInfo::with_oid(Oid(0))
+    }
+}
+
+impl sqlx::Encode<'_, Postgres> for Null {
+    fn encode_by_ref(&self, _: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        Ok(IsNull::Yes)
+    }
 }
 
 fn columns(row: &PgRow) -> Result<Vec<Value>, StoreError> {

@@ -58,6 +58,7 @@ impl Store {
 }
 
 fn accept(connection: &mut Connection<'_>, owner: AccountId, peer: AccountId) -> Result<bool, StoreError> {
+    connection.lock_inbox(owner)?;
     let listed = add(connection, owner, List::Contacts, peer)?;
     if listed {
         accept_requests(connection, owner, peer)?;

@@ -147,6 +147,9 @@ fn copy_all(
     let deadline = Instant::now() + std::time::Duration::from_secs(24 * 60 * 60);
     let mut transaction = runtime.block_on(target.begin()).map_err(StoreError::from)?;
     let mut target = Connection::Postgres(&mut transaction, runtime, deadline);
+    // One snapshot of the file, and a durable commit.
+    source.execute("BEGIN", &[])?;
+    target.execute(DURABLE, &[])?;
     for empty in ["SELECT id FROM accounts LIMIT 1", "SELECT seqno FROM sigchain_links LIMIT 1"] {
         if target.row::<(i64,)>(empty, &[])?.is_some() {
             return Err(TransferError::NotEmpty);
@@ -182,6 +185,10 @@ fn copy(source: &mut Connection<'_>, target: &mut Connection<'_>, table: &Table)
         }
     }
 }
+
+/// The setting of a role or a database may be weaker.
+const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', true) \
+    WHERE current_setting('synchronous_commit') = 'off'";
 
 /// The messages of the file after an id, in order.
 const MESSAGES: &str = "SELECT id, inbox, seq, created_at, origin, hash, envelope FROM messages \

@@ -73,9 +73,9 @@ impl Pool {
 
     /// A connection, as soon as one is free.
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waits::begin(&self.waiting);
         let acquired = self.pool.acquire().await;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        drop(waiting);
         acquired.map_err(|error| match error {
             // Either all allowed connections are in use, or a new one cannot be opened.
             sqlx::Error::PoolTimedOut if self.pool.size() >= self.pool.options().get_max_connections() => {
@@ -143,5 +143,21 @@ impl Pool {
     /// Waits for the work in progress and closes every connection.
     pub(super) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Counts an operation that waits for a connection, until this is dropped: also when its caller goes away.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn begin(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -26,8 +26,8 @@ const LONG_LOG_PAGES: i64 = 5 * 1024;
 /// After this long without a write, the log is emptied and its file truncated.
 const IDLE: Duration = Duration::from_secs(2);
 /// How long writers wait, at most, for a reader of the log. Most reads take less.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// A reader that keeps more than this many pages of the log from being copied reads for longer than that.
+pub(super) const PATIENCE: Duration = Duration::from_millis(50);
+/// If a reader holds back more pages than this, waiting for [`PATIENCE`] would not help.
 const FEW_PAGES: i64 = 256;
 /// When a reader kept the log from being emptied, the next attempt comes after this time: litestream reads permanently.
 const AGAIN: Duration = Duration::from_secs(30);

@@ -75,7 +75,7 @@ impl Tail {
         Self { places, known: None }
     }
 
-    /// The state at the beginning of a transaction. Messages that another process has deleted, or added, are indexed
+    /// The state at the beginning of a transaction. If another process has changed the database, the tail is indexed
     /// first.
     pub(super) fn begin(&mut self, connection: &Sqlite) -> Result<(), StoreError> {
         let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kez_core::caller_auth::NONCE_LIFETIME_SECONDS;
 use prometheus_client::metrics::histogram::Histogram;
 use rusqlite::Connection as Sqlite;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::checkpoint;
 use super::checkpoint::Checkpoints;
 use super::nonces::{self, Nonces, Reply, Waiting};
+use super::open::BUSY_TIMEOUT;
 use super::reserve::Reserve;
 use super::tail::{Places, Tail};
 use crate::histogram::seconds;
@@ -28,15 +30,17 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 128;
 /// ... and of bytes of envelopes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// How long a transaction waits at most for as many jobs as the last one had: the callers of the last one are about to
-/// send their next messages, and a transaction for a few of them would cost as much ...
+/// The longest time that a transaction waits for more jobs. It expects as many as the last one had, because those callers
+/// are about to send their next messages ...
 const PATIENCE: Duration = Duration::from_micros(200);
 /// ... and the interval at which it looks for them.
 const LOOK_EVERY: Duration = Duration::from_micros(30);
 /// So many nonces do not wait for a message.
 const MANY_NONCES: usize = 256;
-/// How often a deletion is tried on a full disk. If it is that of a command, the server beside it may take the space.
+/// How often a deletion is tried on a full disk: another process may take the space in between ...
 const FULL_TRIES: usize = 3;
+/// ... and how long the writer waits when another process has the reserve.
+const LENT: Duration = Duration::from_millis(50);
 
 /// What a write needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +75,7 @@ impl Writer {
             checkpoints,
             reserve,
             commits: commits.clone(),
+            unwritten: Vec::new(),
         };
         let named = thread::Builder::new().name("writer".to_owned());
         named
@@ -247,12 +252,14 @@ impl Batch {
         self.jobs.is_empty() && self.nonces.is_empty()
     }
 
-    /// Takes out what a full disk must not prevent: deletions, and the nonces that their callers have used.
-    fn split_essential(&mut self) -> Self {
+    /// Takes out what a full disk must not prevent: the nonces of callers, and deletions, each in a batch of its own,
+    /// because the reserve has room for the log of one.
+    fn split_essential(&mut self) -> Vec<Self> {
         let is_essential = |job: &mut Job| matches!(job, Job::Write(Kind::Messages, _));
-        let jobs = self.jobs.extract_if(.., is_essential).collect();
-        let nonces = self.nonces.extract_if(.., |(_, reply)| reply.is_some()).collect();
-        Self { jobs, nonces, bytes: 0 }
+        let nonces: Vec<_> = self.nonces.extract_if(.., |(_, reply)| reply.is_some()).collect();
+        let nonces = (!nonces.is_empty()).then(|| Self { nonces, ..Self::default() });
+        let jobs = self.jobs.extract_if(.., is_essential);
+        nonces.into_iter().chain(jobs.map(|job| Self { jobs: vec![job], ..Self::default() })).collect()
     }
 
     /// Answers every caller: with its outcome, or with the reason why nothing was stored.
@@ -283,6 +290,8 @@ struct WriterThread {
     checkpoints: Checkpoints,
     reserve: Reserve,
     commits: Histogram,
+    /// The nonces noted in transactions that failed. Their messages may still come.
+    unwritten: Vec<Waiting>,
 }
 
 impl WriterThread {
@@ -293,11 +302,11 @@ impl WriterThread {
             let mut batch = Batch::gather(first, &mut queue);
             last = batch.jobs.len();
             // After the messages: a nonce noted before its message is gathered with it.
-            batch.nonces = self.nonces.take();
+            batch.nonces = self.take_nonces();
             self.commit(batch, &mut queue);
         }
         // Noted for messages that never came.
-        let nonces = self.nonces.take();
+        let nonces = self.take_nonces();
         self.commit(Batch { nonces, ..Batch::default() }, &mut queue);
         // The checkpoints' connection must be the last one: it empties the log when it is closed.
         let Self { connection, checkpoints, .. } = self;
@@ -319,24 +328,49 @@ impl WriterThread {
                 self.checkpoints.written(batch.bytes);
             }
             Err(StoreError::Full) => {
-                let mut essential = batch.split_essential();
-                let committed = self.on_full_disk(&mut essential);
-                essential.answer(&committed);
+                for mut part in batch.split_essential() {
+                    let committed = self.on_full_disk(&mut part);
+                    part.answer(&committed);
+                }
             }
             // The jobs queued behind have waited as long. A new transaction would only wait once more.
             Err(StoreError::Locked) => {
-                let waiting = Batch { nonces: self.nonces.take(), ..Batch::gather_all(queue) };
+                let mut waiting = Batch { nonces: self.nonces.take(), ..Batch::gather_all(queue) };
+                self.keep_noted(&mut waiting);
                 waiting.answer(&Err(StoreError::Locked));
             }
             Err(_) => {}
         }
+        if committed.is_err() {
+            self.keep_noted(&mut batch);
+        }
         batch.answer(&committed);
     }
 
-    /// Runs the whole batch in one transaction. After an error, nothing of it is stored.
+    /// The nonces to write now.
+    fn take_nonces(&mut self) -> Vec<Waiting> {
+        let mut nonces = std::mem::take(&mut self.unwritten);
+        nonces.extend(self.nonces.take());
+        nonces
+    }
+
+    /// Keeps the noted nonces of a batch that was not stored, as long as their requests are valid.
+    fn keep_noted(&mut self, batch: &mut Batch) {
+        self.unwritten.extend(batch.nonces.extract_if(.., |(_, reply)| reply.is_none()));
+        if let Some(newest) = self.unwritten.iter().map(|(used, _)| used.now.unix()).max() {
+            self.unwritten.retain(|(used, _)| used.now.unix() + NONCE_LIFETIME_SECONDS >= newest);
+        }
+    }
+
+    /// Runs the whole batch in one transaction, while no checkpoint keeps writers out. After an error, nothing of it is
+    /// stored.
     fn transaction(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let turn = Arc::clone(&self.turn);
         let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.in_turn(batch)
+    }
+
+    fn in_turn(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let result = self.try_transaction(batch);
         match result {
             Ok(()) => self.tail.committed(),
@@ -378,16 +412,34 @@ impl WriterThread {
     fn on_full_disk(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut result = Err(StoreError::Full);
         for _ in 0..FULL_TRIES {
-            if batch.is_empty() || !matches!(result, Err(StoreError::Full)) {
+            let turn = Arc::clone(&self.turn);
+            let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            // Dropped when everything else is done, which takes the space back.
+            let Some(_room) = self.reserve.lend() else {
+                // Another process may have it for the moment.
+                drop(turn);
+                thread::sleep(LENT);
+                continue;
+            };
+            self.empty_log();
+            result = self.in_turn(batch);
+            self.empty_log();
+            if !matches!(result, Err(StoreError::Full)) {
                 break;
             }
-            // Dropped when everything else is done, which takes the space back.
-            let Some(_room) = self.reserve.lend() else { break };
-            checkpoint::empty(&self.connection);
-            result = self.transaction(batch);
-            checkpoint::empty(&self.connection);
         }
         result
+    }
+
+    /// Empties the log, unless a reader uses it for long.
+    fn empty_log(&self) {
+        let patience = |time| self.connection.busy_timeout(time);
+        if patience(checkpoint::PATIENCE).is_ok() {
+            checkpoint::empty(&self.connection);
+        }
+        if let Err(error) = patience(BUSY_TIMEOUT) {
+            tracing::warn!(%error, "the time-out for locks cannot be set");
+        }
     }
 }
 
