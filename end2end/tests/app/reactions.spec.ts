@@ -19,7 +19,7 @@ async function react(person: Person, message: Locator, emoji: string): Promise<v
 
 test('a reaction appears on both sides, and goes when it is withdrawn', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
-  const thread = await alice.openChat(bob.handle);
+  const thread = await alice.chatWith(bob.handle);
   await thread.send('lunch?');
   await thread.shows('lunch?', 'sent');
   const other = await bob.openChat(alice.handle);
