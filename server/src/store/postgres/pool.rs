@@ -1,6 +1,7 @@
 //! Connections to the database server, with a limit for their number and for the waiting time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::histogram::Histogram;
@@ -42,6 +43,8 @@ const SETTINGS: &str = "
 /// The connections of this node.
 pub(super) struct Pool {
     pool: PgPool,
+    /// When a connection was lost last. Those that are older may be lost as well, and are tested before use.
+    lost_at: Arc<Mutex<Option<Instant>>>,
     /// Operations that wait for a connection.
     waiting: AtomicUsize,
     commits: Histogram,
@@ -50,14 +53,18 @@ pub(super) struct Pool {
 impl Pool {
     /// Opens one connection, and at most this many later.
     pub(super) async fn open(options: PgConnectOptions, most: u32) -> Result<Self, sqlx::Error> {
+        let lost_at = Arc::new(Mutex::new(None::<Instant>));
+        let lost = Arc::clone(&lost_at);
         let pool = PgPoolOptions::new()
             .max_connections(most)
             .acquire_timeout(ACQUIRE)
             .max_lifetime(LIFETIME)
             .test_before_acquire(false)
-            .before_acquire(|connection, usage| {
+            .before_acquire(move |connection, usage| {
+                let lost_at = *lost.lock().unwrap_or_else(PoisonError::into_inner);
+                let may_be_lost = lost_at.is_some_and(|at| usage.age > at.elapsed());
                 Box::pin(async move {
-                    if usage.idle_for > TRY_AFTER {
+                    if may_be_lost || usage.idle_for > TRY_AFTER {
                         connection.ping().await?;
                     }
                     Ok(true)
@@ -68,7 +75,7 @@ impl Pool {
             })
             .connect_with(options)
             .await?;
-        Ok(Self { pool, waiting: AtomicUsize::new(0), commits: seconds() })
+        Ok(Self { pool, lost_at, waiting: AtomicUsize::new(0), commits: seconds() })
     }
 
     /// A connection, as soon as one is free.
@@ -127,10 +134,12 @@ impl Pool {
         work: impl FnOnce(&mut PgConnection, &Runtime, Instant) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (mut connection, runtime) = (self.acquire().await?, Runtime::current());
+        let lost_at = Arc::clone(&self.lost_at);
         let run = move || {
             let result = work(&mut connection, &runtime, Instant::now() + PATIENCE);
             if matches!(result, Err(StoreError::Unreachable(_))) {
                 connection.close_on_drop();
+                *lost_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
             }
             // A connection returns to the pool by a task of its runtime.
             let _runtime = runtime.enter();

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use kez_chat_server::store::Store;
 use kez_chat_server::store::accounts::{ClaimOutcome, Rotation, RotationOutcome};
-use sqlx::{Connection as _, Executor};
+use sqlx::Executor;
 
 use super::cluster::{Cluster, connect};
 use super::open::url;
 use crate::binary::Binary;
 use crate::commands::json;
 use crate::store::claim;
-use crate::support::{Person, TestServer, message, second_connection};
+use crate::support::{Person, TestServer, message};
 
 async fn send(server: &Binary, to: &Person, n: u32) -> (u16, String) {
     let reply = server.post("/v1/messages", message(&to.handle, &format!(r#"{{"n":{n}}}"#))).await.unwrap();
@@ -35,36 +35,12 @@ async fn fill(db: &Path, bob: &Person, mallory: &Person) -> Vec<(u16, String)> {
     sent
 }
 
-/// Columns that are empty in one row and not in another, and the seed of a log whose key is in a file.
-async fn rotate_an_account(db: &Path) {
-    let store = Store::sqlite(db).await.unwrap();
-    let (dave, next) = (Person::new("dave"), Person::new("dave"));
-    let ClaimOutcome::Stands(account) = store.claim_handle(claim(&dave)).await.unwrap() else {
-        panic!("the handle is free")
-    };
-    let rotation = Rotation {
-        account: account.id,
-        handle: account.handle,
-        from: account.primary,
-        to: next.keys.public().primary(),
-        root: account.root,
-        registration: account.registration,
-        now: account.registered_at,
-    };
-    assert_eq!(store.rotate(rotation).await.unwrap(), RotationOutcome::Rotated);
-    store.close().await;
-    let mut database = second_connection(db).await;
-    database.execute("UPDATE log_state SET seed = NULL").await.unwrap();
-    database.close().await.unwrap();
-}
-
 #[tokio::test]
 async fn a_server_moves_with_its_numbers_its_epoch_and_its_tombstones() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");
     let [bob, mallory] = ["bob", "mallory"].map(Person::new);
     let sent = fill(&db, &bob, &mallory).await;
-    rotate_an_account(&db).await;
     let address = Cluster::shared().await.database().await;
     let arguments = ["migrate", "--from", db.to_str().unwrap(), "--to", &address];
     let (code, report) = json(&arguments).await;
@@ -119,4 +95,35 @@ async fn a_database_that_holds_data_is_left_alone() {
     assert!(refused.to_string().contains("not empty"), "{refused}");
     let (code, refused) = json(&["migrate", "--from", db.to_str().unwrap(), "--to", "other.db"]).await;
     assert_eq!(code, 2, "{refused}");
+}
+
+/// An account with a rotated key behind one without, and a log whose seed is in a file.
+#[tokio::test]
+async fn columns_without_a_value_are_copied() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = directory.path().join("kez-chat.db");
+    let store = Store::sqlite(&db).await.unwrap();
+    let [carol, dave, next] = ["carol", "dave", "dave"].map(Person::new);
+    assert!(matches!(store.claim_handle(claim(&carol)).await.unwrap(), ClaimOutcome::Stands(_)));
+    let ClaimOutcome::Stands(account) = store.claim_handle(claim(&dave)).await.unwrap() else {
+        panic!("the handle is free")
+    };
+    let rotation = Rotation {
+        account: account.id,
+        handle: account.handle,
+        from: account.primary,
+        to: next.keys.public().primary(),
+        root: account.root,
+        registration: account.registration,
+        now: account.registered_at,
+    };
+    assert_eq!(store.rotate(rotation).await.unwrap(), RotationOutcome::Rotated);
+    store.close().await;
+    let address = Cluster::shared().await.database().await;
+    let (code, report) = json(&["migrate", "--from", db.to_str().unwrap(), "--to", &address]).await;
+    assert_eq!(code, 0, "{report}");
+    let after = Store::postgres(&url(&address), 4).await.unwrap();
+    let moved = after.lookup_primary(&account.primary).await.unwrap().unwrap();
+    assert_eq!((moved.primary, moved.root), (next.keys.public().primary(), account.root));
+    after.close().await;
 }
