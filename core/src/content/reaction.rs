@@ -1,5 +1,5 @@
 //! Kind `reaction`, quiet: `{"of": {"by": "ed25519:<hex>", "id": "..."}, "emoji": "👍", "on": true}`. Of the reactions of one
-//! author with one emoji to one message, the one with the greatest id counts.
+//! author with one emoji to one message, the one with the greatest id counts; one with a replaced key gives way to any other.
 
 use std::str::FromStr;
 
