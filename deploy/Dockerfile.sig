@@ -4,6 +4,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+# The commit that `--version` shows: --build-arg KEZ_BUILD_COMMIT=$(git rev-parse --short=12 HEAD)
+ARG KEZ_BUILD_COMMIT=
 RUN cargo build --release --locked --package kez-chat-server
 RUN mkdir /data
 

@@ -23,7 +23,7 @@ async function start({ js, wasm, page }) {
 }
 
 // A tab loaded before an update uses another version of the protocol between tabs.
-self.foreign = () => self.postMessage("Another tab runs another version of KEZ Chat. Reload all of them.");
+self.foreign = () => self.postMessage("Another tab runs another version of KEZ Chat. Reload all tabs.");
 
 // Loaded only if the server has NATS.
 self.loadNats = () => import("/nats.js");

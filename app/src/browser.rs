@@ -17,11 +17,16 @@ mod clock;
 #[cfg_attr(not(target_arch = "wasm32"), path = "browser/whatwg_native.rs")]
 mod whatwg;
 
-pub(crate) use clock::{date_label, day_of, full_label, now, time_label, weekday_label};
+pub(crate) use clock::{
+    date_label, day_and_month_label, day_of, full_label, local_midnight, now, time_label, weekday_label,
+};
 pub(crate) use whatwg::read_address;
 
 /// How often the page checks whether a new day has begun.
 const DAY_CHECK: Duration = Duration::from_secs(20);
+
+/// For how many days a date needs no year.
+const DAYS_WITHOUT_YEAR: i64 = 300;
 
 /// A parsed web address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +40,15 @@ pub(crate) struct Address {
 /// The number of the current local day. Labels that depend on it update at midnight.
 #[derive(Clone, Copy)]
 struct Today(RwSignal<i64>);
+
+/// Creates the time formatters of the list and of a thread, each in a task of its own. The first takes some 50 ms: created
+/// with the first row of the list, it would delay that row. Browser only.
+pub fn prepare_labels() {
+    let labels: [fn(u64) -> String; 4] = [time_label, full_label, weekday_label, date_label];
+    for label in labels {
+        set_timeout(move || drop(label(now())), Duration::ZERO);
+    }
+}
 
 /// Tracks the current day for all labels below the calling component.
 pub(crate) fn provide_today() {
@@ -88,6 +102,11 @@ pub(crate) fn short_label(unix: u64) -> String {
         2..=6 => weekday_label(unix),
         _ => date_label(unix),
     }
+}
+
+/// A date label short enough for a search result: day and month, and the whole date once the year is in doubt.
+pub(crate) fn near_date_label(unix: u64) -> String {
+    if today() - day_of(unix) < DAYS_WITHOUT_YEAR { day_and_month_label(unix) } else { date_label(unix) }
 }
 
 /// Sets the document's title: the page's own, preceded by the number of unread messages. A new title means a new page;
@@ -181,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_named_from_today_backwards() {
+    fn recent_days_are_named() {
         let midnight = day_of(now()) as u64 * 86_400;
         assert_eq!(day_label(midnight), "Today");
         assert_eq!(day_label(midnight - 1), "Yesterday");

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_page_says_who_runs_the_server() {
+    fn the_home_page_names_the_operator() {
         assert!(!render(Page::Home, &assets()).contains("Contact"));
         let operator = Operator {
             contact: Some("mailto:admin@kez.lat".to_owned()),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bars_of_the_browser_get_the_colours_of_the_theme() {
+    fn the_theme_colours_reach_the_browser_bars() {
         let html = render(Page::Messages, &assets());
         for (scheme, colour) in [("light", THEME_LIGHT), ("dark", THEME_DARK)] {
             let meta = format!(
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_read_alone_start_the_app_after_everything_else() {
+    fn static_pages_start_the_app_last() {
         for page in Page::ALL {
             let html = render(page, &assets());
             let alone = matches!(page, Page::Home | Page::Security);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_says_how_many_nodes_the_app_has() {
+    fn the_document_carries_the_node_count_of_the_app() {
         for page in Page::ALL {
             let html = render(page, &assets());
             let nodes =
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_nobody_has_is_the_page_not_found() {
+    fn an_unknown_handle_renders_the_not_found_page() {
         let html = Profile::render(None, &assets());
         assert!(html.contains("content=\"null\"") && html.contains("Nothing here"), "{html}");
     }

@@ -1,5 +1,5 @@
 //! Checks whether the page in the browser is still the one that the server sent. Hydration walks both in parallel and
-//! stops the whole app where they differ. So a page that extensions or proxies have changed is mounted anew instead.
+//! stops the whole app where they differ. So a page that extensions or proxies have changed is mounted from scratch.
 
 use leptos::prelude::document;
 use web_sys::Element;
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_is_that_of_the_app_alone() {
+    fn only_nodes_of_the_app_are_counted() {
         let html = "<body><div id=\"app\"><p>x</p><div></div></div></body></html>";
         assert_eq!(
             with_node_count(html),

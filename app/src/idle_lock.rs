@@ -136,7 +136,7 @@ mod tests {
     use super::LockAfter;
 
     #[test]
-    fn the_time_is_over_when_nothing_was_used_for_that_long() {
+    fn the_lock_period_ends_after_inactivity() {
         assert!(!LockAfter::FiveMinutes.is_over(299, 0) && LockAfter::FiveMinutes.is_over(300, 0));
         assert!(!LockAfter::OneHour.is_over(3_599, 0) && LockAfter::OneHour.is_over(3_600, 0));
         assert!(!LockAfter::Never.is_over(u64::MAX, 0));

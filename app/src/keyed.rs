@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_go_and_come_back_start_anew() {
+    fn rows_that_return_show_their_new_value() {
         let owner = Owner::new();
         owner.set();
         let source = RwSignal::new(vec![("a".to_owned(), 1)]);

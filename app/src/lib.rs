@@ -32,6 +32,7 @@ mod ulid;
 mod wanted_conversation;
 
 pub use app::{App, mark_hydrated};
+pub use browser::prepare_labels;
 #[cfg(feature = "ssr")]
 pub use document::{Assets, Module, WATCH_ENV, render};
 pub use fidelity::root;

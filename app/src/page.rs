@@ -85,9 +85,9 @@ impl Page {
                  cannot read."
             }
             Self::Join => "Choose a handle and create an account. No phone number, no e-mail address.",
-            Self::Restore => "Bring your account back with its 24-word recovery phrase.",
+            Self::Restore => "Restore your account with its 24-word recovery phrase.",
             Self::Messages | Self::Thread => "Your conversations, readable only in this browser.",
-            Self::Settings => "Your keys, the appearance and the storage of KEZ Chat in this browser.",
+            Self::Settings => "Your keys, and the appearance and storage of KEZ Chat in this browser.",
             Self::Security => "What the server sees, what it does not, and what KEZ Chat verifies.",
             Self::NotFound => "There is no page at this address.",
         }

@@ -3,7 +3,7 @@
 use kez_client::event::UiEvent;
 use kez_client::view::{
     AccountView, BlockedRow, CatchingUp, Connection, ConversationRow, InboxView, MessageRow, NewConversation,
-    Notice, ReportView, StorageView, ThreadView, View, WaitingRow,
+    Notice, ReportView, SearchView, StorageView, ThreadView, View, WaitingRow,
 };
 use leptos::prelude::*;
 
@@ -28,12 +28,16 @@ pub struct Session {
     pub(crate) thread: RwSignal<Option<ThreadView>>,
     /// The messages of the open conversation.
     pub(crate) messages: RwSignal<Vec<MessageRow>>,
+    /// The search, while its text is not empty.
+    pub(crate) search: RwSignal<Option<SearchView>>,
     pub(crate) new_conversation: RwSignal<NewConversation>,
     pub(crate) report: RwSignal<ReportView>,
     pub(crate) notice: RwSignal<Option<Notice>>,
     pub(crate) storage: RwSignal<StorageView>,
     /// The user blocked a moment ago; a toast offers to undo it.
     pub(crate) just_blocked: RwSignal<Option<String>>,
+    /// What the page itself says about the user's last action.
+    pub(crate) remark: RwSignal<Option<&'static str>>,
     /// The conversation whose row takes the focus when it appears: an accepted conversation moves to another list.
     pub(crate) row_to_focus: RwSignal<Option<String>>,
     /// Whether the reminder about the rotation phrase was dismissed. It returns at the next start.
@@ -65,11 +69,13 @@ impl Session {
             catching_up: RwSignal::default(),
             thread: RwSignal::default(),
             messages: RwSignal::default(),
+            search: RwSignal::default(),
             new_conversation: RwSignal::default(),
             report: RwSignal::default(),
             notice: RwSignal::default(),
             storage: RwSignal::default(),
             just_blocked: RwSignal::default(),
+            remark: RwSignal::default(),
             row_to_focus: RwSignal::default(),
             reminder_dismissed: RwSignal::default(),
             before_rows: None,
@@ -89,6 +95,7 @@ impl Session {
             unread,
             catching_up,
             mut thread,
+            search,
             new_conversation,
             report,
             notice,
@@ -109,6 +116,7 @@ impl Session {
         // The rows come first: a component that mounts for another thread must find its messages.
         set_if_changed(self.messages, messages);
         set_if_changed(self.thread, thread);
+        set_if_changed(self.search, search);
         set_if_changed(self.new_conversation, new_conversation);
         set_if_changed(self.report, report);
         set_if_changed(self.notice, notice);

@@ -68,6 +68,7 @@ fn thread() -> ThreadView {
         has_newer: false,
         total: 3,
         first_unread: Some("b".to_owned()),
+        jump: None,
         draft: String::new(),
         draft_version: 0,
         primary: None,
@@ -138,7 +139,23 @@ fn the_chat_has_a_list_a_thread_and_a_composer() {
 }
 
 #[test]
-fn the_thread_is_announced_by_new_messages_alone() {
+fn the_search_is_above_the_list_before_and_after_the_account_is_open() {
+    for (view, is_disabled) in [(View::default(), true), (open(None), false)] {
+        let html = show("/messages", view);
+        let list = html.split("<nav aria-label=\"Conversations\"").nth(1).unwrap();
+        let (before, search) = list.split_once("type=\"search\"").unwrap();
+        let input = search.split('>').next().unwrap();
+        assert!(before.contains("New conversation") && !before.contains("class=\"rows\""), "{html}");
+        assert!(
+            input.contains("aria-label=\"Search\"") && input.contains("disabled") == is_disabled,
+            "{input}"
+        );
+        assert!(!html.contains("Search results"), "{html}");
+    }
+}
+
+#[test]
+fn only_new_messages_are_announced() {
     let html = show("/messages/bob", open(Some(thread())));
     let log = html.split("role=\"log\"").nth(1).and_then(|rest| rest.split('>').next()).unwrap();
     assert!(log.contains("aria-live=\"off\"") && log.contains("tabindex=\"-1\""), "{log}");
@@ -151,7 +168,7 @@ fn the_thread_is_announced_by_new_messages_alone() {
 }
 
 #[test]
-fn a_long_catching_up_shows_its_progress() {
+fn a_long_catch_up_shows_its_progress() {
     let catching_up = Some(CatchingUp { done: 1_200, total: 10_000 });
     let html = show("/messages", View { catching_up, ..open(None) });
     assert_holds(&html, &["<progress", "max=\"10000\"", "value=\"1200\"", "1,200 of 10,000"]);
@@ -159,14 +176,14 @@ fn a_long_catching_up_shows_its_progress() {
 }
 
 #[test]
-fn a_long_text_offers_the_rest() {
+fn a_long_text_has_a_show_all_button() {
     let mut long = thread();
     long.messages[1].cut = true;
     assert_eq!(show("/messages/bob", open(Some(long))).matches("Show all</button>").count(), 1);
 }
 
 #[test]
-fn what_people_write_down_or_compare_is_not_translated() {
+fn phrases_and_keys_are_not_translated() {
     let html = show("/messages/bob", open(Some(thread())));
     assert_holds(
         &html,
@@ -209,7 +226,7 @@ fn the_thread_has_its_lines_in_place() {
 }
 
 #[test]
-fn a_changed_key_stands_before_the_next_message() {
+fn a_changed_key_disables_the_composer() {
     let html = show("/messages/bob", open(Some(ThreadView { key_changed: true, ..thread() })));
     assert_holds(&html, &["role=\"alert\"", "The key of @bob has changed", "Accept new key</button>"]);
     let composer = html.split("<textarea").nth(1).and_then(|rest| rest.split('>').next()).unwrap();
@@ -220,17 +237,17 @@ fn a_changed_key_stands_before_the_next_message() {
 fn a_refused_text_says_why() {
     let refused = Some(Reason::TooLong(187));
     let html = show("/messages/bob", open(Some(ThreadView { refused, ..thread() })));
-    assert_holds(&html, &["role=\"alert\"", "a message has at most 187 KB of text"]);
+    assert_holds(&html, &["role=\"alert\"", "the limit is 187 KB of text"]);
 }
 
 #[test]
-fn the_view_of_another_thread_is_never_shown_under_this_name() {
+fn a_stale_view_is_never_shown_under_another_handle() {
     let html = show("/messages/carol", open(Some(thread())));
     assert!(html.contains(">@carol</h2>") && !html.contains("text of a"), "{html}");
 }
 
 #[test]
-fn being_offline_is_told_with_what_it_means() {
+fn the_offline_status_explains_what_happens_to_messages() {
     let html = show("/messages/bob", View { connection: Connection::Offline, ..open(Some(thread())) });
     assert_holds(
         &html,
@@ -247,18 +264,18 @@ fn a_locked_account_asks_for_its_passphrase() {
     let account = AccountView::Locked { busy: false, error: Some(Reason::WrongPassphrase) };
     for path in ["/messages", "/settings"] {
         let html = show(path, View { account: account.clone(), ..View::default() });
-        assert_holds(&html, &[">Passphrase</label>", "Unlock</button>", "This is not the passphrase."]);
+        assert_holds(&html, &[">Passphrase</label>", "Unlock</button>", "The passphrase is wrong."]);
     }
 }
 
 #[test]
-fn without_an_account_the_chat_leads_to_one() {
+fn without_an_account_the_chat_links_to_joining() {
     let html = show("/messages", joining(JoinView::default()));
     assert_holds(&html, &["href=\"/join\"", "href=\"/restore\""]);
 }
 
 #[test]
-fn the_start_leads_to_an_account_or_to_the_messages() {
+fn the_home_page_links_to_joining_or_to_the_messages() {
     assert_holds(&show("/", View::default()), &[">Create account</a>", ">Restore account</a>"]);
     let html = show("/", open(None));
     assert!(html.contains(">Open messages</a>") && !html.contains(">Create account</a>"), "{html}");
@@ -286,7 +303,7 @@ fn joining_goes_through_four_steps() {
 }
 
 #[test]
-fn a_phrase_that_is_not_confirmed_is_asked_for_until_it_is() {
+fn an_unconfirmed_phrase_shows_a_reminder() {
     let words: Vec<String> = (1..=24).map(|n| format!("word{n}")).collect();
     let html = show("/join", joining(JoinView { step: JoinStep::Phrase { words }, ..JoinView::default() }));
     assert_holds(&html, &["Later</button>"]);
@@ -297,7 +314,7 @@ fn a_phrase_that_is_not_confirmed_is_asked_for_until_it_is() {
 }
 
 #[test]
-fn restoring_asks_for_the_words() {
+fn restoring_asks_for_the_phrase() {
     let html = show("/restore", joining(JoinView::default()));
     assert_holds(&html, &[">Recovery phrase</label>", ">Passphrase</label>", ">Restore account</button>"]);
 }
@@ -319,7 +336,7 @@ fn the_settings_have_their_sections() {
 }
 
 #[test]
-fn the_settings_show_the_history_of_the_key_and_what_can_be_done() {
+fn the_settings_show_the_key_history_and_its_actions() {
     let phrase = (1..=24).map(|n| format!("word{n}")).collect();
     let history = vec![HistoryRow { at: 1_795_374_000, text: "Claimed the handle @alice.".to_owned() }];
     let chain = ChainView { history, phrase_waits: true, phrase: Some(phrase), ..ChainView::default() };
@@ -338,13 +355,13 @@ fn the_settings_show_the_history_of_the_key_and_what_can_be_done() {
         ],
     );
     let html = show("/settings", with(ChainView { phrase_waits: false, phrase: None, ..chain.clone() }));
-    assert!(!html.contains("Show rotation phrase") && html.contains("not kept here any more"), "{html}");
+    assert!(!html.contains("Show rotation phrase") && html.contains("no longer kept here"), "{html}");
     let html = show("/settings", with(ChainView::default()));
     assert!(!html.contains("Change key"), "without a chain there is nothing to change: {html}");
 }
 
 #[test]
-fn what_is_wrong_with_a_key_history_is_said_where_it_matters() {
+fn key_history_alarms_are_shown_where_they_matter() {
     let alarm = Some(ChainAlarm::Shorter);
     let html = show("/messages/bob", open(Some(ThreadView { chain_alarm: alarm, ..thread() })));
     assert_holds(
@@ -362,24 +379,24 @@ fn what_is_wrong_with_a_key_history_is_said_where_it_matters() {
 }
 
 #[test]
-fn a_key_change_that_is_proven_is_said_calmly() {
+fn a_proven_key_change_is_shown_without_an_alert() {
     let row = MessageRow { body: MessageBody::KeyReplaced, ..row("k", false, 60, DeliveryState::Received) };
     let html = show("/messages/bob", open(Some(ThreadView { messages: vec![row], ..thread() })));
-    assert_holds(&html, &["@bob has changed the key. The history of the key proves it."]);
+    assert_holds(&html, &["@bob has changed their key. The key history proves it."]);
     assert!(!html.contains("<article"), "{html}");
     let changed = ThreadView { key_changed: true, key_change_proven: true, ..thread() };
     assert_holds(
         &show("/messages/bob", open(Some(changed))),
-        &["proves that @bob did that", "Accept new key</button>"],
+        &["proves that @bob changed it", "Accept new key</button>"],
     );
 }
 
 #[test]
-fn a_block_that_the_server_has_not_lifted_yet_is_said() {
+fn a_pending_unblock_is_shown() {
     let blocked = |handle: &str, lifting| BlockedRow { handle: handle.to_owned(), lifting, in_doubt: false };
     let view = View { blocked: vec![blocked("mallory", false), blocked("trent", true)], ..open(None) };
     let html = show("/settings", view);
-    assert_holds(&html, &["<span>@mallory</span>", "<span>@trent</span>", "server has still to hear of it"]);
+    assert_holds(&html, &["<span>@mallory</span>", "<span>@trent</span>", "server does not know yet"]);
     assert_eq!(html.matches("Unblock</button>").count(), 1, "{html}");
 
     let banner = |block| {
@@ -387,7 +404,7 @@ fn a_block_that_the_server_has_not_lifted_yet_is_said() {
     };
     assert_holds(&banner(Block::Set), &["You have blocked @bob", "Unblock</button>"]);
     let html = banner(Block::Lifting);
-    assert_holds(&html, &["You have unblocked @bob. Until your server hears of it"]);
+    assert_holds(&html, &["You have unblocked @bob. Until your server knows"]);
     assert!(!html.contains("Unblock</button>") && !html.contains("Accept</button>"), "{html}");
     assert!(!banner(Block::None).contains("blocked @bob"));
 }

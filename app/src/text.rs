@@ -1,97 +1,98 @@
-//! The sentences that the user reads for what the client reports.
+//! The sentences shown for the reasons that the client reports.
 
 use kez_client::event::StorageFault;
 use kez_client::view::Reason;
 
-/// What a reason says.
+/// The sentence for a reason.
 pub(crate) fn sentence(reason: &Reason) -> String {
     let text = match reason {
         Reason::Server(text) => return as_sentence(text),
-        Reason::Status(status) => return format!("The server refused it (status {status})."),
+        Reason::Status(status) => return format!("The server refused the request (status {status})."),
         Reason::Storage(fault) => return as_sentence(storage(*fault)),
         Reason::NotSaved(fault) => {
             return format!(
-                "{} The last change was not saved. Make room if needed, then reload all tabs of KEZ Chat.",
+                "{} The last change was not saved. Free some space if needed, then reload all KEZ Chat tabs.",
                 as_sentence(storage(*fault))
             );
         }
         Reason::NotSent(fault) => return format!("Not sent: {}.", storage(*fault)),
         Reason::ClockApart { seconds, ahead, followed } => return clock_apart(*seconds, *ahead, *followed),
-        Reason::Damaged(1) => "A part of what this browser has stored could not be read.",
+        Reason::Damaged(1) => "Part of the data stored in this browser could not be read.",
         Reason::Damaged(parts) => {
-            return format!("{parts} parts of what this browser has stored could not be read.");
+            return format!("{parts} parts of the data stored in this browser could not be read.");
         }
         Reason::InvalidHandle(rule) => return as_sentence(&rule.to_string()),
         Reason::InvalidPhrase(rule) => return as_sentence(&rule.to_string()),
         Reason::InvalidInvitation => return as_sentence(&kez_core::invite::InvalidInvite.to_string()),
         Reason::HandleTaken(handle) => return format!("@{handle} is taken. Choose another handle."),
-        Reason::WrongWord(position) => return format!("Word {position} is not the one from your phrase."),
+        Reason::WrongWord(position) => return format!("Word {position} does not match your phrase."),
         Reason::TooLong(kib) => {
-            return format!("This message is too long: a message has at most {kib} KB of text.");
+            return format!("This message is too long: the limit is {kib} KB of text.");
         }
-        Reason::OtherServer(server) => return format!("You can only write to people on {server} for now."),
-        Reason::Nobody { handle, server } => return format!("There is nobody called @{handle} on {server}."),
+        Reason::OtherServer(server) => return format!("For now, you can only write to people on {server}."),
+        Reason::UnknownHandle { handle, server } => {
+            return format!("There is no account @{handle} on {server}.");
+        }
         Reason::Unproven(handle) => {
             return format!("The server could not prove who @{handle} is. Try again.");
         }
         Reason::NoAnswer => "The server did not answer. Try again.",
-        Reason::StillTrying => "The server does not answer. Trying again.",
-        Reason::NotConnected => "The server could not be reached yet. Try again in a moment.",
-        Reason::SenselessAnswer => "The server's answer makes no sense.",
+        Reason::StillTrying => "The server is not responding. Trying again.",
+        Reason::NotConnected => "The server cannot be reached yet. Try again in a moment.",
+        Reason::SenselessAnswer => "The server sent an invalid answer.",
         Reason::SignatureRefused => {
-            "The server does not accept this account's signature. Check this computer's clock."
+            "The server rejects this account's signature. Check this computer's clock."
         }
-        Reason::WrongClock => "This computer's clock is wrong: set it and try again.",
-        Reason::Stopped => "Nothing can be sent before this page was reloaded.",
-        Reason::DamagedMessage => "This message could not be read from this browser, so it was not sent.",
-        Reason::SignedOut => "You are signed out. This browser keeps nothing of your account.",
-        Reason::AccountDeleted => "Your account and everything kept here are deleted.",
+        Reason::WrongClock => "This computer's clock is wrong. Set it and try again.",
+        Reason::Stopped => "Nothing can be sent until this page is reloaded.",
+        Reason::DamagedMessage => "This browser could not read the stored message, so it was not sent.",
+        Reason::SignedOut => "You are signed out. No account data is left in this browser.",
+        Reason::AccountDeleted => "Your account and its data in this browser are deleted.",
         Reason::PhraseElsewhere => {
-            "Your words are shown only in the tab that you opened first: they do not leave it. Go on there, or close \
-             the other tabs of KEZ Chat and reload this one."
+            "Your phrase is shown only in the tab that you opened first, because it never leaves that tab. Continue \
+             there, or close the other KEZ Chat tabs and reload this one."
         }
-        Reason::OddPage => "This page has sent something that was not understood. Reload it.",
+        Reason::OddPage => "This page sent an unknown request. Reload it.",
         Reason::LeaderSilent => {
-            "Another tab of KEZ Chat does not answer. Close or reload it, then this one goes on."
+            "Another KEZ Chat tab is not responding. Close or reload it to continue here."
         }
         Reason::ReservedHandle => "This handle is reserved.",
         Reason::NoHandle => "Choose a handle first.",
-        Reason::InvitationNeeded => "This server takes new accounts by invitation: enter yours.",
-        Reason::OldKey => "This key was replaced by a newer one. Use the words of the newer key.",
-        Reason::NoAccount => "No account with these words on this server.",
+        Reason::InvitationNeeded => "This server accepts new accounts by invitation only: enter yours.",
+        Reason::OldKey => "This key was replaced by a newer one. Use the phrase of the newer key.",
+        Reason::NoAccount => "No account on this server has this phrase.",
         Reason::UnprovenAccount => "The server's answer does not prove that this account is yours.",
-        Reason::WrongPassphrase => "This is not the passphrase.",
-        Reason::WrongCurrentPassphrase => "This is not your present passphrase.",
-        Reason::PassphraseSet => "This browser asks for your passphrase from now on.",
-        Reason::PassphraseChanged => "Your passphrase is changed.",
-        Reason::PassphraseRemoved => "Your passphrase is removed.",
-        Reason::TheirInboxFull => "Their inbox is full. It is tried again now and then.",
-        Reason::NobodyHere => "There is nobody with this handle here.",
+        Reason::WrongPassphrase => "The passphrase is wrong.",
+        Reason::WrongCurrentPassphrase => "Your current passphrase is wrong.",
+        Reason::PassphraseSet => "This browser will ask for your passphrase from now on.",
+        Reason::PassphraseChanged => "Your passphrase was changed.",
+        Reason::PassphraseRemoved => "Your passphrase was removed.",
+        Reason::TheirInboxFull => "Their inbox is full. KEZ Chat keeps trying to send this.",
+        Reason::NoSuchHandle => "No account here has this handle.",
         Reason::OwnHandle => "This is your own handle.",
-        Reason::NotFoundYet => "This person was not found on the server yet.",
+        Reason::NotFoundYet => "This person has not been found on the server yet.",
         Reason::KeyChanged => {
             "Their key has changed. Compare the safety number and accept the new key first."
         }
         Reason::KeyChangedAgain => {
-            "Their key has changed once more. Compare the safety number that is shown now."
+            "Their key has changed again. Compare the safety number that is shown now."
         }
         Reason::Blocked => "You have blocked this person. Unblock them first.",
-        Reason::NoteTooLong => "That is too long. Shorten it.",
-        Reason::NoConversation => "There is no conversation with this person any more.",
+        Reason::NoteTooLong => "The note is too long. Shorten it.",
+        Reason::NoConversation => "You no longer have a conversation with this person.",
         Reason::InboxNearlyFull => {
-            "Your inbox on the server is nearly full. Make room in the settings: under \"Keep on the server\" choose \
-             a shorter time."
+            "Your inbox on the server is nearly full. Make room in the settings: choose a shorter time under \"Keep on \
+             the server\"."
         }
         Reason::InboxFull => {
-            "Your inbox on the server is full: it refuses what people send you. Make room in the settings: under \
-             \"Keep on the server\" choose a shorter time."
+            "Your inbox on the server is full and refuses new messages. Make room in the settings: choose a shorter \
+             time under \"Keep on the server\"."
         }
         Reason::RequestsFull => {
-            "The room for message requests is full: new people cannot write to you. Accept, block or throw away \
-             requests."
+            "Your message requests are full, so new people cannot write to you. Accept, block or decline some."
         }
-        Reason::ChainPending => "Your key history is still on its way to the server. Try again in a moment.",
-        Reason::ChainMoved => "The key was not changed: the key history has changed meanwhile. Try again.",
+        Reason::ChainPending => "Your key history is still being sent to the server. Try again in a moment.",
+        Reason::ChainMoved => "The key was not changed, because the key history has changed. Try again.",
         Reason::NotRotationPhrase => "This is not your rotation phrase.",
         Reason::CannotBeSent => "This message cannot be sent.",
     };
@@ -117,9 +118,9 @@ fn clock_apart(seconds: u64, ahead: bool, followed: bool) -> String {
     };
     let how = if ahead { "ahead of" } else { "behind" };
     let then = if followed {
-        "KEZ Chat goes by the server's clock until this one is right."
+        "KEZ Chat uses the server's clock until this one is right."
     } else {
-        "Set it: until then messages can be neither sent nor received."
+        "Set it: until then, messages can be neither sent nor received."
     };
     format!("This computer's clock is {by} {how} the server's. {then}")
 }
@@ -141,28 +142,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_a_sentence_whatever_the_server_says() {
+    fn a_refusal_by_the_server_is_shown_as_a_sentence() {
         let server = |text: &str| sentence(&Reason::Server(text.to_owned()));
-        assert_eq!(server("nobody holds this handle"), "Nobody holds this handle.");
+        assert_eq!(server("no account has this handle"), "No account has this handle.");
         assert_eq!(server(" No! "), "No!");
-        assert_eq!(sentence(&Reason::Status(404)), "The server refused it (status 404).");
+        assert_eq!(sentence(&Reason::Status(404)), "The server refused the request (status 404).");
     }
 
     #[test]
-    fn a_wrong_clock_is_told_in_fitting_units() {
+    fn clock_differences_use_a_fitting_unit() {
         for (seconds, says) in
             [(99, "99 seconds behind"), (180, "3 minutes"), (7_200, "2 hours"), (30 * 86_400, "30 days")]
         {
             let text = sentence(&Reason::ClockApart { seconds, ahead: false, followed: true });
-            assert!(text.contains(says) && text.contains("goes by the server's clock"), "{text}");
+            assert!(text.contains(says) && text.contains("uses the server's clock"), "{text}");
         }
         let text = sentence(&Reason::ClockApart { seconds: 180, ahead: true, followed: false });
         assert!(text.contains("ahead of") && text.contains("Set it"), "{text}");
     }
 
     #[test]
-    fn a_handle_that_breaks_the_rule_is_told_the_rule() {
+    fn an_invalid_handle_names_the_rule() {
         let short = "b".parse::<kez_core::handle::Handle>().unwrap_err();
-        assert_eq!(sentence(&Reason::InvalidHandle(short)), "A handle has at least 3 characters.");
+        assert_eq!(sentence(&Reason::InvalidHandle(short)), "A handle must have at least 3 characters.");
     }
 }

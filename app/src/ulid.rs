@@ -26,13 +26,13 @@ mod tests {
     use super::ulid;
 
     #[test]
-    fn time_and_chance_fill_the_whole_range() {
+    fn ulids_cover_the_whole_range() {
         assert_eq!(ulid(0, [0; 10]), "00000000000000000000000000");
         assert_eq!(ulid((1 << 48) - 1, [0xff; 10]), "7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
     }
 
     #[test]
-    fn the_time_stands_in_front() {
+    fn a_ulid_starts_with_the_time() {
         // The example time of the ULID specification.
         assert_eq!(&ulid(1_469_918_176_385, [0; 10])[..10], "01ARYZ6S41");
     }

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_of_a_proxy_have_networks_of_their_own() {
+    fn clients_behind_a_proxy_have_separate_networks() {
         let of = |n: usize| Origin::proxied(n).forwarded.unwrap();
         assert_ne!(of(0), of(2));
         assert_eq!(of(256), IpAddr::V4(Ipv4Addr::new(198, 18, 1, 0)));

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_message_has_one_kibibyte_and_opens() {
+    fn a_sealed_test_message_has_one_kibibyte_and_opens() {
         let (senders, recipients) = (people(0, 3).unwrap(), people(10, 3).unwrap());
         let rows = seal_all(&senders, &recipients, 4, |i, k| (i + k) % 3).unwrap();
         assert_eq!(rows.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 4]);

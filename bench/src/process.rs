@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_found_whole() {
+    fn labels_match_only_as_a_whole() {
         assert_eq!(labelled("VmHWM:\t 9 kB\nVmRSS:\t  1234 kB\n", "VmRSS:").unwrap(), 1234.0);
         assert!(labelled("VmRSS:\tmuch\n", "VmRSS:").is_err());
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_used_something() {
+    fn the_usage_of_this_process_is_positive() {
         let pid = std::process::id();
         assert!(Usage::of(pid).unwrap().cpu_seconds >= 0.0);
         assert!(Usage::of_family(pid).unwrap().cpu_seconds >= 0.0);

@@ -3,9 +3,9 @@
 //! Synchronous, without I/O: time and randomness are arguments. Network and storage are [`effect::Effect`]s, which a
 //! driver performs and answers with [`event::Event`]s. The screen is a [`view::View`], derived and never stored.
 //!
-//! Rooms, each with private state and a small door: `kernel` (what all build on), `account`, `people`, `chains`, `messages`,
-//! `link`, and `view`, which is built from all of them and which none of them imports. `session` is the only place that
-//! knows two of them: it hands the outcome of one to the next.
+//! Modules, each with private state and a small interface: `kernel` (the base of all others), `account`, `people`,
+//! `chains`, `messages`, `search`, `link`, and `view`, which is built from all of them and which none of them
+//! imports. `session` is the only module that uses several of them: it passes the result of one to the next.
 
 pub mod view;
 
@@ -15,6 +15,7 @@ mod kernel;
 mod link;
 mod messages;
 mod people;
+mod search;
 mod session;
 mod state;
 
@@ -30,17 +31,20 @@ use crate::kernel::tabs::Tab;
 use crate::state::{Account, State};
 use crate::view::View;
 
+/// How many pages of messages a client keeps in memory, besides those on screens: about 4,000 messages.
+pub const PAGES_IN_MEMORY: usize = 64;
+
 /// A client: one account, one connection, any number of tabs.
-#[derive(Default)]
 pub struct Client {
     state: State,
     shared: Shared,
 }
 
 impl Client {
-    /// An empty client. Its first event says what the storage holds ([`Event::Started`]).
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty client, which keeps this many pages of messages in memory besides those on screens. Its first event says
+    /// what the storage holds ([`Event::Started`]).
+    pub fn new(most_pages: usize) -> Self {
+        Self { state: State::default(), shared: Shared { most_pages, ..Shared::default() } }
     }
 
     /// Processes an event at `now` (Unix milliseconds) and returns the effects, in order. Everything that the event
@@ -64,9 +68,9 @@ impl Client {
     }
 
     /// The view of a tab. A tab that has not reported anything yet shows no conversation.
-    pub fn view(&self, tab: &TabId) -> View {
+    pub fn view(&self, id: &TabId) -> View {
         let unknown = Tab::default();
-        let tab = self.shared.tabs.get(tab).unwrap_or(&unknown);
+        let tab = self.shared.tabs.get(id).unwrap_or(&unknown);
         let mut view = View {
             account: view::account(&self.state.account, &self.state.config, tab),
             notice: self.shared.notice.clone(),
@@ -85,6 +89,7 @@ impl Client {
             view.inbox = session.keeping.view(saving);
             view.unread = view.conversations.iter().map(|row| row.unread).sum();
             view.thread = view::thread(session, tab, &self.shared);
+            view.search = session.searches.view(id);
             view.new_conversation = tab.dialog.clone();
             view.report = tab.report.clone();
         }

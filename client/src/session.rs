@@ -1,36 +1,41 @@
 //! An open account: its state while unlocked, loaded from its records and dropped when it is locked.
 
+mod chains;
 mod compose;
 pub(crate) mod directory;
 pub(crate) mod dispatch;
 mod export;
 mod inbox;
+mod loading;
 mod outbox;
+mod own_chain;
+mod paging;
+mod records;
 mod reporting;
 mod screen;
+mod searching;
 
 use std::collections::HashSet;
 
-use kez_core::envelope::EnvelopeHash;
 use kez_core::identity::{Peer, SecretIdentity};
 
-use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount, StoredSeed};
-use crate::chains::{self, Sigchains};
+use crate::account::{AccountExit, PassphraseChange};
+use crate::chains::Sigchains;
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
 use crate::kernel::effect::Effect;
-use crate::kernel::event::StorageFault;
 use crate::kernel::me::Me;
-use crate::kernel::place::{Key, Lane, Place, Slot};
+use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
-use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use crate::kernel::sync::StoredSync;
-use crate::link::{self, Acknowledged, Inbox, Keeping, Link, Stored};
-use crate::messages::{Conversation, Outbox, Quarantine, StoredBody, StoredMessage};
+use crate::link::{self, Acknowledged, Batch, Inbox, Keeping, Link, Received, Stored};
+use crate::messages::{Conversation, Outbox, Quarantine, StoredMessage, Tag};
 use crate::people::{Contacts, ListSync};
+use crate::search::Searches;
 use crate::session::directory::Directory;
+use crate::session::loading::Paging;
 
 /// An open account: its parts. What concerns more than one of them is in one file per topic below `session`.
 pub(crate) struct Session {
@@ -53,8 +58,10 @@ pub(crate) struct Session {
     arrivals: u64,
     pub(crate) outbox: Outbox,
     pub(crate) quarantine: Quarantine,
-    /// The hash of every envelope that was processed.
-    pub(crate) seen: HashSet<EnvelopeHash>,
+    /// Every envelope that was processed.
+    pub(crate) seen: HashSet<Tag>,
+    pub(crate) searches: Searches,
+    paging: Paging,
     pub(crate) directory: Directory,
     pub(crate) link: Link,
     pub(crate) exit: AccountExit,
@@ -63,61 +70,16 @@ pub(crate) struct Session {
     pub(crate) keeping: Keeping,
     /// How many records could not be read.
     damaged: u64,
+    /// Whether the end of a chain of sent envelopes could not be read.
+    has_lost_chain: bool,
 }
 
 impl Session {
-    /// Loads an account from its records. A damaged record costs what it held, and nothing else.
-    ///
-    /// # Errors
-    /// [`StorageFault::Damaged`] when a record that the account cannot do without is missing or damaged, and
-    /// [`StorageFault::Newer`] when any record is from a newer version.
-    pub(crate) fn load(ready: &Ready) -> Result<Self, StorageFault> {
-        let Ready { account, has_passphrase, records } = ready;
-        let account = account.clone();
-        let me = account.identity();
-        let sync = records.iter().find(|record| record.kind == Kind::Sync).ok_or(StorageFault::Damaged)?;
-        let mut session = Self {
-            myself: Peer::new(&me, me.public()).map_err(|_| StorageFault::Damaged)?,
-            chains: Sigchains::new(me.public().primary()),
-            former: account.former.iter().map(|seed| SecretIdentity::from_seed(seed.0.clone())).collect(),
-            phrase_confirmed: account.phrase_confirmed,
-            restored: account.restored || account.registration.is_none(),
-            registration: account.registration,
-            me: Me { key: me, handle: account.handle, server: account.server },
-            sync: sync.read()?,
-            contacts: Contacts::default(),
-            conversations: SortedMap::default(),
-            arrivals: 0,
-            outbox: Outbox::default(),
-            quarantine: Quarantine::default(),
-            seen: HashSet::new(),
-            directory: Directory::default(),
-            link: Link::default(),
-            exit: AccountExit::default(),
-            passphrase: PassphraseChange::new(*has_passphrase),
-            lists: ListSync::default(),
-            keeping: Keeping::default(),
-            damaged: 0,
-        };
-        // Everything else belongs to a contact's conversation, and messages need its read mark.
-        let turn = |record: &&Record| match record.kind {
-            Kind::Contact => 0,
-            Kind::Conversation => 1,
-            _ => 2,
-        };
-        let mut records: Vec<&Record> = records.iter().collect();
-        records.sort_by_key(turn);
-        for record in records {
-            match session.load_record(record) {
-                Err(StorageFault::Damaged) if !chains::is_own(record) => session.damaged += 1,
-                outcome => outcome?,
-            }
-        }
-        Ok(session)
-    }
-
     /// Starts sending and receiving.
     pub(crate) fn start(&mut self, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.has_lost_chain) {
+            self.begin_installation(cx);
+        }
         cx.push(Effect::Remember { handle: Some(self.me.handle.to_string()) });
         cx.push(Effect::PersistStorage);
         self.link.connect(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
@@ -129,14 +91,29 @@ impl Session {
         for tab in cx.shared.tabs.ids() {
             self.screen_changed(&tab, cx);
         }
+        self.report_damage(0, cx);
+    }
+
+    /// Tells the user how many records could not be read, these included.
+    fn report_damage(&mut self, more: u64, cx: &mut Context<'_>) {
+        self.damaged += more;
         if self.damaged > 0 {
             cx.warn(Reason::Damaged(self.damaged));
         }
     }
 
+    /// Restarts all chains of sent envelopes, as another installation: a number must not be used twice.
+    fn begin_installation(&mut self, cx: &mut Context<'_>) {
+        self.sync.begin_installation(cx.rng);
+        cx.save(self.sync.record());
+        for conversation in self.conversations.values_mut() {
+            conversation.restart_sequence();
+        }
+    }
+
     /// Handles the server's configuration.
     pub(crate) fn described(&mut self, config: &Config, cx: &mut Context<'_>) {
-        self.sigchains_at(config.sigchains.clone(), cx);
+        self.sigchains_at(config.sigchains.as_deref(), cx);
         self.link.on_broker(config.broker.as_deref(), &self.me, cx);
     }
 
@@ -146,11 +123,12 @@ impl Session {
         self.ask_about_senders(cx);
         self.lists.proceed(&self.contacts, &self.me, cx);
         self.link.on_tick(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
-        if self.chains.own.wake().is_some_and(|at| at <= cx.now) {
-            self.advance_own_chain(cx);
-        }
-        self.ask_chains_again(cx);
+        let (chains, facts) = self.chains_with_facts();
+        chains.on_tick(facts, cx);
         self.keeping.on_tick(&stored(&self.sync, &self.quarantine), &self.me, cx);
+        if self.searches.wake().is_some() {
+            self.search(cx);
+        }
     }
 
     /// When [`Session::tick`] is due.
@@ -159,10 +137,10 @@ impl Session {
             self.outbox.wake(),
             self.next_question(),
             self.link.wake(),
-            self.chains.own.wake(),
             self.lists.wake(),
             self.keeping.wake(),
             self.chains.wake(),
+            self.searches.wake(),
         ];
         wakes.into_iter().flatten().min()
     }
@@ -174,20 +152,43 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         let mut outcome = event(&mut self.link, Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
-        if let Some(batch) = outcome.batch {
-            let received = self.receive(&batch.epoch, &batch.items, batch.last, cx);
-            let inbox = Inbox { me: &self.me, cursor: self.sync.cursor };
-            outcome = self.link.on_received((&batch, received), inbox, cx);
+        let batch = outcome.batch.take();
+        self.after_link(outcome, cx);
+        if let Some(batch) = batch {
+            self.receive_batch(batch, cx);
         }
+    }
+
+    /// Processes items of the inbox, or as many as need no page that has to be loaded first.
+    fn receive_batch(&mut self, batch: Batch, cx: &mut Context<'_>) {
+        let received = self.receive(&batch, cx);
+        if received == Received::Loading {
+            return self.paging.put_off(batch);
+        }
+        let inbox = Inbox { me: &self.me, cursor: self.sync.cursor };
+        let outcome = self.link.on_received((&batch, received), inbox, cx);
+        self.after_link(outcome, cx);
+    }
+
+    /// Pages were loaded: the items that waited for them are processed.
+    pub(crate) fn resume_batch(&mut self, cx: &mut Context<'_>) {
+        if let Some(batch) = self.paging.take_batch() {
+            self.receive_batch(batch, cx);
+        }
+    }
+
+    fn after_link(&mut self, outcome: link::Outcome, cx: &mut Context<'_>) {
         if outcome.reconnected {
             self.on_reconnect(cx);
         }
         if outcome.read_to_end {
             self.advance_own_chain(cx);
+            self.load_recent();
         }
         // Another browser may have replaced the key. The chain shows that, and then the clock is not to blame.
         if outcome.signature_refused && !self.key_was_replaced() {
-            self.suspect_replaced_key(cx);
+            let (chains, facts) = self.chains_with_facts();
+            chains.own_mut().suspect_replaced_key(facts, cx);
             cx.warn(Reason::SignatureRefused);
         }
     }
@@ -243,32 +244,10 @@ impl Session {
         self.lists.on_reconnect(&self.contacts, &self.me, cx);
     }
 
-    /// Saves the account.
-    pub(crate) fn save_account(&self, cx: &mut Context<'_>) {
-        let account = StoredAccount {
-            seed: StoredSeed(self.me.key.seed().clone()),
-            handle: self.me.handle.clone(),
-            server: self.me.server.clone(),
-            registration: self.registration.clone(),
-            signed_at: 0,
-            registered: true,
-            restored: self.restored,
-            phrase_confirmed: self.phrase_confirmed,
-            former: self.former.iter().map(|former| StoredSeed(former.seed().clone())).collect(),
-        };
-        cx.save(account.record());
-    }
-
-    /// The conversation with this number in record ids.
-    fn place_at(&self, slot: Slot) -> Result<Place, StorageFault> {
-        self.contacts.at(slot).map(Place::Direct).ok_or(StorageFault::Damaged)
-    }
-
     /// Adds a message of the other side, or an event, at the end of its conversation.
     pub(crate) fn add_message(&mut self, place: Place, message: StoredMessage, cx: &mut Context<'_>) {
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let order = conversation.take_order();
-        cx.save(conversation.record());
         self.add_row(place, order, message, cx);
     }
 
@@ -285,84 +264,14 @@ impl Session {
         if message.mine {
             self.lists.on_accepted_here(person, &mut self.contacts, &self.me, cx);
         }
-        let Some(conversation) = self.conversations.get(&place) else { return };
+        self.arrivals += 1;
+        let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let all_read = conversation.unread() == 0;
         let was_read_elsewhere = !message.mine && message.kept_at < self.sync.read_before;
-        cx.save(message.record(conversation.slot(), order));
-        self.insert_message(place, order, message);
+        conversation.insert(order, message);
         if was_read_elsewhere && all_read {
-            self.mark_read(place, cx);
+            conversation.mark_read();
         }
-    }
-
-    /// Marks all messages of this conversation as read.
-    pub(crate) fn mark_read(&mut self, place: Place, cx: &mut Context<'_>) {
-        if let Some(conversation) = self.conversations.get_mut(&place)
-            && conversation.mark_read()
-        {
-            cx.save(conversation.record());
-        }
-    }
-
-    fn insert_message(&mut self, place: Place, order: u64, message: StoredMessage) {
-        self.arrivals = self.arrivals.max(message.arrival + 1);
-        if let Some(conversation) = self.conversations.get_mut(&place) {
-            conversation.insert(order, message);
-        }
-    }
-
-    fn load_record(&mut self, record: &Record) -> Result<(), StorageFault> {
-        let conversation = |this: &Self, id: &str| this.place_at(id.parse()?);
-        match record.kind {
-            Kind::Account | Kind::Sync | Kind::Invite => {}
-            Kind::Contact => {
-                let slot = record.id.parse()?;
-                let person = self.contacts.load(slot, record, &self.me.key)?;
-                self.conversations.insert(Place::Direct(person), Conversation::new(slot));
-            }
-            Kind::Conversation => {
-                let place = conversation(self, &record.id)?;
-                if let Some(conversation) = self.conversations.get_mut(&place) {
-                    conversation.load(record)?;
-                }
-            }
-            Kind::Message => {
-                let (slot, order) = Slot::parse_key(&record.id)?;
-                let place = self.place_at(slot)?;
-                let message = record.read();
-                let fault = message.as_ref().err().copied();
-                let message: StoredMessage = message.unwrap_or_else(|_| {
-                    let before = self.conversations.get(&place).and_then(Conversation::last);
-                    StoredMessage::note(StoredBody::Damaged, before.map_or(0, |before| before.kept_at))
-                });
-                self.seen.extend(message.envelope);
-                self.insert_message(place, order, message);
-                return fault.map_or(Ok(()), Err);
-            }
-            Kind::Outbox => {
-                let (own, slot, order) = Outbox::parse_id(&record.id)?;
-                let place = self.place_at(slot)?;
-                if let Some(conversation) = self.conversations.get_mut(&place) {
-                    conversation.uses(order);
-                }
-                let lane = if own { Lane::Own } else { Lane::Place(place) };
-                self.outbox.load(Key { lane, place, order }, record)?;
-            }
-            Kind::Draft => {
-                let place = conversation(self, &record.id)?;
-                if let Some(conversation) = self.conversations.get_mut(&place) {
-                    conversation.draft = record.read()?;
-                }
-            }
-            Kind::Chain if chains::is_own(record) => self.chains.own.stored = record.read()?,
-            Kind::Chain => {
-                let Place::Direct(person) = conversation(self, &record.id)?;
-                self.chains.people.insert(person, record.read()?);
-            }
-            Kind::Nkey => self.link.load(record)?,
-            Kind::Quarantine => self.seen.extend(self.quarantine.load(record)?),
-        }
-        Ok(())
     }
 }
 

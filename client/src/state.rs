@@ -40,14 +40,64 @@ pub(crate) enum Account {
 pub(crate) struct State {
     pub(crate) account: Account,
     pub(crate) config: Config,
+    /// An event that waits for pages of messages.
+    waiting: Option<Event>,
 }
 
 impl State {
-    /// Dispatches an event to the part that handles it.
+    /// Handles an event, or puts it off until the pages that it needs are loaded.
     pub(crate) fn handle(&mut self, event: Event, cx: &mut Context<'_>) {
+        if let Account::Open(session) = &mut self.account
+            && session.lacks_pages_for(&event, cx)
+        {
+            self.waiting = Some(event);
+            return;
+        }
+        match event {
+            Event::Loaded(pages) => self.loaded(pages, cx),
+            event => self.dispatch(event, cx),
+        }
+        if let Account::Open(session) = &mut self.account {
+            session.resume_reading(cx);
+            session.on_live_answers(cx);
+            session.end_event(cx);
+        }
+    }
+
+    /// Pages were loaded: handles what waited for them.
+    fn loaded(&mut self, pages: Result<Vec<Record>, StorageFault>, cx: &mut Context<'_>) {
+        let Account::Open(session) = &mut self.account else { return };
+        match pages.map(|pages| session.on_pages(&pages, cx)) {
+            Ok(Ok(())) => {
+                session.resume_batch(cx);
+                if let Some(event) = self.waiting.take() {
+                    self.dispatch(event, cx);
+                }
+            }
+            Ok(Err(fault)) => self.become_unusable(fault, cx),
+            Err(fault) => self.halt(fault, cx),
+        }
+    }
+
+    /// Closes an account whose storage cannot be read.
+    fn become_unusable(&mut self, fault: StorageFault, cx: &mut Context<'_>) {
+        self.account = Account::Unusable(fault);
+        self.waiting = None;
+        cx.shared.requests.forget(|_| true);
+        cx.push(Effect::CloseLive);
+        cx.push(Effect::CloseNats);
+    }
+
+    /// Dispatches an event to the part that handles it.
+    fn dispatch(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Ui(tab, event) => self.ui(&tab, event, cx),
-            Event::TabClosed(tab) => cx.shared.tabs.remove(&tab),
+            Event::TabClosed(tab) => {
+                cx.shared.tabs.remove(&tab);
+                if let Account::Open(session) = &mut self.account {
+                    session.searches.end(&tab);
+                }
+            }
             Event::Started(startup) => self.started(startup, cx),
             Event::Vault(event) => self.vault(event, cx),
             Event::SaveFailed(fault) => self.halt(fault, cx),
@@ -80,9 +130,7 @@ impl State {
             }
             Event::PhraseRefused(_) => cx.warn(Reason::PhraseElsewhere),
             Event::Tick => self.tick(cx),
-        }
-        if let Account::Open(session) = &mut self.account {
-            session.resume_reading(cx);
+            Event::Loaded(_) => {}
         }
     }
 
@@ -99,7 +147,16 @@ impl State {
                 cx.refuse(&tab, Reason::Stopped);
             }
             Event::TabClosed(tab) => cx.shared.tabs.remove(&tab),
+            Event::Loaded(pages) => {
+                if let (Account::Open(session), Ok(pages)) = (&mut self.account, pages) {
+                    let _ = session.on_pages(&pages, cx);
+                }
+                return;
+            }
             _ => {}
+        }
+        if let Account::Open(session) = &mut self.account {
+            session.load_screens(cx);
         }
     }
 
@@ -242,6 +299,7 @@ impl State {
     /// Removes the account from this browser.
     fn exit(&mut self, why: Reason, cx: &mut Context<'_>) {
         self.account = Account::None(Box::default());
+        self.waiting = None;
         cx.shared.requests.forget(|_| true);
         cx.shared.tabs.close_all_screens();
         cx.shared.notice = Some(Notice { what: why, error: false });
@@ -290,6 +348,7 @@ impl State {
             return;
         }
         self.account = Account::Locked { busy: false, error: None };
+        self.waiting = None;
         cx.shared.requests.forget(|_| true);
         cx.shared.tabs.close_all_screens();
         cx.shared.notice = None;
@@ -304,6 +363,7 @@ impl State {
     /// stored.
     fn halt(&mut self, fault: StorageFault, cx: &mut Context<'_>) {
         cx.shared.halted = Some(fault);
+        self.waiting = None;
         cx.shared.requests.forget(|_| true);
         cx.push(Effect::CloseLive);
         cx.push(Effect::CloseNats);

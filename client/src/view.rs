@@ -25,6 +25,7 @@ pub use crate::link::{InboxView, Room};
 pub use crate::messages::FormerKey;
 pub use crate::messages::WaitingRow;
 pub use crate::people::{Block, BlockedRow};
+pub use crate::search::{MOST_HITS, SearchHit, SearchView};
 
 /// Everything that one tab shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub struct View {
     pub catching_up: Option<CatchingUp>,
     /// The open conversation.
     pub thread: Option<ThreadView>,
+    /// The search, while its text is not empty.
+    pub search: Option<SearchView>,
     /// The dialog "New conversation".
     pub new_conversation: NewConversation,
     /// The dialog "Report".

@@ -149,6 +149,15 @@ pub fn live_target(handle: &Handle, since: u64) -> String {
     format!("/v1/inbox/{handle}/live?since={since}")
 }
 
+/// The largest frame from a client on the live stream, in bytes: 64 KiB. A larger message is sent as a POST.
+pub const MAX_LIVE_FRAME_BYTES: usize = 64 * 1024;
+
+/// The frame that sends a message on the live stream: a number of the client's choice, at most 2^53 - 1, and the body of
+/// `POST /v1/messages`.
+pub fn send_frame(id: u64, body: &str) -> String {
+    format!(r#"{{"id":{id},"send":{body}}}"#)
+}
+
 /// A frame from the server on the live stream.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -160,6 +169,9 @@ pub enum LiveFrame {
         epoch: String,
         /// As in [`InboxPage`].
         items: Vec<InboxItem>,
+        /// As in [`InboxPage`]; only in a full frame, which more items may follow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<u64>,
     },
     /// Sent once, at the end of the backlog.
     CaughtUp {
@@ -168,25 +180,46 @@ pub enum LiveFrame {
         /// The cursor reached.
         caught_up: u64,
     },
+    /// The answer to a message that the client sent on the stream: what a signed `POST /v1/messages` would have got.
+    Answer {
+        /// The number of the message; null for a frame without a readable one.
+        id: Option<u64>,
+        /// The HTTP status.
+        status: u16,
+        /// `Retry-After`, in seconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u64>,
+        /// A [`MessageStored`], or problem details.
+        #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+        body: Box<RawValue>,
+    },
 }
 
 #[derive(Deserialize)]
 struct FrameFields {
-    epoch: String,
+    epoch: Option<String>,
     items: Option<Vec<InboxItem>>,
+    last: Option<u64>,
     caught_up: Option<u64>,
+    id: Option<u64>,
+    status: Option<u16>,
+    retry_after: Option<u64>,
+    body: Option<Box<RawValue>>,
 }
 
 /// Written by hand: the derived code for untagged enums first copies the text into a tree, which does not preserve the
 /// bytes of an envelope.
 impl<'de> Deserialize<'de> for LiveFrame {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match FrameFields::deserialize(deserializer)? {
-            FrameFields { epoch, items: Some(items), caught_up: None } => Ok(Self::Items { epoch, items }),
-            FrameFields { epoch, items: None, caught_up: Some(caught_up) } => {
-                Ok(Self::CaughtUp { epoch, caught_up })
+        let FrameFields { epoch, items, last, caught_up, id, status, retry_after, body } =
+            FrameFields::deserialize(deserializer)?;
+        match (epoch, items, caught_up, status, body) {
+            (Some(epoch), Some(items), None, None, None) => Ok(Self::Items { epoch, items, last }),
+            (Some(epoch), None, Some(caught_up), None, None) => Ok(Self::CaughtUp { epoch, caught_up }),
+            (None, None, None, Some(status), Some(body)) => {
+                Ok(Self::Answer { id, status, retry_after, body })
             }
-            _ => Err(de::Error::custom("a frame holds either items or caught_up")),
+            _ => Err(de::Error::custom("a frame holds either items, or caught_up, or an answer")),
         }
     }
 }
@@ -325,10 +358,59 @@ mod tests {
     #[test]
     fn live_frames_read_back_with_the_envelopes_bytes() {
         let json = r#"{"epoch":"00112233aabbccdd","items":[{"seq":7,"envelope":{"b": 1.50,"a":2},"created_at":"2026-11-22T19:00:00Z"}]}"#;
-        let LiveFrame::Items { items, .. } = serde_json::from_str(json).unwrap() else { panic!("no items") };
-        assert_eq!((items[0].seq, items[0].envelope.get()), (7, r#"{"b": 1.50,"a":2}"#));
+        let LiveFrame::Items { items, last, .. } = serde_json::from_str(json).unwrap() else {
+            panic!("no items")
+        };
+        assert_eq!((items[0].seq, items[0].envelope.get(), last), (7, r#"{"b": 1.50,"a":2}"#, None));
+        let json = r#"{"epoch":"00112233aabbccdd","items":[],"last":9}"#;
+        let frame: LiveFrame = serde_json::from_str(json).unwrap();
+        assert!(matches!(frame, LiveFrame::Items { last: Some(9), .. }));
+        assert_eq!(serde_json::to_string(&frame).unwrap(), json);
         let json = r#"{"epoch":"00112233aabbccdd","caught_up":7}"#;
         assert!(matches!(serde_json::from_str(json).unwrap(), LiveFrame::CaughtUp { caught_up: 7, .. }));
-        assert!(serde_json::from_str::<LiveFrame>(r#"{"epoch":"00112233aabbccdd"}"#).is_err());
+    }
+
+    #[test]
+    fn answers_on_the_live_stream_read_back() {
+        let answer = |json: &str| match serde_json::from_str(json).unwrap() {
+            LiveFrame::Answer { id, status, retry_after, body } => {
+                (id, status, retry_after, body.get().to_owned())
+            }
+            other => panic!("no answer: {other:?}"),
+        };
+        let stored = r#"{"id": 7, "status": 201, "body": {"receipt": "00", "created_at":"..."}}"#;
+        let body = r#"{"receipt": "00", "created_at":"..."}"#.to_owned();
+        assert_eq!(answer(stored), (Some(7), 201, None, body));
+        let refused = r#"{"id":9007199254740991,"status":429,"retry_after":3,"body":{}}"#;
+        assert_eq!(answer(refused), (Some((1 << 53) - 1), 429, Some(3), "{}".to_owned()));
+        assert_eq!(answer(r#"{"id":null,"status":400,"body":{}}"#), (None, 400, None, "{}".to_owned()));
+        let frame: LiveFrame = serde_json::from_str(refused).unwrap();
+        assert_eq!(serde_json::to_string(&frame).unwrap(), refused);
+    }
+
+    #[test]
+    fn a_frame_is_one_of_the_three() {
+        for neither in [
+            r#"{"epoch":"00112233aabbccdd"}"#,
+            r#"{"epoch":"00112233aabbccdd","items":[],"caught_up":7}"#,
+            r#"{"epoch":"00112233aabbccdd","items":[],"status":201,"body":{}}"#,
+            r#"{"epoch":"00112233aabbccdd","id":7,"status":201,"body":{}}"#,
+            r#"{"items":[]}"#,
+            r#"{"id":7,"status":201}"#,
+            r#"{"id":7,"body":{}}"#,
+            r#"{"id":7,"status":70000,"body":{}}"#,
+            r#"{"id":-7,"status":201,"body":{}}"#,
+            r#"{"id":"7","status":201,"body":{}}"#,
+            "{}",
+            "[]",
+        ] {
+            assert!(serde_json::from_str::<LiveFrame>(neither).is_err(), "{neither}");
+        }
+    }
+
+    #[test]
+    fn a_message_on_the_live_stream_is_a_number_and_the_body_of_the_post() {
+        let body = r#"{"to":"bob","envelope":{"b": 1.50}}"#;
+        assert_eq!(send_frame(7, body), r#"{"id":7,"send":{"to":"bob","envelope":{"b": 1.50}}}"#);
     }
 }

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_what_two_readers_could_read_differently() {
+    fn ambiguous_json_is_refused() {
         for text in [
             r#"{"a":1,"a":2}"#,
             r#"{"b":{"a":1,"\u0061":2}}"#,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_levels_and_no_more() {
+    fn nesting_is_limited_to_sixteen_levels() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(parse(nested(16).as_bytes(), Numbers::IntegersOnly).is_ok());
         assert!(parse(nested(17).as_bytes(), Numbers::IntegersOnly).is_err());

@@ -1,5 +1,5 @@
-//! The content of a message: one JSON object, the same whatever carries it. Each kind has a file with both of its
-//! directions.
+//! The content of a message: one JSON object, the same whatever carries it. Each kind has a file that both reads and
+//! writes it.
 //!
 //! ```json
 //! {"id": "<ULID>", "kind": "text", "sent_at": "2026-11-28T16:00:00Z", "text": "..."}
@@ -41,7 +41,7 @@ pub struct Content {
     /// The author's id for this message, unique per author: a ULID from this client, the same in the user's own copy
     /// and in every retry.
     pub id: MessageId,
-    /// When its author says that it was sent.
+    /// When it was sent, according to its author.
     pub sent_at: Option<Timestamp>,
     /// Its kind, with the members of that kind.
     pub what: What,
@@ -57,7 +57,7 @@ pub enum What {
     Reaction(Reaction),
     /// A copy of a content that the user sent.
     Sent(Sent),
-    /// A replaced key of the user.
+    /// A former key of the user's.
     FormerKey(FormerKey),
     /// A kind that this version does not know. Its members are not kept.
     Unknown {
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_says_whether_it_is_quiet() {
+    fn an_unknown_kind_keeps_its_quiet_flag() {
         for (json, expected) in [
             (r#"{"id":"a","kind":"poll","question":1.5}"#, false),
             (r#"{"id":"a","kind":"poll","quiet":false,"text":7,"to":7}"#, false),
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_and_an_odd_time_cost_nothing() {
+    fn unknown_members_and_an_invalid_time_are_ignored() {
         for odd in [r#""2026-11-22T19:00:00+01:00""#, r#""yesterday""#, "1795374000", "null", "{}"] {
             let content =
                 parse(&format!(r#"{{"id":"a","kind":"text","text":"x","sent_at":{odd},"new":[1]}}"#));

@@ -36,7 +36,7 @@ mod tests {
     use super::{MAX_MARKS, limit_marks};
 
     #[test]
-    fn written_languages_stay_as_they_are() {
+    fn written_languages_are_unchanged() {
         for text in [
             "plain \"text\"\r\n\twith 'quotes' and \\",
             "Việt, e\u{301}\u{302}, קָ֫מֶץ, हिन्दी, བསྒྲུབས",
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn piles_of_marks_are_cut() {
+    fn stacked_marks_are_cut() {
         for mark in ['\u{301}', '\u{489}', '\u{200b}', '\u{202e}', '\u{e0041}'] {
             let pile = mark.to_string().repeat(80_000);
             let kept = mark.to_string().repeat(MAX_MARKS);

@@ -60,19 +60,19 @@ pub enum SealError {
 #[serde(rename_all = "snake_case")]
 pub enum OpenError {
     /// `v` is not 1, whatever the other fields hold.
-    #[error("it was sent in a version that this app does not know yet")]
+    #[error("its version is not one that this app knows")]
     UnsupportedVersion,
     /// The shape is wrong.
     #[error("it is malformed")]
     Malformed,
     /// `to` is another key.
-    #[error("it was sealed for somebody else")]
+    #[error("it was sealed for another recipient")]
     WrongRecipient,
-    /// `from` is neither a known contact nor resolved through the registry.
+    /// `from` is neither the key of a known contact nor resolved through the registry.
     #[error("its sender is unknown")]
     UnknownSender,
     /// The signature is invalid.
-    #[error("its signature does not hold: it was changed on the way or forged")]
+    #[error("its signature is invalid: it was altered in transit or forged")]
     BadSignature,
     /// The signature is valid, but the ciphertext does not decrypt.
     #[error("it could not be decrypted")]
@@ -237,13 +237,18 @@ fn cipher(shared: &SharedSecret, nonce: &[u8; 12]) -> Aes256Gcm {
 pub fn message_key(shared: &SharedSecret, nonce: &[u8; 12]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     let expanded = Hkdf::<Sha256>::new(Some(nonce), shared.as_bytes()).expand(KEY_INFO, key.as_mut());
-    debug_assert!(expanded.is_ok(), "HKDF-SHA256 gives up to 8,160 bytes");
+    debug_assert!(expanded.is_ok(), "HKDF-SHA256 can produce 8,160 bytes");
     key
 }
 
 impl EnvelopeHash {
     fn of(canonical: &[u8]) -> Self {
         Self(Sha256::digest(canonical).into())
+    }
+
+    /// Its 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 
@@ -278,14 +283,22 @@ impl FromStr for EnvelopeHash {
     }
 }
 
+/// Hexadecimal digits in text formats, bytes in others.
 impl Serialize for EnvelopeHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for EnvelopeHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Deserialize::deserialize(deserializer).map(Self);
+        }
         std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }

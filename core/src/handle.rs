@@ -14,16 +14,16 @@ pub struct Handle(String);
 #[serde(rename_all = "snake_case")]
 pub enum InvalidHandle {
     /// Fewer than 3 characters.
-    #[error("a handle has at least 3 characters")]
+    #[error("a handle must have at least 3 characters")]
     TooShort,
     /// More than 32 characters.
-    #[error("a handle has at most 32 characters")]
+    #[error("a handle can have at most 32 characters")]
     TooLong,
     /// A character outside the set.
-    #[error("a handle uses only a-z, 0-9, _ and -")]
+    #[error("a handle can use only a-z, 0-9, _ and -")]
     Character,
     /// The first character is `_` or `-`.
-    #[error("a handle starts with a letter or a digit")]
+    #[error("a handle must start with a letter or a digit")]
     Start,
 }
 
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn says_which_rule_is_broken() {
+    fn an_invalid_handle_names_the_broken_rule() {
         for (text, expected) in [
             ("ab", Err(InvalidHandle::TooShort)),
             ("", Err(InvalidHandle::TooShort)),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reserved_name_could_be_claimed_otherwise() {
+    fn every_reserved_name_is_a_valid_handle() {
         for name in RESERVED.iter().filter(|name| name.len() > 2) {
             assert!(name.parse::<Handle>().unwrap().is_reserved(), "{name}");
         }

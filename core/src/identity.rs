@@ -285,7 +285,7 @@ impl fmt::Debug for SharedSecret {
 
 /// X25519 gave an all-zero secret (RFC 7748, section 6.1), which anyone can compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the key agreement gave no secret")]
+#[error("the key agreement produced no shared secret")]
 pub struct NoSharedSecret;
 
 /// A user whose key was accepted, with the secret shared with them. The secret is agreed once and used for every
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_of_a_key_is_another_name_or_none() {
+    fn alternative_spellings_of_a_key_are_refused() {
         let primary = SecretIdentity::from_seed(Seed::from_bytes([7; 32])).public().to_string();
         assert!(PublicIdentity::parse(&primary).is_ok());
         for alias in [
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_key_that_anybody_could_sign_for_is_none() {
+    fn a_stored_small_order_key_is_refused() {
         let mine = SecretIdentity::from_seed(Seed::from_bytes([7; 32])).public();
         assert_eq!(PublicIdentity::accepted_before(mine.primary()), Ok(mine));
         for point in curve25519_dalek::constants::EIGHT_TORSION {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_with_an_r_of_small_order_does_not_hold() {
+    fn a_signature_with_a_small_order_r_is_invalid() {
         let me = SecretIdentity::from_seed(Seed::from_bytes([7; 32]));
         for point in curve25519_dalek::constants::EIGHT_TORSION {
             assert!(!strictly(&me, b"text", signature_without_r(&me, point.compress().0, b"text")));
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_with_any_bit_changed_does_not_hold() {
+    fn a_signature_with_any_bit_changed_is_invalid() {
         let me = SecretIdentity::from_seed(Seed::from_bytes([7; 32]));
         let signature = me.sign(b"text").to_bytes();
         assert!(strictly(&me, b"text", signature));

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_type_it_as_they_like() {
+    fn an_invitation_parses_in_any_spelling() {
         let code: InviteCode = "K7QXM-2R9VD-WT4HB-N8ZPC".parse().unwrap();
         for typed in ["k7qxm2r9vdwt4hbn8zpc", " K7QXM-2R9VD-WT4HB-N8ZPC\n", "K-7QXM2R9VDWT4HBN8ZPC"] {
             assert_eq!(typed.parse(), Ok(code.clone()), "{typed}");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_stand_in_debug_output_and_reads_back() {
+    fn an_invitation_is_hidden_in_debug_output_and_round_trips() {
         let code: InviteCode = "K7QXM-2R9VD-WT4HB-N8ZPC".parse().unwrap();
         assert_eq!(format!("{code:?}"), "InviteCode(..)");
         assert_eq!(code.to_string(), "K7QXM-2R9VD-WT4HB-N8ZPC");

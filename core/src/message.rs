@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_composed_reads_back_padded() {
+    fn a_padded_message_round_trips() {
         let sent_at = Timestamp::from_unix(1_795_374_000);
         let content = Content::text("01JDABCDEFGHJKMNPQRSTVWXYZ".parse().unwrap(), "Grüße 🦀", sent_at);
         let chain = Chain { id: "00112233aabbccdd".into(), n: 1, prev: None };
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_heads_hide_no_message() {
+    fn invalid_heads_do_not_hide_a_message() {
         for odd in ["7", r#"{"bob":1}"#, r#"{"ed25519:00":{"length":1,"head":""}}"#] {
             let message = format!(r#"{{"id":"a","kind":"text","text":"x","heads":{odd}}}"#);
             let message = Message::parse(message.as_bytes()).unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_optional_field_costs_that_field_only() {
+    fn an_invalid_optional_field_is_dropped_alone() {
         let parse = |fields: &str| {
             let message = format!(r#"{{"id":"a","kind":"text","text":"x",{fields}}}"#);
             Message::parse(message.as_bytes()).unwrap()

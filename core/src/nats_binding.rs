@@ -43,7 +43,7 @@ pub enum BindingRefused {
     #[error("the binding names another server")]
     WrongServer,
     /// It names another identity key than the caller's.
-    #[error("the binding names another key than the caller's")]
+    #[error("the binding names a key that is not the caller's")]
     WrongKey,
     /// `created_at` is more than five minutes from now, or `expires_at` is past.
     #[error("the binding was not made within five minutes of the server's time, or has expired")]

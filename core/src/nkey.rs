@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_server_draws_is_signed() {
+    fn only_server_nonces_are_signed() {
         let key = SecretNkey { role: Role::User, keys: SecretIdentity::from_seed(Seed::from_bytes([7; 32])) };
         let signature = key.sign_nonce("bV8Eb-nZ_a3Qq0s").unwrap();
         assert_eq!(key.public().verify(b"bV8Eb-nZ_a3Qq0s", &signature), Ok(()));

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_taken_as_people_write_and_copy_them() {
+    fn phrases_parse_as_people_write_and_copy_them() {
         let words = words(&Seed::from_bytes([1; 32]));
         let numbered = |separator: &str| -> String {
             let line = |(n, word): (usize, &&str)| format!("{}. {word}{separator}", n + 1);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_implementation_agrees() {
+    fn the_bip39_crate_agrees() {
         for first in 0..=255 {
             let mut bytes: [u8; 32] = Sha256::digest([first]).into();
             bytes[0] = first;
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_changed_or_moved_is_accepted_only_where_the_checksum_fits() {
+    fn a_changed_or_moved_word_is_accepted_only_if_the_checksum_matches() {
         let mut phrase = words(&Seed::from_bytes([9; 32]));
         for (at, word) in (0..WORDS).zip(LIST.lines().step_by(85)) {
             let right = std::mem::replace(&mut phrase[at], word);

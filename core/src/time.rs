@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_only() {
+    fn only_one_spelling_is_accepted() {
         let time: Timestamp = "2026-11-22T19:00:00Z".parse().unwrap();
         assert_eq!(time.unix(), 1_795_374_000);
         assert_eq!(time.to_string(), "2026-11-22T19:00:00Z");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_far_future_stays_printable() {
+    fn times_in_the_far_future_are_printable() {
         assert_eq!(Timestamp::from_unix(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
     }
 }

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_is_found_under_every_spelling_and_nothing_else_is_one() {
+    fn every_spelling_of_a_person_parses_and_nothing_else() {
         let alice = Resource { handle: "alice".parse().unwrap(), server: "kez.lat".parse().unwrap() };
         for spelling in [
             "acct:alice@kez.lat",

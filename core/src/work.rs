@@ -140,7 +140,7 @@ mod tests {
 
     /// The example in docs/SPEC.md.
     #[test]
-    fn the_example_of_the_text() {
+    fn the_example_of_the_specification_verifies() {
         let to: Handle = "bob".parse().unwrap();
         let work_for = WorkFor { to: &to, envelope: b"{}" };
         let work = offer().solve(work_for);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_worth_nothing_for_anything_else() {
+    fn work_is_bound_to_its_message() {
         let (bob, eve): (Handle, Handle) = ("bob".parse().unwrap(), "eve".parse().unwrap());
         let work = WorkOffer { bits: 16, ..offer() }.solve(WorkFor { to: &bob, envelope: b"{}" });
         assert!(work.bits(WorkFor { to: &bob, envelope: b"{}" }) >= 16);

@@ -112,14 +112,14 @@ proptest! {
     }
 
     #[test]
-    fn floats_are_canonical_too(number in any::<f64>().prop_filter("finite", |number| number.is_finite())) {
+    fn floats_are_canonical(number in any::<f64>().prop_filter("finite", |number| number.is_finite())) {
         let canonical = canonical_json::to_bytes(&number).unwrap();
         prop_assert_eq!(canonical, serde_json_canonicalizer::to_vec(&number).unwrap());
     }
 
     /// Sixteen and a half digits: half of these numbers lie between two texts of sixteen digits.
     #[test]
-    fn floats_between_two_texts_are_canonical_too(eighths in (1_u64 << 52)..(1_u64 << 53)) {
+    fn floats_halfway_between_two_texts_are_canonical(eighths in (1_u64 << 52)..(1_u64 << 53)) {
         let number = f64::from_bits((1_023 + 49) << 52 | eighths & ((1 << 52) - 1));
         let canonical = canonical_json::to_bytes(&number).unwrap();
         prop_assert_eq!(canonical, serde_json_canonicalizer::to_vec(&number).unwrap());
@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_sealed_opens_and_a_changed_byte_does_not(
+    fn a_sealed_envelope_opens_and_a_changed_byte_is_detected(
         (alice, bob) in (person(), person()),
         plaintext in prop::collection::vec(any::<u8>(), 0..300),
         random in any::<[u8; 32]>(),
@@ -179,7 +179,7 @@ proptest! {
     }
 
     #[test]
-    fn every_prefix_of_a_chain_is_one_and_a_changed_byte_makes_none(
+    fn every_prefix_of_a_chain_is_valid_and_a_changed_byte_is_not(
         seeds in prop::collection::vec(any::<[u8; 32]>(), 2..6),
         (link, place, flip) in (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..8),
     ) {
@@ -208,7 +208,7 @@ proptest! {
     }
 
     #[test]
-    fn an_inbox_header_is_good_for_one_handle_cursor_and_time(
+    fn an_inbox_header_is_valid_for_one_handle_cursor_and_time(
         me in person(),
         (ours, other) in (handle(), handle()),
         (since, elsewhere) in (0..=MAX_INTEGER, 0..=MAX_INTEGER),
@@ -227,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn a_caller_header_is_good_for_one_request(
+    fn a_caller_header_is_valid_for_one_request(
         me in person(),
         name in handle(),
         (body, other_body) in (any::<Vec<u8>>(), any::<Vec<u8>>()),
@@ -247,7 +247,7 @@ proptest! {
     }
 
     #[test]
-    fn a_caller_header_lives_for_two_minutes_and_its_nonce_as_long(me in person(), name in handle(), skew in 55_u64..65) {
+    fn a_caller_header_and_its_nonce_live_for_two_minutes(me in person(), name in handle(), skew in 55_u64..65) {
         let server: ServerName = "kez.lat".parse().unwrap();
         let ts = 1_790_000_000;
         let request = CallerRequest { server: &server, method: "GET", target: "/", body: b"" };
@@ -357,7 +357,7 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
 
 /// The eight points of small order, in every encoding, are no keys.
 #[test]
-fn small_order_points_are_no_keys() {
+fn small_order_points_are_not_keys() {
     for hex in [
         "0100000000000000000000000000000000000000000000000000000000000000",
         "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
@@ -376,7 +376,7 @@ fn small_order_points_are_no_keys() {
 }
 
 #[test]
-fn an_envelope_is_as_large_as_the_relay_takes_and_no_larger() {
+fn the_largest_envelope_is_accepted_and_a_larger_one_is_not() {
     let [me, other] = [1, 2].map(|byte| SecretIdentity::from_seed(Seed::from_bytes([byte; 32])));
     let (peer, now) = (Peer::new(&me, other.public()).unwrap(), Timestamp::from_unix(1_790_000_000));
     let seal = |length| envelope::seal(&me, &peer, &vec![b'x'; length], now, &mut Drawn([7; 32]));
@@ -390,7 +390,7 @@ fn an_envelope_is_as_large_as_the_relay_takes_and_no_larger() {
 }
 
 #[test]
-fn another_version_is_told_from_what_is_no_envelope() {
+fn another_version_is_distinguished_from_a_malformed_envelope() {
     let why = |json: &str| Envelope::parse(json.as_bytes()).unwrap_err();
     // The last is no JSON of this version, which has no fractions; a later one may have them.
     for later in [r#"{"v":2}"#, r#"{"v":"1"}"#, r#"{"v":null}"#, r#"{"size":0.5,"v":2}"#] {

@@ -38,7 +38,7 @@ fn begun() -> Chain {
 
 fn say(chain: &mut Chain, body: Body, signer: &SecretIdentity) -> Result<(), LinkRefused> {
     let link = chain.draft(body, NOW).sign(signer)?;
-    assert_eq!(Link::parse(link.json().as_bytes()).as_ref(), Ok(&link), "what is written reads back");
+    assert_eq!(Link::parse(link.json().as_bytes()).as_ref(), Ok(&link), "it round-trips");
     chain.append(&link)
 }
 
@@ -82,7 +82,7 @@ fn not_authorised(outcome: Result<(), LinkRefused>) -> bool {
 }
 
 #[test]
-fn the_primary_claims_and_releases_and_nobody_else_does() {
+fn only_the_primary_claims_and_releases() {
     let mut chain = begun();
     for (body, stranger) in [(claim(), 2), (release(), 3), (Body::SetCapabilities { min_version: 2 }, 2)] {
         assert!(not_authorised(say(&mut chain, body, &key(stranger))));
@@ -96,7 +96,7 @@ fn the_primary_claims_and_releases_and_nobody_else_does() {
 }
 
 #[test]
-fn only_the_announced_key_rotates_and_then_the_former_says_nothing() {
+fn only_the_announced_key_rotates_and_the_former_key_loses_its_authority() {
     let mut chain = begun();
     assert!(not_authorised(say(&mut chain, rotate(2, 3), &key(1))), "signed by the thief of the first key");
     assert!(not_authorised(say(&mut chain, rotate(3, 4), &key(3))), "not announced");
@@ -122,13 +122,13 @@ fn the_announced_key_closes_the_chain() {
 }
 
 #[test]
-fn devices_add_and_revoke_devices_while_they_live() {
+fn only_live_devices_add_and_revoke_devices() {
     let mut chain = begun();
     assert!(not_authorised(add(&mut chain, 10, &key(9), NOW)));
     add(&mut chain, 10, &key(1), NOW).unwrap();
     add(&mut chain, 11, &key(10), NOW).unwrap();
     assert!(not_authorised(add(&mut chain, 11, &key(1), NOW)), "an id is used once");
-    assert!(not_authorised(say(&mut chain, claim(), &key(10))), "a device is no primary");
+    assert!(not_authorised(say(&mut chain, claim(), &key(10))), "a device is not a primary");
     say(&mut chain, revoke(10), &key(11)).unwrap();
     assert!(not_authorised(add(&mut chain, 12, &key(10), NOW)), "revoked");
     assert!(not_authorised(say(&mut chain, revoke(10), &key(1))), "gone already");
@@ -138,7 +138,7 @@ fn devices_add_and_revoke_devices_while_they_live() {
 }
 
 #[test]
-fn an_expired_device_gains_nothing_by_dating_back() {
+fn an_expired_device_cannot_backdate() {
     let mut chain = begun();
     add(&mut chain, 10, &key(1), NOW).unwrap();
     let dated_back = chain.draft(revoke(10), NOW).sign(&key(10)).unwrap();
@@ -151,7 +151,7 @@ fn an_expired_device_gains_nothing_by_dating_back() {
 }
 
 #[test]
-fn twenty_devices_live_at_one_time() {
+fn at_most_twenty_devices_are_live() {
     let mut chain = begun();
     for byte in 10..30 {
         add(&mut chain, byte, &key(1), NOW).unwrap();
@@ -178,7 +178,7 @@ fn a_device_signs_for_itself() {
 }
 
 #[test]
-fn place_comes_before_authority_and_authority_before_the_signature() {
+fn the_place_is_checked_before_authority_and_authority_before_the_signature() {
     let mut chain = begun();
     let early = chain.draft(claim(), NOW).sign(&key(9)).unwrap();
     let mut spoilt: Value = serde_json::from_str(early.json()).unwrap();
@@ -193,7 +193,7 @@ fn place_comes_before_authority_and_authority_before_the_signature() {
 }
 
 #[test]
-fn one_shape_and_no_other() {
+fn only_the_exact_shape_of_a_link_is_accepted() {
     let good = begun().draft(claim(), NOW).sign(&key(1)).unwrap();
     let good: Value = serde_json::from_str(good.json()).unwrap();
     assert!(

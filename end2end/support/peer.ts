@@ -11,14 +11,17 @@ type Json = string | number | boolean | null | Json[] | { [name: string]: Json }
 export type Envelope = Record<string, Json>;
 
 export class Peer {
-  private readonly seed = randomBytes(32);
-  private readonly signing = privateKey('302e020100300506032b657004220420', this.seed);
-  readonly primary = `ed25519:${rawPublic(this.signing).toString('hex')}`;
+  private readonly signing: KeyObject;
+  readonly primary: string;
 
-  private constructor(private readonly origin: string, readonly handle: string) {}
+  /** An identity that is registered already, with its seed. */
+  constructor(private readonly origin: string, readonly handle: string, readonly seed: Buffer) {
+    this.signing = privateKey('302e020100300506032b657004220420', seed);
+    this.primary = `ed25519:${rawPublic(this.signing).toString('hex')}`;
+  }
 
   static async register(origin: string, handle: string): Promise<Peer> {
-    const peer = new Peer(origin, handle);
+    const peer = new Peer(origin, handle, randomBytes(32));
     const answer = await peer.post('/v1/register', peer.registration());
     if (answer.status !== 201) throw new Error(`registering @${handle}: ${answer.status} ${await answer.text()}`);
     return peer;

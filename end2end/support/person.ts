@@ -111,6 +111,11 @@ export class Person {
     await this.page.waitForURL('**/messages');
   }
 
+  /** Waits until messages go on the live stream. */
+  async streams(): Promise<void> {
+    await expect.poll(() => this.recorder.hasCaughtUp()).toBe(true);
+  }
+
   /** In the settings: reads the rotation phrase, and confirms that it is written down. */
   async takeRotationPhrase(): Promise<string[]> {
     await this.open('/settings');

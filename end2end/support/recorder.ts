@@ -18,6 +18,21 @@ export class Recorder {
       .map((entry) => entry.slice(entry.indexOf('\n') + 1));
   }
 
+  /** The frames that were sent on a WebSocket and hold a message. */
+  streamed(): string[] {
+    return this.sent.filter((entry) => entry.startsWith('{"id":') && entry.includes('"send":'));
+  }
+
+  /** The messages that were sent, whichever way: bodies and frames. */
+  messages(): string[] {
+    return [...this.bodies('/v1/messages'), ...this.streamed()];
+  }
+
+  /** Whether the live stream has brought everything that was there when it was opened. */
+  hasCaughtUp(): boolean {
+    return this.sent.some((entry) => entry.startsWith('{"epoch":') && entry.includes('"caught_up":'));
+  }
+
   async save(): Promise<void> {
     await Promise.all(this.headers);
     keep('sent', this.sent.join('\n\n'));

@@ -1,6 +1,7 @@
 // A chat server for a single test, with its own flags, and helpers for its other processes.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -74,10 +75,19 @@ export async function ended(process: ChildProcess | undefined, signal: NodeJS.Si
   await exit;
 }
 
+/**
+ * Ports on which nothing listens. They are below those that Linux gives to outgoing connections
+ * (`ip_local_port_range`), so that none of those takes a port before the test's program does.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(12_000, 32_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    const listens = await once(server, 'listening').then(() => true, () => false);
+    if (!listens) continue;
+    await new Promise((resolve) => server.close(resolve));
+    ports.add(port);
+  }
+  return [...ports];
 }

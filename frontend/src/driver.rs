@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
 use getrandom::SysRng;
-use kez_client::Client;
 use kez_client::effect::Effect;
 use kez_client::event::{Event, TabId, UiEvent, VaultEvent};
 use kez_client::sorted_map::SortedMap;
+use kez_client::{Client, PAGES_IN_MEMORY};
 use rand_core::UnwrapErr;
 
 use crate::effects::http;
@@ -23,8 +23,9 @@ use crate::messages::{TabMessage, ToPage, ToWorker, bytes, packed};
 use crate::tabs::{self, Tabs};
 use crate::worker::{Input, Inputs, Tab};
 
-/// How many inputs are processed before the pages are sent the resulting views.
-const MOST_UNSHOWN: usize = 16;
+/// The longest time for which inputs are processed before views are sent, in milliseconds. Building and showing a view
+/// takes time, but the user sees no progress and no effect of a click until then.
+const UNSHOWN_FOR: u64 = 100;
 
 /// The leading worker.
 pub(crate) struct Driver {
@@ -34,6 +35,8 @@ pub(crate) struct Driver {
     inputs: Inputs,
     vault: Vault,
     live: Option<Live>,
+    /// How many times the live stream was opened or closed. Events of earlier streams may still be in the queue.
+    lives: u64,
     nats: Option<Nats>,
     timer: Option<Timer>,
     /// The following tabs, with the number of the last event processed for each.
@@ -51,12 +54,13 @@ impl Driver {
         let Follower { tab, others, online, .. } = follower;
         let (vault, startup) = Vault::open(tab.remembered.clone()).await;
         let mut driver = Self {
-            client: Client::new(),
+            client: Client::new(PAGES_IN_MEMORY),
             tab,
             others,
             inputs,
             vault,
             live: None,
+            lives: 0,
             nats: None,
             timer: None,
             followers: SortedMap::default(),
@@ -68,13 +72,13 @@ impl Driver {
             driver.step(Event::Network { online }).await;
         }
         driver.step(Event::Started(startup)).await;
-        driver.say_what_is_unsaid().await;
+        driver.handle_unsaid().await;
         driver.show();
         driver
     }
 
-    /// While the account is locked, only events that unlock it are handled; the others wait.
-    async fn say_what_is_unsaid(&mut self) {
+    /// While the account is locked, only events for a locked account are handled; the others wait.
+    async fn handle_unsaid(&mut self) {
         let locked = self.vault.is_locked();
         let (now, later) = std::mem::take(&mut self.unsaid)
             .into_iter()
@@ -88,20 +92,22 @@ impl Driver {
     /// Leads for as long as the tab lives.
     pub(crate) async fn drive(mut self, inputs: &mut UnboundedReceiver<Input>) {
         while let Some(input) = inputs.next().await {
+            let begun = js::now();
             self.take(input).await;
-            // Process the inputs that have arrived, before the pages are sent the outcome.
-            for _ in 0..MOST_UNSHOWN {
+            // Further inputs that have already arrived are processed before any view is sent.
+            while js::now().abs_diff(begun) < UNSHOWN_FOR {
                 let Ok(input) = inputs.try_recv() else { break };
                 self.take(input).await;
             }
             self.show();
-            self.wake_up_again();
+            self.schedule_wake_up();
         }
     }
 
     async fn take(&mut self, input: Input) {
         match input {
             Input::Client(event) => self.step(event).await,
+            Input::Live(number, event) if number == self.lives => self.step(Event::Live(event)).await,
             Input::Page(ToWorker::Ui(event)) => self.step(Event::Ui(self.tab.id.clone(), event)).await,
             Input::Page(ToWorker::Network { online }) => self.step(Event::Network { online }).await,
             Input::Page(ToWorker::Storage { persisted, used }) => {
@@ -113,10 +119,10 @@ impl Driver {
                 self.shown.remove(&tab);
                 self.step(Event::TabClosed(tab)).await;
             }
-            Input::Page(ToWorker::Hello { .. }) | Input::Lead => {}
+            Input::Page(ToWorker::Hello { .. }) | Input::Lead | Input::Live(..) => {}
         }
         if !self.unsaid.is_empty() && !self.vault.is_locked() {
-            self.say_what_is_unsaid().await;
+            self.handle_unsaid().await;
         }
     }
 
@@ -159,9 +165,9 @@ impl Driver {
         while let Some(event) = events.pop_front() {
             let effects = self.client.handle(event, js::now(), &mut UnwrapErr(SysRng));
             for effect in effects {
-                let dropped_the_rest = matches!(effect, Effect::Save(_));
+                let is_save = matches!(effect, Effect::Save(_));
                 match self.perform(effect).await {
-                    Some(failed @ Event::SaveFailed(_)) if dropped_the_rest => {
+                    Some(failed @ Event::SaveFailed(_)) if is_save => {
                         events.push_back(failed);
                         break;
                     }
@@ -175,6 +181,7 @@ impl Driver {
     async fn perform(&mut self, effect: Effect) -> Option<Event> {
         match effect {
             Effect::Save(records) => return self.vault.save(&records).await.err().map(Event::SaveFailed),
+            Effect::Load(keys) => return Some(Event::Loaded(self.vault.load(keys).await)),
             Effect::CreateVault { passphrase, records } => {
                 let created = self.vault.create(passphrase.as_ref(), &records).await;
                 return Some(Event::Vault(created.map_or_else(VaultEvent::Failed, |()| VaultEvent::Created)));
@@ -182,7 +189,7 @@ impl Driver {
             Effect::UnlockVault { passphrase } => {
                 let unlocked = self.vault.unlock(&passphrase).await;
                 if matches!(unlocked, VaultEvent::Opened(_)) {
-                    // The followers send again the events that were refused while the account was locked.
+                    // The followers then resend the events that were refused while the account was locked.
                     self.others.send(&TabMessage::Leader);
                 }
                 return Some(Event::Vault(unlocked));
@@ -203,8 +210,17 @@ impl Driver {
                 self.others.send(&TabMessage::Download { tab, name, bytes })
             }
             Effect::Http(id, request) => http::send(id, request, self.inputs.clone()),
-            Effect::OpenLive { path, hello } => self.live = Live::open(&path, hello, &self.inputs),
-            Effect::CloseLive => self.live = None,
+            Effect::OpenLive { path, hello } => {
+                self.lives += 1;
+                self.live = Live::open(self.lives, &path, hello, &self.inputs);
+            }
+            Effect::SendLive { frame } => {
+                return self.live.as_ref().and_then(|live| live.send(&frame).err()).map(Event::Live);
+            }
+            Effect::CloseLive => {
+                self.lives += 1;
+                self.live = None;
+            }
             Effect::OpenNats { url, subject, signer } => {
                 self.nats = Some(Nats::open(url, subject, signer, self.inputs.clone()));
             }
@@ -238,7 +254,7 @@ impl Driver {
         }
     }
 
-    fn wake_up_again(&mut self) {
+    fn schedule_wake_up(&mut self) {
         let inputs = self.inputs.clone();
         self.timer = self.client.next_wake().and_then(|at| {
             Timer::after(at.saturating_sub(js::now()), move || inputs.send(Input::Client(Event::Tick)))
@@ -251,7 +267,8 @@ const fn is_for_a_locked_account(event: &UiEvent) -> bool {
     matches!(event, UiEvent::Looking { .. } | UiEvent::UnlockSubmitted { .. } | UiEvent::NoticeDismissed)
 }
 
-/// Turns a user action in a following tab into an event. A phrase shown there would have to cross between tabs.
+/// Turns a user action in a following tab into an event. Events that show a phrase are refused: the phrase would have
+/// to cross between tabs.
 fn of_a_follower(tab: TabId, event: UiEvent) -> Event {
     match event {
         UiEvent::PhraseShown | UiEvent::RotationPhraseShown | UiEvent::HandleChosen => {

@@ -63,7 +63,7 @@ impl Follower {
                 Input::Page(ToWorker::Network { online }) => self.online = Some(online),
                 Input::Client(Event::Tick) => self.say_that_the_leader_is_silent(),
                 // The leader asks its own page about the storage, which all tabs share.
-                Input::Page(_) | Input::TabGone(_) | Input::Client(_) => {}
+                Input::Page(_) | Input::TabGone(_) | Input::Live(..) | Input::Client(_) => {}
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The messages between the page and its worker, and between the workers of several tabs.
 //!
 //! Both ends come from one build, so the format is Postcard: it takes a fraction of the code and time of JSON. The
-//! messages are never stored. TabMessage tabs, each message is preceded by the URL of the worker's module, because tabs
+//! messages are never stored. Between tabs, each message is preceded by the URL of the worker's module, because tabs
 //! are updated at different times.
 
 use js_sys::Uint8Array;
@@ -67,7 +67,7 @@ pub(crate) enum ToPage {
     Download { name: String, bytes: Vec<u8> },
 }
 
-/// TabMessage the workers, over a channel that every worker and every script of this origin can read. The leader sends no
+/// Between the workers, over a channel that every worker and every script of this origin can read. The leader sends no
 /// key and no phrase over it.
 #[cfg(feature = "worker")]
 #[derive(Debug, Serialize, Deserialize)]

@@ -31,6 +31,10 @@ pub(crate) fn hydrate(port: MessagePort) {
         provide_context(session);
         App()
     });
+    // The account is about to be shown.
+    if remembered().is_some() {
+        kez_app::prepare_labels();
+    }
 }
 
 /// Hydrates the server's HTML. If it has been changed since, mounts the app in its place.

@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use kez_client::event::{Event, TabId};
+use kez_client::event::{Event, LiveEvent, TabId};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, MessagePort};
@@ -23,7 +23,9 @@ pub(crate) enum Input {
     TabGone(TabId),
     /// This worker becomes the leader.
     Lead,
-    /// The result of an effect, or the passing of time.
+    /// From the live stream with this number.
+    Live(u64, LiveEvent),
+    /// The result of another effect, or the passing of time.
     Client(Event),
 }
 

@@ -176,14 +176,22 @@ CREATE TABLE messages (
     envelope   BLOB    NOT NULL
 ) STRICT;
 
--- The tables below, and the counters above, include the messages up to this id. The later ones (the tail) are added in
--- portions, because each row of an index lies on a page of its own: server/src/store/sqlite/tail.rs.
+-- The tables below, and the counters above, describe all messages but the newest, the tail. Those are added in rounds,
+-- because each row of an index lies on a page of its own: server/src/store/sqlite/tail.rs. A message is indexed if its id is
+-- at most up_to, or if its id is at most round_to and its (inbox, seq) at most (round_inbox, round_seq).
 CREATE TABLE indexed (
-    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    up_to    INTEGER NOT NULL
+    only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
+    up_to       INTEGER NOT NULL,
+    round_to    INTEGER NOT NULL,
+    round_inbox INTEGER NOT NULL,
+    round_seq   INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO indexed (only_row, up_to) VALUES (1, 0);
+INSERT INTO indexed (only_row, up_to, round_to, round_inbox, round_seq) VALUES (1, 0, 0, 0, 0);
+
+CREATE VIEW tail AS
+    SELECT messages.* FROM indexed CROSS JOIN messages
+    WHERE messages.id > up_to AND (messages.id > round_to OR (inbox, seq) > (round_inbox, round_seq));
 
 -- The messages of an inbox that are delivered to its readers.
 CREATE TABLE message_places (
@@ -228,7 +236,7 @@ CREATE TABLE request_shares (
     PRIMARY KEY (inbox, part)
 ) STRICT, WITHOUT ROWID;
 
--- A message of the tail was not counted, but its number was assigned.
+-- A message of the tail is not in the counters yet, so only its number is recorded.
 CREATE TRIGGER message_deleted AFTER DELETE ON messages BEGIN
     DELETE FROM message_places WHERE inbox = OLD.inbox AND seq = OLD.seq;
     DELETE FROM message_hashes WHERE inbox = OLD.inbox AND start = substr(OLD.hash, 1, 8) AND message = OLD.id;
@@ -237,9 +245,10 @@ CREATE TRIGGER message_deleted AFTER DELETE ON messages BEGIN
         messages = messages - 1,
         bytes = bytes - length(OLD.envelope),
         waiting = waiting - (OLD.seq > acknowledged)
-    WHERE account = OLD.inbox AND OLD.id <= (SELECT up_to FROM indexed);
-    UPDATE inboxes SET last_seq = max(last_seq, OLD.seq)
-    WHERE account = OLD.inbox AND OLD.id > (SELECT up_to FROM indexed);
+    WHERE account = OLD.inbox AND (
+        SELECT OLD.id <= up_to OR (OLD.id <= round_to AND (OLD.inbox, OLD.seq) <= (round_inbox, round_seq))
+        FROM indexed);
+    UPDATE inboxes SET last_seq = OLD.seq WHERE account = OLD.inbox AND last_seq < OLD.seq;
 END;
 
 CREATE TRIGGER request_deleted AFTER DELETE ON requests BEGIN

@@ -39,7 +39,7 @@ pub struct Answer {
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
     /// The URL is invalid.
-    #[error("this is no address: {0}")]
+    #[error("this is not an address: {0}")]
     Address(#[from] http::Error),
     /// The other server cannot be reached, or closed the connection early.
     #[error("{0}")]
@@ -48,7 +48,7 @@ pub enum NoAnswer {
     #[error("its answer is over {0} bytes")]
     TooLarge(usize),
     /// The answer exceeds the time limit.
-    #[error("no whole answer within {} s", ANSWER.as_secs())]
+    #[error("no complete answer within {} s", ANSWER.as_secs())]
     TooSlow,
 }
 
@@ -64,7 +64,7 @@ impl Client {
         let tls = match HttpsConnectorBuilder::new().with_provider_and_native_roots(default_provider()) {
             Ok(tls) => tls,
             Err(error) => {
-                tracing::warn!(%error, "no certificates to check other servers' with: none is reached over TLS");
+                tracing::warn!(%error, "no certificates to verify other servers: none can be reached over TLS");
                 HttpsConnectorBuilder::new().with_tls_config(without_roots()?)
             }
         };

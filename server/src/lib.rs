@@ -3,8 +3,8 @@
 //! [`run`] is the whole server. A request arrives at [`edge::listener`], finds its route in [`routes::router`], and is
 //! answered by one file of [`routes`]. Durable data is kept in a [`store::Store`].
 //!
-//! Modules import downward only. From the bottom: [`clock`], [`files`], [`histogram`] and [`http_client`]; [`store`];
-//! [`operations`]; [`edge`]; [`config`]; [`push`] and [`chains`]; [`accounts`]; [`relay`]; [`web`] and [`state`];
+//! Modules import downward only. From the bottom: [`clock`], [`files`], [`histogram`], [`version`] and [`http_client`];
+//! [`store`]; [`operations`]; [`edge`]; [`config`]; [`push`] and [`chains`]; [`accounts`]; [`relay`]; [`web`] and [`state`];
 //! [`routes`]; [`lifecycle`]; [`commands`].
 
 pub mod accounts;
@@ -25,6 +25,7 @@ pub mod routes;
 pub mod state;
 pub mod store;
 pub mod transparency;
+pub mod version;
 pub mod web;
 
 pub use lifecycle::chat::{run, run_with_clock};

@@ -127,7 +127,7 @@ async fn get(path: &str) -> Answer {
 const PAGES: [&str; 7] = ["/", "/join", "/restore", "/messages", "/messages/bob", "/settings", "/security"];
 
 #[tokio::test]
-async fn every_page_is_the_same_for_everybody() {
+async fn every_page_is_identical_for_every_visitor() {
     let outside = site();
     let router = pages(Some(&outside.path().join("site")));
     for path in PAGES {
@@ -143,11 +143,11 @@ async fn every_page_is_the_same_for_everybody() {
         ask(&router, "GET", "/messages/bob", &[]).await,
         ask(&router, "GET", "/messages/carol@x.org", &[]).await,
     );
-    assert_eq!(bob.body, carol.body, "a conversation's page does not say whose it is");
+    assert_eq!(bob.body, carol.body, "a conversation's page does not name the conversation");
 }
 
 #[tokio::test]
-async fn pages_hold_nothing_inline_and_name_the_hashed_files() {
+async fn pages_have_nothing_inline_and_link_hashed_files() {
     for path in PAGES {
         let page = get(path).await;
         let html = page.text();
@@ -189,7 +189,7 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_held_already_is_not_sent_again() {
+async fn a_cached_page_is_answered_with_304() {
     let outside = site();
     let router = pages(Some(&outside.path().join("site")));
     let first = ask(&router, "GET", "/messages", &[("accept-encoding", "br")]).await;
@@ -201,7 +201,7 @@ async fn a_page_that_is_held_already_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn pages_are_compressed_as_the_browser_asks() {
+async fn pages_are_compressed_with_an_accepted_encoding() {
     let outside = site();
     let router = pages(Some(&outside.path().join("site")));
     let plain = ask(&router, "GET", "/security", &[]).await;
@@ -233,7 +233,7 @@ async fn head_answers_like_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn one_module_serves_page_and_worker_where_it_is_there() {
+async fn a_single_module_serves_page_and_worker_if_present() {
     let outside = site();
     let pkg = outside.path().join("site/pkg");
     for (name, contents) in [("kez-chat.js", "export default 3;"), ("kez-chat.wasm", "\0asm whole")] {
@@ -251,7 +251,7 @@ async fn one_module_serves_page_and_worker_where_it_is_there() {
 }
 
 #[tokio::test]
-async fn the_files_of_the_app_are_kept_for_ever_under_the_name_of_their_hash() {
+async fn hashed_files_are_immutable() {
     let outside = site();
     let router = pages(Some(&outside.path().join("site")));
     let html = ask(&router, "GET", "/", &[]).await;
@@ -273,7 +273,7 @@ async fn the_files_of_the_app_are_kept_for_ever_under_the_name_of_their_hash() {
 }
 
 #[tokio::test]
-async fn other_files_have_their_plain_names_and_are_asked_for_again() {
+async fn other_files_have_plain_names_and_are_revalidated() {
     for (path, media_type) in [
         ("/boot.js", "text/javascript; charset=utf-8"),
         ("/pkg/snippets/x/inline0.js", "text/javascript; charset=utf-8"),
@@ -288,7 +288,7 @@ async fn other_files_have_their_plain_names_and_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn no_path_leads_out_of_the_site() {
+async fn no_path_escapes_the_site() {
     for path in [
         "/../secret.txt",
         "/pkg/../../secret.txt",
@@ -305,7 +305,7 @@ async fn no_path_leads_out_of_the_site() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn links_out_of_the_site_are_not_followed() {
+async fn symlinks_out_of_the_site_are_not_followed() {
     let outside = site();
     let dir = outside.path().join("site");
     std::os::unix::fs::symlink(outside.path().join("secret.txt"), dir.join("link.txt")).unwrap();
@@ -313,7 +313,7 @@ async fn links_out_of_the_site_are_not_followed() {
 }
 
 #[tokio::test]
-async fn profile_pages_count_as_look_ups_and_other_pages_do_not() {
+async fn only_profile_pages_count_as_lookups() {
     let outside = site();
     let limits = Limits::new(Rates { lookups: 1, ..Rates::default() });
     let router = pages_within(Some(&outside.path().join("site")), Some(limits));
@@ -340,7 +340,7 @@ async fn a_profile_is_rendered_with_its_title_and_description() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_here_has_no_page() {
+async fn an_unknown_handle_has_no_profile_page() {
     for path in ["/u/nobody", "/u/Not%20a%20handle", "/u/%3Cscript%3E", "/nowhere", "/u/", "/u/a/b"] {
         let answer = get(path).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
@@ -350,7 +350,7 @@ async fn whoever_is_not_here_has_no_page() {
 }
 
 #[tokio::test]
-async fn without_a_web_dir_a_plain_page_says_how_to_get_the_app() {
+async fn without_a_web_dir_a_plain_page_explains_how_to_get_the_app() {
     let page = ask(&pages(None), "GET", "/", &[]).await;
     assert_eq!(page.status, StatusCode::OK);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");

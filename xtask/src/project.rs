@@ -93,6 +93,19 @@ impl Project {
         self.target.join("debug").join("wasm-test-runner")
     }
 
+    /// The first twelve digits of the commit that is checked out, with `-dirty` if files differ from it; `None` without
+    /// git, or if the work tree is not a repository of its own.
+    pub(crate) fn commit(&self) -> Option<String> {
+        let git = |arguments: &[&str]| {
+            let git = Command::new("git").current_dir(&self.root).args(arguments).output().ok()?;
+            let printed = String::from_utf8(git.stdout).ok().filter(|_| git.status.success())?;
+            Some(printed.trim().to_owned())
+        };
+        let root = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
+        let is_own = root.canonicalize().ok()? == self.root.canonicalize().ok()?;
+        is_own.then(|| git(&["describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"])).flatten()
+    }
+
     /// The cargo that started this program, at the root of the work tree.
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
         let mut command = cargo();

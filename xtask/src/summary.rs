@@ -10,7 +10,7 @@ pub(crate) enum Outcome {
     Passed,
     /// The step found a fault, or could not be run.
     Failed,
-    /// The step was not run, because an earlier one failed.
+    /// The step was not run: an earlier one failed, or something that it needs is missing.
     Skipped,
 }
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_counts() {
+    fn the_summary_ends_with_the_counts() {
         let mut summary = Summary::default();
         summary.add(line("format", Outcome::Passed));
         summary.add(line("clippy", Outcome::Passed));

@@ -15,6 +15,9 @@ struct Step {
     check: fn(&Project, &Skipped) -> Result<(), Failure>,
 }
 
+/// The step that needs a browser.
+const BROWSER: &str = "browser";
+
 /// In the order that reveals mistakes soonest. Each step relies on those before it.
 const STEPS: [Step; 17] = [
     Step { name: "format", check: |project, _| checks::formatting(project) },
@@ -33,7 +36,7 @@ const STEPS: [Step; 17] = [
     Step { name: "api", check: |project, _| api::briefly(project) },
     Step { name: "load", check: |project, _| load::brief(project) },
     Step { name: "pages", check: |project, _| browser::pages(project) },
-    Step { name: "browser", check: app_in_browser },
+    Step { name: BROWSER, check: |project, _| browser::app(project) },
 ];
 
 /// The options of `cargo xtask test`.
@@ -59,7 +62,12 @@ pub(crate) fn test(project: &Project, options: &Options) -> ExitCode {
     let mut summary = Summary::default();
     for step in STEPS.iter().filter(|step| options.includes(step)) {
         let stop = summary.failed() && !options.keep_going;
-        summary.add(if stop { Line::skipped(step.name) } else { perform(step, project, &skipped) });
+        let has_no_browser = skipped.browser && step.name == BROWSER;
+        summary.add(if stop || has_no_browser {
+            Line::skipped(step.name)
+        } else {
+            perform(step, project, &skipped)
+        });
     }
     println!("\n{summary}");
     if summary.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -81,10 +89,6 @@ fn perform(step: &Step, project: &Project, skipped: &Skipped) -> Line {
 fn site(project: &Project) -> Result<(), Failure> {
     println!("{}", site::build(project)?);
     Ok(())
-}
-
-fn app_in_browser(project: &Project, skipped: &Skipped) -> Result<(), Failure> {
-    if skipped.browser { Ok(()) } else { browser::app(project) }
 }
 
 impl Options {

@@ -26,6 +26,18 @@ pub(crate) fn date_label(unix: u64) -> String {
     FORMAT.with(|format| label(format, unix))
 }
 
+/// "3 Nov", or "Nov 3".
+pub(crate) fn day_and_month_label(unix: u64) -> String {
+    thread_local!(static FORMAT: Function = formatter(&[("day", "numeric"), ("month", "short")]));
+    FORMAT.with(|format| label(format, unix))
+}
+
+/// The first moment of a local day, given as "2026-11-03".
+pub(crate) fn local_midnight(day: &str) -> Option<u64> {
+    let milliseconds = Date::parse(&format!("{day}T00:00"));
+    milliseconds.is_finite().then(|| (milliseconds / 1000.0).max(0.0) as u64)
+}
+
 /// "Tuesday, 3 November 2026 at 14:03".
 pub(crate) fn full_label(unix: u64) -> String {
     thread_local!(static FORMAT: Function = formatter(&[("dateStyle", "full"), ("timeStyle", "short")]));

@@ -44,6 +44,19 @@ pub(crate) fn date_label(unix: u64) -> String {
     format!("{} {} {}", number(day), MONTHS[(number(month) - 1) % 12], year.unwrap_or_default())
 }
 
+/// "3 Nov".
+pub(crate) fn day_and_month_label(unix: u64) -> String {
+    let date = date_label(unix);
+    let mut parts = date.split(' ');
+    let (day, month) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("{day} {}", &month[..3])
+}
+
+/// The first moment of a day, given as "2026-11-03".
+pub(crate) fn local_midnight(day: &str) -> Option<u64> {
+    Some(format!("{day}T00:00:00Z").parse::<Timestamp>().ok()?.unix())
+}
+
 /// "Tuesday, 3 November 2026 at 14:03".
 pub(crate) fn full_label(unix: u64) -> String {
     format!("{}, {} at {}", weekday_label(unix), date_label(unix), time_label(unix))

@@ -71,7 +71,7 @@ fn NoAccount() -> impl IntoView {
             <section class="card">
                 {move || match lost() {
                     Some(handle) => view! {
-                        <h2>"Your account is not in this browser any more"</h2>
+                        <h2>"Your account is no longer in this browser"</h2>
                         <p>
                             {format!(
                                 "@{handle} was used here, but the browser has deleted its storage. Your recovery phrase \
@@ -81,7 +81,7 @@ fn NoAccount() -> impl IntoView {
                     }.into_any(),
                     None => view! {
                         <h2>"No account in this browser"</h2>
-                        <p>"Create one in a minute, or bring back the one you have with its recovery phrase."</p>
+                        <p>"Create one in a minute, or restore the one you have with its recovery phrase."</p>
                     }.into_any(),
                 }}
                 <p class="actions">
@@ -106,10 +106,10 @@ fn Unusable() -> impl IntoView {
         <div class="centre">
             <section class="card" role="alert">
                 <h2>"KEZ Chat cannot start here"</h2>
-                <p>{move || format!("The reason: {}.", fault())}</p>
+                <p>{move || format!("Reason: {}.", fault())}</p>
                 <p>
-                    "Close the other tabs of KEZ Chat and reload this one. Private windows and some privacy settings keep \
-                     pages from storing anything; KEZ Chat needs storage for your keys."
+                    "Close the other KEZ Chat tabs and reload this one. Private windows and some privacy settings \
+                     block storage, and KEZ Chat needs storage for your keys."
                 </p>
             </section>
         </div>

@@ -23,7 +23,7 @@ pub(crate) fn CatchUp() -> impl IntoView {
 }
 
 /// A number with a comma between thousands.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -17,7 +17,7 @@ pub(crate) fn ChainAlarmBanner(handle: String) -> impl IntoView {
         let handle = handle.clone();
         alarm.get().map(move |alarm| {
             let text = format!(
-                "The key history of @{handle} {} Ask @{handle} in another way before you go on.",
+                "The key history of @{handle} {} Ask @{handle} some other way before you continue.",
                 words(alarm)
             );
             let dismiss = move |_| session.send(UiEvent::ChainAlarmDismissed { handle: handle.clone() });
@@ -37,13 +37,13 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
         Notice::Replaced => view! {
             <p class="banner banner-bad" role="alert">
                 <Icon of=Glyph::Alert/>
-                "Your key was changed in another browser. This one can neither send nor receive until you type the new \
-                 phrase in "<a href="/settings">"the settings"</a>"."
+                "Your key was changed in another browser. This one can neither send nor receive until you enter the \
+                 new phrase in "<a href="/settings">"the settings"</a>"."
             </p>
         }
         .into_any(),
         Notice::Alarm(alarm, by) => {
-            let by = by.map(|by| format!(" @{by} says so.")).unwrap_or_default();
+            let by = by.map(|by| format!(" @{by} reports this.")).unwrap_or_default();
             let text = format!("The history of your own key {}{by}", words(alarm));
             let button = if alarm == ChainAlarm::NotMine { "It was me" } else { "Dismiss" };
             let dismiss = move |_| session.send(UiEvent::OwnChainAlarmDismissed);
@@ -51,7 +51,7 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
         }
         Notice::PhraseUnconfirmed => view! {
             <p class="banner banner-reminder" role="status">
-                "Your recovery phrase is not written down yet. Without it this account is lost when this browser loses its data. "
+                "Your recovery phrase is not written down yet. Without it, this account is lost if this browser loses its data. "
                 <a href="/settings#recovery-phrase">"Write it down"</a>
             </p>
         }
@@ -111,19 +111,19 @@ fn Alarm(text: String, button: &'static str, on_dismiss: Callback<leptos::ev::Mo
 const fn words(alarm: ChainAlarm) -> &'static str {
     match alarm {
         ChainAlarm::Shorter => "has become shorter on the server, which must never happen.",
-        ChainAlarm::Forked => "is another one on the server than before, which must never happen.",
+        ChainAlarm::Forked => "is not the one that the server showed before, which must never happen.",
         ChainAlarm::Contradicted => {
-            "looks different to you and to a friend: the server shows you different ones, or one of you was told lies."
+            "looks different to you and to a friend: the server shows you different ones, or one of you got false data."
         }
         ChainAlarm::Withheld => {
-            "is longer than the server shows you: a contact has seen more of it, or was told lies about it."
+            "is longer than the server shows you: a contact has seen more of it, or got false data."
         }
         ChainAlarm::UnknownKind => "has an entry that this version of the app does not understand.",
-        ChainAlarm::Broken => "does not hold together: an entry in it is forged or out of place.",
-        ChainAlarm::Closed => "was ended for good by its owner: nobody should write to this key any more.",
+        ChainAlarm::Broken => "is inconsistent: an entry in it is forged or out of place.",
+        ChainAlarm::Closed => "was ended for good by its owner: no one should write to this key any more.",
         ChainAlarm::NotMine => {
-            "has an entry that this browser did not make. If that was not you, somebody has your recovery phrase: change \
-             your key in the settings."
+            "has an entry that this browser did not make. If that was not you, someone has your recovery phrase: \
+             change your key in the settings."
         }
     }
 }

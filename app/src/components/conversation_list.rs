@@ -7,6 +7,7 @@ use crate::components::conversation_row::ConversationLink;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::presence::use_who;
 use crate::components::roving::{self, Roving};
+use crate::components::search::{Search, SearchBox, SearchBoxSkeleton, SearchResults};
 use crate::keyed::{Keyed, keyed};
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
@@ -14,15 +15,13 @@ use crate::session::{Session, use_session};
 /// The id of the button "New conversation".
 pub(crate) const NEW_CONVERSATION_ID: &str = "new-conversation";
 
-/// The navigation "Conversations": the button for a new conversation, then one link each, newest activity first.
+/// The navigation "Conversations": the button for a new conversation, the search, then one link each, newest activity
+/// first. The results of a search replace the links.
 #[component]
-pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
-    let session = use_session();
+pub(crate) fn ConversationList(search: Search, on_new: Callback<()>) -> impl IntoView {
     let who = use_who();
-    let rows = rows_of(session, false);
-    let is_empty = memo(move || session.conversations.with(Vec::is_empty));
     view! {
-        <nav class="conversations" aria-label="Conversations">
+        <nav class="conversations" aria-label="Conversations" on:keydown=move |event| search.on_keydown(&event)>
             <div class="conversations-head">
                 <button
                     id=NEW_CONVERSATION_ID
@@ -33,17 +32,32 @@ pub(crate) fn ConversationList(on_new: Callback<()>) -> impl IntoView {
                     <Icon of=Glyph::Pencil/>
                     "New conversation"
                 </button>
+                <SearchBox search/>
             </div>
-            <Show
-                when=move || !is_empty.get()
-                fallback=|| view! {
-                    <p class="empty">"No conversations yet. Start one with somebody's handle."</p>
-                }
-            >
-                <Rows rows who/>
-                <Requests who/>
-            </Show>
+            {move || match search.shown() {
+                true => view! { <SearchResults search who/> }.into_any(),
+                false => view! { <AllConversations who/> }.into_any(),
+            }}
         </nav>
+    }
+}
+
+/// All conversations, then the requests.
+#[component]
+fn AllConversations(who: Memo<Option<String>>) -> impl IntoView {
+    let session = use_session();
+    let rows = rows_of(session, false);
+    let is_empty = memo(move || session.conversations.with(Vec::is_empty));
+    view! {
+        <Show
+            when=move || !is_empty.get()
+            fallback=|| view! {
+                <p class="empty">"No conversations yet. Start one with a handle, like @bob."</p>
+            }
+        >
+            <Rows rows who/>
+            <Requests who/>
+        </Show>
     }
 }
 
@@ -54,14 +68,19 @@ fn Requests(who: Memo<Option<String>>) -> impl IntoView {
     let any = memo(move || rows.with(|rows| !rows.is_empty()));
     view! {
         <Show when=move || any.get()>
-            <h2 class="requests" id="requests"><a href="#requests">"Requests"</a></h2>
+            <h2 class="rows-title" id="requests"><a href="#requests">"Requests"</a></h2>
             <Rows rows who/>
         </Show>
     }
 }
 
+/// A list of links to conversations.
 #[component]
-fn Rows(rows: Memo<Vec<Keyed<ConversationRow>>>, who: Memo<Option<String>>) -> impl IntoView {
+pub(crate) fn Rows(
+    rows: Memo<Vec<Keyed<ConversationRow>>>,
+    who: Memo<Option<String>>,
+    #[prop(optional)] label: Option<&'static str>,
+) -> impl IntoView {
     let contains = move |key: &str| rows.with(|rows| rows.iter().any(|row| row.key == key));
     let open_or_first = move || {
         let open = who.get().filter(|open| contains(open));
@@ -71,6 +90,7 @@ fn Rows(rows: Memo<Vec<Keyed<ConversationRow>>>, who: Memo<Option<String>>) -> i
     view! {
         <ul
             class="rows"
+            aria-label=label
             on:focusin=move |event| roving.on_focusin(&event)
             on:keydown=move |event| roving::on_keydown(&event)
         >
@@ -106,6 +126,7 @@ pub(crate) fn ConversationListSkeleton() -> impl IntoView {
                     <Icon of=Glyph::Pencil/>
                     "New conversation"
                 </button>
+                <SearchBoxSkeleton/>
             </div>
             <ul class="rows" aria-hidden="true">{row()}{row()}{row()}{row()}</ul>
         </nav>

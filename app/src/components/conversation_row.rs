@@ -97,7 +97,7 @@ fn preview(preview: &Preview) -> impl IntoView + use<> {
         Preview::Theirs(text) => ("plain", text.clone()),
         Preview::Mine(text) => ("plain", format!("You: {text}")),
         Preview::Draft(text) => ("draft", format!("Draft: {text}")),
-        Preview::KeyReplaced => ("plain", "Changed the key".to_owned()),
+        Preview::KeyReplaced => ("plain", "Changed their key".to_owned()),
         Preview::Unreadable => ("quiet", "Unreadable message".to_owned()),
     };
     view! { <span class="row-preview" data-kind=kind dir="auto" translate="no">{text}" "</span> }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_badge_shows_99_plus_and_says_the_number() {
+    fn the_badge_shows_99_plus_with_an_exact_label() {
         let html = html(120, Preview::Draft("on my way".to_owned()));
         assert!(html.contains("99+") && html.contains("120 unread"), "{html}");
         assert!(html.contains("Draft: on my way"), "{html}");

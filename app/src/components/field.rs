@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_a_password_with_a_way_to_see_it() {
+    fn a_secret_field_is_a_password_with_a_show_button() {
         let html = html(true);
         assert!(
             html.contains("type=\"password\"") && html.contains("aria-label=\"Show passphrase\""),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_field_is_a_line_of_text() {
+    fn other_fields_are_text_inputs() {
         let html = html(false);
         assert!(html.contains("type=\"text\"") && !html.contains("<button"), "{html}");
     }

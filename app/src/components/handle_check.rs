@@ -18,7 +18,7 @@ pub(crate) fn HandleCheck(
         Availability::Available => "Available".to_owned(),
         Availability::Taken => "Taken".to_owned(),
         Availability::Refused { reason } => sentence(&reason),
-        Availability::Unknown => "The server does not answer. It is asked again when you type.".to_owned(),
+        Availability::Unknown => "The server is not responding. Type to try again.".to_owned(),
     };
     let tone = move || match availability.get() {
         Availability::Available => "good",

@@ -5,6 +5,7 @@ use leptos::{ev, prelude::*};
 use wasm_bindgen::JsCast;
 
 use crate::components::presence::use_who;
+use crate::components::search::Search;
 use crate::navigation::use_navigation;
 use crate::reactive::effect;
 use crate::session::use_session;
@@ -16,13 +17,14 @@ pub(crate) const COMPOSER_ID: &str = "composer-text";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
     Switch,
+    Search,
     ListShortcuts,
     Go { down: bool, unread_only: bool },
     FocusComposer,
 }
 
 /// Handles the shortcuts while the calling component is on the page.
-pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
+pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>, search: Search) {
     let session = use_session();
     let who = use_who();
     let navigation = use_navigation();
@@ -31,6 +33,7 @@ pub(crate) fn use_shortcuts(switcher: RwSignal<bool>, sheet: RwSignal<bool>) {
             let Some(command) = command_of(&event) else { return };
             match command {
                 Command::Switch => switcher.set(true),
+                Command::Search => search.open(),
                 Command::ListShortcuts => sheet.set(true),
                 Command::FocusComposer => return focus(COMPOSER_ID),
                 Command::Go { down, unread_only } => {
@@ -67,17 +70,16 @@ fn command_of(event: &ev::KeyboardEvent) -> Option<Command> {
         return None;
     }
     let key = event.key();
-    let is_k = key.eq_ignore_ascii_case("k");
+    let control = (event.ctrl_key() || event.meta_key()) && !event.alt_key();
     match key.as_str() {
-        _ if is_k && (event.ctrl_key() || event.meta_key()) && !event.alt_key() => Some(Command::Switch),
+        "k" | "K" if control => Some(Command::Switch),
+        "f" | "F" if control && event.shift_key() => Some(Command::Search),
         "ArrowUp" | "ArrowDown" if event.alt_key() && !event.ctrl_key() && !event.meta_key() => {
             Some(Command::Go { down: key == "ArrowDown", unread_only: event.shift_key() })
         }
         "/" if event.ctrl_key() && !event.alt_key() => Some(Command::ListShortcuts),
         // The browser pastes into the element that has the focus by then.
-        "v" | "V" if (event.ctrl_key() || event.meta_key()) && !event.alt_key() && !typing() => {
-            Some(Command::FocusComposer)
-        }
+        "v" | "V" if control && !typing() => Some(Command::FocusComposer),
         _ if event.ctrl_key() || event.meta_key() || event.alt_key() => None,
         "?" if !typing() => Some(Command::ListShortcuts),
         _ if is_printable(&key) && !typing() => Some(Command::FocusComposer),
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_come_last_as_on_the_screen() {
+    fn requests_come_last_as_in_the_list() {
         let mut rows = rows();
         rows[1].request = true;
         assert_eq!(neighbour(&rows, Some("a"), true, false).as_deref(), Some("c"));

@@ -36,7 +36,7 @@ pub(crate) fn LockScreen() -> impl IntoView {
             <form class="card card-narrow" on:submit=unlock>
                 <Logo/>
                 <h2>"Locked"</h2>
-                <p>"Your keys and messages in this browser are encrypted under your passphrase."</p>
+                <p>"Your keys and messages in this browser are encrypted with your passphrase."</p>
                 <Field label="Passphrase" id="unlock-passphrase" node secret=true autocomplete="current-password" autofocus=true/>
                 <ErrorText text=error/>
                 <button type="submit" class="button button-primary" disabled=move || busy.get()>

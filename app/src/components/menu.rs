@@ -163,7 +163,7 @@ mod tests {
     use super::{Menu, MenuProps};
 
     #[test]
-    fn a_closed_menu_is_a_button_that_says_so() {
+    fn a_closed_menu_is_a_collapsed_button() {
         let owner = Owner::new();
         owner.set();
         let html = Menu(MenuProps {

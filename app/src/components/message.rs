@@ -15,6 +15,11 @@ use crate::reactive::memo;
 use crate::session::use_session;
 use crate::text::sentence;
 
+/// The id of the element of a row; links to a message name it.
+pub(crate) fn element_id(row: &str) -> String {
+    format!("m-{row}")
+}
+
 /// A row of the thread. Its text never changes, except when the user asks for more of it; its mark does.
 #[component]
 pub(crate) fn Message(
@@ -33,7 +38,7 @@ pub(crate) fn Message(
     let state = memo(move || row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
     let error = memo(move || row.with(|row| row.as_ref().and_then(|row| row.error.as_ref().map(sentence))));
     let author = if mine { "You: ".to_owned() } else { format!("@{handle}: ") };
-    let element_id = format!("m-{id}");
+    let element_id = element_id(&id);
     let side = if mine { "message message-mine" } else { "message" };
     let tabindex = roving.tabindex(id.clone());
     let stop_key = id.clone();
@@ -89,7 +94,7 @@ fn body_view(body: MessageBody, row: Memo<Option<MessageRow>>, shown: Body) -> A
         MessageBody::KeyReplaced => ().into_any(),
         MessageBody::Undecryptable { why } => note(format!("This message could not be read: {why}.")),
         MessageBody::Malformed => {
-            note("This message could not be read: its contents make no sense.".to_owned())
+            note("This message could not be read: its content is malformed.".to_owned())
         }
         MessageBody::Damaged => note("This message could not be read from this browser.".to_owned()),
     }
@@ -129,8 +134,8 @@ fn ShowAll(handle: String, id: String, tabindex: Signal<&'static str>) -> impl I
 
 const fn former_key_note(key: FormerKey) -> &'static str {
     match key {
-        FormerKey::Theirs => "Signed with a key that its sender has replaced: it may be from somebody else.",
-        FormerKey::Mine => "Sent to a key that you have replaced: somebody else may be able to read it.",
+        FormerKey::Theirs => "Signed with a key that its sender has replaced: it may be from someone else.",
+        FormerKey::Mine => "Sent to a key that you have replaced: someone else may be able to read it.",
     }
 }
 
@@ -194,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_an_article_that_tells_its_state_and_time() {
+    fn a_message_is_an_article_with_its_state_and_time() {
         let html = html(MessageBody::Text { text: "hello".to_owned() }, true, DeliveryState::Sent);
         assert!(html.starts_with("<article") && html.contains("data-state=\"sent\""), "{html}");
         assert!(

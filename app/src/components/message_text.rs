@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_opens_apart_and_tells_nothing() {
+    fn a_link_opens_in_a_new_tab_without_a_referrer() {
         let html = html("https://kez.lat");
         assert!(html.contains("rel=\"noopener noreferrer nofollow\""), "{html}");
         assert!(html.contains("target=\"_blank\""), "{html}");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_keeps_its_direction_among_marks_that_turn_text_round() {
+    fn bidi_marks_do_not_change_the_direction_of_a_link() {
         let html = html("Look: \u{202e}https://evil.example/moc.knab//:sptth");
         assert!(
             html.contains("dir=\"ltr\"") && html.contains(">https://evil.example/moc.knab//:sptth</a>"),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn user_info_is_no_host() {
+    fn user_info_is_not_a_host() {
         let html = html("https://bank.example@evil.example/");
         assert!(
             html.contains("</a><bdi dir=\"ltr\" class=\"link-note\"> (leads to evil.example)</bdi>"),

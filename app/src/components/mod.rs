@@ -25,6 +25,7 @@ pub(crate) mod presence;
 pub(crate) mod reactions;
 pub(crate) mod request_actions;
 pub(crate) mod roving;
+pub(crate) mod search;
 pub(crate) mod shortcut_sheet;
 pub(crate) mod site_header;
 pub(crate) mod switcher;

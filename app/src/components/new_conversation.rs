@@ -53,7 +53,7 @@ fn NewConversationForm() -> impl IntoView {
     view! {
         <form class="stack" on:submit=start>
             <Field label="To" id="new-conversation-to" node autofocus=true described_by="new-conversation-hint"/>
-            <p id="new-conversation-hint" class="hint">"Somebody's handle, like @bob"</p>
+            <p id="new-conversation-hint" class="hint">"A handle, like @bob"</p>
             <ErrorText text=error/>
             <p class="actions">
                 <button type="submit" class="button button-primary" disabled=move || busy.get()>

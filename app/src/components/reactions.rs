@@ -2,9 +2,11 @@
 
 use kez_client::event::UiEvent;
 use kez_client::view::{MessageRow, ReactionRow};
-use leptos::prelude::*;
+use kez_core::content::Emoji;
+use leptos::{ev, html, prelude::*};
 
 use crate::components::dialog::Dialog;
+use crate::components::field::{ErrorText, Field, text_of};
 use crate::components::keyboard::focus;
 use crate::components::menu::{Menu, MenuItem};
 use crate::reactive::memo;
@@ -14,6 +16,10 @@ use crate::session::{Session, use_session};
 const OFFERED: [&str; 6] = ["👍", "❤️", "😂", "😮", "😢", "🙏"];
 /// The most reactions of the user on one message.
 const MOST: usize = 8;
+/// Shown when the user tries to set one more.
+const FULL: &str = "You have reacted eight times already.";
+/// Shown when the text in "Emoji" cannot be a reaction.
+const NOT_AN_EMOJI: &str = "Enter one emoji, without spaces and at most 32 bytes long.";
 
 /// The reactions of a message as buttons, and the menu with "React".
 #[component]
@@ -29,13 +35,10 @@ pub(crate) fn Reactions(
     let session = use_session();
     let reactions =
         memo(move || row.with(|row| row.as_ref().map(|row| row.reactions.clone()).unwrap_or_default()));
-    let target = StoredValue::new((handle, id));
+    let choice = Choice { session, target: StoredValue::new((handle, id)), reactions };
     let choosing = RwSignal::new(false);
-    let may_react = memo(move || {
-        let mine = reactions.with(|reactions| reactions.iter().filter(|reaction| reaction.mine).count());
-        let request = session.thread.with(|thread| thread.as_ref().is_some_and(|thread| thread.request));
-        mine < MOST && !request
-    });
+    let may_react =
+        memo(move || !session.thread.with(|thread| thread.as_ref().is_some_and(|thread| thread.request)));
     let items = Signal::derive(move || match may_react.get() {
         true => vec![MenuItem::action("React", move || choosing.set(true))],
         false => Vec::new(),
@@ -46,25 +49,47 @@ pub(crate) fn Reactions(
                 let reactions = reactions.get();
                 (!reactions.is_empty()).then(|| view! {
                     <ul aria-label="Reactions">
-                        {reactions.into_iter().map(|reaction| badge(session, target, reaction, tabindex)).collect_view()}
+                        {reactions.into_iter().map(|reaction| badge(choice, reaction, tabindex)).collect_view()}
                     </ul>
                 })
             }}
             {move || may_react.get().then(|| view! { <Menu label="Message actions" items tabindex/> })}
         </div>
-        <ReactDialog target reactions open=choosing/>
+        <ReactDialog choice open=choosing/>
+    }
+}
+
+/// The user's reactions to one message.
+#[derive(Clone, Copy)]
+struct Choice {
+    session: Session,
+    /// The handle of the other user, and the row of the message.
+    target: StoredValue<(String, String)>,
+    reactions: Memo<Vec<ReactionRow>>,
+}
+
+impl Choice {
+    /// Whether the user has set this reaction.
+    fn is_set(self, emoji: &str) -> bool {
+        self.reactions.with(|all| all.iter().any(|one| one.mine && one.emoji == emoji))
+    }
+
+    /// Sets or withdraws a reaction. Says so if the user has as many as are possible.
+    fn set(self, emoji: String, on: bool) {
+        let mine = self.reactions.with_untracked(|all| all.iter().filter(|one| one.mine).count());
+        let full = on && mine >= MOST;
+        self.session.remark.set(full.then_some(FULL));
+        if !full {
+            let (handle, id) = self.target.get_value();
+            self.session.send(UiEvent::ReactionSet { handle, id, emoji, on });
+        }
     }
 }
 
 /// A reaction that is set, as a button that sets or withdraws the user's own.
-fn badge(
-    session: Session,
-    target: StoredValue<(String, String)>,
-    reaction: ReactionRow,
-    tabindex: Signal<&'static str>,
-) -> impl IntoView {
+fn badge(choice: Choice, reaction: ReactionRow, tabindex: Signal<&'static str>) -> impl IntoView {
     let ReactionRow { emoji, mine, count } = reaction;
-    let (handle, id) = target.get_value();
+    let (handle, id) = choice.target.get_value();
     let people = match (mine, count) {
         (true, 1) => "You".to_owned(),
         (true, _) => format!("You, @{handle}"),
@@ -75,8 +100,7 @@ fn badge(
     let set = move |_| {
         // The button may disappear, and the focus would be lost with it.
         focus(&format!("m-{id}"));
-        let (handle, id, emoji) = (handle.clone(), id.clone(), emoji.clone());
-        session.send(UiEvent::ReactionSet { handle, id, emoji, on: !mine });
+        choice.set(emoji.clone(), !mine);
     };
     view! {
         <li>
@@ -94,29 +118,21 @@ fn badge(
     }
 }
 
-/// The dialog "React".
+/// The dialog "React": some emojis, and a field for every other one.
 #[component]
-fn ReactDialog(
-    target: StoredValue<(String, String)>,
-    reactions: Memo<Vec<ReactionRow>>,
-    open: RwSignal<bool>,
-) -> impl IntoView {
-    let session = use_session();
-    let choose = move |emoji: &'static str| {
-        let (handle, id) = target.get_value();
-        let set = reactions.with_untracked(|all| all.iter().any(|one| one.mine && one.emoji == emoji));
-        session.send(UiEvent::ReactionSet { handle, id, emoji: emoji.to_owned(), on: !set });
+fn ReactDialog(choice: Choice, open: RwSignal<bool>) -> impl IntoView {
+    let choose = move |emoji: &str, on| {
         open.set(false);
+        choice.set(emoji.to_owned(), on);
     };
     let buttons = move || {
         let button = |emoji: &'static str| {
-            let set = move || reactions.with(|all| all.iter().any(|one| one.mine && one.emoji == emoji));
             view! {
                 <button
                     type="button"
                     class="button-quiet"
-                    aria-pressed=move || set().to_string()
-                    on:click=move |_| choose(emoji)
+                    aria-pressed=move || choice.is_set(emoji).to_string()
+                    on:click=move |_| choose(emoji, !untrack(|| choice.is_set(emoji)))
                 >
                     {emoji}
                 </button>
@@ -127,7 +143,38 @@ fn ReactDialog(
     view! {
         <Dialog id="react-title" title="React" open on_close=Callback::new(move |()| open.set(false))>
             <div class="reaction-choice">{buttons()}</div>
+            <EmojiForm on_emoji=Callback::new(move |emoji: Emoji| {
+                let is_set = untrack(|| choice.is_set(emoji.as_str()));
+                if is_set {
+                    open.set(false);
+                } else {
+                    choose(emoji.as_str(), true);
+                }
+            })/>
         </Dialog>
+    }
+}
+
+/// Asks for an emoji.
+#[component]
+fn EmojiForm(on_emoji: Callback<Emoji>) -> impl IntoView {
+    let node = NodeRef::<html::Input>::new();
+    let error = RwSignal::new(None::<String>);
+    let submit = move |event: ev::SubmitEvent| {
+        event.prevent_default();
+        match text_of(node).trim().parse() {
+            Ok(emoji) => on_emoji.run(emoji),
+            Err(_) => error.set(Some(NOT_AN_EMOJI.to_owned())),
+        }
+    };
+    view! {
+        <form class="stack" on:submit=submit>
+            <Field label="Emoji" id="react-emoji" node on_input=Callback::new(move |_| error.set(None))/>
+            <ErrorText text=error/>
+            <p class="actions">
+                <button type="submit" class="button button-primary">"React"</button>
+            </p>
+        </form>
     }
 }
 
@@ -136,7 +183,8 @@ mod tests {
     use kez_client::view::{DeliveryState, MessageBody, MessageRow, ReactionRow};
     use leptos::prelude::*;
 
-    use super::{Reactions, ReactionsProps};
+    use super::{Choice, FULL, Reactions, ReactionsProps};
+    use crate::session::Session;
 
     fn html(reactions: Vec<ReactionRow>) -> String {
         let owner = Owner::new();
@@ -177,8 +225,18 @@ mod tests {
     }
 
     #[test]
-    fn the_eighth_reaction_is_the_last() {
+    fn the_ninth_reaction_is_refused_with_a_sentence() {
+        let owner = Owner::new();
+        owner.set();
         let row = |n: usize| ReactionRow { emoji: format!("e{n}"), mine: true, count: 1 };
-        assert!(!html((0..8).map(row).collect()).contains("Message actions"));
+        for (set, says) in [(7, None), (8, Some(FULL))] {
+            let target = StoredValue::new(("bob".to_owned(), "in-1".to_owned()));
+            let reactions = Memo::new(move |_| (0..set).map(row).collect());
+            let choice = Choice { session: Session::idle(), target, reactions };
+            choice.set("new".to_owned(), true);
+            assert_eq!(choice.session.remark.get_untracked(), says);
+            choice.set("e1".to_owned(), false);
+            assert_eq!(choice.session.remark.get_untracked(), None, "one may be withdrawn");
+        }
     }
 }

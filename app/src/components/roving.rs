@@ -101,7 +101,7 @@ mod tests {
     use super::Roving;
 
     #[test]
-    fn one_row_is_the_tab_stop_whatever_comes_and_goes() {
+    fn exactly_one_row_is_the_tab_stop() {
         let owner = Owner::new();
         owner.set();
         let rows = RwSignal::new(vec!["a", "b", "c"]);

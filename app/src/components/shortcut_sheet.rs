@@ -4,17 +4,18 @@ use leptos::prelude::*;
 
 use crate::components::dialog::Dialog;
 
-const SHORTCUTS: [(&str, &str); 11] = [
+const SHORTCUTS: [(&str, &str); 12] = [
     ("Enter", "Send the message"),
     ("Shift + Enter", "New line"),
     ("Ctrl + K or ⌘ K", "Switch conversation"),
+    ("Ctrl + Shift + F or ⌘ Shift F", "Search"),
     ("Alt + ↓", "Next conversation"),
     ("Alt + ↑", "Previous conversation"),
     ("Alt + Shift + ↓ or ↑", "Next or previous unread conversation"),
     ("Page Up or Page Down", "Scroll the messages"),
     ("Ctrl + Home or End", "First or latest message"),
     ("↑ or ↓ in the messages", "Previous or next message"),
-    ("Esc", "Close what is on top, or go to the latest message"),
+    ("Esc", "Close the top layer, or go to the latest message"),
     ("Ctrl + / or ?", "Show this list"),
 ];
 

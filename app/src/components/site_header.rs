@@ -24,7 +24,7 @@ pub(crate) fn SiteHeader() -> impl IntoView {
 #[component]
 pub(crate) fn SkipLink() -> impl IntoView {
     // The browser itself moves the focus as well, which the router would not do.
-    view! { <a class="skip-link" href="#main" rel="external">"Skip to the content"</a> }
+    view! { <a class="skip-link" href="#main" rel="external">"Skip to content"</a> }
 }
 
 /// The logo and the name, linking to the home page.

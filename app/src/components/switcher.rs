@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_that_is_not_in_the_list_can_be_started_with() {
+    fn a_conversation_can_be_started_with_an_unlisted_handle() {
         let matches = ["bobby".to_owned()];
         assert_eq!(stranger(" @Bob ", &matches).as_deref(), Some("bob"));
         assert_eq!(stranger("bobby", &matches), None);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_choice_goes_round() {
+    fn the_selection_wraps_around() {
         assert_eq!(moved("ArrowDown", 2, 3), Some(0));
         assert_eq!(moved("ArrowUp", 0, 3), Some(2));
         assert_eq!(moved("ArrowUp", 0, 0), None);

@@ -13,6 +13,7 @@ use crate::navigation::use_back;
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
 use block_dialog::BlockDialog;
+use date_dialog::DateDialog;
 use key_changed::KeyChangedBanner;
 use log::MessageLog;
 use menu::ConversationMenu;
@@ -22,7 +23,9 @@ use standing::StandingBanner;
 mod announcer;
 mod block_dialog;
 mod copying;
+mod date_dialog;
 mod items;
+mod jumps;
 mod key_changed;
 mod log;
 mod menu;
@@ -71,12 +74,12 @@ fn body(state: ThreadState, handle: &str) -> AnyView {
         }
         .into_any(),
         ThreadState::NotFound => view! {
-            <p class="empty" role="alert">{format!("Nobody here has the handle @{handle}.")}</p>
+            <p class="empty" role="alert">{format!("No account here has the handle @{handle}.")}</p>
         }
         .into_any(),
         ThreadState::Unavailable => view! {
             <p class="empty" role="alert">
-                {format!("@{handle} could not be looked up, or the server's answer does not prove who it is. It is tried again.")}
+                {format!("@{handle} could not be looked up, or the server's answer does not prove who they are. Trying again.")}
             </p>
         }
         .into_any(),
@@ -90,6 +93,7 @@ fn ThreadHeader(handle: String) -> impl IntoView {
     let verified = session.thread_part_of(&handle, |thread| thread.verified);
     let ready = session.thread_part_of(&handle, |thread| thread.state == ThreadState::Ready);
     let primary = session.thread_part_of(&handle, |thread| thread.primary.clone());
+    let dating = RwSignal::new(false);
     let blocking = RwSignal::new(false);
     let reporting = RwSignal::new(false);
     let back = use_back();
@@ -124,8 +128,9 @@ fn ThreadHeader(handle: String) -> impl IntoView {
                 <Icon of=Glyph::Shield/>
                 <span class="verify-label">"Verify"</span>
             </button>
-            <ConversationMenu handle=handle.clone() verifying blocking reporting/>
+            <ConversationMenu handle=handle.clone() verifying dating blocking reporting/>
         </header>
+        <DateDialog handle=handle.clone() open=dating/>
         <BlockDialog handle=handle.clone() open=blocking/>
         <ReportDialog handle=handle.clone() open=reporting/>
         <VerifyDialog handle open=verifying/>

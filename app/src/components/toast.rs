@@ -15,6 +15,7 @@ pub(crate) fn Toast() -> impl IntoView {
         <div class="toasts">
             <NoticeToast/>
             <UndoToast/>
+            <RemarkToast/>
         </div>
     }
 }
@@ -35,6 +36,22 @@ fn UndoToast() -> impl IntoView {
                     <p translate="no">{text}</p>
                     <button type="button" class="button-small" on:click=undo>"Undo"</button>
                     <DismissButton on_dismiss=Callback::new(move |()| session.just_blocked.set(None))/>
+                </div>
+            }
+        })
+    }
+}
+
+/// Says why an action did nothing.
+#[component]
+fn RemarkToast() -> impl IntoView {
+    let remark = use_session().remark;
+    move || {
+        remark.get().map(|text| {
+            view! {
+                <div class="toast" role="status" data-tone="plain">
+                    <p>{text}</p>
+                    <DismissButton on_dismiss=Callback::new(move |()| remark.set(None))/>
                 </div>
             }
         })

@@ -37,7 +37,7 @@ fn SafetyNumber(handle: String) -> impl IntoView {
         <div class="stack">
             {move || match number.get() {
                 Some(digits) => view! { <SafetyDigits digits/> }.into_any(),
-                None => view! { <p>"The safety number shows once the key is known."</p> }.into_any(),
+                None => view! { <p>"The safety number appears once the key is known."</p> }.into_any(),
             }}
             <p>
                 {format!(

@@ -53,7 +53,7 @@ mod tests {
     use crate::session::Session;
 
     #[test]
-    fn words_that_were_shown_can_be_lost() {
+    fn a_phrase_can_be_lost_once_it_is_shown() {
         let owner = Owner::new();
         owner.set();
         let session = Session::idle();

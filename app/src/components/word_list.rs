@@ -26,12 +26,12 @@ fn Keeping(phrase: String, label: &'static str) -> impl IntoView {
     let copy = move |_| {
         // Whether the browser permits it is known only later. A click asks for it, so the browser does.
         let _ = window().navigator().clipboard().write_text(&phrase.get_value());
-        said.set("Copied. Whatever else is copied replaces it, so keep it somewhere safe now.");
+        said.set("Copied. The next thing you copy replaces it, so save it somewhere safe now.");
     };
     let save = move |_| {
         let name = format!("kez-chat-{}.txt", label.to_lowercase().replace(' ', "-"));
         said.set(match download(&name, &phrase.get_value()) {
-            Ok(()) => "Saved as a file. Whoever can read it can use the words.",
+            Ok(()) => "Saved as a file. Anyone who can read it can use the words.",
             Err(_) => "The browser did not save the file.",
         });
     };

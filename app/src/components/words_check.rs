@@ -34,9 +34,7 @@ pub(crate) fn WordsCheck(
         event.prevent_default();
         let typed: Vec<String> = nodes.iter().map(|node| text_of(*node)).collect();
         match first_wrong(&words, &asked, &typed) {
-            Some(position) => {
-                error.set(Some(format!("Word {} is not the one from your phrase.", position + 1)))
-            }
+            Some(position) => error.set(Some(format!("Word {} does not match your phrase.", position + 1))),
             None => on_done.run(()),
         }
     };
@@ -87,7 +85,7 @@ mod tests {
     use super::{asked_positions, first_wrong};
 
     #[test]
-    fn three_different_words_are_asked() {
+    fn three_distinct_words_are_asked() {
         assert_eq!(asked_positions([0, 0, 0], 24), [0, 1, 2]);
         assert_eq!(asked_positions([255, 255, 255], 24), [2, 14, 15]);
         for byte in 0..=255 {

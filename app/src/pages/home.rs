@@ -32,7 +32,7 @@ pub(crate) fn Home() -> impl IntoView {
                     </li>
                     <li>
                         <h2>"What the server cannot do"</h2>
-                        <p>"Read your messages, write in your name, or quietly replace the key of somebody you already talk to."</p>
+                        <p>"Read your messages, write in your name, or quietly replace the key of someone you already talk to."</p>
                     </li>
                     <li>
                         <h2>"What it does see"</h2>
@@ -56,7 +56,7 @@ fn RunBy() -> impl IntoView {
     (contact.is_some() || terms_url.is_some()).then(|| {
         view! {
             <footer class="run-by">
-                {contact.map(|contact| view! { <a href=contact rel="noreferrer">"Contact who runs this server"</a> })}
+                {contact.map(|contact| view! { <a href=contact rel="noreferrer">"Contact the operator of this server"</a> })}
                 {terms_url.map(|terms| view! { <a href=terms rel="noreferrer">"Terms"</a> })}
             </footer>
         }

@@ -12,6 +12,7 @@ use crate::components::conversation_row::row_id;
 use crate::components::keyboard::{focus, use_shortcuts};
 use crate::components::new_conversation::NewConversationDialog;
 use crate::components::presence::use_who;
+use crate::components::search::Search;
 use crate::components::shortcut_sheet::ShortcutSheet;
 use crate::components::site_header::{Brand, SkipLink};
 use crate::components::switcher::Switcher;
@@ -60,12 +61,13 @@ fn Skeleton() -> impl IntoView {
     }
 }
 
-/// Back in the list, the focus goes to the row of the conversation that was left.
-fn use_focus_on_row_left(who: Memo<Option<String>>) {
+/// Back in the list, the focus goes to the row of the conversation that was left, or to the search that was asked for.
+fn use_focus_on_row_left(who: Memo<Option<String>>, search: Search) {
     Effect::new(move |before: Option<Option<String>>| {
         let now = who.get();
         if let (Some(Some(left)), None) = (before, &now) {
-            request_animation_frame(move || focus(&row_id(&left)));
+            let id = search.takes_focus().unwrap_or_else(|| row_id(&left));
+            request_animation_frame(move || focus(&id));
         }
         now
     });
@@ -77,11 +79,12 @@ fn Panes() -> impl IntoView {
     let starting = RwSignal::new(false);
     let switching = RwSignal::new(false);
     let listing = RwSignal::new(false);
-    use_shortcuts(switching, listing);
+    let search = Search::provide();
+    use_shortcuts(switching, listing, search);
     provide_way_back();
-    use_focus_on_row_left(who);
+    use_focus_on_row_left(who, search);
     view! {
-        <ConversationList on_new=Callback::new(move |()| starting.set(true))/>
+        <ConversationList search on_new=Callback::new(move |()| starting.set(true))/>
         {move || match who.get() {
             Some(handle) => view! { <Thread handle/> }.into_any(),
             None => view! { <NoThread/> }.into_any(),

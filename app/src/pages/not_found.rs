@@ -15,8 +15,8 @@ pub(crate) fn NotFound() -> impl IntoView {
             <SiteHeader/>
             <main class="prose" id="main" tabindex="-1">
                 <h1>"Nothing here"</h1>
-                <p>"There is no page at this address, or nobody has this handle."</p>
-                <p><a href="/">"Go to the start"</a></p>
+                <p>"There is no page at this address, or no account has this handle."</p>
+                <p><a href="/">"Go to the home page"</a></p>
             </main>
         </div>
     }

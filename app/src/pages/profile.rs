@@ -46,8 +46,8 @@ fn Card(profile: Profile) -> impl IntoView {
                 {fingerprint(&primary).map(|digits| view! { <Fingerprint digits/> })}
                 <p class="hint">
                     {format!(
-                        "A short form of the public key below, the same for everyone. The server shows this page: @{handle} finds \
-                         the true fingerprint in Settings. It is not the safety number, which the two of you compare under \
+                        "A short form of the public key below, the same for everyone. This page comes from the server: \
+                         @{handle} finds the true fingerprint in Settings. It is not the safety number, which the two of you compare under \
                          Verify in your conversation.",
                     )}
                 </p>
@@ -61,15 +61,14 @@ fn Card(profile: Profile) -> impl IntoView {
 
 /// The section about the key history; `None` if there is none.
 fn told(history: History) -> Option<AnyView> {
-    const SILENT: &str =
-        "The server that keeps it does not answer at the moment. Load this page again in a while.";
-    const BROKEN: &str = "The server that keeps it shows one that breaks the rules, so it is not shown here. Compare the \
-                          fingerprint in another way before you trust this key.";
+    const SILENT: &str = "The server that keeps it is not responding at the moment. Reload this page later.";
+    const BROKEN: &str = "The server that keeps it returned an invalid one, so it is not shown here. Compare the \
+                          fingerprint some other way before you trust this key.";
     let body = match history {
         History::Told(entries) if entries.is_empty() => return None,
         History::Told(entries) => view! {
             <KeyHistory entries/>
-            <p class="hint">"Signed by the key itself. The apps of friends replay it, and notice when it is changed."</p>
+            <p class="hint">"Signed by the key itself. Your friends' apps replay it, and notice when it is altered."</p>
         }
         .into_any(),
         History::Unreachable => view! { <p class="hint">{SILENT}</p> }.into_any(),

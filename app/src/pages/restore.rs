@@ -24,8 +24,8 @@ pub(crate) fn Restore() -> impl IntoView {
             <main class="prose narrow" id="main" tabindex="-1">
                 <h1>"Restore account"</h1>
                 <p>
-                    "Type the 24 words of your recovery phrase. Your handle, and the messages that the server still keeps for \
-                     you, come back with it."
+                    "Type the 24 words of your recovery phrase. It brings back your handle, and the messages that the \
+                     server still keeps for you."
                 </p>
                 <RestoreForm/>
                 <p class="hint">"No account yet? " <a href="/join">"Create account"</a></p>
@@ -77,7 +77,7 @@ fn RestoreForm() -> impl IntoView {
                 described_by="restore-passphrase-hint"
             />
             <p id="restore-passphrase-hint" class="hint">
-                "A new one for this browser, or leave it empty. It encrypts what is stored here."
+                "Choose a new one for this browser, or leave it empty. It encrypts the data stored here."
             </p>
             <ErrorText text=error/>
             <p class="actions">

@@ -49,18 +49,19 @@ fn CanSee() -> impl IntoView {
                 <li>"Your handle, your public key, and when you registered. These are public."</li>
                 <li>"Which key wrote to which, when, and roughly how much."</li>
                 <li>
-                    "Whom you have accepted and whom you have blocked. It keeps both lists, so that it can hold back what blocked \
-                     people send, and so that your other browsers know them."
+                    "Who you have accepted and who you have blocked. It keeps both lists to hold back what blocked \
+                     people send, and to pass them on to your other browsers."
                 </li>
                 <li>"The history of your key: when it was made, changed or ended. This is public too."</li>
                 <li>"When you are connected, and the network address that you connect from."</li>
             </ul>
             <p>
-                "It keeps the encrypted messages, so that they wait for you and come back when you restore your account. For how \
-                 long is up to you: see the settings. A message request that you leave unanswered goes after 30 days."
+                "It keeps the encrypted messages, so that they wait for you and come back when you restore your \
+                 account. You choose for how long in the settings. A message request that you leave unanswered is \
+                 deleted after 30 days."
             </p>
             <p>
-                "When you report a person, the operator learns whom you report, which messages it is about, and what you write. \
+                "When you report a person, the operator learns who you report, which messages it is about, and what you write. \
                  The messages stay encrypted."
             </p>
         </section>
@@ -82,8 +83,8 @@ fn Verified() -> impl IntoView {
                 <li>"Messages are counted. If the server drops one, the next one shows the gap."</li>
             </ul>
             <p>
-                "At the first contact your browser has to take the server's word for which key is whose. Compare the safety \
-                 number, under Verify in a conversation, and you no longer have to."
+                "At first contact, your browser has to trust the server about which key belongs to whom. Once you have \
+                 compared the safety number, under Verify in a conversation, it no longer has to."
             </p>
         </section>
     }
@@ -96,18 +97,18 @@ fn Limits() -> impl IntoView {
             <h2>"Limits"</h2>
             <ul>
                 <li>
-                    "No forward secrecy yet. Whoever gets your recovery phrase or secret key can read your past messages too, \
+                    "No forward secrecy yet. Anyone who gets your recovery phrase or secret key can read your past messages too, \
                      if they also have the encrypted copies."
                 </li>
                 <li>
-                    "A web app comes from its server each time. A server that turns bad could send you a changed app. If that \
-                     is a danger for you, run your own server or a copy of the app that you checked."
+                    "A web app is loaded from its server each time. A malicious server could send you a modified app. \
+                     If that is a risk for you, run your own server or a copy of the app that you have checked."
                 </li>
                 <li>
-                    "Without a passphrase, whoever can open this browser profile can open your messages. With one, they need \
+                    "Without a passphrase, anyone who can open this browser profile can open your messages. With one, they need \
                      the passphrase as well."
                 </li>
-                <li>"Nothing protects messages on a device that somebody else controls."</li>
+                <li>"Nothing protects messages on a device that someone else controls."</li>
             </ul>
         </section>
     }

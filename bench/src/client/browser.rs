@@ -53,7 +53,7 @@ mod tests {
     use super::figure;
 
     #[test]
-    fn a_figure_has_a_name_a_value_and_a_unit() {
+    fn a_figure_parses_as_name_value_and_unit() {
         let found = figure("figure\tbytes\t12\tKiB").map(|figure| (figure.name, figure.value, figure.unit));
         assert_eq!(found, Some(("bytes", "12", "KiB")));
         assert!(figure("  ok 1 [measure] a test").is_none());

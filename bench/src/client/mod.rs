@@ -16,7 +16,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
     messages: u32,
     /// The longest history in the browser, in messages.
-    #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(200..=200_000))]
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(200..=200_000))]
     history: u32,
     /// Skips the browser.
     #[arg(long)]

@@ -91,7 +91,7 @@ impl Verdict {
         }
         let [repeated, reopened] = known.troubles();
         println!("known senders sent again {repeated} times, and read on {reopened} times");
-        self.nobody_known_was_refused(known, &mut broken);
+        self.known_senders_were_not_refused(known, &mut broken);
         self.all_is_there(target, known, &mut broken).await?;
         self.the_flood_was_one(flood, &mut broken);
         self.the_disk(known, flood, &mut broken);
@@ -106,7 +106,7 @@ impl Verdict {
         if broken.is_empty() { Ok(()) } else { Err(Failure::Broken(broken.join("; "))) }
     }
 
-    fn nobody_known_was_refused(&self, known: &Conversations, broken: &mut Vec<String>) {
+    fn known_senders_were_not_refused(&self, known: &Conversations, broken: &mut Vec<String>) {
         let refused = known.refused();
         if let Some(first) = refused.first() {
             broken

@@ -146,7 +146,7 @@ impl Crowd {
                 loop {
                     match stream.frame().await? {
                         LiveFrame::CaughtUp { .. } => return Ok::<_, Failure>(stream),
-                        items @ LiveFrame::Items { .. } => self.heard(member, items),
+                        items => self.heard(member, items),
                     }
                 }
             };
@@ -187,7 +187,7 @@ impl Crowd {
     }
 
     /// Waits until every user has a stream.
-    pub(super) async fn everybody_is_connected(&self, phase: &'static str) -> Result<(), Failure> {
+    pub(super) async fn all_are_connected(&self, phase: &'static str) -> Result<(), Failure> {
         let all = self.members.len();
         self.until(phase, || self.connected.load(Ordering::SeqCst) >= all).await
     }

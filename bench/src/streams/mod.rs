@@ -92,7 +92,7 @@ impl Run<'_> {
         sleep(SETTLE).await;
         let (before, rss) = (Usage::of(self.target.pid)?, self.rss()?);
         let followers = self.crowd.follow();
-        let connected = self.everybody_is_back("connected").await?;
+        let connected = self.all_are_back("connected").await?;
         let used = Usage::of(self.target.pid)? - before;
         sleep(SETTLE).await;
         let full = self.rss()?;
@@ -153,7 +153,7 @@ impl Run<'_> {
         let before = Usage::of(self.target.pid)?;
         let failed = self.crowd.failed_attempts();
         self.crowd.cut(Duration::from_secs(self.options.spread));
-        let (back, written) = tokio::join!(self.everybody_is_back("back"), self.crowd.write_to_every(10));
+        let (back, written) = tokio::join!(self.all_are_back("back"), self.crowd.write_to_every(10));
         let (back, ()) = (back?, written?);
         self.crowd.everything_arrived().await?;
         let used = Usage::of(self.target.pid)? - before;
@@ -167,9 +167,9 @@ impl Run<'_> {
         self.mail("after it").await
     }
 
-    async fn everybody_is_back(&self, what: &'static str) -> Result<Duration, Failure> {
+    async fn all_are_back(&self, what: &'static str) -> Result<Duration, Failure> {
         let start = Instant::now();
-        self.crowd.everybody_is_connected(what).await?;
+        self.crowd.all_are_connected(what).await?;
         Ok(start.elapsed())
     }
 
@@ -180,7 +180,7 @@ impl Run<'_> {
         let sorted = self.crowd.take_latencies().sorted();
         let [p50, p99, worst] = [50, 99, 100].map(|percent| sorted.percentile_ms(percent));
         println!(
-            "mail to everybody {when}: {:.1} s, to the screen ms p50 / p99 / worst: {p50:.1} / {p99:.1} / {worst:.1}",
+            "one message to each stream {when}: {:.1} s, to the screen ms p50 / p99 / worst: {p50:.1} / {p99:.1} / {worst:.1}",
             start.elapsed().as_secs_f64(),
         );
         Ok(())

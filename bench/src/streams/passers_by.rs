@@ -78,7 +78,7 @@ impl PassersBy {
             broken.push(format!("{what}: {} requests failed, one with: {first}", failed.len()));
         }
         if sorted.count() == 0 {
-            broken.push(format!("{what}: nobody was served"));
+            broken.push(format!("{what}: no request was served"));
         }
         if limit_ms.is_some_and(|limit| p99 >= limit) {
             broken.push(format!("{what}: p99 is {p99:.0} ms"));

@@ -7,7 +7,7 @@ use crate::kernel::answer::{Answer, Outcome, no_content, outcome, refusal};
 use crate::kernel::context::Context;
 use crate::kernel::effect::{Effect, Method};
 use crate::kernel::event::{NetworkFault, TabId};
-use crate::kernel::lookup::says_nobody;
+use crate::kernel::lookup::says_not_found;
 use crate::kernel::me::Me;
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
@@ -94,7 +94,7 @@ impl AccountExit {
     /// Checks whether the handle is still registered after a refused deletion.
     pub(crate) fn on_deletion_check(&mut self, answer: &Answer) {
         match answer {
-            Ok(response) if says_nobody(response) => self.gone = true,
+            Ok(response) if says_not_found(response) => self.gone = true,
             Ok(_) => self.end(Some(Reason::SignatureRefused)),
             Err(NetworkFault) => self.end(Some(Reason::NoAnswer)),
         }

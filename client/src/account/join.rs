@@ -137,7 +137,7 @@ impl Join {
         }
         self.availability = match server.map(|server| Proof::of_handle(answer, server, asked)) {
             Some(Proof::Proven(_)) => Availability::Taken,
-            Some(Proof::Nobody) => Availability::Available,
+            Some(Proof::NotFound) => Availability::Available,
             _ => Availability::Unknown,
         };
     }
@@ -295,7 +295,7 @@ mod tests {
     use crate::kernel::chance::Chance;
 
     #[test]
-    fn three_different_positions_ascending_and_every_one_comes_up() {
+    fn three_distinct_ascending_positions_cover_the_whole_phrase() {
         let mut rng = Chance::new(1);
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..500 {

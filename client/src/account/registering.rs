@@ -152,7 +152,7 @@ impl Registering {
         };
         match answer::outcome(answer, done) {
             answer::Outcome::Done(()) => self.registered(cx),
-            // This very key may have taken the handle, when an earlier answer was lost.
+            // This very key may hold the handle already, if an earlier answer was lost.
             answer::Outcome::Refused(problem) if problem.status == 409 => {
                 cx.get(format!("/v1/by-primary/{key}"), Purpose::OwnAccount);
                 Outcome::Pending(None)
@@ -185,7 +185,7 @@ impl Registering {
                 self.account.registration = Some(found.registration);
                 self.registered(cx)
             }
-            Proof::Nobody => {
+            Proof::NotFound => {
                 self.phase = Phase::Refused;
                 Outcome::Refused(Reason::HandleTaken(self.account.handle.to_string()))
             }
@@ -208,7 +208,7 @@ impl Registering {
         }
     }
 
-    /// Whether a request is in flight.
+    /// Whether the registration is under way, as opposed to waiting for the user.
     pub(crate) fn busy(&self) -> bool {
         self.phase != Phase::Refused
     }

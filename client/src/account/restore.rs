@@ -64,7 +64,7 @@ impl Restore {
         match Proof::of_key(answer, server, attempt.me.public().primary()) {
             Proof::Proven(found) => attempt.create_vault(found.handle, server, cx),
             Proof::Replaced(_) => self.fail(Reason::OldKey),
-            Proof::Nobody => self.fail(Reason::NoAccount),
+            Proof::NotFound => self.fail(Reason::NoAccount),
             Proof::Unavailable => self.fail(match answer {
                 Err(_) => Reason::NoAnswer,
                 Ok(response) if response.status == 200 => Reason::UnprovenAccount,

@@ -1,24 +1,28 @@
 //! The user's own chain. It is created once there is an account, checked when the account is opened and every six
 //! hours, and extended when something is missing.
 
-use kez_core::identity::{Primary, Seed};
-use kez_core::problem::ProblemCode;
-use kez_core::sigchain::{Appended, Body, Hash, Link};
+mod answers;
+mod rotation;
+
+use kez_core::identity::{Primary, SecretIdentity, Seed};
+use kez_core::sigchain::{Body, Chain, Hash, Heads, Link};
 use serde::{Deserialize, Serialize};
 
 use super::ChainAlarm;
-use super::watched::{Fetched, Watched};
+use super::facts::{Base, Facts};
+use super::watched::{Compared, Watched};
 use crate::account::StoredSeed;
-use crate::kernel::answer::{Answer, Outcome, body, outcome, retry_after};
+use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::{Backoff, around};
 use crate::kernel::context::Context;
-use crate::kernel::event::{HttpResponse, NetworkFault};
-use crate::kernel::lookup::Proof;
+use crate::kernel::event::{NetworkFault, StorageFault};
 use crate::kernel::place::PersonId;
 use crate::kernel::reason::Reason;
+use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
-use crate::link::Connection;
-use crate::session::Session;
+
+/// The id of the record.
+const OWN: &str = "own";
 
 /// How often, in milliseconds, the user's own chain is checked for links that this user did not create.
 const CHECK_INTERVAL: u64 = 6 * 60 * 60 * 1000;
@@ -34,51 +38,52 @@ const SUSPICION_INTERVAL: u64 = 60 * 1000;
 
 /// The user's own chain and the state of its maintenance.
 pub(crate) struct OwnChain {
-    pub(crate) stored: StoredOwn,
+    base: Base,
+    stored: StoredOwn,
     /// Whether we have fetched our chain since start-up, or since a message claimed a longer one.
     checked: bool,
-    /// Whether the pending link was refused. It may be in the chain all the same, so the chain is fetched before a retry.
+    /// Whether the pending link was refused. It may be in the chain nevertheless, so the chain is fetched before a retry.
     refused: bool,
     /// When the chain was last requested, Unix milliseconds.
     asked_at: u64,
-    /// Whether there has been any answer since start-up.
-    pub(super) answered: bool,
+    /// Whether an answer about the chain has arrived since start-up, or none will.
+    answered: bool,
     /// Whether the root under which we request the chain is known. The chain of a restored browser may start with an older key.
     root_known: bool,
-    pub(super) try_at: Option<u64>,
-    pub(super) backoff: Backoff,
+    try_at: Option<u64>,
+    backoff: Backoff,
     /// Why the last key change failed.
-    pub(crate) error: Option<Reason>,
+    error: Option<Reason>,
 }
 
-/// The record of kind [`crate::kernel::record::Kind::Chain`] for the user's own chain.
+/// The record of kind [`Kind::Chain`] for the user's own chain.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct StoredOwn {
-    pub(crate) watched: Watched,
+struct StoredOwn {
+    watched: Watched,
     /// Every link, as canonical JSON.
-    pub(crate) links: Vec<String>,
+    links: Vec<String>,
     /// The seed that the chain announces, until the user has written it down. After that, it is not stored anywhere.
-    pub(crate) next_seed: Option<StoredSeed>,
+    next_seed: Option<StoredSeed>,
     /// The pending link. The same bytes are posted until it is in the chain.
-    pub(super) pending: Option<String>,
+    pending: Option<String>,
     /// A key change in progress.
-    pub(crate) change: Option<KeyChange>,
+    change: Option<KeyChange>,
     /// The former key, sealed for the user's own inbox and not delivered yet. A browser that is restored later needs it.
-    pub(super) note: Option<String>,
+    note: Option<String>,
     /// The contacts whose claims caused an alarm that the user has dismissed. They cause no further alarm.
     heard: Vec<PersonId>,
 }
 
 /// A key change, from the moment when the user typed the announced phrase.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct KeyChange {
-    pub(crate) seed: StoredSeed,
+struct KeyChange {
+    seed: StoredSeed,
     /// The seed after the new key; `None` where another browser has changed the key and showed the phrase there.
-    pub(crate) next_seed: Option<StoredSeed>,
+    next_seed: Option<StoredSeed>,
     /// The claim of the handle by the new key, as posted or to be posted.
-    pub(crate) registration: Option<String>,
+    registration: Option<String>,
     /// When the claim was signed, Unix milliseconds.
-    pub(crate) signed_at: u64,
+    signed_at: u64,
 }
 
 /// The next step.
@@ -93,21 +98,24 @@ enum Step {
     Nothing,
 }
 
+/// Whether this is the record of the user's own chain.
+pub(crate) fn is_own(record: &Record) -> bool {
+    record.kind == Kind::Chain && record.id == OWN
+}
+
 impl OwnChain {
     pub(super) const fn new(root: Primary) -> Self {
-        let watched = Watched::new(root);
-        let links = Vec::new();
         let stored = StoredOwn {
-            watched,
-            links,
+            watched: Watched::new(root),
+            links: Vec::new(),
             next_seed: None,
             pending: None,
             change: None,
             note: None,
             heard: Vec::new(),
         };
-        let backoff = Backoff::new(1_000, 60_000);
         Self {
+            base: Base(None),
             stored,
             checked: false,
             refused: false,
@@ -115,18 +123,79 @@ impl OwnChain {
             answered: false,
             root_known: false,
             try_at: None,
-            backoff,
+            backoff: Backoff::new(1_000, 60_000),
             error: None,
         }
     }
 
+    /// Loads the record.
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
+        self.stored = record.read()?;
+        Ok(())
+    }
+
+    /// The longest chain seen so far.
+    pub(crate) const fn chain(&self) -> &Chain {
+        &self.stored.watched.chain
+    }
+
+    /// Every link, as canonical JSON.
+    pub(crate) fn links(&self) -> &[String] {
+        &self.stored.links
+    }
+
+    /// The alarm, until the user has dismissed it. With the contact whose claim caused it, if one did.
+    pub(crate) fn alarm(&self) -> Option<(ChainAlarm, Option<PersonId>)> {
+        self.stored.watched.alarm.map(|alarm| (alarm, self.stored.watched.alarm_by))
+    }
+
+    /// The seed that the chain announces, until the user has written it down.
+    pub(crate) fn announced(&self) -> Option<&StoredSeed> {
+        self.stored.next_seed.as_ref().filter(|_| !self.stored.links.is_empty())
+    }
+
+    /// Whether a key change is in progress.
+    pub(crate) const fn is_changing(&self) -> bool {
+        self.stored.change.is_some()
+    }
+
+    /// Why the last key change failed.
+    pub(crate) const fn error(&self) -> Option<&Reason> {
+        self.error.as_ref()
+    }
+
+    /// Whether an answer about the chain has arrived since start-up, or none will.
+    pub(crate) const fn was_answered(&self) -> bool {
+        self.answered
+    }
+
+    /// Whether another browser has replaced this key of the user's, so that it can no longer be used.
+    pub(crate) fn has_replaced(&self, key: &Primary) -> bool {
+        self.chain().is_former(key) && !self.is_changing()
+    }
+
     /// When the next action is due.
-    pub(crate) const fn wake(&self) -> Option<u64> {
+    pub(super) const fn wake(&self) -> Option<u64> {
         self.try_at
     }
 
+    /// The server has no sigchains. Nothing waits for its answer any longer.
+    pub(super) const fn expect_no_answer(&mut self) {
+        self.answered = true;
+    }
+
+    /// The sigchains are at this URL. Returns whether that is news.
+    pub(super) fn move_to(&mut self, base: &Base) -> bool {
+        let is_new = self.base != *base;
+        self.base.clone_from(base);
+        is_new
+    }
+
     /// Whether this contact's claim causes, or has caused, an alarm.
-    pub(super) fn was_heard(&self, contact: PersonId) -> bool {
+    fn was_heard(&self, contact: PersonId) -> bool {
         let watched = &self.stored.watched;
         let stands = watched.alarm.is_some() && watched.alarm_by == Some(contact);
         stands || self.stored.heard.contains(&contact)
@@ -136,301 +205,177 @@ impl OwnChain {
     fn pending(&self) -> Option<Link> {
         Link::parse(self.stored.pending.as_ref()?.as_bytes()).ok()
     }
-}
 
-impl Session {
+    fn save(&self, cx: &mut Context<'_>) {
+        cx.put(Kind::Chain, OWN, &self.stored);
+    }
+
     /// Performs the next step for the user's own chain, unless a request is in flight.
-    pub(crate) fn advance_own_chain(&mut self, cx: &mut Context<'_>) {
-        let waits = self.chains.own.try_at.is_some_and(|at| at > cx.now);
+    pub(crate) fn advance(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let waits = self.try_at.is_some_and(|at| at > cx.now);
         if waits || cx.shared.requests.any(Purpose::is_about_own_chain) {
             return;
         }
-        self.chains.own.try_at = None;
-        let Some(target) = self.chains.target(&self.chains.own.stored.watched.chain.root()) else {
+        self.try_at = None;
+        let Some(target) = self.base.target(&self.chain().root()) else {
             // A server without a sigchain URL has no answer about this chain either.
-            if self.chains.own.stored.watched.is_behind() {
-                self.own_chain_unanswered(&Err(NetworkFault), cx);
+            if self.stored.watched.is_behind() {
+                self.unanswered(&Err(NetworkFault), facts, cx);
             }
             return;
         };
-        match self.next_step(cx) {
+        match self.next_step(facts, cx) {
             Step::Append(link) => cx.post(&target, link, Purpose::AppendLink),
             Step::Fetch => {
-                if let Some(target) = self.chains.target_since(&self.chains.own.stored.watched) {
-                    self.chains.own.asked_at = cx.now;
+                if let Some(target) = self.base.target_since(&self.stored.watched) {
+                    self.asked_at = cx.now;
                     cx.get(target, Purpose::OwnChain);
                 }
             }
-            Step::AskForRecord => cx.get(format!("/v1/u/{}", self.me.handle), Purpose::OwnRecord),
-            Step::Register => self.register_changed_key(cx),
-            Step::KeepFormerKey(envelope) => self.send_former_key(envelope, cx),
+            Step::AskForRecord => cx.get(format!("/v1/u/{}", facts.me.handle), Purpose::OwnRecord),
+            Step::Register => self.register_changed_key(facts, cx),
+            Step::KeepFormerKey(envelope) => Self::send_former_key(envelope, facts, cx),
             Step::Wait => {}
             Step::Nothing => {
-                self.chains.own.checked = false;
-                self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
+                self.checked = false;
+                self.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
             }
         }
     }
 
     /// Fetches the user's own chain now.
-    pub(crate) fn check_own_chain(&mut self, cx: &mut Context<'_>) {
-        self.chains.own.checked = false;
-        self.chains.own.try_at = None;
-        self.advance_own_chain(cx);
+    fn check(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        self.checked = false;
+        self.try_at = None;
+        self.advance(facts, cx);
     }
 
     /// Fetches the user's own chain, unless it was fetched recently.
-    pub(super) fn check_own_chain_seldom(&mut self, cx: &mut Context<'_>) {
-        if self.chains.own.asked_at.saturating_add(HEARSAY_INTERVAL) <= cx.now {
-            self.check_own_chain(cx);
+    fn check_seldom(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        if self.asked_at.saturating_add(HEARSAY_INTERVAL) <= cx.now {
+            self.check(facts, cx);
+        }
+    }
+
+    /// Compares the head of the user's own chain, as seen by contacts or by the user's other browsers.
+    pub(crate) fn on_heads(
+        &mut self,
+        heads: &Heads,
+        by: Option<PersonId>,
+        facts: Facts<'_>,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(seen) = heads.get(&self.chain().root()) else { return };
+        if by.is_some_and(|by| self.was_heard(by)) {
+            return self.check_seldom(facts, cx);
+        }
+        match self.stored.watched.compare(seen, by) {
+            Compared::Agrees => {}
+            Compared::Ahead => {
+                self.save(cx);
+                cx.shared.requests.forget(|purpose| *purpose == Purpose::OwnChain);
+                self.check(facts, cx);
+            }
+            Compared::Contradicts => {
+                self.stored.watched.alarm_by = by;
+                self.raise(ChainAlarm::Contradicted, cx);
+            }
         }
     }
 
     /// The server rejects the user's signature, perhaps because another browser has changed the key.
-    pub(crate) fn suspect_replaced_key(&mut self, cx: &mut Context<'_>) {
-        if self.chains.own.asked_at.saturating_add(SUSPICION_INTERVAL) <= cx.now {
-            self.check_own_chain(cx);
+    pub(crate) fn suspect_replaced_key(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        if self.asked_at.saturating_add(SUSPICION_INTERVAL) <= cx.now {
+            self.check(facts, cx);
         }
     }
 
-    /// Whether another browser has changed the key, so that this browser's key can no longer be used.
-    pub(crate) fn key_was_replaced(&self) -> bool {
-        self.chains.own.stored.watched.chain.is_former(&self.me.key.public().primary())
-            && self.chains.own.stored.change.is_none()
-    }
-
-    fn next_step(&mut self, cx: &mut Context<'_>) -> Step {
-        let (own, me) = (&self.chains.own, self.me.key.public().primary());
-        let chain = &own.stored.watched.chain;
-        if let Some(link) = &own.stored.pending {
-            return if own.refused { Step::Fetch } else { Step::Append(link.clone()) };
+    fn next_step(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Step {
+        let (chain, me) = (self.chain(), facts.me.key.public().primary());
+        if let Some(link) = &self.stored.pending {
+            return if self.refused { Step::Fetch } else { Step::Append(link.clone()) };
         }
-        if chain.length() == 0 && self.restored && !own.root_known {
+        if chain.length() == 0 && facts.restored && !self.root_known {
             return Step::AskForRecord;
         }
         // A chain that this browser creates need not be fetched first: no other browser has the key.
-        if !own.checked && (chain.length() > 0 || self.restored) {
+        if !self.checked && (chain.length() > 0 || facts.restored) {
             return Step::Fetch;
         }
-        if own.stored.change.is_some() {
+        if self.stored.change.is_some() {
             return Step::Register;
         }
-        if let Some(envelope) = &own.stored.note {
+        if let Some(envelope) = &self.stored.note {
             return Step::KeepFormerKey(envelope.clone());
         }
-        if own.stored.watched.alarm.is_some_and(ChainAlarm::is_about_server) {
+        if self.stored.watched.alarm.is_some_and(ChainAlarm::is_about_server) {
             return Step::Nothing;
         }
         if chain.length() == 0 {
             // The user's own messages from elsewhere can reveal a chain that the server hides.
-            let waits = self.quarantine.holds_own_copies() || !self.link.was_read_to_its_end();
-            if self.restored && waits {
+            if facts.restored && !facts.inbox_was_read {
                 return Step::Wait;
             }
-            return self.begin_own_chain(cx).map_or(Step::Nothing, Step::Append);
+            return self.begin(facts, cx).map_or(Step::Nothing, Step::Append);
         }
         if chain.primary() != me || chain.is_closed() {
             return Step::Nothing;
         }
-        if chain.claim(&self.me.handle, &self.me.server).is_some_and(|claim| claim.primary == me) {
+        if chain.claim(&facts.me.handle, &facts.me.server).is_some_and(|claim| claim.primary == me) {
             return Step::Nothing;
         }
-        match &self.registration {
+        match facts.registration {
             None => Step::AskForRecord,
             Some(registration) => {
                 let registration = Hash::of_json(registration);
-                let (handle, server) = (self.me.handle.clone(), self.me.server.clone());
+                let (handle, server) = (facts.me.handle.clone(), facts.me.server.clone());
                 let claim = Body::ClaimHandle { handle, server, registration };
-                self.draft(claim, cx).map_or(Step::Nothing, Step::Append)
+                self.draft(claim, facts, cx).map_or(Step::Nothing, Step::Append)
             }
         }
     }
 
-    fn begin_own_chain(&mut self, cx: &mut Context<'_>) -> Option<String> {
+    fn begin(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
         let next = Seed::random(&mut &mut *cx.rng);
-        let next_key = kez_core::identity::SecretIdentity::from_seed(next.clone()).public();
-        self.chains.own.stored.next_seed = Some(StoredSeed(next));
-        self.draft(Body::Init { primary: self.me.key.public(), next: Hash::of_key(&next_key) }, cx)
+        let next_key = SecretIdentity::from_seed(next.clone()).public();
+        self.stored.next_seed = Some(StoredSeed(next));
+        self.draft(Body::Init { primary: facts.me.key.public(), next: Hash::of_key(&next_key) }, facts, cx)
     }
 
     /// Signs the next link with the current key, and stores it until it is in the chain.
-    fn draft(&mut self, body: Body, cx: &mut Context<'_>) -> Option<String> {
-        let draft = self.chains.own.stored.watched.chain.draft(body, cx.timestamp());
-        let link = draft.sign(&self.me.key).ok()?.json().to_owned();
-        self.chains.own.stored.pending = Some(link.clone());
-        self.save_own_chain(cx);
+    fn draft(&mut self, body: Body, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
+        let draft = self.chain().draft(body, cx.timestamp());
+        let link = draft.sign(&facts.me.key).ok()?.json().to_owned();
+        self.stored.pending = Some(link.clone());
+        self.save(cx);
         Some(link)
     }
 
-    /// Handles the server's answer to a link.
-    pub(crate) fn append_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        let pending = self.chains.own.pending();
-        let stands = |response: &HttpResponse| {
-            let Appended { seqno, head } = body(response, &[200, 201])?;
-            pending.filter(|link| link.seqno() == seqno && link.hash() == head)
-        };
-        match outcome(answer, stands) {
-            Outcome::Done(_) => self.link_stands(cx),
-            // Another browser was faster, an attacker is at work, or the refusal is false. The chain will show which.
-            Outcome::Refused(problem) => {
-                if problem.code != ProblemCode::Conflict {
-                    self.chains.own.error = Some(Reason::server(&problem.detail));
-                }
-                self.chains.own.refused = true;
-            }
-            Outcome::Unknown => self.advance_later(answer, cx),
-        }
-        self.advance_own_chain(cx);
+    fn advance_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
+        let wait = self.backoff.next_after(retry_after(answer), cx.rng);
+        self.try_at = Some(cx.now.saturating_add(wait.max(500)));
     }
 
-    fn link_stands(&mut self, cx: &mut Context<'_>) {
-        self.chains.own.backoff.reset();
-        let Some(link) = self.chains.own.pending() else { return };
-        self.chains.own.stored.pending = None;
-        if self.chains.own.stored.watched.chain.append(&link).is_ok() {
-            self.chains.own.stored.links.push(link.json().to_owned());
-        } else {
-            self.chains.own.checked = false;
-        }
-        self.save_own_chain(cx);
-    }
-
-    fn give_up_pending(&mut self, cx: &mut Context<'_>) {
-        let own = &mut self.chains.own;
-        own.stored.pending = None;
-        if own.stored.change.take().is_some() {
-            own.error = Some(Reason::ChainMoved);
-        }
-        if own.stored.watched.chain.length() == 0 {
-            // Announced by a link that never got into the chain.
-            own.stored.next_seed = None;
-        }
-        self.save_own_chain(cx);
-    }
-
-    /// Handles the server's answer with the account's own chain.
-    pub(crate) fn own_chain_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        self.chains.own.answered = true;
-        let own = &mut self.chains.own;
-        let first_sight = own.stored.watched.chain.length() == 0;
-        let was_refused = own.refused;
-        match own.stored.watched.take(answer) {
-            Fetched::New(links) => {
-                own.checked = !own.stored.watched.is_behind();
-                own.backoff.reset();
-                let pending = own.pending().map(|link| link.hash());
-                let mine = |link: &Link| Some(link.hash()) == pending;
-                let adopted = first_sight && self.restored && pending.is_none();
-                if !adopted && !links.iter().all(mine) {
-                    own.stored.watched.alarm.get_or_insert(ChainAlarm::NotMine);
-                }
-                if links.iter().any(mine) {
-                    own.stored.pending = None;
-                } else if !links.is_empty() && pending.is_some() {
-                    self.give_up_pending(cx);
-                }
-                let own = &mut self.chains.own;
-                own.stored.links.extend(links.iter().map(|link| link.json().to_owned()));
-                if !links.is_empty() {
-                    self.save_own_chain(cx);
-                    self.read_notes_again(cx);
-                }
-            }
-            Fetched::None => own.checked = true,
-            Fetched::Alarm(alarm) => {
-                own.checked = true;
-                self.alarm_about_own(alarm, cx);
-            }
-            Fetched::Unavailable => self.own_chain_unanswered(answer, cx),
-        }
-        if was_refused && self.chains.own.checked {
-            self.post_again_later(answer, cx);
-        }
-        self.advance_own_chain(cx);
-        self.resume_reading(cx);
-    }
-
-    /// Whether a restored browser still has to learn its former keys.
-    pub(crate) const fn awaits_own_chain(&self) -> bool {
-        self.restored && !self.chains.own.answered
-    }
-
-    /// As far as we can see, the refused link is not in the chain. It is kept, because the server has it and might
-    /// still append it. In that case, the announced seed is needed.
-    fn post_again_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        self.chains.own.refused = false;
-        if self.chains.own.stored.pending.is_none() {
-            return;
-        }
-        if self.chains.own.stored.change.is_some() {
-            return self.advance_later(answer, cx);
-        }
-        self.chains.own.try_at = Some(cx.now.saturating_add(around(CHECK_INTERVAL, cx.rng)));
-    }
-
-    /// Handles the server's answer with the user's own registration, which a restored browser does not have.
-    pub(crate) fn own_record_answered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        match Proof::of_handle(answer, &self.me.server, &self.me.handle) {
-            Proof::Proven(found) if found.key == self.me.key.public() => {
-                let own = &mut self.chains.own;
-                own.root_known = true;
-                if own.stored.watched.chain.length() == 0 {
-                    own.stored.watched = Watched::new(found.root.unwrap_or(found.key.primary()));
-                }
-                self.registration = Some(found.registration);
-                self.save_account(cx);
-            }
-            _ => {
-                self.chains.own.answered = true;
-                self.advance_later(answer, cx);
-                self.resume_reading(cx);
-            }
-        }
-        self.advance_own_chain(cx);
-    }
-
-    /// The server has no answer about the user's own chain. If it keeps answering everything else, that counts as an
-    /// answer after a while.
-    fn own_chain_unanswered(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        let others_are_answered = self.link.state() == Connection::Online;
-        let own = &mut self.chains.own;
-        let alarm = others_are_answered.then(|| own.stored.watched.unanswered(cx.wall() / 1000)).flatten();
-        if let Some(alarm) = alarm {
-            own.checked = true;
-            self.alarm_about_own(alarm, cx);
-        } else {
-            self.save_own_chain(cx);
-            self.advance_later(answer, cx);
-        }
-    }
-
-    pub(super) fn advance_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
-        let wait = self.chains.own.backoff.next_after(retry_after(answer), cx.rng);
-        self.chains.own.try_at = Some(cx.now.saturating_add(wait.max(500)));
-    }
-
-    pub(crate) fn alarm_about_own(&mut self, alarm: ChainAlarm, cx: &mut Context<'_>) {
-        self.chains.own.stored.watched.alarm = Some(alarm);
-        self.save_own_chain(cx);
+    fn raise(&mut self, alarm: ChainAlarm, cx: &mut Context<'_>) {
+        self.stored.watched.alarm = Some(alarm);
+        self.save(cx);
     }
 
     /// The user has dismissed the alarm.
-    pub(crate) fn dismiss_own_alarm(&mut self, cx: &mut Context<'_>) {
-        let own = &mut self.chains.own.stored;
+    pub(crate) fn dismiss_alarm(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let own = &mut self.stored;
         if own.watched.alarm.take().is_some() {
             let by = own.watched.alarm_by.take();
             own.heard.extend(by.filter(|by| own.heard.len() < MOST_HEARD && !own.heard.contains(by)));
-            self.save_own_chain(cx);
-            self.advance_own_chain(cx);
+            self.save(cx);
+            self.advance(facts, cx);
         }
     }
 
     /// The user has written the announced phrase down. From now on, it is not stored anywhere.
     pub(crate) fn forget_next_seed(&mut self, cx: &mut Context<'_>) {
-        if self.chains.own.stored.watched.chain.length() > 0
-            && self.chains.own.stored.next_seed.take().is_some()
-        {
-            self.save_own_chain(cx);
+        if self.chain().length() > 0 && self.stored.next_seed.take().is_some() {
+            self.save(cx);
         }
     }
 }

@@ -2,226 +2,292 @@
 //! message claims more links. A key change that the chain proves is adopted; otherwise the user is asked.
 
 use kez_core::identity::{Primary, PublicIdentity};
+use kez_core::sigchain::{Chain, Heads};
 
-use super::Again;
-use super::ChainAlarm;
-use super::watched::{Fetched, Watched};
+use super::facts::{Base, Facts};
+use super::watched::{Compared, Fetched, Watched};
+use super::{ChainAlarm, ContactNews};
 use crate::kernel::answer::{Answer, retry_after};
+use crate::kernel::backoff::Backoff;
 use crate::kernel::context::Context;
-use crate::kernel::event::NetworkFault;
+use crate::kernel::event::{NetworkFault, StorageFault};
 use crate::kernel::lookup::Found;
-use crate::kernel::place::{PersonId, Place};
-use crate::kernel::record::Kind;
+use crate::kernel::place::{PersonId, Slot};
+use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
-use crate::link::Connection;
-use crate::messages::{StoredBody, StoredMessage};
-use crate::people::NewKey;
-use crate::session::Session;
+use crate::kernel::sorted_map::SortedMap;
 
-impl Session {
+/// Roughly how many contacts' chains are requested at once when the account is opened.
+const AT_ONCE: u64 = 20;
+/// The time between later requests, in milliseconds.
+const INTERVAL: u64 = 500;
+
+/// The chains of contacts, as verified so far.
+#[derive(Default)]
+pub(crate) struct ContactChains {
+    base: Base,
+    watched: SortedMap<PersonId, Watched>,
+    /// Contacts whose chain the server did not answer for, although a message claimed more links.
+    again: SortedMap<PersonId, Again>,
+}
+
+/// When to request a chain again.
+struct Again {
+    backoff: Backoff,
+    at: Option<u64>,
+}
+
+impl Again {
+    const fn new() -> Self {
+        Self { backoff: Backoff::new(5_000, 1_800_000), at: None }
+    }
+}
+
+impl ContactChains {
+    /// Loads a record.
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load(&mut self, id: PersonId, record: &Record) -> Result<(), StorageFault> {
+        self.watched.insert(id, record.read()?);
+        Ok(())
+    }
+
+    /// The longest chain of this contact seen so far.
+    pub(crate) fn chain(&self, id: PersonId) -> Option<&Chain> {
+        self.watched.get(&id).map(|watched| &watched.chain)
+    }
+
+    /// The alarm about this contact's chain, until the user has dismissed it.
+    pub(crate) fn alarm(&self, id: PersonId) -> Option<ChainAlarm> {
+        self.watched.get(&id).and_then(|watched| watched.alarm)
+    }
+
+    /// Whether the server has sigchains.
+    pub(crate) const fn are_reachable(&self) -> bool {
+        self.base.0.is_some()
+    }
+
+    /// When the next request is due.
+    pub(super) fn wake(&self) -> Option<u64> {
+        self.again.values().filter_map(|again| again.at).min()
+    }
+
+    /// The sigchains are at this URL.
+    pub(super) fn move_to(&mut self, base: Base) {
+        self.base = base;
+    }
+
+    /// Requests the next links of all chains: of all now, or of the first [`AT_ONCE`] now and of the others one by one.
+    pub(crate) fn ask_all(&mut self, all_now: bool, facts: Facts<'_>, cx: &mut Context<'_>) {
+        for (place, id) in (0_u64..).zip(facts.contacts.ids()) {
+            match place.checked_sub(AT_ONCE).filter(|_| !all_now) {
+                Some(later) => {
+                    let at = Some(cx.now + (later + 1) * INTERVAL);
+                    self.again.insert(id, Again { at, ..Again::new() });
+                }
+                None => self.ask(id, facts, cx),
+            }
+        }
+    }
+
     /// Requests the next links of this contact's chain.
-    pub(crate) fn ask_about_chain(&mut self, contact: PersonId, cx: &mut Context<'_>) {
-        let Some(stored) = self.contacts.get(contact).map(|contact| &contact.stored) else { return };
+    pub(crate) fn ask(&mut self, id: PersonId, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let Some(stored) = facts.contacts.get(id).map(|contact| &contact.stored) else { return };
         let new = Watched::new(stored.root());
-        let watched = self.chains.people.get(&contact).unwrap_or(&new);
-        let purpose = Purpose::Chain(contact);
-        match self.chains.target_since(watched) {
+        let watched = self.watched.get(&id).unwrap_or(&new);
+        let purpose = Purpose::Chain(id);
+        match self.base.target_since(watched) {
             Some(target) if !cx.shared.requests.awaits(&purpose) => cx.get(target, purpose),
             Some(_) => {}
-            // A server without a sigchain URL has no answer about this chain either.
-            None => self.chain_unanswered(contact, &Err(NetworkFault), cx),
+            // Without a sigchain URL, the server has no answer about this chain.
+            None => self.unanswered(id, &Err(NetworkFault), facts, cx),
         }
     }
 
     /// Handles the server's answer with a contact's chain.
-    pub(crate) fn chain_answered(&mut self, contact: PersonId, answer: &Answer, cx: &mut Context<'_>) {
-        let Some(known) = self.contacts.get(contact) else { return };
+    pub(crate) fn on_chain(
+        &mut self,
+        id: PersonId,
+        answer: &Answer,
+        facts: Facts<'_>,
+        cx: &mut Context<'_>,
+    ) -> ContactNews {
+        let Some(known) = facts.contacts.get(id) else { return ContactNews::None };
         let (pinned, root) = (known.stored.key.primary(), known.stored.root());
-        let before = self.chains.people.get(&contact).cloned();
+        let before = self.watched.get(&id).cloned();
         let mut watched = before.unwrap_or_else(|| Watched::new(root));
         match watched.take(answer) {
             Fetched::New(links) => {
-                self.chains.again.remove(&contact);
+                self.again.remove(&id);
                 // A chain that has never named the pinned key belongs to another person, whatever the server claims.
-                let names_them = watched.chain.primary() == pinned || watched.chain.is_former(&pinned);
-                if !names_them && !watched.is_behind() {
-                    return;
-                }
+                let is_current = watched.chain.primary() == pinned;
                 let is_behind = watched.is_behind();
-                self.chains.people.insert(contact, watched);
+                if !is_current && !watched.chain.is_former(&pinned) && !is_behind {
+                    return ContactNews::None;
+                }
+                self.watched.insert(id, watched);
                 if is_behind {
-                    self.ask_about_chain(contact, cx);
+                    self.ask(id, facts, cx);
                 }
                 if !links.is_empty() {
-                    self.save_chain(contact, cx);
+                    self.save(id, facts, cx);
                 }
-                self.follow_chain(contact, !links.is_empty(), cx);
-                if self.chains.people.get(&contact).is_some_and(|watched| watched.chain.primary() == pinned) {
-                    self.remember_former_keys(contact, cx);
+                if is_current {
+                    return ContactNews::Former(self.former_keys(id));
                 }
+                return self.follow(id, !links.is_empty(), facts, cx);
             }
             Fetched::Alarm(alarm) => {
-                self.chains.people.insert(contact, watched);
-                self.alarm_about(contact, alarm, cx);
+                self.watched.insert(id, watched);
+                self.raise(id, alarm, facts, cx);
             }
-            Fetched::None => drop(self.chains.again.remove(&contact)),
-            Fetched::Unavailable => self.chain_unanswered(contact, answer, cx),
+            Fetched::None => drop(self.again.remove(&id)),
+            Fetched::Unavailable => self.unanswered(id, answer, facts, cx),
+        }
+        ContactNews::None
+    }
+
+    /// Compares the head of the contact's chain, as seen by the contact.
+    pub(super) fn on_heads(&mut self, id: PersonId, heads: &Heads, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let Some(stored) = facts.contacts.get(id).map(|contact| &contact.stored) else { return };
+        let root = stored.root();
+        let known = self.chain(id).map_or(root, |chain| chain.root());
+        let mut keys = std::iter::once(&stored.key).chain(&stored.former).map(PublicIdentity::primary);
+        let is_other_root = keys.any(|key| key != known && heads.contains_key(&key));
+        if is_other_root {
+            // The server named a different root than the sender does.
+            self.watched.get_or_insert_with(id, || Watched::new(known));
+            return self.raise(id, ChainAlarm::Contradicted, facts, cx);
+        }
+        let Some(seen) = heads.get(&known) else { return };
+        match self.watched.get_or_insert_with(id, || Watched::new(known)).compare(seen, None) {
+            Compared::Agrees => {}
+            Compared::Ahead => {
+                self.save(id, facts, cx);
+                // An answer in flight may be older than what the sender has seen.
+                cx.shared.requests.forget(|purpose| *purpose == Purpose::Chain(id));
+                self.ask(id, facts, cx);
+            }
+            Compared::Contradicts => self.raise(id, ChainAlarm::Contradicted, facts, cx),
         }
     }
 
     /// The server has no answer about a chain. If its owner claims more links, the client retries. After a while, the
     /// missing answer counts as an answer.
-    fn chain_unanswered(&mut self, contact: PersonId, answer: &Answer, cx: &mut Context<'_>) {
-        let others_are_answered = self.link.state() == Connection::Online;
-        let Some(watched) = self.chains.people.get_mut(&contact).filter(|watched| watched.is_behind()) else {
-            return;
-        };
-        if let Some(alarm) = others_are_answered.then(|| watched.unanswered(cx.wall() / 1000)).flatten() {
-            self.chains.again.remove(&contact);
-            return self.alarm_about(contact, alarm, cx);
+    fn unanswered(&mut self, id: PersonId, answer: &Answer, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let Some(watched) = self.watched.get_mut(&id).filter(|watched| watched.is_behind()) else { return };
+        if let Some(alarm) = facts.is_online.then(|| watched.unanswered(cx.wall() / 1000)).flatten() {
+            self.again.remove(&id);
+            return self.raise(id, alarm, facts, cx);
         }
-        let again = self.chains.again.get_or_insert_with(contact, Again::new);
+        let again = self.again.get_or_insert_with(id, Again::new);
         let wait = again.backoff.next_after(retry_after(answer), cx.rng);
         again.at = Some(cx.now.saturating_add(wait.max(1_000)));
-        self.save_chain(contact, cx);
+        self.save(id, facts, cx);
     }
 
-    /// Handles the timer: requests chains again for which the server had no answer.
-    pub(crate) fn ask_chains_again(&mut self, cx: &mut Context<'_>) {
+    /// Handles the timer: requests again the chains for which the server had no answer.
+    pub(super) fn on_tick(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
         let mut due = Vec::new();
-        for (contact, again) in self.chains.again.iter_mut() {
+        for (id, again) in self.again.iter_mut() {
             if again.at.is_some_and(|at| at <= cx.now) {
                 again.at = None;
-                due.push(*contact);
+                due.push(*id);
             }
         }
-        for contact in due {
-            self.ask_about_chain(contact, cx);
+        for id in due {
+            self.ask(id, facts, cx);
         }
     }
 
-    /// Adopts the new key from the contact's chain, once its registration is known. Requests the registration only on
-    /// news: the chain changes before the registration does, and later lookups happen anyway.
-    fn follow_chain(&mut self, id: PersonId, is_news: bool, cx: &mut Context<'_>) {
-        let (Some(watched), Some(contact)) = (self.chains.people.get(&id), self.contacts.get(id)) else {
-            return;
+    /// What a chain that has replaced the pinned key means. The registration of its key is wanted only when there are
+    /// new links: if it still lags behind the chain, a later lookup finds it.
+    fn follow(&mut self, id: PersonId, is_news: bool, facts: Facts<'_>, cx: &mut Context<'_>) -> ContactNews {
+        let (Some(chain), Some(contact)) = (self.chain(id), facts.contacts.get(id)) else {
+            return ContactNews::None;
         };
-        if !watched.chain.is_former(&contact.stored.key.primary()) {
-            return;
+        if !chain.is_former(&contact.stored.key.primary()) {
+            return ContactNews::None;
         }
         match &contact.stored.new_key {
-            Some(new) if new.key.primary() == watched.chain.primary() => self.take_over_key(id, cx),
-            _ if is_news && watched.chain.is_closed() => self.alarm_about(id, ChainAlarm::Closed, cx),
-            _ if is_news => {
-                let handle = contact.stored.handle.clone();
-                self.ask_about(&handle, cx);
-            }
+            Some(new) if new.key.primary() == chain.primary() => return ContactNews::Replaced,
+            _ if is_news && chain.is_closed() => self.raise(id, ChainAlarm::Closed, facts, cx),
+            _ if is_news => return ContactNews::Unregistered,
             _ => {}
         }
+        ContactNews::None
     }
 
-    fn take_over_key(&mut self, id: PersonId, cx: &mut Context<'_>) {
-        let was_verified = self.contacts.get(id).is_some_and(|contact| contact.stored.was_verified);
-        let Some((key, former)) = self.contacts.accept_new_key(id, &self.me.key) else { return };
-        self.contacts.add_former(id, former);
-        if let Some(contact) = self.contacts.get_mut(id) {
-            // A user who had verified the old key must verify again before the next message.
-            contact.stored.unconfirmed = was_verified;
-        }
-        self.contacts.save(id, cx);
-        self.forget_sealed(Place::Direct(id), cx);
-        let at = cx.wall() / 1000;
-        self.add_message(Place::Direct(id), StoredMessage::note(StoredBody::KeyReplaced, at), cx);
-        self.release(&[key], cx);
-        self.send_queued(cx);
-    }
-
-    /// The registry says that a sender has changed their key, or that the sender's key was replaced. The chain lists
-    /// all keys of that person.
+    /// The registry says that a sender's key was replaced, or that it replaced an earlier one. The chain lists all
+    /// keys of that person.
     pub(crate) fn ask_about_former_key(&self, key: &Primary, found: Found, cx: &mut Context<'_>) {
         let root = found.root.unwrap_or(found.key.primary());
-        if let Some(target) = self.chains.target(&root) {
+        if let Some(target) = self.base.target(&root) {
             cx.get(target, Purpose::FormerKey { key: *key, root, found: Box::new(found) });
         }
     }
 
-    /// Handles the chain that should prove a sender's former key, or name it as the current one.
-    pub(crate) fn former_key_answered(
+    /// Keeps the verified chain of a contact who has none yet. Returns the keys that the contact's chain has replaced.
+    pub(crate) fn adopt(
         &mut self,
-        key: &Primary,
-        root: Primary,
-        found: Found,
-        answer: &Answer,
+        id: PersonId,
+        watched: Watched,
+        facts: Facts<'_>,
         cx: &mut Context<'_>,
-    ) {
-        let present = found.key.primary();
-        let mut watched = Watched::new(root);
-        let proven = matches!(watched.take(answer), Fetched::New(_))
-            && watched.chain.primary() == present
-            && watched.chain.primaries().contains(key);
-        if !proven && *key != present {
-            return self.ask_about_sender_later(key, answer, cx);
-        }
-        let id = match self.contacts.by_handle(&found.handle) {
-            None => self.add_contact(found, true, cx),
-            Some(id) => self.contacts.get(id).filter(|contact| contact.stored.key == found.key).map(|_| id),
-        };
-        let Some(id) = id else { return self.ask_about_sender_later(key, answer, cx) };
-        let mut keys = vec![*key];
-        if proven {
-            keys.extend(watched.chain.primaries());
-            self.chains.people.get_or_insert_with(id, || watched);
-            self.save_chain(id, cx);
-            self.remember_former_keys(id, cx);
-        }
-        self.settle_senders(&keys, cx);
+    ) -> Vec<PublicIdentity> {
+        self.watched.get_or_insert_with(id, || watched);
+        self.save(id, facts, cx);
+        self.former_keys(id)
     }
 
-    /// Records the contact's former keys. Mail signed with one of them is theirs, and is shown with a mark.
-    fn remember_former_keys(&mut self, id: PersonId, cx: &mut Context<'_>) {
-        let Some(watched) = self.chains.people.get(&id) else { return };
-        let former = watched.chain.primaries().iter().filter(|key| watched.chain.is_former(key));
-        let former: Vec<PublicIdentity> =
-            former.filter_map(|key| PublicIdentity::try_from(*key).ok()).collect();
-        for key in former {
-            self.contacts.add_former(id, key);
-        }
-        self.contacts.save(id, cx);
+    /// The keys that a contact's chain has replaced.
+    fn former_keys(&self, id: PersonId) -> Vec<PublicIdentity> {
+        let Some(chain) = self.chain(id) else { return Vec::new() };
+        let former = chain.primaries().iter().filter(|key| chain.is_former(key));
+        former.filter_map(|key| PublicIdentity::try_from(*key).ok()).collect()
     }
 
-    /// The registry names a new key of a contact. Whether the chain proves it is decided in [`Session::chain_answered`].
-    pub(crate) fn explain_new_key(&mut self, id: PersonId, new: &NewKey, cx: &mut Context<'_>) {
-        let proven =
-            self.chains.people.get(&id).is_some_and(|watched| watched.chain.primary() == new.key.primary());
-        if proven {
-            self.follow_chain(id, false, cx);
-        } else {
-            self.ask_about_chain(id, cx);
+    /// The registry names a new key of a contact. The chain is requested if it does not prove that key yet.
+    pub(crate) fn on_new_key(
+        &mut self,
+        id: PersonId,
+        key: &PublicIdentity,
+        facts: Facts<'_>,
+        cx: &mut Context<'_>,
+    ) -> ContactNews {
+        if self.chain(id).is_some_and(|chain| chain.primary() == key.primary()) {
+            return self.follow(id, false, facts, cx);
+        }
+        self.ask(id, facts, cx);
+        ContactNews::None
+    }
+
+    /// Discards a contact's chain together with their key.
+    pub(crate) fn forget(&mut self, id: PersonId, slot: Slot, cx: &mut Context<'_>) {
+        if self.watched.remove(&id).is_some() {
+            cx.delete(Kind::Chain, slot.to_string());
         }
     }
 
-    /// Discards the contact's chain together with their key.
-    pub(crate) fn forget_chain(&mut self, id: PersonId, cx: &mut Context<'_>) {
-        let known = self.chains.people.remove(&id).is_some();
-        let Some(contact) = self.contacts.get_mut(id) else { return };
-        contact.stored.root = None;
-        if known {
-            cx.delete(Kind::Chain, contact.slot.to_string());
-        }
-    }
-
-    pub(super) fn alarm_about(&mut self, contact: PersonId, alarm: ChainAlarm, cx: &mut Context<'_>) {
-        if let Some(watched) = self.chains.people.get_mut(&contact) {
+    fn raise(&mut self, id: PersonId, alarm: ChainAlarm, facts: Facts<'_>, cx: &mut Context<'_>) {
+        if let Some(watched) = self.watched.get_mut(&id) {
             watched.alarm = Some(alarm);
-            self.save_chain(contact, cx);
+            self.save(id, facts, cx);
         }
     }
 
     /// The user has dismissed the alarm.
-    pub(crate) fn dismiss_alarm(&mut self, contact: PersonId, cx: &mut Context<'_>) {
-        let watched = self.chains.people.get_mut(&contact);
+    pub(crate) fn dismiss_alarm(&mut self, id: PersonId, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let watched = self.watched.get_mut(&id);
         if watched.is_some_and(|watched| watched.alarm.take().is_some()) {
-            self.save_chain(contact, cx);
+            self.save(id, facts, cx);
+        }
+    }
+
+    fn save(&self, id: PersonId, facts: Facts<'_>, cx: &mut Context<'_>) {
+        if let (Some(watched), Some(contact)) = (self.watched.get(&id), facts.contacts.get(id)) {
+            cx.put(Kind::Chain, contact.slot.to_string(), watched);
         }
     }
 }

@@ -13,13 +13,13 @@ use crate::kernel::place::PersonId;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watched {
     /// The longest chain seen so far.
-    pub(crate) chain: Chain,
+    pub(super) chain: Chain,
     /// How far someone else has seen the chain, if that is further.
     claimed: Option<Claim>,
     /// The alarm, until the user has dismissed it.
-    pub(crate) alarm: Option<ChainAlarm>,
+    pub(super) alarm: Option<ChainAlarm>,
     /// The contact whose claim caused the alarm; `None` if the server's own answers prove it.
-    pub(crate) alarm_by: Option<PersonId>,
+    pub(super) alarm_by: Option<PersonId>,
 }
 
 /// What someone claims to have seen, and how often the server had no answer to that.
@@ -39,7 +39,7 @@ const UNANSWERED_FOR: u64 = 3 * 60 * 60;
 
 /// The result of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fetched {
+pub(super) enum Fetched {
     /// Everything agrees. Contains the new links.
     New(Vec<Link>),
     /// The server has no such chain, and never had one.
@@ -52,7 +52,7 @@ pub(crate) enum Fetched {
 
 /// The result of comparing with someone else's view of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compared {
+pub(super) enum Compared {
     /// Both agree.
     Agrees,
     /// The other view is ahead: fetch the chain.
@@ -62,21 +62,35 @@ pub(crate) enum Compared {
 }
 
 impl Watched {
-    pub(crate) const fn new(root: Primary) -> Self {
+    /// A chain of which no link is known yet.
+    pub(super) const fn new(root: Primary) -> Self {
         Self { chain: Chain::new(root), claimed: None, alarm: None, alarm_by: None }
     }
 
+    /// The links seen so far.
+    pub(crate) const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The chain with this root in an answer, if it is valid, ends with the key `present`, and contains `key`.
+    pub(crate) fn proven(root: Primary, answer: &Answer, key: &Primary, present: Primary) -> Option<Self> {
+        let mut watched = Self::new(root);
+        let is_valid = matches!(watched.take(answer), Fetched::New(_));
+        let chain = &watched.chain;
+        (is_valid && chain.primary() == present && chain.primaries().contains(key)).then_some(watched)
+    }
+
     /// Processes the server's answer with the links after the last one.
-    pub(crate) fn take(&mut self, answer: &Answer) -> Fetched {
+    pub(super) fn take(&mut self, answer: &Answer) -> Fetched {
         let Ok(response) = answer else { return Fetched::Unavailable };
-        let nobody = response.status == 404
+        let missing = response.status == 404
             && problem(response).is_some_and(|problem| problem.code == ProblemCode::UnknownChain);
         let links = match response.status {
             200 => serde_json::from_slice::<Links>(&response.body).ok(),
-            _ if nobody && self.chain.length() == 0 => {
+            _ if missing && self.chain.length() == 0 => {
                 return self.check_claimed().map_or(Fetched::None, Fetched::Alarm);
             }
-            _ if nobody => {
+            _ if missing => {
                 self.alarm_by = None;
                 return Fetched::Alarm(ChainAlarm::Shorter);
             }
@@ -126,13 +140,13 @@ impl Watched {
     }
 
     /// Whether there are more links to fetch.
-    pub(crate) fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.claimed.as_ref().is_some_and(|claimed| claimed.seen.length > self.chain.length())
     }
 
     /// The server had no answer, or an invalid one, to a request for the chain, although it answers everything else. If
     /// someone claims more links, that counts as an answer after a while.
-    pub(crate) fn unanswered(&mut self, now: u64) -> Option<ChainAlarm> {
+    pub(super) fn unanswered(&mut self, now: u64) -> Option<ChainAlarm> {
         let claimed = self.claimed.as_mut()?;
         claimed.unanswered += 1;
         if claimed.unanswered_since == 0 {
@@ -164,7 +178,7 @@ impl Watched {
     }
 
     /// Compares with someone else's view, and remembers it if it is further ahead.
-    pub(crate) fn compare(&mut self, seen: &SeenHead, by: Option<PersonId>) -> Compared {
+    pub(super) fn compare(&mut self, seen: &SeenHead, by: Option<PersonId>) -> Compared {
         match self.chain.hash_at(seen.length) {
             Some(hash) if hash == seen.head => Compared::Agrees,
             Some(_) => Compared::Contradicts,

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_clock_counts_within_limits_and_is_spoken_of_once() {
+    fn the_servers_clock_is_used_within_limits_and_reported_once() {
         let mut clock = Clock::default();
         assert_eq!(clock.server_says(NOW / 1000 + 5, NOW), None);
         assert_eq!(clock.at_server(NOW), NOW);

@@ -20,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) notice: Option<Notice>,
     pub(crate) storage: StorageView,
     pub(crate) clock: Clock,
+    /// How many pages of messages stay in memory, besides those on screens.
+    pub(crate) most_pages: usize,
     /// Whether the browser reports that there is no network.
     pub(crate) offline: bool,
     /// Set when a write failed. Memory is then ahead of the storage, so the client stops sending and receiving.
@@ -36,12 +38,14 @@ pub(crate) struct Context<'a> {
     pub(crate) shared: &'a mut Shared,
     records: Vec<Record>,
     effects: Vec<Effect>,
+    /// The records to read after all other effects.
+    loads: Vec<(Kind, String)>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(wall: u64, rng: &'a mut dyn CryptoRng, shared: &'a mut Shared) -> Self {
         let now = shared.clock.steady(wall);
-        Self { now, wall, rng, shared, records: Vec::new(), effects: Vec::new() }
+        Self { now, wall, rng, shared, records: Vec::new(), effects: Vec::new(), loads: Vec::new() }
     }
 
     /// The wall-clock time of this computer, Unix milliseconds, for stored timestamps.
@@ -73,6 +77,11 @@ impl<'a> Context<'a> {
     /// Deletes the record with this kind and id.
     pub(crate) fn delete(&mut self, kind: Kind, id: impl Into<String>) {
         self.save(Record::delete(kind, id));
+    }
+
+    /// Has records read once everything else is done.
+    pub(crate) fn load(&mut self, keys: Vec<(Kind, String)>) {
+        self.loads.extend(keys);
     }
 
     pub(crate) fn push(&mut self, effect: Effect) {
@@ -114,6 +123,7 @@ impl<'a> Context<'a> {
     /// The effects in the order to perform them.
     pub(crate) fn into_effects(self) -> Vec<Effect> {
         let save = (!self.records.is_empty()).then_some(Effect::Save(self.records));
-        save.into_iter().chain(self.effects).collect()
+        let load = (!self.loads.is_empty()).then_some(Effect::Load(self.loads));
+        save.into_iter().chain(self.effects).chain(load).collect()
     }
 }

@@ -1,19 +1,19 @@
-//! The outputs of a client. The driver performs them in the given order and answers each with an event.
+//! The outputs of a client. The driver performs them in the given order, and reports their results as events.
 //!
 //! A [`Effect::Save`] is durable before the driver starts the effects after it. When it fails, they are dropped and
 //! [`Event::SaveFailed`](crate::kernel::event::Event::SaveFailed) follows. HTTP requests run concurrently.
 
 pub use crate::kernel::event::RequestId;
 use crate::kernel::event::TabId;
-use crate::kernel::record::Record;
+use crate::kernel::record::{Kind, Record};
 use crate::kernel::secret::Secret;
 use crate::kernel::signer::Signer;
 
 /// An output of `Client::handle`.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Create the vault and write the first records to it, in one transaction. It replaces none: there is no account
-    /// yet.
+    /// Create the vault and write the first records to it, in one transaction. It replaces no other vault: there is
+    /// no account yet.
     CreateVault {
         /// Wraps the data key. Without a passphrase, a non-extractable key of the browser wraps it.
         passphrase: Option<Secret>,
@@ -47,15 +47,24 @@ pub enum Effect {
     },
     /// Write these records in one durable transaction.
     Save(Vec<Record>),
+    /// Read these records. Always the last effect, and answered by
+    /// [`Event::Loaded`](crate::kernel::event::Event::Loaded) before any other event.
+    Load(Vec<(Kind, String)>),
     /// Send a request to the server.
     Http(RequestId, HttpRequest),
-    /// Open the live stream and send the first frame once it is open. Replaces an open stream, of which no more events
-    /// are reported.
+    /// Open the live stream and send the first frame once it is open. Replaces an open stream, whose events are no
+    /// longer reported.
     OpenLive {
         /// The path on the home server.
         path: String,
         /// The first frame.
         hello: String,
+    },
+    /// Send a text frame on the live stream. If it is not open, a
+    /// [`LiveEvent::Closed`](crate::kernel::event::LiveEvent::Closed) follows.
+    SendLive {
+        /// The frame.
+        frame: String,
     },
     /// Close the live stream; no event follows.
     CloseLive,

@@ -28,6 +28,9 @@ pub enum Event {
     Vault(VaultEvent),
     /// A [`Save`](crate::kernel::effect::Effect::Save) failed. The effects after it in the same batch were dropped.
     SaveFailed(StorageFault),
+    /// The answer to a [`Load`](crate::kernel::effect::Effect::Load): all its records. One that is missing, or could not be
+    /// opened, has no value.
+    Loaded(Result<Vec<Record>, StorageFault>),
     /// The answer to an [`Http`](crate::kernel::effect::Effect::Http) effect.
     Http(RequestId, Result<HttpResponse, NetworkFault>),
     /// An event on the live stream.
@@ -66,7 +69,7 @@ pub enum Startup {
     Locked,
     /// An account that is unlocked.
     Open {
-        /// All records.
+        /// All records, except pages.
         records: Vec<Record>,
         /// Whether a passphrase wraps the key as well.
         has_passphrase: bool,
@@ -80,7 +83,7 @@ pub enum Startup {
 pub enum VaultEvent {
     /// Created, with the first records in it.
     Created,
-    /// Unlocked, with all its records.
+    /// Unlocked, with all its records except pages.
     Opened(Vec<Record>),
     /// The passphrase is wrong.
     WrongPassphrase,
@@ -139,6 +142,16 @@ pub struct StorageView {
     pub persisted: Option<bool>,
     /// Bytes in use.
     pub used: Option<u64>,
+}
+
+/// Where to go in a thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jump {
+    /// To the message in this row.
+    Row(String),
+    /// To the first message at or after this time, Unix seconds.
+    Time(u64),
 }
 
 /// What the user does, as reported by the page. Crosses from the page to the worker, and from tab to tab.
@@ -288,6 +301,20 @@ pub enum UiEvent {
         /// The conversation.
         handle: String,
     },
+    /// Show the part of the thread with this message, and scroll to it.
+    JumpWanted {
+        /// The conversation.
+        handle: String,
+        /// Where to go.
+        to: Jump,
+    },
+    /// The text in "Search" changed.
+    SearchTyped {
+        /// The text; empty to end the search.
+        text: String,
+        /// The conversation to search; `None` for all.
+        within: Option<String>,
+    },
     /// "Show all" below the start of a long text.
     WholeTextWanted {
         /// The conversation.
@@ -356,7 +383,7 @@ pub enum UiEvent {
         /// The conversation.
         handle: String,
     },
-    /// /settings: "Throw away" beside waiting mail.
+    /// /settings: "Discard" beside waiting mail.
     WaitingDiscarded {
         /// The key whose mail is discarded; `None` for all waiting mail.
         key: Option<String>,

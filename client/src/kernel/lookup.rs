@@ -27,7 +27,7 @@ pub(crate) enum Proof {
     /// The server claims that the key has been replaced by this one. Only a chain can prove that.
     Replaced(Box<Found>),
     /// The server says that the handle or key is not registered.
-    Nobody,
+    NotFound,
     /// No answer, or one without a valid proof.
     Unavailable,
 }
@@ -50,7 +50,7 @@ impl Proof {
         or_else: impl FnOnce(Box<Found>) -> Self,
     ) -> Self {
         match answer {
-            Ok(response) if says_nobody(response) => Self::Nobody,
+            Ok(response) if says_not_found(response) => Self::NotFound,
             Ok(response) if response.status == 200 => match prove(&response.body, server).map(Box::new) {
                 Some(found) if asked(&found) => Self::Proven(found),
                 Some(found) => or_else(found),
@@ -73,7 +73,7 @@ pub(crate) fn registered(
 }
 
 /// The status alone is not enough: a proxy's 404 must not make a user disappear.
-pub(crate) fn says_nobody(response: &HttpResponse) -> bool {
+pub(crate) fn says_not_found(response: &HttpResponse) -> bool {
     response.status == 404
         && problem(response).is_some_and(|problem| problem.code == ProblemCode::UnknownHandle)
 }

@@ -23,8 +23,11 @@ pub(crate) enum Place {
 
 /// A conversation's local number, `c1`, `c2`, ... Record ids are stored in the clear, so they contain this number, which
 /// reveals nothing about people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Slot(pub(crate) u64);
+
+/// A page of messages in a conversation.
+pub(crate) type PageKey = (Place, u64);
 
 /// The inbox that a content is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -98,7 +98,7 @@ pub enum Reason {
     /// The recipient's inbox is full. The client tries again.
     TheirInboxFull,
     /// The text names no handle of this server.
-    NobodyHere,
+    NoSuchHandle,
     /// The handle is the user's own.
     OwnHandle,
     /// The person has not been found yet.
@@ -112,7 +112,7 @@ pub enum Reason {
     /// The recipient is on another server than this one.
     OtherServer(String),
     /// No account of the server has this handle.
-    Nobody {
+    UnknownHandle {
         /// The handle.
         handle: String,
         /// The server.

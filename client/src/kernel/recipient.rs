@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_are_named_in_several_ways() {
+    fn a_recipient_is_read_in_every_notation() {
         for text in [
             "bob",
             "@bob",

@@ -34,10 +34,12 @@ pub enum Kind {
     Sync,
     /// A contact with their pinned key and signed registration.
     Contact,
-    /// The summary of a conversation: how far it was read, and which envelopes were sent and received.
+    /// The summary of a conversation: its last row, how far it was read, and which envelopes were sent and received.
     Conversation,
-    /// A message in a conversation, sent or received.
-    Message,
+    /// A part of a conversation's index: which rows there are.
+    Index,
+    /// A page of a conversation: its messages. The only kind that is not read when the account opens.
+    Page,
     /// A message that has not reached the relay yet.
     Outbox,
     /// The unsent text of a composer.
@@ -54,12 +56,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
         Self::Conversation,
-        Self::Message,
+        Self::Index,
+        Self::Page,
         Self::Outbox,
         Self::Draft,
         Self::Quarantine,
@@ -80,7 +83,8 @@ impl Kind {
             Self::Sync => "sync",
             Self::Contact => "contact",
             Self::Conversation => "conversation",
-            Self::Message => "message",
+            Self::Index => "index",
+            Self::Page => "page",
             Self::Outbox => "outbox",
             Self::Draft => "draft",
             Self::Quarantine => "quarantine",
@@ -93,9 +97,10 @@ impl Kind {
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Account | Self::Sync | Self::Draft | Self::Quarantine | Self::Nkey | Self::Invite => 2,
-            Self::Contact | Self::Outbox | Self::Chain => 3,
-            Self::Conversation | Self::Message => 4,
+            Self::Index | Self::Page => 1,
+            Self::Account | Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine | Self::Chain => 3,
+            Self::Conversation => 5,
         }
     }
 }

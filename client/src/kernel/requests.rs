@@ -132,6 +132,11 @@ impl Requests {
         id
     }
 
+    /// The purpose of an open request.
+    pub(crate) fn purpose(&self, id: RequestId) -> Option<&Purpose> {
+        self.open.get(&id).map(|(purpose, _)| purpose)
+    }
+
     /// Removes and returns the request for this answer, if it is still open.
     pub(crate) fn close(&mut self, id: RequestId) -> Option<Purpose> {
         self.open.remove(&id).map(|(purpose, _)| purpose)

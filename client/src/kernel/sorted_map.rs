@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_in_order_whatever_the_order_of_coming() {
+    fn keys_are_sorted_after_any_order_of_insertion() {
         let mut map = map(&[5, 1, 9, 3]);
         assert_eq!(keys(&map), [1, 3, 5, 9]);
         assert_eq!((map.insert(5, 7), map.get(&5), map.len()), (Some(50), Some(&7), 4));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_a_key_that_is_there_or_not() {
+    fn neighbours_of_a_present_and_an_absent_key() {
         let map = map(&[2, 4, 6]);
         let from = |key| map.starting_at(key).map(|(key, _)| *key).collect::<Vec<_>>();
         assert_eq!((from(0), from(4), from(5), from(7)), (vec![2, 4, 6], vec![4, 6], vec![6], vec![]));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_made_once() {
+    fn a_missing_entry_is_created_once() {
         let mut map = map(&[2]);
         *map.get_or_default(1) += 1;
         *map.get_or_default(1) += 1;

@@ -66,6 +66,11 @@ impl StoredSync {
         }
     }
 
+    /// Becomes another installation, whose chains begin anew.
+    pub(crate) fn begin_installation(&mut self, rng: &mut dyn CryptoRng) {
+        (self.installation, self.own_chain) = (Self::new(rng).installation, ChainHead::default());
+    }
+
     pub(crate) fn record(&self) -> Record {
         Record::put(Kind::Sync, "sync", self)
     }

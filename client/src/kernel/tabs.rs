@@ -38,8 +38,13 @@ pub(crate) enum Window {
     /// The newest messages.
     #[default]
     Latest,
-    /// The messages from this order onwards.
-    From(u64),
+    /// The messages from this order onwards, but not more than `most`.
+    From {
+        /// The order of the first message.
+        order: u64,
+        /// The largest number of messages.
+        most: usize,
+    },
 }
 
 /// One tab.
@@ -55,6 +60,8 @@ pub(crate) struct Tab {
     pub(crate) shown_whole: Vec<String>,
     /// The row below the line "New messages"; fixed while the thread is open.
     pub(crate) first_unread: Option<String>,
+    /// The order of the row to scroll to, and the number of the jump.
+    pub(crate) jump: Option<(u64, u64)>,
     /// Increases when another tab changes the draft of the conversation on screen, or sends it.
     pub(crate) draft_version: u64,
     /// Why the last "Send" was refused.
@@ -90,6 +97,10 @@ impl Tabs {
 
     pub(crate) fn ids(&self) -> Vec<TabId> {
         self.0.keys().cloned().collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tab> {
+        self.0.values()
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Tab> {

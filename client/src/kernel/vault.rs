@@ -226,19 +226,19 @@ mod tests {
     fn a_record_opens_only_under_its_own_name_and_key() {
         let mut rng = Chance::new(1);
         let key = DataKey::random(&mut rng);
-        let sealed = seal_record(&key, Kind::Message, "c1/1", b"hello", &mut rng).unwrap();
-        assert_eq!(open_record(&key, Kind::Message, "c1/1", &sealed).unwrap().as_slice(), b"hello");
-        for (kind, id) in [(Kind::Message, "c1/2"), (Kind::Draft, "c1/1"), (Kind::Message, "")] {
+        let sealed = seal_record(&key, Kind::Page, "c1/1", b"hello", &mut rng).unwrap();
+        assert_eq!(open_record(&key, Kind::Page, "c1/1", &sealed).unwrap().as_slice(), b"hello");
+        for (kind, id) in [(Kind::Page, "c1/2"), (Kind::Draft, "c1/1"), (Kind::Page, "")] {
             assert_eq!(open_record(&key, kind, id, &sealed), Err(VaultError::NotOpened), "{kind:?} {id}");
         }
         let other = DataKey::random(&mut rng);
-        assert_eq!(open_record(&other, Kind::Message, "c1/1", &sealed), Err(VaultError::NotOpened));
+        assert_eq!(open_record(&other, Kind::Page, "c1/1", &sealed), Err(VaultError::NotOpened));
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert_eq!(open_record(&key, Kind::Message, "c1/1", &changed), Err(VaultError::NotOpened));
+            assert_eq!(open_record(&key, Kind::Page, "c1/1", &changed), Err(VaultError::NotOpened));
         }
-        assert_eq!(open_record(&key, Kind::Message, "c1/1", &sealed[..11]), Err(VaultError::NotOpened));
+        assert_eq!(open_record(&key, Kind::Page, "c1/1", &sealed[..11]), Err(VaultError::NotOpened));
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapped_key_is_no_record() {
+    fn a_wrapped_key_does_not_open_as_a_record() {
         let mut rng = Chance::new(1);
         let (outer, inner) = (DataKey::random(&mut rng), DataKey::random(&mut rng));
         let wrapped = wrap(&WrappingKey(*outer.as_bytes()), &inner, &mut rng).unwrap();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn stored_parameters_cannot_ask_for_everything() {
+    fn stored_parameters_are_bounded() {
         let params = |m_kib, t, p| PassphraseParams { m_kib, t, p, salt: [0; 16] };
         for bad in [params(u32::MAX, 3, 1), params(64, u32::MAX, 1), params(64, 1, 64), params(0, 0, 0)] {
             assert_eq!(passphrase_key("x", &bad).unwrap_err(), VaultError::UnusableParams, "{bad:?}");

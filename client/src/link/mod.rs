@@ -1,10 +1,12 @@
 //! How the client reads the inbox: on hints from NATS where available (see [`nats`]), else through the live stream, and
-//! by polling while the stream is down. All paths end in a [`Batch`].
+//! by polling while the stream is down. All paths end in a [`Batch`]. Messages are sent on the stream too: see
+//! [`sends`].
 
 mod catch_up;
 mod keeping;
 mod nats;
 mod nkey;
+mod sends;
 
 use kez_core::api::{
     CLOSE_UNAUTHORIZED, InboxItem, InboxPage, LiveFrame, LiveHello, MAX_PAGE_ITEMS, live_target,
@@ -15,8 +17,8 @@ use kez_core::inbox_auth;
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::{Backoff, around};
 use crate::kernel::context::Context;
-use crate::kernel::effect::{Effect, HttpRequest, Method};
-use crate::kernel::event::{LiveEvent, NatsEvent, StorageFault};
+use crate::kernel::effect::{Effect, HttpRequest, Method, RequestId};
+use crate::kernel::event::{HttpResponse, LiveEvent, NatsEvent, StorageFault};
 use crate::kernel::me::Me;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
@@ -25,12 +27,13 @@ pub use catch_up::CatchingUp;
 pub(crate) use keeping::{Acknowledged, Keeping, Stored};
 pub use keeping::{InboxView, Room};
 use nats::{Hints, Nats};
+use sends::Sends;
 
 const POLL_INTERVAL: u64 = 5_000;
 /// How often the inbox is polled while hints arrive, since hints can be lost.
 const HINTED_INTERVAL: u64 = 30_000;
-/// How long after the last frame of the live stream the inbox is polled. A stream may be dead for long before the
-/// browser notices.
+/// How long after the last frame of the live stream the inbox is polled. A stream may be dead for a long time before
+/// the browser notices.
 const WATCH_INTERVAL: u64 = 120_000;
 const FIRST_WAIT: u64 = 1_000;
 const LONGEST_WAIT: u64 = 30_000;
@@ -63,8 +66,10 @@ pub(crate) struct Inbox<'a> {
 pub(crate) struct Batch {
     pub(crate) epoch: String,
     pub(crate) items: Vec<InboxItem>,
-    /// The highest position that the relay has assigned, if it reports one.
+    /// The highest position that the relay had assigned when it sent them, if it reports one.
     pub(crate) last: Option<u64>,
+    /// The cursor of the request that they answer. Other requests may have moved the account's cursor since.
+    pub(crate) since: u64,
     source: Source,
 }
 
@@ -84,10 +89,12 @@ pub(crate) enum Received {
         /// Whether the cursor moved.
         advanced: bool,
     },
-    /// Reading restarts after another position: the relay has a new database, or its inbox never reached our cursor.
+    /// Reading restarts from another position: the relay has a new database, or its inbox never reached our cursor.
     Anew,
-    /// Request the rest again once the server has answered with the account's own chain.
+    /// The rest is requested again once the server has answered with the account's own chain.
     Paused,
+    /// The next item needs a page of messages that is being loaded. Then the batch is processed again.
+    Loading,
     /// The relay's positions are impossible. None of the batch was processed.
     Absurd,
 }
@@ -109,10 +116,15 @@ pub(crate) struct Outcome {
 /// The connection to the inbox.
 pub(crate) struct Link {
     live: Live,
+    sends: Sends,
     nats: Nats,
     backoff: Backoff,
     poll_at: Option<u64>,
     state: Connection,
+    /// The cursor of the last page request.
+    polled_since: u64,
+    /// The cursor of the live stream.
+    streamed_since: u64,
     /// Progress through a long backlog.
     catch_up: CatchUp,
     /// Whether the connection was lost, so that its return is worth a notice.
@@ -141,10 +153,13 @@ impl Default for Link {
     fn default() -> Self {
         Self {
             live: Live::Down(0),
+            sends: Sends::default(),
             nats: Nats::default(),
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             poll_at: None,
             state: Connection::Connecting,
+            polled_since: 0,
+            streamed_since: 0,
             catch_up: CatchUp::default(),
             was_lost: false,
             paused: false,
@@ -186,7 +201,7 @@ impl Link {
             Live::Resting | Live::Opening | Live::Up(_) => None,
         };
         let reading = [reopen, self.poll_at].into_iter().flatten().min().filter(|_| !self.paused);
-        [reading, self.nats.wake()].into_iter().flatten().min()
+        [reading, self.nats.wake(), self.sends.wake()].into_iter().flatten().min()
     }
 
     /// Items after this cursor have arrived.
@@ -199,7 +214,7 @@ impl Link {
         self.catch_up.heard(last);
     }
 
-    /// The inbox is being read from its start, perhaps another inbox.
+    /// Reading starts over, at the beginning of this inbox or of another.
     pub(crate) fn starts_over(&mut self) {
         self.catch_up.begins_anew();
     }
@@ -212,8 +227,31 @@ impl Link {
         }
     }
 
+    /// Sends a message on the live stream if the stream takes one now. Otherwise returns `false`, and the message has
+    /// to go as a POST. `body` is the body of such a POST.
+    pub(crate) fn send(&mut self, body: &str, purpose: Purpose, cx: &mut Context<'_>) -> bool {
+        // Without a network, a POST fails at once, but a message on the stream only when its answer is overdue.
+        if cx.shared.offline || !self.sends.takes(body, cx.now) {
+            return false;
+        }
+        let id = cx.shared.requests.open(purpose, cx.now);
+        let frame = self.sends.begin(id, body, cx.now);
+        cx.push(Effect::SendLive { frame });
+        true
+    }
+
+    /// The next answer to a message on the live stream that was not taken yet; an error if none came.
+    pub(crate) fn take_answer(&mut self) -> Option<(RequestId, Answer)> {
+        self.sends.take_answer()
+    }
+
     /// Handles the timer.
     pub(crate) fn on_tick(&mut self, inbox: Inbox<'_>, cx: &mut Context<'_>) {
+        if self.sends.on_tick(cx.now) {
+            // The stream may be dead.
+            self.reopen_later(cx);
+            self.poll(inbox, cx);
+        }
         self.reading_due(inbox, cx);
         self.nats.on_tick(inbox.me, cx);
     }
@@ -259,7 +297,7 @@ impl Link {
         let Some(InboxPage { epoch, items, last, .. }) = page else {
             return self.poll_failed(answer, inbox, cx);
         };
-        let batch = Batch { epoch, items, last: Some(last), source: Source::Page };
+        let batch = Batch { epoch, items, last: Some(last), since: self.polled_since, source: Source::Page };
         Outcome { batch: Some(batch), ..Outcome::default() }
     }
 
@@ -284,7 +322,7 @@ impl Link {
                 self.reopen_later(cx);
                 return Outcome::default();
             }
-            Received::All { .. } | Received::Anew | Received::Paused => {}
+            Received::All { .. } | Received::Anew | Received::Paused | Received::Loading => {}
         }
         if is_page {
             self.poll_later(cx);
@@ -304,7 +342,7 @@ impl Link {
                 self.catch_up.ended();
                 outcome.read_to_end = !std::mem::replace(&mut self.read_to_end, true);
             }
-            (Received::All { .. }, Source::Items) | (Received::Absurd, _) => {}
+            (Received::All { .. }, Source::Items) | (Received::Absurd | Received::Loading, _) => {}
             (Received::Anew, _) => self.restart(cx),
             (Received::Paused, _) => self.pause(cx),
         }
@@ -325,14 +363,14 @@ impl Link {
             Hints::Nothing => {}
             // Nothing else is needed while hints arrive. Polls once for items from before the first hint.
             Hints::Begin => {
-                self.live = Live::Resting;
+                self.leave_live(Live::Resting);
                 cx.push(Effect::CloseLive);
                 self.look(inbox, cx);
             }
             Hints::Hint => self.look(inbox, cx),
             // The live stream is opened after a delay, and the inbox is polled until it is up.
             Hints::End { live_after } => {
-                self.live = Live::Down(cx.now.saturating_add(live_after));
+                self.leave_live(Live::Down(cx.now.saturating_add(live_after)));
                 self.reading_due(inbox, cx);
                 self.look(inbox, cx);
             }
@@ -349,17 +387,18 @@ impl Link {
         self.nats.on_binding(until, answer, me, cx);
     }
 
-    /// A new key holds the account. Connects anew with it.
+    /// A new key holds the account. Reconnects with it.
     pub(crate) fn on_key_change(&mut self, inbox: Inbox<'_>, cx: &mut Context<'_>) {
         cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         cx.push(Effect::CloseLive);
         self.nats.on_key_change(cx);
-        let nats = std::mem::take(&mut self.nats);
-        *self = Self { nats, ..Self::default() };
+        self.sends.stream_ended();
+        let (nats, sends) = (std::mem::take(&mut self.nats), std::mem::take(&mut self.sends));
+        *self = Self { nats, sends, ..Self::default() };
         self.connect(inbox, cx);
     }
 
-    /// Polls the inbox now, and once more if a page is already in flight.
+    /// Polls the inbox now or, if a page is in flight, once more after that page.
     pub(crate) fn look(&mut self, inbox: Inbox<'_>, cx: &mut Context<'_>) {
         self.look_again = cx.shared.requests.awaits(&Purpose::Page);
         self.poll(inbox, cx);
@@ -394,13 +433,22 @@ impl Link {
             self.live = Live::Up(cx.now);
         }
         self.poll_later(cx);
-        self.refusals = 0;
         let batch = match frame {
-            LiveFrame::Items { epoch, items } => Batch { epoch, items, last: None, source: Source::Items },
+            LiveFrame::Items { epoch, items, last } => {
+                Batch { epoch, items, last, since: self.streamed_since, source: Source::Items }
+            }
             LiveFrame::CaughtUp { epoch, .. } => {
-                Batch { epoch, items: Vec::new(), last: None, source: Source::CaughtUp }
+                self.sends.stream_caught_up();
+                let (items, since) = (Vec::new(), self.streamed_since);
+                Batch { epoch, items, last: None, since, source: Source::CaughtUp }
+            }
+            LiveFrame::Answer { id, status, retry_after, body } => {
+                let body = body.get().as_bytes().to_vec();
+                self.sends.on_answer(id, HttpResponse { status, retry_after, date: None, body });
+                return Outcome::default();
             }
         };
+        self.refusals = 0;
         Outcome { batch: Some(batch), ..Outcome::default() }
     }
 
@@ -408,7 +456,7 @@ impl Link {
         if matches!(self.live, Live::Resting | Live::Down(_)) {
             return Outcome::default();
         }
-        let signature_refused = code == CLOSE_UNAUTHORIZED && self.signature_refused(inbox, cx);
+        let signature_refused = code == CLOSE_UNAUTHORIZED && self.on_signature_refused(inbox, cx);
         let was_up = matches!(self.live, Live::Up(_));
         self.down(cx);
         if was_up {
@@ -423,7 +471,7 @@ impl Link {
     /// The live stream is down. Reopens it after a growing delay.
     fn down(&mut self, cx: &mut Context<'_>) {
         if self.nats.is_up() {
-            self.live = Live::Resting;
+            self.leave_live(Live::Resting);
             self.poll_at = Some(cx.now.saturating_add(self.backoff.next(cx.rng)));
             return;
         }
@@ -431,10 +479,16 @@ impl Link {
             self.backoff.reset();
         }
         let wait = self.backoff.next(cx.rng);
-        self.live = Live::Down(cx.now.saturating_add(wait));
+        self.leave_live(Live::Down(cx.now.saturating_add(wait)));
         if self.poll_at.is_none() {
             self.poll_later(cx);
         }
+    }
+
+    /// The stream has ended, or is being replaced.
+    fn leave_live(&mut self, live: Live) {
+        self.live = live;
+        self.sends.stream_ended();
     }
 
     fn reopen_later(&mut self, cx: &mut Context<'_>) {
@@ -445,7 +499,7 @@ impl Link {
     fn pause(&mut self, cx: &mut Context<'_>) {
         cx.shared.requests.forget(|purpose| *purpose == Purpose::Page);
         cx.push(Effect::CloseLive);
-        self.live = if self.nats.is_up() { Live::Resting } else { Live::Down(cx.now) };
+        self.leave_live(if self.nats.is_up() { Live::Resting } else { Live::Down(cx.now) });
         self.paused = true;
     }
 
@@ -454,7 +508,8 @@ impl Link {
         let request = CallerRequest { server: &me.server, method: "GET", target: &target, body: &[] };
         let auth = caller_auth::header(&me.key, &me.handle, &request, cx.server_time(), &mut &mut *cx.rng);
         let Ok(hello) = serde_json::to_string(&LiveHello { since, auth }) else { return };
-        self.live = Live::Opening;
+        self.leave_live(Live::Opening);
+        self.streamed_since = since;
         cx.push(Effect::OpenLive { path: format!("/v1/inbox/{}/live", me.handle), hello });
     }
 
@@ -465,6 +520,7 @@ impl Link {
             return;
         }
         self.look_again = false;
+        self.polled_since = since;
         let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", me.handle);
         let auth = inbox_auth::header(&me.key, &me.handle, since, cx.server_time());
         let request = HttpRequest { method: Method::Get, target, auth: Some(auth), invite: None, body: None };
@@ -488,7 +544,7 @@ impl Link {
             self.poll_at = self.poll_at.map(|at| at.max(cx.now.saturating_add(asked)));
         }
         let unauthorized = matches!(answer, Ok(response) if response.status == 401);
-        let signature_refused = unauthorized && self.signature_refused(inbox, cx);
+        let signature_refused = unauthorized && self.on_signature_refused(inbox, cx);
         if cx.shared.offline && answer.is_err() && matches!(self.live, Live::Up(_)) {
             self.reopen_later(cx);
         }
@@ -500,7 +556,7 @@ impl Link {
 
     /// The server rejected the signature. The answer may have just corrected our clock, so the client retries once
     /// immediately. Returns whether it has been rejected too often.
-    fn signature_refused(&mut self, inbox: Inbox<'_>, cx: &mut Context<'_>) -> bool {
+    fn on_signature_refused(&mut self, inbox: Inbox<'_>, cx: &mut Context<'_>) -> bool {
         self.refusals = self.refusals.saturating_add(1);
         if self.refusals == 1 {
             self.poll(inbox, cx);

@@ -1,104 +1,25 @@
-//! A conversation: its messages in order of arrival, and the state derived from them.
+//! A conversation: its summary and its index, which are read when the account opens, and its messages in pages, which are
+//! read when they are needed.
 
-use std::collections::HashMap;
-
-use kez_core::content::{Emoji, MessageId, Ref};
-use kez_core::envelope::{EnvelopeHash, OpenError};
+use kez_core::content::MessageId;
+use kez_core::display;
+use kez_core::envelope::EnvelopeHash;
 use kez_core::message::Chain;
 use serde::{Deserialize, Serialize};
 
+use super::index::{Index, Tag};
+use super::message::{Position, ROW_PREFIX, StoredBody, StoredMessage, StoredReaction, merge, their_row_id};
+use super::pages::{self, Pages, page_of};
 use super::sequences::Sequences;
+use crate::kernel::context::Context;
 use crate::kernel::place::Slot;
-use crate::kernel::record::{Kind, Record};
-use crate::kernel::sorted_map::SortedMap;
+use crate::kernel::record::{Kind, Record, StorageFault};
 use crate::kernel::sync::ChainHead;
 
-/// The most reactions of one side that are set and shown on one message.
-pub(crate) const MOST_REACTIONS: usize = 8;
-/// The most emojis that are kept of one side on one message: the smallest by bytes, in whatever order they come.
-const MOST_EMOJIS: usize = 64;
-/// The most messages that are not here yet whose reactions are kept.
+/// The most messages that are not here yet, or not in memory, whose reactions are kept.
 const MOST_WAITING: usize = 200;
-/// The longest plausible delivery delay, in seconds: a week.
-const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
-
-/// The record of kind [`Kind::Message`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredMessage {
-    /// The id that the author chose; `None` if the envelope could not be opened.
-    pub(crate) id: Option<MessageId>,
-    /// Whether the user wrote it.
-    pub(crate) mine: bool,
-    pub(crate) body: StoredBody,
-    /// When it was sent, Unix seconds, by the sender's clock.
-    pub(crate) sent_at: u64,
-    /// When it reached the relay or, for the user's own messages, when it was written; Unix seconds.
-    pub(crate) kept_at: u64,
-    /// How many messages, in all conversations, arrived before it. Orders messages of the same second.
-    pub(crate) arrival: u64,
-    /// The envelope that contained it; `None` for messages written here.
-    pub(crate) envelope: Option<EnvelopeHash>,
-    /// Its position in its sender's sequence, for messages of others.
-    pub(crate) position: Option<Position>,
-    /// Which former key it was sealed with or for, if any.
-    pub(crate) former_key: Option<FormerKey>,
-    /// Sorted by side and emoji.
-    pub(crate) reactions: Vec<StoredReaction>,
-}
-
-/// The last reaction of one side (the user's, if `mine`) with one emoji.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredReaction {
-    pub(crate) mine: bool,
-    pub(crate) emoji: Emoji,
-    /// Whether it was signed with, or sealed for, a key that was replaced since. Then any other one counts instead, so
-    /// that the holder of a stolen key has not the last word.
-    pub(crate) former: bool,
-    pub(crate) id: MessageId,
-    pub(crate) on: bool,
-}
-
-/// What a message says, as stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum StoredBody {
-    /// Text.
-    Text {
-        text: String,
-        /// The message that it answers.
-        re: Option<Ref>,
-    },
-    /// A kind that the version that received it did not know.
-    Unsupported,
-    /// An event: the other person has changed their key, and their sigchain proves that.
-    KeyReplaced,
-    /// An envelope that could not be opened.
-    Undecryptable(OpenError),
-    /// The content was malformed.
-    Malformed,
-    /// The record could not be read. Never written.
-    Damaged,
-}
-
-/// Which replaced key a message was sealed with or for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FormerKey {
-    /// The sender signed it with a key that they have since replaced.
-    Theirs,
-    /// It was sealed for a key that the user has since replaced.
-    Mine,
-}
-
-/// The position of a received message in its sender's sequence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Position {
-    /// The sender's installation.
-    pub(crate) installation: String,
-    /// The number.
-    pub(crate) n: u64,
-    /// Whether the number was taken when it arrived.
-    pub(crate) taken: bool,
-}
+/// The most characters of a text in the list of conversations.
+const LINE_CHARS: usize = 120;
 
 /// The record of kind [`Kind::Conversation`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,23 +28,45 @@ struct Summary {
     next: u64,
     /// The order of their newest message that was read; 0 for none.
     read_up_to: u64,
+    /// The last row.
+    last: Option<LastRow>,
     /// The chain of envelopes sent here.
     sent: ChainHead,
     /// The envelopes that have arrived here.
     received: Sequences,
-    /// Reactions to messages that are not here yet, by author and id, the oldest first.
+    /// Reactions to messages that are not here yet, or not in memory, by author and id, the oldest first.
     waiting: Vec<((bool, MessageId), Vec<StoredReaction>)>,
 }
 
+/// What the list of conversations shows of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastRow {
+    order: u64,
+    pub(crate) mine: bool,
+    pub(crate) line: Line,
+    /// The time to show, Unix seconds.
+    pub(crate) at: u64,
+    pub(crate) kept_at: u64,
+    pub(crate) arrival: u64,
+}
+
+/// The start of a row, on one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Line {
+    Text(String),
+    KeyReplaced,
+    Unreadable,
+}
+
 /// A conversation in memory.
+#[derive(Default)]
 pub(crate) struct Conversation {
     slot: Slot,
     summary: Summary,
-    messages: SortedMap<u64, StoredMessage>,
-    /// The numbers of the messages in their senders' sequences.
-    numbers: SortedMap<(String, u64), ()>,
-    /// The order of each message, by author and id.
-    orders: HashMap<(bool, MessageId), u64>,
+    /// Whether the summary has changed since it was stored.
+    changed: bool,
+    index: Index,
+    pages: Pages,
     /// The unsent text in the composer.
     pub(crate) draft: String,
     unread: u64,
@@ -132,24 +75,82 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// An empty conversation.
     pub(crate) fn new(slot: Slot) -> Self {
-        Self {
-            slot,
-            summary: Summary::default(),
-            messages: SortedMap::default(),
-            numbers: SortedMap::default(),
-            orders: HashMap::new(),
-            draft: String::new(),
-            unread: 0,
-        }
+        Self { slot, ..Self::default() }
     }
 
     /// Loads the summary.
     ///
     /// # Errors
-    /// [`StorageFault`](crate::kernel::event::StorageFault) when the record cannot be read.
-    pub(crate) fn load(&mut self, record: &Record) -> Result<(), crate::kernel::event::StorageFault> {
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
         self.summary = record.read()?;
         Ok(())
+    }
+
+    /// Loads a block of the index. [`Conversation::on_rows_loaded`] is to be called after the last one.
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load_index(&mut self, block: u64, record: &Record) -> Result<(), StorageFault> {
+        self.index.load(block, record)
+    }
+
+    /// Loads a page, and applies the reactions that waited for its messages. Its rows are shown as damaged when the record
+    /// cannot be read.
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load_page(&mut self, page: u64, record: &Record, now: u64) -> Result<(), StorageFault> {
+        let read = pages::read(record);
+        let fault = read.as_ref().err().copied();
+        let messages = read.unwrap_or_default();
+        self.index.restore(page, messages.iter().map(|(order, message)| (*order, message)));
+        self.pages.insert(page, messages, &self.index, now);
+        self.on_rows_loaded();
+        self.update_last();
+        for (of, reactions) in std::mem::take(&mut self.summary.waiting) {
+            let here = self.index.order_of(of.0, &of.1).filter(|order| page_of(*order) == page);
+            match here.and_then(|order| self.pages.change(order)) {
+                Some(message) => {
+                    self.changed = true;
+                    for reaction in reactions {
+                        merge(&mut message.reactions, reaction);
+                    }
+                }
+                None => self.summary.waiting.push((of, reactions)),
+            }
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Rows were added without being new.
+    pub(crate) fn on_rows_loaded(&mut self) {
+        if let Some(last) = self.index.entries().last() {
+            self.summary.next = self.summary.next.max(last.order + 1);
+        }
+        self.unread = self.unread_rows().count() as u64;
+    }
+
+    /// Stores what has changed. Returns the pages that were stored.
+    pub(crate) fn save(&mut self, now: u64, cx: &mut Context<'_>) -> Vec<u64> {
+        if std::mem::take(&mut self.changed) {
+            cx.put(Kind::Conversation, self.slot.to_string(), &self.summary);
+        }
+        self.index.save(self.slot, cx);
+        self.pages.save((self.slot, now), cx)
+    }
+
+    /// Deletes all records.
+    pub(crate) fn erase(&self, cx: &mut Context<'_>) {
+        for block in self.index.blocks() {
+            cx.delete(Kind::Index, self.slot.key(block));
+        }
+        for page in self.pages_with_rows() {
+            cx.delete(Kind::Page, self.slot.key(page));
+        }
+        for kind in [Kind::Draft, Kind::Conversation] {
+            cx.delete(kind, self.slot.to_string());
+        }
     }
 
     /// The number of the conversation in record ids.
@@ -157,15 +158,81 @@ impl Conversation {
         self.slot
     }
 
-    /// The summary, to be stored after every change of it.
-    pub(crate) fn record(&self) -> Record {
-        Record::put(Kind::Conversation, self.slot.to_string(), &self.summary)
+    /// Whether a page is in memory, or has no rows.
+    pub(crate) fn has_page(&self, page: u64) -> bool {
+        self.pages.has(page, &self.index)
     }
 
-    /// Takes the next order. The summary is to be stored.
+    /// The page of the next row.
+    pub(crate) const fn next_page(&self) -> u64 {
+        page_of(self.summary.next)
+    }
+
+    /// The pages that have rows, in order.
+    pub(crate) fn pages_with_rows(&self) -> Vec<u64> {
+        let mut pages: Vec<u64> = self.index.entries().iter().map(|entry| page_of(entry.order)).collect();
+        pages.extend(self.index.damaged_pages());
+        pages.sort_unstable();
+        pages.dedup();
+        pages
+    }
+
+    /// For each page that has rows: its number, the time of its last row in Unix seconds, and the number of rows.
+    pub(crate) fn rows_of_pages(&self) -> Vec<(u64, u64, u64)> {
+        let mut pages: Vec<(u64, u64, u64)> = Vec::new();
+        for entry in self.index.entries() {
+            match pages.last_mut() {
+                Some((page, at, rows)) if *page == page_of(entry.order) => {
+                    (*at, *rows) = (entry.at, *rows + 1)
+                }
+                _ => pages.push((page_of(entry.order), entry.at, 1)),
+            }
+        }
+        pages
+    }
+
+    /// The messages of a page that was read only to be searched.
+    pub(crate) fn read_page(&self, record: &Record) -> impl Iterator<Item = (u64, StoredMessage)> {
+        let messages = pages::read(record).unwrap_or_default().into_iter();
+        messages.filter(|(order, _)| self.has_row(*order))
+    }
+
+    /// The pages that have to be read to rebuild their part of the index.
+    pub(crate) fn damaged_pages(&self) -> Vec<u64> {
+        self.index.damaged_pages().collect()
+    }
+
+    /// The pages of [`Conversation::damaged_pages`] were loaded.
+    pub(crate) fn on_repaired(&mut self) {
+        self.index.repaired();
+    }
+
+    /// The pages in memory, with the number of the event that used them last.
+    pub(crate) fn page_uses(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.pages.uses()
+    }
+
+    /// Drops a stored page from memory.
+    pub(crate) fn drop_page(&mut self, page: u64) {
+        self.pages.drop(page);
+    }
+
+    /// The messages of a page, if it is in memory.
+    pub(crate) fn messages_of(
+        &self,
+        page: u64,
+    ) -> Option<impl DoubleEndedIterator<Item = (u64, &StoredMessage)>> {
+        self.pages.messages(page)
+    }
+
+    /// Takes the next order. If its page is neither in memory nor empty, another page begins.
     pub(crate) fn take_order(&mut self) -> u64 {
-        let order = self.summary.next.max(1);
+        let mut order = self.summary.next.max(1);
+        while !self.has_page(page_of(order)) {
+            order = (page_of(order) + 1) * pages::PAGE;
+        }
         self.summary.next = order + 1;
+        self.changed = true;
         order
     }
 
@@ -174,24 +241,24 @@ impl Conversation {
         self.summary.next = self.summary.next.max(order.saturating_add(1));
     }
 
-    /// Adds a message under its order.
+    /// Adds a message under an order that was taken.
     pub(crate) fn insert(&mut self, order: u64, message: StoredMessage) {
-        self.uses(order);
-        if let Some(id) = &message.id {
-            self.orders.insert((message.mine, id.clone()), order);
-        }
         if let Some(at) = &message.position {
-            self.numbers.insert((at.installation.clone(), at.n), ());
+            self.summary.received.made_row(&at.installation, at.n);
         }
         if order > self.summary.read_up_to && message.can_be_unread() {
             self.unread += 1;
         }
-        self.messages.insert(order, message);
+        self.summary.last = Some(LastRow::of(order, &message));
+        self.changed = true;
+        self.index.insert(order, &message);
+        self.pages.add(order, message);
     }
 
-    /// Records an envelope of the other side in its sequence. The summary is to be stored.
+    /// Records an envelope of the other side in its sequence.
     pub(crate) fn receive(&mut self, chain: Chain, envelope: EnvelopeHash) -> Position {
         let taken = self.summary.received.record(&chain, envelope);
+        self.changed = true;
         Position { installation: chain.id, n: chain.n, taken }
     }
 
@@ -200,50 +267,61 @@ impl Conversation {
         self.summary.sent.next(installation)
     }
 
-    /// Records the envelope at the next position. The summary is to be stored.
+    /// Records the envelope at the next position.
     pub(crate) const fn sent(&mut self, envelope: EnvelopeHash) {
         self.summary.sent.advance(envelope);
+        self.changed = true;
     }
 
-    /// The next envelope begins another sequence: an unproven key is not known to have the messages so far. The summary
-    /// is to be stored.
+    /// The next envelope begins another sequence: an unproven key is not known to have the messages so far.
     pub(crate) fn restart_sequence(&mut self) {
         self.summary.sent = ChainHead::default();
+        self.changed = true;
     }
 
+    /// A message in memory.
     pub(crate) fn get(&self, order: u64) -> Option<&StoredMessage> {
-        self.messages.get(&order)
+        self.index.get(order).and_then(|_| self.pages.get(order))
     }
 
-    /// The order of every message.
-    pub(crate) fn orders(&self) -> Vec<u64> {
-        self.messages.keys().copied().collect()
-    }
-
-    /// All messages, in order.
-    pub(crate) fn messages(&self) -> impl Iterator<Item = &StoredMessage> {
-        self.messages.values()
+    /// Whether there is a row with this order.
+    pub(crate) fn has_row(&self, order: u64) -> bool {
+        self.index.get(order).is_some()
     }
 
     /// The order of the message with this id, written by the user (`mine`) or by the other side.
     pub(crate) fn order_of(&self, mine: bool, id: &MessageId) -> Option<u64> {
-        self.orders.get(&(mine, id.clone())).copied()
+        self.index.order_of(mine, id)
     }
 
     /// The order of the message with this [`StoredMessage::row_id`].
     pub(crate) fn order_of_row(&self, row: &str) -> Option<u64> {
-        let theirs = row.strip_prefix(ROW_PREFIX).and_then(|order| order.parse().ok());
-        let order = theirs.or_else(|| self.order_of(true, &row.parse().ok()?))?;
-        self.get(order).filter(|message| message.row_id(order) == row).map(|_| order)
+        match row.strip_prefix(ROW_PREFIX).and_then(|order| order.parse().ok()) {
+            Some(order) => self.index.get(order).filter(|entry| !entry.mine).map(|entry| entry.order),
+            None => self.order_of(true, &row.parse().ok()?),
+        }
     }
 
-    /// Applies a reaction to a message of the user (`true`) or the other side, or keeps it until the message comes. Returns
-    /// what is to be stored.
-    pub(crate) fn react(&mut self, of: (bool, MessageId), reaction: StoredReaction) -> Option<Record> {
-        if let Some(order) = self.orders.get(&of).copied() {
-            let message = self.messages.get_mut(&order)?;
-            return merge(&mut message.reactions, reaction).then(|| message.record(self.slot, order));
+    /// The id of the row with this order in the thread, if the message is in memory or not the user's.
+    pub(crate) fn row_id(&self, order: u64) -> String {
+        self.pages.get(order).map_or_else(|| their_row_id(order), |message| message.row_id(order))
+    }
+
+    /// The order of the first row at or after a time, Unix seconds, or of the last row.
+    pub(crate) fn order_at_time(&self, time: u64) -> Option<u64> {
+        let entries = self.index.entries();
+        entries.iter().find(|entry| entry.at >= time).or(entries.last()).map(|entry| entry.order)
+    }
+
+    /// Applies a reaction to a message of the user (`true`) or the other side, or keeps it until the message is in memory.
+    /// Returns the page to load for it.
+    pub(crate) fn react(&mut self, of: (bool, MessageId), reaction: StoredReaction) -> Option<u64> {
+        let order = self.index.order_of(of.0, &of.1);
+        if let Some(message) = order.and_then(|order| self.pages.change(order)) {
+            merge(&mut message.reactions, reaction);
+            return None;
         }
+        self.changed = true;
         let waiting = &mut self.summary.waiting;
         let mut reactions = match waiting.iter().position(|(other, _)| *other == of) {
             Some(at) => waiting.remove(at).1,
@@ -253,41 +331,58 @@ impl Conversation {
         waiting.push((of, reactions));
         let excess = waiting.len().saturating_sub(MOST_WAITING);
         waiting.drain(..excess);
-        Some(self.record())
+        order.map(page_of)
     }
 
-    /// The reactions that waited for this message. The summary is to be stored.
+    /// The reactions that waited for this message.
     pub(crate) fn take_waiting(&mut self, mine: bool, id: &MessageId) -> Vec<StoredReaction> {
         let waiting = &mut self.summary.waiting;
         let at = waiting.iter().position(|((by_me, other), _)| (*by_me, other) == (mine, id));
+        self.changed |= at.is_some();
         at.map(|at| waiting.remove(at).1).unwrap_or_default()
     }
 
-    /// Removes the rows of envelopes that were sealed for a key that was unknown then. Returns their orders.
-    pub(crate) fn remove_sealed_for_others(&mut self) -> Vec<u64> {
-        let other = StoredBody::Undecryptable(OpenError::WrongRecipient);
-        let orders: Vec<u64> = self
-            .messages
-            .iter()
-            .filter(|(_, message)| message.body == other)
-            .map(|(order, _)| *order)
-            .collect();
-        for order in &orders {
-            self.messages.remove(order);
+    /// Removes the rows of envelopes that were sealed for a key that was unknown then. Their pages lose them when they are
+    /// stored again.
+    pub(crate) fn remove_sealed_for_another(&mut self) {
+        for order in self.index.remove_sealed_for_another() {
+            self.pages.remove(order);
         }
-        orders
+        self.update_last();
+        self.unread = self.unread_rows().count() as u64;
     }
 
     /// The envelopes that contained the messages.
-    pub(crate) fn envelopes(&self) -> impl Iterator<Item = EnvelopeHash> {
-        self.messages.values().filter_map(|message| message.envelope)
+    pub(crate) fn envelopes(&self) -> impl Iterator<Item = Tag> {
+        self.index.envelopes()
     }
 
-    /// Removes one of the user's own messages.
+    /// The orders of the other side's newest messages that came in an envelope, the newest first.
+    pub(crate) fn newest_received(&self, most: usize) -> impl Iterator<Item = u64> {
+        let received = self.index.entries().iter().rev().filter(|entry| !entry.mine && entry.has_envelope());
+        received.take(most).map(|entry| entry.order)
+    }
+
+    /// Removes one of the user's own messages. Its page is in memory.
     pub(crate) fn remove_own(&mut self, order: u64) {
-        if let Some(id) = self.messages.remove(&order).and_then(|message| message.id) {
-            self.orders.remove(&(true, id));
+        self.index.remove(order);
+        self.pages.remove(order);
+        self.update_last();
+    }
+
+    /// The last row may be another one now. It is unknown until its page is in memory.
+    fn update_last(&mut self) {
+        let last = self.index.entries().last().map(|entry| entry.order);
+        if last != self.summary.last.as_ref().map(|last| last.order) {
+            self.summary.last = last.and_then(|order| Some(LastRow::of(order, self.pages.get(order)?)));
+            self.changed = true;
         }
+    }
+
+    /// The page of the last row, if what the row says is unknown.
+    pub(crate) fn page_of_unknown_last(&self) -> Option<u64> {
+        let last = self.index.entries().last().filter(|_| self.summary.last.is_none());
+        last.map(|last| page_of(last.order))
     }
 
     pub(crate) const fn unread(&self) -> u64 {
@@ -296,50 +391,55 @@ impl Conversation {
 
     /// The first unread message.
     pub(crate) fn first_unread(&self) -> Option<u64> {
-        let mut after = self.messages.starting_at(self.summary.read_up_to.saturating_add(1));
-        after.find(|(_, message)| message.can_be_unread()).map(|(order, _)| *order)
+        self.unread_rows().next()
     }
 
-    /// Marks everything as read. Returns whether anything was unread; the summary is then to be stored.
-    pub(crate) fn mark_read(&mut self) -> bool {
+    fn unread_rows(&self) -> impl Iterator<Item = u64> {
+        let read = self.index.count_before(self.summary.read_up_to.saturating_add(1));
+        let after = self.index.entries().iter().skip(read);
+        after.filter(|entry| entry.can_be_unread).map(|entry| entry.order)
+    }
+
+    /// Marks everything as read.
+    pub(crate) fn mark_read(&mut self) {
         if self.unread == 0 {
-            return false;
+            return;
         }
         self.unread = 0;
-        if let Some((order, _)) = self.messages.iter().rev().find(|(_, message)| !message.mine) {
-            self.summary.read_up_to = *order;
+        if let Some(entry) = self.index.entries().iter().rev().find(|entry| !entry.mine) {
+            self.summary.read_up_to = entry.order;
+            self.changed = true;
         }
-        true
     }
 
-    pub(crate) fn last(&self) -> Option<&StoredMessage> {
-        self.messages.last().map(|(_, message)| message)
+    pub(crate) const fn last(&self) -> Option<&LastRow> {
+        self.summary.last.as_ref()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.messages.len()
+        self.index.entries().len()
     }
 
-    /// `count` messages in order, after skipping the first `skipped`.
-    pub(crate) fn rows(&self, skipped: usize, count: usize) -> impl Iterator<Item = (u64, &StoredMessage)> {
-        self.messages.iter().skip(skipped).take(count).map(|(order, message)| (*order, message))
+    /// The orders of `count` rows, after skipping the first `skipped`.
+    pub(crate) fn orders(&self, skipped: usize, count: usize) -> impl Iterator<Item = u64> {
+        self.index.entries().iter().skip(skipped).take(count).map(|entry| entry.order)
     }
 
-    /// How many messages come before this order.
+    /// How many rows come before this order.
     pub(crate) fn count_before(&self, order: u64) -> usize {
-        self.messages.count_before(&order)
+        self.index.count_before(order)
     }
 
-    /// The order of the message that has `before` messages before it.
+    /// The order of the row that has `before` rows before it.
     pub(crate) fn order_at(&self, before: usize) -> Option<u64> {
-        self.messages.keys().nth(before).copied()
+        self.index.entries().get(before).map(|entry| entry.order)
     }
 
     /// How many of the sender's envelopes between this message and the one before it are missing. Late arrivals reduce
     /// the number.
     pub(crate) fn missing_before(&self, message: &StoredMessage) -> u64 {
         let Some(at) = &message.position else { return 0 };
-        self.summary.received.missing_between(&at.installation, self.number_before(at), at.n)
+        self.summary.received.missing_before(&at.installation, at.n)
     }
 
     /// Whether the message, or a content without a row before it, contradicts its sender's sequence: it names a
@@ -347,78 +447,26 @@ impl Conversation {
     /// sender's storage was copied.
     pub(crate) fn contradicts(&self, message: &StoredMessage) -> bool {
         let Some(at) = &message.position else { return false };
-        at.taken
-            || self.summary.received.is_contradicted_between(&at.installation, self.number_before(at), at.n)
-    }
-
-    /// The number of the installation's message before this one, or 0.
-    fn number_before(&self, at: &Position) -> u64 {
-        match self.numbers.before(&(at.installation.clone(), at.n)) {
-            Some(((installation, n), ())) if *installation == at.installation => *n,
-            _ => 0,
-        }
+        at.taken || self.summary.received.is_contradicted_before(&at.installation, at.n)
     }
 }
 
-/// Adds a reaction, unless a later one with the same emoji is there. Returns whether it is now the last one.
-fn merge(reactions: &mut Vec<StoredReaction>, new: StoredReaction) -> bool {
-    let key = |of: &StoredReaction| (of.mine, of.emoji.clone());
-    match reactions.binary_search_by_key(&key(&new), key) {
-        Ok(at) if reactions.get(at).is_some_and(|old| (!old.former, &old.id) >= (!new.former, &new.id)) => {
-            return false;
-        }
-        Ok(at) => drop(std::mem::replace(&mut reactions[at], new)),
-        Err(at) => {
-            let mine = new.mine;
-            reactions.insert(at, new);
-            if reactions.iter().filter(|of| of.mine == mine).count() > MOST_EMOJIS
-                && let Some(last) = reactions.iter().rposition(|of| of.mine == mine)
-            {
-                reactions.remove(last);
-            }
-        }
+impl LastRow {
+    fn of(order: u64, message: &StoredMessage) -> Self {
+        let line = match &message.body {
+            StoredBody::Text { text, .. } => Line::Text(one_line(text)),
+            StoredBody::KeyReplaced => Line::KeyReplaced,
+            _ => Line::Unreadable,
+        };
+        let (kept_at, arrival) = (message.kept_at, message.arrival);
+        Self { order, mine: message.mine, line, at: message.shown_at(), kept_at, arrival }
     }
-    true
 }
 
-/// The start of the row id of a message of the other side.
-const ROW_PREFIX: &str = "in-";
-
-impl StoredMessage {
-    /// A row without an author: an event that happened at this time, Unix seconds.
-    pub(crate) fn note(body: StoredBody, at: u64) -> Self {
-        let (id, envelope, position, former_key, reactions) = (None, None, None, None, Vec::new());
-        let (mine, sent_at, kept_at, arrival) = (false, at, at, 0);
-        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions }
-    }
-
-    /// The time to show: the sender's time, limited by the relay's. A wrong clock could otherwise put a message among,
-    /// and date, the messages of others.
-    pub(crate) fn shown_at(&self) -> u64 {
-        self.sent_at.clamp(self.kept_at.saturating_sub(LONGEST_ON_THE_WAY), self.kept_at)
-    }
-
-    /// A readable message from someone else. Envelopes that cannot be opened do not count: anyone can make them.
-    fn can_be_unread(&self) -> bool {
-        let is_readable = !matches!(
-            self.body,
-            StoredBody::Undecryptable(_) | StoredBody::KeyReplaced | StoredBody::Damaged
-        );
-        !self.mine && is_readable
-    }
-
-    pub(crate) fn record(&self, slot: Slot, order: u64) -> Record {
-        Record::put(Kind::Message, slot.key(order), self)
-    }
-
-    /// The id of the row in the thread: the ULID of the user's own message, or an id made here, since a sender could
-    /// choose a colliding one.
-    pub(crate) fn row_id(&self, order: u64) -> String {
-        match &self.id {
-            Some(id) if self.mine => id.to_string(),
-            _ => format!("{ROW_PREFIX}{order}"),
-        }
-    }
+/// The start of a text, on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    display::limited(line).take(LINE_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -427,37 +475,29 @@ mod tests {
 
     fn theirs(n: u64) -> StoredMessage {
         let body = StoredBody::Text { text: format!("{n}"), re: None };
-        StoredMessage { id: format!("m{n}").parse().ok(), ..StoredMessage::note(body, 0) }
+        StoredMessage { id: format!("m{n}").parse().ok(), ..StoredMessage::note(body, n) }
     }
 
     #[test]
-    fn a_wrong_clock_dates_nothing_absurdly() {
-        let shown = |sent_at, kept_at| StoredMessage { sent_at, kept_at, ..theirs(1) }.shown_at();
-        let now = 1_795_374_000;
-        assert_eq!(shown(now - 100, now), now - 100);
-        assert_eq!(shown(253_402_300_799, now), now, "the year 9999");
-        assert_eq!(shown(0, now), now - LONGEST_ON_THE_WAY, "1970");
-        assert_eq!(shown(5, 3), 3);
-    }
-
-    #[test]
-    fn a_part_of_many() {
+    fn rows_are_read_in_part_by_order() {
         let mut conversation = Conversation::new(Slot(1));
-        assert_eq!(conversation.rows(0, 2).count(), 0);
+        assert_eq!(conversation.orders(0, 2).count(), 0);
         for n in 1..=5 {
             let order = conversation.take_order();
             conversation.insert(order, theirs(n));
             if n == 3 {
-                assert!(conversation.mark_read());
+                conversation.mark_read();
+                assert_eq!(conversation.unread(), 0);
             }
         }
-        let orders =
-            |skipped, count| conversation.rows(skipped, count).map(|(order, _)| order).collect::<Vec<_>>();
+        let orders = |skipped, count| conversation.orders(skipped, count).collect::<Vec<_>>();
         assert_eq!((orders(3, 2), orders(0, 9), orders(9, 1)), (vec![4, 5], vec![1, 2, 3, 4, 5], vec![]));
         assert_eq!((conversation.count_before(3), conversation.order_at(2)), (2, Some(3)));
         assert_eq!((conversation.unread(), conversation.first_unread()), (2, Some(4)));
-        assert!(conversation.mark_read() && !conversation.mark_read());
-        assert_eq!(conversation.first_unread(), None);
+        let times = [0, 3, 9].map(|time| conversation.order_at_time(time));
+        assert_eq!(times, [Some(1), Some(3), Some(5)]);
+        conversation.mark_read();
+        assert_eq!((conversation.unread(), conversation.first_unread()), (0, None));
     }
 
     #[test]

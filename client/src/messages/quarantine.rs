@@ -67,6 +67,8 @@ pub(crate) struct Held {
     pub(crate) seq: u64,
     /// Whether it is a copy of the user's own message. Copies are exempt from the share for each key.
     pub(crate) own_copy: bool,
+    /// Whether its content is quiet: it waits, but its sender is not looked up for it.
+    pub(crate) quiet: bool,
     /// When it was quarantined, Unix seconds.
     pub(crate) since: u64,
 }
@@ -203,11 +205,13 @@ impl Quarantine {
         }
     }
 
-    /// The keys that mail is waiting for, the one with the latest mail first.
+    /// The keys that mail is waiting for, the one with the latest mail first. Quiet mail alone is no reason to ask about
+    /// a key.
     pub(crate) fn keys(&self) -> Vec<Primary> {
         let mut keys: Vec<Primary> = Vec::new();
         let mut known = SortedMap::<Primary, ()>::default();
-        let held = self.waiting.values().map(|held| held.key).collect::<Vec<_>>();
+        let held = self.waiting.values().filter(|held| !held.quiet);
+        let held = held.map(|held| held.key).collect::<Vec<_>>();
         for key in held.into_iter().rev().chain(self.left.keys().copied()) {
             if known.insert(key, ()).is_none() {
                 keys.push(key);
@@ -240,7 +244,7 @@ impl Quarantine {
             row.messages += messages;
             row.since = row.since.min(since);
         };
-        for held in self.waiting.values().filter(|held| !held.own_copy) {
+        for held in self.waiting.values().filter(|held| !held.own_copy && !held.quiet) {
             add(&held.key, 1, held.since);
         }
         for (_, left) in self.left.values().filter(|(_, left)| !left.own_copy) {

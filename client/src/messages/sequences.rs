@@ -31,6 +31,8 @@ struct Range {
     before: Option<EnvelopeHash>,
     /// The last envelope.
     last: EnvelopeHash,
+    /// The first envelope that makes a row, if any does. The gap before the range is shown there.
+    row: Option<u64>,
 }
 
 impl Sequences {
@@ -43,7 +45,8 @@ impl Sequences {
         if let Some(range) = ranges.get(at).filter(|range| range.from <= chain.n) {
             return !(range.to == chain.n && range.last == envelope);
         }
-        ranges.insert(at, Range { from: chain.n, to: chain.n, before: chain.prev, last: envelope });
+        ranges
+            .insert(at, Range { from: chain.n, to: chain.n, before: chain.prev, last: envelope, row: None });
         join(ranges, at + 1);
         if let Some(before) = at.checked_sub(1) {
             join(ranges, before + 1);
@@ -52,33 +55,51 @@ impl Sequences {
             let oldest = ranges.remove(0);
             if let Some(next) = ranges.first_mut() {
                 (next.from, next.before) = (oldest.from, oldest.before);
+                next.row = oldest.row.or(next.row);
             }
         }
         chain.n <= 1 && chain.prev.is_some()
     }
 
-    /// How many envelopes between two numbers of an installation are missing. Late arrivals reduce the number.
-    pub(crate) fn missing_between(&self, installation: &str, after: u64, before: u64) -> u64 {
-        let first = after.saturating_add(1);
-        let ranges = self.ranges(installation);
-        let is_known = ranges.iter().any(|range| (range.from..=range.to).contains(&before));
-        if first >= before || !is_known {
-            return 0;
+    /// An envelope that was recorded makes a row.
+    pub(crate) fn made_row(&mut self, installation: &str, n: u64) {
+        let sequence = self.0.iter_mut().find(|sequence| sequence.installation == installation);
+        let ranges = sequence.map(|sequence| &mut sequence.ranges).into_iter().flatten();
+        for range in ranges.filter(|range| (range.from..=range.to).contains(&n)) {
+            range.row = Some(range.row.map_or(n, |row| row.min(n)));
         }
-        let here = |range: &Range| match (range.from.max(first), range.to.min(before - 1)) {
-            (from, to) if from <= to => to - from + 1,
-            _ => 0,
-        };
-        before - first - ranges.iter().map(here).sum::<u64>()
     }
 
-    /// Whether an envelope after one number and up to another names another predecessor than the one that arrived.
-    pub(crate) fn is_contradicted_between(&self, installation: &str, after: u64, up_to: u64) -> bool {
-        self.ranges(installation).windows(2).any(|pair| match pair {
-            [before, range] => {
-                before.to.checked_add(1) == Some(range.from) && range.from > after && range.from <= up_to
-            }
-            _ => false,
+    /// How many envelopes are missing between the row with this number and the row before it. Late arrivals reduce the
+    /// number.
+    pub(crate) fn missing_before(&self, installation: &str, n: u64) -> u64 {
+        let gaps = self.boundaries_before(installation, n);
+        let first = |before: Option<&Range>| before.map_or(0, |before| before.to).saturating_add(1);
+        gaps.map(|(before, range)| range.from.saturating_sub(first(before))).sum()
+    }
+
+    /// Whether an envelope after the row before this one, up to the row itself, names another predecessor than the one
+    /// that arrived.
+    pub(crate) fn is_contradicted_before(&self, installation: &str, n: u64) -> bool {
+        self.boundaries_before(installation, n)
+            .any(|(before, range)| before.is_some_and(|before| before.to.checked_add(1) == Some(range.from)))
+    }
+
+    /// The boundaries between the row with this number and the row before it: each range with the one before it, if
+    /// there is one.
+    fn boundaries_before(
+        &self,
+        installation: &str,
+        n: u64,
+    ) -> impl Iterator<Item = (Option<&Range>, &Range)> {
+        let ranges = self.ranges(installation);
+        let at = ranges.iter().position(|range| range.row == Some(n)).map_or(0, |at| at + 1);
+        let until_a_row = ranges.get(..at).unwrap_or_default().iter().rev();
+        let previous = |at: usize| at.checked_sub(1).and_then(|before| ranges.get(before));
+        let boundaries = until_a_row.enumerate().map(move |(back, range)| (previous(at - 1 - back), range));
+        let mut is_open = true;
+        boundaries.take_while(move |(before, _)| {
+            std::mem::replace(&mut is_open, before.is_some_and(|before| before.row.is_none()))
         })
     }
 
@@ -110,6 +131,7 @@ fn join(ranges: &mut Vec<Range>, at: usize) {
         ranges.remove(at);
         if let Some(range) = ranges.get_mut(at - 1) {
             (range.to, range.last) = (after.to, after.last);
+            range.row = range.row.or(after.row);
         }
     }
 }
@@ -127,7 +149,9 @@ mod tests {
         let mut sequences = Sequences::default();
         let wrong = envelopes.iter().map(|(n, envelope, prev)| {
             let chain = Chain { id: "00".into(), n: *n, prev: prev.map(hash) };
-            sequences.record(&chain, hash(*envelope))
+            let wrong = sequences.record(&chain, hash(*envelope));
+            sequences.made_row("00", *n);
+            wrong
         });
         let wrong = wrong.collect();
         (sequences, wrong)
@@ -137,14 +161,11 @@ mod tests {
     fn contradictions(envelopes: &[(u64, u64, Option<u64>)]) -> Vec<bool> {
         let (sequences, wrong) = after(envelopes);
         let numbers = envelopes.iter().map(|(n, ..)| *n);
-        numbers
-            .zip(wrong)
-            .map(|(n, wrong)| wrong || sequences.is_contradicted_between("00", n - 1, n))
-            .collect()
+        numbers.zip(wrong).map(|(n, wrong)| wrong || sequences.is_contradicted_before("00", n)).collect()
     }
 
     #[test]
-    fn what_does_not_fit_the_chain_is_noticed() {
+    fn a_content_that_does_not_fit_the_chain_is_detected() {
         assert_eq!(contradictions(&[(1, 1, None), (2, 2, Some(1)), (3, 3, Some(2))]), [false; 3]);
         assert_eq!(contradictions(&[(3, 3, Some(2)), (1, 1, None)]), [false; 2], "2 is missing");
         assert_eq!(contradictions(&[(3, 3, Some(2)), (1, 1, None), (2, 2, Some(1))]), [false; 3]);
@@ -162,8 +183,7 @@ mod tests {
         let missing = |numbers: &[u64]| -> Vec<u64> {
             let envelopes: Vec<_> = numbers.iter().map(|n| (*n, *n, None)).collect();
             let (sequences, _) = after(&envelopes);
-            let before = |n: u64| numbers.iter().copied().filter(|other| *other < n).max().unwrap_or(0);
-            numbers.iter().map(|n| sequences.missing_between("00", before(*n), *n)).collect()
+            numbers.iter().map(|n| sequences.missing_before("00", *n)).collect()
         };
         assert_eq!(missing(&[2, 6]), [1, 3]);
         assert_eq!(missing(&[2, 6, 4]), [1, 1, 1]);
@@ -172,12 +192,27 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_shows_at_the_next_row_also_behind_a_content_without_one() {
-        // 1 makes a row, 2 is withheld, 3 makes no row, 4 makes a row.
-        let (sequences, _) = after(&[(1, 1, None), (3, 3, None), (4, 4, Some(3))]);
-        assert_eq!(sequences.missing_between("00", 1, 4), 1);
-        let (sequences, _) = after(&[(1, 1, None), (2, 2, Some(9)), (3, 3, Some(2))]);
-        assert!(sequences.is_contradicted_between("00", 1, 3), "2 makes no row");
+    fn a_gap_is_shown_at_the_next_row_even_after_a_content_without_a_row() {
+        let with_rows = |envelopes: &[(u64, Option<u64>, bool)]| {
+            let mut sequences = Sequences::default();
+            for (n, prev, row) in envelopes {
+                sequences.record(&Chain { id: "00".into(), n: *n, prev: prev.map(hash) }, hash(*n));
+                if *row {
+                    sequences.made_row("00", *n);
+                }
+            }
+            sequences
+        };
+        let withheld =
+            with_rows(&[(1, None, true), (3, None, false), (4, Some(3), true), (5, Some(4), true)]);
+        assert_eq!([4, 5].map(|n| withheld.missing_before("00", n)), [1, 0], "2 is withheld");
+        let apart = with_rows(&[(1, None, true), (3, None, false), (5, None, false), (7, None, true)]);
+        assert_eq!(apart.missing_before("00", 7), 3);
+        let first = with_rows(&[(2, None, false), (3, Some(2), true)]);
+        assert_eq!(first.missing_before("00", 3), 1, "nothing came before the first");
+        let replaced = with_rows(&[(1, None, true), (2, Some(9), false), (3, Some(2), true)]);
+        assert!(replaced.is_contradicted_before("00", 3), "2 makes no row");
+        assert!(!replaced.is_contradicted_before("00", 1));
     }
 
     #[test]
@@ -185,12 +220,11 @@ mod tests {
         let odd: Vec<_> = (0..1_000).map(|n| (2 * n + 1, n, None)).collect();
         let (mut sequences, _) = after(&odd);
         assert_eq!(sequences.0[0].ranges.len(), MOST_RANGES);
-        let missing = |after, n| sequences.missing_between("00", after, n);
-        assert_eq!((missing(1, 3), missing(1_997, 1_999)), (0, 1));
+        assert_eq!([3, 1_999].map(|n| sequences.missing_before("00", n)), [0, 1]);
         for n in 0..100 {
             sequences.record(&Chain { id: format!("{n}"), n: 1, prev: None }, hash(n));
         }
         assert_eq!(sequences.0.len(), MOST_INSTALLATIONS);
-        assert_eq!(sequences.missing_between("00", 1_997, 1_999), 0, "this installation was silent longest");
+        assert_eq!(sequences.missing_before("00", 1_999), 0, "this installation was silent longest");
     }
 }

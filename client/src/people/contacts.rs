@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_named_by_the_root_of_their_chain_and_by_no_other_persons() {
+    fn a_person_is_identified_by_their_own_chain_root() {
         let me = SecretIdentity::from_seed(Seed::from_bytes([9; 32]));
         let mut contacts = Contacts::default();
         let mut pin = |slot, found| contacts.pin(Slot(slot), found, 0, Standing::default(), &me);

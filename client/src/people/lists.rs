@@ -1,5 +1,5 @@
-//! Accepted and blocked people. The user decides here, and the server is told: it lets accepted people send more, and
-//! holds back messages from blocked ones.
+//! Accepted and blocked people. The user decides here, and the client sends the lists to the server, which lets
+//! accepted people send more and holds back messages from blocked ones.
 //!
 //! A first message from an unknown sender is a request: readable, but without a badge, until the user accepts it or
 //! replies. A contact to whom the user has written is accepted.
@@ -20,7 +20,7 @@ use crate::kernel::place::PersonId;
 use crate::kernel::requests::{ListChange, Purpose};
 use crate::kernel::sorted_map::SortedMap;
 
-/// What the server is being told, and its answers.
+/// The list changes on their way to the server, and its answers.
 pub(crate) struct ListSync {
     /// Whether the client has fetched the block list, which other browsers of this account may change.
     asked: bool,
@@ -211,7 +211,7 @@ impl ListSync {
         self.proceed(contacts, me, cx);
     }
 
-    /// The server has another database, perhaps an old backup. Repeats everything that the server was told.
+    /// The server has another database, perhaps an old backup. Sends all list changes again.
     pub(crate) fn on_new_epoch(&mut self, contacts: &mut Contacts, me: &Me, cx: &mut Context<'_>) {
         for id in contacts.ids() {
             let Some(contact) = contacts.get_mut(id) else { continue };

@@ -13,7 +13,7 @@ const LONGEST_RETRY_AFTER: u64 = 300_000;
 /// The rate limiter for lookups.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pace {
-    /// When the last lookup is paid for.
+    /// When all lookups so far are paid for, at one per [`INTERVAL`].
     paid_at: u64,
     /// No lookups before this time.
     quiet_until: u64,
@@ -34,7 +34,7 @@ impl Pace {
         self.paid_at.saturating_sub((BURST - 1) * INTERVAL).max(self.quiet_until)
     }
 
-    /// `Retry-After` applies to the server, not to a single lookup.
+    /// Heeds a `Retry-After`, which applies to all lookups, not to a single one.
     pub(crate) fn heed(&mut self, answer: &Answer, now: u64) {
         if let Some(seconds) = retry_after(answer) {
             let wait = seconds.saturating_mul(1000).min(LONGEST_RETRY_AFTER);
@@ -49,7 +49,7 @@ mod tests {
     use crate::kernel::event::HttpResponse;
 
     #[test]
-    fn a_burst_and_then_one_every_two_seconds() {
+    fn lookups_are_paced_after_a_burst() {
         let mut pace = Pace::default();
         let asked = (0..600).filter(|tenth| pace.take(1_000_000 + tenth * 100)).count();
         assert_eq!(asked, 20 + 29);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_wants_quiet_gets_it_from_all_questions() {
+    fn retry_after_pauses_all_lookups() {
         let mut pace = Pace::default();
         let busy = HttpResponse { status: 429, retry_after: Some(7), date: None, body: Vec::new() };
         pace.heed(&Ok(busy), 1_000);

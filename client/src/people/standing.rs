@@ -37,11 +37,11 @@ pub(crate) struct Standing {
     pub(crate) accepted: bool,
     /// Their messages are not shown.
     pub(crate) blocked: bool,
-    /// The value of `accepted` that the server was last told.
+    /// The value of `accepted` last sent to the server.
     pub(super) told_accepted: bool,
-    /// The value of `blocked` that the server was last told.
+    /// The value of `blocked` last sent to the server.
     pub(super) told_blocked: bool,
-    /// Whether the server denies a block that it was told about: another browser may have lifted it, or the server has lost it.
+    /// Whether the server does not list a block that was sent to it: another browser may have lifted it, or the server has lost it.
     pub(super) in_doubt: bool,
 }
 

@@ -74,7 +74,7 @@ impl Session {
     }
 
     pub(crate) fn recipient_of(&mut self, handle: &str, cx: &mut Context<'_>) -> Result<PersonId, Reason> {
-        let handle = self.handle_at(handle).ok_or(Reason::NobodyHere)?;
+        let handle = self.handle_at(handle).ok_or(Reason::NoSuchHandle)?;
         if handle == self.me.handle {
             return Err(Reason::OwnHandle);
         }

@@ -29,7 +29,7 @@ const CHECK_INTERVAL: u64 = 60 * 60 * 1000;
 pub(crate) enum HandleState {
     Asked,
     Found(Box<Found>),
-    Nobody,
+    NotFound,
     Unavailable,
 }
 
@@ -94,7 +94,7 @@ impl Session {
                 }
                 Proof::Proven(found) if found.key == self.me.key.public() => HandleState::Unavailable,
                 Proof::Proven(found) => HandleState::Found(found),
-                Proof::Nobody => HandleState::Nobody,
+                Proof::NotFound => HandleState::NotFound,
                 Proof::Replaced(_) | Proof::Unavailable => HandleState::Unavailable,
             };
             self.directory.handles.insert(handle.clone(), state);
@@ -130,7 +130,6 @@ impl Session {
         let Some((key, _)) = self.contacts.accept_new_key(contact, &self.me.key) else { return };
         if let Some(conversation) = self.conversations.get_mut(&Place::Direct(contact)) {
             conversation.restart_sequence();
-            cx.save(conversation.record());
         }
         // The chain of the former key says nothing about this one.
         self.forget_chain(contact, cx);
@@ -169,21 +168,23 @@ impl Session {
         self.directory.pace.heed(answer, cx.now);
         match Proof::of_key(answer, &self.me.server, *key) {
             Proof::Unavailable => self.ask_about_sender_later(key, answer, cx),
-            Proof::Nobody => self.give_up(&[*key], cx),
+            Proof::NotFound => self.give_up(&[*key], cx),
             Proof::Replaced(found) if found.handle == self.me.handle => self.give_up(&[*key], cx),
             Proof::Replaced(found) => {
                 self.ask_about_sender_later(key, answer, cx);
-                self.ask_about_former_key(key, *found, cx);
+                self.chains.contacts().ask_about_former_key(key, *found, cx);
             }
             Proof::Proven(found) => match self.contacts.by_handle(&found.handle) {
                 Some(contact) if self.awaits_another_key(contact, key) => {
                     self.ask_about_sender_later(key, answer, cx);
                 }
                 Some(contact) => self.check_key(contact, *found, cx),
-                None if found.root.is_some_and(|root| root != *key) && self.chains.are_reachable() => {
+                None if found.root.is_some_and(|root| root != *key)
+                    && self.chains.contacts().are_reachable() =>
+                {
                     // They have changed the key before: fetch the former keys first.
                     self.ask_about_sender_later(key, answer, cx);
-                    self.ask_about_former_key(key, *found, cx);
+                    self.chains.contacts().ask_about_former_key(key, *found, cx);
                 }
                 None => {
                     // For example, the user's own handle with another key is not acceptable.
@@ -270,7 +271,7 @@ impl Session {
         self.contacts.save(id, cx);
         self.send_queued(cx);
         if let Some(new) = new_key {
-            self.explain_new_key(id, &new, cx);
+            self.explain_new_key(id, &new.key, cx);
         }
     }
 

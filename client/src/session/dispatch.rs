@@ -1,6 +1,6 @@
 //! With an open account: dispatches each event, each answer and each content to its part.
 //!
-//! [`Session::arrived`] and [`Session::say`] are the boundary between what carries contents and what they mean.
+//! [`Session::arrived`] and [`Session::say`] separate the transport of contents from their meaning.
 
 use kez_core::content::{Content, Emoji, MessageId, Reaction, Ref, What};
 use kez_core::envelope::EnvelopeHash;
@@ -36,6 +36,13 @@ pub(crate) struct Arrived {
     pub(crate) former_key: Option<FormerKey>,
 }
 
+impl Arrived {
+    /// Whether it is shown as a row.
+    pub(crate) const fn makes_row(&self) -> bool {
+        !matches!(self.content.what, What::Reaction(_) | What::Unknown { quiet: true, .. })
+    }
+}
+
 impl Session {
     /// Handles an action of the user.
     pub(crate) fn ui(&mut self, tab: &TabId, event: UiEvent, cx: &mut Context<'_>) {
@@ -51,13 +58,20 @@ impl Session {
             UiEvent::RotationPhraseHidden => cx.shared.tabs.entry(tab).rotation_phrase_shown = false,
             UiEvent::RotationPhraseKept => {
                 cx.shared.tabs.entry(tab).rotation_phrase_shown = false;
-                self.forget_next_seed(cx);
+                self.chains.own_mut().forget_next_seed(cx);
             }
-            UiEvent::KeyChangeSubmitted { phrase } => self.change_key(&phrase, cx),
-            UiEvent::OwnChainAlarmDismissed => self.dismiss_own_alarm(cx),
+            UiEvent::KeyChangeSubmitted { phrase } => {
+                let (chains, facts) = self.chains_with_facts();
+                chains.own_mut().change_key(&phrase, facts, cx);
+            }
+            UiEvent::OwnChainAlarmDismissed => {
+                let (chains, facts) = self.chains_with_facts();
+                chains.own_mut().dismiss_alarm(facts, cx);
+            }
             UiEvent::ChainAlarmDismissed { handle } => {
                 if let Some(contact) = self.contact_at(&handle) {
-                    self.dismiss_alarm(contact, cx);
+                    let (chains, facts) = self.chains_with_facts();
+                    chains.contacts_mut().dismiss_alarm(contact, facts, cx);
                 }
             }
             UiEvent::ConversationStarted { to } => self.start_conversation(tab, &to, cx),
@@ -81,6 +95,8 @@ impl Session {
             UiEvent::DeletionConfirmed => self.exit.on_deletion_confirmed(&self.me, cx),
             UiEvent::OlderWanted { handle } => self.move_window(tab, &handle, Window::older, cx),
             UiEvent::NewerWanted { handle } => self.move_window(tab, &handle, Window::newer, cx),
+            UiEvent::SearchTyped { text, within } => self.search_typed(tab, text, within, cx),
+            UiEvent::JumpWanted { handle, to } => self.jump(tab, &handle, &to, cx),
             UiEvent::OldestWanted { .. } => cx.shared.tabs.entry(tab).window = Window::OLDEST,
             UiEvent::LatestWanted { .. } => cx.shared.tabs.entry(tab).window = Window::Latest,
             UiEvent::WholeTextWanted { id, .. } => cx.shared.tabs.entry(tab).shown_whole.push(id),
@@ -124,12 +140,12 @@ impl Session {
             Purpose::Handle(handle) => self.handle_answered(&handle, answer, cx),
             Purpose::Sender(key) => self.sender_answered(&key, answer, cx),
             Purpose::Binding { until } => self.link.on_binding(until, answer, &self.me, cx),
-            Purpose::OwnRecord => self.own_record_answered(answer, cx),
-            Purpose::OwnChain => self.own_chain_answered(answer, cx),
-            Purpose::AppendLink => self.append_answered(answer, cx),
-            Purpose::RegisterChangedKey => self.changed_key_answered(answer, cx),
-            Purpose::ChangedRecord => self.changed_record_answered(answer, cx),
-            Purpose::KeepFormerKey => self.former_key_kept(answer, cx),
+            Purpose::OwnRecord
+            | Purpose::OwnChain
+            | Purpose::AppendLink
+            | Purpose::RegisterChangedKey
+            | Purpose::ChangedRecord
+            | Purpose::KeepFormerKey => self.own_chain_answered(&purpose, answer, cx),
             Purpose::Chain(contact) => self.chain_answered(contact, answer, cx),
             Purpose::FormerKey { key, root, found } => {
                 self.former_key_answered(&key, root, *found, answer, cx)
@@ -170,9 +186,6 @@ impl Session {
         let Arrived { place, mine, content, envelope, sealed_at, kept_at, chain, former_key } = arrived;
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let position = chain.map(|chain| conversation.receive(chain, envelope));
-        if position.is_some() {
-            cx.save(conversation.record());
-        }
         if mine {
             // Another browser of the user has written or reacted here.
             let Place::Direct(person) = place;
@@ -186,7 +199,7 @@ impl Session {
             What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
             What::Reaction(reaction) => {
                 let from = (mine, former_key.is_some());
-                return self.react(place, from, content.id, reaction, cx);
+                return self.react(place, from, content.id, reaction);
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
             What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) => StoredBody::Unsupported,
@@ -225,46 +238,48 @@ impl Session {
             return None;
         }
         let by = match target.mine {
-            true => self.chains.own.stored.watched.chain.root(),
+            true => self.chains.own().chain().root(),
             false => self.contacts.get(person)?.stored.root(),
         };
         let what = What::Reaction(Reaction { of: Ref { by, id }, emoji, on });
-        // The user's later word counts, whatever the clock of the browser that said the earlier one.
-        let mut ahead = 0_u64;
-        let id = loop {
-            let id = MessageId::ulid(cx.wall().saturating_add(ahead), &mut &mut *cx.rng);
-            if last.as_ref().is_none_or(|last| last.former || last.id < id) || ahead > 1 << 48 {
-                break id;
-            }
-            ahead = 2 * ahead + 1;
-        };
+        let id = id_after(last.filter(|last| !last.former).map(|last| last.id).as_ref(), cx);
         let content = Content { id, sent_at: Some(cx.timestamp()), what };
         if let What::Reaction(reaction) = content.what.clone() {
-            self.react(place, (true, false), content.id.clone(), reaction, cx);
+            self.react(place, (true, false), content.id.clone(), reaction);
         }
         self.say(place, &content, cx);
         Some(())
     }
 
-    /// Applies a reaction. One to a message of neither side is dropped.
-    fn react(
+    /// Takes back a reaction that the server has refused.
+    pub(crate) fn take_back(
         &mut self,
         place: Place,
-        (mine, former): (bool, bool),
-        id: MessageId,
-        new: Reaction,
+        refused: &MessageId,
+        reaction: Reaction,
         cx: &mut Context<'_>,
     ) {
-        let Reaction { of: Ref { by, id: target }, emoji, on } = new;
-        let Place::Direct(person) = place;
-        let of_mine = self.own_key(&by).is_some() || self.chains.own.stored.watched.chain.root() == by;
+        let id = id_after(Some(refused), cx);
+        self.react(place, (true, false), id, Reaction { on: !reaction.on, ..reaction });
+    }
+
+    /// Whether the user is the author of a message, or the other side; `None` if neither is.
+    pub(crate) fn is_mine(&self, Place::Direct(person): Place, of: &Ref) -> Option<bool> {
+        let of_mine = self.own_key(&of.by).is_some() || self.chains.own().chain().root() == of.by;
         let of_theirs = self.contacts.get(person).is_some_and(|contact| {
-            person.0 == by || contact.stored.root() == by || contact.stored.keys().contains(&by)
+            person.0 == of.by || contact.stored.root() == of.by || contact.stored.keys().contains(&of.by)
         });
+        (of_mine || of_theirs).then_some(of_mine)
+    }
+
+    /// Applies a reaction. One to a message of neither side is dropped.
+    fn react(&mut self, place: Place, (mine, former): (bool, bool), id: MessageId, new: Reaction) {
+        let Reaction { of, emoji, on } = new;
+        let Some(of_mine) = self.is_mine(place, &of) else { return };
         let reaction = StoredReaction { mine, emoji, former, id, on };
-        let conversation = self.conversations.get_mut(&place).filter(|_| of_mine || of_theirs);
-        if let Some(record) = conversation.and_then(|talk| talk.react((of_mine, target), reaction)) {
-            cx.save(record);
+        let conversation = self.conversations.get_mut(&place);
+        if let Some(page) = conversation.and_then(|talk| talk.react((of_mine, of.id), reaction)) {
+            self.paging.want((place, page));
         }
     }
 
@@ -273,7 +288,6 @@ impl Session {
     pub(crate) fn say(&mut self, place: Place, content: &Content, cx: &mut Context<'_>) {
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let order = conversation.take_order();
-        cx.save(conversation.record());
         if let What::Text(text) = &content.what {
             let at = content.sent_at.map_or(cx.wall() / 1000, |at| at.unix());
             let body = StoredBody::Text { text: text.text.clone(), re: text.re.clone() };
@@ -301,16 +315,12 @@ impl Session {
         let keys = contact.stored.keys();
         let slot = contact.slot;
         if let Some(conversation) = self.conversations.remove(&Place::Direct(id)) {
-            for order in conversation.orders() {
-                cx.delete(Kind::Message, slot.key(order));
-            }
+            conversation.erase(cx);
         }
         for key in self.outbox.keys_of(Place::Direct(id)) {
             self.outbox.remove(key, cx);
         }
-        for kind in [Kind::Draft, Kind::Conversation, Kind::Contact] {
-            cx.delete(kind, slot.to_string());
-        }
+        cx.delete(Kind::Contact, slot.to_string());
         self.forget_chain(id, cx);
         self.contacts.remove(id);
         self.discard(&keys, cx);
@@ -345,6 +355,19 @@ impl Session {
     pub(crate) fn message_shown(&self, at: &str, row: &str) -> Option<(Place, u64)> {
         let place = self.place_shown(at)?;
         Some((place, self.conversations.get(&place)?.order_of_row(row)?))
+    }
+}
+
+/// An id that is greater than another: the user's later reaction wins, whatever the clock of the browser that set the
+/// earlier one.
+fn id_after(last: Option<&MessageId>, cx: &mut Context<'_>) -> MessageId {
+    let mut ahead = 0_u64;
+    loop {
+        let id = MessageId::ulid(cx.wall().saturating_add(ahead), &mut &mut *cx.rng);
+        if last.is_none_or(|last| *last < id) || ahead > 1 << 48 {
+            return id;
+        }
+        ahead = 2 * ahead + 1;
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::kernel::place::Place;
-use crate::messages::{Conversation, StoredBody, StoredMessage};
+use crate::messages::{StoredBody, StoredMessage};
 use crate::session::Session;
 
 impl Session {
@@ -19,7 +19,11 @@ impl Session {
         };
         let conversations = self.contacts.iter().map(|(id, contact)| {
             let (contact, place) = (&contact.stored, Place::Direct(id));
-            let messages = self.conversations.get(&place).into_iter().flat_map(Conversation::messages);
+            let conversation = self.conversations.get(&place);
+            let messages = conversation.into_iter().flat_map(|conversation| {
+                let orders = conversation.orders(0, conversation.len());
+                orders.filter_map(|order| conversation.get(order))
+            });
             format!(
                 r#"{{"with":"{}","primary":"{}","verified":{},"messages":[{}]}}"#,
                 contact.handle,

@@ -3,8 +3,6 @@
 //! Every item ends in exactly one place: a message, a row that says why it cannot be read, the quarantine, or nowhere
 //! because it is a duplicate. The cursor is written in the same transaction, so no item is lost or processed twice.
 
-use std::collections::HashSet;
-
 use kez_core::api::InboxItem;
 use kez_core::canonical_json::MAX_INTEGER;
 use kez_core::content::{FormerKey as FormerKeyNote, Sent, What};
@@ -15,11 +13,10 @@ use kez_core::sigchain::Heads;
 use sha2::{Digest, Sha256};
 
 use crate::kernel::context::Context;
-use crate::kernel::place::{PersonId, Place};
+use crate::kernel::place::{PageKey, PersonId, Place};
 use crate::kernel::record::{Kind, Record};
-use crate::link::Received;
-use crate::messages::{FormerKey, StoredBody, StoredMessage};
-use crate::messages::{Held, Quarantined, record_id};
+use crate::link::{Batch, Received};
+use crate::messages::{FormerKey, Held, Quarantined, StoredBody, StoredMessage, Tag, page_of, record_id};
 use crate::session::Session;
 use crate::session::dispatch::Arrived;
 
@@ -32,6 +29,8 @@ enum Next {
     Everything,
     /// Request this item again once the server has answered with the account's own chain.
     Wait,
+    /// Process this item again once this page is loaded.
+    Page(PageKey),
 }
 
 /// An envelope being processed.
@@ -53,7 +52,7 @@ enum Class {
     /// Among the user's own keys: it opens earlier envelopes.
     FormerKey(Seed),
     /// In the quarantine until this key is known.
-    Wait { key: Primary, own_copy: bool },
+    Wait { key: Primary, own_copy: bool, quiet: bool },
     /// Nowhere, but counted.
     Unreadable,
     /// Nowhere: it adds nothing.
@@ -61,14 +60,10 @@ enum Class {
 }
 
 impl Session {
-    /// Processes items after the cursor. `last` is the highest position that the relay has assigned, if it reports one.
-    pub(crate) fn receive(
-        &mut self,
-        epoch: &str,
-        items: &[InboxItem],
-        last: Option<u64>,
-        cx: &mut Context<'_>,
-    ) -> Received {
+    /// Processes items after the cursor.
+    pub(crate) fn receive(&mut self, batch: &Batch, cx: &mut Context<'_>) -> Received {
+        let Batch { epoch, items, last, since, .. } = batch;
+        let last = *last;
         if !are_in_order(items, last) {
             return Received::Absurd;
         }
@@ -77,13 +72,13 @@ impl Session {
             Some(_) => {
                 self.sync.epoch = Some(epoch.to_owned());
                 self.read_from_the_start(cx);
-                // The database may be older than what the server was told.
+                // The server may have restored an older database, without the latest list changes.
                 self.lists.on_new_epoch(&mut self.contacts, &self.me, cx);
                 return Received::Anew;
             }
             None => self.sync.epoch = Some(epoch.to_owned()),
         }
-        if last.is_some_and(|last| self.sync.cursor > last) {
+        if last.is_some_and(|last| *since > last) {
             self.read_from_the_start(cx);
             return Received::Anew;
         }
@@ -104,6 +99,11 @@ impl Session {
                     received = Received::Paused;
                     break;
                 }
+                Next::Page(page) => {
+                    self.paging.want(page);
+                    received = Received::Loading;
+                    break;
+                }
             }
             self.sync.cursor = self.sync.cursor.max(item.seq);
         }
@@ -111,8 +111,8 @@ impl Session {
             cx.save(self.sync.record());
             self.after_receiving(cx);
             self.acknowledge_soon(cx);
-            if received != Received::Paused {
-                received = Received::All { advanced: true };
+            if let Received::All { advanced } = &mut received {
+                *advanced = true;
             }
         }
         received
@@ -123,13 +123,13 @@ impl Session {
     pub(crate) fn release(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
         let released = self.quarantine.release(keys, cx);
         for (number, held) in released.held {
-            let (since, own) = (held.since, held.own_copy);
+            let (since, own, quiet) = (held.since, held.own_copy, held.quiet);
             let incoming =
                 Incoming { json: held.envelope, hash: held.hash, kept_at: held.kept_at, seq: held.seq };
             match self.classify(&incoming) {
                 // It can only be waiting for the other key of a copy. It then keeps its number, and so its position.
                 Class::Wait { key, .. } if !keys.contains(&key) => {
-                    self.quarantine.put_back(number, incoming.held(key, own, since), cx);
+                    self.quarantine.put_back(number, incoming.held((key, own, quiet), since), cx);
                 }
                 Class::Wait { .. } => self.count_unreadable(incoming.hash, cx),
                 class => self.apply(class, &incoming, cx),
@@ -142,7 +142,7 @@ impl Session {
             self.look(cx);
         }
         self.after_receiving(cx);
-        // A restored browser begins no chain before it has read what it wrote elsewhere.
+        // A restored browser starts no chain before it has read the user's messages from elsewhere.
         self.advance_own_chain(cx);
     }
 
@@ -160,7 +160,7 @@ impl Session {
         self.advance_own_chain(cx);
     }
 
-    /// The user does not want the mail that waits for these keys. The server is told to discard it too.
+    /// Discards the mail that waits for these keys, at the user's request, here and on the server.
     pub(crate) fn discard(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
         for (_, held) in self.quarantine.release(keys, cx).held {
             self.remember_by_name(held.hash, cx);
@@ -170,7 +170,7 @@ impl Session {
         self.ask_about_senders(cx);
     }
 
-    /// "Throw away" beside waiting mail: for one key, or for all.
+    /// "Discard" beside waiting mail: for one key, or for all.
     pub(crate) fn discard_waiting(&mut self, key: Option<&str>, cx: &mut Context<'_>) {
         let rows = self.quarantine.rows();
         let wanted = rows.iter().filter(|row| key.is_none_or(|key| key == row.key));
@@ -185,7 +185,7 @@ impl Session {
             return;
         }
         for hash in on_relay_alone {
-            self.seen.remove(&hash);
+            self.seen.remove(&Tag::of_envelope(&hash));
         }
         self.sync.unreadable += given_up;
         cx.save(self.sync.record());
@@ -204,14 +204,23 @@ impl Session {
         let json = item.envelope.get();
         let parsed = Envelope::parse(json.as_bytes());
         let hash = parsed.as_ref().map_or_else(|_| hash_of_bytes(json), |envelope| Some(envelope.hash()));
-        let Some(hash) = hash.filter(|hash| self.seen.insert(*hash)) else { return Next::Item };
+        let Some(hash) = hash.filter(|hash| self.seen.insert(Tag::of_envelope(hash))) else {
+            return Next::Item;
+        };
         let incoming =
             Incoming { json: json.to_owned(), hash, kept_at: item.created_at.unix(), seq: item.seq };
-        match self.classify(&incoming) {
+        let class = self.classify(&incoming);
+        if let Some(page) = self.page_lacking_for(&class) {
+            self.seen.remove(&Tag::of_envelope(&hash));
+            return Next::Page(page);
+        }
+        match class {
             Class::Wait { key, .. } if PublicIdentity::try_from(key).is_err() => {
                 self.count_unreadable(hash, cx);
             }
-            Class::Wait { key, own_copy } => self.hold(incoming.held(key, own_copy, cx.wall() / 1000), cx),
+            Class::Wait { key, own_copy, quiet } => {
+                self.hold(incoming.held((key, own_copy, quiet), cx.wall() / 1000), cx);
+            }
             Class::FormerKey(seed) if self.was_mine(&seed) => {
                 if self.learn_former_key(seed, hash, cx) {
                     return Next::Everything;
@@ -219,7 +228,7 @@ impl Session {
             }
             // Later items must come after those that this key opens.
             Class::FormerKey(_) if self.awaits_own_chain() => {
-                self.seen.remove(&hash);
+                self.seen.remove(&Tag::of_envelope(&hash));
                 return Next::Wait;
             }
             Class::FormerKey(_) => self.count_unreadable(hash, cx),
@@ -233,10 +242,11 @@ impl Session {
             Class::Content(arrived, heads) => {
                 let (Place::Direct(person), mine) = (arrived.place, arrived.mine);
                 self.arrived(*arrived, cx);
+                let (chains, facts) = self.chains_with_facts();
                 if mine {
-                    self.compare_own_head(&heads, None, cx);
+                    chains.own_mut().on_heads(&heads, None, facts, cx);
                 } else {
-                    self.compare_heads(person, &heads, cx);
+                    chains.on_heads(person, &heads, facts, cx);
                 }
             }
             Class::Unread(place, message) => self.add_message(place, *message, cx),
@@ -244,6 +254,25 @@ impl Session {
             Class::Unreadable => self.count_unreadable(incoming.hash, cx),
             Class::FormerKey(_) | Class::Wait { .. } | Class::Nowhere => {}
         }
+    }
+
+    /// The page that this would change or add a row to, if it has to be loaded first.
+    fn page_lacking_for(&self, class: &Class) -> Option<PageKey> {
+        let place = match class {
+            Class::Content(arrived, _) => arrived.place,
+            Class::Unread(place, _) | Class::Malformed(place, ..) => *place,
+            _ => return None,
+        };
+        let conversation = self.conversations.get(&place)?;
+        let page = match class {
+            Class::Content(arrived, _) if !arrived.makes_row() => {
+                let What::Reaction(reaction) = &arrived.content.what else { return None };
+                let of_mine = self.is_mine(place, &reaction.of)?;
+                page_of(conversation.order_of(of_mine, &reaction.of.id)?)
+            }
+            _ => conversation.next_page(),
+        };
+        Some((place, page)).filter(|page| self.lacks(page))
     }
 
     fn classify(&self, incoming: &Incoming) -> Class {
@@ -292,7 +321,7 @@ impl Session {
         let (me, key) = (former.unwrap_or(&self.me.key), envelope.claimed_sender());
         let peer = PublicIdentity::try_from(key).ok().and_then(|sender| Peer::new(me, sender).ok());
         match envelope.open(me, |_| peer.as_ref()) {
-            Ok(_) => Class::Wait { key, own_copy: false },
+            Ok(opened) => Class::Wait { key, own_copy: false, quiet: is_quiet(&opened) },
             Err(_) => Class::Unreadable,
         }
     }
@@ -311,7 +340,7 @@ impl Session {
             return Class::Unreadable;
         }
         let Some(person) = self.contacts.by_key(&to) else {
-            return Class::Wait { key: to, own_copy: true };
+            return Class::Wait { key: to, own_copy: true, quiet: false };
         };
         message.sent_at = message.sent_at.or(content.sent_at);
         let former_key = with_former_key.then_some(FormerKey::Mine);
@@ -323,7 +352,7 @@ impl Session {
     /// key is one.
     fn was_mine(&self, seed: &Seed) -> bool {
         let key = SecretIdentity::from_seed(seed.clone()).public().primary();
-        self.chains.own.stored.watched.chain.is_former(&key)
+        self.chains.own().chain().is_former(&key)
     }
 
     /// The user's own key with this value, former keys included.
@@ -351,13 +380,13 @@ impl Session {
         self.save_account(cx);
         self.begin_reading_again(cx);
         // The note is processed.
-        self.seen.insert(note);
+        self.seen.insert(Tag::of_envelope(&note));
         true
     }
 
     /// The user's own chain is now known. It may name the keys in notes that were not trusted before.
     pub(crate) fn read_notes_again(&mut self, cx: &mut Context<'_>) {
-        if self.sync.unreadable > 0 && self.chains.own.stored.watched.chain.primaries().len() > 1 {
+        if self.sync.unreadable > 0 && self.chains.own().chain().primaries().len() > 1 {
             self.begin_reading_again(cx);
             self.link.restart(cx);
         }
@@ -365,14 +394,11 @@ impl Session {
 
     /// Reads the inbox from its start, except envelopes that we already have.
     fn begin_reading_again(&mut self, cx: &mut Context<'_>) {
-        let mut seen: HashSet<EnvelopeHash> = self.quarantine.hashes().collect();
+        self.seen = self.quarantine.hashes().map(|hash| Tag::of_envelope(&hash)).collect();
         for conversation in self.conversations.values_mut() {
-            for order in conversation.remove_sealed_for_others() {
-                cx.delete(Kind::Message, conversation.slot().key(order));
-            }
-            seen.extend(conversation.envelopes());
+            conversation.remove_sealed_for_another();
+            self.seen.extend(conversation.envelopes());
         }
-        self.seen = seen;
         for id in self.quarantine.forget_unreadable() {
             cx.delete(Kind::Quarantine, id);
         }
@@ -390,7 +416,7 @@ impl Session {
 
     fn hold(&mut self, held: Held, cx: &mut Context<'_>) {
         for hash in self.quarantine.hold(&mut self.sync.last_quarantined, held, cx) {
-            self.seen.remove(&hash);
+            self.seen.remove(&Tag::of_envelope(&hash));
         }
     }
 
@@ -411,9 +437,6 @@ impl Session {
             return;
         };
         let position = chain.map(|chain| conversation.receive(chain, envelope));
-        if position.is_some() {
-            cx.save(conversation.record());
-        }
         if content.quiet {
             self.count_unreadable(envelope, cx);
         } else {
@@ -431,9 +454,9 @@ impl Session {
 }
 
 impl Incoming {
-    fn held(self, key: Primary, own_copy: bool, since: u64) -> Held {
+    fn held(self, (key, own_copy, quiet): (Primary, bool, bool), since: u64) -> Held {
         let Self { json, hash, kept_at, seq } = self;
-        Held { key, hash, envelope: json, kept_at, seq, own_copy, since }
+        Held { key, hash, envelope: json, kept_at, seq, own_copy, quiet, since }
     }
 
     fn content(
@@ -456,6 +479,14 @@ impl Incoming {
     fn unread_row(&self, body: StoredBody, sent_at: u64) -> StoredMessage {
         let row = StoredMessage::note(body, self.kept_at);
         StoredMessage { sent_at, envelope: Some(self.hash), ..row }
+    }
+}
+
+/// Whether a message is quiet, and so no reason to look its sender up.
+fn is_quiet(opened: &OpenedMessage) -> bool {
+    match Message::parse(&opened.plaintext) {
+        Ok(message) => message.content.what.is_quiet(),
+        Err(malformed) => malformed.content.quiet,
     }
 }
 

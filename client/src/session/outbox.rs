@@ -1,11 +1,11 @@
 //! Outgoing messages that have not reached the relay: in order for each recipient, one request at a time. Each is
-//! sealed once, and the same bytes are sent until the relay accepts or refuses them.
+//! sealed once, and the same bytes are sent, on the live stream or as a POST, until the relay accepts or refuses them.
 //!
 //! A message's copy for the user's other browsers is queued only when the relay has the message, so those browsers
 //! never show an unsent message as sent.
 
 use kez_core::api::{MessageStored, Receipt, SendMessage};
-use kez_core::content::Content;
+use kez_core::content::{Content, What};
 use kez_core::envelope;
 use kez_core::message::plaintext;
 use kez_core::problem::ProblemCode;
@@ -18,7 +18,6 @@ use crate::kernel::event::HttpResponse;
 use crate::kernel::place::Place;
 use crate::kernel::place::{Key, Lane};
 use crate::kernel::reason::Reason;
-use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
 use crate::kernel::sorted_map::SortedMap;
 use crate::session::Session;
@@ -44,6 +43,15 @@ impl Session {
     pub(crate) fn send_queued(&mut self, cx: &mut Context<'_>) {
         for lane in self.outbox.lanes() {
             self.send_next(lane, cx);
+        }
+    }
+
+    /// Handles what became of the messages on the live stream.
+    pub(crate) fn on_live_answers(&mut self, cx: &mut Context<'_>) {
+        while let Some((id, answer)) = self.link.take_answer() {
+            if let Some(purpose) = cx.shared.requests.close(id) {
+                self.answered(purpose, &answer, cx);
+            }
         }
     }
 
@@ -89,7 +97,7 @@ impl Session {
         self.resume(|_| true, cx);
     }
 
-    /// "Delete": drops a message, unless it is in flight.
+    /// "Delete": drops a message that has failed or is delayed, unless it is in flight.
     pub(crate) fn delete(&mut self, place: Place, order: u64, cx: &mut Context<'_>) {
         let key = Key { lane: Lane::Place(place), place, order };
         let Some(entry) = self.outbox.entry(place, order) else { return };
@@ -100,7 +108,6 @@ impl Session {
         self.outbox.remove(key, cx);
         if let Some(conversation) = self.conversations.get_mut(&place) {
             conversation.remove_own(order);
-            cx.delete(Kind::Message, conversation.slot().key(order));
         }
     }
 
@@ -115,7 +122,7 @@ impl Session {
         self.send_queued(cx);
     }
 
-    /// Reseals unacknowledged messages for a new key of the contact.
+    /// Has unacknowledged messages sealed anew, for a new key of the contact.
     pub(crate) fn forget_sealed(&mut self, place: Place, cx: &mut Context<'_>) {
         let lane = Lane::Place(place);
         self.outbox.attempts.remove(&lane);
@@ -123,7 +130,7 @@ impl Session {
         self.outbox.forget_sealed(|other| other == lane, cx);
     }
 
-    /// Reseals unacknowledged messages with a new key of the user's.
+    /// Has unacknowledged messages sealed anew, with a new key of the user's.
     pub(crate) fn forget_all_sealed(&mut self, cx: &mut Context<'_>) {
         self.outbox.attempts = SortedMap::default();
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(_)));
@@ -142,7 +149,7 @@ impl Session {
                 attempts.since.get_or_insert(cx.now);
                 if attempts.signatures_refused >= SIGNATURES_REFUSED {
                     cx.post("/v1/messages", body, Purpose::Send(key));
-                } else {
+                } else if !self.link.send(&body, Purpose::Send(key), cx) {
                     let request = self.me.signed(Method::Post, "/v1/messages".to_owned(), Some(body), cx);
                     cx.request(request, Purpose::Send(key));
                 }
@@ -180,7 +187,7 @@ impl Session {
         }
         let content = entry.content()?;
         let Place::Direct(person) = key.place;
-        let (now, heads) = (cx.timestamp(), self.heads_for(person));
+        let (now, heads) = (cx.timestamp(), self.chains.heads_for(person));
         let sealed = match key.lane {
             Lane::Place(_) => {
                 let conversation = self.conversations.get_mut(&key.place)?;
@@ -189,7 +196,6 @@ impl Session {
                 let peer = &self.contacts.get(person)?.peer;
                 let sealed = envelope::seal(&self.me.key, peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 conversation.sent(sealed.hash);
-                cx.save(conversation.record());
                 sealed
             }
             Lane::Own => {
@@ -219,15 +225,21 @@ impl Session {
         }
     }
 
-    /// A refused message waits for the user. Whatever makes no row, such as a copy, is dropped.
+    /// A refused message waits for the user. Whatever has no row in the thread is dropped: a copy, or a reaction, which
+    /// is undone in this client.
     fn refused(&mut self, key: Key, reason: Reason, cx: &mut Context<'_>) {
         self.outbox.attempts.remove(&key.lane);
         let conversation = self.conversations.get(&key.place);
-        let row = conversation.is_some_and(|conversation| conversation.get(key.order).is_some());
+        let row = conversation.is_some_and(|conversation| conversation.has_row(key.order));
         if key.lane != Lane::Own && row {
-            self.outbox.refuse(key, reason, cx);
-        } else {
-            self.outbox.remove(key, cx);
+            return self.outbox.refuse(key, reason, cx);
+        }
+        let content = self.outbox.remove(key, cx).and_then(|entry| entry.content());
+        if key.lane != Lane::Own
+            && let Some(Content { id, what: What::Reaction(reaction), .. }) = content
+        {
+            self.take_back(key.place, &id, reaction, cx);
+            cx.warn(reason);
         }
     }
 

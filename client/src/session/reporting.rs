@@ -50,11 +50,11 @@ impl Session {
         let about = self.contacts.get(contact).ok_or(Reason::NoConversation)?.stored.shown_key();
         let theirs: Vec<_> =
             self.conversations.get(&Place::Direct(contact)).map_or_else(Vec::new, |conversation| {
-                let theirs = conversation.messages().filter(|message| !message.mine);
-                theirs.filter_map(|message| message.envelope).collect()
+                let newest = conversation.newest_received(ReportRequest::MOST_MESSAGES);
+                newest.filter_map(|order| conversation.get(order)?.envelope).collect()
             });
-        let newest = theirs.iter().rev().take(ReportRequest::MOST_MESSAGES);
-        let request = ReportRequest { about, messages: newest.map(ToString::to_string).collect(), note };
+        let messages = theirs.iter().map(ToString::to_string).collect();
+        let request = ReportRequest { about, messages, note };
         serde_json::to_string(&request).map_err(|_| Reason::SenselessAnswer)
     }
 }

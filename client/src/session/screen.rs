@@ -1,15 +1,18 @@
 //! The effects of the screen on the state: what counts as read, and the dialog "New conversation".
 
+use std::cmp::Reverse;
+
 use kez_core::handle::Handle;
 
 use crate::kernel::context::Context;
-use crate::kernel::event::TabId;
+use crate::kernel::event::{Jump, TabId};
 use crate::kernel::place::{PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
 use crate::kernel::tabs::Window;
 use crate::kernel::tabs::{NewConversation, ReportView};
-use crate::messages::Conversation;
+use crate::messages::{Conversation, their_row_id};
+use crate::people::Contact;
 use crate::session::Session;
 use crate::session::directory::HandleState;
 
@@ -23,6 +26,7 @@ impl Session {
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
         screen.report = ReportView::Open;
+        screen.jump = None;
         screen.shown_whole.clear();
         (screen.window, screen.first_unread) = match unread {
             Some((window, row)) => (window, Some(row)),
@@ -44,13 +48,28 @@ impl Session {
         self.mark_visible_read(cx);
     }
 
+    /// The contacts who are not blocked with their conversations, newest activity first.
+    pub(crate) fn by_activity(&self) -> Vec<(&Contact, Option<&Conversation>)> {
+        let wanted = self.contacts.iter().filter(|(_, contact)| !contact.stored.standing.blocked);
+        let pairs = wanted.map(|(id, contact)| (contact, self.conversations.get(&Place::Direct(id))));
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.sort_by_key(|(contact, conversation)| {
+            let last = conversation.and_then(Conversation::last);
+            let active = last.map_or((contact.stored.since, 0), |last| (last.kept_at, last.arrival));
+            (Reverse(active), contact.stored.handle.as_str())
+        });
+        pairs
+    }
+
     /// Marks conversations on visible tabs as read.
     pub(crate) fn mark_visible_read(&mut self, cx: &mut Context<'_>) {
         let unread = self.conversations.iter().filter(|(_, conversation)| conversation.unread() > 0);
         let unread: Vec<Place> = unread.map(|(place, _)| *place).collect();
         for place in unread {
-            if cx.shared.tabs.any_visible(|at| self.place_shown(at) == Some(place)) {
-                self.mark_read(place, cx);
+            if cx.shared.tabs.any_visible(|at| self.place_shown(at) == Some(place))
+                && let Some(conversation) = self.conversations.get_mut(&place)
+            {
+                conversation.mark_read();
             }
         }
     }
@@ -95,8 +114,8 @@ impl Session {
 
     fn why_not_found(&self, handle: &Handle) -> Reason {
         match self.directory.handles.get(handle) {
-            Some(HandleState::Nobody) => {
-                Reason::Nobody { handle: handle.to_string(), server: self.me.server.to_string() }
+            Some(HandleState::NotFound) => {
+                Reason::UnknownHandle { handle: handle.to_string(), server: self.me.server.to_string() }
             }
             _ => Reason::Unproven(handle.to_string()),
         }
@@ -106,7 +125,22 @@ impl Session {
     fn first_unread(&self, person: PersonId) -> Option<(Window, String)> {
         let conversation = self.conversations.get(&Place::Direct(person))?;
         let order = conversation.first_unread()?;
-        Some((Window::around(order, conversation), conversation.get(order)?.row_id(order)))
+        Some((Window::opening(conversation), their_row_id(order)))
+    }
+
+    /// Shows a message in the middle of the thread.
+    pub(crate) fn jump(&self, tab: &TabId, handle: &str, to: &Jump, cx: &mut Context<'_>) {
+        let place = self.place_shown(handle);
+        let Some(conversation) = place.and_then(|place| self.conversations.get(&place)) else { return };
+        let order = match to {
+            Jump::Row(row) => conversation.order_of_row(row),
+            Jump::Time(time) => conversation.order_at_time(*time),
+        };
+        let Some(order) = order else { return };
+        let screen = cx.shared.tabs.entry(tab);
+        screen.window = Window::around(order, conversation);
+        let number = screen.jump.as_ref().map_or(0, |(_, number)| *number) + 1;
+        screen.jump = Some((order, number));
     }
 
     /// Moves the window of the conversation on screen.

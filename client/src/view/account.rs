@@ -62,23 +62,20 @@ fn me(session: &Session, tab: &Tab) -> Me {
 }
 
 fn chain(session: &Session, phrase_shown: bool) -> ChainView {
-    let own = &session.chains.own;
-    let announced = own.stored.next_seed.as_ref().filter(|_| !own.stored.links.is_empty());
+    let own = session.chains.own();
+    let (alarm, alarm_by) = own.alarm().unzip();
     let words = |seed: &StoredSeed| recovery_phrase::words(&seed.0).into_iter().map(str::to_owned).collect();
     ChainView {
-        history: own.stored.links.iter().filter_map(|link| history_row(link)).collect(),
-        alarm: own.stored.watched.alarm,
-        alarm_by: own
-            .stored
-            .watched
-            .alarm
-            .and(own.stored.watched.alarm_by)
+        history: own.links().iter().filter_map(|link| history_row(link)).collect(),
+        alarm,
+        alarm_by: alarm_by
+            .flatten()
             .and_then(|id| session.contacts.get(id))
             .map(|contact| contact.stored.handle.to_string()),
-        phrase_waits: announced.is_some(),
-        phrase: announced.filter(|_| phrase_shown).map(words),
-        changing: own.stored.change.is_some(),
-        error: own.error.clone(),
+        phrase_waits: own.announced().is_some(),
+        phrase: own.announced().filter(|_| phrase_shown).map(words),
+        changing: own.is_changing(),
+        error: own.error().cloned(),
         replaced: session.key_was_replaced(),
     }
 }

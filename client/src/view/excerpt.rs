@@ -26,7 +26,7 @@ mod tests {
     use super::{FIRST_BYTES, FIRST_LINES, excerpt};
 
     #[test]
-    fn a_usual_text_is_shown_whole() {
+    fn a_short_text_is_shown_in_full() {
         let long = "x".repeat(FIRST_BYTES);
         for text in ["", "hello\nthere", "שלום", long.as_str()] {
             assert_eq!(excerpt(text), (text.to_owned(), false));
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn piled_marks_are_left_out() {
+    fn stacked_marks_are_dropped() {
         let (start, cut) = excerpt(&format!("a{}b", "\u{301}".repeat(40_000)));
         assert_eq!((start.chars().count(), cut), (10, false));
     }

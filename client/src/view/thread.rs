@@ -35,6 +35,8 @@ pub struct ThreadView {
     pub total: u64,
     /// The message below the line "New messages": the first that was unread when the thread was opened.
     pub first_unread: Option<String>,
+    /// The row to scroll to, with the number of the jump: every jump has another one.
+    pub jump: Option<(String, u64)>,
     /// The unsent text in the composer, kept across a reload. The page reads it when it opens the thread.
     pub draft: String,
     /// Increases when another tab changed the draft, or sent it. The page then reads it again.
@@ -174,12 +176,14 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         state: state(handle.as_ref(), contact, found),
         messages: place.zip(conversation).map_or_else(Vec::new, |(place, conversation)| {
             let source = Source { session, shared, tab, place, conversation };
-            let rows = conversation.rows(extent.older, extent.shown);
-            rows.map(|(order, message)| source.row(order, message)).collect()
+            let orders = conversation.orders(extent.older, extent.shown);
+            let rows = orders.filter_map(|order| Some(source.row(order, conversation.get(order)?)));
+            one_of_damaged(rows.collect())
         }),
         has_older: extent.older > 0,
         has_newer: extent.newer > 0,
         total: conversation.map_or(0, |conversation| conversation.len() as u64),
+        jump: tab.jump.zip(conversation).map(|((order, number), talk)| (talk.row_id(order), number)),
         first_unread: tab.first_unread.clone(),
         draft: conversation.map(|conversation| conversation.draft.clone()).unwrap_or_default(),
         draft_version: tab.draft_version,
@@ -188,7 +192,7 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         verified: contact.is_some_and(|contact| contact.stored.verified),
         key_changed: contact.is_some_and(|contact| contact.stored.awaits_person()),
         key_change_proven: contact.is_some_and(|contact| contact.stored.new_key.is_none()),
-        chain_alarm: id.and_then(|id| session.chains.people.get(&id)).and_then(|watched| watched.alarm),
+        chain_alarm: id.and_then(|id| session.chains.contacts().alarm(id)),
         request: contact.is_some_and(|contact| contact.stored.standing.request),
         block: contact.map(|contact| contact.stored.standing.block()).unwrap_or_default(),
         refused: tab.refused.clone(),
@@ -200,7 +204,7 @@ fn state(handle: Option<&Handle>, contact: Option<&Contact>, found: Option<&Hand
         (None, ..) => ThreadState::NotFound,
         (_, Some(_), _) | (_, _, Some(HandleState::Found(_))) => ThreadState::Ready,
         (_, _, Some(HandleState::Asked) | None) => ThreadState::Resolving,
-        (_, _, Some(HandleState::Nobody)) => ThreadState::NotFound,
+        (_, _, Some(HandleState::NotFound)) => ThreadState::NotFound,
         (_, _, Some(HandleState::Unavailable)) => ThreadState::Unavailable,
     }
 }
@@ -218,6 +222,12 @@ fn reactions(message: &StoredMessage) -> Vec<ReactionRow> {
         }
     }
     rows.sort_by(|a, b| a.emoji.cmp(&b.emoji));
+    rows
+}
+
+/// Rows that follow each other and cannot be read, from a damaged page, are shown as one.
+fn one_of_damaged(mut rows: Vec<MessageRow>) -> Vec<MessageRow> {
+    rows.dedup_by(|row, before| row.body == MessageBody::Damaged && before.body == MessageBody::Damaged);
     rows
 }
 

@@ -11,7 +11,7 @@ fn acknowledged(world: &crate::sim::World, who: &str) -> u64 {
 }
 
 #[test]
-fn what_is_stored_is_acknowledged_seldom() {
+fn acknowledgements_are_batched() {
     let mut world = alice_and_bob(1);
     for n in 0..100 {
         world.send("alice", "bob", &format!("{n}"));
@@ -28,7 +28,7 @@ fn what_is_stored_is_acknowledged_seldom() {
 }
 
 #[test]
-fn what_was_not_stored_is_not_acknowledged() {
+fn unsaved_messages_are_not_acknowledged() {
     let mut world = alice_and_bob(2);
     world.browser("bob").full = Some(kez_client::event::StorageFault::Full);
     world.send("alice", "bob", "one");
@@ -41,7 +41,7 @@ fn what_was_not_stored_is_not_acknowledged() {
 }
 
 #[test]
-fn another_database_is_told_again_and_a_lost_answer_does_no_harm() {
+fn acknowledgements_survive_lost_answers_and_repeat_after_a_restore() {
     let mut world = alice_and_bob(3);
     world.send("alice", "bob", "one");
     world.weather.answer_lost = 50;
@@ -59,7 +59,7 @@ fn another_database_is_told_again_and_a_lost_answer_does_no_harm() {
 }
 
 #[test]
-fn for_how_long_the_server_keeps_things_can_be_chosen() {
+fn the_retention_on_the_server_can_be_chosen() {
     let mut world = alice_and_bob(4);
     assert_eq!(world.view("bob").inbox.unwrap().keep_days, None);
     world.ui("bob", UiEvent::KeepChosen { days: Some(90) });
@@ -82,7 +82,7 @@ fn for_how_long_the_server_keeps_things_can_be_chosen() {
 }
 
 #[test]
-fn an_inbox_that_gets_full_is_said_before_it_is() {
+fn a_nearly_full_inbox_is_reported_in_advance() {
     let mut world = alice_and_bob(5);
     world.relay.keeping.limits = Some(InboxLimits {
         waiting: 100_000,

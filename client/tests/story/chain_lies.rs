@@ -83,7 +83,7 @@ fn repeated(root: Primary, links: Vec<Link>) -> HttpResponse {
 #[case(other_head, ChainAlarm::Forked)]
 #[case(unknown_kind, ChainAlarm::UnknownKind)]
 #[case(repeated, ChainAlarm::Forked)]
-fn a_lie_about_a_friend_is_an_alarm_in_the_thread(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
+fn a_false_chain_of_a_friend_raises_an_alarm_in_the_thread(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
     let mut world = alice_and_bob(12);
     world.send("alice", "bob", "hello");
     world.run(1_000);
@@ -107,7 +107,7 @@ fn a_lie_about_a_friend_is_an_alarm_in_the_thread(#[case] lie: Lie, #[case] alar
 #[case(gone, ChainAlarm::Shorter)]
 #[case(other_head, ChainAlarm::Forked)]
 #[case(unknown_kind, ChainAlarm::UnknownKind)]
-fn a_lie_about_oneself_is_an_alarm_in_the_settings(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
+fn a_false_own_chain_raises_an_alarm_in_the_settings(#[case] lie: Lie, #[case] alarm: ChainAlarm) {
     let mut world = alice_and_bob(13);
     lie_about(&mut world, "alice", lie);
     world.reload("alice");
@@ -116,7 +116,7 @@ fn a_lie_about_oneself_is_an_alarm_in_the_settings(#[case] lie: Lie, #[case] ala
 }
 
 #[test]
-fn friends_notice_that_they_are_shown_different_chains() {
+fn friends_detect_a_forked_chain() {
     let mut world = World::new(14);
     world.join("alice", "");
     world.join("bob", "");
@@ -139,7 +139,7 @@ fn friends_notice_that_they_are_shown_different_chains() {
         world.send("alice", "bob", text);
         world.run(1_000);
     }
-    assert_eq!(world.chain("bob").alarm, None, "a stranger frightens nobody");
+    assert_eq!(world.chain("bob").alarm, None, "heads from a stranger raise no alarm");
     world.send("bob", "alice", "hello");
     world.run(1_000);
     world.send("alice", "bob", "hello once more");
@@ -149,7 +149,7 @@ fn friends_notice_that_they_are_shown_different_chains() {
 }
 
 #[test]
-fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
+fn a_link_withheld_from_one_friend_is_requested_and_detected() {
     let mut world = alice_and_bob(15);
     world.send("alice", "bob", "hello");
     world.run(1_000);
@@ -184,7 +184,7 @@ fn a_link_that_is_withheld_from_one_friend_is_asked_for_and_missed() {
 /// A contact invents a head of the user's own chain. This raises an alarm, but one that names the contact, and only
 /// once.
 #[test]
-fn a_friend_who_makes_heads_up_is_named_and_believed_once() {
+fn an_invented_head_names_the_contact_and_alarms_once() {
     let mut world = alice_and_bob(31);
     world.send("alice", "bob", "one");
     world.run(2_000);

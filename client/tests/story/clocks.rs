@@ -10,7 +10,7 @@ use crate::two_people::alice_and_bob;
 const DAY: i64 = 24 * 3_600_000;
 
 #[test]
-fn a_clock_that_is_put_back_stops_nothing() {
+fn a_clock_set_back_stops_nothing() {
     let mut world = alice_and_bob(9);
     world.set_clock("alice", DAY);
     world.send("bob", "alice", "one");
@@ -33,7 +33,7 @@ fn a_clock_that_is_put_back_stops_nothing() {
 #[case::slow(-120_000)]
 #[case::fast(360_000)]
 #[case::hours(-5 * 3_600_000)]
-fn a_wrong_clock_is_said_and_everything_works_all_the_same(#[case] apart: i64) {
+fn a_wrong_clock_is_reported_and_everything_still_works(#[case] apart: i64) {
     let mut world = World::new(1);
     world.open("alice");
     world.set_clock("alice", apart);
@@ -70,7 +70,7 @@ fn a_wrong_clock_is_said_and_everything_works_all_the_same(#[case] apart: i64) {
 }
 
 #[test]
-fn a_clock_that_is_days_wrong_is_not_followed() {
+fn a_server_clock_days_apart_is_not_followed() {
     let mut world = alice_and_bob(2);
     world.set_clock("alice", 40 * DAY);
     world.reload("alice");

@@ -48,7 +48,7 @@ fn say(world: &mut World, from: &SecretIdentity, to: &'static str, heads: &Heads
 }
 
 #[test]
-fn a_chain_that_was_hidden_from_the_first_day_is_missed() {
+fn a_chain_hidden_from_the_start_is_detected() {
     let mut world = World::new(1);
     world.join("alice", "");
     world.join("bob", "");
@@ -64,14 +64,14 @@ fn a_chain_that_was_hidden_from_the_first_day_is_missed() {
     world.run(1_000);
     world.send("alice", "bob", "hello");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, None, "nobody has said that there is one");
+    assert_eq!(world.thread("alice").chain_alarm, None, "no message has claimed that there is one");
     world.send("bob", "alice", "hello yourself");
     world.run(2_000);
     assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
 }
 
 #[test]
-fn a_false_root_is_contradicted_by_the_friend() {
+fn a_false_root_is_exposed_by_the_heads_of_a_friend() {
     let mut world = World::new(2);
     for who in ["alice", "bob", "mallory"] {
         world.join(who, "");
@@ -97,7 +97,7 @@ fn a_false_root_is_contradicted_by_the_friend() {
 }
 
 #[test]
-fn pages_take_nothing_back_of_what_a_friend_has_seen() {
+fn paging_keeps_the_head_that_a_friend_reported() {
     let mut world = alice_and_bob(3);
     world.send("alice", "bob", "hello");
     world.run(1_000);
@@ -122,7 +122,7 @@ fn pages_take_nothing_back_of_what_a_friend_has_seen() {
 }
 
 #[test]
-fn an_answer_that_was_on_its_way_accuses_nobody() {
+fn an_answer_already_in_flight_raises_no_alarm() {
     for chance in 0..40 {
         let mut world = alice_and_bob(100 + chance);
         world.send("alice", "bob", "hello");
@@ -140,7 +140,7 @@ fn an_answer_that_was_on_its_way_accuses_nobody() {
 }
 
 #[test]
-fn a_stranger_frightens_nobody_about_ones_own_chain() {
+fn heads_from_a_stranger_raise_no_alarm_about_the_own_chain() {
     let mut world = World::new(4);
     world.join("bob", "");
     world.join("mallory", "");
@@ -153,7 +153,7 @@ fn a_stranger_frightens_nobody_about_ones_own_chain() {
 }
 
 #[test]
-fn a_restored_browser_from_which_the_chain_is_hidden_begins_no_other() {
+fn a_restored_browser_starts_no_second_chain_while_the_first_is_hidden() {
     let mut world = alice_and_bob(5);
     for text in ["hello", "hello again"] {
         world.send("bob", "alice", text);
@@ -172,12 +172,12 @@ fn a_restored_browser_from_which_the_chain_is_hidden_begins_no_other() {
     restore(&mut world, "phone", &words);
     world.look("phone", "alice");
     world.run(60_000);
-    assert_eq!(world.chain("phone").alarm, Some(ChainAlarm::Withheld), "what one has sent tells of it");
+    assert_eq!(world.chain("phone").alarm, Some(ChainAlarm::Withheld), "the user's own messages reveal it");
     assert_eq!(*posted.borrow(), 0);
 }
 
 #[test]
-fn an_account_is_gone_when_its_server_says_so_and_no_proxy() {
+fn a_404_from_a_proxy_does_not_delete_the_account() {
     let mut world = alice_and_bob(6);
     world.relay.script = Some(Box::new(|request, response| match request.target.as_str() {
         "/v1/u/alice" if request.auth.is_some() => problem(ProblemCode::Unauthorized),
@@ -198,9 +198,7 @@ fn an_account_is_gone_when_its_server_says_so_and_no_proxy() {
 #[case::too_many(|_| problem(ProblemCode::RateLimited))]
 #[case::garbage(|_| HttpResponse { status: 200, retry_after: None, date: None, body: b"<html>".to_vec() })]
 #[case::another_primary(|_| json(200, &serde_json::json!({"primary": format!("ed25519:{}", "02".repeat(32)), "length": 9, "head": "0".repeat(64), "links": []})))]
-fn no_answer_about_a_chain_is_an_answer_while_everything_else_is_answered(
-    #[case] lie: fn(HttpResponse) -> HttpResponse,
-) {
+fn withholding_only_the_own_chain_raises_an_alarm(#[case] lie: fn(HttpResponse) -> HttpResponse) {
     let mut world = alice_and_bob(8);
     world.send("alice", "bob", "one");
     world.run(2_000);
@@ -225,7 +223,7 @@ fn no_answer_about_a_chain_is_an_answer_while_everything_else_is_answered(
 }
 
 #[test]
-fn no_answer_about_a_friends_chain_is_an_answer_too() {
+fn withholding_a_friends_chain_raises_an_alarm() {
     let mut world = alice_and_bob(9);
     world.send("alice", "bob", "one");
     world.run(2_000);
@@ -249,7 +247,7 @@ fn no_answer_about_a_friends_chain_is_an_answer_too() {
 }
 
 #[test]
-fn a_server_that_names_no_address_of_chains_hides_them_too() {
+fn omitting_the_sigchain_address_counts_as_withholding() {
     let mut world = alice_and_bob(11);
     world.send("alice", "bob", "one");
     world.run(2_000);
@@ -279,7 +277,7 @@ fn a_server_that_names_no_address_of_chains_hides_them_too() {
 }
 
 #[test]
-fn a_server_that_is_away_altogether_withholds_nothing() {
+fn an_unreachable_server_is_not_accused_of_withholding() {
     let mut world = alice_and_bob(10);
     world.send("alice", "bob", "one");
     world.run(2_000);

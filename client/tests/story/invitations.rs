@@ -42,7 +42,7 @@ fn go_on(world: &mut World) {
 }
 
 #[test]
-fn an_invitation_lets_one_in_however_it_is_typed() {
+fn an_invitation_is_accepted_in_any_spelling() {
     let mut world = at_the_door(RegistrationMode::Invite);
     assert_eq!(join(&world).registration, Some(RegistrationMode::Invite));
     go_on(&mut world);
@@ -114,13 +114,13 @@ fn an_invitation_survives_a_lost_answer_and_a_reload() {
 }
 
 #[test]
-fn a_closed_server_says_so_before_anything_is_typed() {
+fn a_closed_server_is_shown_before_any_input() {
     let world = at_the_door(RegistrationMode::Closed);
     assert_eq!(join(&world).registration, Some(RegistrationMode::Closed));
 }
 
 #[test]
-fn a_server_that_asks_for_one_only_at_the_end_is_believed() {
+fn an_invitation_required_only_at_registration_is_requested_then() {
     let mut world = at_the_door(RegistrationMode::Open);
     type_invitation(&mut world, GOOD);
     world.relay.registration = RegistrationMode::Invite;

@@ -53,11 +53,11 @@ fn a_passphrase_is_set_changed_and_removed_later() {
     assert_eq!(change(&mut world, "second", ""), (false, None));
     world.reload("bob");
     world.run(500);
-    assert!(matches!(world.view("bob").account, AccountView::Open(_)), "nothing is asked for any more");
+    assert!(matches!(world.view("bob").account, AccountView::Open(_)), "no passphrase is asked for");
 }
 
 #[test]
-fn the_words_can_be_confirmed_later_and_are_asked_for_until_then() {
+fn the_phrase_can_be_confirmed_later_and_a_reminder_stays_until_then() {
     let mut world = World::new(19);
     world.open("bob");
     world.run(1_000);
@@ -94,7 +94,7 @@ fn a_handle_is_checked_while_it_is_typed() {
     assert!(matches!(type_handle(&mut world, "bob", "admin"), Availability::Refused { .. }));
     assert_eq!(type_handle(&mut world, "bob", "alice"), Availability::Taken);
     world.ui("bob", UiEvent::HandleChosen);
-    assert_eq!(join(&world, "bob").step, JoinStep::Handle, "a taken handle goes no further");
+    assert_eq!(join(&world, "bob").step, JoinStep::Handle, "a taken handle blocks the next step");
     assert_eq!(type_handle(&mut world, "bob", "bob"), Availability::Available);
 }
 
@@ -115,7 +115,7 @@ fn wrong_words_are_named() {
 }
 
 #[test]
-fn a_lost_answer_and_a_reload_make_one_account() {
+fn a_lost_answer_and_a_reload_create_one_account() {
     for lost in ["request", "answer"] {
         let mut world = World::new(1);
         world.open("alice");
@@ -139,7 +139,7 @@ fn a_lost_answer_and_a_reload_make_one_account() {
 }
 
 #[test]
-fn a_handle_that_is_taken_meanwhile_lets_one_choose_another() {
+fn a_handle_taken_before_registration_can_be_replaced() {
     let mut world = World::new(1);
     world.open("bob");
     world.run(500);
@@ -179,7 +179,7 @@ fn a_passphrase_locks() {
 }
 
 #[test]
-fn without_a_passphrase_there_is_nothing_to_lock_with() {
+fn locking_needs_a_passphrase() {
     let mut world = World::new(1);
     world.join("alice", "");
     world.ui("alice", UiEvent::LockPressed);
@@ -187,7 +187,7 @@ fn without_a_passphrase_there_is_nothing_to_lock_with() {
 }
 
 #[test]
-fn lost_storage_is_noticed() {
+fn lost_storage_is_detected() {
     let mut world = World::new(1);
     world.join("alice", "");
     let browser = world.browser("alice");
@@ -199,7 +199,7 @@ fn lost_storage_is_noticed() {
 }
 
 #[test]
-fn the_chain_names_the_claim_that_the_server_has() {
+fn the_chain_names_the_registration_on_the_server() {
     let mut world = World::new(22);
     world.open("alice");
     world.run(1_000);
@@ -218,7 +218,7 @@ fn the_chain_names_the_claim_that_the_server_has() {
 }
 
 #[test]
-fn no_phrase_is_in_what_crosses_between_tabs() {
+fn messages_between_tabs_contain_no_phrase() {
     let mut world = World::new(23);
     world.open("alice");
     world.run(500);
@@ -244,7 +244,7 @@ fn no_phrase_is_in_what_crosses_between_tabs() {
 }
 
 #[test]
-fn a_handle_is_taken_as_it_is_meant() {
+fn a_handle_is_normalised() {
     let mut world = World::new(25);
     world.open("alice");
     world.run(500);

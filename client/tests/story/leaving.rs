@@ -25,7 +25,7 @@ fn error(world: &World, who: &'static str) -> Option<Reason> {
 }
 
 #[test]
-fn an_export_is_one_file_with_what_is_stored_and_what_was_said() {
+fn an_export_is_one_file_with_stored_data_and_conversations() {
     let mut world = chat(41);
     world.ui("alice", UiEvent::ExportPressed);
     world.ui("alice", UiEvent::ExportPressed);
@@ -44,7 +44,7 @@ fn an_export_is_one_file_with_what_is_stored_and_what_was_said() {
 }
 
 #[test]
-fn who_signs_out_leaves_nothing_here_and_comes_back_with_the_words() {
+fn signing_out_clears_the_browser_and_the_phrase_restores_the_account() {
     let mut world = chat(45);
     let words = world.words("alice");
     world.ui("alice", UiEvent::SignOutConfirmed);
@@ -64,7 +64,7 @@ fn who_signs_out_leaves_nothing_here_and_comes_back_with_the_words() {
 }
 
 #[test]
-fn an_export_that_fails_says_so_and_can_be_tried_again() {
+fn a_failed_export_is_reported_and_can_be_retried() {
     let mut world = chat(42);
     world.relay_up(false);
     world.ui("alice", UiEvent::ExportPressed);
@@ -94,7 +94,7 @@ fn a_deleted_account_is_gone_from_server_and_browser() {
 }
 
 #[test]
-fn a_deletion_whose_answer_was_lost_is_noticed() {
+fn a_deletion_with_a_lost_answer_is_detected() {
     let mut world = chat(44);
     world.relay.delete("alice");
     world.ui("alice", UiEvent::DeletionConfirmed);

@@ -35,8 +35,12 @@ fn is_write(request: &HttpRequest) -> bool {
 #[case(302)]
 #[case(403)]
 #[case(404)]
-fn a_message_counts_as_sent_only_when_the_server_has_it(#[case] status: u16) {
+fn a_message_is_sent_only_once_the_server_has_it(#[case] status: u16) {
     let mut world = alice_and_bob(1);
+    // It lets no stream through.
+    world.relay.has_streams = false;
+    world.cut_streams();
+    world.run(1_000);
     answer_instead(&mut world, status, is_write);
     world.send("alice", "bob", "hello");
     world.run(30_000);
@@ -82,7 +86,7 @@ fn a_key_is_changed_only_when_chain_and_server_have_it() {
     assert_ne!(world.words("bob"), phrase);
     answer_instead(&mut world, 201, |request| is_write(request) && !request.target.starts_with(BASE));
     world.run(300_000);
-    assert!(world.chain("bob").changing, "the chain has it, the server has not");
+    assert!(world.chain("bob").changing, "the chain has the new key, the server has not");
     assert_ne!(world.words("bob"), phrase);
     world.relay.intercept = None;
     world.run(600_000);

@@ -47,7 +47,7 @@ fn a_new_key_is_announced_and_accepted_before_anything_is_sent() {
     for _ in 0..2 {
         let thread = world.thread("alice");
         assert!(thread.key_changed && !thread.verified);
-        assert_ne!(thread.safety_number, old, "what is shown is what is to be accepted");
+        assert_ne!(thread.safety_number, old, "the key on screen is the one to accept");
         let posted = world.relay.posted.len();
         world.send("alice", "bob", "two");
         world.run(1_000);
@@ -65,7 +65,7 @@ fn a_new_key_is_announced_and_accepted_before_anything_is_sent() {
 }
 
 #[test]
-fn a_key_that_comes_back_is_no_change() {
+fn a_key_that_returns_is_not_a_change() {
     let mut world = alice_and_bob(2);
     world.send("alice", "bob", "one");
     world.run(1_000);
@@ -109,7 +109,7 @@ fn mail_from_a_new_key_waits_until_it_is_accepted() {
 }
 
 #[test]
-fn queued_messages_are_sealed_anew_for_an_accepted_key() {
+fn queued_messages_are_resealed_for_an_accepted_key() {
     let mut world = alice_and_bob(4);
     world.weather.request_lost = 100;
     world.send("alice", "bob", "secret");
@@ -126,7 +126,7 @@ fn queued_messages_are_sealed_anew_for_an_accepted_key() {
     let id = world.rows("alice")[0].id.clone();
     world.ui("alice", UiEvent::RetryPressed { handle: "bob".into(), id });
     world.run(1_000);
-    assert_eq!(world.relay.inbox("bob").len(), 0, "nothing goes to either key unasked");
+    assert_eq!(world.relay.inbox("bob").len(), 0, "nothing is sent to either key before acceptance");
     let primary = world.shown_key("alice");
     world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into(), primary });
     world.run(1_000);
@@ -194,7 +194,7 @@ fn changed(response: &HttpResponse, field: &str, value: serde_json::Value) -> Ht
 }
 
 #[test]
-fn a_wrong_by_primary_gives_nobodys_mail_a_name() {
+fn a_false_by_primary_answer_never_names_a_sender() {
     let mut world = World::new(6);
     world.join("alice", "");
     world.join("bob", "");
@@ -216,7 +216,7 @@ fn a_wrong_by_primary_gives_nobodys_mail_a_name() {
 }
 
 #[test]
-fn replays_and_other_peoples_mail_say_nothing_new() {
+fn replays_and_misdirected_messages_add_nothing() {
     let mut world = alice_and_bob(7);
     world.send("alice", "bob", "one");
     world.run(1_000);
@@ -233,7 +233,7 @@ fn replays_and_other_peoples_mail_say_nothing_new() {
 }
 
 #[test]
-fn a_server_with_two_keys_for_one_handle_gets_no_race() {
+fn a_server_with_two_keys_for_one_handle_causes_no_race() {
     let mut world = alice_and_bob(8);
     world.send("bob", "alice", "hello");
     world.run(1_000);
@@ -262,7 +262,7 @@ fn a_server_with_two_keys_for_one_handle_gets_no_race() {
 }
 
 #[test]
-fn when_the_storage_is_full_nothing_is_lost_and_nothing_pretended() {
+fn full_storage_loses_nothing_and_reports_the_failure() {
     let mut world = alice_and_bob(9);
     world.send("alice", "bob", "one");
     world.run(1_000);
@@ -291,11 +291,11 @@ fn when_the_storage_is_full_nothing_is_lost_and_nothing_pretended() {
     world.send("alice", "bob", "five");
     world.run(5_000);
     assert_eq!(world.states("alice").last(), Some(&DeliveryState::Failed));
-    assert_eq!(world.relay.posted.len(), posted, "what is not stored is not sent");
+    assert_eq!(world.relay.posted.len(), posted, "an unsaved message is not sent");
 }
 
 #[test]
-fn damaged_storage_is_said() {
+fn damaged_storage_is_reported() {
     let mut world = alice_and_bob(10);
     let disk = &mut world.browser("alice").disk;
     for value in disk.values_mut() {

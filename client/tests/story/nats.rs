@@ -9,7 +9,7 @@ const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// Alice and Bob on a server that has NATS.
-fn with_nats(chance: u64) -> World {
+pub(crate) fn with_nats(chance: u64) -> World {
     let mut world = World::new(chance);
     world.relay.nats_ws_url = Some("wss://kez.lat:8443".to_owned());
     world.join("alice", "");
@@ -27,7 +27,7 @@ fn hears(world: &mut World, text: &str, within: u64) {
 }
 
 #[test]
-fn hints_take_the_place_of_the_live_stream() {
+fn hints_replace_the_live_stream() {
     let mut world = with_nats(1);
     assert!(world.broker.has("alice") && world.broker.has("bob"));
     assert!(!world.has_stream("bob"));
@@ -43,27 +43,27 @@ fn hints_take_the_place_of_the_live_stream() {
 }
 
 #[test]
-fn a_hint_that_is_lost_costs_half_a_minute() {
+fn a_lost_hint_delays_by_at_most_half_a_minute() {
     let mut world = with_nats(2);
     world.broker.mute = true;
     hears(&mut world, "without a hint", 37_000);
 }
 
 #[test]
-fn a_burst_of_hints_brings_every_message() {
+fn a_burst_of_hints_delivers_every_message() {
     let mut world = with_nats(3);
     world.weather.delay = 200;
-    for n in 0..30 {
+    for n in 0..20 {
         world.send("alice", "bob", &format!("{n}"));
         world.run(100);
     }
     world.run(16_000);
-    let all: Vec<_> = (0..30).map(|n| format!("them: {n}")).collect();
+    let all: Vec<_> = (0..20).map(|n| format!("them: {n}")).collect();
     assert_eq!(world.texts("bob"), all);
 }
 
 #[test]
-fn without_the_broker_the_stream_does_it_and_then_polling_and_back_up() {
+fn without_the_broker_falls_back_to_the_stream_then_polling_and_recovers() {
     let mut world = with_nats(4);
     world.run(10_000);
     world.broker_up(false);
@@ -85,7 +85,7 @@ fn without_the_broker_the_stream_does_it_and_then_polling_and_back_up() {
 }
 
 #[test]
-fn a_connection_that_the_broker_ends_in_time_comes_back_without_a_stream() {
+fn a_connection_closed_at_expiry_reconnects_without_a_stream() {
     let mut world = with_nats(5);
     world.run(15 * MINUTE);
     world.broker_up(false);
@@ -99,7 +99,7 @@ fn a_connection_that_the_broker_ends_in_time_comes_back_without_a_stream() {
 }
 
 #[test]
-fn a_broker_that_asks_for_another_signature_gets_none_and_is_left_alone() {
+fn a_broker_that_requests_an_unexpected_signature_gets_none_and_is_avoided() {
     for hostile in ["GET\n/v1/inbox/bob\nsince=0\n1795374000", r#"{"type":"kez.chat.message"}"#, "", "short"]
     {
         let mut world = alice_and_bob(6);
@@ -114,7 +114,7 @@ fn a_broker_that_asks_for_another_signature_gets_none_and_is_left_alone() {
 }
 
 #[test]
-fn one_nkey_serves_a_browser_for_long_and_is_renewed() {
+fn an_nkey_is_reused_and_renewed() {
     let mut world = with_nats(7);
     let bound = world.relay.bound.clone();
     assert_eq!(bound.len(), 2, "one each");
@@ -148,7 +148,7 @@ fn an_nkey_that_was_removed_is_replaced() {
 }
 
 #[test]
-fn a_server_without_nats_is_asked_seldom() {
+fn a_server_without_nats_is_rarely_asked_for_it() {
     let mut world = alice_and_bob(9);
     world.run(50 * MINUTE);
     assert!(world.has_stream("bob"));
@@ -165,18 +165,18 @@ fn offline_and_online_again() {
     world.network("bob", false);
     world.run(1_000);
     assert!(!world.broker.has("bob"));
-    world.send("alice", "bob", "meanwhile");
+    world.send("alice", "bob", "during");
     world.run(20_000);
     assert!(world.texts("bob").is_empty());
     world.network("bob", true);
     world.run(1_000);
-    assert_eq!(world.texts("bob"), ["them: meanwhile"]);
+    assert_eq!(world.texts("bob"), ["them: during"]);
     world.run(5_000);
     assert!(world.broker.has("bob") && !world.has_stream("bob"));
 }
 
 #[test]
-fn a_server_describes_itself_once_a_session() {
+fn the_configuration_is_fetched_once_per_session() {
     let mut world = with_nats(11);
     assert_eq!(world.relay.described, 2, "once to each");
     world.reload("bob");

@@ -22,7 +22,7 @@ fn delete(world: &mut World, id: &str) {
 }
 
 #[test]
-fn offline_messages_wait_and_go_in_order() {
+fn offline_messages_are_queued_and_sent_in_order() {
     let mut world = alice_and_bob(1);
     world.network("alice", false);
     assert_eq!(world.view("alice").connection, Connection::Offline);
@@ -41,7 +41,7 @@ fn offline_messages_wait_and_go_in_order() {
 }
 
 #[test]
-fn a_failed_send_survives_a_reload_and_a_retry_makes_no_second_one() {
+fn a_failed_send_survives_a_reload_and_a_retry_makes_no_duplicate() {
     let mut world = alice_and_bob(2);
     world.weather.answer_lost = 100;
     let id = world.send("alice", "bob", "Hello");
@@ -62,7 +62,7 @@ fn a_failed_send_survives_a_reload_and_a_retry_makes_no_second_one() {
 }
 
 #[test]
-fn what_was_sealed_is_posted_byte_for_byte() {
+fn a_sealed_envelope_is_posted_byte_for_byte() {
     let mut world = alice_and_bob(3);
     world.weather.answer_lost = 100;
     let id = world.send("alice", "bob", "Hello");
@@ -75,7 +75,7 @@ fn what_was_sealed_is_posted_byte_for_byte() {
 }
 
 #[test]
-fn a_new_message_takes_the_failed_ones_along_in_order() {
+fn a_new_message_also_retries_failed_ones_in_order() {
     let mut world = alice_and_bob(4);
     world.weather.request_lost = 100;
     world.send("alice", "bob", "one");
@@ -87,7 +87,7 @@ fn a_new_message_takes_the_failed_ones_along_in_order() {
 }
 
 #[test]
-fn the_connection_coming_back_is_enough() {
+fn a_restored_connection_resumes_sending() {
     let mut world = alice_and_bob(5);
     world.relay_up(false);
     world.send("alice", "bob", "one");
@@ -103,12 +103,12 @@ fn the_connection_coming_back_is_enough() {
 }
 
 #[test]
-fn a_deleted_message_never_goes() {
+fn a_deleted_message_is_never_sent() {
     let mut world = alice_and_bob(6);
     world.weather.request_lost = 100;
     let first = world.send("alice", "bob", "one");
     delete(&mut world, &first);
-    assert_eq!(world.rows("alice").len(), 1, "not while it is on its way");
+    assert_eq!(world.rows("alice").len(), 1, "not while it is being sent");
     world.run(10_000);
     let second = world.send("alice", "bob", "two");
     world.run(10_000);
@@ -166,7 +166,7 @@ fn a_busy_server_is_asked_again(#[case] status: u16) {
 }
 
 #[test]
-fn the_same_press_twice_is_one_message() {
+fn a_repeated_send_event_makes_one_message() {
     let mut world = alice_and_bob(9);
     let id = world.ulid();
     for text in ["Hello", "Hello", "Hello?"] {
@@ -178,7 +178,7 @@ fn the_same_press_twice_is_one_message() {
 }
 
 #[test]
-fn odd_presses_store_nothing() {
+fn invalid_send_events_store_nothing() {
     let mut world = alice_and_bob(10);
     let before = world.browser("alice").disk.clone();
     world.ui("alice", UiEvent::SendPressed { handle: "bob".into(), id: "../x".into(), text: "x".into() });
@@ -193,7 +193,7 @@ fn odd_presses_store_nothing() {
 }
 
 #[test]
-fn too_long_a_text_is_refused_with_the_limit_named() {
+fn an_over_long_text_is_refused_with_the_limit() {
     let mut world = alice_and_bob(11);
     world.send("alice", "bob", &"x".repeat(187 * 1024));
     assert_eq!(world.thread("alice").refused, None);
@@ -208,7 +208,7 @@ fn too_long_a_text_is_refused_with_the_limit_named() {
 }
 
 #[test]
-fn drafts_survive_a_reload_and_go_when_they_are_sent() {
+fn drafts_survive_a_reload_and_are_cleared_by_sending() {
     let mut world = alice_and_bob(12);
     world.ui("alice", UiEvent::DraftChanged { handle: "bob".into(), text: "Dear".into() });
     world.reload("alice");
@@ -220,7 +220,7 @@ fn drafts_survive_a_reload_and_go_when_they_are_sent() {
 }
 
 #[test]
-fn a_message_that_takes_long_is_said_to_and_goes_on_by_itself() {
+fn a_slow_send_is_reported_and_retried_automatically() {
     let mut world = alice_and_bob(13);
     world.relay.script = Some(Box::new(|request, mut response| {
         if request.target == "/v1/messages" {
@@ -239,7 +239,7 @@ fn a_message_that_takes_long_is_said_to_and_goes_on_by_itself() {
 }
 
 #[test]
-fn no_answer_at_all_is_said_too() {
+fn a_missing_answer_is_reported() {
     let mut world = alice_and_bob(14);
     world.weather.delay = 60_000;
     world.send("alice", "bob", "one");
@@ -252,7 +252,7 @@ fn no_answer_at_all_is_said_too() {
 }
 
 #[test]
-fn a_browser_that_believes_to_be_offline_is_not_believed() {
+fn sending_does_not_depend_on_the_offline_flag_of_the_browser() {
     let mut world = alice_and_bob(15);
     world.network_hint("alice", false);
     world.send("alice", "bob", "one");
@@ -270,7 +270,7 @@ fn a_browser_that_believes_to_be_offline_is_not_believed() {
 }
 
 #[test]
-fn a_full_inbox_is_said_at_once_to_both() {
+fn a_full_inbox_is_reported_to_both_sides() {
     let mut world = alice_and_bob(16);
     world.send("alice", "bob", "one");
     world.run(2_000);

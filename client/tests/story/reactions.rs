@@ -1,4 +1,4 @@
-//! Reactions: one side sets and withdraws them, the other side sees the last word, in whatever order things arrive.
+//! Reactions: one side sets and withdraws them, and the other side sees the latest state, whatever the order of arrival.
 
 use kez_client::event::UiEvent;
 use kez_client::view::MessageRow;
@@ -71,7 +71,7 @@ fn a_reaction_reaches_the_other_side_and_takes_no_row() {
 }
 
 #[test]
-fn a_press_that_is_reported_twice_is_one_reaction() {
+fn a_repeated_reaction_event_makes_one_reaction() {
     let mut world = talking(2);
     let sent = world.relay.posted.len();
     for on in [true, true, false, false] {
@@ -83,7 +83,7 @@ fn a_press_that_is_reported_twice_is_one_reaction() {
 }
 
 #[test]
-fn eight_reactions_are_the_most() {
+fn at_most_eight_reactions_are_allowed() {
     let mut world = talking(3);
     for n in 0..9 {
         react(&mut world, "alice", "bob", &format!("e{n}"), true);
@@ -101,7 +101,7 @@ fn eight_reactions_are_the_most() {
 }
 
 #[test]
-fn the_last_word_counts_whatever_the_clock() {
+fn the_latest_reaction_wins_whatever_the_clock() {
     let mut world = talking(4);
     react(&mut world, "alice", "bob", "👍", true);
     world.run(2_000);
@@ -112,7 +112,7 @@ fn the_last_word_counts_whatever_the_clock() {
 }
 
 #[test]
-fn a_restored_browser_and_a_second_one_show_the_same() {
+fn restored_and_second_browsers_show_the_same_reactions() {
     let mut world = talking(5);
     react(&mut world, "alice", "bob", "👍", true);
     world.run(1_000);
@@ -129,7 +129,7 @@ fn a_restored_browser_and_a_second_one_show_the_same() {
 }
 
 #[test]
-fn a_refused_reaction_does_not_stop_the_messages_after_it() {
+fn a_refused_reaction_is_reverted_and_blocks_no_later_message() {
     use kez_core::problem::ProblemCode;
 
     let mut world = talking(6);
@@ -145,6 +145,8 @@ fn a_refused_reaction_does_not_stop_the_messages_after_it() {
     world.send("alice", "bob", "after it");
     world.run(5_000);
     assert_eq!(world.texts("bob").last().unwrap(), "them: after it");
+    assert!(world.rows("alice").iter().all(|row| row.reactions.is_empty()));
+    assert!(world.view("alice").notice.is_some_and(|notice| notice.error));
     assert!(!world.browser("alice").disk.keys().any(|(kind, _)| kind.as_str() == "outbox"));
 }
 
@@ -173,7 +175,7 @@ fn reaction(of: &Ref, emoji: &str, on: bool, number: usize) -> Content {
 }
 
 #[test]
-fn ten_thousand_reactions_cost_little() {
+fn ten_thousand_reactions_stay_cheap() {
     let mut world = talking(7);
     let (alice, bob) = (world.key("alice"), world.key("bob"));
     let size = |world: &mut World| world.browser("bob").disk.values().map(Vec::len).sum::<usize>();
@@ -197,12 +199,12 @@ fn ten_thousand_reactions_cost_little() {
 }
 
 #[test]
-fn a_reaction_by_a_stranger_to_a_message_of_nobody_here_is_dropped() {
+fn a_reaction_by_a_stranger_to_an_unknown_message_is_dropped() {
     let mut world = talking(8);
     let (alice, bob) = (world.key("alice"), world.key("bob"));
-    let nobody = SecretIdentity::from_seed(kez_core::identity::Seed::from_bytes([9; 32]));
+    let other = SecretIdentity::from_seed(kez_core::identity::Seed::from_bytes([9; 32]));
     let hello = world.rows("alice")[0].id.clone();
-    let of = Ref { by: nobody.public().primary(), id: id(&hello) };
+    let of = Ref { by: other.public().primary(), id: id(&hello) };
     let envelope = sealed(&mut world, &alice, &bob, &reaction(&of, "👍", true, 1), 7);
     world.relay.append("bob", &envelope, world.now);
     world.push_to_streams();
@@ -215,7 +217,7 @@ proptest! {
 
     /// The message and the changes to it arrive in any order, some of them twice, with reloads between.
     #[test]
-    fn any_order_of_changes_ends_alike(
+    fn changes_converge_in_any_order(
         words in prop::collection::vec((0..3_usize, any::<bool>()), 1..8),
         order in prop::collection::vec(any::<prop::sample::Index>(), 1..24),
         reloads in any::<u8>(),

@@ -45,7 +45,7 @@ fn a_request_is_listed_and_readable_without_a_badge() {
     let at_bob = row(&world, "bob");
     assert!(at_bob.request);
     assert_eq!((at_bob.unread, world.view("bob").unread), (0, 0));
-    assert!(!row(&world, "alice").request, "who writes first has accepted");
+    assert!(!row(&world, "alice").request, "writing first accepts");
     assert_eq!(listed(&world, "alice", "contacts"), ["bob"]);
     world.look("bob", "alice");
     assert_eq!(world.texts("bob"), ["them: Hello Bob"]);
@@ -56,7 +56,7 @@ fn a_request_is_listed_and_readable_without_a_badge() {
 }
 
 #[test]
-fn accepting_tells_the_server_and_counts_what_is_unread() {
+fn accepting_updates_the_server_and_the_unread_count() {
     let mut world = a_request(2);
     press(&mut world, "bob", UiEvent::RequestAccepted { handle: "alice".into() });
     assert_eq!((row(&world, "bob").request, row(&world, "bob").unread), (false, 1));
@@ -64,7 +64,7 @@ fn accepting_tells_the_server_and_counts_what_is_unread() {
 }
 
 #[test]
-fn an_answer_accepts() {
+fn a_reply_accepts_the_request() {
     let mut world = a_request(3);
     world.look("bob", "alice");
     world.send("bob", "alice", "Hello Alice");
@@ -75,7 +75,7 @@ fn an_answer_accepts() {
 }
 
 #[test]
-fn who_is_blocked_is_heard_no_more_and_the_list_follows_to_a_restored_browser() {
+fn a_block_silences_the_sender_and_survives_a_restore() {
     let mut world = a_request(4);
     press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
     assert!(world.view("bob").conversations.is_empty());
@@ -105,7 +105,7 @@ fn who_is_blocked_is_heard_no_more_and_the_list_follows_to_a_restored_browser() 
 }
 
 #[test]
-fn the_server_is_told_when_it_is_back() {
+fn list_changes_reach_the_server_once_it_is_back() {
     let mut world = a_request(5);
     world.relay_up(false);
     press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
@@ -135,7 +135,7 @@ fn a_block_counts_as_lifted_once_the_server_knows() {
     assert_eq!(world.thread("bob").block, Block::Lifting);
     world.reload("bob");
     world.run(5_000);
-    assert_eq!(world.view("bob").blocked, [blocked("alice", true)], "a reload forgets nothing");
+    assert_eq!(world.view("bob").blocked, [blocked("alice", true)], "a reload keeps everything");
     assert_eq!(listed(&world, "bob", "blocks"), ["alice"]);
     world.relay_up(true);
     world.run(300_000);
@@ -161,7 +161,7 @@ fn a_block_whose_answer_was_lost_can_be_lifted() {
 }
 
 #[test]
-fn a_message_leaves_unsigned_when_a_clock_is_wrong() {
+fn a_wrong_clock_makes_messages_go_unsigned() {
     let mut world = alice_and_bob(6);
     world.relay.script = Some(Box::new(|request, response| {
         let signed = request.auth.is_some() && request.target == "/v1/messages";
@@ -173,7 +173,7 @@ fn a_message_leaves_unsigned_when_a_clock_is_wrong() {
 }
 
 #[test]
-fn an_older_database_lifts_no_block_and_forgets_nobody_who_was_accepted() {
+fn a_rolled_back_database_keeps_blocks_and_accepted_contacts() {
     let mut world = a_request(9);
     world.join("carol", "");
     world.look("carol", "bob");
@@ -189,18 +189,22 @@ fn an_older_database_lifts_no_block_and_forgets_nobody_who_was_accepted() {
     world.cut_streams();
     world.run(60_000);
     assert_eq!(world.view("bob").blocked, [blocked("alice", false)]);
-    assert_eq!(listed(&world, "bob", "blocks"), ["alice"], "the server is told again");
+    assert_eq!(listed(&world, "bob", "blocks"), ["alice"], "the lists are sent to the server again");
     assert_eq!(listed(&world, "bob", "contacts"), ["carol"]);
     world.relay.listed.clear();
     world.relay.restore_from_backup();
     world.reload("bob");
     world.run(60_000);
-    assert_eq!(listed(&world, "bob", "blocks"), ["alice"], "also when it was restored while nobody was here");
+    assert_eq!(
+        listed(&world, "bob", "blocks"),
+        ["alice"],
+        "also if it was restored while all browsers were closed"
+    );
     assert_eq!(listed(&world, "bob", "contacts"), ["carol"]);
 }
 
 #[test]
-fn a_server_that_drops_a_block_from_its_list_lifts_nothing() {
+fn a_block_dropped_by_the_server_still_applies() {
     let mut world = a_request(10);
     press(&mut world, "bob", UiEvent::BlockPressed { handle: "alice".into() });
     world.relay.listed.clear();
@@ -214,7 +218,7 @@ fn a_server_that_drops_a_block_from_its_list_lifts_nothing() {
 }
 
 #[test]
-fn a_declined_request_is_gone_here_and_on_the_server_and_a_later_one_is_new() {
+fn a_declined_request_is_deleted_everywhere_and_the_next_one_is_new() {
     let mut world = a_request(11);
     world.run(60_000);
     press(&mut world, "bob", UiEvent::RequestDeclined { handle: "alice".into() });
@@ -264,7 +268,7 @@ fn a_report_names_the_key_and_the_last_messages_and_no_content() {
 }
 
 #[test]
-fn a_report_that_did_not_arrive_says_so() {
+fn a_failed_report_is_shown_as_failed() {
     let mut world = a_request(13);
     world.look("bob", "alice");
     world.run(1_000);

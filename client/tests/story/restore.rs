@@ -24,7 +24,7 @@ fn error(world: &World, who: &'static str) -> Reason {
 }
 
 #[test]
-fn the_history_comes_back_both_ways() {
+fn a_restore_brings_back_sent_and_received_messages() {
     let mut world = alice_and_bob(1);
     for turn in 0..5 {
         world.send("alice", "bob", &format!("question {turn}"));
@@ -51,7 +51,7 @@ fn the_history_comes_back_both_ways() {
 }
 
 #[test]
-fn a_history_of_thousands_comes_back_whole() {
+fn a_restore_brings_back_thousands_of_messages() {
     let mut world = alice_and_bob(2);
     world.look("alice", "nobody");
     for n in 0..1_300 {
@@ -82,14 +82,14 @@ fn a_history_of_thousands_comes_back_whole() {
 #[rstest]
 #[case("", 0)]
 #[case("zoo zoo zoo", 3)]
-fn words_that_are_no_phrase(#[case] words: &str, #[case] count: usize) {
+fn an_invalid_phrase_is_refused(#[case] words: &str, #[case] count: usize) {
     let mut world = World::new(1);
     restore(&mut world, "bob", words);
     assert_eq!(error(&world, "bob"), Reason::InvalidPhrase(InvalidPhrase::WordCount(count)));
 }
 
 #[test]
-fn words_of_nobody() {
+fn a_phrase_without_an_account_is_refused() {
     let mut world = World::new(1);
     let phrase = kez_core::recovery_phrase::words(&kez_core::identity::Seed::from_bytes([9; 32])).join(" ");
     restore(&mut world, "bob", &phrase);
@@ -101,7 +101,7 @@ fn words_of_nobody() {
 }
 
 #[test]
-fn what_was_there_before_a_restore_is_read_and_what_comes_after_is_not() {
+fn messages_from_before_a_restore_are_read_and_later_ones_unread() {
     let mut world = alice_and_bob(3);
     world.join("carol", "");
     for n in 0..5 {

@@ -40,7 +40,7 @@ fn identity(phrase: &str) -> SecretIdentity {
 }
 
 #[test]
-fn the_announced_phrase_takes_over_and_both_go_on() {
+fn the_announced_phrase_takes_over_and_both_sides_continue() {
     let (mut world, phrase) = ready(1);
     let old = world.key("bob").public();
     change(&mut world, "bob", &phrase);
@@ -66,7 +66,7 @@ fn the_announced_phrase_takes_over_and_both_go_on() {
         let alice = world.texts("alice");
         assert_eq!(alice, ["me: one", "them: two", "them: <KeyReplaced>", "them: three", "me: four"]);
         let thread = world.thread("alice");
-        assert!(!thread.key_changed && thread.chain_alarm.is_none(), "nothing to be afraid of");
+        assert!(!thread.key_changed && thread.chain_alarm.is_none(), "no alarm");
         assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| row.former_key.is_none()));
         assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| row.missing_before == 0));
         assert!(world.rows("bob").iter().chain(&world.rows("alice")).all(|row| !row.contradicts_chain));
@@ -78,7 +78,7 @@ fn the_announced_phrase_takes_over_and_both_go_on() {
 }
 
 #[test]
-fn who_had_compared_the_number_is_asked_before_the_next_message() {
+fn a_verified_contact_with_a_new_key_needs_acceptance_before_sending() {
     let (mut world, phrase) = ready(2);
     let primary = world.shown_key("alice");
     world.ui("alice", UiEvent::VerifiedChanged { handle: "bob".into(), primary, verified: true });
@@ -145,7 +145,7 @@ fn a_crash_at_any_step_of_it_loses_nothing(
     assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "rotate_primary", "claim_handle"]);
     let announced = identity(&world.rotation_words("bob")).public();
     let chain = world.relay.sigchains.of(&announced.primary());
-    assert_eq!(chain.length(), 0, "shown to nobody yet");
+    assert_eq!(chain.length(), 0, "not published yet");
     world.browser("bob").dies_after = None;
     world.send("bob", "alice", "three");
     world.send("alice", "bob", "four");
@@ -173,7 +173,7 @@ fn a_bad_network_only_delays_it(#[values(5, 6, 7, 8)] chance: u64) {
 }
 
 #[test]
-fn what_was_on_its_way_is_sealed_with_the_new_key_and_is_one_message() {
+fn a_pending_message_is_resealed_with_the_new_key_without_a_duplicate() {
     let (mut world, phrase) = ready(9);
     // The relay has the message, but its answer is replaced by an error.
     let lost = |request: &kez_client::effect::HttpRequest, answer| {
@@ -251,7 +251,7 @@ fn seal(
 }
 
 #[test]
-fn the_new_phrase_restores_everything_and_the_old_one_says_why_not() {
+fn the_new_phrase_restores_everything_and_the_old_one_is_refused() {
     let (mut world, phrase) = ready(12);
     let old = world.words("bob");
     change(&mut world, "bob", &phrase);
@@ -278,7 +278,7 @@ fn the_new_phrase_restores_everything_and_the_old_one_says_why_not() {
 }
 
 #[test]
-fn somebody_who_comes_back_reads_what_was_signed_before_a_friend_changed_the_key() {
+fn after_an_absence_messages_signed_before_a_key_change_are_read() {
     let (mut world, phrase) = ready(13);
     change(&mut world, "bob", &phrase);
     world.run(5_000);
@@ -294,7 +294,7 @@ fn somebody_who_comes_back_reads_what_was_signed_before_a_friend_changed_the_key
 }
 
 #[test]
-fn another_browser_of_the_same_person_says_that_its_key_was_replaced() {
+fn another_browser_of_the_same_account_reports_its_replaced_key() {
     let (mut world, phrase) = ready(14);
     let words = world.words("bob");
     restore(&mut world, "bob on the phone", &words);
@@ -303,7 +303,7 @@ fn another_browser_of_the_same_person_says_that_its_key_was_replaced() {
     world.run(120_000);
     let view = world.chain("bob on the phone");
     assert!(view.replaced, "{view:?}");
-    assert_eq!(view.alarm, Some(ChainAlarm::NotMine), "and asks whether that was oneself");
+    assert_eq!(view.alarm, Some(ChainAlarm::NotMine), "the foreign link raises an alarm");
     change(&mut world, "bob on the phone", &phrase);
     world.run(10_000);
     let view = world.chain("bob on the phone");
@@ -316,7 +316,7 @@ fn another_browser_of_the_same_person_says_that_its_key_was_replaced() {
 }
 
 #[test]
-fn a_key_change_that_the_chain_does_not_prove_is_asked_about() {
+fn an_unproven_key_change_needs_acceptance() {
     let (mut world, _) = ready(15);
     let stranger = SecretIdentity::from_seed(kez_core::identity::Seed::from_bytes([9; 32]));
     let now = Timestamp::from_unix(world.now / 1000);
@@ -330,7 +330,7 @@ fn a_key_change_that_the_chain_does_not_prove_is_asked_about() {
 }
 
 #[test]
-fn the_key_changes_twice() {
+fn a_key_can_change_twice() {
     let (mut world, phrase) = ready(16);
     change(&mut world, "bob", &phrase);
     world.run(5_000);
@@ -348,7 +348,7 @@ fn the_key_changes_twice() {
 }
 
 #[test]
-fn a_link_that_is_said_to_be_refused_and_stands_changes_the_key_all_the_same() {
+fn a_falsely_refused_link_still_changes_the_key() {
     for code in [ProblemCode::NotAuthorised, ProblemCode::Conflict] {
         let (mut world, phrase) = ready(20);
         world.relay.script = Some(Box::new(move |request, response| {
@@ -368,7 +368,7 @@ fn a_link_that_is_said_to_be_refused_and_stands_changes_the_key_all_the_same() {
 }
 
 #[test]
-fn a_link_that_is_refused_is_posted_until_it_stands() {
+fn a_refused_link_is_reposted_until_accepted() {
     let (mut world, phrase) = ready(21);
     world.relay.refuses_links = true;
     change(&mut world, "bob", &phrase);

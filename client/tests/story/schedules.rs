@@ -37,14 +37,15 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let weather = (0..60u64, 0..60u64, 0..40u64, 0..40u64, 0..40u64, 0..4_000u64).prop_map(
-        |(request_lost, answer_lost, request_doubled, answer_doubled, stream_cut, delay)| {
+    let weather = (0..60u64, 0..60u64, 0..40u64, 0..40u64, 0..40u64, 0..20u64, 0..4_000u64).prop_map(
+        |(request_lost, answer_lost, request_doubled, answer_doubled, stream_cut, swallowed, delay)| {
             Step::Weather(Weather {
                 request_lost,
                 answer_lost,
                 request_doubled,
                 answer_doubled,
                 stream_cut,
+                swallowed,
                 delay,
             })
         },
@@ -84,7 +85,7 @@ fn perform(world: &mut World, step: &Step, accepted: &mut Accepted) {
             let id = world.send(who, to, &text);
             let stored = |value: &Vec<u8>| String::from_utf8_lossy(value).contains(&id);
             let on_disk =
-                world.browser(who).disk.iter().any(|((kind, _), v)| kind.as_str() == "message" && stored(v));
+                world.browser(who).disk.iter().any(|((kind, _), v)| kind.as_str() == "page" && stored(v));
             if on_disk {
                 if alice { &mut accepted.from_alice } else { &mut accepted.from_bob }.push(text);
             }
@@ -142,7 +143,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_lost_nothing_doubled_in_order(chance: u64, steps in prop::collection::vec(step(), 1..40)) {
+    fn random_schedules_lose_nothing_duplicate_nothing_and_keep_order(chance: u64, steps in prop::collection::vec(step(), 1..40)) {
         let mut world = crate::two_people::alice_and_bob(chance);
         let mut accepted = Accepted::default();
         for step in &steps {

@@ -37,7 +37,7 @@ pub(crate) fn now(world: &World) -> Timestamp {
 }
 
 #[test]
-fn joining_begins_a_chain_that_claims_the_handle() {
+fn joining_starts_a_chain_that_claims_the_handle() {
     let mut world = World::new(1);
     world.join("alice", "");
     let key = world.key("alice");
@@ -54,7 +54,7 @@ fn joining_begins_a_chain_that_claims_the_handle() {
 }
 
 #[test]
-fn the_announced_seed_is_random_and_kept_nowhere_once_it_is_written_down() {
+fn the_announced_seed_is_random_and_is_deleted_once_written_down() {
     let mut world = World::new(2);
     world.join("alice", "");
     let (words, rotation) = (world.words("alice"), world.rotation_words("alice"));
@@ -77,7 +77,7 @@ fn the_announced_seed_is_random_and_kept_nowhere_once_it_is_written_down() {
 }
 
 #[test]
-fn an_account_that_has_none_begins_one_when_it_is_next_unlocked() {
+fn an_account_without_a_chain_starts_one_at_the_next_unlock() {
     let mut world = World::new(3);
     let no_chains = |request: &HttpRequest, mut answer: HttpResponse| {
         if request.target == "/v1/config" {
@@ -109,6 +109,7 @@ fn a_bad_network_makes_no_second_link(#[values(4, 7, 8, 9)] chance: u64) {
         request_doubled: 30,
         answer_doubled: 30,
         delay: 300,
+        swallowed: 5,
         stream_cut: 0,
     };
     world.join("bob", "");
@@ -135,7 +136,7 @@ fn a_crash_at_any_step_makes_no_second_link(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 
 }
 
 #[test]
-fn every_message_tells_what_its_sender_has_seen_of_both_chains() {
+fn every_message_carries_the_heads_that_its_sender_has_seen() {
     let mut world = alice_and_bob(9);
     for (from, to) in [("alice", "bob"), ("bob", "alice")] {
         // The first message to a contact triggers the look-up of their chain. From the second message on, the sender
@@ -186,7 +187,7 @@ fn a_long_chain_comes_in_pages() {
 }
 
 #[test]
-fn a_friend_who_has_only_half_changed_the_key_is_not_asked_about_without_end() {
+fn a_half_finished_key_change_is_not_polled_forever() {
     let mut world = alice_and_bob(18);
     world.send("bob", "alice", "hello");
     world.run(1_000);
@@ -221,7 +222,7 @@ fn a_friend_who_has_only_half_changed_the_key_is_not_asked_about_without_end() {
 }
 
 #[test]
-fn a_chain_that_was_ended_is_said() {
+fn a_closed_chain_is_reported() {
     let mut world = alice_and_bob(19);
     world.send("bob", "alice", "hello");
     world.run(1_000);
@@ -236,7 +237,7 @@ fn a_chain_that_was_ended_is_said() {
 }
 
 #[test]
-fn a_restored_browser_adopts_the_chain_and_adds_nothing() {
+fn a_restored_browser_adopts_the_chain_without_appending() {
     let mut world = alice_and_bob(10);
     let words = world.words("bob");
     restore(&mut world, "bob on the phone", &words);
@@ -246,7 +247,7 @@ fn a_restored_browser_adopts_the_chain_and_adds_nothing() {
 }
 
 #[test]
-fn a_link_that_one_did_not_make_is_an_alarm_until_it_is_read() {
+fn a_foreign_link_in_the_own_chain_raises_an_alarm_until_dismissed() {
     let mut world = alice_and_bob(11);
     let thief = world.key("alice");
     let chain = world.relay.sigchains.of(&thief.public().primary());

@@ -40,7 +40,7 @@ fn copy(world: &World, of: PublicIdentity, text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_former_key_cannot_write_as_oneself_to_the_present_one() {
+fn a_former_key_cannot_forge_own_copies_to_the_current_key() {
     let (mut world, thief, alice) = stolen(1);
     let before = world.texts("bob");
     let (bob, words) = (world.key("bob").public(), copy(&world, alice, "I owe you 1000"));
@@ -49,7 +49,7 @@ fn a_former_key_cannot_write_as_oneself_to_the_present_one() {
 }
 
 #[test]
-fn what_a_former_key_says_to_itself_is_marked() {
+fn messages_from_a_former_key_to_itself_are_marked() {
     let (mut world, thief, alice) = stolen(2);
     let words = copy(&world, alice, "I owe you 1000");
     put(&mut world, &thief, thief.public(), &words);
@@ -59,7 +59,7 @@ fn what_a_former_key_says_to_itself_is_marked() {
 }
 
 #[test]
-fn an_invented_former_key_is_none() {
+fn an_invented_former_key_is_rejected() {
     let (mut world, thief, alice) = stolen(3);
     let before = world.texts("bob");
     let bob = world.key("bob").public();
@@ -79,7 +79,7 @@ fn an_invented_former_key_is_none() {
 }
 
 #[test]
-fn who_restores_reads_what_came_before_the_change_in_order_however_late_the_chain_comes() {
+fn a_restore_reads_messages_from_before_a_key_change_in_order_even_with_a_late_chain() {
     for (chance, delay) in [(4, 0), (5, 400)] {
         let (mut world, phrase) = ready(chance);
         change(&mut world, "bob", &phrase);

@@ -1,7 +1,7 @@
 //! Records that are damaged, or from a newer version.
 
 use kez_client::event::StorageFault;
-use kez_client::view::{AccountView, DeliveryState, MessageBody};
+use kez_client::view::{AccountView, DeliveryState, MessageBody, Reason};
 
 use crate::sim::World;
 use crate::two_people::alice_and_bob;
@@ -35,36 +35,70 @@ fn damage(world: &mut World, kind: &str, id: &str, how: impl Fn(&mut Vec<u8>)) {
 }
 
 #[test]
-fn a_damaged_record_costs_what_it_held() {
-    for kind in ["message", "outbox", "draft", "conversation", "contact", "chain", "nkey", "quarantine"] {
+fn a_damaged_record_loses_only_its_contents() {
+    for kind in ["page", "index", "outbox", "draft", "conversation", "contact", "chain", "nkey", "quarantine"]
+    {
         for id in ids(&mut with_everything(1), kind).into_iter().filter(|id| id != "own") {
             let mut world = with_everything(1);
             damage(&mut world, kind, &id, |value| value.truncate(1));
             let view = world.view("alice");
             assert!(matches!(view.account, AccountView::Open(_)), "{kind}/{id}: {:?}", view.account);
-            assert!(view.notice.is_some_and(|notice| notice.error), "{kind}/{id}");
+            let told = view.notice.map(|notice| notice.what);
+            let expected = if kind == "contact" { 6 } else { 1 };
+            assert_eq!(told, Some(Reason::Damaged(expected)), "{kind}/{id}");
+            let rows = if kind == "page" { 1 } else { 3 };
             if kind != "contact" {
-                assert_eq!(world.texts("alice").len(), 3, "{kind}/{id}");
+                assert_eq!(world.rows("alice").len(), rows, "{kind}/{id}");
             }
         }
     }
 }
 
 #[test]
-fn a_damaged_message_is_a_row_that_says_so() {
+fn a_damaged_page_is_shown_as_one_row() {
     let mut world = with_everything(2);
-    damage(&mut world, "message", "c1/000000000002", |value| value[1] ^= 0xff);
-    let rows = world.rows("alice");
-    let damaged: Vec<bool> = rows.iter().map(|row| row.body == MessageBody::Damaged).collect();
-    assert_eq!(damaged, [false, true, false]);
+    damage(&mut world, "page", "c1/000000000000", |value| value[1] ^= 0xff);
+    let damaged = |world: &World| {
+        let rows = world.rows("alice").into_iter();
+        rows.map(|row| row.body == MessageBody::Damaged).collect::<Vec<_>>()
+    };
+    assert_eq!(damaged(&world), [true]);
     assert_eq!(world.view("alice").unread, 0);
     world.relay_up(true);
     world.run(60_000);
-    assert_eq!(world.texts("bob"), ["them: one", "me: two", "them: three"], "everything else goes on");
+    assert_eq!(world.texts("bob"), ["them: one", "me: two", "them: three"], "everything else continues");
+    world.send("bob", "alice", "four");
+    world.run(1_000);
+    world.reload("alice");
+    assert_eq!(damaged(&world), [true, false]);
 }
 
 #[test]
-fn a_message_whose_outbox_record_is_damaged_does_not_pass_for_sent() {
+fn a_damaged_index_part_is_rebuilt_once() {
+    let mut world = with_everything(7);
+    damage(&mut world, "index", "c1/000000000000", |value| value.truncate(1));
+    assert_eq!(world.rows("alice").len(), 3);
+    world.reload("alice");
+    assert_eq!((world.rows("alice").len(), world.view("alice").notice), (3, None));
+}
+
+#[test]
+fn a_chain_with_a_lost_end_starts_over() {
+    let mut world = with_everything(6);
+    let row = world.view("alice").conversations.remove(0);
+    damage(&mut world, "conversation", "c1", |value| value.truncate(1));
+    assert_eq!(world.view("alice").conversations, [row], "rebuilt from the newest page");
+    world.relay_up(true);
+    world.run(60_000);
+    world.send("alice", "bob", "four");
+    world.run(5_000);
+    assert_eq!(world.texts("bob"), ["them: one", "me: two", "them: three", "them: four"]);
+    let rows = world.rows("bob");
+    assert!(rows.iter().all(|row| !row.contradicts_chain && row.missing_before == 0), "{rows:?}");
+}
+
+#[test]
+fn a_message_with_a_damaged_outbox_record_is_not_shown_as_sent() {
     let mut world = with_everything(3);
     let id = ids(&mut world, "outbox").pop().unwrap();
     damage(&mut world, "outbox", &id, |value| value.truncate(2));
@@ -82,8 +116,8 @@ fn a_message_whose_outbox_record_is_damaged_does_not_pass_for_sent() {
 }
 
 #[test]
-fn records_of_a_newer_version_are_left_alone() {
-    for kind in ["account", "sync", "contact", "conversation", "message", "outbox", "draft", "chain"] {
+fn records_of_a_newer_version_are_not_modified() {
+    for kind in ["account", "sync", "contact", "conversation", "index", "page", "outbox", "draft", "chain"] {
         let mut world = with_everything(4);
         let id = ids(&mut world, kind).pop().unwrap();
         let before = world.browser("alice").disk.clone();
@@ -96,7 +130,7 @@ fn records_of_a_newer_version_are_left_alone() {
 }
 
 #[test]
-fn what_the_account_cannot_do_without_is_missed() {
+fn a_missing_essential_record_is_detected() {
     for (kind, id) in [("account", "account"), ("sync", "sync"), ("chain", "own")] {
         let mut world = with_everything(5);
         damage(&mut world, kind, id, |value| value.truncate(1));

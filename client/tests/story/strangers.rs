@@ -6,7 +6,7 @@ use std::rc::Rc;
 use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::UiEvent;
 use kez_client::view::Connection;
-use kez_core::content::Content;
+use kez_core::content::{Content, Reaction, Ref, What};
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity, Seed};
 use kez_core::message::{Chain as Numbering, plaintext};
@@ -43,10 +43,15 @@ fn register(world: &mut World, by: &SecretIdentity, handle: &str) {
 
 /// Puts a valid text message into Alice's inbox.
 fn write(world: &mut World, from: &SecretIdentity, text: &str, n: u64) {
-    let alice = world.key("alice").public();
     let content = Content::text(format!("{n}").parse().unwrap(), text, now(world));
+    put(world, from, &content, n);
+}
+
+/// Puts a content into Alice's inbox.
+fn put(world: &mut World, from: &SecretIdentity, content: &Content, n: u64) {
+    let alice = world.key("alice").public();
     let numbering = Numbering { id: "00112233aabbccdd".into(), n, prev: None };
-    let plaintext = plaintext(&content, &numbering, &Heads::new());
+    let plaintext = plaintext(content, &numbering, &Heads::new());
     let peer = Peer::new(from, alice).unwrap();
     let sealed = envelope::seal(from, &peer, &plaintext, now(world), &mut world.rng).unwrap();
     world.relay.append("alice", &sealed.json, world.now);
@@ -99,7 +104,7 @@ fn flood(world: &mut World, from: &SecretIdentity) {
 }
 
 #[test]
-fn a_key_that_nobody_can_name_holds_up_nobody_else() {
+fn an_unresolvable_key_delays_no_other_sender() {
     let mut world = alice_and_bob(1);
     world.send("bob", "alice", "before");
     world.run(2_000);
@@ -118,11 +123,11 @@ fn a_key_that_nobody_can_name_holds_up_nobody_else() {
     restore(&mut world, "phone", &words);
     world.run(20_000);
     world.look("phone", "bob");
-    assert_eq!(world.texts("phone"), world.texts("alice"), "a restored browser reads on too");
+    assert_eq!(world.texts("phone"), world.texts("alice"), "a restored browser continues too");
 }
 
 #[test]
-fn what_waits_for_one_stranger_costs_others_nothing() {
+fn quarantine_of_one_stranger_does_not_affect_others() {
     let mut world = alice_and_bob(2);
     let k1 = key(101);
     register(&mut world, &k1, "mallory");
@@ -152,7 +157,7 @@ fn what_waits_for_one_stranger_costs_others_nothing() {
 }
 
 #[test]
-fn what_waits_is_shown_and_can_be_thrown_away() {
+fn quarantined_messages_are_listed_and_can_be_discarded() {
     let mut world = alice_and_bob(4);
     let keys = mallory(&mut world);
     flood(&mut world, &keys[0]);
@@ -175,7 +180,7 @@ fn what_waits_is_shown_and_can_be_thrown_away() {
 }
 
 #[test]
-fn nothing_is_lost_of_what_was_left_on_the_server() {
+fn messages_left_on_the_server_are_read_later() {
     let mut world = alice_and_bob(5);
     let carol = key(120);
     world.relay.script = Some(Box::new(|request, response| {
@@ -198,13 +203,16 @@ fn nothing_is_lost_of_what_was_left_on_the_server() {
     world.run(300_000);
     assert_eq!(requests(&world), ["carol"]);
     world.look("alice", "carol");
+    while world.thread("alice").has_newer {
+        world.ui("alice", UiEvent::NewerWanted { handle: "carol".into() });
+    }
     let expected: Vec<String> = (1..=100).map(|n| format!("them: {n}")).collect();
     assert_eq!(world.texts("alice"), expected, "all of it, in order");
     assert_eq!(world.view("alice").waiting, []);
 }
 
 #[test]
-fn what_does_not_open_is_not_waited_for() {
+fn forged_messages_are_not_quarantined() {
     let mut world = alice_and_bob(6);
     let from = key(130);
     register(&mut world, &from, "eve");
@@ -231,7 +239,7 @@ fn what_does_not_open_is_not_waited_for() {
 }
 
 #[test]
-fn many_made_up_keys_are_asked_about_slowly_and_nothing_waits_for_it() {
+fn lookups_of_many_invented_keys_are_paced_and_block_nothing() {
     let mut world = alice_and_bob(3);
     world.send("bob", "alice", "before");
     world.run(2_000);
@@ -270,11 +278,32 @@ fn many_made_up_keys_are_asked_about_slowly_and_nothing_waits_for_it() {
     write(&mut world, &carol, "hello, I am Carol", 1);
     world.push_to_streams();
     world.run(10_000);
-    assert_eq!(requests(&world)[0], "carol", "who is new does not wait behind a thousand others");
+    assert_eq!(requests(&world)[0], "carol", "a new sender does not wait behind a thousand others");
     for _ in 0..3_600 {
         world.run(1_000);
         clock.set(world.now);
     }
     assert!(refused.get() < 20, "{} of {} look-ups were refused", refused.get(), asked.get());
     assert!(asked.get() < 1_200, "{}", asked.get());
+}
+
+#[test]
+fn a_quiet_content_from_a_stranger_waits_without_a_request() {
+    let mut world = alice_and_bob(9);
+    let stranger = key(1);
+    register(&mut world, &stranger, "stranger");
+    let of = Ref { by: world.key("alice").public().primary(), id: "01JD".parse().unwrap() };
+    let what = What::Reaction(Reaction { of, emoji: "👍".parse().unwrap(), on: true });
+    let reaction = Content { id: "01JE".parse().unwrap(), sent_at: None, what };
+    put(&mut world, &stranger, &reaction, 1);
+    world.push_to_streams();
+    world.run(10_000);
+    assert_eq!((requests(&world), world.view("alice").waiting), (vec![], vec![]));
+    write(&mut world, &stranger, "hello", 2);
+    world.push_to_streams();
+    world.run(10_000);
+    assert_eq!(requests(&world), ["stranger"]);
+    world.look("alice", "stranger");
+    assert_eq!(world.texts("alice"), ["them: hello"]);
+    assert_eq!(world.rows("alice")[0].missing_before, 0, "the reaction took its number");
 }

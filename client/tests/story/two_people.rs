@@ -16,13 +16,13 @@ pub(crate) fn alice_and_bob(chance: u64) -> World {
 }
 
 #[test]
-fn they_chat_both_ways_and_it_is_still_there_after_a_reload() {
+fn messages_go_both_ways_and_survive_a_reload() {
     let mut world = alice_and_bob(1);
     assert_eq!(world.thread("alice").state, ThreadState::Ready);
     assert_eq!(world.view("alice").connection, Connection::Online);
 
     world.send("alice", "bob", "Hello Bob");
-    assert_eq!(world.states("alice"), [DeliveryState::Sending], "the row is there at once");
+    assert_eq!(world.states("alice"), [DeliveryState::Sending], "the row appears at once");
     world.run(500);
     assert_eq!(world.states("alice"), [DeliveryState::Sent]);
     assert_eq!(world.texts("bob"), ["them: Hello Bob"]);
@@ -43,7 +43,7 @@ fn they_chat_both_ways_and_it_is_still_there_after_a_reload() {
 }
 
 #[test]
-fn safety_numbers_match_and_the_mark_stays() {
+fn safety_numbers_match_and_the_verified_mark_persists() {
     let mut world = alice_and_bob(2);
     world.send("alice", "bob", "Hello");
     world.run(1_000);

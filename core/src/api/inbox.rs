@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_said_and_within_bounds() {
+    fn retention_days_are_within_bounds() {
         let parse = serde_json::from_str::<KeepMessages>;
         assert_eq!(parse(r#"{"days":null}"#).unwrap(), KeepMessages { days: None });
         assert_eq!(parse(r#"{"days":3650}"#).unwrap().days.unwrap().days(), 3650);

@@ -46,19 +46,25 @@ fn separate(index: usize, out: &mut String) {
 /// Escapes only the characters that need it, each in its shortest form (section 3.2.2.2).
 fn write_string(text: &str, out: &mut String) {
     out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            '\0'..=' ' if char != ' ' => out.push_str(&format!("\\u{:04x}", u32::from(char))),
-            _ => out.push(char),
+    let mut rest = text;
+    // Such characters are rare, and each is one byte.
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let (special, after) = special.split_at(1);
+        match special {
+            "\"" => out.push_str("\\\""),
+            "\\" => out.push_str("\\\\"),
+            "\u{8}" => out.push_str("\\b"),
+            "\t" => out.push_str("\\t"),
+            "\n" => out.push_str("\\n"),
+            "\u{c}" => out.push_str("\\f"),
+            "\r" => out.push_str("\\r"),
+            control => control.bytes().for_each(|byte| out.push_str(&format!("\\u{byte:04x}"))),
         }
+        rest = after;
     }
+    out.push_str(rest);
     out.push('"');
 }
 

@@ -42,16 +42,16 @@ pub struct Checkpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// The text is malformed.
-    #[error("this is no checkpoint")]
+    #[error("this is not a checkpoint")]
     Malformed,
     /// No signature names the log's key.
     #[error("the checkpoint is not signed with the key of this log")]
     OtherKey,
     /// The log's signature is invalid.
-    #[error("the signature of the checkpoint does not hold")]
+    #[error("the signature of the checkpoint is invalid")]
     BadSignature,
     /// The log's key signed the note, but the note names another log.
-    #[error("the checkpoint is that of another log")]
+    #[error("the checkpoint belongs to another log")]
     OtherOrigin,
 }
 
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_of_witnesses_are_passed_over() {
+    fn witness_signatures_are_skipped() {
         let (own, witness) = (secret("kez.lat/v1/log", 7), secret("witness.example", 8));
         let note = own.sign(42, &Hash::of(b"root"));
         let line = witness.sign(1, &Hash::of(b"x")).lines().last().unwrap().to_owned();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn each_failure_has_its_name() {
+    fn each_failure_has_its_own_error() {
         let secret_key = secret("kez.lat/v1/log", 7);
         let note = secret_key.sign(42, &Hash::of(b"root"));
         let verify = |note: &str| secret_key.public().verify(note).unwrap_err();

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_only() {
+    fn only_one_spelling_is_accepted() {
         let text =
             format!(r#"{{"head":"{}","root":"ed25519:{}","seqno":3}}"#, "ab".repeat(32), "cd".repeat(32));
         let entry = LogEntry::parse(text.as_bytes()).unwrap();

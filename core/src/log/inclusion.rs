@@ -35,7 +35,7 @@ pub enum NotIncluded {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The checkpoint and the proof have different tree sizes.
-    #[error("proof and checkpoint are of different sizes")]
+    #[error("the proof and the checkpoint are for different tree sizes")]
     OtherSize,
     /// The proof does not lead to the root of the checkpoint.
     #[error("the proof does not lead to the signed root")]

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_proof_leads_to_the_root_and_no_other_does() {
+    fn only_valid_proofs_lead_to_the_root() {
         let leaves: Vec<Hash> = (0..70_u8).map(|n| leaf_hash(&[n])).collect();
         for size in 1..=leaves.len() {
             let leaves = &leaves[..size];

@@ -176,5 +176,5 @@ impl<'a> Fields<'a> {
 }
 
 fn amiss(name: &str) -> LinkRefused {
-    LinkRefused::malformed(format!("{name} is missing or not as it must be"))
+    LinkRefused::malformed(format!("{name} is missing or malformed"))
 }

@@ -107,16 +107,16 @@ impl Chain {
         let by_primary = signer.primary() == self.primary();
         let (allowed, or_else) = match link.body() {
             Body::RotatePrimary { primary, .. } | Body::Close { primary } => {
-                (signer == primary && self.announced(primary), "only the announced next key may say this")
+                (signer == primary && self.announced(primary), "only the announced next key may sign this")
             }
             Body::AddDevice(_) | Body::RevokeDevice { .. } => (
                 by_primary || self.live(now).any(|device| device.key == *signer),
-                "only the primary or a live device may say this",
+                "only the primary or a live device may sign this",
             ),
             Body::Init { .. }
             | Body::ClaimHandle { .. }
             | Body::ReleaseHandle { .. }
-            | Body::SetCapabilities { .. } => (by_primary, "only the primary may say this"),
+            | Body::SetCapabilities { .. } => (by_primary, "only the primary may sign this"),
         };
         if !allowed {
             return Err(LinkRefused::NotAuthorised(or_else));
@@ -131,8 +131,8 @@ impl Chain {
     fn devices_allow(&self, body: &Body, now: Timestamp) -> Result<(), LinkRefused> {
         let known = |id: &DeviceId| self.devices.iter().find(|known| known.device.device == *id);
         let refused = match body {
-            Body::AddDevice(device) if known(&device.device).is_some() => "a device has this id already",
-            Body::AddDevice(_) if self.live(now).count() >= MAX_LIVE_DEVICES => "20 devices are live already",
+            Body::AddDevice(device) if known(&device.device).is_some() => "a device already has this id",
+            Body::AddDevice(_) if self.live(now).count() >= MAX_LIVE_DEVICES => "20 devices are already live",
             Body::RevokeDevice { device, .. } if known(device).is_none_or(|known| known.revoked) => {
                 "there is no such device to revoke"
             }

@@ -60,7 +60,7 @@ impl Link {
         let link = Self::put_together(payload, signature, countersignature)?;
         // This one comparison refuses unknown fields at every depth, and a wrong tag, type, version or algorithm.
         if link.json.as_bytes() != canonical_json::text(&value).as_bytes() {
-            return Err(LinkRefused::malformed("a field is not as it must be, or is not known"));
+            return Err(LinkRefused::malformed("a field is malformed or unknown"));
         }
         Ok(link)
     }

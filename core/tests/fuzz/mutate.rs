@@ -52,7 +52,7 @@ pub(crate) fn fuzz(seeds: &[Vec<u8>], target: impl Fn(&[u8])) {
         run(&target, &input, state);
         runs += 1;
     }
-    assert!(runs > 0, "no time to try anything");
+    assert!(runs > 0, "the time limit allows no run");
 }
 
 fn number<T: std::str::FromStr>(name: &str) -> Option<T> {

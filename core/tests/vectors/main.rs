@@ -119,7 +119,7 @@ fn content() {
             What::Unknown { quiet: true, .. } => return "dropped",
             What::Unknown { quiet: false, .. } => return "unsupported",
         };
-        let again = Content::parse(&content.to_json()).expect("what is written reads back");
+        let again = Content::parse(&content.to_json()).expect("it round-trips");
         assert_eq!(again.to_json(), content.to_json(), "{name}");
         assert_eq!(content.what.kind(), kind, "{name}");
         kind

@@ -1,7 +1,6 @@
 // axe finds no violation: every route and every dialog, in light and in dark.
 
-import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
+import { expectAccessible } from '../../support/axe.ts';
 import { expect, test, unique } from '../../support/fixtures.ts';
 
 for (const colorScheme of ['light', 'dark'] as const) {
@@ -67,10 +66,4 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await expect(alice.button('Unlock')).toBeVisible();
     await expectAccessible(alice.page, 'locked');
   });
-}
-
-async function expectAccessible(page: Page, what: string): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  const said = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target} ${node.failureSummary}`));
-  expect(said, what).toEqual([]);
 }

@@ -2,7 +2,7 @@
 
 import { expect, test } from '../../support/fixtures.ts';
 
-test('a long catching up says how far it is', async ({ people }) => {
+test('a long catch-up shows its progress', async ({ people }) => {
   test.setTimeout(180_000);
   const alice = await people.join('alice');
   const peer = await people.peer('peer');

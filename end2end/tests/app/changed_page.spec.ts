@@ -9,7 +9,7 @@ const CHANGES: [string, (html: string) => string][] = [
 ];
 
 for (const [what, change] of CHANGES) {
-  test(`${what}: the app starts all the same`, async ({ people }) => {
+  test(`${what}: the app still starts`, async ({ people }) => {
     const visitor = await people.visitor();
     await visitor.page.route('**/join', async (route) => {
       const response = await route.fetch();

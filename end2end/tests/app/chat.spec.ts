@@ -1,6 +1,6 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('two people chat both ways, and find it again after a reload', async ({ people }) => {
+test('messages go both ways and survive a reload', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   const [hello, answer, more] = [unique('Hello Bob'), unique('Hello Alice'), unique('How are you?')];
 
@@ -25,7 +25,7 @@ test('two people chat both ways, and find it again after a reload', async ({ peo
   await toAlice.showsInOrder([hello, answer, more]);
 });
 
-test('messages that came while nobody was there are there afterwards, once and in order', async ({ people }) => {
+test('messages received while offline appear once and in order', async ({ people }) => {
   const bob = await people.join('bob');
   const peer = await people.peer('writer');
   await bob.page.goto('about:blank');
@@ -37,7 +37,7 @@ test('messages that came while nobody was there are there afterwards, once and i
   await thread.showsInOrder(texts);
 });
 
-test('speaks with a client that knows only the protocol', async ({ people }) => {
+test('works with an independent client of the protocol', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const [there, back] = [unique('there'), 'back'];

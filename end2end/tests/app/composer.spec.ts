@@ -37,7 +37,7 @@ test('nothing is sent while an input method composes', async ({ people }) => {
   expect((await peer.inbox()).map((envelope) => peer.open(envelope).text)).toEqual(['日本']);
 });
 
-test('a draft survives a reload, and shows in the list', async ({ people }) => {
+test('a draft survives a reload and shows in the list', async ({ people }) => {
   const alice = await people.join('alice');
   const [peer, other] = [await people.peer('peer'), await people.peer('other')];
   const thread = await alice.chatWith(peer.handle);
@@ -57,7 +57,7 @@ test('a draft survives a reload, and shows in the list', async ({ people }) => {
   await expect(thread.composer).toHaveValue('');
 });
 
-test('over-long text is refused before it is sent, with the limit named', async ({ people }) => {
+test('over-long text is refused before sending, with the limit', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);

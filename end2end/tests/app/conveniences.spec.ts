@@ -17,7 +17,7 @@ test('times show the full date on hover', async ({ people }) => {
   await expect(alice.row(peer.handle).locator('time')).toHaveAttribute('title', new RegExp(year));
 });
 
-test('typing and pasting reach the composer also when a button has the focus', async ({ people }) => {
+test('typing and pasting reach the composer even when a button has the focus', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -56,7 +56,7 @@ test('the quick switcher finds people who are not in the list', async ({ people 
   await expect(alice.page.getByRole('dialog')).toHaveCount(0);
 });
 
-test('the quick switcher says when nobody has the handle', async ({ people }) => {
+test('the quick switcher reports an unknown handle', async ({ people }) => {
   const alice = await people.join('alice');
   await expect(alice.button('New conversation')).toBeEnabled();
   await alice.page.keyboard.press('Control+k');
@@ -65,7 +65,7 @@ test('the quick switcher says when nobody has the handle', async ({ people }) =>
   await expect(alice.page.getByRole('dialog').getByRole('status')).toContainText('nobody-has-this');
 });
 
-test('what can be touched on a phone is 44 pixels high', async ({ people }) => {
+test('touch targets on a phone are 44 pixels high', async ({ people }) => {
   const alice = await people.join('alice', {}, PHONE);
   const peer = await people.peer('peer');
   await peer.say(alice.handle, 'hello');
@@ -80,7 +80,7 @@ test('what can be touched on a phone is 44 pixels high', async ({ people }) => {
   expect(await tooSmall(alice)).toEqual([]);
 });
 
-test('the bars of the browser have the colour of the page', async ({ people }) => {
+test('the browser bars have the colour of the page', async ({ people }) => {
   for (const colorScheme of ['light', 'dark'] as const) {
     const visitor = await people.visitor({ colorScheme });
     await visitor.open('/');
@@ -109,7 +109,7 @@ test('a dropped file does not replace the page', async ({ people }) => {
   expect(stopped).toEqual([true, true]);
 });
 
-test('being offline is a status', async ({ people }) => {
+test('being offline is announced as a status', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   await alice.chatWith(peer.handle);
@@ -118,12 +118,12 @@ test('being offline is a status', async ({ people }) => {
   await expect(alice.page.getByRole('status').filter({ hasText: "sent once you're back" })).toBeVisible();
 });
 
-test('the first tab stop leads to the content', async ({ people }) => {
+test('the first tab stop skips to the content', async ({ people }) => {
   const alice = await people.join('alice');
   for (const route of ['/messages', '/settings']) {
     await alice.open(route);
     await alice.page.keyboard.press('Tab');
-    await expect(alice.link('Skip to the content')).toBeFocused();
+    await expect(alice.link('Skip to content')).toBeFocused();
     await alice.page.keyboard.press('Enter');
     await expect(alice.page.getByRole('main')).toBeFocused();
   }
@@ -142,7 +142,7 @@ test('a reload in the middle of joining asks first', async ({ people }) => {
   await expect(visitor.page.getByRole('list', { name: 'Recovery phrase' })).toBeVisible();
 });
 
-test('whom one wanted to write to is opened after joining', async ({ people }) => {
+test('the requested conversation opens after joining', async ({ people }) => {
   const visitor = await people.visitor();
   const peer = await people.peer('peer');
   await visitor.open(`/u/${peer.handle}`);
@@ -154,7 +154,7 @@ test('whom one wanted to write to is opened after joining', async ({ people }) =
   await visitor.page.waitForURL(`**/messages/${peer.handle}`);
 });
 
-test('a refusal goes when the text that was refused is gone', async ({ people }) => {
+test('an error disappears when the refused text is cleared', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -164,7 +164,7 @@ test('a refusal goes when the text that was refused is gone', async ({ people })
   await expect(alice.page.getByRole('alert')).toHaveCount(0);
 });
 
-test('a passphrase is a password that can be shown', async ({ people }) => {
+test('a passphrase field is a password that can be shown', async ({ people }) => {
   const alice = await people.join('alice', { passphrase: 'a passphrase to show' });
   await alice.reload();
   const field = alice.textbox('Passphrase');
@@ -176,7 +176,7 @@ test('a passphrase is a password that can be shown', async ({ people }) => {
   await expect(alice.button('New conversation')).toBeVisible();
 });
 
-test('the words can be copied, printed and saved', async ({ people }) => {
+test('the phrase can be copied, printed and saved', async ({ people }) => {
   const alice = await people.join('alice');
   await alice.context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await alice.open('/settings');
@@ -192,7 +192,7 @@ test('the words can be copied, printed and saved', async ({ people }) => {
   await expect(alice.page).toHaveTitle('printed');
 });
 
-test('every person has the colour of their key', async ({ people }) => {
+test('every person is shown in the colour of their key', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   await alice.chatWith(peer.handle);

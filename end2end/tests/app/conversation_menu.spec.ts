@@ -1,6 +1,6 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('the menu of a conversation blocks after asking, and a block can be undone', async ({ people }) => {
+test('the conversation menu blocks after a confirmation, and a block can be undone', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -30,7 +30,11 @@ test('the menu of a conversation blocks after asking, and a block can be undone'
   await expect(alice.row(peer.handle)).toHaveCount(0);
   await alice.button('Undo').click();
   await expect(alice.row(peer.handle)).toHaveCount(1);
-  await thread.shows(await peer.say(alice.handle, 'back again'), 'received');
+  // The server drops messages until it has heard of the unblocking.
+  await expect(async () => {
+    const again = await peer.say(alice.handle, 'back again');
+    await expect(thread.message(again)).toHaveCount(1, { timeout: 3_000 });
+  }).toPass();
 });
 
 test('the menu leads to Verify and to the profile', async ({ people }) => {
@@ -46,7 +50,7 @@ test('the menu leads to Verify and to the profile', async ({ people }) => {
   await alice.page.waitForURL(`**/u/${peer.handle}`);
 });
 
-test('a person is reported to the operator, who gets no content', async ({ people }) => {
+test('a report reaches the operator without message content', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);

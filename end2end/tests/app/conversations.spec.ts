@@ -43,14 +43,14 @@ test('the newest activity is on top', async ({ people }) => {
   await expect(links).toHaveCount(2);
 });
 
-test('a conversation with nobody says so', async ({ people }) => {
+test('a conversation with an unknown handle says so', async ({ people }) => {
   const alice = await people.join('alice');
   await alice.button('New conversation').click();
   const dialog = alice.page.getByRole('dialog', { name: 'New conversation' });
   const to = dialog.getByRole('textbox', { name: 'To', exact: true });
   const start = dialog.getByRole('button', { name: 'Start', exact: true });
-  for (const nobody of ['nobody-has-this', 'somebody@elsewhere.example', alice.handle]) {
-    await to.fill(nobody);
+  for (const invalid of ['nobody-has-this', 'somebody@elsewhere.example', alice.handle]) {
+    await to.fill(invalid);
     await start.click();
     await expect(dialog.getByRole('alert')).not.toBeEmpty();
     await expect(alice.page).toHaveURL(/\/messages$/);

@@ -2,6 +2,7 @@
 
 import type { Page } from '@playwright/test';
 import { BROKEN_ON_PURPOSE, expect, test, unique } from '../../support/fixtures.ts';
+import { interceptMessages } from '../../support/outgoing.ts';
 
 /** Kills the process behind a page. */
 async function crash(page: Page): Promise<void> {
@@ -12,25 +13,27 @@ async function crash(page: Page): Promise<void> {
   await crashed;
 }
 
-for (const point of ['before the server hears of it', 'before its answer comes'] as const) {
-  test(`a message whose tab dies ${point} arrives once`, async ({ people }) => {
+const POINTS = ['before the server hears of it', 'before its answer comes'] as const;
+for (const [point, way] of POINTS.flatMap((point) => [[point, 'stream'], [point, 'POST']] as const)) {
+  test(`a message whose tab crashes ${point} arrives once: ${way}`, async ({ people }) => {
     const alice = await people.join('alice');
     const peer = await people.peer('peer');
     alice.console.allow(BROKEN_ON_PURPOSE);
     const first = await alice.chatWith(peer.handle);
     const [before, text, after] = [unique('before'), unique('while it dies'), unique('after')];
+    await alice.streams();
     await first.send(before);
     await first.shows(before, 'sent');
 
-    let [reached, alive] = [() => {}, true];
-    const there = new Promise<void>((resolve) => (reached = resolve));
-    await alice.context.route('**/v1/messages', async (route) => {
-      if (!alive) return route.continue();
-      if (point === 'before its answer comes') await route.fetch();
-      reached();
-    });
+    let [reached, alive] = [(_: string) => {}, true];
+    const there = new Promise<string>((resolve) => (reached = resolve));
+    await interceptMessages(alice.context, async (message) => {
+      if (!alive) return message.pass();
+      if (point === 'before its answer comes') await message.reachServer();
+      reached(message.way);
+    }, way === 'POST' ? way : undefined);
     await first.send(text);
-    await there;
+    expect(await there).toBe(way);
     alive = false;
     await crash(alice.page);
 
@@ -44,7 +47,7 @@ for (const point of ['before the server hears of it', 'before its answer comes']
   });
 }
 
-test('when the tab that leads dies, another one goes on', async ({ people }) => {
+test('another tab takes over when the leading tab crashes', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const leads = await alice.chatWith(peer.handle);

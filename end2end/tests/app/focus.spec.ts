@@ -22,7 +22,7 @@ test('the title names the conversation', async ({ people }) => {
   await expect(alice.page).toHaveTitle('KEZ Chat');
 });
 
-test('the focus stays where one was after Accept and Jump', async ({ people }) => {
+test('the focus stays in place after Accept and Jump', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   for (let n = 0; n < 30; n++) await peer.say(alice.handle, `line ${n}`);
@@ -36,7 +36,7 @@ test('the focus stays where one was after Accept and Jump', async ({ people }) =
   await expect(thread.log).toBeFocused();
 });
 
-test('back on a phone the focus is on the row, and the browser does not lead into the thread again', async ({ people }) => {
+test('Back on a phone focuses the row, and browser Back does not reopen the thread', async ({ people }) => {
   const alice = await people.join('alice', {}, PHONE);
   const peer = await people.peer('peer');
   await peer.say(alice.handle, 'hello');
@@ -48,7 +48,7 @@ test('back on a phone the focus is on the row, and the browser does not lead int
   await expect(alice.page).not.toHaveURL(new RegExp(`/messages/${peer.handle}$`));
 });
 
-test('a list is one tab stop, and the arrow keys lead through it', async ({ people }) => {
+test('a list is one tab stop with arrow-key navigation', async ({ people }) => {
   const alice = await people.join('alice');
   const peers = [await people.peer('one'), await people.peer('two'), await people.peer('three')];
   for (const peer of peers) await peer.say(alice.handle, 'hello');
@@ -81,7 +81,7 @@ test('one message of the thread is a tab stop, each has a name, and only new one
   await expect(thread.message(sent)).toBeFocused();
 });
 
-test('Alt+Down follows the screen when there are requests', async ({ people }) => {
+test('Alt+Down follows the visible order when there are requests', async ({ people }) => {
   const alice = await people.join('alice');
   const [known, stranger] = [await people.peer('known'), await people.peer('stranger')];
   await alice.chatWith(known.handle);

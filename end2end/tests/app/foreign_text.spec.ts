@@ -28,7 +28,7 @@ for (const [what, text] of [
   });
 }
 
-test('a long text shows its start, and all of it when asked', async ({ people }) => {
+test('a long text is cut until "Show all" is pressed', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -47,7 +47,7 @@ test('accents stay within their row', async ({ people }) => {
   const plain = await peer.say(alice.handle, 'plain');
   await thread.shows(plain, 'received');
   // The button of a message's actions may look otherwise once another message is the tab stop.
-  const look = { animations: 'disabled', mask: [thread.log.getByRole('button')] } as const;
+  const look = { animations: 'disabled' as const, mask: [thread.log.getByRole('button')] };
   const before = await thread.message(plain).screenshot(look);
   await deliver(peer, alice, `a${'\u0301'.repeat(30)} b${'\u0316'.repeat(30)}`);
   await expect(thread.messages).toHaveCount(2);
@@ -59,7 +59,7 @@ test('accents stay within their row', async ({ people }) => {
   expect((await thread.message(plain).screenshot(look)).equals(before)).toBe(true);
 });
 
-test('a link among marks that turn text round reads as what it opens', async ({ people }) => {
+test('a link among bidi marks shows the address that it opens', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -82,7 +82,7 @@ test('a link among marks that turn text round reads as what it opens', async ({ 
   expect(start).toBeLessThan(end!);
 });
 
-test('user info and mixed scripts are shown as what they are', async ({ people }) => {
+test('user info and mixed scripts in links are made visible', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -101,7 +101,7 @@ test('bare domains become links', async ({ people }) => {
   await expect(thread.log.getByRole('link')).toHaveAttribute('href', 'https://kez.lat/about');
 });
 
-test('what people must write down or compare is not translated', async ({ people }) => {
+test('phrases and keys are not translated', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);

@@ -20,7 +20,7 @@ function invite(server: OwnServer, uses = 1): { id: number; code: string; link: 
   return invite;
 }
 
-test('the link of an invitation fills it in, and it makes one account', async ({ people, server }) => {
+test('an invitation link fills in the code, which is good for one account', async ({ people, server }) => {
   const { code, link } = invite(server);
   const alice = await people.visitor();
   await alice.open(link);
@@ -34,7 +34,7 @@ test('the link of an invitation fills it in, and it makes one account', async ({
   await expect(alice.button('New conversation')).toBeVisible();
 });
 
-test('an invitation that does not count is said so, and can be corrected without another phrase', async ({ people, server }) => {
+test('an invalid invitation is reported and can be corrected with the same phrase', async ({ people, server }) => {
   const [used, revoked, good] = [invite(server), invite(server), invite(server)];
   server.command('admin', 'invite', 'revoke', String(revoked.id));
   const first = await people.visitor();
@@ -85,10 +85,10 @@ test('an invitation that does not count is said so, and can be corrected without
 test.describe('closed', () => {
   test.use({ registration: 'closed' });
 
-  test('a closed server says so before anything is typed', async ({ people }) => {
+  test('a closed server is shown before any input', async ({ people }) => {
     const alice = await people.visitor();
     await alice.open('/join');
-    await expect(alice.page.getByRole('heading', { name: 'This server takes no new accounts' })).toBeVisible();
+    await expect(alice.page.getByRole('heading', { name: 'This server accepts no new accounts' })).toBeVisible();
     await expect(alice.textbox('Handle')).toHaveCount(0);
     await expect(alice.link('Restore account')).toBeVisible();
   });

@@ -1,6 +1,6 @@
 import { expect, handleFrom, test } from '../../support/fixtures.ts';
 
-test('the landing page leads to an account, and then to the messages', async ({ people }) => {
+test('the landing page links to joining, and then to the messages', async ({ people }) => {
   const alice = await people.visitor();
   await alice.open('/');
   await expect(alice.link('Open messages')).toHaveCount(0);
@@ -13,7 +13,7 @@ test('the landing page leads to an account, and then to the messages', async ({ 
   await expect(alice.link('Open messages')).toBeVisible();
 });
 
-test('says whether a handle can be had while it is typed', async ({ people }) => {
+test('shows the availability of a handle while it is typed', async ({ people }) => {
   const taken = await people.peer('taken');
   const alice = await people.visitor();
   await alice.open('/join');
@@ -32,7 +32,7 @@ test('says whether a handle can be had while it is typed', async ({ people }) =>
   await expect(alice.page.getByText(/reserved/i)).toBeVisible();
 });
 
-test('three of the words are asked back before the account exists', async ({ people }) => {
+test('three words must be confirmed before the account is created', async ({ people }) => {
   const alice = await people.visitor();
   const handle = handleFrom('alice');
   await alice.open('/join');
@@ -62,7 +62,7 @@ test('two passphrases that differ are refused', async ({ people }) => {
   await expect(alice.page).toHaveURL(/\/join$/);
 });
 
-test('"Later" makes the account, and a banner stays until the words are confirmed', async ({ people }) => {
+test('"Later" creates the account, and a banner stays until the phrase is confirmed', async ({ people }) => {
   const visitor = await people.visitor();
   await visitor.open('/join');
   await visitor.chooseHandle(`later-${Date.now()}`);

@@ -3,7 +3,7 @@
 
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('joining begins a history that the settings and the profile page show', async ({ people }) => {
+test('joining starts a key history that the settings and the profile page show', async ({ people }) => {
   const alice = await people.join('alice');
   await expect(alice.page.getByText('You have a second phrase of 24 words')).toBeVisible();
 
@@ -11,16 +11,16 @@ test('joining begins a history that the settings and the profile page show', asy
   expect(words).not.toEqual(alice.words);
   await expect(alice.keyHistory()).toHaveText([/Began with the key ed25519:/, new RegExp(`Claimed the handle @${alice.handle} `)]);
   await alice.reload();
-  await expect(alice.page.getByText('it is not kept here any more')).toBeVisible();
+  await expect(alice.page.getByText('it is no longer kept here')).toBeVisible();
   await alice.open('/messages');
   await expect(alice.page.getByText('You have a second phrase of 24 words')).toHaveCount(0);
 
-  const anybody = await people.visitor();
-  await anybody.open(`/u/${alice.handle}`);
-  await expect(anybody.keyHistory()).toHaveText([/Began with the key/, /Claimed the handle/]);
+  const visitor = await people.visitor();
+  await visitor.open(`/u/${alice.handle}`);
+  await expect(visitor.keyHistory()).toHaveText([/Began with the key/, /Claimed the handle/]);
 });
 
-test('the rotation phrase changes the key, and a friend goes on with the new one', async ({ people }) => {
+test('the rotation phrase changes the key, and a friend continues with the new one', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   const [before, after, answer] = [unique('before'), unique('after'), unique('answer')];
   const toBob = await alice.chatWith(bob.handle);
@@ -42,7 +42,7 @@ test('the rotation phrase changes the key, and a friend goes on with the new one
   await toAlice.shows(before, 'received');
   await toAlice.send(after);
   await toBob.shows(after, 'received');
-  await expect(alice.page.getByText(`@${bob.handle} has changed the key. The history of the key proves it.`)).toBeVisible();
+  await expect(alice.page.getByText(`@${bob.handle} has changed their key. The key history proves it.`)).toBeVisible();
   await expect(alice.page.getByRole('alert')).toHaveCount(0);
   await toBob.send(answer);
   await toAlice.shows(answer, 'received');
@@ -62,7 +62,7 @@ test('the rotation phrase changes the key, and a friend goes on with the new one
   await expect(late.keyHistory()).toHaveCount(4);
 });
 
-test('another phrase changes nothing and says so', async ({ people }) => {
+test('a wrong phrase changes nothing and is reported', async ({ people }) => {
   const alice = await people.join('alice');
   await alice.takeRotationPhrase();
   await alice.textbox('Rotation phrase').fill(alice.words.join(' '));

@@ -1,6 +1,6 @@
 import { expect, nextSecond, test, unique } from '../../support/fixtures.ts';
 
-test('goes from conversation to conversation without a mouse', async ({ people }) => {
+test('conversations can be switched by keyboard', async ({ people }) => {
   const alice = await people.join('alice');
   const [one, two, three] = [await people.peer('one'), await people.peer('two'), await people.peer('three')];
   for (const peer of [one, two, three]) {
@@ -37,7 +37,7 @@ test('Ctrl+K switches to a conversation by name', async ({ people }) => {
   await expect(switcher).toBeHidden();
 });
 
-test('the focus goes back when a dialog closes by what was chosen in it', async ({ people }) => {
+test('the focus returns when a choice closes a dialog', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);

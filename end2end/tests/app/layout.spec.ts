@@ -46,7 +46,7 @@ test('nothing scrolls sideways at 320 pixels', async ({ people }) => {
 });
 
 for (const width of [320, 390, 1280]) {
-  test(`nothing that is typed widens a page of ${width} pixels`, async ({ people }) => {
+  test(`no input widens a page of ${width} pixels`, async ({ people }) => {
     const alice = await people.join('alice', {}, { viewport: { width, height: 700 } });
     const peer = await people.peer('peer');
     const thread = await alice.chatWith(peer.handle);

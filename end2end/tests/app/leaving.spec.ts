@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('"Export my data" saves one file with what is stored and what was said', async ({ people }) => {
+test('"Export my data" saves one file with stored data and conversations', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -24,7 +24,7 @@ test('"Export my data" saves one file with what is stored and what was said', as
   expect(said).toEqual([mine, theirs]);
 });
 
-test('"Delete account" asks first, then leaves nothing on the server or in the browser', async ({ people }) => {
+test('"Delete account" asks first, then clears the server and the browser', async ({ people }) => {
   const alice = await people.join('alice');
   const tab = await alice.newTab('/messages');
   await alice.open('/settings');

@@ -1,8 +1,9 @@
 // Threads of hundreds of messages.
 
 import { expect, test, unique } from '../../support/fixtures.ts';
+import { interceptMessages } from '../../support/outgoing.ts';
 
-test('a thread opens at the first unread message, however many there are', async ({ people }) => {
+test('a thread opens at the first of any number of unread messages', async ({ people }) => {
   test.setTimeout(120_000);
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
@@ -16,7 +17,7 @@ test('a thread opens at the first unread message, however many there are', async
   await expect(thread.message(texts[0]!)).toBeInViewport();
 });
 
-test('a thread shows a bounded number of rows, and the way down leads to the newest', async ({ people }) => {
+test('a thread shows a bounded number of rows, and scrolling down reaches the newest', async ({ people }) => {
   test.setTimeout(180_000);
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
@@ -44,15 +45,14 @@ test('a thread shows a bounded number of rows, and the way down leads to the new
   await expect(thread.message(answer)).toBeInViewport();
 });
 
-test('the buttons of a message that was not sent are in sight', async ({ people }) => {
+test('the buttons of an unsent message are visible', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
   for (let n = 0; n < 30; n++) await peer.say(alice.handle, `line ${n}`);
   await expect(thread.messages).toHaveCount(30);
-  await alice.page.route('**/v1/messages', (route) => route.fulfill({
-    status: 400, contentType: 'application/problem+json', body: '{"type":"about:blank","title":"no","status":400,"detail":"no"}',
-  }));
+  const no = { type: 'about:blank', title: 'no', status: 400, code: 'malformed', detail: 'no' };
+  await interceptMessages(alice.context, (message) => message.refuse(no));
   alice.console.allow(/Failed to load resource/);
   const text = unique('refused');
   await thread.send(text);

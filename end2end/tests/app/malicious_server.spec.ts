@@ -47,7 +47,7 @@ for (const { what, record } of LIES) {
     await expect(dialog.getByRole('alert')).not.toBeEmpty();
     await expect(alice.page).toHaveURL(/\/messages$/);
     await expect(alice.row(bob.handle)).toHaveCount(0);
-    expect(alice.recorder.bodies('/v1/messages')).toEqual([]);
+    expect(alice.recorder.messages()).toEqual([]);
   });
 }
 
@@ -65,10 +65,11 @@ test('a key that changes later is announced, and nothing is sent to it unasked',
   await expect(thread.composer).toBeDisabled();
   await expect(alice.button('Send')).toBeDisabled();
   expect((await bob.inbox()).map((envelope) => bob.open(envelope).text)).toEqual([before]);
-  for (const body of alice.recorder.bodies('/v1/messages')) expect(body).not.toContain(mallory.primary);
+  expect(alice.recorder.messages().length).toBeGreaterThan(0);
+  for (const message of alice.recorder.messages()) expect(message).not.toContain(mallory.primary);
 });
 
-test('a restore is refused when the server names somebody else', async ({ people }) => {
+test('a restore is refused when the server names another account', async ({ people }) => {
   const alice = await people.join('alice');
   const mallory = await people.peer('mallory');
   const elsewhere = await people.visitor();

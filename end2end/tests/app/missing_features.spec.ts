@@ -2,7 +2,7 @@
 
 import { expect, test } from '../../support/fixtures.ts';
 
-test('over plain http from another machine the page says that it needs https', async ({ people, baseURL }) => {
+test('over plain http from another machine the page asks for https', async ({ people, baseURL }) => {
   const visitor = await people.visitor();
   // Chromium logs to the console that it ignores headers that need a secure context.
   visitor.console.allow(/Cross-Origin-Opener-Policy/);
@@ -17,7 +17,7 @@ for (const [feature, where, words] of [
   ['subtle', 'Crypto.prototype', 'Web Cryptography'],
   ['BroadcastChannel', 'window', 'workers'],
 ] as const) {
-  test(`a browser without ${words} is told so`, async ({ people }) => {
+  test(`a browser without ${words} gets an error message`, async ({ people }) => {
     const visitor = await people.visitor();
     // Only on this page: the storage is read from another page at the end, which needs the feature.
     const without = `Object.defineProperty(${where}, '${feature}', { value: undefined })`;

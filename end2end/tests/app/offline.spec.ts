@@ -1,6 +1,6 @@
 import { BROKEN_ON_PURPOSE, expect, test, unique } from '../../support/fixtures.ts';
 
-test('what is written offline waits, and goes in order once the network is back', async ({ people }) => {
+test('messages written offline are queued and sent in order once online', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   alice.console.allow(BROKEN_ON_PURPOSE);
   const toBob = await alice.chatWith(bob.handle);
@@ -18,7 +18,7 @@ test('what is written offline waits, and goes in order once the network is back'
   await toAlice.showsInOrder(texts);
 });
 
-test('what waits survives that the browser is closed', async ({ people }) => {
+test('queued messages survive closing the browser', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   alice.console.allow(BROKEN_ON_PURPOSE);

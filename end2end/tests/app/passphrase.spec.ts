@@ -11,32 +11,32 @@ test('a passphrase is set, changed and removed in the settings', async ({ people
   await alice.textbox('New passphrase').fill(first);
   await alice.textbox('Repeat new passphrase').fill('another');
   await alice.button('Set passphrase').click();
-  await expect(alert('differ')).toBeVisible();
+  await expect(alert('do not match')).toBeVisible();
   await alice.textbox('Repeat new passphrase').fill(first);
   await alice.button('Set passphrase').click();
   await expect(alice.button('Lock now')).toBeEnabled();
   await alice.reload();
   await alice.unlock(first);
 
-  await alice.textbox('Present passphrase').fill('wrong');
+  await alice.textbox('Current passphrase').fill('wrong');
   await alice.textbox('New passphrase').fill(second);
   await alice.textbox('Repeat new passphrase').fill(second);
   await alice.button('Change passphrase').click();
-  await expect(alert('not your present passphrase')).toBeVisible();
-  await alice.textbox('Present passphrase').fill(first);
+  await expect(alert('current passphrase is wrong')).toBeVisible();
+  await alice.textbox('Current passphrase').fill(first);
   await alice.button('Change passphrase').click();
-  await expect(alice.page.getByRole('status').filter({ hasText: 'Your passphrase is changed.' })).toBeVisible();
+  await expect(alice.page.getByRole('status').filter({ hasText: 'Your passphrase was changed.' })).toBeVisible();
   await alice.reload();
   await alice.unlock(second);
 
-  await alice.textbox('Present passphrase').fill(second);
+  await alice.textbox('Current passphrase').fill(second);
   await alice.button('Remove passphrase').click();
   await expect(alice.button('Lock now')).toBeDisabled();
   await alice.reload();
   await expect(alice.button('Show recovery phrase')).toBeVisible();
 });
 
-test('a passphrase is the same however a keyboard composes its accents', async ({ people }) => {
+test('a passphrase matches however the keyboard composes accents', async ({ people }) => {
   const [composed, decomposed] = ['caf\u00e9 \u1e69 \uac00', 'cafe\u0301 s\u0323\u0307 \u1100\u1161'];
   [composed, decomposed].forEach((passphrase) => mustStaySecret(passphrase));
   const alice = await people.join('alice', { passphrase: composed });
@@ -46,7 +46,7 @@ test('a passphrase is the same however a keyboard composes its accents', async (
   await alice.unlock(composed);
 });
 
-test('the account locks itself when nothing happens for as long as was chosen', async ({ people }) => {
+test('the account locks itself after the chosen time without activity', async ({ people }) => {
   const alice = await people.visitor();
   await alice.page.clock.install();
   await alice.join(`idle-${Date.now()}`, { passphrase: 'a passphrase for idle' });

@@ -5,7 +5,7 @@ import { expect, test, unique } from '../../support/fixtures.ts';
 /** Room for an account with a few messages, in bytes. Set before the browser first checks how much room there is. */
 const QUOTA = 220_000;
 
-test('with its storage full the app says so, sends nothing, and goes on once there is room', async ({ people, baseURL }) => {
+test('full storage is reported, stops sending, and recovers once there is room', async ({ people, baseURL }) => {
   test.slow();
   const alice = await people.visitor();
   const browser = await alice.context.newCDPSession(alice.page);

@@ -34,7 +34,7 @@ test('a request waits without a badge or an answer, is readable, and becomes a c
   await expect(bob.page).toHaveTitle(/^\(1\) /);
 });
 
-test('who is blocked does not come back until the settings say so', async ({ people }) => {
+test('a blocked sender stays blocked until unblocked in the settings', async ({ people }) => {
   const bob = await people.join('bob');
   const [peer, friend] = [await people.peer('stranger'), await people.peer('friend')];
   await peer.say(bob.handle, 'buy this');
@@ -61,7 +61,7 @@ test('who is blocked does not come back until the settings say so', async ({ peo
   const heard = new Promise<void>((resolve) => { hear = resolve; });
   await bob.context.route('**/blocks/*', async (route) => { await heard; await route.continue(); });
   await blocked.getByRole('button', { name: 'Unblock', exact: true }).click();
-  await expect(blocked, 'the server still keeps back what is sent').toContainText('your server has still to hear of it');
+  await expect(blocked, 'the server still keeps back what is sent').toContainText('your server does not know yet');
   hear();
   await expect(blocked).toHaveCount(0);
 
@@ -72,7 +72,7 @@ test('who is blocked does not come back until the settings say so', async ({ peo
   await expect(thread.message(again)).toHaveCount(0);
 });
 
-test('an answer accepts', async ({ people }) => {
+test('a reply accepts the request', async ({ people }) => {
   const bob = await people.join('bob');
   const peer = await people.peer('stranger');
   await peer.say(bob.handle, 'hello');

@@ -1,6 +1,6 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('the words bring handle, received and sent messages to a fresh browser', async ({ people }) => {
+test('the phrase restores the handle and all messages in a fresh browser', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   const [question, answer] = [unique('question'), unique('answer')];
   const toBob = await alice.chatWith(bob.handle);
@@ -29,7 +29,7 @@ test('the words bring handle, received and sent messages to a fresh browser', as
   await restored.showsInOrder([question, answer, more, copied]);
 });
 
-test('words that are no phrase, and words that nobody has, are told apart', async ({ people }) => {
+test('an invalid phrase and a phrase without an account get different errors', async ({ people }) => {
   const visitor = await people.visitor();
   await visitor.open('/restore');
   const phrase = visitor.textbox('Recovery phrase');

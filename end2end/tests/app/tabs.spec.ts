@@ -1,6 +1,6 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('two tabs both work, and the second goes on when the first is closed', async ({ people }) => {
+test('two tabs both work, and the second continues when the first is closed', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   const first = await alice.chatWith(bob.handle);
   const tab = await alice.newTab(`/messages/${bob.handle}`);
@@ -27,7 +27,7 @@ test('two tabs both work, and the second goes on when the first is closed', asyn
   await second.showsInOrder([a, b, c, d, e]);
 });
 
-test('what is read in one tab is read in the other', async ({ people }) => {
+test('messages read in one tab are read in the other', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   await alice.open('/settings');
@@ -45,7 +45,7 @@ test('what is read in one tab is read in the other', async ({ people }) => {
   await expect(alice.page).not.toHaveTitle(/^\(/);
 });
 
-test('a worker that fails says so, and another tab goes on', async ({ people }) => {
+test('a failed worker is reported, and another tab continues', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   await alice.chatWith(peer.handle);
@@ -62,7 +62,7 @@ test('a worker that fails says so, and another tab goes on', async ({ people }) 
   await second.shows(text, 'sent');
 });
 
-test('a tab of another version executes nothing and is told of', async ({ people }) => {
+test('a tab of another version executes nothing and is reported', async ({ people }) => {
   const alice = await people.join('alice');
   await alice.page.evaluate(() => new BroadcastChannel('kez-chat').postMessage(new Uint8Array([0, 1, 2, 3])));
   await expect(alice.page.getByRole('alert')).toContainText('another version');
@@ -70,7 +70,7 @@ test('a tab of another version executes nothing and is told of', async ({ people
 
 const PASSPHRASE = 'a passphrase that stays in its tab';
 
-test('no key crosses between tabs, and a tab that takes over asks for the passphrase', async ({ people }) => {
+test('keys never cross tabs, and a tab that takes over asks for the passphrase', async ({ people }) => {
   const alice = await people.join('alice', { passphrase: PASSPHRASE });
   const tab = await alice.newTab('/settings');
   await expect(tab.getByRole('button', { name: 'Show recovery phrase' })).toBeVisible();
@@ -96,7 +96,7 @@ test('no key crosses between tabs, and a tab that takes over asks for the passph
   await expect(tab.getByRole('button', { name: 'Show recovery phrase' })).toBeVisible();
 });
 
-test('a tab that leads and does not answer is spoken of in the others', async ({ people }) => {
+test('an unresponsive leading tab is reported in the others', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   await alice.chatWith(peer.handle);
@@ -107,13 +107,13 @@ test('a tab that leads and does not answer is spoken of in the others', async ({
   const busy = worker!.evaluate(() => { const end = Date.now() + 20_000; while (Date.now() < end); });
   const text = unique('once it answers');
   await second.send(text);
-  await expect(tab.getByRole('alert').filter({ hasText: 'does not answer' })).toBeVisible({ timeout: 15_000 });
+  await expect(tab.getByRole('alert').filter({ hasText: 'is not responding' })).toBeVisible({ timeout: 15_000 });
   await busy;
   await second.shows(text, 'sent');
-  await expect(tab.getByRole('alert').filter({ hasText: 'does not answer' })).toHaveCount(0);
+  await expect(tab.getByRole('alert').filter({ hasText: 'is not responding' })).toHaveCount(0);
 });
 
-test('a connection to the storage that the browser closes is opened again', async ({ people }) => {
+test('a storage connection closed by the browser is reopened', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);

@@ -2,7 +2,7 @@
 
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('tampered, forged and unreadable envelopes become rows, and the thread goes on', async ({ people }) => {
+test('tampered, forged and unreadable envelopes become rows and do not block the thread', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const primary = await peer.primaryOf(alice.handle);
@@ -28,7 +28,7 @@ test('tampered, forged and unreadable envelopes become rows, and the thread goes
   await expect(bad).toHaveCount(3);
 });
 
-test('the same envelope twice is one message, in whatever bytes it comes', async ({ people }) => {
+test('a repeated envelope is one message even with different bytes', async ({ people }) => {
   const alice = await people.join('alice');
   const peer = await people.peer('peer');
   const thread = await alice.chatWith(peer.handle);
@@ -43,11 +43,11 @@ test('the same envelope twice is one message, in whatever bytes it comes', async
   await thread.showsInOrder([once, last]);
 });
 
-test('mail for somebody else, and from nobody, shows no words and stops nothing', async ({ people }) => {
+test('misdirected and malformed messages show no text and block nothing', async ({ people }) => {
   const alice = await people.join('alice');
   const [peer, other] = [await people.peer('peer'), await people.peer('other')];
   const thread = await alice.chatWith(peer.handle);
-  const stray = unique('for somebody else');
+  const stray = unique('for another recipient');
   await peer.deliver(alice.handle, peer.seal(other.primary, stray));
   await peer.deliver(alice.handle, { v: 1, nonsense: true });
   await peer.deliver(alice.handle, { v: 2, type: 'kez.chat.message', from: peer.primary });

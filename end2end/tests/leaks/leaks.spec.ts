@@ -1,5 +1,5 @@
-// Runs last. No message, no passphrase, no seed and no words may be in what left the browsers, in what they stored, or in
-// what the server stores.
+// Runs last. No message, passphrase, seed or recovery word may appear in what the browsers sent or stored, or in what
+// the server stores.
 
 import { expect, test } from '@playwright/test';
 import { evidence, secrets } from '../../support/evidence.ts';
@@ -7,7 +7,7 @@ import { evidence, secrets } from '../../support/evidence.ts';
 const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
 
 for (const [kind, least] of [['sent', 20], ['stored', 20], ['server', 2]] as const) {
-  test(`nothing secret in what is ${kind === 'server' ? 'kept by the server' : kind}`, () => {
+  test(`no secrets in what is ${kind === 'server' ? 'kept by the server' : kind}`, () => {
     const searched = evidence(kind);
     const forbidden = [...new Set(secrets().flatMap((text) => [text, JSON.stringify(text).slice(1, -1)]))].map(latin1);
     expect(searched.length).toBeGreaterThanOrEqual(least);
@@ -19,7 +19,7 @@ for (const [kind, least] of [['sent', 20], ['stored', 20], ['server', 2]] as con
   });
 }
 
-test('the search finds what is there to be found', () => {
+test('the evidence contains the expected plain data', () => {
   const everything = evidence('sent').map(({ bytes }) => bytes).join('\n');
   expect(everything).toContain('"ciphertext"');
   expect(everything).toContain('/v1/register');

@@ -10,7 +10,7 @@ const test = base.extend<{ nats: ServerWithNats }>({
   baseURL: async ({ nats }, use) => use(nats.origin),
 });
 
-test('two browsers hear of messages over NATS, do without it, and come back to it', async ({ people, nats }) => {
+test('browsers receive hints over NATS, work without it, and reconnect', async ({ people, nats }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   for (const person of [alice, bob]) person.console.allow(BROKEN_ON_PURPOSE);
   const bothListen = () => expect.poll(async () => new Set(await nats.listeners()).size).toBe(2);

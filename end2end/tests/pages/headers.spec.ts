@@ -5,7 +5,7 @@ import { expect, test, type APIResponse } from '@playwright/test';
 const PAGES = ['/', '/join', '/restore', '/messages', '/settings', '/security', '/no-such-page'];
 
 for (const page of PAGES) {
-  test(`${page} carries the policy and nothing inline`, async ({ request }) => {
+  test(`${page} has the security policy and nothing inline`, async ({ request }) => {
     const answer = await request.get(page);
     const headers = answer.headers();
     const policy = headers['content-security-policy'] ?? '';
@@ -30,7 +30,7 @@ for (const page of PAGES) {
   });
 }
 
-test('/messages is the same bytes for everybody', async ({ request }) => {
+test('/messages has the same bytes for every visitor', async ({ request }) => {
   const ask = (path: string, headers: Record<string, string>) => request.get(path, { headers }).then(bytes);
   const first = await ask('/messages', {});
   for (const [name, value] of [
@@ -42,14 +42,14 @@ test('/messages is the same bytes for everybody', async ({ request }) => {
   expect(await ask('/messages/alice', {})).toEqual(await ask('/messages/bob', {}));
 });
 
-test('a page that has not changed is not sent again', async ({ request }) => {
+test('an unchanged page is answered with 304', async ({ request }) => {
   const tag = (await request.get('/messages')).headers().etag;
   expect(tag).toBeTruthy();
   const again = await request.get('/messages', { headers: { 'If-None-Match': tag! } });
   expect(again.status()).toBe(304);
 });
 
-test('what the page loads is compressed, hashed and kept for good', async ({ request }) => {
+test('page assets are compressed, hashed and immutable', async ({ request }) => {
   const html = await (await request.get('/messages')).text();
   const assets = [...html.matchAll(/"(\/pkg\/[^"]+)"/g)].map(([, path]) => path!);
   expect(assets.some((path) => path.endsWith('.wasm'))).toBe(true);

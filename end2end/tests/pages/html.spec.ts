@@ -32,7 +32,7 @@ test('/u/{handle} is valid HTML with a title and a description of its own', asyn
 });
 
 for (const missing of ['/no-such-page', '/u/nobody-has-this-handle']) {
-  test(`${missing} is a valid page that says so, with status 404`, async ({ request }) => {
+  test(`${missing} is a valid not-found page with status 404`, async ({ request }) => {
     const answer = await request.get(missing);
     expect(answer.status()).toBe(404);
     await expectValid(await answer.text(), missing);

@@ -5,7 +5,7 @@ import { unique } from '../../support/evidence.ts';
 import { handleFrom } from '../../support/fixtures.ts';
 import { Peer } from '../../support/peer.ts';
 
-test('the relay carries what independent clients say, as the bytes it got', async ({ baseURL }) => {
+test('the relay delivers messages of independent clients byte for byte', async ({ baseURL }) => {
   const [alice, bob] = [await Peer.register(baseURL!, handleFrom('alice')), await Peer.register(baseURL!, handleFrom('bob'))];
   expect(await alice.primaryOf(bob.handle)).toBe(bob.primary);
   const text = unique('hello');

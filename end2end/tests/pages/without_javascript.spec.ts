@@ -10,7 +10,7 @@ test('the landing page works without JavaScript', async ({ page }) => {
   await expect(page).toHaveURL(/\/join$/);
 });
 
-test('a profile and the security page read without JavaScript', async ({ page, people }) => {
+test('the profile and security pages work without JavaScript', async ({ page, people }) => {
   const peer = await people.peer('reader');
   await page.goto(`/u/${peer.handle}`);
   await expect(page.getByText(`${peer.handle}@localhost`).first()).toBeVisible();

@@ -1,6 +1,6 @@
 //! The live stream: a WebSocket to the home server.
 
-use kez_client::event::{Event, LiveEvent};
+use kez_client::event::LiveEvent;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use web_sys::{CloseEvent, MessageEvent, WebSocket};
@@ -8,10 +8,10 @@ use web_sys::{CloseEvent, MessageEvent, WebSocket};
 use crate::effects::timer::scope;
 use crate::worker::{Input, Inputs};
 
-/// The close code for a failed connection (RFC 6455, section 7.1.5).
-const ABNORMAL: u16 = 1006;
+/// A connection that failed (RFC 6455, section 7.1.5).
+const CLOSED: LiveEvent = LiveEvent::Closed { code: 1006 };
 
-/// A stream that is open or being opened. Dropping it closes it without an event.
+/// A stream that is open or being opened. Dropping it closes it; what it has reported until then is still in the queue.
 pub(crate) struct Live {
     socket: WebSocket,
     _on_open: Closure<dyn FnMut()>,
@@ -20,11 +20,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Connects, and sends `hello` once connected. If connecting fails at once, a [`LiveEvent::Closed`] follows.
-    pub(crate) fn open(path: &str, hello: String, inputs: &Inputs) -> Option<Self> {
-        let report = |inputs: &Inputs, event| inputs.send(Input::Client(Event::Live(event)));
+    /// Connects, and sends `hello` once connected. If connecting fails at once, a [`LiveEvent::Closed`] follows. `number`
+    /// goes with each event.
+    pub(crate) fn open(number: u64, path: &str, hello: String, inputs: &Inputs) -> Option<Self> {
+        let report = move |inputs: &Inputs, event| inputs.send(Input::Live(number, event));
         let Ok(socket) = WebSocket::new(&url(path)) else {
-            report(inputs, LiveEvent::Closed { code: ABNORMAL });
+            inputs.send(Input::Live(number, CLOSED));
             return None;
         };
         let on_open = Closure::<dyn FnMut()>::new({
@@ -47,6 +48,18 @@ impl Live {
         socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
         Some(Self { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close })
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// [`LiveEvent::Closed`] when the stream is not open. The browser itself would report that only after its closing
+    /// handshake, or not at all.
+    pub(crate) fn send(&self, frame: &str) -> Result<(), LiveEvent> {
+        if self.socket.ready_state() != WebSocket::OPEN {
+            return Err(CLOSED);
+        }
+        self.socket.send_with_str(frame).map_err(|_| CLOSED)
     }
 }
 

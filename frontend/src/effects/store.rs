@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use js_sys::Uint8Array;
 use kez_client::event::StorageFault;
-use rexie::{ObjectStore, Rexie, TransactionMode};
+use rexie::{KeyRange, ObjectStore, Rexie, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::effects::timer::Timer;
@@ -106,10 +106,19 @@ impl Store {
         self.attempt(clear).await
     }
 
-    /// All records, as (key, sealed bytes).
-    pub(crate) async fn read_all(&self) -> Result<Vec<(String, Vec<u8>)>, StorageFault> {
-        let (keys, values) = self.attempt(read_all).await?;
+    /// All records except those of one kind, as (key, sealed bytes).
+    pub(crate) async fn read_all_but(
+        &self,
+        kind: &'static str,
+    ) -> Result<Vec<(String, Vec<u8>)>, StorageFault> {
+        let (keys, values) = self.attempt(|database| read_all_but(database, kind)).await?;
         Ok(keys.iter().filter_map(JsValue::as_string).zip(values.iter().map(bytes)).collect())
+    }
+
+    /// The records with these keys, in their order.
+    pub(crate) async fn read_some(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StorageFault> {
+        let values = self.attempt(|database| read_some(database, keys.to_vec())).await?;
+        Ok(values.iter().map(|value| value.as_ref().map(bytes)).collect())
     }
 }
 
@@ -125,10 +134,28 @@ async fn clear(database: Rc<Rexie>) -> rexie::Result<()> {
     transaction.commit().await.map(drop)
 }
 
-async fn read_all(database: Rc<Rexie>) -> rexie::Result<(Vec<JsValue>, Vec<JsValue>)> {
+async fn read_all_but(
+    database: Rc<Rexie>,
+    kind: &'static str,
+) -> rexie::Result<(Vec<JsValue>, Vec<JsValue>)> {
+    // `/` is followed by `0`, so these are the keys before and after those of the kind.
+    let before = KeyRange::upper_bound(&format!("{kind}/").into(), Some(true))?;
+    let after = KeyRange::lower_bound(&format!("{kind}0").into(), None)?;
     let transaction = database.transaction(&[RECORDS], TransactionMode::ReadOnly)?;
     let store = transaction.store(RECORDS)?;
-    Ok((store.get_all_keys(None, None).await?, store.get_all(None, None).await?))
+    let (mut keys, mut values) = (Vec::new(), Vec::new());
+    for range in [before, after] {
+        keys.extend(store.get_all_keys(Some(range.clone()), None).await?);
+        values.extend(store.get_all(Some(range), None).await?);
+    }
+    Ok((keys, values))
+}
+
+async fn read_some(database: Rc<Rexie>, keys: Vec<String>) -> rexie::Result<Vec<Option<JsValue>>> {
+    let transaction = database.transaction(&[RECORDS], TransactionMode::ReadOnly)?;
+    let store = transaction.store(RECORDS)?;
+    // All requests are made before the first answer is awaited.
+    futures::future::try_join_all(keys.into_iter().map(|key| store.get(key.into()))).await
 }
 
 async fn put(store: &rexie::Store, writes: Vec<Write>) -> rexie::Result<()> {

@@ -74,7 +74,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Unwraps the data key with the typed passphrase and reads all records.
+    /// Unwraps the data key with the typed passphrase and reads all records except pages.
     pub(crate) async fn unlock(&mut self, passphrase: &Secret) -> VaultEvent {
         let Some(store) = &self.store else { return VaultEvent::Failed(StorageFault::Unavailable) };
         match store.header().await {
@@ -136,11 +136,26 @@ impl Vault {
         store.write(sealed(key, records)?).await
     }
 
+    /// Reads records.
+    pub(crate) async fn load(&self, keys: Vec<(Kind, String)>) -> Result<Vec<Record>, StorageFault> {
+        let (Some(store), Some(key)) = (&self.store, &self.key) else {
+            return Err(StorageFault::Unavailable);
+        };
+        let names: Vec<String> = keys.iter().map(|(kind, id)| name(*kind, id)).collect();
+        let stored = store.read_some(&names).await?;
+        let opened = keys.into_iter().zip(stored).map(|((kind, id), bytes)| {
+            let value = bytes.and_then(|bytes| vault::open_record(key, kind, &id, &bytes).ok());
+            Record { kind, id, value }
+        });
+        Ok(opened.collect())
+    }
+
+    /// All records except pages.
     async fn records(&self) -> Result<Vec<Record>, StorageFault> {
         let (Some(store), Some(key)) = (&self.store, &self.key) else {
             return Err(StorageFault::Unavailable);
         };
-        let stored = store.read_all().await?;
+        let stored = store.read_all_but(Kind::Page.as_str()).await?;
         stored.into_iter().map(|(name, bytes)| opened(key, &name, &bytes)).collect()
     }
 }
@@ -155,14 +170,14 @@ fn sealed(key: &DataKey, records: &[Record]) -> Result<Vec<Write>, StorageFault>
             vault::seal_record(key, record.kind, &record.id, value, &mut rng())
                 .map_err(|_| StorageFault::Full)
         };
-        Ok((name(record), record.value.as_ref().map(seal).transpose()?))
+        Ok((name(record.kind, &record.id), record.value.as_ref().map(seal).transpose()?))
     };
     records.iter().map(write).collect()
 }
 
 /// A record's key in the database.
-fn name(record: &Record) -> String {
-    format!("{}/{}", record.kind.as_str(), record.id)
+fn name(kind: Kind, id: &str) -> String {
+    format!("{}/{id}", kind.as_str())
 }
 
 /// A record from the database. One that cannot be opened has no value: the client decides what that costs.

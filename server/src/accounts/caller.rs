@@ -150,8 +150,8 @@ impl Authenticator {
     ) -> Result<Holder, Refused> {
         let holder = self.directory.holder(auth.handle()).await?.ok_or(Unauthorized)?;
         let now = self.clock.now();
-        let nonce = auth.verify(request, &holder.key, now)?;
-        let caller = CallerKey::of(&holder.key.primary());
+        let nonce = auth.verify(request, &self.directory.verifier(&holder)?, now)?;
+        let caller = CallerKey::of(&holder.key);
         let fresh = match how {
             Use::Durable => self.store.use_nonce(caller, nonce, now).await?,
             Use::WithNextAppend => self.store.note_nonce(caller, nonce, now).await?,

@@ -47,13 +47,15 @@ pub struct PeopleCache {
     store: Arc<dyn ReadLists>,
     clock: Arc<dyn Clock>,
     cached: RwLock<HashMap<AccountId, (Duration, Arc<Lists>)>>,
+    /// The lists of every account whose lists are empty.
+    empty: Arc<Lists>,
     evictions: AtomicU64,
 }
 
 impl PeopleCache {
     /// An empty cache in front of a store.
     pub fn new(store: Arc<dyn ReadLists>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, cached: RwLock::default(), evictions: AtomicU64::new(0) }
+        Self { store, clock, cached: RwLock::default(), empty: Arc::default(), evictions: AtomicU64::new(0) }
     }
 
     /// The lists of an account.
@@ -69,7 +71,11 @@ impl PeopleCache {
             return Ok(lists);
         }
         let evictions = self.evictions.load(Ordering::Acquire);
-        let lists = Arc::new(self.store.listed(owner).await?.into_iter().collect::<Lists>());
+        let listed = self.store.listed(owner).await?;
+        let lists = match listed.as_slice() {
+            [] => Arc::clone(&self.empty),
+            _ => Arc::new(listed.into_iter().collect::<Lists>()),
+        };
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         // `evict` increments the count first and then waits for this lock, so no outdated entry stays.
         if self.evictions.load(Ordering::Acquire) == evictions {
@@ -168,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_was_read_before_it_changed_is_not_remembered() {
+    fn a_list_read_before_a_change_is_not_cached() {
         let slow = Arc::new(Slow { turns: Semaphore::new(0) });
         let cache = PeopleCache::new(slow.clone(), Arc::new(Standing));
         let owner = AccountId(1);
@@ -182,5 +188,14 @@ mod tests {
         slow.turns.add_permits(1);
         assert!(cache.of(owner).now_or_never().unwrap().is_ok());
         assert!(cache.of(owner).now_or_never().unwrap().is_ok(), "and cached then");
+    }
+
+    #[test]
+    fn accounts_with_empty_lists_share_one_allocation() {
+        let slow = Arc::new(Slow { turns: Semaphore::new(2) });
+        let cache = PeopleCache::new(slow, Arc::new(Standing));
+        let [one, other] =
+            [1, 2].map(|owner| cache.of(AccountId(owner)).now_or_never().and_then(Result::ok).unwrap());
+        assert!(Arc::ptr_eq(&one, &other));
     }
 }

@@ -104,7 +104,7 @@ async fn read(
     let mut chain = Chain::new(*root);
     loop {
         let Some(page) = source.links(root, chain.length()).await? else {
-            findings.push(Finding::new(Kind::MissingLinks, format!("the chain of {root} is not to be had")));
+            findings.push(Finding::new(Kind::MissingLinks, format!("the chain of {root} cannot be fetched")));
             return Ok(None);
         };
         for link in &page.links {

@@ -28,7 +28,7 @@ pub enum MemoryError {
     #[error("{0}")]
     File(#[from] std::io::Error),
     /// The file has other content.
-    #[error("it holds no memory of an audit: {0}")]
+    #[error("it contains no state of an audit: {0}")]
     Malformed(#[from] serde_json::Error),
 }
 

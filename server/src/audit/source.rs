@@ -97,7 +97,7 @@ impl Source {
     }
 
     async fn text(&self, path: &str, most: usize) -> Result<String, AuditFailed> {
-        let body = self.get(path, most).await?.ok_or_else(|| self.failed(path, "there is no such thing"))?;
+        let body = self.get(path, most).await?.ok_or_else(|| self.failed(path, "not found"))?;
         String::from_utf8(body.to_vec()).map_err(|error| self.failed(path, error))
     }
 

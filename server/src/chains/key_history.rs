@@ -36,11 +36,11 @@ pub async fn key_history(
             }
             Err(ChainUnavailable::Store(error)) => Err(error),
             Err(error @ ChainUnavailable::Unreachable(_)) => {
-                tracing::warn!(%error, "a profile page goes without its key history");
+                tracing::warn!(%error, "a profile page is served without its key history");
                 Ok(History::Unreachable)
             }
             Err(error @ ChainUnavailable::Invalid(_)) => {
-                tracing::error!(%error, "a profile page goes without its key history");
+                tracing::error!(%error, "a profile page is served without its key history");
                 Ok(History::Broken)
             }
         },

@@ -39,7 +39,7 @@ pub enum OpenLogError {
     #[error("the log cannot have this name: {0}")]
     Name(#[from] InvalidLogKey),
     /// The system's random number generator failed.
-    #[error("no key can be made: {0}")]
+    #[error("no key can be generated: {0}")]
     Random(#[from] getrandom::Error),
 }
 

@@ -53,10 +53,10 @@ pub enum ChainUnavailable {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The sigchain server does not answer, or not with a chain.
-    #[error("the sigchain server gives no answer: {0}")]
+    #[error("the sigchain server does not answer: {0}")]
     Unreachable(String),
     /// The sigchain server answers with a chain that breaks the rules.
-    #[error("the sigchain server's chain breaks the rules: {0}")]
+    #[error("the sigchain server returned an invalid chain: {0}")]
     Invalid(#[from] LinkRefused),
 }
 
@@ -126,7 +126,7 @@ pub async fn watch_sigchain_server(chains: Arc<ChainSource>) {
             Some(reason) if before => tracing::warn!(
                 url = remote.base,
                 reason,
-                "the sigchain server does not answer, so there are no key histories and no changes of keys"
+                "the sigchain server does not answer, so key histories and key changes are unavailable"
             ),
             None if !before => tracing::info!(url = remote.base, "the sigchain server answers again"),
             _ => {}
@@ -164,8 +164,9 @@ impl RemoteChains {
     /// # Errors
     /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.
     pub async fn chain(&self, root: &Primary) -> Result<Chain, ChainUnavailable> {
-        let silent =
-            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", CHAIN_TIMEOUT.as_secs()));
+        let silent = || {
+            ChainUnavailable::Unreachable(format!("no complete chain within {} s", CHAIN_TIMEOUT.as_secs()))
+        };
         let whole = timeout(CHAIN_TIMEOUT, self.fetch(root)).await.map_err(|_| silent())?;
         whole.map(|(chain, _)| chain)
     }
@@ -176,8 +177,9 @@ impl RemoteChains {
     /// # Errors
     /// [`ChainUnavailable`] when the server does not answer in time, or with anything but a chain.
     pub async fn links(&self, root: &Primary) -> Result<Vec<Link>, ChainUnavailable> {
-        let silent =
-            || ChainUnavailable::Unreachable(format!("no whole chain within {} s", PAGE_TIMEOUT.as_secs()));
+        let silent = || {
+            ChainUnavailable::Unreachable(format!("no complete chain within {} s", PAGE_TIMEOUT.as_secs()))
+        };
         let whole = timeout(PAGE_TIMEOUT, self.fetch(root)).await.map_err(|_| silent())?;
         whole.map(|(_, links)| links)
     }
@@ -204,7 +206,7 @@ impl RemoteChains {
         match answer.status {
             StatusCode::OK => serde_json::from_slice(&answer.body)
                 .map(Some)
-                .map_err(|error| unreachable(format!("its answer is no chain: {error}"))),
+                .map_err(|error| unreachable(format!("its answer is not a chain: {error}"))),
             StatusCode::NOT_FOUND => Ok(None),
             status => Err(unreachable(format!("it answers {status}"))),
         }

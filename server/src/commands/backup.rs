@@ -37,7 +37,7 @@ impl Backup {
     pub(super) async fn run(self) -> Result<Report, Failure> {
         self.database.must_exist()?;
         let (to, into) = match (self.to, self.into) {
-            (Some(_), _) if self.keep.is_some() => return Err(Failure::usage("--keep goes with --into")),
+            (Some(_), _) if self.keep.is_some() => return Err(Failure::usage("--keep requires --into")),
             (Some(to), _) => (to, None),
             (None, Some(into)) => (into.join(name_at(SystemClock.now())), Some(into)),
             (None, None) => return Err(Failure::usage("give --to or --into")),

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_addresses_are_asked_on_loopback() {
+    fn the_wildcard_address_is_checked_on_loopback() {
         let at = |text: &str| reachable(text.parse().unwrap()).to_string();
         assert_eq!(at("0.0.0.0:6969"), "127.0.0.1:6969");
         assert_eq!(at("[::]:1"), "[::1]:1");

@@ -22,6 +22,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::config::Config;
 use crate::config::environment::with_secrets_from_files;
 use crate::config::refusal::one_sentence;
+use crate::version::version_with_commit;
 pub use database::Database;
 pub use report::{Code, Failure, Output, Report};
 
@@ -35,7 +36,7 @@ const EXIT_CODES: &str = "Exit codes:\n  \
 ///
 /// Without a command the program serves, with the flags below.
 #[derive(Debug, Parser)]
-#[command(name = "kez-chat-server", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+#[command(name = "kez-chat-server", version = version_with_commit(), args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -127,6 +128,6 @@ mod tests {
     #[test]
     fn a_refusal_shows_a_value_that_is_no_secret() {
         let refusal = refusal(&["--public-url", "https://host/chat/"]);
-        assert!(refusal.contains("https://host/chat/") && refusal.contains("without a path"), "{refusal}");
+        assert!(refusal.contains("https://host/chat/") && refusal.contains("must have no path"), "{refusal}");
     }
 }

@@ -21,6 +21,7 @@ use kez_core::identity::Primary;
 
 use crate::edge::proxy_trust::{Network, ProxyTrust};
 use crate::operations::log::LogFormat;
+use crate::version::version_with_commit;
 use operations::OperationsConfig;
 pub use sigchains::SigchainFlags;
 use timings::Timings;
@@ -30,7 +31,7 @@ pub use abuse::{AbuseConfig, Registration};
 
 /// The flags of `serve`.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "kez-chat-server", version)]
+#[command(name = "kez-chat-server", version = version_with_commit())]
 pub struct Config {
     /// The address and port to listen on.
     #[arg(long, env = "KEZ_CHAT_BIND", default_value = "0.0.0.0:6969", value_name = "ADDRESS:PORT")]
@@ -121,7 +122,7 @@ pub enum InvalidConfig {
     #[error("--limits off is for load tests and needs a loopback address in --bind, such as 127.0.0.1:6969")]
     LimitsOffInPublic,
     /// The database URL is invalid.
-    #[error("--db is no PostgreSQL address: {0}")]
+    #[error("--db is not a PostgreSQL address: {0}")]
     BadDatabaseAddress(String),
     /// The second listener has only one use.
     #[error(
@@ -230,7 +231,7 @@ pub(crate) fn origin(text: &str) -> Result<HttpUrl, &'static str> {
     if url.origin() == url.0 {
         Ok(url)
     } else {
-        Err("the address has to be without a path: the app is served at the root of its own host name")
+        Err("the address must have no path: the app is served at the root of its own host name")
     }
 }
 
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_follow_from_the_name() {
+    fn addresses_default_to_the_server_name() {
         let key: Primary = format!("ed25519:{}", "ab".repeat(32)).parse().unwrap();
         let own = config(&["--server", "chat.example", "--sig-server-url", "embedded"]);
         assert_eq!(own.public_url(), "https://chat.example");
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_are_sent_to_sigchains_where_they_get_there() {
+    fn browsers_get_a_reachable_sigchain_address() {
         let at = |url: &str, public: &str| config(&["--sig-server-url", url, "--public-url", public]);
         let near = at("embedded", "https://chat.example");
         assert_eq!((near.sigchains_url().as_deref(), near.sigchains_origin()), (Some("/v1/sigchains"), None));
@@ -302,13 +303,13 @@ mod tests {
     }
 
     #[test]
-    fn the_web_dir_wins_over_the_one_of_cargo_leptos() {
+    fn the_web_dir_overrides_the_one_of_cargo_leptos() {
         assert_eq!(config(&["--leptos-site-root", "a"]).site(), Some("a".into()));
         assert_eq!(config(&["--leptos-site-root", "a", "--web-dir", "b"]).site(), Some("b".into()));
     }
 
     #[test]
-    fn limits_are_lifted_on_loopback_only() {
+    fn limits_can_be_disabled_on_loopback_only() {
         assert_eq!(config(&["--limits", "off"]).check(), Err(InvalidConfig::LimitsOffInPublic));
         assert_eq!(config(&["--limits", "off", "--bind", "[::1]:0"]).check(), Ok(()));
     }

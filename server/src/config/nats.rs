@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_websocket_address_is_one_word_with_an_origin() {
+    fn a_websocket_address_has_an_origin_and_no_spaces() {
         for (url, origin) in [
             ("ws://localhost:8443", "ws://localhost:8443"),
             ("wss://kez.lat/nats/", "wss://kez.lat"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_brokers_address_holds_no_password() {
+    fn a_broker_address_with_a_password_is_refused() {
         assert!("nats://127.0.0.1:4222".parse::<NatsUrl>().is_ok());
         for refused in ["nats://user:pass@127.0.0.1", "ws://127.0.0.1", "http://127.0.0.1", ""] {
             assert!(refused.parse::<NatsUrl>().is_err(), "{refused}");

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_contact_can_be_opened() {
+    fn a_contact_is_an_address_or_a_url() {
         for good in ["mailto:admin@kez.lat", "https://kez.lat/contact?about=abuse"] {
             assert_eq!(contact(good), Ok(good.to_owned()));
         }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retention_is_a_time_or_forever() {
+    fn a_retention_is_a_duration_or_forever() {
         let now = Timestamp::from_unix(1_000_000);
         let cutoff = |text: &str| {
             text.parse::<Retention>().map(|retention| retention.cutoff(now).map(Timestamp::unix))

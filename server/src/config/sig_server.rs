@@ -10,13 +10,14 @@ use super::refusal::one_sentence;
 use super::{Database, DatabaseConfig, HttpUrl, InvalidConfig, Switch};
 use crate::edge::proxy_trust::{Network, ProxyTrust};
 use crate::operations::log::LogFormat;
+use crate::version::version_with_commit;
 
 /// Concurrent connections from one client network without a trusted proxy: the default of the chat server.
 const CONNECTIONS_PER_NETWORK: usize = 256;
 
 /// The KEZ sigchain server: keeps the signed histories of keys, and the log that proves that none of them changed.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "kez-sig-server", version)]
+#[command(name = "kez-sig-server", version = version_with_commit())]
 pub struct SigConfig {
     /// The address and port to listen on.
     #[arg(long, env = "KEZ_SIG_BIND", default_value = "127.0.0.1:7878", value_name = "ADDRESS:PORT")]
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_lifted_on_loopback_only() {
+    fn limits_can_be_disabled_on_loopback_only() {
         assert_eq!(
             config(&["--limits", "off", "--bind", "0.0.0.0:0"]).check(),
             Err(InvalidConfig::LimitsOffInPublic)

@@ -16,7 +16,7 @@ mod tests {
     use super::bytes;
 
     #[test]
-    fn a_size_has_a_unit_or_is_in_bytes() {
+    fn sizes_are_parsed_with_or_without_a_unit() {
         assert_eq!(bytes("262144"), Ok(262_144));
         assert_eq!(bytes("1GiB"), Ok(1 << 30));
         assert_eq!(bytes("64 MiB"), Ok(64 << 20));

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_read_again_after_24_to_36_seconds_and_not_together() {
+    fn the_poll_interval_of_streams_is_spread_over_24_to_36_seconds() {
         let drawn: Vec<_> = (0..200).map(|_| Timings::default().reread_after()).collect();
         assert!(drawn.iter().all(|after| (24.0..=36.0).contains(&after.as_secs_f64())), "{drawn:?}");
         let (first, last) = (drawn.iter().min().unwrap(), drawn.iter().max().unwrap());

@@ -75,7 +75,7 @@ fn warn_once(hop: &[u8]) {
         let hop = String::from_utf8_lossy(hop.get(..100).unwrap_or(hop)).into_owned();
         tracing::warn!(
             x_forwarded_for = hop,
-            "a trusted proxy names a client by something that is no address; its clients share one allowance"
+            "a trusted proxy sent a client address that is malformed; its clients share one allowance"
         );
     });
 }
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_speak_for_others() {
+    fn only_trusted_proxies_set_the_client_address() {
         assert_eq!(network("192.0.2.1", &["203.0.113.9"]), of("192.0.2.1"));
         assert_eq!(network("10.0.0.1", &["203.0.113.9"]), of("203.0.113.9"));
         assert_eq!(network("::ffff:10.0.0.1", &["203.0.113.9"]), of("203.0.113.9"));
     }
 
     #[test]
-    fn what_a_caller_wrote_itself_does_not_count() {
+    fn addresses_written_by_the_caller_are_ignored() {
         assert_eq!(network("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.0.0.2"]), of("203.0.113.9"));
         assert_eq!(network("10.0.0.1", &["1.1.1.1", "203.0.113.9"]), of("203.0.113.9"));
         assert_eq!(network("10.0.0.1", &["1.1.1.1, nonsense"]), of("10.0.0.1"));
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_further_left_hides_no_address() {
+    fn invalid_bytes_further_left_do_not_hide_the_address() {
         let trust =
             ProxyTrust { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..ProxyTrust::default() };
         let mut headers = HeaderMap::new();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_no_part_of_the_address() {
+    fn ports_are_stripped_from_addresses() {
         for (written, meant) in [
             ("203.0.113.9:4711", "203.0.113.9"),
             (" 203.0.113.9:4712 ", "203.0.113.9"),

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::edge::client_address::ClientNetwork;
 
-/// The connections of every network that has one.
+/// Counts the open connections of each network.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimiter {
     most: usize,
     open: Arc<Mutex<HashMap<ClientNetwork, usize>>>,
 }
 
-/// Permits one connection; dropping it returns the permit.
+/// Permission for one connection, returned when dropped.
 #[derive(Debug)]
 pub struct Permit {
     limiter: ConnectionLimiter,

@@ -105,16 +105,14 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         log_failure(&error);
         match error {
-            StoreError::Busy => {
-                Self::unavailable("the server has more to store than it can at the moment", 1)
-            }
+            StoreError::Busy => Self::unavailable("the server has too many writes waiting at the moment", 1),
             StoreError::Locked => Self::unavailable("the server's storage does not answer at the moment", 2),
             StoreError::Unreachable(_) => {
                 Self::unavailable("the server's storage cannot be reached at the moment", 2)
             }
             StoreError::Closed => Self::unavailable("the server is shutting down", 2),
             StoreError::Full => {
-                let detail = "the server has no room left to store anything";
+                let detail = "the server's storage is full";
                 Self::new(ProblemCode::StorageFull, detail).retry_after(60)
             }
             StoreError::InboxFull => {

@@ -16,12 +16,14 @@ pub fn numbers<const N: usize>(query: Option<&str>, names: [&str; N]) -> Result<
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let place = names.iter().position(|known| *known == name);
         let slot = place.and_then(|place| found.get_mut(place));
-        let slot = slot.ok_or_else(|| ApiError::malformed("the query holds an unknown parameter"))?;
+        let slot = slot.ok_or_else(|| ApiError::malformed("the query has an unknown parameter"))?;
         let number = canonical_number(value).ok_or_else(|| {
-            ApiError::malformed("a parameter is no number from 0 to 2^53 - 1 without sign and leading zeros")
+            ApiError::malformed(
+                "a parameter is not a number from 0 to 2^53 - 1 without sign and leading zeros",
+            )
         })?;
         if slot.replace(number).is_some() {
-            return Err(ApiError::malformed("the query holds a parameter twice"));
+            return Err(ApiError::malformed("the query has a parameter twice"));
         }
     }
     Ok(found)
@@ -32,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_spelling_only() {
+    fn only_one_spelling_is_accepted() {
         let read = |query| numbers(Some(query), ["since", "limit"]).ok();
         assert_eq!(numbers(None, ["since", "limit"]).ok(), Some([None, None]));
         assert_eq!(read(""), Some([None, None]));

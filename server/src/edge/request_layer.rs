@@ -1,7 +1,6 @@
 //! The processing around each request on both servers: log line, headers, time limit, rate limit, and the answer when
 //! it fails.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,7 +12,6 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
-use axum::routing::future::RouteFuture;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kez_core::problem::ProblemCode;
@@ -29,7 +27,7 @@ use crate::operations::disk::{Disk, Room};
 use crate::operations::metrics::{Metrics, RequestCount};
 
 /// The time limit from the head of a request to the head of its answer. A live stream's answer is its upgrade.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What the chat server checks and counts for every request.
 #[derive(Clone)]
@@ -85,9 +83,10 @@ impl Service<Request> for RequestLayer {
         let answer = refused.map_or_else(|| Ok(self.inner.call(request)), Err);
         let answered = async move {
             let mut response = match answer {
-                Ok(answer) => within_time(answer).await,
-                Err(refused) => refused.into_response(),
-            };
+                Ok(answer) => within_time(answer).await.map(|Ok(response)| response),
+                Err(refused) => Err(refused),
+            }
+            .unwrap_or_else(IntoResponse::into_response);
             if let Some(count) = count {
                 count.end(&response);
             }
@@ -118,25 +117,27 @@ pub fn check_room(disk: &Disk) -> Result<(), ApiError> {
     if disk.room() != Room::None {
         return Ok(());
     }
-    let detail = "the server's disk is nearly full, so it takes nothing in at the moment";
+    let detail = "the server's disk is nearly full, so it accepts no writes at the moment";
     Err(ApiError::new(ProblemCode::StorageFull, detail).retry_after(60))
 }
 
-async fn within_time(answer: RouteFuture<Infallible>) -> Response {
+/// Waits for an answer, within the time limit. A panic affects only its own request.
+///
+/// # Errors
+/// `timeout`, or `internal` after a panic.
+pub async fn within_time<T>(answer: impl Future<Output = T>) -> Result<T, ApiError> {
     match timeout(ANSWER_TIMEOUT, AssertUnwindSafe(answer).catch_unwind()).await {
-        Ok(Ok(Ok(response))) => response,
-        Ok(Err(panic)) => panicked(panic),
+        Ok(Ok(answer)) => Ok(answer),
+        // The panic hook has already logged the location.
+        Ok(Err(_)) => {
+            let detail = "the server failed; the request id names the entry in its log";
+            Err(ApiError::new(ProblemCode::Internal, detail))
+        }
         Err(_) => {
             tracing::warn!("a request took longer than {} s", ANSWER_TIMEOUT.as_secs());
-            ApiError::new(ProblemCode::Timeout, "the server did not finish within 15 s").into_response()
+            Err(ApiError::new(ProblemCode::Timeout, "the server did not finish within 15 s"))
         }
     }
-}
-
-/// A panic in one request affects only that request. The panic hook has already logged its location.
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    let detail = "the server failed; the request id names the entry in its log";
-    ApiError::new(ProblemCode::Internal, detail).into_response()
 }
 
 #[cfg(test)]
@@ -144,8 +145,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_an_answer() {
-        let response = panicked(Box::new("oh"));
+    async fn a_panic_is_answered_with_500() {
+        let failed: Result<(), _> = within_time(async { panic!("a panic for a test") }).await;
+        let response = failed.unwrap_err().into_response();
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
     }

@@ -29,6 +29,7 @@ use crate::relay::expiry::delete_expired_messages;
 use crate::routes::metrics;
 use crate::routes::router::router;
 use crate::state::{AppState, Profiles};
+use crate::version::version_with_commit;
 use crate::web::{self, WebSettings};
 
 /// Serves on `listener` until `shutdown`, then finishes the requests under way and returns with everything stored.
@@ -55,7 +56,7 @@ pub async fn run_with_clock(
 ) -> Result<(), StartError> {
     let mut shutdown = pin!(shutdown);
     let _lock = ServerLock::take(&config.database.db).await?;
-    // A database may take longer to open than the operator is willing to wait for a stop.
+    // Opening a database may take longer than an operator who stops the server is willing to wait.
     let state = tokio::select! {
         state = open_when_possible(&listener, &config, || open(config.clone(), clock.clone()).boxed()) => state?,
         () = &mut shutdown => return Ok(()),
@@ -89,7 +90,7 @@ pub async fn run_with_clock(
     let hangup = signal(SignalKind::hangup())?;
     // From here on connections are answered; until now they have waited in the listener's queue.
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, server = %state.config.server, version = env!("CARGO_PKG_VERSION"), "listening");
+        tracing::info!(%address, server = %state.config.server, version = version_with_commit(), "listening");
     }
     let serving = tokio::spawn(listener::serve(
         listener,
@@ -113,7 +114,7 @@ pub async fn run_with_clock(
     }
     if state.config.sigchains_url().is_none() {
         tracing::warn!(
-            "browsers cannot reach the address of --sig-server-url: there are no key histories and no changes of keys"
+            "browsers cannot reach the address of --sig-server-url: key histories and key changes are unavailable"
         );
     }
     shutdown.await;
@@ -168,6 +169,6 @@ async fn stop_gracefully(state: &AppState, stop: &CancellationToken, connections
         state.streams.wait().await;
     };
     if tokio::time::timeout(DRAIN, drained).await.is_err() {
-        tracing::warn!("some connections did not end within {} s and are cut", DRAIN.as_secs());
+        tracing::warn!("some connections did not end within {} s and are cut off", DRAIN.as_secs());
     }
 }

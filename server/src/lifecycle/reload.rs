@@ -12,12 +12,12 @@ use crate::operations::log_filter;
 pub(super) async fn on_hangup(reserved: Arc<ReservedHandles>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
         match log_filter::reload() {
-            Ok(()) => tracing::info!("read the filter of the log again"),
-            Err(error) => tracing::error!(error, "the filter of the log stays as it is"),
+            Ok(()) => tracing::info!("reloaded the log filter"),
+            Err(error) => tracing::error!(error, "the log filter is unchanged"),
         }
         match reserved.reload() {
-            Ok(()) => tracing::info!("read the reserved handles again"),
-            Err(error) => tracing::error!(%error, "the reserved handles stay as they are"),
+            Ok(()) => tracing::info!("reloaded the reserved handles"),
+            Err(error) => tracing::error!(%error, "the reserved handles are unchanged"),
         }
     }
 }

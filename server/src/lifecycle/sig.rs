@@ -33,6 +33,7 @@ use crate::edge::{listener, not_found, request_layer};
 use crate::operations::fixed_settings::{fix_log_key, fix_server};
 use crate::operations::server_lock::ServerLock;
 use crate::routes::{api_page, log, metrics, openapi, sigchains};
+use crate::version::version_with_commit;
 
 /// Serves on `listener` until `shutdown`, then finishes the requests under way and returns with everything stored.
 ///
@@ -74,7 +75,7 @@ pub async fn run_with_clock(
         tracing::warn!(name, "a variable is set, but there is no such setting");
     }
     if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+        tracing::info!(%address, version = version_with_commit(), "listening");
     }
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let monitoring = match config.metrics_bind {
@@ -100,7 +101,7 @@ pub async fn run_with_clock(
     shutdown.await;
     stop.cancel();
     if tokio::time::timeout(DRAIN, connections.wait()).await.is_err() {
-        tracing::warn!("some connections did not end within {} s and are cut", DRAIN.as_secs());
+        tracing::warn!("some connections did not end within {} s and are cut off", DRAIN.as_secs());
     }
     housekeeping.abort();
     if let Some(monitoring) = monitoring {
@@ -124,9 +125,9 @@ async fn open(config: &SigConfig, clock: Arc<dyn Clock>) -> Result<Arc<Sigchains
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "KEZ sigchains", description = "Signed histories of keys. docs/SPEC.md is the text."),
+    info(title = "KEZ sigchains", description = "Signed histories of keys. docs/SPEC.md is the specification."),
     tags(
-        (name = "Sigchains", description = "What keys have said about themselves"),
+        (name = "Sigchains", description = "The signed histories of keys"),
         (name = "Log", description = "The log that proves that no chain was changed"),
         (name = "Server", description = "The server itself"),
     )

@@ -46,7 +46,7 @@ pub enum StartError {
     #[error("the database cannot be read: {0}")]
     Store(#[from] StoreError),
     /// The OpenAPI document cannot be written.
-    #[error("the OpenAPI document cannot be written: {0}")]
+    #[error("the OpenAPI document cannot be serialized: {0}")]
     Document(#[from] serde_json::Error),
 }
 

@@ -64,7 +64,7 @@ async fn attempts<T>(open: impl Fn() -> Opening<T>, failed: &Notify) -> Result<T
     loop {
         match open().await {
             Err(error) if error.is_temporary() => {
-                tracing::warn!(%error, seconds = pause.as_secs(), "the database is away; the next attempt follows");
+                tracing::warn!(%error, seconds = pause.as_secs(), "the database is not reachable; the next attempt follows");
                 failed.notify_one();
                 sleep(pause).await;
                 pause = (2 * pause).min(LONGEST_PAUSE);
@@ -109,7 +109,7 @@ fn router(config: &Config) -> Router {
         server: config.server.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    Router::new()
-        .route("/v1/healthz", get(move || async { Json(health) }))
-        .fallback(any(async || ApiError::unavailable("the database is away; the server waits for it", 5)))
+    Router::new().route("/v1/healthz", get(move || async { Json(health) })).fallback(any(async || {
+        ApiError::unavailable("the database is not reachable; the server waits for it", 5)
+    }))
 }

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_copies_go_and_nothing_else() {
+    fn only_the_oldest_copies_are_deleted() {
         let folder = tempfile::tempdir().unwrap();
         for name in
             ["kez-chat-20261101T000000Z.db", "kez-chat-20261102T000000Z.db", "kez-chat-20261103T000000Z.db"]

@@ -47,7 +47,7 @@ impl Disk {
         }
     }
 
-    /// Checks the disk, and tells the operator about a change.
+    /// Checks the disk, and logs a change for the operator.
     pub fn check(&self, file: &Path, limits: DiskLimits) {
         let room = match usage(file) {
             Ok(usage) => usage.room(limits),
@@ -60,9 +60,9 @@ impl Disk {
         match room {
             Room::Ample => tracing::info!("the database's disk has room again"),
             Room::KnownOnly => {
-                tracing::warn!("the database's disk fills up: strangers cannot write any more")
+                tracing::warn!("the database's disk is filling up: messages from strangers are refused")
             }
-            Room::None => tracing::error!("the database's disk is nearly full: nothing is taken in any more"),
+            Room::None => tracing::error!("the database's disk is nearly full: all writes are refused"),
         }
     }
 }
@@ -97,7 +97,7 @@ fn usage(file: &Path) -> io::Result<Usage> {
     Ok(Usage { used: used - reusable, free: free.saturating_add(reusable) })
 }
 
-/// The bytes of the unused pages in a SQLite file, as of its last checkpoint
+/// The bytes of the unused pages in an SQLite file, as of its last checkpoint
 /// (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 fn reusable(file: &Path) -> io::Result<u64> {
     let mut header = Vec::with_capacity(40);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marks() {
+    fn the_percentages_count_only_while_little_space_is_free() {
         let limits = DiskLimits { ample_bytes: 50, requests_percent: 80, writes_percent: 90 };
         let room = |used, free| Usage { used, free }.room(limits);
         assert_eq!(room(159, 41), Room::Ample);

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_and_its_mistakes_are_named() {
+    fn a_filter_file_is_parsed_and_errors_are_reported() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("filter");
         std::fs::write(&file, "warn\n").unwrap();

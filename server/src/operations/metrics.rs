@@ -83,7 +83,7 @@ impl Metrics {
             self.request_seconds.clone(),
         );
         registry.register("refusals", "Refused requests by their code", self.refusals.clone());
-        registry.register("delivered_items", "Inbox items that went out", self.delivered.clone());
+        registry.register("delivered_items", "Inbox items sent", self.delivered.clone());
     }
 }
 

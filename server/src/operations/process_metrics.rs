@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_parentheses_and_blanks_is_passed_over() {
+    fn a_process_name_with_parentheses_and_spaces_is_skipped() {
         let numbers = (4..=52).map(|number| number.to_string()).collect::<Vec<_>>().join(" ");
         let stat = parse(&format!("17 (a) b (c) S {numbers}\n")).unwrap();
         assert!((stat.cpu_seconds - 0.29).abs() < 1e-9);

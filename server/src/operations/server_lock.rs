@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_folder_that_is_missing_is_named() {
+    async fn a_missing_directory_is_named() {
         let refused =
             ServerLock::take(&Database::Sqlite("/nonexistent/kez-chat.db".into())).await.unwrap_err();
         assert!(refused.to_string().contains("/nonexistent/kez-chat.db.lock: No such file"), "{refused}");

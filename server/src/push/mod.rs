@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wakes_those_who_wait_and_forgets_those_who_left() {
+    fn waiters_are_woken_and_dropped_waiters_removed() {
         let (push, key) = (Push::new(None), format!("ed25519:{}", "ab".repeat(32)).parse().unwrap());
         let wait_for = |inbox| push.wait_for(AccountId(inbox), &key);
         let (mut one, mut two) = (wait_for(1), wait_for(2));

@@ -59,7 +59,7 @@ struct Limited {
     allowances: Allowances,
 }
 
-/// A request to send a message. Its allowances that need no body are checked.
+/// A request to send a message. The allowances that need no body have been checked.
 pub struct Unread<'a> {
     admission: &'a Admission,
     request: Request,
@@ -147,7 +147,7 @@ impl Admission {
         self.limited.as_ref().map_or(Ok(()), |limited| limited.limits.check(Kind::Signed, network))
     }
 
-    /// A message of a caller who was authenticated by other means than a signature of the message.
+    /// A message from a caller who was authenticated by means other than a signature on the message.
     pub const fn authenticated(
         &self,
         caller: Holder,
@@ -179,12 +179,12 @@ impl Admission {
         }
         if self.disk.room() != Room::Ample {
             let detail =
-                "the server's disk fills up: at the moment only people who know each other can write";
+                "the server's disk is filling up: at the moment only people who know each other can write";
             return Err(ApiError::unavailable(detail, 300));
         }
         match tokio::time::timeout(PERMIT_TIMEOUT, self.strangers.acquire()).await {
             Ok(Ok(permit)) => Ok(Some(permit)),
-            _ => Err(ApiError::unavailable("too many strangers write at the moment", 2)),
+            _ => Err(ApiError::unavailable("too many strangers are writing at the moment", 2)),
         }
     }
 
@@ -245,8 +245,8 @@ impl<'a> Read<'a> {
     /// Checks the proof of work, where one is needed, before any lookup for the message.
     ///
     /// # Errors
-    /// 429 with an offer of work when the proof is not the requested one, or when a network pays faster than its read
-    /// rate allows.
+    /// 429: with an offer of work when the proof is not the requested one, without one when a network pays faster
+    /// than its read rate allows.
     pub fn redeem_work(self, work_for: WorkFor<'_>) -> Result<Self, ApiError> {
         let (NetworkAllowance::Exhausted(wait), Some(limited)) = (self.allowance, &self.admission.limited)
         else {
@@ -255,17 +255,17 @@ impl<'a> Read<'a> {
         if !self.admission.is_work_done(self.work.as_ref(), work_for) {
             return Err(self.admission.too_many(wait));
         }
-        // A retry may repeat the same bytes with the same work as often as answers are lost.
+        // The same work pays for every retry of the same bytes, so retries count as reads.
         limited.limits.check(Kind::Read, self.network)?;
         Ok(Self { allowance: NetworkAllowance::Redeemed, ..self })
     }
 
     /// Finds the tier of the message, and waits until a message of this tier may be written. The sender is `None` for
-    /// an unsigned message, and for a signature by another account than the envelope's sender.
+    /// an unsigned message, and for one signed by an account other than the envelope's sender.
     ///
     /// # Errors
     /// 429 with an offer of work when no tier has room, 413 when only a smaller envelope would fit, 503 when too many
-    /// strangers write.
+    /// strangers are writing or the disk is filling up.
     pub async fn admit(
         self,
         sender: Option<Sender>,
@@ -309,7 +309,7 @@ impl<'a> Read<'a> {
         let most = admission.config.anonymous_bytes;
         if work_for.envelope.len() as u64 > most {
             let detail = format!(
-                "an envelope from a sender whom the recipient does not know has at most {most} bytes here"
+                "an envelope from a sender whom the recipient does not know can have at most {most} bytes here"
             );
             return Err(ApiError::new(ProblemCode::EnvelopeTooLarge, detail));
         }

@@ -81,7 +81,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix(1_795_374_000);
 
     #[test]
-    fn only_own_challenges_count_and_only_for_their_time() {
+    fn only_own_unexpired_challenges_are_accepted() {
         let challenges = WorkChallenges::new([7; 32], 4);
         let to: Handle = "bob".parse().unwrap();
         let work_for = WorkFor { to: &to, envelope: b"{}" };
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_is_not_done_does_not_count() {
+    fn insufficient_work_is_refused() {
         let challenges = WorkChallenges::new([7; 32], 24);
         let to: Handle = "bob".parse().unwrap();
         let work = WorkOffer { bits: 1, ..challenges.offer(NOW) }.solve(WorkFor { to: &to, envelope: b"{}" });

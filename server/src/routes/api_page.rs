@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operation_stands_under_its_tag_and_nothing_is_markup() {
+    fn operations_are_grouped_by_tag_and_escaped() {
         let html = render(&json!({
             "info": { "title": "Chat", "description": "a <b>" },
             "tags": [{ "name": "Relay", "description": "Envelopes" }, { "name": "Empty", "description": "" }],

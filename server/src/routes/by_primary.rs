@@ -14,7 +14,7 @@ use crate::state::AppState;
 #[utoipa::path(get, path = "/v1/by-primary/{primary}", tag = "Registry", params(
     ("primary" = String, Path, description = "`ed25519:` and 64 lower-case hexadecimal digits"),
 ), responses(
-    (status = 200, description = "What it holds; verify `registration` before believing the rest", body = Lookup),
+    (status = 200, description = "Its handle; verify `registration` before trusting the rest", body = Lookup),
     (status = 400, description = "malformed", body = Problem),
     (status = 404, description = "unknown_handle", body = Problem),
     (status = 429, description = "rate_limited", body = Problem),

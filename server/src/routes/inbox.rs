@@ -59,7 +59,7 @@ fn cursor_and_limit(query: Option<&str>) -> Result<(u64, u64), ApiError> {
     let [since, limit] = query::numbers(query, ["since", "limit"])?;
     let limit = limit.unwrap_or(DEFAULT_PAGE_ITEMS);
     if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
-        return Err(ApiError::malformed("limit goes from 1 to 1000"));
+        return Err(ApiError::malformed("limit must be from 1 to 1000"));
     }
     Ok((since.unwrap_or(0), limit))
 }
@@ -73,6 +73,6 @@ async fn authenticate(
 ) -> Result<AccountId, ApiError> {
     let value = caller::header(headers).ok_or(Unauthorized)?;
     let holder = state.directory.holder(handle).await?.ok_or(Unauthorized)?;
-    inbox_auth::verify(value, handle, since, &holder.key, state.now())?;
+    inbox_auth::verify(value, handle, since, &state.directory.verifier(&holder)?, state.now())?;
     Ok(holder.id)
 }

@@ -26,8 +26,8 @@ use crate::store::moderation::PORTION;
     ("handle" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(
-    (status = 200, description = "It counts; this is what the inbox holds", body = InboxStatus),
-    (status = 400, description = "malformed, also for a number that the inbox has not given out", body = Problem),
+    (status = 200, description = "It is recorded; the state of the inbox", body = InboxStatus),
+    (status = 400, description = "malformed, also for a number that the inbox has not assigned", body = Problem),
     (status = 401, description = "unauthorized", body = Problem),
     (status = 408, description = "body_timeout", body = Problem),
     (status = 409, description = "epoch_changed", body = Problem),
@@ -44,7 +44,7 @@ pub async fn acknowledge(
     caller.must_be(&handle)?;
     let AckInbox { epoch, seq } = parse(&caller)?;
     if epoch != state.store.epoch() {
-        let detail = "the numbers of this inbox have begun anew; read it again from 0";
+        let detail = "the numbering of this inbox has restarted; read it again from 0";
         return Err(ApiError::new(ProblemCode::EpochChanged, detail));
     }
     if seq > MAX_INTEGER {
@@ -120,7 +120,7 @@ pub async fn keep(
     ("sender" = String, Path, description = "`ed25519:<64 hex>`, as `from` of the envelopes names it"),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(
-    (status = 204, description = "There are none of this key's, now or since an earlier request"),
+    (status = 204, description = "None of this key's are left, by this or an earlier request"),
     (status = 400, description = "malformed", body = Problem),
     (status = 401, description = "unauthorized", body = Problem),
     (status = 429, description = "rate_limited", body = Problem),
@@ -141,11 +141,11 @@ pub async fn delete_requests(
 /// The body of a signed request. The signature covers it, so its content type does not matter.
 fn parse<T: DeserializeOwned>(caller: &Caller) -> Result<T, ApiError> {
     serde_json::from_slice(&caller.body)
-        .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))
+        .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))
 }
 
 fn not_given_out() -> ApiError {
-    ApiError::malformed("the inbox has not given out this number")
+    ApiError::malformed("the inbox has not assigned this number")
 }
 
 fn describe(state: &AppState, status: Status) -> InboxStatus {

@@ -11,7 +11,7 @@ use crate::state::AppState;
 
 /// Looks up a handle.
 #[utoipa::path(get, path = "/v1/u/{handle}", tag = "Registry", params(("handle" = String, Path)), responses(
-    (status = 200, description = "Who holds it; verify `registration` before believing the rest", body = Lookup),
+    (status = 200, description = "Its holder; verify `registration` before trusting the rest", body = Lookup),
     (status = 400, description = "malformed", body = Problem),
     (status = 404, description = "unknown_handle", body = Problem),
     (status = 429, description = "rate_limited", body = Problem),

@@ -41,11 +41,11 @@ pub async fn bind(
     let text = signed.to_json().map_err(|error| ApiError::malformed(error.to_string()))?;
     let (binding, now) = (signed.verify()?, state.now());
     binding
-        .check(&state.config.server, caller.holder.key.primary(), now)
+        .check(&state.config.server, caller.holder.key, now)
         .map_err(|refused| ApiError::new(refused.code(), refused.to_string()))?;
     let new = NewBinding {
         account: caller.holder.id,
-        primary: caller.holder.key.primary(),
+        primary: caller.holder.key,
         nkey: binding.nkey(),
         binding: text,
         expires_at: binding.expires_at(),
@@ -68,7 +68,7 @@ pub async fn bind(
     ("nkey" = String, Path, description = "`U...`"),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(
-    (status = 204, description = "It is bound no more, now or since an earlier request"),
+    (status = 204, description = "It is no longer bound, by this or an earlier request"),
     (status = 400, description = "malformed", body = Problem),
     (status = 401, description = "unauthorized", body = Problem),
     (status = 404, description = "unknown_nkey", body = Problem),

@@ -12,13 +12,13 @@ use utoipa::OpenApi;
 /// The parts of the document that the routes do not provide.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "KEZ Chat", description = "A home server of end-to-end encrypted chat. docs/SPEC.md is the text."),
+    info(title = "KEZ Chat", description = "A home server of end-to-end encrypted chat. docs/SPEC.md is the specification."),
     tags(
-        (name = "Registry", description = "Who holds which handle"),
-        (name = "Sigchains", description = "What keys have said about themselves, where this server keeps it"),
+        (name = "Registry", description = "The handles and their holders"),
+        (name = "Sigchains", description = "The signed histories of keys, if this server keeps them"),
         (name = "Log", description = "The log that proves that no chain was changed"),
         (name = "Relay", description = "Envelopes, which the server cannot read"),
-        (name = "NATS", description = "Who may hear quickly of new messages"),
+        (name = "NATS", description = "The nkeys that may subscribe to hints of new messages"),
         (name = "People", description = "Lists of accepted and blocked users"),
         (name = "Server", description = "The server itself"),
     )

@@ -68,7 +68,7 @@ pub async fn list(
     ("handle" = String, Path), ("peer" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(
-    (status = 204, description = "They stand on the list"),
+    (status = 204, description = "They are on the list"),
     (status = 400, description = "malformed", body = Problem),
     (status = 401, description = "unauthorized", body = Problem),
     (status = 404, description = "unknown_handle", body = Problem),
@@ -89,7 +89,7 @@ pub async fn add_to(
     if stands {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(ApiError::new(ProblemCode::ListFull, "the list holds 10,000 people, and has no room for more"))
+    Err(ApiError::new(ProblemCode::ListFull, "the list is full: it holds 10,000 people"))
 }
 
 /// Takes a user off a list.
@@ -99,7 +99,7 @@ pub async fn add_to(
     ("handle" = String, Path), ("peer" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(
-    (status = 204, description = "They do not stand on the list"),
+    (status = 204, description = "They are not on the list"),
     (status = 400, description = "malformed", body = Problem),
     (status = 401, description = "unauthorized", body = Problem),
     (status = 404, description = "unknown_handle", body = Problem),

@@ -29,7 +29,7 @@ pub async fn report(State(state): State<AppState>, caller: Caller) -> Result<Sta
         .map_err(|error| ApiError::malformed(format!("the report cannot be read: {error}")))?;
     if !request.is_well_formed() {
         return Err(ApiError::malformed(
-            "a report names up to 50 envelope hashes and has a note of up to 1000 bytes",
+            "a report can name up to 50 envelope hashes and have a note of up to 1000 bytes",
         ));
     }
     let report = NewReport {

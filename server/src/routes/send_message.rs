@@ -36,22 +36,22 @@ pub(super) struct Body<'a> {
 
 /// Sends an envelope.
 ///
-/// The same bytes for the same recipient again (a retry after a lost answer) are stored once and get the same answer. A
-/// sender may sign the request. A signed sender has an allowance of its own, and a larger one for a recipient who has
-/// accepted it.
+/// If the same bytes are sent to the same recipient again (a retry after a lost answer), they are stored once and get
+/// the same answer. A sender may sign the request, and then has an allowance of its own, and a larger one for
+/// recipients who have accepted it.
 #[utoipa::path(post, path = "/v1/messages", tag = "Relay", request_body = SendMessage, params(
     ("X-KEZ-Auth" = Option<String>, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
-    ("X-KEZ-Work" = Option<String>, Header, description = "`<challenge>:<counter>`, where a 429 asked for work"),
+    ("X-KEZ-Work" = Option<String>, Header, description = "`<challenge>:<counter>`, if a 429 asked for work"),
 ), responses(
     (status = 201, description = "Stored, durably", body = MessageStored),
-    (status = 200, description = "Stood there already; the first answer again", body = MessageStored),
+    (status = 200, description = "It was already stored; repeats the first answer", body = MessageStored),
     (status = 400, description = "malformed", body = Problem),
-    (status = 401, description = "unauthorized: there is a signature, and it does not hold", body = Problem),
+    (status = 401, description = "unauthorized: there is a signature, and it is invalid", body = Problem),
     (status = 404, description = "unknown_handle", body = Problem),
     (status = 408, description = "body_timeout", body = Problem),
     (status = 413, description = "envelope_too_large, body_too_large", body = Problem),
-    (status = 429, description = "rate_limited; `work` says how to go on all the same", body = Problem),
-    (status = 503, description = "unavailable; come back after `Retry-After`", body = Problem),
+    (status = 429, description = "rate_limited; `work` offers a proof of work that pays for this message", body = Problem),
+    (status = 503, description = "unavailable; retry after `Retry-After`", body = Problem),
     (status = 507, description = "storage_full, inbox_full", body = Problem),
 ))]
 pub async fn send_message(
@@ -60,15 +60,16 @@ pub async fn send_message(
 ) -> Result<(StatusCode, Json<MessageStored>), ApiError> {
     let (read, body) = state.admission.begin(request)?.read(&state.authenticator).await?;
     let message: Body<'_> = serde_json::from_slice(&body)
-        .map_err(|error| ApiError::malformed(format!("the body is not as expected: {error}")))?;
+        .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))?;
     let message = Outgoing::checked(&message, &body)?;
-    // The rest of the request would keep the connection's buffer in use, and the next read would need a new one.
+    // Held until the answer, the body would keep the connection's buffer in use, and the next read would need a new
+    // one.
     drop(body);
     let (status, stored) = message.send(&state, read).await?;
     Ok((status, Json(stored)))
 }
 
-/// A message that passed the checks that need nothing else.
+/// A message that has passed the checks that need only the message itself.
 pub(super) struct Outgoing {
     to: Handle,
     envelope: Bytes,
@@ -86,8 +87,8 @@ impl Outgoing {
         Ok(Self { to, envelope: text.slice_ref(envelope) })
     }
 
-    /// Stores the message if its sender may send it. Returns 201 and the receipt once it is durable; 200 if it stood
-    /// there already.
+    /// Stores the message if its sender may send it. Returns 201 and the receipt once it is durable; 200 if it was
+    /// already stored.
     ///
     /// # Errors
     /// As for `POST /v1/messages`.
@@ -112,7 +113,7 @@ impl Outgoing {
         let stored = state.store.append(new).await?;
         let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
         if stored.fresh && origin.is_delivered() {
-            state.push.announce(recipient.id, recipient.key.primary(), stored.seq);
+            state.push.announce(recipient.id, recipient.key, stored.seq);
         }
         Ok((status, MessageStored { receipt: stored.receipt, created_at: stored.created_at }))
     }
@@ -140,10 +141,10 @@ async fn sender_of(
 /// already checked that it is valid JSON.
 fn check(envelope: &[u8]) -> Result<(), ApiError> {
     if envelope.first() != Some(&b'{') {
-        return Err(ApiError::malformed("the envelope is a JSON object"));
+        return Err(ApiError::malformed("the envelope must be a JSON object"));
     }
     if envelope.len() > envelope::MAX_BYTES {
-        let detail = "an envelope has at most 256 KiB (262,144 bytes)";
+        let detail = "an envelope may have at most 256 KiB (262,144 bytes)";
         return Err(ApiError::new(ProblemCode::EnvelopeTooLarge, detail));
     }
     if depth(envelope) > MAX_DEPTH {

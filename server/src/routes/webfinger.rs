@@ -15,7 +15,7 @@ use crate::store::StoreError;
 /// Describes an account. Any page may read the answer (RFC 7033, section 5).
 #[utoipa::path(get, path = "/.well-known/webfinger", tag = "Registry", params(
     ("resource" = String, Query, example = "acct:alice@kez.lat"),
-    ("rel" = Option<Vec<String>>, Query, description = "Only links of these relations; may stand more than once"),
+    ("rel" = Option<Vec<String>>, Query, description = "Only links of these relations; may be repeated"),
 ), responses(
     (status = 200, description = "The account", body = Jrd, content_type = "application/jrd+json"),
     (status = 400, description = "malformed", body = Problem),

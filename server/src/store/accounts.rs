@@ -147,7 +147,7 @@ fn claim_handle(connection: &mut Connection<'_>, claim: &Claim) -> Result<ClaimO
         Some(invite) if !use_invite(connection, invite, claim.now)? => {
             undo(connection, ClaimOutcome::InviteRefused)
         }
-        _ => release_reservation(connection, account).map(ClaimOutcome::Stands),
+        _ => release_reservation(connection, account, last_seq).map(ClaimOutcome::Stands),
     }
 }
 
@@ -161,9 +161,9 @@ fn insert(
         ON CONFLICT DO NOTHING RETURNING id";
     const INBOX: &str = "INSERT INTO inboxes (account, last_seq) VALUES ($1, $2)";
     let Claim { handle, primary, registration, now, .. } = claim;
-    let id: Option<(AccountId,)> =
+    let id: Option<AccountId> =
         connection.row(ACCOUNT, values![handle, primary, registration.as_str(), *now])?;
-    let Some((id,)) = id else { return Ok(None) };
+    let Some(id) = id else { return Ok(None) };
     connection.execute(INBOX, values![id, last_seq])?;
     let (handle, registration) = (handle.clone(), registration.clone());
     Ok(Some(Account { id, handle, primary: *primary, root: *primary, registration, registered_at: *now }))
@@ -172,7 +172,7 @@ fn insert(
 /// Whether the key is a former key of an account, as of the latest commit.
 fn is_former(connection: &mut Connection<'_>, key: &Primary) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT account FROM former_keys WHERE primary_key = $1";
-    Ok(connection.row::<(AccountId,)>(SQL, values![key])?.is_some())
+    Ok(connection.row::<AccountId>(SQL, values![key])?.is_some())
 }
 
 /// Rolls the claim back completely.
@@ -182,9 +182,13 @@ fn undo(connection: &mut Connection<'_>, outcome: ClaimOutcome) -> Result<ClaimO
 }
 
 /// Removes the expired reservation of a handle. If an account was deleted while this claim waited for the unique index,
-/// its reservation has only appeared now; then the claim fails.
-fn release_reservation(connection: &mut Connection<'_>, account: Account) -> Result<Account, StoreError> {
-    if first_seq(connection, &account.handle, account.registered_at)?.is_none() {
+/// its reservation has only appeared now, and may have another last number; then the claim fails.
+fn release_reservation(
+    connection: &mut Connection<'_>,
+    account: Account,
+    last_seq: i64,
+) -> Result<Account, StoreError> {
+    if first_seq(connection, &account.handle, account.registered_at)? != Some(last_seq) {
         return Err(StoreError::Busy);
     }
     connection.execute("DELETE FROM reserved_handles WHERE handle = $1", values![&account.handle])?;
@@ -221,7 +225,7 @@ fn rotate(connection: &mut Connection<'_>, rotation: &Rotation) -> Result<Rotati
     if connection.execute(LOCK, values![root, *account, from])? == 0 {
         return Ok(RotationOutcome::Overtaken);
     }
-    if connection.row::<(AccountId,)>(TAKEN, values![to])?.is_some() {
+    if connection.row::<AccountId>(TAKEN, values![to])?.is_some() {
         return Ok(RotationOutcome::PrimaryTaken);
     }
     connection.execute(HAND_OVER, values![to, registration.as_str(), *now, *account])?;

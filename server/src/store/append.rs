@@ -94,9 +94,3 @@ pub(super) fn insert(
 pub(super) fn parts(message: &HashedMessage) -> impl Iterator<Item = super::usage::Part> {
     message.origin.source().into_iter().flat_map(Source::parts)
 }
-
-impl From<&Receipt> for Value {
-    fn from(receipt: &Receipt) -> Self {
-        receipt.as_bytes().as_slice().into()
-    }
-}

@@ -4,7 +4,7 @@ use kez_core::identity::Primary;
 use kez_core::nkey::PublicNkey;
 use kez_core::time::Timestamp;
 
-use super::connection::{Connection, FromRow, Value, values};
+use super::connection::{Connection, records, values};
 use super::{AccountId, Store, StoreError};
 
 /// The largest number of unexpired nkeys of one account.
@@ -136,22 +136,7 @@ fn obstacle(
     })
 }
 
-impl From<PublicNkey> for Value {
-    fn from(nkey: PublicNkey) -> Self {
-        nkey.to_string().into()
-    }
-}
-
-impl FromRow for Binding {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (binding, removed_at) = FromRow::from_row(row)?;
-        Ok(Self { binding, removed_at })
-    }
-}
-
-impl FromRow for Bound {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (primary, expires_at) = FromRow::from_row(row)?;
-        Ok(Self { primary, expires_at })
-    }
+records! {
+    Binding { binding, removed_at }
+    Bound { primary, expires_at }
 }

@@ -5,7 +5,7 @@ use kez_core::log::entry::LogEntry;
 use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
 
-use super::connection::{Connection, FromRow, Value, values};
+use super::connection::{Connection, records, values};
 use super::{Store, StoreError};
 use crate::transparency::tree;
 
@@ -91,7 +91,7 @@ impl Store {
     /// The number of leaves in the log.
     pub async fn log_size(&self) -> Result<u64, StoreError> {
         const SQL: &str = "SELECT size FROM log_state";
-        Ok(self.read(|connection| connection.only_row::<(u64,)>(SQL, &[])).await?.0)
+        self.read(|connection| connection.only_row(SQL, &[])).await
     }
 
     /// The hashes of the log's tree at these positions, in this order.
@@ -109,20 +109,20 @@ impl Store {
     /// The seed of the log's key: the stored one, or else this fresh one, which is then stored.
     pub async fn log_seed(&self, fresh: Seed) -> Result<Seed, StoreError> {
         const KEEP: &str = "UPDATE log_state SET seed = $1 WHERE seed IS NULL";
-        let kept: (Hash,) = self
+        let kept: Hash = self
             .write(move |connection| {
                 connection.execute(KEEP, values![fresh.as_bytes().as_slice()])?;
                 connection.only_row("SELECT seed FROM log_state", &[])
             })
             .await?;
-        Ok(Seed::from_bytes(*kept.0.as_bytes()))
+        Ok(Seed::from_bytes(*kept.as_bytes()))
     }
 }
 
 fn append_link(connection: &mut Connection<'_>, link: &NewLink) -> Result<LinkOutcome, StoreError> {
     // The lock is held until the transaction ends, so that chain and log cannot change after this read.
     let size = connection.either("SELECT size FROM log_state", "SELECT size FROM log_state FOR UPDATE");
-    let (size,) = connection.only_row(size, &[])?;
+    let size = connection.only_row(size, &[])?;
     if hash_at(connection, &link.root, link.seqno)? == Some(link.hash) {
         return Ok(LinkOutcome::Stands);
     }
@@ -141,7 +141,7 @@ fn append_link(connection: &mut Connection<'_>, link: &NewLink) -> Result<LinkOu
 
 fn hash_at(connection: &mut Connection<'_>, root: &Primary, seqno: u64) -> Result<Option<Hash>, StoreError> {
     const SQL: &str = "SELECT hash FROM sigchain_links WHERE root = $1 AND seqno = $2";
-    Ok(connection.row::<(Hash,)>(SQL, values![root, seqno])?.map(|(hash,)| hash))
+    connection.row(SQL, values![root, seqno])
 }
 
 /// The seconds until a chain that has reached its daily limit may gain another link.
@@ -149,8 +149,8 @@ fn until_another(connection: &mut Connection<'_>, link: &NewLink) -> Result<Opti
     const SQL: &str =
         "SELECT stored_at FROM sigchain_links WHERE root = $1 ORDER BY seqno DESC LIMIT 1 OFFSET $2";
     let Some(earlier) = link.per_day.and_then(|most| most.checked_sub(1)) else { return Ok(None) };
-    let stored: Option<(Timestamp,)> = connection.row(SQL, values![&link.root, earlier])?;
-    let free_at = stored.map_or(0, |(stored,)| stored.unix() + DAY_SECONDS);
+    let stored: Option<Timestamp> = connection.row(SQL, values![&link.root, earlier])?;
+    let free_at = stored.map_or(0, |stored| stored.unix() + DAY_SECONDS);
     Ok(free_at.checked_sub(link.now.unix()).filter(|seconds| *seconds > 0))
 }
 
@@ -195,11 +195,11 @@ fn links_after(
     let (mut links, mut total): (Vec<String>, usize) = (Vec::new(), 0);
     loop {
         let after = since.saturating_add(links.len() as u64);
-        let next: Vec<(String,)> = connection.rows(SQL, values![root, after, head.seqno])?;
+        let next: Vec<String> = connection.rows(SQL, values![root, after, head.seqno])?;
         if next.is_empty() {
             return Ok(Some(Links { head, links }));
         }
-        for (link,) in next {
+        for link in next {
             if total >= bytes {
                 return Ok(Some(Links { head, links }));
             }
@@ -218,23 +218,14 @@ fn log_hashes(connection: &mut Connection<'_>, positions: &[u64]) -> Result<Vec<
         return Ok(Vec::new());
     }
     let sql = connection.either(SQLITE, POSTGRES);
-    let hashes: Vec<(Hash,)> = connection.rows(sql, values![format!("{positions:?}")])?;
+    let hashes: Vec<_> = connection.rows(sql, values![format!("{positions:?}")])?;
     if hashes.len() != positions.len() {
         return Err(StoreError::Corrupt("tree of chain heads"));
     }
-    Ok(hashes.into_iter().map(|(hash,)| hash).collect())
+    Ok(hashes)
 }
 
-impl FromRow for ChainHead {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (seqno, hash, log_index) = FromRow::from_row(row)?;
-        Ok(Self { seqno, hash, log_index })
-    }
-}
-
-impl FromRow for LogEntry {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (root, seqno, head) = FromRow::from_row(row)?;
-        Ok(Self { head, root, seqno })
-    }
+records! {
+    ChainHead { seqno, hash, log_index }
+    LogEntry { root, seqno, head }
 }

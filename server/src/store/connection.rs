@@ -3,8 +3,11 @@
 //! A column holds a signed 64-bit number, a text or bytes. Parameters are `$1`, `$2` and so on. A function on a
 //! [`Connection`] may block: it runs on a thread for blocking work, or on SQLite's writer thread.
 
+use kez_core::api::{KeepDays, Receipt};
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use kez_core::invite::InviteHash;
+use kez_core::nkey::PublicNkey;
 use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
 use sqlx::encode::IsNull;
@@ -123,10 +126,14 @@ impl Connection<'_> {
         self.lock(LOCK, inbox)
     }
 
-    /// Locks an account and its inbox, before they are deleted.
+    /// Locks an account, its inbox and its rows on lists, before they are deleted. The rows have one order, so that two
+    /// accounts that list each other can be deleted at once.
     pub(super) fn lock_account(&mut self, account: AccountId) -> Result<(), StoreError> {
+        const LISTED: &str = "SELECT owner FROM listed WHERE owner = $1 OR peer = $1 \
+            ORDER BY owner, list, peer FOR UPDATE";
         self.lock("SELECT account FROM inboxes WHERE account = $1 FOR UPDATE", account)?;
-        self.lock("SELECT id FROM accounts WHERE id = $1 FOR UPDATE", account)
+        self.lock("SELECT id FROM accounts WHERE id = $1 FOR UPDATE", account)?;
+        self.lock(LISTED, account)
     }
 
     fn lock(&mut self, sql: &'static str, account: AccountId) -> Result<(), StoreError> {
@@ -210,71 +217,31 @@ impl From<rusqlite::types::ValueRef<'_>> for Value {
     }
 }
 
-impl From<i64> for Value {
-    fn from(number: i64) -> Self {
-        Self::Number(number)
-    }
+macro_rules! parameters {
+    ($($type:ty: $given:pat => $value:expr;)+) => { $(
+        impl From<$type> for Value {
+            fn from($given: $type) -> Self {
+                $value
+            }
+        }
+    )+ };
 }
-
-/// A number beyond the range of a column is greater than every stored one.
-impl From<u64> for Value {
-    fn from(number: u64) -> Self {
-        Self::Number(number.try_into().unwrap_or(i64::MAX))
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<Vec<u8>> for Value {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes(bytes)
-    }
-}
-
-impl From<&[u8]> for Value {
-    fn from(bytes: &[u8]) -> Self {
-        Self::Bytes(bytes.to_vec())
-    }
-}
-
-impl From<AccountId> for Value {
-    fn from(AccountId(id): AccountId) -> Self {
-        Self::Number(id)
-    }
-}
-
-impl From<Timestamp> for Value {
-    fn from(time: Timestamp) -> Self {
-        time.unix().into()
-    }
-}
-
-impl From<&Handle> for Value {
-    fn from(handle: &Handle) -> Self {
-        handle.as_str().into()
-    }
-}
-
-impl From<&Primary> for Value {
-    fn from(key: &Primary) -> Self {
-        key.to_string().into()
-    }
-}
-
-impl From<&Hash> for Value {
-    fn from(hash: &Hash) -> Self {
-        hash.as_bytes().as_slice().into()
-    }
+parameters! {
+    i64: number => Self::Number(number);
+    // A number beyond the range of a column is greater than every stored one.
+    u64: number => Self::Number(number.try_into().unwrap_or(i64::MAX));
+    String: text => Self::Text(text);
+    &str: text => Self::Text(text.to_owned());
+    Vec<u8>: bytes => Self::Bytes(bytes);
+    &[u8]: bytes => Self::Bytes(bytes.to_vec());
+    AccountId: AccountId(id) => Self::Number(id);
+    Timestamp: time => time.unix().into();
+    &Handle: handle => handle.as_str().into();
+    &Primary: key => key.to_string().into();
+    PublicNkey: nkey => nkey.to_string().into();
+    &Hash: hash => hash.as_bytes().as_slice().into();
+    &Receipt: receipt => receipt.as_bytes().as_slice().into();
+    InviteHash: hash => hash.as_bytes().as_slice().into();
 }
 
 impl<T: Into<Self>> From<Option<T>> for Value {
@@ -295,6 +262,26 @@ pub(super) trait FromColumn: Sized {
     fn from_column(value: Value) -> Result<Self, StoreError>;
 }
 
+/// One column.
+impl<T: FromColumn> FromRow for T {
+    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
+        T::from_column(row.into_iter().next().unwrap_or(Value::Null))
+    }
+}
+
+/// Structs whose fields are the columns of a row, in this order.
+macro_rules! records {
+    ($($record:ident { $($column:ident),+ })+) => { $(
+        impl $crate::store::connection::FromRow for $record {
+            fn from_row(row: Vec<$crate::store::connection::Value>) -> Result<Self, StoreError> {
+                let ($($column),+) = $crate::store::connection::FromRow::from_row(row)?;
+                Ok(Self { $($column),+ })
+            }
+        }
+    )+ };
+}
+pub(super) use records;
+
 macro_rules! tuples {
     ($(($($column:ident),+)),+ $(,)?) => { $(
         impl<$($column: FromColumn),+> FromRow for ($($column,)+) {
@@ -306,7 +293,6 @@ macro_rules! tuples {
     )+ };
 }
 tuples![
-    (A),
     (A, B),
     (A, B, C),
     (A, B, C, D),
@@ -336,6 +322,7 @@ columns! {
     String: Value::Text(text) => Some(text), "text";
     Vec<u8>: Value::Bytes(bytes) => Some(bytes), "value: bytes were expected";
     AccountId: Value::Number(id) => Some(Self(id)), "account";
+    KeepDays: Value::Number(days) => u64::try_from(days).ok().and_then(|days| days.try_into().ok()), "number of days";
     Timestamp: Value::Number(seconds) => seconds.try_into().ok().map(Self::from_unix), "time";
     Handle: Value::Text(text) => text.parse().ok(), "handle";
     Primary: Value::Text(text) => text.parse().ok(), "key";

@@ -87,6 +87,12 @@ impl Counters {
         self.shares.extend(shares.into_iter().map(|(part, held)| ((inbox, part), held)));
     }
 
+    /// Forgets the counters of other inboxes.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(AccountId) -> bool) {
+        self.inboxes.retain(|inbox, _| is_kept(*inbox));
+        self.shares.retain(|(inbox, _), _| is_kept(*inbox));
+    }
+
     /// Makes room for a request in every part of the share that it belongs to, by deleting the oldest requests there
     /// that the owner has acknowledged.
     ///
@@ -123,15 +129,19 @@ impl Counters {
         const SQLITE: &str = "DELETE FROM messages \
             WHERE id = (SELECT message FROM requests WHERE inbox = $1 AND seq = $2)";
         const POSTGRES: &str = "DELETE FROM messages WHERE inbox = $1 AND seq = $2";
-        // The counters must be loaded before the tables are lowered.
+        // The counters must be loaded before the tables are lowered, and change only once they are.
         let counter = self.counter(connection, inbox)?;
-        for part in oldest.source.parts() {
-            let held = self.share(connection, inbox, part)?;
-            self.shares.insert((inbox, part), held.without(oldest.bytes));
-        }
-        self.inboxes.insert(inbox, Counter { usage: counter.usage.without(oldest.bytes), ..counter });
+        let shares: Vec<_> = oldest
+            .source
+            .parts()
+            .map(|part| Ok(((inbox, part), self.share(connection, inbox, part)?.without(oldest.bytes))))
+            .collect::<Result<_, StoreError>>()?;
         let sql = connection.either(SQLITE, POSTGRES);
-        connection.execute(sql, values![inbox, oldest.seq])?;
+        if connection.execute(sql, values![inbox, oldest.seq])? != 1 {
+            return Err(StoreError::Corrupt("request without a message"));
+        }
+        self.shares.extend(shares);
+        self.inboxes.insert(inbox, Counter { usage: counter.usage.without(oldest.bytes), ..counter });
         let (inbox, seq) = (inbox.0, oldest.seq);
         tracing::debug!(inbox, seq, "an acknowledged request made room for a newer one");
         Ok(())

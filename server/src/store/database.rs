@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_or_an_address() {
+    fn a_database_is_a_file_or_an_address() {
         assert_eq!("kez.db".parse(), Ok(Database::Sqlite("kez.db".into())));
         let Ok(Database::Postgres(url)) = "postgres://kez:hunter2@db.example:5433/chat".parse() else {
             panic!("an address")

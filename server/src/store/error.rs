@@ -54,7 +54,7 @@ pub enum OpenError {
     },
     /// A version before the first release wrote it.
     #[error(
-        "the database was written by a version from before the first release (0.1.0), and cannot be used any more"
+        "the database was written by a version from before the first release (0.1.0), and is no longer supported"
     )]
     Unreleased,
     /// The database must be migrated before it can be read.
@@ -88,8 +88,8 @@ pub enum OpenError {
     InUse,
     /// There is no database, because a restore that was to replace it was interrupted.
     #[error(
-        "there is no database at {db}, but a restore that did not come to its end has left {left}; rename {db}.replaced \
-         to {db} to have back what stood there before, or move away what is left and run restore again",
+        "there is no database at {db}, but an interrupted restore has left {left}; rename {db}.replaced to {db} to get \
+         the previous database back, or move the leftover files away and run restore again",
         db = .db.display(), left = .left.display()
     )]
     HalfRestored {

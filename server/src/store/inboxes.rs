@@ -7,7 +7,7 @@ use kez_core::api::KeepDays;
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 
-use super::connection::{Connection, FromColumn, FromRow, Value, values};
+use super::connection::{Connection, FromRow, Value, values};
 use super::moderation::PORTION;
 use super::usage::{Held, Part, Usage};
 use super::{AccountId, Store, StoreError};
@@ -169,9 +169,7 @@ impl Store {
     ) -> Result<Vec<AccountId>, StoreError> {
         const SQL: &str = "SELECT DISTINCT inbox FROM requests JOIN inboxes ON account = inbox \
             WHERE created_at < $1 AND inbox > $2 AND seq <= acknowledged ORDER BY inbox LIMIT $3";
-        let rows: Vec<(AccountId,)> =
-            self.read(move |connection| connection.rows(SQL, values![before, after, limit])).await?;
-        Ok(rows.into_iter().map(|(inbox,)| inbox).collect())
+        self.read(move |connection| connection.rows(SQL, values![before, after, limit])).await
     }
 
     /// Inboxes in the order of their accounts, each with the time of its oldest message: at most `limit` after an
@@ -182,15 +180,13 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<(AccountId, Option<Timestamp>)>, StoreError> {
         // The messages of the tail are newer than all others.
-        const SQLITE: &str = "WITH tail AS MATERIALIZED ( \
-                SELECT inbox, min(id) AS message FROM messages \
-                WHERE id > (SELECT up_to FROM indexed) GROUP BY inbox) \
+        const SQLITE: &str = "WITH newest AS MATERIALIZED (SELECT inbox, min(id) AS message FROM tail GROUP BY inbox) \
             SELECT account, (SELECT created_at FROM messages WHERE id = coalesce( \
                 (SELECT message FROM (SELECT * FROM ( \
                     SELECT seq, message FROM message_places WHERE inbox = account ORDER BY seq LIMIT 1) \
                     UNION ALL SELECT * FROM (SELECT seq, message FROM requests WHERE inbox = account ORDER BY seq LIMIT 1)) \
                     ORDER BY seq LIMIT 1), \
-                (SELECT message FROM tail WHERE inbox = account))) \
+                (SELECT message FROM newest WHERE inbox = account))) \
             FROM inboxes WHERE account > $1 ORDER BY account LIMIT $2";
         const POSTGRES: &str = "SELECT account, \
             (SELECT created_at FROM messages WHERE inbox = account ORDER BY seq LIMIT 1) \
@@ -211,24 +207,24 @@ pub(super) fn delete_oldest(connection: &mut Connection<'_>, inbox: AccountId) -
     connection.execute(sql, values![inbox, PORTION])
 }
 
+/// The counters, plus the messages of the tail. The `+` keeps SQLite from building an index of all messages for this.
+const STATUS_SQLITE: &str = "WITH newest AS ( \
+        SELECT coalesce(max(seq), 0) AS seq, count(*) AS messages, coalesce(sum(length), 0) AS bytes, \
+            coalesce(sum(origin > 0), 0) AS requests, \
+            coalesce(sum(iif(origin > 0, length, 0)), 0) AS request_bytes \
+        FROM (SELECT seq, origin, length(envelope) AS length FROM tail WHERE +inbox = $1)) \
+    SELECT max(last_seq, newest.seq), acknowledged, keep_days, \
+        inboxes.messages + newest.messages, inboxes.bytes + newest.bytes, waiting + newest.messages, \
+        coalesce(share.messages, 0) + newest.requests, coalesce(share.bytes, 0) + newest.request_bytes \
+    FROM inboxes CROSS JOIN newest LEFT JOIN request_shares AS share ON share.inbox = account AND share.part = x'' \
+    WHERE account = $1";
+
 fn status(connection: &mut Connection<'_>, inbox: AccountId) -> Result<Status, StoreError> {
-    // The counters, plus the messages of the tail.
-    const SQLITE: &str = "WITH tail AS ( \
-            SELECT coalesce(max(seq), 0) AS seq, count(*) AS messages, coalesce(sum(length), 0) AS bytes, \
-                coalesce(sum(origin > 0), 0) AS requests, \
-                coalesce(sum(iif(origin > 0, length, 0)), 0) AS request_bytes \
-            FROM (SELECT seq, origin, length(envelope) AS length FROM messages \
-                WHERE id > (SELECT up_to FROM indexed) AND inbox = $1)) \
-        SELECT max(last_seq, tail.seq), acknowledged, keep_days, \
-            inboxes.messages + tail.messages, inboxes.bytes + tail.bytes, waiting + tail.messages, \
-            coalesce(share.messages, 0) + tail.requests, coalesce(share.bytes, 0) + tail.request_bytes \
-        FROM inboxes CROSS JOIN tail LEFT JOIN request_shares AS share ON share.inbox = account AND share.part = x'' \
-        WHERE account = $1";
     const POSTGRES: &str = "SELECT last_seq, acknowledged, keep_days, inboxes.messages, inboxes.bytes, waiting, \
             coalesce(share.messages, 0), coalesce(share.bytes, 0) \
         FROM inboxes LEFT JOIN request_shares AS share ON share.inbox = account AND share.part = '' \
         WHERE account = $1";
-    let sql = connection.either(SQLITE, POSTGRES);
+    let sql = connection.either(STATUS_SQLITE, POSTGRES);
     connection.row(sql, values![inbox])?.ok_or(StoreError::NoSuchAccount)
 }
 
@@ -262,21 +258,15 @@ pub(super) fn accept_requests(
         SELECT seq FROM requests WHERE inbox = $1 AND sender = $2 AND blocked = 0)";
     const FORGET: &str = "DELETE FROM requests WHERE inbox = $1 AND sender = $2 AND blocked = 0";
     connection.lock_inbox(inbox)?;
-    let keys: Vec<(Primary,)> = connection.rows(KEYS, values![peer])?;
+    let keys: Vec<Primary> = connection.rows(KEYS, values![peer])?;
     let make_known = connection.either(SQLITE, POSTGRES);
-    for (key,) in keys {
+    for key in keys {
         let part = Part::Key(Some(key)).name();
         for sql in [make_known, FORGET] {
             connection.execute(sql, values![inbox, part.as_slice()])?;
         }
     }
     Ok(())
-}
-
-impl FromColumn for KeepDays {
-    fn from_column(value: Value) -> Result<Self, StoreError> {
-        u64::from_column(value)?.try_into().map_err(|_| StoreError::Corrupt("number of days"))
-    }
 }
 
 impl FromRow for Status {
@@ -290,5 +280,21 @@ impl FromRow for Status {
             usage: Usage { held: Held { messages, bytes }, waiting },
             requests: Held { messages: requests, bytes: request_bytes },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::STATUS_SQLITE;
+
+    /// An automatic index would take a scan of all messages, for each acknowledgement.
+    #[test]
+    fn the_status_of_an_inbox_reads_the_tail_alone() {
+        let database = rusqlite::Connection::open_in_memory().unwrap();
+        database.execute_batch(include_str!("../../schema/sqlite.sql")).unwrap();
+        let mut plan = database.prepare(&format!("EXPLAIN QUERY PLAN {STATUS_SQLITE}")).unwrap();
+        let steps = plan.query_map([1], |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<_> = steps.map(Result::unwrap).filter(|step| step.contains(" messages")).collect();
+        assert_eq!(steps, ["SEARCH messages USING INTEGER PRIMARY KEY (rowid>?)"]);
     }
 }

@@ -3,7 +3,7 @@
 use kez_core::invite::InviteHash;
 use kez_core::time::Timestamp;
 
-use super::connection::{Connection, FromRow, Value, values};
+use super::connection::{Connection, records, values};
 use super::{Store, StoreError};
 
 /// A new invitation.
@@ -113,15 +113,6 @@ pub(super) fn use_invite(
     Ok(connection.execute(SQL, values![hash, now])? == 1)
 }
 
-impl From<InviteHash> for Value {
-    fn from(hash: InviteHash) -> Self {
-        hash.as_bytes().as_slice().into()
-    }
-}
-
-impl FromRow for Invite {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (id, label, uses, used, created_at, expires_at, revoked) = FromRow::from_row(row)?;
-        Ok(Self { id, label, uses, used, created_at, expires_at, revoked })
-    }
+records! {
+    Invite { id, label, uses, used, created_at, expires_at, revoked }
 }

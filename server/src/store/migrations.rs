@@ -36,3 +36,28 @@ pub(super) fn missing(found: i64) -> Result<impl Iterator<Item = &'static Migrat
         _ => Ok(MIGRATIONS.iter().filter(move |migration| migration.version > found)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+    use sha2::{Digest, Sha256};
+
+    use super::MIGRATIONS;
+
+    /// The released steps: their names, and the SHA-256 of the SQL for SQLite and for PostgreSQL.
+    const RELEASED: [(&str, &str, &str); 1] = [(
+        "0.1.0",
+        "f91e603c97435cc7354aaac86bca3e39a71a7fbe32f37198dc79f0a5a81ebb25",
+        "f9da3d40b5037e7c13604dbf8134489cd9ad298787f482212a3216409a02d75e",
+    )];
+
+    #[test]
+    fn released_steps_are_never_edited() {
+        let hash = |sql: &str| HEXLOWER.encode(&Sha256::digest(sql));
+        for (migration, (name, sqlite, postgres)) in MIGRATIONS.iter().zip(RELEASED) {
+            assert_eq!(migration.name, name);
+            assert_eq!([hash(migration.sqlite), hash(migration.postgres)], [sqlite, postgres], "{name}");
+        }
+        assert!(MIGRATIONS.len() >= RELEASED.len());
+    }
+}

@@ -4,7 +4,7 @@
 //! (`connection.rs`). The folders `sqlite` and `postgres` hold what differs: how transactions are run, how messages are
 //! appended and read, and how a database is opened. One test story (`tests/server/store.rs`) runs against both.
 //!
-//! Where a method names no errors, it fails only when the database does.
+//! Where a method names no errors, it fails only when the database does, or cannot be opened: [`OpenError`] has the reasons.
 #![allow(clippy::missing_errors_doc, reason = "said once, above")]
 
 pub mod accounts;
@@ -33,10 +33,12 @@ use std::path::{Path, PathBuf};
 
 use kez_core::caller_auth::Nonce;
 use kez_core::time::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::spawn_blocking;
 
 use connection::{Connection, values};
+use page::Page;
 use postgres::Postgres;
 use sqlite::Sqlite;
 use types::UsedNonce;
@@ -50,8 +52,11 @@ pub use types::{AccountId, Appended, CallerKey, NewMessage, PageLimit, StoredMes
 pub struct Store {
     engine: Engine,
     epoch: String,
+    damaged: Counter,
 }
 
+/// The futures of PostgreSQL are boxed where they are awaited. Otherwise each request to either engine, and each of
+/// thousands of streams that connect at once, would reserve memory for them: some 10 KiB.
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
@@ -73,9 +78,6 @@ pub enum Location {
 
 impl Location {
     /// Opens the database, creates it if it is missing, and brings its schema up to date.
-    ///
-    /// # Errors
-    /// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
     pub async fn open(&self) -> Result<Store, OpenError> {
         match self {
             Self::Sqlite(file) => Store::sqlite(file).await,
@@ -84,9 +86,6 @@ impl Location {
     }
 
     /// Opens the database read-only. An SQLite file is not changed; a PostgreSQL database is opened as it is.
-    ///
-    /// # Errors
-    /// [`OpenError`] when it cannot be used, or has a different schema from this version of the server.
     pub async fn open_read_only(&self) -> Result<Store, OpenError> {
         match self {
             Self::Sqlite(file) => Store::sqlite_read_only(file).await,
@@ -98,9 +97,6 @@ impl Location {
     }
 
     /// The names of the missing migrations: all of them if there is no database yet.
-    ///
-    /// # Errors
-    /// [`OpenError`] when it cannot be used, or was written by a newer version of this server.
     pub async fn pending_migrations(&self) -> Result<Vec<&'static str>, OpenError> {
         match self {
             Self::Sqlite(file) => {
@@ -121,27 +117,25 @@ impl Store {
     pub async fn sqlite(file: &Path) -> Result<Self, OpenError> {
         let file = file.to_owned();
         let (sqlite, epoch) = blocking(move || Sqlite::open(&file)).await?;
-        Ok(Self { engine: Engine::Sqlite(sqlite), epoch })
+        Ok(Self::new(Engine::Sqlite(sqlite), epoch))
     }
 
     /// Opens an SQLite file read-only: it is not changed, and every write fails with [`StoreError::Closed`]. A server
     /// may be running on it.
-    ///
-    /// # Errors
-    /// [`OpenError`] when the file cannot be read, or has a different schema from this version.
     pub async fn sqlite_read_only(file: &Path) -> Result<Self, OpenError> {
         let file = file.to_owned();
         let (sqlite, epoch) = blocking(move || Sqlite::open_read_only(&file)).await?;
-        Ok(Self { engine: Engine::Sqlite(sqlite), epoch })
+        Ok(Self::new(Engine::Sqlite(sqlite), epoch))
     }
 
     /// Connects to a PostgreSQL database and brings its schema up to date. At most `connections` are open at any time.
-    ///
-    /// # Errors
-    /// [`OpenError`] when the database cannot be used, or was written by a newer version of this server.
     pub async fn postgres(options: &PgConnectOptions, connections: u32) -> Result<Self, OpenError> {
         let (postgres, epoch) = Postgres::open(options, connections).await?;
-        Ok(Self { engine: Engine::Postgres(postgres), epoch })
+        Ok(Self::new(Engine::Postgres(postgres), epoch))
+    }
+
+    fn new(engine: Engine, epoch: String) -> Self {
+        Self { engine, epoch, damaged: Counter::default() }
     }
 
     /// Appends an envelope to an inbox, unless the inbox already has the same bytes. The sequence numbers of an inbox
@@ -151,8 +145,8 @@ impl Store {
     /// [`StoreError::InboxFull`], [`StoreError::NoSuchAccount`], or a failure of the database.
     pub async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.append(message).await,
-            Engine::Postgres(postgres) => postgres.append(message).await,
+            Engine::Sqlite(sqlite) => sqlite.writer()?.append(message).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.append(message)).await,
         }
     }
 
@@ -164,25 +158,24 @@ impl Store {
         since: u64,
         limit: PageLimit,
     ) -> Result<Vec<StoredMessage>, StoreError> {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.page_after(inbox, since, limit).await,
-            Engine::Postgres(postgres) => postgres.page_after(inbox, since, limit).await,
-        }
+        let page = Page::new(inbox, since, limit);
+        let page = match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.fill(page).await?,
+            Engine::Postgres(postgres) => Box::pin(postgres.fill(page)).await?,
+        };
+        Ok(page.into_items(&self.damaged))
     }
 
     /// The highest number that an inbox has assigned; 0 before the first, and for a deleted account.
     pub async fn last_seq(&self, inbox: AccountId) -> Result<u64, StoreError> {
         // Before the table is read: a message of the tail may be added to the table in between.
         let tail = match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.last_in_tail(inbox),
+            Engine::Sqlite(sqlite) => sqlite.places.last(inbox),
             Engine::Postgres(_) => 0,
         };
-        let last: Option<(u64,)> = self
-            .read(move |connection| {
-                connection.row("SELECT last_seq FROM inboxes WHERE account = $1", values![inbox])
-            })
-            .await?;
-        Ok(last.map_or(0, |(last,)| last).max(tail))
+        const SQL: &str = "SELECT last_seq FROM inboxes WHERE account = $1";
+        let last: Option<u64> = self.read(move |connection| connection.row(SQL, values![inbox])).await?;
+        Ok(last.unwrap_or(0).max(tail))
     }
 
     /// Records that a caller used a nonce; `false` when it was used before. The record may be dropped
@@ -195,8 +188,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let used = UsedNonce { caller, nonce, now };
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.use_nonce(used).await,
-            Engine::Postgres(postgres) => postgres.use_nonce(used).await,
+            Engine::Sqlite(sqlite) => sqlite.writer()?.use_nonce(used).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.use_nonce(used)).await,
         }
     }
 
@@ -210,8 +203,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let used = UsedNonce { caller, nonce, now };
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.note_nonce(used),
-            Engine::Postgres(postgres) => postgres.use_nonce(used).await,
+            Engine::Sqlite(sqlite) => sqlite.writer()?.note_nonce(used),
+            Engine::Postgres(postgres) => Box::pin(postgres.use_nonce(used)).await,
         }
     }
 
@@ -226,23 +219,18 @@ impl Store {
     }
 
     /// Whether the store can read and could write: for `GET /v1/readyz`.
-    ///
-    /// # Errors
-    /// The reason why it cannot.
     pub async fn check(&self) -> Result<(), StoreError> {
         if let Engine::Sqlite(sqlite) = &self.engine {
-            sqlite.check()?;
+            sqlite.writer()?.check()?;
         }
-        self.read(|connection| connection.only_row::<(String,)>("SELECT epoch FROM meta", &[]))
-            .await
-            .map(drop)
+        self.read(|connection| connection.only_row("SELECT epoch FROM meta", &[]).map(|_: String| ())).await
     }
 
     /// Stores the queued writes and closes the database. Later calls return [`StoreError::Closed`].
     pub async fn close(&self) {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
-            Engine::Postgres(postgres) => postgres.close().await,
+            Engine::Postgres(postgres) => postgres.pool.close().await,
         }
     }
 
@@ -253,7 +241,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(read).await,
-            Engine::Postgres(postgres) => postgres.read(read).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.pool.read(read)).await,
         }
     }
 
@@ -264,8 +252,8 @@ impl Store {
         write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.write(sqlite::Kind::Feature, write).await,
-            Engine::Postgres(postgres) => postgres.write(write).await,
+            Engine::Sqlite(sqlite) => sqlite.writer()?.write(sqlite::Kind::Feature, write).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.pool.write(write)).await,
         }
     }
 
@@ -276,8 +264,8 @@ impl Store {
         write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.write(sqlite::Kind::Messages, write).await,
-            Engine::Postgres(postgres) => postgres.write(write).await,
+            Engine::Sqlite(sqlite) => sqlite.writer()?.write(sqlite::Kind::Messages, write).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.pool.write(write)).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use kez_core::handle::Handle;
 use kez_core::time::Timestamp;
 
 use super::accounts::Account;
-use super::connection::{Connection, FromRow, Value, values};
+use super::connection::{Connection, FromRow, Value, records, values};
 use super::{AccountId, Store, StoreError};
 
 /// How long the handle of a deleted account stays reserved, in seconds: twelve months.
@@ -91,7 +91,7 @@ impl Store {
             ON CONFLICT (account) DO UPDATE SET reason = excluded.reason RETURNING account";
         self.write(move |connection| {
             let banned = connection.row(SQL, values![&handle, ban.at, ban.reason.as_str()])?;
-            announce(connection, banned.map(|(account,)| account), &handle, ban.at)
+            announce(connection, banned, &handle, ban.at)
         })
         .await
     }
@@ -102,7 +102,7 @@ impl Store {
             RETURNING account";
         self.write(move |connection| {
             let unbanned = connection.row(SQL, values![&handle])?;
-            announce(connection, unbanned.map(|(account,)| account), &handle, now)
+            announce(connection, unbanned, &handle, now)
         })
         .await
     }
@@ -146,7 +146,7 @@ impl Store {
     /// The revision of the last change.
     pub async fn account_revision(&self) -> Result<u64, StoreError> {
         const SQL: &str = "SELECT revision FROM account_revision";
-        Ok(self.read(|connection| connection.only_row::<(u64,)>(SQL, &[])).await?.0)
+        self.read(|connection| connection.only_row(SQL, &[])).await
     }
 
     /// Deletes account changes from before a time, which every process has read since.
@@ -170,7 +170,7 @@ fn handle_state(connection: &mut Connection<'_>, handle: &Handle) -> Result<Hand
 /// Whether the operator has banned an account.
 pub(super) fn is_banned(connection: &mut Connection<'_>, account: AccountId) -> Result<bool, StoreError> {
     const SQL: &str = "SELECT account FROM bans WHERE account = $1";
-    Ok(connection.row::<(AccountId,)>(SQL, values![account])?.is_some())
+    Ok(connection.row::<AccountId>(SQL, values![account])?.is_some())
 }
 
 /// The first number for a new inbox of the handle, or `None` when the handle is reserved.
@@ -200,7 +200,7 @@ pub(super) fn announce(
     const CHANGE: &str =
         "INSERT INTO account_changes (revision, account, handle, changed_at) VALUES ($1, $2, $3, $4)";
     let Some(account) = account else { return Ok(false) };
-    let (revision,): (u64,) = connection.only_row(REVISION, &[])?;
+    let revision: u64 = connection.only_row(REVISION, &[])?;
     connection.execute(CHANGE, values![revision, account, handle, now])?;
     Ok(true)
 }
@@ -233,9 +233,9 @@ fn delete_account(
     ];
     connection.lock_account(account)?;
     while super::inboxes::delete_oldest(connection, account)? == PORTION {}
-    let handle: Option<(Handle,)> =
+    let handle: Option<Handle> =
         connection.row(TOMBSTONE, values![account, now, now.unix() + TOMBSTONE_SECONDS])?;
-    let Some((handle,)) = handle else { return Ok(false) };
+    let Some(handle) = handle else { return Ok(false) };
     for rows in ROWS {
         connection.execute(rows, values![account])?;
     }
@@ -251,9 +251,6 @@ impl FromRow for ListedAccount {
     }
 }
 
-impl FromRow for AccountChange {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (revision, account, handle) = FromRow::from_row(row)?;
-        Ok(Self { revision, account, handle })
-    }
+records! {
+    AccountChange { revision, account, handle }
 }

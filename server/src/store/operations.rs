@@ -3,7 +3,7 @@
 use kez_core::handle::Handle;
 use prometheus_client::metrics::counter::Counter;
 
-use super::connection::{FromRow, Value, values};
+use super::connection::{records, values};
 use super::{Engine, Store, StoreError};
 
 pub use super::types::Vitals;
@@ -44,8 +44,7 @@ impl Store {
     pub async fn stats(&self) -> Result<Stats, StoreError> {
         const SQL: &str = "SELECT (SELECT count(*) FROM accounts), count(*), \
             CAST(coalesce(sum(length(envelope)), 0) AS BIGINT) FROM messages";
-        let (handles, messages, bytes) = self.read(|connection| connection.only_row(SQL, &[])).await?;
-        Ok(Stats { handles, messages, bytes })
+        self.read(|connection| connection.only_row(SQL, &[])).await
     }
 
     /// What each account stores, largest first. Counts every message, so it takes a while on a large database.
@@ -61,26 +60,22 @@ impl Store {
     pub async fn fix_setting(&self, name: &'static str, value: String) -> Result<String, StoreError> {
         const FIX: &str =
             "INSERT INTO fixed_settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-        let (value,) = self
-            .write(move |connection| {
-                connection.execute(FIX, values![name, value.as_str()])?;
-                connection.only_row(FIXED, values![name])
-            })
-            .await?;
-        Ok(value)
+        self.write(move |connection| {
+            connection.execute(FIX, values![name, value.as_str()])?;
+            connection.only_row(FIXED, values![name])
+        })
+        .await
     }
 
     /// The recorded value of such a setting, if there is one.
     pub async fn fixed_setting(&self, name: &'static str) -> Result<Option<String>, StoreError> {
-        let value: Option<(String,)> =
-            self.read(move |connection| connection.row(FIXED, values![name])).await?;
-        Ok(value.map(|(value,)| value))
+        self.read(move |connection| connection.row(FIXED, values![name])).await
     }
 
     /// The key for proofs of work, chosen when the database was created: the same on every node.
     pub async fn work_key(&self) -> Result<[u8; 32], StoreError> {
-        let (key,): (Vec<u8>,) =
-            self.read(|connection| connection.only_row("SELECT work_key FROM meta", &[])).await?;
+        const SQL: &str = "SELECT work_key FROM meta";
+        let key: Vec<u8> = self.read(|connection| connection.only_row(SQL, &[])).await?;
         key.try_into().map_err(|_| StoreError::Corrupt("key for proofs of work"))
     }
 
@@ -89,33 +84,27 @@ impl Store {
         const SQLITE: &str = "SELECT (SELECT count(*) FROM accounts), page_count * page_size \
             FROM pragma_page_count(), pragma_page_size()";
         const POSTGRES: &str = "SELECT (SELECT count(*) FROM accounts), pg_database_size(current_database())";
-        let extent = self.read(|connection| connection.only_row(connection.either(SQLITE, POSTGRES), &[]));
-        let (handles, database_bytes) = extent.await?;
-        Ok(Extent { handles, database_bytes })
+        self.read(|connection| connection.only_row(connection.either(SQLITE, POSTGRES), &[])).await
     }
 
     /// The state of the writers.
     pub fn vitals(&self) -> Vitals {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.vitals(),
-            Engine::Postgres(postgres) => postgres.vitals(),
+            Engine::Postgres(postgres) => postgres.pool.vitals(),
         }
     }
 
     /// The number of envelopes that this process has read and left out, because they were damaged on disk.
     pub fn damaged(&self) -> Counter {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.damaged(),
-            Engine::Postgres(postgres) => postgres.damaged(),
-        }
+        self.damaged.clone()
     }
 }
 
 const FIXED: &str = "SELECT value FROM fixed_settings WHERE name = $1";
 
-impl FromRow for AccountUsage {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (handle, messages, bytes) = FromRow::from_row(row)?;
-        Ok(Self { handle, messages, bytes })
-    }
+records! {
+    AccountUsage { handle, messages, bytes }
+    Extent { handles, database_bytes }
+    Stats { handles, messages, bytes }
 }

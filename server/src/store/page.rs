@@ -40,6 +40,11 @@ impl Page {
         if self.full { 0 } else { self.limit.items.saturating_sub(self.items.len() as u64) }
     }
 
+    /// The limit of bytes.
+    pub(super) const fn most_bytes(&self) -> u64 {
+        self.limit.bytes as u64
+    }
+
     /// The number of rows left out so far. The caller must replace them with further rows: a page is short only at the
     /// end of the inbox.
     pub(super) const fn left_out(&self) -> u64 {

@@ -3,7 +3,7 @@
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 
-use super::connection::{Connection, FromColumn, FromRow, Value, values};
+use super::connection::{Connection, FromColumn, Value, records, values};
 use super::inboxes::accept_requests;
 use super::{AccountId, Store, StoreError};
 
@@ -77,7 +77,7 @@ fn add(
         WHERE (SELECT count(*) FROM listed WHERE owner = $1 AND list = $2) < $4 ON CONFLICT DO NOTHING";
     const STANDS: &str = "SELECT list FROM listed WHERE owner = $1 AND list = $2 AND peer = $3";
     let added = connection.execute(ADD, values![owner, list, peer, MOST_LISTED])?;
-    Ok(added == 1 || connection.row::<(List,)>(STANDS, values![owner, list, peer])?.is_some())
+    Ok(added == 1 || connection.row::<List>(STANDS, values![owner, list, peer])?.is_some())
 }
 
 impl From<List> for Value {
@@ -96,9 +96,6 @@ impl FromColumn for List {
     }
 }
 
-impl FromRow for Listed {
-    fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
-        let (list, id, handle, primary) = FromRow::from_row(row)?;
-        Ok(Self { list, id, handle, primary })
-    }
+records! {
+    Listed { list, id, handle, primary }
 }

@@ -128,7 +128,7 @@ pub async fn transfer(from: &Path, to: &PgConnectOptions) -> Result<u64, Transfe
     store.close().await;
     indexed?;
     postgres::create(to).await?;
-    let mut target = PgConnection::connect_with(to).await.map_err(OpenError::from)?;
+    let mut target = postgres::connect(to).await.map_err(OpenError::from)?;
     let (from, runtime) = (from.to_owned(), Runtime::current());
     let copied = blocking(move || {
         let source = sqlite::for_reading(&from)?;
@@ -147,12 +147,11 @@ fn copy_all(
     let deadline = Instant::now() + std::time::Duration::from_secs(24 * 60 * 60);
     let mut transaction = runtime.block_on(target.begin()).map_err(StoreError::from)?;
     let mut target = Connection::Postgres(&mut transaction, runtime, deadline);
-    // One snapshot of the file, and a durable commit.
+    // One snapshot of the file.
     source.execute("BEGIN", &[])?;
-    target.execute(DURABLE, &[])?;
     const HELD: &str = "SELECT (SELECT count(*) FROM accounts) + (SELECT count(*) FROM sigchain_links) \
         + (SELECT count(*) FROM reserved_handles) + (SELECT count(*) FROM invites)";
-    if target.only_row::<(i64,)>(HELD, &[])? != (0,) {
+    if target.only_row::<i64>(HELD, &[])? != 0 {
         return Err(TransferError::NotEmpty);
     }
     for table in &TABLES {
@@ -185,10 +184,6 @@ fn copy(source: &mut Connection<'_>, target: &mut Connection<'_>, table: &Table)
         }
     }
 }
-
-/// The setting of a role or a database may be weaker.
-const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', true) \
-    WHERE current_setting('synchronous_commit') = 'off'";
 
 /// The messages of the file after an id, in order.
 const MESSAGES: &str = "SELECT id, inbox, seq, created_at, origin, hash, envelope FROM messages \
@@ -249,7 +244,7 @@ fn compare_messages(
             None => break,
         }
     }
-    let (there,): (u64,) = target.only_row("SELECT count(*) FROM messages", &[])?;
+    let there: u64 = target.only_row("SELECT count(*) FROM messages", &[])?;
     if there == copied { Ok(()) } else { Err(TransferError::Different("messages")) }
 }
 
@@ -258,8 +253,8 @@ fn continue_ids(source: &mut Connection<'_>, target: &mut Connection<'_>) -> Res
     const HIGHEST: &str = "SELECT seq FROM sqlite_sequence WHERE name = $1";
     const CONTINUE: &str = "SELECT setval(pg_get_serial_sequence($1, 'id')::regclass, $2)";
     for table in ["accounts", "invites", "reports"] {
-        if let Some((highest,)) = source.row::<(i64,)>(HIGHEST, values![table])? {
-            target.row::<(i64,)>(CONTINUE, values![table, highest])?;
+        if let Some(highest) = source.row::<i64>(HIGHEST, values![table])? {
+            target.row::<i64>(CONTINUE, values![table, highest])?;
         }
     }
     Ok(())

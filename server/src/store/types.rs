@@ -1,4 +1,4 @@
-//! What the store is asked for, and what it answers.
+//! The arguments and the results of the store.
 
 use axum::body::Bytes;
 use kez_core::api::Receipt;

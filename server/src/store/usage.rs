@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_waits_counts_as_a_message() {
+    fn only_unacknowledged_items_count_as_messages() {
         let three = Usage::default().with(10).with(10).with(10);
         assert!(three.fits(quota(1, 1)));
         assert!(!three.with(0).fits(quota(1, 1)), "four wait");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_read_back_from_its_parts() {
+    fn a_source_round_trips_through_its_parts() {
         let key = Some(Primary::from_bytes([9; 32]));
         for source in [SOURCE, Source { key, signed: true, network: NetworkTag(65_535) }] {
             let parts = [source.key_part(), source.network_part()].map(Part::name);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tiles_of_the_specifications_example_are_there_and_no_others() {
+    fn exactly_the_tiles_of_the_specification_example_exist() {
         // "A tree of size 70,000 will be represented by ..."
         for there in ["0/000", "0/272", "0/273.p/112", "0/273.p/1", "1/000", "1/001.p/17", "2/000.p/1"] {
             assert!(parse(there, 70_000).is_some(), "{there}");
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_spelling_only() {
+    fn only_one_spelling_is_accepted() {
         let parse = |path| parse(path, u64::MAX);
         assert_eq!(parse("0/x001/x234/067").map(TileId::index), Some(1_234_067));
         assert_eq!(index_text(1_234_067), "x001/x234/067");

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_builds_the_reader_of_the_core_believes() {
+    fn proofs_built_here_verify_in_the_core() {
         let (mut nodes, mut tree) = (Nodes::default(), GrowingTree::default());
         for size in 0..600 {
             assert_eq!(nodes.ask(&root(size)), tree.root());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tile_is_its_hashes_in_order() {
+    fn a_tile_contains_its_hashes_in_order() {
         let mut nodes = Nodes::default();
         let leaves: Vec<Hash> = (0..300_u64).map(|n| leaf_hash(&n.to_be_bytes())).collect();
         for (size, leaf) in (0..).zip(&leaves) {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_hashes_are_said_to_be_missing() {
+    fn missing_hashes_are_reported() {
         let question = root(5);
         assert_eq!(question.positions().len(), 2);
         assert_eq!(question.answer(&[]), Err(IncompleteTree));

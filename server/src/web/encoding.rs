@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_and_not_refused_is_accepted() {
+    fn an_encoding_is_accepted_if_named_and_not_refused() {
         assert_eq!(accepts("gzip, deflate, br;q=0.9, zstd"), Encoding::ALL);
         assert_eq!(accepts("GZIP"), [Encoding::Gzip]);
         assert_eq!(accepts("br;q=0, gzip; q=0.0"), []);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_shrink_stays_as_it_is() {
+    fn incompressible_content_is_left_plain() {
         assert!(Encoding::Brotli.compress(&[7; 1000]).is_some());
         assert!(Encoding::Gzip.compress(b"x").is_none());
     }

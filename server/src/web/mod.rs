@@ -79,7 +79,7 @@ pub enum WebDirError {
 
 /// The storage does not answer at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server cannot look people up at the moment")]
+#[error("the server cannot look up profiles at the moment")]
 pub struct ProfileUnavailable;
 
 /// The routes of pages and assets, as the fallback behind those of the API.

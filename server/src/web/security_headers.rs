@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_names_where_the_app_connects() {
+    fn the_policy_allows_the_connections_of_the_app() {
         let policy = |origins: &[&str]| {
             let origins: Vec<_> = origins.iter().map(ToString::to_string).collect();
             for_app(&origins, false)["content-security-policy"].to_str().unwrap().to_owned()

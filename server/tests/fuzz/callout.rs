@@ -114,7 +114,7 @@ fn claims(token: &str) -> Value {
 fn nats_callout_jwt() {
     let scene = Scene::new();
     let good = scene.token(scene.asked.to_string().as_bytes());
-    assert!(scene.grants(&good).is_some(), "the seed lets its holder in");
+    assert!(scene.grants(&good).is_some(), "the holder of the seed is admitted");
     fuzz(&[good.clone().into_bytes()], |input| {
         let Ok(token) = std::str::from_utf8(input) else { return };
         if scene.grants(token).is_some() {
@@ -133,7 +133,7 @@ fn nats_callout_claims() {
         (opts["nkey"].clone(), nonce.clone())
     };
     let seed = scene.asked.to_string().into_bytes();
-    assert!(scene.grants(&scene.token(&seed)).is_some(), "the seed lets its holder in");
+    assert!(scene.grants(&scene.token(&seed)).is_some(), "the holder of the seed is admitted");
     fuzz(&[seed], |input| {
         let Some(granted) = scene.grants(&scene.token(input)) else { return };
         let claims: Value = serde_json::from_slice(input).expect("what was read is JSON");

@@ -30,6 +30,6 @@ fn inbox_query() {
             parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("&")
         };
         let one = [spelled([&since, &limit]), spelled([&limit, &since])];
-        assert!(one.iter().any(|spelled| spelled == text), "one spelling for each order");
+        assert!(one.iter().any(|spelled| spelled == text), "one spelling for each query");
     });
 }

@@ -1,17 +1,19 @@
 //! A NATS server on free ports, configured by `deploy/nats.conf` and the keys from `gen-keys`.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use kez_chat_server::clock::{Clock, SystemClock};
+use kez_chat_server::push::nats::credentials::Credentials;
 use kez_chat_server::push::nats::gen_keys::{GeneratedKeys, KEYS_CONF, generate};
+use kez_core::nkey::SecretNkey;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{TestServer, rng};
+use crate::support::{TestServer, free_address, rng};
 
 /// The path of the program, for tests that are not started by `cargo xtask test`.
 const VARIABLE: &str = "NATS_SERVER";
@@ -33,7 +35,7 @@ impl Broker {
 
     /// A cluster of three that share the keys of the first.
     pub(crate) async fn cluster() -> [Self; 3] {
-        let routes = free_ports();
+        let routes = [(); 3].map(|()| free_address());
         let urls = routes.map(|route| format!("\"nats://{route}\"")).join(", ");
         let member = |which: usize| {
             let directory = tempfile::tempdir().unwrap();
@@ -55,7 +57,7 @@ impl Broker {
     }
 
     async fn start_in(directory: TempDir, keys: GeneratedKeys, more: &str) -> Self {
-        let [address, monitoring, websocket] = free_ports();
+        let [address, monitoring, websocket] = [(); 3].map(|()| free_address());
         write_conf(directory.path(), address, monitoring, websocket, more);
         let mut broker = Self { directory, keys, address, websocket, process: None };
         broker.restart().await;
@@ -91,6 +93,14 @@ impl Broker {
     /// Kills the broker.
     pub(crate) async fn kill(&mut self) {
         self.process.take().unwrap().kill().await.unwrap();
+    }
+
+    /// The key of the chat server's nodes.
+    pub(crate) fn node_key(&self) -> SecretNkey {
+        match Credentials::read(&self.keys.flags()[0].1) {
+            Ok(Credentials::Nkey(nkey)) => *nkey,
+            _ => panic!("the first flag names a file with an nkey"),
+        }
     }
 
     /// A chat server that uses this broker, with the real time, once it is connected.
@@ -163,11 +173,6 @@ fn write_conf(
 fn replace_once(text: &str, from: &str, to: &str) -> String {
     assert_eq!(text.matches(from).count(), 1, "{from}");
     text.replace(from, to)
-}
-
-fn free_ports() -> [SocketAddr; 3] {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap())
 }
 
 /// The program: at the path in the variable, or where `cargo xtask test` puts it.

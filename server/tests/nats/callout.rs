@@ -10,7 +10,7 @@ use crate::support::nkey;
 const HOUR: u64 = 60 * 60;
 
 #[tokio::test]
-async fn an_owner_hears_of_their_inbox_and_of_nothing_else() {
+async fn an_owner_receives_hints_of_their_own_inbox_only() {
     let broker = Broker::start().await;
     let server = broker.server().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
@@ -52,7 +52,7 @@ async fn an_owner_hears_of_their_inbox_and_of_nothing_else() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_hold_a_bound_nkey_is_refused() {
+async fn a_client_without_a_bound_nkey_is_refused() {
     let broker = Broker::start().await;
     let server = broker.server().await;
     let [bob] = server.people(["bob"]).await;
@@ -100,7 +100,7 @@ async fn whoever_does_not_hold_a_bound_nkey_is_refused() {
 const SHORT: u64 = 8;
 
 #[tokio::test]
-async fn a_binding_that_ends_ends_the_connection_and_opens_no_other() {
+async fn an_expired_binding_closes_the_connection_and_opens_no_other() {
     let broker = Broker::start().await;
     let server = broker.server().await;
     let [bob] = server.people(["bob"]).await;
@@ -117,7 +117,7 @@ async fn a_binding_that_ends_ends_the_connection_and_opens_no_other() {
 }
 
 #[tokio::test]
-async fn whichever_node_is_left_answers() {
+async fn any_remaining_node_answers() {
     let broker = Broker::start().await;
     let (one, other) = (broker.server().await, broker.server().await);
     let nkey = nkey();

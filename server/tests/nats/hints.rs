@@ -9,18 +9,14 @@ use crate::support::second_connection;
 
 /// Another node, simulated by this test: it stores a row in the shared database, and announces it.
 #[tokio::test]
-async fn what_another_node_stores_and_announces_reaches_a_stream_here() {
+async fn a_message_stored_on_another_node_reaches_a_stream_here() {
     let broker = Broker::start().await;
     let server = broker.server().await;
     let [bob] = server.people(["bob"]).await;
     let mut live = server.live_as(&bob, 0).await;
     assert_eq!(live.next().await["caught_up"], 0);
 
-    let other_node =
-        kez_chat_server::push::nats::credentials::Credentials::read(&broker.keys.flags()[0].1).unwrap();
-    let kez_chat_server::push::nats::credentials::Credentials::Nkey(nkey) = other_node else {
-        panic!("no nkey")
-    };
+    let nkey = broker.node_key();
     until(async || Client::connect(broker.address, &nkey).await.is_ok()).await;
     let mut other_node = Client::connect(broker.address, &nkey).await.unwrap();
     let subject = subject(&bob.keys.public().primary());

@@ -7,7 +7,7 @@ use kez_core::nkey::{Role, SecretNkey};
 use serde_json::{Value, json};
 
 use crate::broker::Broker;
-use crate::support::{Reply, TestServer, nkey, rng};
+use crate::support::{Reply, TestServer, free_address, nkey, rng};
 
 const HOUR: u64 = 60 * 60;
 const NONCE: &str = "bV8Eb-nZ_a3Qq0s";
@@ -52,12 +52,12 @@ async fn ask(server: &TestServer, address: SocketAddr, media_type: &str, body: S
 
 /// A chat server with a second listener, and the address of that listener.
 async fn server(broker: &Broker) -> (TestServer, SocketAddr) {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address();
     (broker.server_with(&["--internal-bind", &free.to_string()]).await, free)
 }
 
 #[tokio::test]
-async fn answers_as_the_service_does() {
+async fn the_http_endpoint_answers_like_the_service() {
     let broker = Broker::start().await;
     let (server, internal) = server(&broker).await;
     let [bob] = server.people(["bob"]).await;

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 use crate::broker::{Broker, ready};
 use crate::client::Client;
 use crate::proxy::{Proxy, Weather};
-use crate::support::{Person, TestServer, nkey};
+use crate::support::{Person, TestServer, free_address, nkey};
 
 /// Sends messages one by one and asserts that each was stored.
 async fn send(server: &TestServer, bob: &Person, count: usize, from: usize) {
     for n in from..from + count {
         let start = Instant::now();
         assert_eq!(server.send(bob, &format!(r#"{{"n":{n}}}"#)).await.status, 201);
-        assert!(start.elapsed() < Duration::from_secs(2), "nothing waits for NATS");
+        assert!(start.elapsed() < Duration::from_secs(2), "nothing depends on NATS");
     }
 }
 
 #[tokio::test]
-async fn a_broker_that_dies_under_load_costs_nothing() {
+async fn a_broker_killed_under_load_loses_nothing() {
     let mut broker = Broker::start().await;
     let server = broker.server().await;
     let [bob] = server.people(["bob"]).await;
@@ -57,7 +57,7 @@ async fn a_broker_that_dies_under_load_costs_nothing() {
 }
 
 #[tokio::test]
-async fn a_broker_that_stalls_delays_nothing() {
+async fn a_stalled_broker_delays_nothing() {
     let broker = Broker::start().await;
     let proxy = Proxy::start(broker.address, Weather::Fair, 0).await;
     let server = broker.server_behind(proxy.address, &[]).await;
@@ -79,7 +79,7 @@ async fn a_broker_that_stalls_delays_nothing() {
     assert_eq!(server.get("/v1/readyz").await.json()["status"], "ok");
     let start = Instant::now();
     tokio::join!(send(&server, &bob, 200, 0), follow(200));
-    assert!(start.elapsed() < Duration::from_secs(10), "by notification, not by looking again");
+    assert!(start.elapsed() < Duration::from_secs(10), "by notification, not by polling");
     ready(&server, "degraded").await;
     tokio::join!(send(&server, &bob, 50, 200), follow(250));
 
@@ -90,9 +90,31 @@ async fn a_broker_that_stalls_delays_nothing() {
 }
 
 #[tokio::test]
+async fn a_hint_waits_until_the_server_has_a_broker_again() {
+    let broker = Broker::start().await;
+    let proxy = Proxy::start(broker.address, Weather::Fair, 0).await;
+    let server = broker.server_behind(proxy.address, &[]).await;
+    ready(&server, "ok").await;
+    let [bob] = server.people(["bob"]).await;
+    let closed = free_address();
+    proxy.point_at(closed);
+    ready(&server, "degraded").await;
+
+    // The subscriber reaches the broker before the server does.
+    let mut subscriber = Client::connect(broker.address, &broker.node_key()).await.unwrap();
+    let subject = kez_core::nats_binding::subject(&bob.keys.public().primary());
+    assert_eq!(subscriber.subscribe(&subject).await, None);
+    send(&server, &bob, 2, 0).await;
+    proxy.point_at(broker.address);
+    for seq in 1..=2 {
+        assert_eq!(subscriber.message().await, format!(r#"{{"seq":{seq}}}"#));
+    }
+}
+
+#[tokio::test]
 async fn monitors_see_whether_a_broker_is_connected() {
     let mut broker = Broker::start().await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address();
     let server = broker.server_with(&["--metrics-bind", &free.to_string()]).await;
     let says = async |line: &str| {
         // The listener starts a moment after the server.
@@ -105,11 +127,11 @@ async fn monitors_see_whether_a_broker_is_connected() {
     broker.kill().await;
     crate::broker::until(async || says("kez_chat_nats_connected 0").await).await;
     ready(&server, "degraded").await;
-    assert!(says("kez_chat_ready 1").await, "it does all of its work");
+    assert!(says("kez_chat_ready 1").await, "the server works without the broker");
 }
 
 #[tokio::test]
-async fn a_server_starts_and_works_without_its_broker_and_finds_it_later() {
+async fn a_server_starts_without_its_broker_and_connects_later() {
     let mut broker = Broker::start().await;
     broker.kill().await;
     let server = broker.server_with(&[]).await;
@@ -124,5 +146,5 @@ async fn a_server_starts_and_works_without_its_broker_and_finds_it_later() {
     broker.kill().await;
     let start = Instant::now();
     server.stop().await;
-    assert!(start.elapsed() < Duration::from_secs(5), "a broker that is away keeps nobody from stopping");
+    assert!(start.elapsed() < Duration::from_secs(5), "an unreachable broker does not delay a shutdown");
 }

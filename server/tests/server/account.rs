@@ -19,7 +19,7 @@ async fn delete(server: &TestServer, caller: &Person, handle: &str) -> crate::su
 }
 
 #[tokio::test]
-async fn an_export_holds_everything_stored_for_its_caller() {
+async fn an_export_contains_everything_stored_for_its_caller() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let envelopes: Vec<_> = (0..600).map(|n| format!(r#"{{"n":{n} , "é":"\u00e9"}}"#)).collect();
@@ -46,8 +46,8 @@ async fn an_export_holds_everything_stored_for_its_caller() {
         assert_eq!(json[list], Value::Array(Vec::new()), "{list}");
     }
 
-    let nobody = server.signed(&bob, "GET", "/v1/export", String::new()).await;
-    assert_eq!(nobody.status, 200);
+    let empty = server.signed(&bob, "GET", "/v1/export", String::new()).await;
+    assert_eq!(empty.status, 200);
     server.get("/v1/export").await.refused(401, "unauthorized");
     let header = bob.signs("GET", "/v1/export", b"", server.now());
     assert_eq!(server.with_header("GET", "/v1/export", String::new(), &header).await.status, 200);
@@ -55,7 +55,7 @@ async fn an_export_holds_everything_stored_for_its_caller() {
 }
 
 #[tokio::test]
-async fn an_export_holds_keys_and_lists_too() {
+async fn an_export_contains_keys_and_lists() {
     let server = TestServer::start().await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     let (kept, removed) = (nkey().public(), nkey().public());
@@ -81,14 +81,14 @@ async fn an_export_holds_keys_and_lists_too() {
         let of = |key: &&Value| key["binding"]["payload"]["nkey"] == nkey.to_string();
         keys.iter().find(of).unwrap()["removed_at"].clone()
     };
-    assert_eq!(keys.len(), 2, "and none of anybody else's");
+    assert_eq!(keys.len(), 2, "and none of other accounts");
     assert_eq!(removed_at(kept), Value::Null);
     assert_eq!(removed_at(removed), serde_json::json!(Timestamp::from_unix(NOW + 5)));
     assert!(keys.iter().all(|key| key["binding"]["signature"]["sig"].is_string()), "as they were signed");
 }
 
 #[tokio::test]
-async fn an_empty_account_has_an_export_too() {
+async fn an_empty_account_can_be_exported() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let export = server.signed(&bob, "GET", "/v1/export", String::new()).await.json();
@@ -96,7 +96,7 @@ async fn an_empty_account_has_an_export_too() {
 }
 
 #[tokio::test]
-async fn a_deleted_account_leaves_its_tombstone_alone() {
+async fn only_the_tombstone_of_a_deleted_account_is_kept() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     for n in 0..1200 {
@@ -119,7 +119,7 @@ async fn a_deleted_account_leaves_its_tombstone_alone() {
     server.inbox(&bob, 0).await.refused(401, "unauthorized");
     server.signed(&bob, "GET", "/v1/export", String::new()).await.refused(401, "unauthorized");
     delete(&server, &bob, "bob").await.refused(401, "unauthorized");
-    assert_eq!(server.inbox(&alice, 0).await.seqs(), [1], "what he sent is in the inboxes of others");
+    assert_eq!(server.inbox(&alice, 0).await.seqs(), [1], "his messages stay in the inboxes of others");
 
     // His handle is reserved for a year, even from himself; his key is free.
     let other = Person::new("bob");
@@ -141,7 +141,7 @@ async fn a_deleted_account_leaves_its_tombstone_alone() {
 }
 
 #[tokio::test]
-async fn old_messages_are_deleted_and_their_numbers_are_not_used_again() {
+async fn old_messages_are_deleted_and_their_numbers_are_not_reused() {
     const DAY: u64 = 24 * 60 * 60;
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
@@ -161,7 +161,7 @@ async fn old_messages_are_deleted_and_their_numbers_are_not_used_again() {
 }
 
 #[tokio::test]
-async fn an_inbox_that_cannot_forget_keeps_no_other_from_it() {
+async fn an_inbox_that_cannot_be_trimmed_does_not_block_others() {
     const WEEK: u64 = 7 * 24 * 60 * 60;
     // Like a damaged page.
     const REFUSE: &str = "CREATE TRIGGER refuse BEFORE DELETE ON messages \
@@ -182,7 +182,7 @@ async fn an_inbox_that_cannot_forget_keeps_no_other_from_it() {
 
 /// On PostgreSQL, because another connection can block the deletion there and nothing else.
 #[tokio::test]
-async fn a_deletion_goes_on_when_its_caller_leaves() {
+async fn a_deletion_continues_after_its_caller_disconnects() {
     let database = Cluster::shared().await.database().await;
     let server = TestServer::start_on(&database).await;
     let [bob] = server.people(["bob"]).await;

@@ -96,7 +96,7 @@ async fn a_signed_in_sender_has_an_allowance_of_its_own() {
 }
 
 #[tokio::test]
-async fn copies_to_oneself_take_nothing_from_what_one_sends() {
+async fn own_copies_do_not_count_against_the_sending_allowance() {
     let flags = ["--network-per-minute", "1", "--stranger-per-minute", "1", "--known-per-minute", "2"];
     let server = TestServer::start_with(&flags).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
@@ -108,7 +108,7 @@ async fn copies_to_oneself_take_nothing_from_what_one_sends() {
 }
 
 #[tokio::test]
-async fn a_signature_that_does_not_hold_is_not_as_good_as_none() {
+async fn an_invalid_signature_is_refused_rather_than_ignored() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let with = |auth: String| Reply::of(server.message(&bob, "{}").header("x-kez-auth", auth));
@@ -155,23 +155,23 @@ async fn work_buys_one_message() {
 }
 
 #[tokio::test]
-async fn work_is_looked_at_before_anybody_is_looked_up() {
+async fn work_is_checked_before_the_recipient_is_looked_up() {
     let server = TestServer::start_with(&["--network-per-minute", "1", "--work-bits", "16"]).await;
     let [bob] = server.people(["bob"]).await;
-    let nobody = Person::new("nobody2");
+    let unregistered = Person::new("nobody2");
     assert_eq!(server.send(&bob, &n(0)).await.status, 201);
     let envelope = n(1);
-    let offer = offer(&server.send(&nobody, &envelope).await);
-    for to in [&bob, &nobody] {
+    let offer = offer(&server.send(&unregistered, &envelope).await);
+    for to in [&bob, &unregistered] {
         server.send_paid(to, &envelope, "1795374600.00ff:1").await.refused(429, "rate_limited");
     }
-    let work = offer.solve(WorkFor { to: &nobody.handle, envelope: envelope.as_bytes() }).to_string();
-    server.send_paid(&nobody, &envelope, &work).await.refused(404, "unknown_handle");
+    let work = offer.solve(WorkFor { to: &unregistered.handle, envelope: envelope.as_bytes() }).to_string();
+    server.send_paid(&unregistered, &envelope, &work).await.refused(404, "unknown_handle");
     server.send_paid(&bob, &envelope, &work).await.refused(429, "rate_limited");
 }
 
 #[tokio::test]
-async fn paid_messages_are_paid_from_what_a_network_may_read() {
+async fn paid_messages_count_against_the_read_allowance_of_a_network() {
     let flags = ["--network-per-minute", "1", "--work-bits", "8", "--reads-per-minute", "6"];
     let server = TestServer::start_with(&flags).await;
     let [bob] = server.people(["bob"]).await;
@@ -194,7 +194,7 @@ async fn paid_messages_are_paid_from_what_a_network_may_read() {
 }
 
 #[tokio::test]
-async fn only_small_envelopes_from_strangers_where_the_operator_wants_it() {
+async fn the_envelope_limit_for_strangers_is_configurable() {
     let server = TestServer::start_with(&["--anonymous-bytes", "100"]).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
@@ -204,7 +204,7 @@ async fn only_small_envelopes_from_strangers_where_the_operator_wants_it() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fills_up_closes_to_strangers_first() {
+async fn a_filling_disk_refuses_strangers_first() {
     let scarce = ["--disk-ample-bytes", "18446744073709551615", "--disk-requests-percent", "0"];
     let server = TestServer::start_with(&[&scarce[..], &["--disk-writes-percent", "100"]].concat()).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
@@ -216,7 +216,7 @@ async fn a_disk_that_fills_up_closes_to_strangers_first() {
 }
 
 #[tokio::test]
-async fn a_disk_that_is_nearly_full_is_only_read() {
+async fn a_nearly_full_disk_is_read_only() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
     server.send(&alice, "{}").await;

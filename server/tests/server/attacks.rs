@@ -172,10 +172,10 @@ async fn asking_who_exists_through_the_inbox() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
     let stranger = Person::new("mallory");
-    let nobody: Handle = "nobody2".parse().unwrap();
+    let unregistered: Handle = "nobody2".parse().unwrap();
     let header = stranger.inbox_header(0, server.now());
     let existing = server.inbox_with(&alice.handle, "", &header).await;
-    let missing = server.inbox_with(&nobody, "", &header).await;
+    let missing = server.inbox_with(&unregistered, "", &header).await;
     assert_eq!(existing.refusal(), missing.refusal());
     assert_eq!(existing.body, missing.body);
 }

@@ -51,7 +51,7 @@ async fn tamper(db: &Path, sql: &'static str) {
 }
 
 #[tokio::test]
-async fn an_honest_server_is_found_to_agree_as_it_grows() {
+async fn an_audit_of_a_growing_honest_server_passes() {
     let server = SigServer::start().await;
     let empty = look(&server.host, None).await;
     assert_eq!((kinds(&empty), empty.size, empty.chains), (vec![], 0, 0));
@@ -70,7 +70,7 @@ async fn an_honest_server_is_found_to_agree_as_it_grows() {
 }
 
 #[tokio::test]
-async fn an_honest_chat_server_agrees_with_its_lookups() {
+async fn an_audit_of_honest_lookups_passes() {
     let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "embedded"]).await;
     let host = Host::of(&server);
     let [alice] = server.people(["alice"]).await;
@@ -98,18 +98,18 @@ async fn an_honest_chat_server_agrees_with_its_lookups() {
 }
 
 #[tokio::test]
-async fn a_tampered_tile_is_found() {
+async fn a_tampered_tile_is_detected() {
     let server = SigServer::start().await;
     append_chains(&server.host, 3).await;
     // The root of three leaves is computed from the hash of the first two, and of the third.
     tamper(&server.db(), "UPDATE log_nodes SET hash = zeroblob(32) WHERE position = 0").await;
     let found = look(&server.host, None).await;
     assert_eq!(kinds(&found), [Kind::TamperedTile]);
-    assert!(found.memory.is_none(), "nothing of that is worth remembering");
+    assert!(found.memory.is_none(), "no state is saved");
 }
 
 #[tokio::test]
-async fn a_root_that_the_entries_do_not_lead_to_is_found() {
+async fn a_root_that_does_not_match_the_entries_is_detected() {
     let server = SigServer::start().await;
     append_chains(&server.host, 3).await;
     tamper(&server.db(), "UPDATE log_nodes SET hash = zeroblob(32) WHERE position = 2").await;
@@ -117,7 +117,7 @@ async fn a_root_that_the_entries_do_not_lead_to_is_found() {
 }
 
 #[tokio::test]
-async fn a_forked_log_is_found() {
+async fn a_forked_log_is_detected() {
     let seed = Seed::new();
     let (shown_to_one, shown_to_another) = (seed.server().await, seed.server().await);
     append_chains(&shown_to_one.host, 2).await;
@@ -152,7 +152,7 @@ async fn proxy(of_lookups: String, of_all_else: String, broken: Option<String>) 
 }
 
 #[tokio::test]
-async fn a_log_that_lookups_contradict_is_found_with_its_evidence() {
+async fn a_log_that_contradicts_lookups_is_detected_with_evidence() {
     let seed = Seed::new();
     let file = seed.0.path().join("seed");
     let flags =
@@ -175,7 +175,7 @@ async fn a_log_that_lookups_contradict_is_found_with_its_evidence() {
         append_chains(host, 1).await;
     }
     for host in &hosts {
-        assert_eq!(kinds(&look(host, None).await), [], "each by itself tells one story");
+        assert_eq!(kinds(&look(host, None).await), [], "each is consistent by itself");
     }
     let [one, other] = hosts.each_ref().map(|host| host.url.clone());
     let url = proxy(other, one.clone(), None).await;
@@ -187,7 +187,7 @@ async fn a_log_that_lookups_contradict_is_found_with_its_evidence() {
         files.push(report["evidence"].as_str().unwrap().to_owned());
     }
     assert_ne!(files[0], files[1], "the first evidence stays");
-    assert!(!state.exists(), "a log that contradicts itself is not believed");
+    assert!(!state.exists(), "a log that contradicts itself is not trusted");
     let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&files[0]).unwrap()).unwrap();
     let key = hosts[0].log_key().await;
     let notes = kept[0]["checkpoints"].as_array().unwrap().iter();
@@ -207,7 +207,7 @@ async fn a_log_that_lookups_contradict_is_found_with_its_evidence() {
 }
 
 #[tokio::test]
-async fn a_rolled_back_log_is_found() {
+async fn a_rolled_back_log_is_detected() {
     let seed = Seed::new();
     let (before, restored) = (seed.server().await, seed.server().await);
     append_chains(&before.host, 3).await;
@@ -217,7 +217,7 @@ async fn a_rolled_back_log_is_found() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_not_in_the_log_is_found() {
+async fn a_head_that_is_not_in_the_log_is_detected() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     server.host.append(&alice.init()).await;
@@ -240,7 +240,7 @@ async fn a_head_that_is_not_in_the_log_is_found() {
 }
 
 #[tokio::test]
-async fn a_changed_and_a_missing_link_are_found() {
+async fn changed_and_missing_links_are_detected() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     server.host.append(&alice.init()).await;
@@ -251,7 +251,7 @@ async fn a_changed_and_a_missing_link_are_found() {
 }
 
 #[tokio::test]
-async fn the_command_says_what_it_found_with_its_exit_code() {
+async fn the_exit_code_reports_the_result() {
     let seed = Seed::new();
     let (honest, forked) = (seed.server().await, seed.server().await);
     append_chains(&honest.host, 2).await;
@@ -265,11 +265,7 @@ async fn the_command_says_what_it_found_with_its_exit_code() {
     let kept = std::fs::read_to_string(&file).unwrap();
     let (code, report) = json(&["audit", &forked.host.url, "--state", state]).await;
     assert_eq!((code, report["findings"][0]["kind"].as_str()), (3, Some("forked_log")), "{report}");
-    assert_eq!(
-        std::fs::read_to_string(&file).unwrap(),
-        kept,
-        "a log that contradicts itself is not believed"
-    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), kept, "a log that contradicts itself is not trusted");
     let key = honest.host.log_key().await.to_string();
     let other = SigServer::start().await;
     let (code, report) = json(&["audit", &other.host.url, "--log-key", &key]).await;

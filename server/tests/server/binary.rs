@@ -234,7 +234,7 @@ async fn a_server_that_waits_for_its_database_can_be_stopped() {
 
 /// As in a small image, or on a fresh system.
 #[tokio::test]
-async fn works_where_there_are_no_certificates() {
+async fn works_without_certificates() {
     let directory = tempfile::tempdir().unwrap();
     let mut bare = command(&[]);
     bare.env("SSL_CERT_FILE", directory.path().join("none")).env("SSL_CERT_DIR", directory.path());
@@ -277,7 +277,7 @@ async fn bad_values_are_refused_with_one_sentence() {
 }
 
 #[tokio::test]
-async fn limits_are_not_lifted_in_public() {
+async fn limits_cannot_be_disabled_on_a_public_address() {
     let sentence = refusal(&mut command(&["--limits", "off"])).await;
     assert!(sentence.contains("--limits off") && sentence.contains("loopback"), "{sentence}");
 }
@@ -301,7 +301,7 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
-async fn what_keeps_it_from_running_is_said_too() {
+async fn startup_failures_are_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = run(&mut command(&["--bind", &address])).await;

@@ -32,7 +32,7 @@ async fn send(server: &Binary, bob: &Person, n: u64) {
 }
 
 #[tokio::test]
-async fn serve_is_what_happens_without_a_command_and_takes_the_same_flags() {
+async fn serve_is_the_default_command_and_takes_the_same_flags() {
     let directory = tempfile::tempdir().unwrap();
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = address.local_addr().unwrap().to_string();
@@ -48,7 +48,15 @@ async fn serve_is_what_happens_without_a_command_and_takes_the_same_flags() {
 }
 
 #[tokio::test]
-async fn a_backup_is_taken_while_the_server_runs_and_restored_when_it_does_not() {
+async fn the_version_is_printed() {
+    let output = run(&mut command(&["--version"])).await;
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, format!("kez-chat-server {}\n", kez_chat_server::version::version_with_commit()));
+    assert!(printed.starts_with(concat!("kez-chat-server ", env!("CARGO_PKG_VERSION"))), "{printed}");
+}
+
+#[tokio::test]
+async fn a_backup_needs_no_downtime_and_a_restore_does() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (db, backup) = (file("kez-chat.db"), file("backup.db"));
@@ -106,7 +114,7 @@ async fn a_restored_database_has_a_new_epoch() {
 }
 
 #[tokio::test]
-async fn a_backup_that_was_changed_is_not_restored() {
+async fn a_modified_backup_is_not_restored() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     let (db, backup) = (file("kez-chat.db"), file("backup.db"));
@@ -188,7 +196,7 @@ async fn stats_count_while_the_server_runs() {
 }
 
 #[tokio::test]
-async fn a_secret_may_stand_in_a_file() {
+async fn secrets_can_be_read_from_files() {
     let directory = tempfile::tempdir().unwrap();
     let (db, file) = (directory.path().join("kez-chat.db"), directory.path().join("db"));
     std::fs::write(&file, format!("{}\n", db.display())).unwrap();
@@ -198,7 +206,7 @@ async fn a_secret_may_stand_in_a_file() {
         command
     };
     assert!(run(&mut of_file(&["migrate"])).await.status.success());
-    assert!(db.exists(), "the file named it");
+    assert!(db.exists(), "the value came from the file");
     let checked = run(&mut of_file(&["check-config", "--json"])).await;
     let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
     assert_eq!(
@@ -207,7 +215,7 @@ async fn a_secret_may_stand_in_a_file() {
     );
     let nowhere = directory.path().join("nowhere.db");
     let output = run(&mut of_file(&["admin", "stats", "--db", nowhere.to_str().unwrap()])).await;
-    assert_eq!(output.status.code(), Some(2), "the flag counts first: {output:?}");
+    assert_eq!(output.status.code(), Some(2), "the flag takes precedence: {output:?}");
     std::fs::remove_file(&file).unwrap();
     let output = run(&mut of_file(&["migrate"])).await;
     assert_eq!(output.status.code(), Some(2));
@@ -215,7 +223,7 @@ async fn a_secret_may_stand_in_a_file() {
 }
 
 #[tokio::test]
-async fn invitations_are_made_shown_and_ended() {
+async fn invitations_are_created_listed_and_revoked() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db").to_str().unwrap().to_owned();
     let server = Binary::start(Path::new(&db), &["--limits", "off", "--registration", "invite"]).await;
@@ -233,7 +241,7 @@ async fn invitations_are_made_shown_and_ended() {
     assert!(elsewhere["link"].as_str().unwrap().starts_with("https://chat.example/join#invite="));
     let (code, shown) = json(&["admin", "invite", "list", "--db", &db]).await;
     assert_eq!((code, shown["invites"][0]["label"].as_str()), (0, Some("friends")));
-    assert!(!shown.to_string().contains(made["code"].as_str().unwrap()), "nobody keeps the code");
+    assert!(!shown.to_string().contains(made["code"].as_str().unwrap()), "the code is not stored");
 
     let id = elsewhere["id"].to_string();
     assert_eq!(json(&["admin", "invite", "revoke", &id, "--db", &db]).await.0, 0);

@@ -8,7 +8,7 @@ use crate::binary::Binary;
 use crate::ledger::{Ledger, SENDERS, people};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_five_times_under_load() {
+async fn five_kills_under_load_lose_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");
     let (ledger, flags) = (Ledger::default(), ["--limits", "off"]);
@@ -30,7 +30,7 @@ async fn killed_five_times_under_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn told_to_stop_under_load() {
+async fn a_shutdown_under_load_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");
     let (ledger, flags) = (Ledger::default(), ["--limits", "off"]);

@@ -14,7 +14,7 @@ use crate::broker::until;
 use crate::ledger::{Ledger, SENDERS, parse, people};
 use crate::postgres::cluster::{Cluster, connect};
 use crate::proxy::Chance;
-use crate::support::{Person, TestServer, second_connection};
+use crate::support::{Person, TestServer, free_address, second_connection};
 
 const FLAGS: [&str; 2] = ["--limits", "off"];
 
@@ -41,7 +41,7 @@ fn log_of(db: &Path) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_torn_tail_of_the_log_costs_what_is_in_it_and_nothing_before() {
+async fn a_torn_wal_tail_loses_only_its_own_content() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");
     let server = Binary::start(&db, &FLAGS).await;
@@ -111,7 +111,7 @@ async fn served(server: &Binary, people: &[Person]) -> Vec<(usize, usize)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn flipped_bits_in_the_file_are_never_served() {
+async fn corrupted_envelopes_are_never_served() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");
     let server = Binary::start(&db, &FLAGS).await;
@@ -155,11 +155,11 @@ async fn flipped_bits_in_the_file_are_never_served() {
         let served = served(&server, &people).await.len();
         assert!(served <= all.len(), "{served} of {}", all.len());
         if targeted {
-            assert_eq!(served, all.len() - 1, "all but the one envelope that was changed");
+            assert_eq!(served, all.len() - 1, "all except the altered envelope");
         }
         server.kill().await;
     }
-    assert!(refused <= 7, "an envelope is no reason to refuse a file");
+    assert!(refused <= 7, "a damaged envelope does not invalidate the file");
 }
 
 /// So many damaged rows that whole pages consist of them, with one intact row in between.
@@ -197,11 +197,11 @@ async fn damaged_rows_stop_nothing(server: TestServer, monitor: &str, damage: im
 }
 
 fn monitor() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    free_address().to_string()
 }
 
 #[tokio::test]
-async fn damaged_rows_stop_nothing_on_sqlite() {
+async fn damaged_rows_do_not_block_reads_on_sqlite() {
     let monitor = monitor();
     let server = TestServer::start_with(&["--limits", "off", "--metrics-bind", &monitor]).await;
     let file = server.db();
@@ -214,7 +214,7 @@ async fn damaged_rows_stop_nothing_on_sqlite() {
 }
 
 #[tokio::test]
-async fn damaged_rows_stop_nothing_on_postgres() {
+async fn damaged_rows_do_not_block_reads_on_postgres() {
     let (monitor, address) = (monitor(), Cluster::shared().await.database().await);
     let flags = ["--limits", "off", "--metrics-bind", &monitor];
     let server = TestServer::start_on_with(&address, &flags).await;

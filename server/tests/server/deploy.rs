@@ -57,7 +57,7 @@ fn check_variables<'a>(names: impl IntoIterator<Item = &'a str>) {
 }
 
 #[test]
-fn the_images_hold_what_they_run() {
+fn the_images_contain_what_they_run() {
     for (file, binary, port) in
         [("Dockerfile.chat", "kez-chat-server", "6969"), ("Dockerfile.sig", "kez-sig-server", "7878")]
     {
@@ -73,7 +73,7 @@ fn the_images_hold_what_they_run() {
 
         assert_eq!(words(last(&all, "ENTRYPOINT")), [format!("/usr/bin/{binary}")]);
         assert_eq!(last(&all, "EXPOSE"), port);
-        assert_ne!(last(&all, "USER").split(':').next(), Some("0"), "{file} runs as nobody in particular");
+        assert_ne!(last(&all, "USER").split(':').next(), Some("0"), "{file} does not run as root");
         assert!(last(&all, "FROM").contains("distroless"), "no shell in the last stage");
         let variables: Vec<_> =
             last(&all, "ENV").split(' ').map(|pair| pair.split('=').next().unwrap()).collect();
@@ -104,7 +104,7 @@ const LIBRARIES: [&str; 8] = [
 ];
 
 #[test]
-fn the_programs_need_no_library_that_their_image_lacks() {
+fn the_images_contain_every_library_that_the_programs_need() {
     for program in [env!("CARGO_BIN_EXE_kez-chat-server"), env!("CARGO_BIN_EXE_kez-sig-server")] {
         let listed = Command::new("ldd").arg(program).output().unwrap();
         let listed = String::from_utf8(listed.stdout).unwrap();
@@ -129,7 +129,7 @@ fn strings(value: &serde_yaml::Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_compose_file_is_one_and_names_what_is_there() {
+fn the_compose_file_is_valid_and_names_existing_files() {
     let (compose, value) = compose();
     compose.validate_all().unwrap();
     let services = value["services"].as_mapping().unwrap();
@@ -153,7 +153,7 @@ fn the_compose_file_is_one_and_names_what_is_there() {
 }
 
 #[test]
-fn only_what_is_meant_for_others_is_published() {
+fn only_public_ports_are_published_and_containers_are_locked_down() {
     let (compose, value) = compose();
     let ports = |service: &str| strings(&value["services"][service]["ports"]).join(" ");
     assert_eq!(ports("chat-server"), "127.0.0.1:6969:6969");
@@ -199,7 +199,7 @@ fn every_setting_of_the_env_file_reaches_the_servers() {
 }
 
 #[test]
-fn a_secret_file_may_take_the_place_of_every_secret_that_an_image_or_unit_could_set() {
+fn every_secret_setting_of_images_and_units_has_a_file_form() {
     for file in ["Dockerfile.chat", "Dockerfile.sig", "kez-chat.service", "kez-sig.service"] {
         let text = read(file);
         for secret in ["KEZ_CHAT_DB=", "KEZ_SIG_DB="] {
@@ -209,7 +209,7 @@ fn a_secret_file_may_take_the_place_of_every_secret_that_an_image_or_unit_could_
 }
 
 #[test]
-fn secrets_of_a_deployment_reach_neither_git_nor_an_image() {
+fn secrets_of_a_deployment_are_ignored_by_git_and_docker() {
     for file in [".gitignore", ".dockerignore"] {
         let text = std::fs::read_to_string(root().join(file)).unwrap();
         for secret in ["deploy/.env", "deploy/keys", "deploy/litestream.env"] {
@@ -220,7 +220,7 @@ fn secrets_of_a_deployment_reach_neither_git_nor_an_image() {
 }
 
 #[test]
-fn the_units_start_what_there_is() {
+fn the_units_start_existing_programs() {
     for file in ["kez-chat.service", "kez-sig.service"] {
         let unit = read(file);
         let settings = unit.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='));

@@ -3,7 +3,7 @@
 use crate::support::{Reply, TestServer};
 
 #[tokio::test]
-async fn what_the_api_does_not_have_is_a_problem_too() {
+async fn unknown_routes_are_answered_with_a_problem() {
     let server = TestServer::start().await;
     for path in ["/v1/", "/v1/nothing", "/v1/u/alice/more", "/v1/inbox/alice/live/more", "/.well-known/other"]
     {
@@ -41,7 +41,7 @@ async fn every_answer_carries_the_security_headers() {
 }
 
 #[tokio::test]
-async fn every_page_may_read_refusals_of_what_is_public_and_nothing_else() {
+async fn cors_covers_refusals_of_public_routes_only() {
     // The disk is full, so the server itself rejects every write before it reaches a route.
     let full = ["--disk-ample-bytes", "18446744073709551615", "--disk-writes-percent", "0"];
     let flags = [&full[..], &["--lookups-per-minute", "1", "--sig-server-url", "embedded"]].concat();

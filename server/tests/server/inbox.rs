@@ -5,7 +5,7 @@ use kez_core::time::Timestamp;
 use crate::support::{NOW, Person, Reply, TestServer};
 
 #[tokio::test]
-async fn pages_follow_each_other_without_gap_or_repeat() {
+async fn pages_have_no_gaps_or_repeats() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     for n in 0..7 {
@@ -27,7 +27,7 @@ async fn pages_follow_each_other_without_gap_or_repeat() {
 }
 
 #[tokio::test]
-async fn a_page_has_a_hundred_items_unless_asked_otherwise() {
+async fn a_page_has_a_hundred_items_by_default() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     futures::future::join_all((0..130).map(async |n| server.send(&bob, &format!(r#"{{"n":{n}}}"#)).await))
@@ -53,7 +53,7 @@ async fn a_page_ends_at_two_mebibytes() {
 }
 
 #[tokio::test]
-async fn sixty_seconds_either_way_and_no_second_more() {
+async fn the_clock_tolerance_is_sixty_seconds() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let at = |seconds| bob.inbox_header(0, Timestamp::from_unix(seconds));
@@ -72,7 +72,7 @@ async fn sixty_seconds_either_way_and_no_second_more() {
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_back_changes_no_order() {
+async fn a_clock_jump_does_not_change_the_order() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     for (n, now) in [NOW, NOW - 3600, NOW + 3600, 2_147_483_648, 0, NOW].into_iter().enumerate() {
@@ -86,16 +86,16 @@ async fn a_clock_that_jumps_back_changes_no_order() {
 async fn every_wrong_header_gets_the_same_401() {
     let server = TestServer::start().await;
     let [bob, mallory] = server.people(["bob", "mallory"]).await;
-    let nobody = Person::new("nobody2");
+    let unregistered = Person::new("nobody2");
     let good = bob.inbox_header(0, server.now());
     let as_bob = Person { handle: bob.handle.clone(), keys: mallory.keys };
     let mut refusals = vec![server.get("/v1/inbox/bob").await, server.get("/v1/inbox/nobody2").await];
     for (handle, query, header) in [
         (&bob.handle, "", as_bob.inbox_header(0, server.now())),
         (&bob.handle, "?since=1", good.clone()),
-        (&as_bob.handle, "", nobody.inbox_header(0, server.now())),
-        (&nobody.handle, "", nobody.inbox_header(0, server.now())),
-        (&nobody.handle, "", good.clone()),
+        (&as_bob.handle, "", unregistered.inbox_header(0, server.now())),
+        (&unregistered.handle, "", unregistered.inbox_header(0, server.now())),
+        (&unregistered.handle, "", good.clone()),
         (&bob.handle, "", good.to_uppercase()),
         (&bob.handle, "", format!("{good}00")),
         (&bob.handle, "", format!("0{good}")),
@@ -153,7 +153,7 @@ async fn the_query_is_checked_before_the_header() {
 }
 
 #[tokio::test]
-async fn the_epoch_stays_with_the_database() {
+async fn the_epoch_belongs_to_the_database() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let epoch = server.inbox(&bob, 0).await.json()["epoch"].clone();

@@ -43,7 +43,7 @@ fn from(sender: &str, number: usize, length: usize) -> String {
 }
 
 #[tokio::test]
-async fn an_acknowledgement_counts_once_and_never_goes_back() {
+async fn an_acknowledgement_is_idempotent_and_monotonic() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     for n in 0..5 {
@@ -84,7 +84,7 @@ async fn an_acknowledgement_counts_once_and_never_goes_back() {
 }
 
 #[tokio::test]
-async fn only_what_waits_counts_towards_the_number_of_messages() {
+async fn only_unacknowledged_messages_count_towards_the_limit() {
     let server = TestServer::start_with(&["--inbox-messages", "10", "--known-per-minute", "1000"]).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     server.put(&bob, "contacts", &alice).await;
@@ -105,7 +105,7 @@ async fn only_what_waits_counts_towards_the_number_of_messages() {
 
 /// However much one address sends, there is room for newcomers with and without an account.
 #[tokio::test]
-async fn no_address_closes_an_inbox_to_newcomers() {
+async fn no_network_can_close_an_inbox_to_newcomers() {
     let flags = ["--trusted-proxies", "127.0.0.1", "--network-per-minute", "100000"];
     let server = TestServer::start_with(&flags).await;
     let [alice, carol] = server.people(["alice", "carol"]).await;
@@ -146,11 +146,11 @@ async fn no_address_closes_an_inbox_to_newcomers() {
     }
     let page = server.inbox(&alice, 0).await;
     let rest: Vec<_> = [server.inbox(&alice, *page.seqs().last().unwrap()).await, page].into_iter().collect();
-    assert!(rest.iter().any(|page| page.body.contains(&hello)), "what an account has sent stays");
+    assert!(rest.iter().any(|page| page.body.contains(&hello)), "messages sent by an account stay");
 }
 
 #[tokio::test]
-async fn one_key_holds_a_tenth_of_the_share() {
+async fn one_key_can_use_a_tenth_of_the_share() {
     let flags =
         ["--requests-messages", "100", "--trusted-proxies", "127.0.0.1", "--network-per-minute", "100000"];
     let server = TestServer::start_with(&flags).await;
@@ -177,7 +177,7 @@ async fn one_key_holds_a_tenth_of_the_share() {
 }
 
 #[tokio::test]
-async fn accepting_somebody_moves_their_requests_to_the_known_share() {
+async fn accepting_a_sender_moves_their_requests_to_the_known_share() {
     let server = TestServer::start_with(&["--requests-messages", "5"]).await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     for n in 0..5 {
@@ -189,12 +189,16 @@ async fn accepting_somebody_moves_their_requests_to_the_known_share() {
     assert_eq!((status.messages, status.requests.messages, status.requests.bytes), (5, 0, 0));
     assert_eq!(server.send_as(&carol, &alice, &carol.seal(&alice, "hello")).await.status, 201);
     server.delete_requests(&alice, key(&bob)).await;
-    assert_eq!(server.inbox(&alice, 0).await.seqs().len(), 6, "what is accepted is no request");
+    assert_eq!(
+        server.inbox(&alice, 0).await.seqs().len(),
+        6,
+        "an accepted sender's message is not a request"
+    );
 }
 
 /// A contact's signature authenticates only the contact's own envelopes.
 #[tokio::test]
-async fn a_contact_vouches_for_nobody_else() {
+async fn a_contact_cannot_send_messages_of_others_as_known() {
     let server = TestServer::start_with(&["--requests-messages", "12", "--stranger-per-minute", "100"]).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     server.put(&alice, "contacts", &bob).await;
@@ -203,7 +207,7 @@ async fn a_contact_vouches_for_nobody_else() {
         let made_up = from(&format!("ed25519:{n:064x}"), n, 200);
         taken += usize::from(server.send_as(&bob, &alice, &made_up).await.status == 201);
     }
-    assert_eq!(taken, 6, "the half of the share that is open to what is not signed");
+    assert_eq!(taken, 6, "the half of the share for unsigned messages");
     assert_eq!(server.send_as(&bob, &alice, &bob.seal(&alice, "mine")).await.status, 201);
     let status = server.status(&alice).await;
     assert_eq!((status.messages, status.requests.messages), (7, 6));
@@ -214,7 +218,7 @@ async fn a_contact_vouches_for_nobody_else() {
 }
 
 #[tokio::test]
-async fn acknowledged_messages_stay_as_long_as_their_owner_wants() {
+async fn acknowledged_messages_are_kept_for_the_retention_of_their_owner() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     server.clock.set(NOW - 40 * DAY);
@@ -243,7 +247,7 @@ async fn acknowledged_messages_stay_as_long_as_their_owner_wants() {
 }
 
 #[tokio::test]
-async fn acknowledged_requests_go_after_thirty_days() {
+async fn acknowledged_requests_are_deleted_after_thirty_days() {
     let flags = ["--trusted-proxies", "127.0.0.1"];
     let server = TestServer::start_with(&flags).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;

@@ -114,7 +114,7 @@ impl Ledger {
             let mut last = 0;
             let mut latest = HashMap::new();
             for (seq, envelope) in server.inbox(person).await {
-                assert!(seq > last, "sequence numbers rise");
+                assert!(seq > last, "sequence numbers increase");
                 last = seq;
                 let (sender, number) = parse(&envelope);
                 assert!(

@@ -32,14 +32,21 @@ async fn items_up_to(live: &mut Live, last: u64) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn backlog_then_caught_up_then_what_arrives() {
+async fn a_stream_sends_backlog_then_caught_up_then_new_items() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     for n in 1..=250 {
         server.send(&bob, &envelope(n)).await;
     }
     let mut live = server.live_as(&bob, 2).await;
-    let backlog = items_up_to(&mut live, 250).await;
+    let first = live.next().await;
+    assert_eq!(first["last"], 250, "how much follows");
+    let mut backlog = first["items"].as_array().unwrap().clone();
+    for is_full in [true, false] {
+        let next = live.next().await;
+        assert_eq!(next["last"].is_u64(), is_full);
+        backlog.extend(next["items"].as_array().unwrap().clone());
+    }
     assert_eq!(
         backlog.iter().map(|item| item["seq"].as_u64().unwrap()).collect::<Vec<_>>(),
         (3..=250).collect::<Vec<_>>()
@@ -56,7 +63,7 @@ async fn backlog_then_caught_up_then_what_arrives() {
 }
 
 #[tokio::test]
-async fn whatever_its_size_an_envelope_comes_before_the_end_of_the_backlog() {
+async fn envelopes_of_every_size_precede_caught_up() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     for envelope in [envelope(1), longest(2), envelope(3), envelope(4), longest(5), longest(6), envelope(7)] {
@@ -72,7 +79,7 @@ async fn whatever_its_size_an_envelope_comes_before_the_end_of_the_backlog() {
 }
 
 #[tokio::test]
-async fn one_wake_up_is_enough_for_whatever_was_stored_meanwhile() {
+async fn one_wake_up_delivers_everything_stored_since() {
     let database = Cluster::shared().await.database().await;
     let [here, there] = [TestServer::start_on(&database).await, TestServer::start_on(&database).await];
     let [bob] = here.people(["bob"]).await;
@@ -88,7 +95,7 @@ async fn one_wake_up_is_enough_for_whatever_was_stored_meanwhile() {
 }
 
 #[tokio::test]
-async fn an_empty_inbox_is_caught_up_at_once_and_every_stream_hears() {
+async fn an_empty_inbox_is_caught_up_at_once_and_every_stream_is_woken() {
     let server = TestServer::start().await;
     let [bob, carol] = server.people(["bob", "carol"]).await;
     let mut streams = [server.live_as(&bob, 0).await, server.live_as(&bob, 0).await];
@@ -106,7 +113,7 @@ async fn an_empty_inbox_is_caught_up_at_once_and_every_stream_hears() {
         );
     }
     server.send(&carol, "{}").await;
-    assert_eq!(other.next().await["items"][0]["envelope"], json!({}), "nobody hears of another's messages");
+    assert_eq!(other.next().await["items"][0]["envelope"], json!({}), "streams receive only their own inbox");
 }
 
 #[tokio::test]
@@ -114,7 +121,7 @@ async fn bad_authentication_closes_with_4401() {
     let server = TestServer::start().await;
     let [bob, mallory] = server.people(["bob", "mallory"]).await;
     let as_bob = Person { handle: bob.handle.clone(), keys: mallory.keys };
-    let nobody = Person::new("nobody2");
+    let unregistered = Person::new("nobody2");
     let now = server.now();
     let stale = Timestamp::from_unix(NOW - 61);
     let other_cursor = bob.hello_for(&server_name(), &live_target(&bob.handle, 1), 0, now);
@@ -123,9 +130,9 @@ async fn bad_authentication_closes_with_4401() {
     let unknown_field = bob.hello(0, now).replacen('{', r#"{"more":1,"#, 1);
     for (handle, hello) in [
         (&bob.handle, as_bob.hello(0, now)),
-        (&bob.handle, nobody.hello(0, now)),
-        (&nobody.handle, nobody.hello(0, now)),
-        (&nobody.handle, bob.hello(0, now)),
+        (&bob.handle, unregistered.hello(0, now)),
+        (&unregistered.handle, unregistered.hello(0, now)),
+        (&unregistered.handle, bob.hello(0, now)),
         (&bob.handle, bob.hello(0, stale)),
         (&bob.handle, other_cursor),
         (&bob.handle, other_server),
@@ -141,7 +148,7 @@ async fn bad_authentication_closes_with_4401() {
 }
 
 #[tokio::test]
-async fn a_greeting_works_once_also_after_a_restart() {
+async fn a_greeting_works_once_even_across_a_restart() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let hello = bob.hello(0, server.now());
@@ -205,7 +212,7 @@ async fn without_an_upgrade_it_is_a_bad_request() {
 
 /// Pings at full speed from a client that reads no pong, before its hello or after it.
 #[tokio::test]
-async fn pings_that_nobody_reads_the_answers_of_end_the_stream() {
+async fn unread_pongs_end_the_stream() {
     const TOO_MANY: usize = 32 * 1024 * 1024;
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;

@@ -10,14 +10,14 @@ use sqlx::Executor;
 use tokio::time::timeout;
 
 use crate::broker::until;
-use crate::support::{TestServer, second_connection};
+use crate::support::{TestServer, free_address, second_connection};
 
 /// Far beyond the one interval that a test shortens, and below every interval of the protocol, so that only the short
 /// interval can be the cause.
 const SOON: Duration = Duration::from_secs(4);
 
 #[tokio::test]
-async fn a_row_that_nobody_announced_is_found() {
+async fn a_row_without_a_wake_up_is_found() {
     let short = Timings { reread_every: Duration::from_millis(100), ..Timings::default() };
     let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
     let [bob] = server.people(["bob"]).await;
@@ -40,7 +40,7 @@ async fn a_row_that_nobody_announced_is_found() {
 }
 
 #[tokio::test]
-async fn an_account_that_went_in_silence_ends_its_stream() {
+async fn a_stream_ends_when_its_account_vanishes_without_a_wake_up() {
     let short = Timings { reread_every: Duration::from_millis(100), ..Timings::default() };
     let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
     let [bob] = server.people(["bob"]).await;
@@ -55,7 +55,7 @@ async fn an_account_that_went_in_silence_ends_its_stream() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_answer_is_gone_and_whoever_does_stays() {
+async fn a_lost_pong_ends_the_stream_and_an_answered_ping_keeps_it() {
     let short = Timings { ping_every: Duration::from_millis(200), ..Timings::default() };
     let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
     let [bob, carol] = server.people(["bob", "carol"]).await;
@@ -75,7 +75,7 @@ async fn whoever_does_not_answer_is_gone_and_whoever_does_stays() {
 }
 
 #[tokio::test]
-async fn a_silent_greeting_ends_when_its_time_is_over() {
+async fn a_missing_greeting_times_out() {
     let short = Timings { hello: Duration::from_millis(100), ..Timings::default() };
     let server = TestServer::start_with_timings(short, &["--limits", "off"]).await;
     let [bob] = server.people(["bob"]).await;
@@ -84,7 +84,7 @@ async fn a_silent_greeting_ends_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_stream_in_the_middle_of_a_backlog_hears_that_it_has_to_end() {
+async fn a_stream_sending_a_backlog_is_told_to_end() {
     const MESSAGES: usize = 80;
     let patient = Timings { send: Duration::from_secs(60), ..Timings::default() };
     let server = TestServer::start_with_timings(patient, &["--limits", "off"]).await;
@@ -124,7 +124,7 @@ async fn a_stream_in_the_middle_of_a_backlog_hears_that_it_has_to_end() {
 async fn a_slow_reader_is_closed_and_a_fast_one_gets_everything() {
     const MESSAGES: usize = 200;
     const BYTES: usize = 100_000;
-    let monitor = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let monitor = free_address().to_string();
     let short = Timings { send: Duration::from_millis(300), ..Timings::default() };
     let server =
         TestServer::start_with_timings(short, &["--limits", "off", "--metrics-bind", &monitor]).await;

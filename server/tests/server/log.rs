@@ -10,7 +10,7 @@ use crate::sig_server::{Host, Owner, SigServer};
 use crate::support::TestServer;
 
 #[tokio::test]
-async fn the_log_of_nothing_is_signed_too() {
+async fn an_empty_log_has_a_signed_checkpoint() {
     let server = SigServer::start().await;
     let note = server.host.get("/v1/log/checkpoint").await;
     assert_eq!(note.header("content-type"), "text/plain; charset=utf-8");
@@ -24,7 +24,7 @@ async fn the_log_of_nothing_is_signed_too() {
 
 /// 300 links, so that one tile is full and a second level begins.
 #[tokio::test]
-async fn what_was_appended_is_what_the_tiles_hold() {
+async fn the_tiles_contain_the_appended_links() {
     let server = SigServer::start().await;
     let (mut tree, mut entries) = (GrowingTree::default(), Vec::new());
     for _ in 0..3 {
@@ -114,7 +114,7 @@ async fn lookups_and_webfinger_prove_that_the_head_is_in_the_log() {
 }
 
 #[tokio::test]
-async fn the_proof_is_to_be_had_where_the_chain_is() {
+async fn the_proof_is_served_next_to_the_chain() {
     let server = SigServer::start().await;
     let mut owner = Owner::new();
     let path = format!("/v1/log/inclusion/{}", owner.hex());
@@ -129,7 +129,7 @@ async fn the_proof_is_to_be_had_where_the_chain_is() {
 }
 
 #[tokio::test]
-async fn the_key_comes_from_a_file_or_is_made_once() {
+async fn the_key_comes_from_a_file_or_is_generated_once() {
     let (one, two) = (SigServer::start().await, SigServer::start().await);
     assert_ne!(one.host.log_key().await, two.host.log_key().await);
     let directory = tempfile::tempdir().unwrap();

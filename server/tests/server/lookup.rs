@@ -3,7 +3,7 @@
 use crate::support::{Person, TestServer, server_name};
 
 #[tokio::test]
-async fn by_handle_and_by_key_lead_to_the_same_proof() {
+async fn lookups_by_handle_and_by_key_return_the_same_proof() {
     let server = TestServer::start().await;
     let [alice, _bob] = server.people(["alice", "bob"]).await;
     let by_handle = server.get("/v1/u/alice").await;
@@ -15,7 +15,7 @@ async fn by_handle_and_by_key_lead_to_the_same_proof() {
 }
 
 #[tokio::test]
-async fn nobody_is_404() {
+async fn an_unknown_handle_or_key_is_404() {
     let server = TestServer::start().await;
     server.get("/v1/u/nobody2").await.refused(404, "unknown_handle");
     let key = Person::new("nobody2").primary();
@@ -23,7 +23,7 @@ async fn nobody_is_404() {
 }
 
 #[tokio::test]
-async fn what_is_no_handle_or_key_is_400() {
+async fn a_malformed_handle_or_key_is_400() {
     let server = TestServer::start().await;
     for path in [
         "/v1/u/ab",
@@ -41,7 +41,7 @@ async fn what_is_no_handle_or_key_is_400() {
 }
 
 #[tokio::test]
-async fn a_registration_made_a_moment_ago_is_found() {
+async fn a_new_registration_is_found_at_once() {
     let server = TestServer::start().await;
     server.get("/v1/u/alice").await.refused(404, "unknown_handle");
     let [alice] = server.people(["alice"]).await;

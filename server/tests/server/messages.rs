@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::support::{Person, Reply, TestServer, message};
 
 #[tokio::test]
-async fn from_alice_to_bob_byte_for_byte() {
+async fn an_envelope_is_delivered_byte_for_byte() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let sealed = alice.seal(&bob, "hello");
@@ -34,7 +34,7 @@ async fn from_alice_to_bob_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn what_the_relay_cannot_read_comes_back_unchanged() {
+async fn envelope_bytes_are_returned_unchanged() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let odd = [
@@ -54,7 +54,7 @@ async fn what_the_relay_cannot_read_comes_back_unchanged() {
 }
 
 #[tokio::test]
-async fn refuses_what_is_no_message() {
+async fn a_malformed_message_is_refused() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(16), "]".repeat(16));
@@ -105,7 +105,7 @@ async fn only_json_by_its_content_type() {
 }
 
 #[tokio::test]
-async fn to_nobody_is_404() {
+async fn an_unknown_recipient_is_404() {
     let server = TestServer::start().await;
     for to in ["nobody2", "No Handle", "", "bob\\n"] {
         let body = format!(r#"{{"to":"{to}","envelope":{{}}}}"#);
@@ -114,7 +114,7 @@ async fn to_nobody_is_404() {
 }
 
 #[tokio::test]
-async fn up_to_256_kib_and_no_byte_more() {
+async fn an_envelope_can_have_exactly_256_kib() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let envelope = |length: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(length - 8));
@@ -155,7 +155,7 @@ async fn a_retry_is_answered_as_the_first_time() {
 
 /// Every message is posted up to five times at once, and some callers disconnect before the answer.
 #[tokio::test]
-async fn however_often_it_is_posted_it_is_stored_once() {
+async fn repeated_posts_are_stored_once() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let post = async |n: u32| {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::binary::Binary;
 use crate::broker::until;
 use crate::postgres::cluster::Cluster;
-use crate::support::{NOW, Person, TestServer, message};
+use crate::support::{NOW, Person, TestServer, free_address, message};
 
 async fn metrics(server: &Binary) -> String {
     metrics_at(server.metrics.unwrap()).await
@@ -26,7 +26,7 @@ fn value(metrics: &str, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn metrics_count_what_happens_and_name_nobody() {
+async fn metrics_count_events_without_identifying_accounts() {
     let directory = tempfile::tempdir().unwrap();
     let flags = ["--limits", "off", "--metrics-bind", "127.0.0.1:0"];
     let server = Binary::start(&directory.path().join("kez-chat.db"), &flags).await;
@@ -66,7 +66,7 @@ async fn without_the_flag_there_are_no_metrics() {
 }
 
 #[tokio::test]
-async fn methods_that_somebody_makes_up_are_counted_and_logged_as_one() {
+async fn unknown_methods_are_counted_and_logged_as_one() {
     let directory = tempfile::tempdir().unwrap();
     let flags = ["--metrics-bind", "127.0.0.1:0"];
     let mut server = Binary::start(&directory.path().join("kez-chat.db"), &flags).await;
@@ -85,9 +85,9 @@ async fn methods_that_somebody_makes_up_are_counted_and_logged_as_one() {
 }
 
 #[tokio::test]
-async fn the_numbers_are_there_while_the_database_is_not() {
+async fn metrics_are_served_while_the_database_is_down() {
     let cluster = Cluster::start().await;
-    let monitors = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let monitors = free_address();
     let flags = ["--limits", "off", "--metrics-bind", &monitors.to_string()];
     let server = TestServer::start_on_with(&cluster.database().await, &flags).await;
     server.people(["alice", "bob"]).await;
@@ -113,7 +113,7 @@ fn named(text: &str) -> std::collections::BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn alerts_and_dashboard_name_metrics_that_exist() {
+async fn alerts_and_dashboard_use_existing_metrics() {
     let directory = tempfile::tempdir().unwrap();
     let backups = directory.path().to_str().unwrap();
     let flags = ["--metrics-bind", "127.0.0.1:0", "--backup-dir", backups];

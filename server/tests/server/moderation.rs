@@ -46,7 +46,7 @@ async fn a_ban_hides_an_account_and_keeps_everything() {
     assert_eq!((code, &shown["state"], &shown["ban_reason"]), (0, &"banned".into(), &"spam".into()));
 
     assert_eq!(admin(&server, "unban", "bob", &[]).await.0, 0);
-    assert_eq!(admin(&server, "unban", "bob", &[]).await.0, 3, "he is not banned any more");
+    assert_eq!(admin(&server, "unban", "bob", &[]).await.0, 3, "he is no longer banned");
     assert_eq!(server.get("/v1/u/bob").await.status, 200);
     assert_eq!(server.inbox(&bob, 0).await.seqs(), [1]);
     assert_eq!(server.place_of(&bob, r#"{"n":2}"#).await, 2);
@@ -54,7 +54,7 @@ async fn a_ban_hides_an_account_and_keeps_everything() {
     // No one else is affected.
     assert_eq!(server.send(&alice, "{}").await.status, 201);
     assert_eq!(other.next().await["items"][0]["seq"], 1);
-    assert_eq!(admin(&server, "ban", "carol", &[]).await.0, 3, "nobody of that name");
+    assert_eq!(admin(&server, "ban", "carol", &[]).await.0, 3, "no such account");
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn an_operator_lists_exports_and_deletes() {
 }
 
 #[tokio::test]
-async fn handles_are_kept_back_while_the_server_runs() {
+async fn handles_can_be_reserved_while_the_server_runs() {
     let server = TestServer::start().await;
     // The database exists once the server answers.
     assert_eq!(server.get("/v1/readyz").await.status, 200);
@@ -98,11 +98,11 @@ async fn handles_are_kept_back_while_the_server_runs() {
     assert_eq!(admin(&server, "release", "ceo", &[]).await.0, 0);
     assert_eq!(admin(&server, "release", "ceo", &[]).await.0, 3);
     assert_eq!(server.register(&person).await.status, 201);
-    assert_eq!(admin(&server, "reserve", "ceo", &[]).await.0, 3, "somebody holds it");
+    assert_eq!(admin(&server, "reserve", "ceo", &[]).await.0, 3, "an account holds it");
 }
 
 #[tokio::test]
-async fn the_file_of_reserved_handles_is_read_again_on_a_signal() {
+async fn sighup_reloads_the_reserved_handles() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("reserved.txt");
     std::fs::write(&file, "# ours\nceo\n\nhelpdesk # theirs\n").unwrap();
@@ -183,7 +183,7 @@ async fn story(store: &Store) {
     assert_eq!(store.forget_messages(bob.id, later).await.unwrap(), PORTION);
     assert_eq!(store.forget_messages(bob.id, later).await.unwrap(), 200);
     assert_eq!(seqs(&bob).await, [701]);
-    assert_eq!(send(&bob, "old 0".to_owned(), later).await, 702, "forgotten bytes may come again");
+    assert_eq!(send(&bob, "old 0".to_owned(), later).await, 702, "deleted bytes may be posted again");
 
     // A deleted account leaves a tombstone, after which its numbers continue.
     for n in 0..600 {
@@ -207,7 +207,7 @@ async fn story(store: &Store) {
     let ceo: kez_core::handle::Handle = "ceo".parse().unwrap();
     assert!(store.reserve(ceo.clone(), None, AT).await.unwrap());
     assert_eq!(account("ceo").await, ClaimOutcome::HandleReserved);
-    assert!(!store.reserve(alice.handle.clone(), None, AT).await.unwrap(), "somebody holds it");
+    assert!(!store.reserve(alice.handle.clone(), None, AT).await.unwrap(), "an account holds it");
     assert!(store.release(ceo, AT).await.unwrap());
     assert!(matches!(account("ceo").await, ClaimOutcome::Stands(_)));
 
@@ -236,7 +236,7 @@ async fn the_story_on_postgres() {
 }
 
 #[tokio::test]
-async fn nothing_outlives_its_account_unnoticed() {
+async fn every_table_without_a_cascade_is_deleted_explicitly() {
     // Tables whose rows are not deleted with their account by a cascade; a deletion names each of them.
     const NAMED: [&str; 3] = ["former_keys", "inboxes", "nats_bindings"];
     const SQL: &str = "SELECT DISTINCT m.name FROM sqlite_schema AS m JOIN pragma_foreign_key_list(m.name) AS f \

@@ -19,7 +19,7 @@ async fn an_nkey_is_bound_renewed_and_removed_for_good() {
     server.unbind(&bob, nkey).await.refused(404, "unknown_nkey");
 
     assert_eq!(server.unbind(&alice, nkey).await.status, 204);
-    assert_eq!(server.unbind(&alice, nkey).await.status, 204, "a lost answer may be asked for again");
+    assert_eq!(server.unbind(&alice, nkey).await.status, 204, "a request with a lost answer may be repeated");
     server.bind(&alice, nkey, DAY).await.refused(409, "nkey_removed");
     server.bind(&bob, nkey, DAY).await.refused(409, "nkey_taken");
     let server = server.restart().await;
@@ -52,7 +52,7 @@ async fn a_binding_must_be_for_this_server_this_caller_and_this_time() {
 }
 
 #[tokio::test]
-async fn a_caller_is_believed_for_one_request_of_their_own() {
+async fn a_caller_header_authenticates_one_request_of_its_signer() {
     let server = TestServer::start().await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let (nkey, target, now) = (nkey().public(), nats_binding::target(&alice.handle), server.now());
@@ -80,7 +80,7 @@ async fn a_caller_is_believed_for_one_request_of_their_own() {
 }
 
 #[tokio::test]
-async fn the_path_must_make_sense() {
+async fn a_malformed_path_is_refused() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
     for target in [
@@ -98,7 +98,7 @@ async fn the_path_must_make_sense() {
 }
 
 #[tokio::test]
-async fn the_websocket_address_is_told_to_clients_and_to_their_policy() {
+async fn the_websocket_address_is_in_the_config_and_the_content_security_policy() {
     let server = TestServer::start_with(&["--nats-ws-url", "wss://kez.lat:8443"]).await;
     assert_eq!(server.get("/v1/config").await.json()["nats_ws_url"], "wss://kez.lat:8443");
     let page = server.get("/").await;

@@ -56,7 +56,7 @@ async fn describes_every_route_and_no_other() {
 }
 
 #[tokio::test]
-async fn every_described_route_is_there_and_answers_as_described() {
+async fn every_described_route_exists_and_answers_as_described() {
     let server = TestServer::start_with(&["--limits", "off", "--contact", "mailto:admin@kez.lat"]).await;
     let document = server.get("/v1/openapi.json").await.json();
     for (method, path) in ROUTES {
@@ -84,7 +84,7 @@ fn filled(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_reference_leads_somewhere() {
+async fn every_reference_resolves() {
     let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "embedded"]).await;
     let document = server.get("/v1/openapi.json").await.json();
     let mut references = Vec::new();

@@ -77,7 +77,7 @@ async fn a_database_keeps_the_name_of_its_server_and_the_key_of_its_log() {
 }
 
 #[tokio::test]
-async fn reading_commands_change_nothing() {
+async fn read_only_commands_change_nothing() {
     let home = Home::new();
     let server = Binary::start(home.db(), &["--limits", "off"]).await;
     let bob = Person::new("bob");
@@ -104,7 +104,7 @@ async fn reading_commands_change_nothing() {
 }
 
 #[tokio::test]
-async fn reading_commands_refuse_an_older_schema() {
+async fn read_only_commands_refuse_an_older_schema() {
     let home = Home::new();
     // Without a schema.
     fs::write(home.db(), "").unwrap();
@@ -118,7 +118,7 @@ async fn reading_commands_refuse_an_older_schema() {
 }
 
 #[tokio::test]
-async fn files_that_are_made_are_for_their_owner_alone() {
+async fn created_files_are_private_to_their_owner() {
     let home = Home::new();
     let server = Binary::start(home.db(), &[]).await;
     assert_eq!(server.register(&Person::new("bob")).await, 201);
@@ -142,7 +142,7 @@ async fn files_that_are_made_are_for_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn as_root_what_a_command_writes_belongs_to_the_account_of_the_server() {
+async fn as_root_files_that_a_command_writes_belong_to_the_server_account() {
     const SERVICE: u32 = 61_234;
     let home = Home::new();
     chown(home.0.path(), Some(SERVICE), Some(SERVICE)).unwrap();
@@ -160,7 +160,7 @@ async fn as_root_what_a_command_writes_belongs_to_the_account_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_setting_that_cannot_be_stops_the_start_with_one_sentence() {
+async fn an_invalid_setting_stops_the_start_with_one_sentence() {
     let home = Home::new();
     let unreadable = home.file("nowhere/kez-chat.db");
     // A separate folder: in a shared one, files of other tests come and go.
@@ -177,7 +177,7 @@ async fn a_setting_that_cannot_be_stops_the_start_with_one_sentence() {
         (vec!["--db", &home.db(), "--reserved-handles-file", "/nowhere"], "/nowhere"),
         (vec!["--db", &home.db(), "--log-seed-file", "/nowhere"], "/nowhere"),
         (vec!["--inbox-bytes", "much"], "1GiB"),
-        (vec!["--public-url", "https://host/chat/"], "without a path"),
+        (vec!["--public-url", "https://host/chat/"], "must have no path"),
     ] {
         let (code, said) = refused(&arguments).await;
         assert_eq!((code, said.trim().lines().count()), (2, 1), "{arguments:?}: {said}");
@@ -186,7 +186,7 @@ async fn a_setting_that_cannot_be_stops_the_start_with_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_secret_and_its_file_are_not_set_both() {
+async fn a_secret_and_its_file_are_mutually_exclusive() {
     let home = Home::new();
     let file = home.file("address");
     fs::write(&file, home.db()).unwrap();
@@ -222,18 +222,18 @@ async fn check_config_reads_every_file_that_a_setting_names() {
 }
 
 #[tokio::test]
-async fn a_sigchain_server_that_does_not_answer_is_said_everywhere() {
+async fn an_unresponsive_sigchain_server_is_reported_everywhere() {
     let home = Home::new();
     let url = "http://127.0.0.1:9";
     let (code, checked) =
         json(&["check-config", "--bind", "127.0.0.1:0", "--db", &home.db(), "--sig-server-url", url]).await;
-    assert_eq!(code, 0, "the server starts all the same: {checked}");
+    assert_eq!(code, 0, "the server starts nevertheless: {checked}");
     let warnings = checked["warnings"].to_string();
     assert!(warnings.contains("does not answer") && warnings.contains("browsers cannot reach"), "{checked}");
 
     let mut server = Binary::start(home.db(), &["--sig-server-url", url]).await;
     server
-        .logged("the sigchain server does not answer, so there are no key histories and no changes of keys")
+        .logged("the sigchain server does not answer, so key histories and key changes are unavailable")
         .await;
     let ready = reqwest::get(server.endpoint.url("/v1/readyz")).await.unwrap();
     assert!(ready.text().await.unwrap().contains("degraded"));
@@ -241,7 +241,7 @@ async fn a_sigchain_server_that_does_not_answer_is_said_everywhere() {
 }
 
 #[tokio::test]
-async fn people_are_told_who_runs_the_server() {
+async fn pages_and_security_txt_name_the_operator() {
     let home = Home::new();
     let get = async |server: &Binary, path: &str| {
         let answer = reqwest::get(server.endpoint.url(path)).await.unwrap();
@@ -266,7 +266,7 @@ async fn people_are_told_who_runs_the_server() {
 }
 
 #[tokio::test]
-async fn backups_of_a_timer_are_kept_in_number() {
+async fn timer_backups_are_kept_up_to_a_number() {
     let home = Home::new();
     assert_eq!(json(&["migrate", "--db", &home.db()]).await.0, 0);
     let folder = home.file("backups");

@@ -27,7 +27,7 @@ impl TestServer {
 }
 
 #[tokio::test]
-async fn lists_are_kept_for_their_owner_alone() {
+async fn lists_are_private_to_their_owner() {
     let server = TestServer::start().await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     for list in ["contacts", "blocks"] {
@@ -70,7 +70,7 @@ async fn lists_are_kept_for_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn those_who_are_accepted_may_send_more() {
+async fn accepted_senders_have_a_larger_allowance() {
     let flags = [
         "--network-per-minute",
         "1",
@@ -107,7 +107,7 @@ async fn those_who_are_accepted_may_send_more() {
 }
 
 #[tokio::test]
-async fn a_blocked_sender_is_told_nothing_and_heard_no_more() {
+async fn a_blocked_sender_is_not_told_and_not_delivered() {
     let server = TestServer::start().await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     let before = alice.seal(&bob, "before");
@@ -143,7 +143,7 @@ async fn a_blocked_sender_is_told_nothing_and_heard_no_more() {
 }
 
 #[tokio::test]
-async fn strangers_fill_their_share_of_an_inbox_and_no_more() {
+async fn strangers_can_fill_only_their_share_of_an_inbox() {
     let flags = ["--requests-messages", "2", "--requests-bytes", "1000", "--inbox-messages", "4"];
     let server = TestServer::start_with(&flags).await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;

@@ -36,7 +36,7 @@ async fn page(server: &TestServer, holds: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn the_history_comes_from_a_sigchain_server_and_its_absence_is_said() {
+async fn the_history_comes_from_a_sigchain_server_and_an_outage_is_shown() {
     let sig = SigServer::start().await;
     let (server, _site) = with_chains_at(&sig.host.url).await;
     let [alice] = server.people(["alice"]).await;
@@ -47,21 +47,25 @@ async fn the_history_comes_from_a_sigchain_server_and_its_absence_is_said() {
     assert_eq!(sig.host.append(&owner.init()).await.status, 201);
     page(&server, "aria-label=\"Key history\"").await;
     sig.stop().await;
-    page(&server, "does not answer at the moment").await;
+    page(&server, "is not responding at the moment").await;
 }
 
 #[tokio::test]
-async fn a_sigchain_server_that_says_nothing_costs_two_seconds() {
+async fn a_silent_sigchain_server_delays_by_two_seconds() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (server, _site) = with_chains_at(&format!("http://{}", listener.local_addr().unwrap())).await;
     server.people(["alice"]).await;
     let asked = Instant::now();
-    page(&server, "does not answer at the moment").await;
-    assert!(asked.elapsed() < Duration::from_secs(10), "the page waits for nobody: {:?}", asked.elapsed());
+    page(&server, "is not responding at the moment").await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "the page does not wait for the sigchain server: {:?}",
+        asked.elapsed()
+    );
 }
 
 #[tokio::test]
-async fn a_history_that_breaks_the_rules_is_not_shown() {
+async fn an_invalid_history_is_not_shown() {
     let alice = Person::new("alice");
     // Another user's link, under Alice's root.
     let foreign = Owner::of(Person::new("mallory").keys).init();
@@ -74,12 +78,12 @@ async fn a_history_that_breaks_the_rules_is_not_shown() {
     let url = crate::rotation::answering(200, answer).await;
     let (server, _site) = with_chains_at(&url).await;
     assert_eq!(server.register(&alice).await.status, 201);
-    let page = page(&server, "breaks the rules").await;
+    let page = page(&server, "returned an invalid one").await;
     assert!(!page.body.contains("aria-label=\"Key history\""), "{}", page.body);
 }
 
 #[tokio::test]
-async fn a_page_repeats_only_claims_that_the_server_confirms() {
+async fn a_profile_shows_only_confirmed_claims() {
     let site = site();
     let web = site.path().to_str().unwrap();
     let flags = ["--limits", "off", "--sig-server-url", "embedded", "--web-dir", web];
@@ -119,10 +123,6 @@ async fn profile_pages_and_lookups_share_an_allowance() {
     refused.refused(429, "rate_limited");
     assert!(!refused.header("retry-after").is_empty());
     assert_eq!(server.get("/v1/u/alice").await.status, 429, "the same allowance");
-    assert_eq!(
-        server.get("/messages").await.status,
-        200,
-        "pages that are the same for everybody cost nothing"
-    );
+    assert_eq!(server.get("/messages").await.status, 200, "static pages are not rate-limited");
     assert_eq!(Host::of(&server).get("/v1/healthz").await.status, 200);
 }

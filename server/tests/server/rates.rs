@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::support::{Person, Reply, TestServer};
 
 #[tokio::test]
-async fn look_ups_of_every_kind_share_one_rate() {
+async fn all_kinds_of_lookups_share_one_rate() {
     let server = TestServer::start_with(&["--lookups-per-minute", "2"]).await;
     let [alice] = server.people(["alice"]).await;
     let by_key = format!("/v1/by-primary/{}", alice.primary());
@@ -22,7 +22,7 @@ async fn look_ups_of_every_kind_share_one_rate() {
         refused.refused(429, "rate_limited");
         assert!((1..=30).contains(&refused.header("retry-after").parse::<u32>().unwrap()), "{way}");
     }
-    assert_eq!(server.inbox(&alice, 0).await.status, 200, "reading is another matter");
+    assert_eq!(server.inbox(&alice, 0).await.status, 200, "reads have a separate rate");
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn registrations_and_reads_have_rates_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_network_has_only_so_many_connections() {
+async fn connections_per_network_are_limited() {
     let server = TestServer::start_with(&["--connections-per-network", "3"]).await;
     let connect = async || TcpStream::connect(server.address).await.unwrap();
     let mut held = vec![connect().await, connect().await, connect().await];
@@ -51,7 +51,7 @@ async fn a_network_has_only_so_many_connections() {
 }
 
 #[tokio::test]
-async fn a_proxy_may_have_more() {
+async fn a_trusted_proxy_is_not_limited_like_a_client() {
     let flags = ["--connections-per-network", "1", "--trusted-proxies", "127.0.0.1"];
     let server = TestServer::start_with(&flags).await;
     let _held = [
@@ -62,7 +62,7 @@ async fn a_proxy_may_have_more() {
 }
 
 #[tokio::test]
-async fn an_inbox_has_only_so_many_live_streams() {
+async fn live_streams_per_inbox_are_limited() {
     let server = TestServer::start_with(&["--streams-per-inbox", "2"]).await;
     let [alice, bob] = server.people(["alice", "bob"]).await;
     let mut first = server.live_as(&alice, 0).await;
@@ -91,7 +91,7 @@ async fn stream_from(server: &TestServer, address: &str) -> Result<reqwest::Resp
 }
 
 #[tokio::test]
-async fn a_network_has_only_so_many_live_streams() {
+async fn live_streams_per_network_are_limited() {
     let flags = ["--streams-per-network", "2", "--trusted-proxies", "127.0.0.1"];
     // So that no stream ends by itself, although no client sends a hello.
     let patient = Timings { hello: Duration::from_secs(60), ..Timings::default() };

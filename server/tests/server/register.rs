@@ -14,7 +14,7 @@ use crate::support::{NOW, Person, Reply, TestServer, rng, server_name};
 static VECTORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../core/vectors/registration");
 
 #[tokio::test]
-async fn every_vector_is_answered_as_it_says() {
+async fn every_vector_gets_the_expected_answer() {
     let server = TestServer::start().await;
     assert!(VECTORS.files().count() >= 20);
     for file in VECTORS.files() {
@@ -34,7 +34,7 @@ async fn every_vector_is_answered_as_it_says() {
 }
 
 #[tokio::test]
-async fn the_answer_is_the_record_with_its_proof() {
+async fn registering_returns_the_record_with_its_proof() {
     let server = TestServer::start().await;
     let alice = Person::new("alice");
     let reply = server.register(&alice).await;
@@ -49,7 +49,7 @@ async fn the_answer_is_the_record_with_its_proof() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_accepted_again_also_when_it_has_grown_old() {
+async fn a_repeated_registration_is_accepted_even_when_stale() {
     let server = TestServer::start().await;
     let alice = Person::new("alice");
     let registration = alice.registration(Timestamp::from_unix(NOW));
@@ -63,7 +63,7 @@ async fn a_repeat_is_accepted_again_also_when_it_has_grown_old() {
 }
 
 #[tokio::test]
-async fn handle_and_key_are_each_given_once() {
+async fn a_handle_and_a_key_can_each_be_registered_once() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
     server.register(&Person::new("alice")).await.refused(409, "handle_taken");
@@ -75,7 +75,7 @@ async fn handle_and_key_are_each_given_once() {
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_gets_the_handle() {
+async fn concurrent_registrations_give_the_handle_to_one() {
     let server = TestServer::start().await;
     let claims = (0..20).map(|_| async { server.register(&Person::new("alice")).await.status });
     let mut statuses = futures::future::join_all(claims).await;
@@ -86,7 +86,7 @@ async fn of_many_at_once_one_gets_the_handle() {
 
 /// Each registration breaks one rule and all later ones; the answer names the first.
 #[tokio::test]
-async fn the_checks_come_in_the_order_of_the_protocol() {
+async fn the_checks_follow_the_order_of_the_protocol() {
     let server = TestServer::start().await;
     let [alice] = server.people(["alice"]).await;
     let sign = |handle: &str, name: &str, at: u64| {
@@ -117,7 +117,7 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn five_minutes_either_way_and_no_second_more() {
+async fn the_clock_tolerance_is_five_minutes() {
     let server = TestServer::start().await;
     for (handle, at, status) in [
         ("early", NOW + 300, 201),
@@ -131,7 +131,7 @@ async fn five_minutes_either_way_and_no_second_more() {
 }
 
 #[tokio::test]
-async fn what_is_no_registration_is_malformed() {
+async fn an_invalid_registration_is_malformed() {
     let server = TestServer::start().await;
     let good = Person::new("alice").registration(server.now());
     for body in [
@@ -150,14 +150,14 @@ async fn what_is_no_registration_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_closed_server_takes_nobody() {
+async fn a_closed_server_refuses_every_registration() {
     let server = TestServer::start_with(&["--limits", "off", "--registration", "closed"]).await;
     server.register(&Person::new("alice")).await.refused(403, "registration_closed");
     assert_eq!(server.get("/v1/config").await.json()["registration"], "closed");
 }
 
 #[tokio::test]
-async fn a_server_by_invitation_takes_whoever_holds_one_that_counts() {
+async fn an_invitation_only_server_accepts_valid_invitations() {
     let flags = ["--limits", "off", "--registration", "invite"];
     let server = TestServer::start_with(&flags).await;
     assert_eq!(server.get("/v1/config").await.json()["registration"], "invite");
@@ -194,13 +194,13 @@ async fn a_server_by_invitation_takes_whoever_holds_one_that_counts() {
         refused(&alice, &code.to_string(), why).await;
     }
     assert_eq!(register(&alice, &code.to_string().to_lowercase()).await.status, 201);
-    assert_eq!(server.register(&alice).await.status, 201, "a repeat needs none");
+    assert_eq!(server.register(&alice).await.status, 201, "a repeat needs no invitation");
     refused(&Person::new("bob"), &code.to_string(), "used up").await;
     store.close().await;
 }
 
 #[tokio::test]
-async fn whoever_is_not_invited_hears_of_handles_that_are_kept_back_too() {
+async fn reserved_handles_are_reported_before_a_missing_invitation() {
     let mut server = TestServer::start().await;
     let [alice, bob, carol] = server.people(["alice", "bob", "carol"]).await;
     assert_eq!(server.signed(&alice, "DELETE", "/v1/u/alice", String::new()).await.status, 204);

@@ -39,13 +39,13 @@ impl Files {
 }
 
 #[tokio::test]
-async fn two_backups_of_one_name_leave_each_other_alone() {
+async fn concurrent_backups_to_one_name_do_not_interfere() {
     let files = Files::new().await;
     let part = files.beside("backup.db.part");
-    std::fs::write(&part, "the first one is at it").unwrap();
+    std::fs::write(&part, "the first one is running").unwrap();
     let refused = back_up(&files.db, &files.backup);
     assert!(matches!(&refused, Err(BackupError::Exists(file)) if *file == part), "{refused:?}");
-    assert_eq!(std::fs::read_to_string(&part).unwrap(), "the first one is at it");
+    assert_eq!(std::fs::read_to_string(&part).unwrap(), "the first one is running");
 
     std::fs::remove_file(&part).unwrap();
     let both = std::thread::scope(|scope| {
@@ -59,7 +59,7 @@ async fn two_backups_of_one_name_leave_each_other_alone() {
 }
 
 #[tokio::test]
-async fn a_backup_that_fails_leaves_nothing() {
+async fn a_failed_backup_leaves_no_files() {
     let files = Files::new().await;
     std::fs::write(&files.db, "no database").unwrap();
     let count = || std::fs::read_dir(files.directory.path()).unwrap().count();
@@ -70,7 +70,7 @@ async fn a_backup_that_fails_leaves_nothing() {
 
 /// The power fails between the two renames.
 #[tokio::test]
-async fn a_restore_that_was_cut_short_is_not_taken_for_an_empty_database() {
+async fn an_interrupted_restore_is_not_mistaken_for_an_empty_database() {
     let files = Files::new().await;
     back_up(&files.db, &files.backup).unwrap();
     let [replaced, restoring] =
@@ -96,7 +96,7 @@ async fn a_restore_that_was_cut_short_is_not_taken_for_an_empty_database() {
 }
 
 #[tokio::test]
-async fn a_restore_that_fails_leaves_everything_as_it_was() {
+async fn a_failed_restore_changes_nothing() {
     let files = Files::new().await;
     std::fs::write(&files.backup, "no backup").unwrap();
     restore(&files.backup, &files.db, true).unwrap_err();

@@ -60,7 +60,7 @@ async fn by_primary(server: &TestServer, person: &Person) -> Reply {
 }
 
 #[tokio::test]
-async fn one_registration_switches_lookup_inbox_and_authentication() {
+async fn a_rotation_switches_lookup_inbox_and_authentication_at_once() {
     for world in [World::embedded().await, World::with_a_sig_server().await] {
         let (alice, mut owner) = world.alice().await;
         let [bob] = world.chat.people(["bob"]).await;
@@ -90,7 +90,7 @@ async fn one_registration_switches_lookup_inbox_and_authentication() {
 }
 
 #[tokio::test]
-async fn without_the_chain_saying_so_a_handle_stays_with_its_key() {
+async fn a_handle_stays_with_its_key_unless_the_chain_rotates_it() {
     for world in [World::embedded().await, World::with_a_sig_server().await] {
         // No chain at all.
         let [bob] = world.chat.people(["bob"]).await;
@@ -121,7 +121,7 @@ async fn without_the_chain_saying_so_a_handle_stays_with_its_key() {
 }
 
 #[tokio::test]
-async fn a_closed_chain_hands_nothing_over() {
+async fn a_closed_chain_cannot_transfer_the_handle() {
     let world = World::embedded().await;
     let (alice, owner) = world.alice().await;
     let close = owner.chain.draft(Body::Close { primary: owner.next.public() }, Timestamp::from_unix(NOW));
@@ -146,7 +146,7 @@ async fn streams_of_the_former_key_close_at_once() {
 }
 
 #[tokio::test]
-async fn what_changes_on_one_node_has_changed_on_the_others() {
+async fn a_rotation_on_one_node_is_visible_on_the_others() {
     let database = Cluster::shared().await.database().await;
     let flags = ["--limits", "off", "--sig-server-url", "embedded"];
     let chat = TestServer::start_on_with(&database, &flags).await;
@@ -168,7 +168,7 @@ async fn what_changes_on_one_node_has_changed_on_the_others() {
 }
 
 #[tokio::test]
-async fn a_former_key_leads_to_the_current_record_and_holds_nothing_any_more() {
+async fn a_former_key_resolves_to_the_current_record_and_has_no_rights() {
     let world = World::embedded().await;
     let (first, mut owner) = world.alice().await;
     let second = world.next(&mut owner).await;
@@ -192,7 +192,7 @@ async fn a_former_key_leads_to_the_current_record_and_holds_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn a_change_of_keys_outlives_the_process() {
+async fn a_key_change_survives_a_restart() {
     let world = World::embedded().await;
     let (first, mut owner) = world.alice().await;
     let next = world.next(&mut owner).await;
@@ -203,7 +203,7 @@ async fn a_change_of_keys_outlives_the_process() {
 }
 
 #[tokio::test]
-async fn of_two_at_once_with_the_same_right_one_is_not_lost() {
+async fn of_two_concurrent_rotations_exactly_one_succeeds() {
     let world = World::embedded().await;
     let (_, mut owner) = world.alice().await;
     let next = world.next(&mut owner).await;
@@ -225,7 +225,7 @@ pub(crate) async fn answering(status: u16, body: String) -> String {
 }
 
 #[tokio::test]
-async fn the_word_of_a_sigchain_server_alone_is_not_believed() {
+async fn an_unproven_answer_of_a_sigchain_server_is_rejected() {
     let alice = Person::new("alice");
     let next = Person::new("alice");
     let mut owner = Owner::of(same_keys(&alice.keys));
@@ -263,7 +263,7 @@ async fn the_word_of_a_sigchain_server_alone_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_sigchain_server_that_is_away_is_said_to_be_away() {
+async fn an_unreachable_sigchain_server_is_reported() {
     let mut world = World::with_a_sig_server().await;
     let (alice, mut owner) = world.alice().await;
     let next = world.next(&mut owner).await;

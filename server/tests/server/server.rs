@@ -5,7 +5,7 @@ use kez_core::api::{Health, Limits, RegistrationMode, ServerConfig};
 use crate::support::TestServer;
 
 #[tokio::test]
-async fn says_what_a_client_needs_to_know() {
+async fn the_config_has_what_a_client_needs() {
     let server = TestServer::start_with(&["--server", "chat.example:8443"]).await;
     let config: ServerConfig = serde_json::from_str(&server.get("/v1/config").await.body).unwrap();
     assert_eq!(config.server.as_str(), "chat.example:8443");
@@ -16,7 +16,7 @@ async fn says_what_a_client_needs_to_know() {
 }
 
 #[tokio::test]
-async fn is_alive_and_ready() {
+async fn reports_liveness_and_readiness() {
     let server = TestServer::start().await;
     for path in ["/v1/healthz", "/v1/readyz"] {
         let health: Health = serde_json::from_str(&server.get(path).await.body).unwrap();

@@ -128,7 +128,7 @@ async fn its_document_describes_every_route_and_no_other() {
 }
 
 #[tokio::test]
-async fn monitors_are_told_of_the_process_and_the_log() {
+async fn monitors_see_the_process_and_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-sig.db");
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

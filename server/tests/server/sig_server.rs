@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use clap::Parser;
 use kez_chat_server::config::sig_server::SigConfig;
@@ -88,7 +87,7 @@ impl SigServer {
         let config = SigConfig::try_parse_from(own.iter().chain(flags)).unwrap();
         let listener = kez_chat_server::edge::listener::bind(config.bind).unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
-        let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
+        let clock = Arc::new(TestClock::new());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn({
             let clock = Arc::clone(&clock);

@@ -22,7 +22,7 @@ fn links(reply: &Reply) -> Links {
 }
 
 #[tokio::test]
-async fn every_vector_is_answered_as_it_says() {
+async fn every_vector_gets_the_expected_answer() {
     assert!(VECTORS.files().count() >= 5);
     for file in VECTORS.files() {
         let vector: Value = serde_json::from_slice(file.contents()).unwrap();
@@ -51,7 +51,7 @@ async fn every_vector_is_answered_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_chain_is_read_as_it_was_written_on_either_server() {
+async fn a_chain_reads_back_from_both_kinds_of_server() {
     let (chat, sig) = (TestServer::start_with(EMBEDDED).await, SigServer::start().await);
     for host in [&Host::of(&chat), &sig.host] {
         let mut alice = Owner::new();
@@ -81,7 +81,7 @@ async fn a_chain_is_read_as_it_was_written_on_either_server() {
 }
 
 #[tokio::test]
-async fn the_same_link_again_stands_and_another_conflicts() {
+async fn a_repeated_link_is_accepted_and_a_different_one_conflicts() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     let init = alice.init();
@@ -107,7 +107,7 @@ async fn the_same_link_again_stands_and_another_conflicts() {
 }
 
 #[tokio::test]
-async fn the_checks_come_in_the_order_of_the_protocol() {
+async fn the_checks_follow_the_order_of_the_protocol() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     let mallory = Owner::new();
@@ -141,11 +141,11 @@ async fn the_checks_come_in_the_order_of_the_protocol() {
     // 403 before 401: a stranger's link with an invalid signature.
     server.host.post_to(&alice.hex(), bad_signature(&at(2, &mallory))).await.refused(403, "not_authorised");
     server.host.post_to(&alice.hex(), bad_signature(&good)).await.refused(401, "bad_signature");
-    assert_eq!(server.host.append(&good).await.status, 201, "nothing of that left a trace");
+    assert_eq!(server.host.append(&good).await.status, 201, "none of these was stored");
 }
 
 #[tokio::test]
-async fn of_many_at_once_one_is_appended() {
+async fn concurrent_appends_add_one_link() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     server.host.append(&alice.init()).await;
@@ -161,7 +161,7 @@ async fn of_many_at_once_one_is_appended() {
 }
 
 #[tokio::test]
-async fn links_have_a_size_and_a_chain_gains_twenty_a_day() {
+async fn links_are_limited_in_size_and_to_twenty_a_day() {
     let server = SigServer::start_with(&[]).await;
     let mut alice = Owner::new();
     server.host.append(&alice.init()).await;
@@ -182,7 +182,7 @@ async fn links_have_a_size_and_a_chain_gains_twenty_a_day() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_the_head_is_told_so() {
+async fn a_reader_with_the_current_head_gets_304() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     server.host.append(&alice.init()).await;
@@ -205,7 +205,7 @@ async fn a_reader_that_has_the_head_is_told_so() {
 }
 
 #[tokio::test]
-async fn every_page_may_read_and_ask() {
+async fn cors_allows_every_origin() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     let url = format!("{}/v1/sigchains/ed25519/{}", server.host.url, alice.hex());
@@ -227,7 +227,7 @@ async fn every_page_may_read_and_ask() {
 }
 
 #[tokio::test]
-async fn chains_outlive_the_process() {
+async fn chains_survive_a_restart() {
     let server = SigServer::start().await;
     let mut alice = Owner::new();
     server.host.append(&alice.init()).await;
@@ -256,7 +256,7 @@ async fn a_chain_that_is_closed_stays_closed() {
 }
 
 #[tokio::test]
-async fn a_chat_server_with_a_sigchain_server_elsewhere_has_no_chains() {
+async fn a_chat_server_with_an_external_sigchain_server_serves_no_chains() {
     let server = TestServer::start_with(&["--limits", "off", "--sig-server-url", "http://127.0.0.1:9"]).await;
     let path = format!("/v1/sigchains/ed25519/{}", Owner::new().hex());
     server.get(&path).await.refused(404, "not_found");

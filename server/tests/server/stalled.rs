@@ -34,7 +34,7 @@ async fn drip(server: &TestServer, opening: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn all_of_them_end_and_nobody_else_notices() {
+async fn stalled_connections_end_without_affecting_others() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let half_line = "GET /v1/hea";
@@ -76,7 +76,7 @@ async fn all_of_them_end_and_nobody_else_notices() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_closed_and_a_proxys_is_not() {
+async fn idle_connections_are_closed_except_those_of_a_proxy() {
     let direct = TestServer::start().await;
     let proxied = TestServer::start_with(&["--limits", "off", "--trusted-proxies", "127.0.0.0/8"]).await;
     let request = "GET /v1/healthz HTTP/1.1\r\nhost: kez.lat\r\n\r\n";
@@ -112,7 +112,7 @@ async fn a_head_over_16_kib_is_431() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_no_message() {
+async fn a_truncated_body_is_not_a_message() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use kez_chat_server::store::accounts::ClaimOutcome;
-use kez_chat_server::store::usage::Origin;
-use kez_chat_server::store::{NewMessage, Store};
+use kez_chat_server::store::usage::{NetworkTag, Origin, Source};
+use kez_chat_server::store::{NewMessage, PageLimit, Store, StoreError};
+use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 use sqlx::{Connection, Executor};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ use crate::store::claim;
 use crate::support::{NOW, Person, TestServer, message, second_connection};
 
 #[tokio::test]
-async fn a_locked_database_is_503_and_heals() {
+async fn a_locked_database_is_503_until_it_is_unlocked() {
     let server = TestServer::start().await;
     let [bob] = server.people(["bob"]).await;
     assert_eq!(server.place_of(&bob, r#"{"n":0}"#).await, 1);
@@ -36,7 +37,7 @@ async fn a_locked_database_is_503_and_heals() {
         (0..3).map(async |_| server.signed(&bob, "GET", "/v1/export", String::new()).await),
     );
     let (replies, exports, page) = tokio::join!(sends, exports, server.inbox(&bob, 0));
-    assert_eq!(page.seqs(), [1], "reading goes on meanwhile");
+    assert_eq!(page.seqs(), [1], "reads are not blocked");
     for reply in replies.into_iter().chain(exports) {
         reply.refused(503, "unavailable");
         assert!(reply.header("retry-after").parse::<u64>().unwrap() >= 1);
@@ -53,20 +54,20 @@ async fn a_locked_database_is_503_and_heals() {
 
 /// A backup reads a snapshot for as long as it takes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_that_takes_long_keeps_nobody_from_writing() {
+async fn a_long_backup_does_not_block_writers() {
     const MESSAGES: usize = 600;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
     let store = Store::sqlite(&file).await.unwrap();
     let ClaimOutcome::Stands(bob) = store.claim_handle(claim(&Person::new("bob"))).await.unwrap() else {
-        panic!("nobody else is there");
+        panic!("the handle is free");
     };
     let send = async |n: usize| {
         let envelope = format!("{n} {}", " ".repeat(64 * 1024)).into();
         let now = Timestamp::from_unix(NOW);
         let message = NewMessage { inbox: bob.id, envelope, origin: Origin::Known, quota: None, now };
         let stored = tokio::time::timeout(Duration::from_secs(3), store.append(message)).await;
-        stored.expect("writers wait for nobody who reads").unwrap();
+        stored.expect("writers do not wait for readers").unwrap();
     };
     let log = || std::fs::metadata(directory.path().join("kez-chat.db-wal")).unwrap().len();
 
@@ -76,10 +77,37 @@ async fn a_backup_that_takes_long_keeps_nobody_from_writing() {
     for n in 0..MESSAGES {
         send(n).await;
     }
-    assert!(log() > 30 * 1024 * 1024, "the log holds all that came meanwhile");
+    assert!(log() > 30 * 1024 * 1024, "the log contains everything written during the backup");
     backup.execute("COMMIT").await.unwrap();
     send(MESSAGES).await;
     until(async || log() == 0).await;
+    store.close().await;
+}
+
+/// Deletions write to the log as well: it starts over while they go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_does_not_grow_with_a_long_deletion() {
+    const MESSAGES: usize = 60_000;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kez-chat.db");
+    let store = Store::sqlite(&file).await.unwrap();
+    let ClaimOutcome::Stands(bob) = store.claim_handle(claim(&Person::new("bob"))).await.unwrap() else {
+        panic!("the handle is free");
+    };
+    let now = Timestamp::from_unix(NOW);
+    let message = |n: usize| {
+        let envelope = format!("{n} {}", " ".repeat(1024)).into();
+        NewMessage { inbox: bob.id, envelope, origin: Origin::Known, quota: None, now }
+    };
+    for portion in 0..MESSAGES / 1000 {
+        let stored = join_all((0..1000).map(|n| store.append(message(1000 * portion + n)))).await;
+        assert!(stored.into_iter().all(|stored| stored.is_ok()));
+    }
+    store.close().await;
+    let store = Store::sqlite(&file).await.unwrap();
+    assert!(store.delete_account(bob.id, now).await.unwrap());
+    let log = std::fs::metadata(directory.path().join("kez-chat.db-wal")).unwrap().len();
+    assert!(log < 64 * 1024 * 1024, "the log has {log} bytes");
     store.close().await;
 }
 
@@ -117,7 +145,7 @@ async fn as_root_a_full_disk_is_507_loses_nothing_and_heals() {
     let server = Binary::start(&disk.path().join("kez-chat.db"), &["--limits", "off"]).await;
     let bob = Person::new("bob");
     assert_eq!(server.register(&bob).await, 201);
-    assert!(!disk.path().join("kez-chat.db.reserve").exists(), "nothing is kept back on a small disk");
+    assert!(!disk.path().join("kez-chat.db.reserve").exists(), "a small disk has no reserve");
 
     let send = async |n: u32| {
         let envelope = format!(r#"{{"n":{n},"padding":"{}"}}"#, "x".repeat(50_000));
@@ -223,4 +251,57 @@ async fn as_root_accounts_can_be_deleted_on_a_full_disk() {
     let server = Binary::start(&db, &["--limits", "off"]).await;
     assert_eq!(server.inbox(erin).await, stored);
     assert!(server.terminate().await.success());
+}
+
+/// A deletion indexes the tail first, and the log of a whole tail of requests does not fit into the reserve at once.
+#[tokio::test]
+async fn as_root_a_deletion_on_a_full_disk_indexes_a_tail_of_requests() {
+    const INBOXES: usize = 500;
+    let disk = SmallDisk::mount("256m");
+    let file = disk.path().join("kez-chat.db");
+    let store = Store::sqlite(&file).await.unwrap();
+    let now = Timestamp::from_unix(NOW);
+    let mut inboxes = Vec::new();
+    for n in 0..INBOXES {
+        match store.claim_handle(claim(&Person::new(&format!("person{n}")))).await.unwrap() {
+            ClaimOutcome::Stands(account) => inboxes.push(account.id),
+            taken => panic!("{taken:?}"),
+        }
+    }
+    let key = |n: usize| Primary::from_bytes([(n / INBOXES) as u8 + 1; 32]);
+    let request = |n: usize| {
+        let source = Source { key: Some(key(n)), signed: true, network: NetworkTag((n % 251) as u16) };
+        let envelope = format!(r#"{{"n":{n}}}"#).into();
+        NewMessage {
+            inbox: inboxes[n % INBOXES],
+            envelope,
+            origin: Origin::Request(source),
+            quota: None,
+            now,
+        }
+    };
+    // Fewer than a round, so that none of them is indexed.
+    for batch in 0..30 {
+        let stored = join_all((0..100).map(|n| store.append(request(100 * batch + n)))).await;
+        assert!(stored.into_iter().all(|stored| stored.is_ok()));
+    }
+    fill_up(disk.path());
+    let mut extra = 3_000;
+    while store.append(request(extra)).await.is_ok() {
+        extra += 1;
+    }
+    let refused = store.append(request(extra)).await;
+    assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
+
+    assert!(store.delete_account(inboxes[7], now).await.unwrap());
+    assert_eq!(store.delete_requests(inboxes[8], key(8)).await.unwrap(), 1);
+    let left = async |store: &Store, inbox| store.inbox_status(inbox).await.unwrap().requests.messages;
+    let whole = left(&store, inboxes[499]).await;
+    assert_eq!(left(&store, inboxes[8]).await, 5 + u64::from(extra > 3_008));
+    store.close().await;
+    let store = Store::sqlite(&file).await.unwrap();
+    assert_eq!(left(&store, inboxes[499]).await, whole);
+    let page = PageLimit { items: 100, bytes: 1 << 20 };
+    assert_eq!(store.page_after(inboxes[499], 0, page).await.unwrap().len() as u64, whole);
+    store.close().await;
 }

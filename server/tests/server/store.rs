@@ -74,7 +74,7 @@ async fn story(open: impl AsyncFn() -> Store) {
 
     // Each handle and each key is assigned once.
     let first = account(&store, &alice).await;
-    assert_eq!(account(&store, &alice).await, first, "the same claim stands");
+    assert_eq!(account(&store, &alice).await, first, "the same claim is accepted again");
     assert_eq!(store.lookup(&alice.handle).await.unwrap().as_ref(), Some(&first));
     assert_eq!(store.lookup_primary(&first.primary).await.unwrap().as_ref(), Some(&first));
     assert_eq!(store.lookup(&bob.handle).await.unwrap(), None);
@@ -115,9 +115,9 @@ async fn story(open: impl AsyncFn() -> Store) {
     assert!(texts(&store, alice, u64::MAX, PAGE).await.is_empty());
 
     // A missing account receives nothing, and does not affect the others in its batch.
-    let nobody = AccountId(4711);
+    let unknown = AccountId(4711);
     let (refused, stored) =
-        tokio::join!(store.append(new_message(nobody, "x")), store.append(new_message(bob, "y")));
+        tokio::join!(store.append(new_message(unknown, "x")), store.append(new_message(bob, "y")));
     assert!(matches!(refused, Err(StoreError::NoSuchAccount)), "{refused:?}");
     assert_eq!(stored.unwrap().seq, 2);
     assert_eq!(store.append(new_message(bob, "z")).await.unwrap().seq, 3, "no number was used up");
@@ -205,14 +205,18 @@ async fn rotation_story(store: &Store) -> Primary {
     assert_eq!(store.bind_nkey(binding).await.unwrap(), BindOutcome::Bound);
     let to_daves_key = Rotation { to: dave.primary, ..rotation.clone() };
     assert_eq!(store.rotate(to_daves_key).await.unwrap(), RotationOutcome::PrimaryTaken);
-    assert_eq!(store.lookup(&carol.handle).await.unwrap().as_ref(), Some(&before), "nothing of that stays");
+    assert_eq!(
+        store.lookup(&carol.handle).await.unwrap().as_ref(),
+        Some(&before),
+        "everything is rolled back"
+    );
     assert_eq!(store.rotate(rotation.clone()).await.unwrap(), RotationOutcome::Rotated);
     assert_eq!(store.rotate(rotation.clone()).await.unwrap(), RotationOutcome::Overtaken);
 
     let after = store.lookup(&carol.handle).await.unwrap().unwrap();
     assert_eq!((after.id, after.primary, after.root), (before.id, rotation.to, before.primary));
     assert_eq!(after.registration, rotation.registration);
-    assert_eq!(store.bound_nkey(nkey).await.unwrap(), None, "what the former key bound is void");
+    assert_eq!(store.bound_nkey(nkey).await.unwrap(), None, "the bindings of the former key are void");
     for key in [before.primary, after.primary] {
         assert_eq!(store.lookup_primary(&key).await.unwrap().as_ref(), Some(&after));
     }
@@ -331,7 +335,7 @@ async fn inboxes_fill_up(store: &Store, inbox: AccountId) {
     let delivered = [(1, "other"), (3, "known"), (4, "last")].map(|(seq, text)| (seq, text.to_owned()));
     assert_eq!(texts(store, inbox, 0, PAGE).await, delivered, "all but the blocked sender's");
     let two = PageLimit { items: 2, ..PAGE };
-    assert_eq!(texts(store, inbox, 1, two).await, delivered[1..], "and it takes no place of a page");
+    assert_eq!(texts(store, inbox, 1, two).await, delivered[1..], "and it does not count toward a page");
 }
 
 /// Requests that an account has signed.
@@ -382,7 +386,7 @@ async fn owners_make_room(store: &Store, inbox: AccountId, peer: AccountId) {
     assert_eq!(status().await, of(15, 3, 12, [12, 58], [11, 53]));
     let seqs: Vec<u64> = texts(store, inbox, 0, PAGE).await.iter().map(|(seq, _)| *seq).collect();
     assert_eq!(seqs, (4..=15).collect::<Vec<_>>());
-    assert!(append("one 0", Origin::Known).await.unwrap().fresh, "what went is not known any more");
+    assert!(append("one 0", Origin::Known).await.unwrap().fresh, "deleted messages are no longer recognised");
 
     // A blocked sender's messages are counted, and never read.
     append("blocked", Origin::Blocked(Source { key: key(9), ..SIGNED })).await.unwrap();
@@ -444,7 +448,7 @@ async fn invitations_are_used_up(store: &Store) {
     assert_eq!(claim_with("heidi", &invite("unknown", 1, 60)).await, ClaimOutcome::InviteRefused);
     assert_eq!(store.lookup(&"heidi".parse().unwrap()).await.unwrap(), None);
     assert!(matches!(claim_with("heidi", &twice).await, ClaimOutcome::Stands(_)));
-    assert_eq!(claim_with("heidi", &twice).await, ClaimOutcome::HandleTaken, "which uses nothing up");
+    assert_eq!(claim_with("heidi", &twice).await, ClaimOutcome::HandleTaken, "and uses up no invitation");
     assert!(matches!(claim_with("ivan", &twice).await, ClaimOutcome::Stands(_)));
     assert_eq!(claim_with("judy", &twice).await, ClaimOutcome::InviteRefused, "used up");
 
@@ -459,7 +463,7 @@ async fn invitations_are_used_up(store: &Store) {
 }
 
 fn fresh_nonce() -> Nonce {
-    let (person, server) = (Person::new("anybody"), server_name());
+    let (person, server) = (Person::new("someone"), server_name());
     let request = CallerRequest { server: &server, method: "GET", target: "/", body: b"" };
     let header = caller_auth::header(&person.keys, &person.handle, &request, NOW_TIME, &mut rng());
     CallerAuth::parse(&header).unwrap().verify(&request, &person.keys.public(), NOW_TIME).unwrap()
@@ -484,7 +488,7 @@ enum Step {
     /// Several messages at once, to one of two inboxes each; some of them identical.
     Append(Vec<(usize, u8)>),
     /// A reader of an inbox reads a page while messages arrive.
-    Read { inbox: usize, items: u64, meanwhile: Vec<(usize, u8)> },
+    Read { inbox: usize, items: u64, concurrent: Vec<(usize, u8)> },
     /// The oldest or all messages of an inbox are deleted.
     Delete { inbox: usize, all: bool },
     /// The server restarts.
@@ -496,7 +500,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => messages(8).prop_map(Step::Append),
         4 => (0..2_usize, 1..6_u64, messages(4))
-            .prop_map(|(inbox, items, meanwhile)| Step::Read { inbox, items, meanwhile }),
+            .prop_map(|(inbox, items, concurrent)| Step::Read { inbox, items, concurrent }),
         1 => (0..2_usize, any::<bool>()).prop_map(|(inbox, all)| Step::Delete { inbox, all }),
         1 => Just(Step::Restart),
     ];
@@ -532,11 +536,11 @@ async fn play(steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Append(messages) => append(&store, inboxes, &mut models, &messages).await,
-            Step::Read { inbox, items, meanwhile } => {
+            Step::Read { inbox, items, concurrent } => {
                 let limit = PageLimit { items, ..PAGE };
                 let page = store.page_after(inboxes[inbox], models[inbox].cursor, limit);
                 let (page, ()) = tokio::join!(page, async {
-                    append(&store, inboxes, &mut models, &meanwhile).await;
+                    append(&store, inboxes, &mut models, &concurrent).await;
                 });
                 read(&mut models[inbox], page.unwrap());
             }

@@ -1,9 +1,9 @@
 //! A server on a real listener with a clock controlled by the test, and users with real keys.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -33,25 +33,52 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+/// An address of the loopback interface on which nothing listens. The port is below those that Linux gives to outgoing
+/// connections (`ip_local_port_range`), so that none of them takes it before the test's program does.
+pub(crate) fn free_address() -> SocketAddr {
+    const PORTS: std::ops::Range<u32> = 12_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Test programs that run one after another, or beside each other, begin elsewhere.
+    let first = std::process::id().wrapping_mul(97);
+    let next = || PORTS.start + first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    let addresses = (0..count).map(|_| SocketAddr::from(([127, 0, 0, 1], next() as u16)));
+    addresses.into_iter().find(is_free).expect("a free port")
+}
+
 /// The time of the test vectors, and of every test that sets no other.
 pub(crate) const NOW: u64 = 1_795_374_000;
 
 /// A clock that stands still until it is set.
-pub(crate) struct TestClock(pub(crate) AtomicU64);
+pub(crate) struct TestClock {
+    seconds: AtomicU64,
+    panics: AtomicBool,
+}
 
 impl TestClock {
+    pub(crate) fn new() -> Self {
+        Self { seconds: AtomicU64::new(NOW), panics: AtomicBool::new(false) }
+    }
+
     pub(crate) fn set(&self, seconds: u64) {
-        self.0.store(seconds, Ordering::SeqCst);
+        self.seconds.store(seconds, Ordering::SeqCst);
+    }
+
+    /// Makes the next caller that asks for the time panic.
+    pub(crate) fn panic_once(&self) {
+        self.panics.store(true, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "a panic for a test");
+        Timestamp::from_unix(self.seconds.load(Ordering::SeqCst))
     }
 
     fn ticks(&self) -> Duration {
-        Duration::from_secs(self.0.load(Ordering::SeqCst))
+        Duration::from_secs(self.seconds.load(Ordering::SeqCst))
     }
 }
 
@@ -102,7 +129,7 @@ impl TestServer {
     async fn start_from(directory: Arc<TempDir>, config: Config) -> Self {
         let listener = kez_chat_server::edge::listener::bind(config.bind).unwrap();
         let address = listener.local_addr().unwrap();
-        let clock = Arc::new(TestClock(AtomicU64::new(NOW)));
+        let clock = Arc::new(TestClock::new());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn({
             let clock = Arc::clone(&clock);
@@ -264,6 +291,12 @@ impl Live {
         self.0.send(Message::Ping("?".into())).await.unwrap();
     }
 
+    /// Closes the stream, and waits until the server has ended the connection.
+    pub(crate) async fn close(mut self) {
+        self.0.send(Message::Close(None)).await.unwrap();
+        while let Some(Ok(_)) = self.0.next().await {}
+    }
+
     /// The next frame of text, or `None` for a pong.
     pub(crate) async fn next_or_pong(&mut self) -> Option<Value> {
         loop {
@@ -353,9 +386,19 @@ impl Live {
     pub(crate) async fn rest(&mut self) -> (Vec<Value>, u16) {
         let mut frames = Vec::new();
         loop {
+            match self.next_or_code().await {
+                Ok(frame) => frames.push(frame),
+                Err(code) => return (frames, code),
+            }
+        }
+    }
+
+    /// The next frame of text, or the close code of the stream.
+    pub(crate) async fn next_or_code(&mut self) -> Result<Value, u16> {
+        loop {
             match self.0.next().await.unwrap().unwrap() {
-                Message::Text(text) => frames.push(serde_json::from_str(&text).unwrap()),
-                Message::Close(frame) => return (frames, frame.unwrap().code.into()),
+                Message::Text(text) => return Ok(serde_json::from_str(&text).unwrap()),
+                Message::Close(frame) => return Err(frame.unwrap().code.into()),
                 _ => {}
             }
         }

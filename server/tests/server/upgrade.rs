@@ -33,23 +33,6 @@ fn sent() -> Vec<Sent> {
 }
 
 #[tokio::test]
-#[ignore = "writes the fixture; only until 0.1.0 is released"]
-async fn write_the_fixture() {
-    let directory = tempfile::tempdir().unwrap();
-    let db = directory.path().join("kez-chat.db");
-    let server = Binary::start(&db, &["--limits", "off"]).await;
-    for (handle, byte) in [("alice", 1), ("bob", 2), ("carol", 3)] {
-        assert_eq!(server.register(&person(handle, byte)).await, 201);
-    }
-    for Sent { to, envelope, .. } in sent() {
-        let stored = server.post("/v1/messages", message(&to.parse().unwrap(), &envelope)).await.unwrap();
-        assert_eq!(stored.status, 201);
-    }
-    assert!(server.terminate().await.success());
-    std::fs::copy(&db, fixture("0.1.0.db")).unwrap();
-}
-
-#[tokio::test]
 async fn a_database_of_the_first_release_keeps_every_message() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");

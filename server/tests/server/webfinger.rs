@@ -39,7 +39,7 @@ async fn rel_keeps_only_the_links_asked_for() {
 }
 
 #[tokio::test]
-async fn an_account_is_found_however_it_is_written() {
+async fn an_account_is_found_in_every_spelling() {
     let flags = ["--limits", "off", "--public-url", "https://chat.kez.lat"];
     let server = TestServer::start_with(&flags).await;
     server.people(["alice"]).await;
@@ -63,7 +63,7 @@ async fn an_account_is_found_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn host_meta_says_where_it_is() {
+async fn host_meta_has_the_webfinger_template() {
     let server = TestServer::start().await;
     server.people(["alice"]).await;
     let xrd = server.get("/.well-known/host-meta").await;
@@ -81,7 +81,7 @@ async fn host_meta_says_where_it_is() {
 }
 
 #[tokio::test]
-async fn refuses_what_it_cannot_answer() {
+async fn refuses_invalid_resources() {
     let server = TestServer::start().await;
     server.people(["alice"]).await;
     for query in [

@@ -62,7 +62,7 @@ mod tests {
     use crate::scratch::Scratch;
 
     #[test]
-    fn the_twins_hold_the_same_bytes() {
+    fn compressed_files_decompress_to_the_same_bytes() {
         let folder = Scratch::new("twins");
         let file = folder.path().join("main.css");
         let content = "p { color: red }\n".repeat(100);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_gets_no_twin() {
+    fn images_are_not_precompressed() {
         let folder = Scratch::new("image");
         let file = folder.path().join("shot.png");
         fs::write(&file, "png").unwrap();

@@ -1,7 +1,7 @@
-//! Modules import downward: no large circle of files that import each other.
+//! Modules import downward: no large cycle of files that import each other.
 //!
-//! An arrow leads from a file to the file that defines what it names. A path through a re-export leads to the file
-//! behind it, and the re-export itself is no arrow. Code for tests does not count.
+//! An edge leads from a file to the file that defines what it names. A path through a re-export leads to the file
+//! behind it, and the re-export itself is no edge. Code for tests does not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,9 +14,9 @@ use super::files::files;
 use crate::failure::Failure;
 use crate::project::Project;
 
-/// For each crate the largest number of files in a circle, by the folder that holds the circle. These numbers only go
+/// For each crate the largest number of files in a cycle, by the folder that holds the cycle. These numbers only go
 /// down.
-const LIMITS: [(&str, &[(&str, usize)]); 2] = [("server/src", &[("", 6)]), ("client/src", &[("", 3)])];
+const LIMITS: [(&str, &[(&str, usize)]); 2] = [("server/src", &[("", 6)]), ("client/src", &[("", 2)])];
 
 /// The path of a module from the root of its crate.
 type Module = Vec<String>;
@@ -34,27 +34,27 @@ struct Source {
 /// Checks every folder.
 ///
 /// # Errors
-/// When a circle has too many files. It is printed with its arrows.
+/// When a cycle has too many files. It is printed with its edges.
 pub(crate) fn check(project: &Project) -> Result<(), Failure> {
     let mut broken = Vec::new();
     for (folder, limits) in LIMITS {
         let sources = sources(&project.root().join(folder))?;
-        let graph = arrows(&sources);
-        let circles = circles(&graph);
-        let largest = circles.iter().map(BTreeSet::len).max().unwrap_or(0);
-        println!("{folder}: {} files, {} circles, the largest of {largest}", graph.len(), circles.len());
-        for circle in circles.iter().filter(|circle| !is_within(limits, circle)) {
-            broken.push(format!("{} files of {folder} import each other", circle.len()));
-            println!("{}", drawn(circle, &graph));
+        let graph = edges(&sources);
+        let cycles = cycles(&graph);
+        let largest = cycles.iter().map(BTreeSet::len).max().unwrap_or(0);
+        println!("{folder}: {} files, {} cycles, the largest of {largest}", graph.len(), cycles.len());
+        for cycle in cycles.iter().filter(|cycle| !is_within(limits, cycle)) {
+            broken.push(format!("{} files of {folder} import each other", cycle.len()));
+            println!("{}", drawn(cycle, &graph));
         }
     }
     if broken.is_empty() { Ok(()) } else { Err(Failure::Broken(broken.join("; "))) }
 }
 
-/// Whether a circle is no larger than the first folder that holds all of it permits.
-fn is_within(limits: &[(&str, usize)], circle: &BTreeSet<&str>) -> bool {
-    let limit = limits.iter().find(|(folder, _)| circle.iter().all(|file| file.starts_with(folder)));
-    limit.is_some_and(|(_, most)| circle.len() <= *most)
+/// Whether a cycle is no larger than the first folder that holds all of it permits.
+fn is_within(limits: &[(&str, usize)], cycle: &BTreeSet<&str>) -> bool {
+    let limit = limits.iter().find(|(folder, _)| cycle.iter().all(|file| file.starts_with(folder)));
+    limit.is_some_and(|(_, most)| cycle.len() <= *most)
 }
 
 /// The sources of the library in a folder.
@@ -203,7 +203,7 @@ fn flatten(tree: &UseTree, before: &mut Module, named: &mut Vec<(String, Module)
 }
 
 /// For each file the files that it imports, by their names.
-fn arrows(sources: &[Source]) -> BTreeMap<&str, BTreeSet<&str>> {
+fn edges(sources: &[Source]) -> BTreeMap<&str, BTreeSet<&str>> {
     let files: BTreeMap<&[String], &Source> =
         sources.iter().map(|source| (source.module.as_slice(), source)).collect();
     let of = |source: &Source| {
@@ -260,14 +260,14 @@ fn home<'a>(
 }
 
 /// The sets of files that reach each other.
-fn circles<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<BTreeSet<&'a str>> {
+fn cycles<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<BTreeSet<&'a str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         graph.keys().map(|file| (*file, reachable(graph, file))).collect();
-    let circle = |file: &&'a str| {
+    let cycle = |file: &&'a str| {
         let mutual = reached[*file].iter().filter(|other| reached[**other].contains(*file));
         mutual.copied().collect::<BTreeSet<_>>()
     };
-    graph.keys().map(circle).filter(|circle| circle.len() > 1).collect()
+    graph.keys().map(cycle).filter(|cycle| cycle.len() > 1).collect()
 }
 
 fn reachable<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>, from: &'a str) -> BTreeSet<&'a str> {
@@ -278,13 +278,13 @@ fn reachable<'a>(graph: &BTreeMap<&'a str, BTreeSet<&'a str>>, from: &'a str) ->
     reached
 }
 
-/// Each file of a circle with its arrows inside.
-fn drawn(circle: &BTreeSet<&str>, graph: &BTreeMap<&str, BTreeSet<&str>>) -> String {
+/// Each file of a cycle with its edges inside.
+fn drawn(cycle: &BTreeSet<&str>, graph: &BTreeMap<&str, BTreeSet<&str>>) -> String {
     let line = |file: &&str| {
-        let inside: Vec<_> = graph[*file].intersection(circle).copied().collect();
+        let inside: Vec<_> = graph[*file].intersection(cycle).copied().collect();
         format!("  {file} -> {}", inside.join(", "))
     };
-    circle.iter().map(line).collect::<Vec<_>>().join("\n")
+    cycle.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -293,19 +293,19 @@ mod tests {
 
     use super::*;
 
-    fn circles_of(sources: &[(&str, &str)]) -> Vec<String> {
+    fn cycles_of(sources: &[(&str, &str)]) -> Vec<String> {
         let parse = |(name, text): &(&str, &str)| {
             let parts: Module = name.split('/').map(str::to_owned).collect();
             Source::parse(&parts, text).unwrap()
         };
         let sources: Vec<_> = sources.iter().map(parse).collect();
-        let graph = arrows(&sources);
-        circles(&graph).iter().map(|circle| drawn(circle, &graph)).collect()
+        let graph = edges(&sources);
+        cycles(&graph).iter().map(|cycle| drawn(cycle, &graph)).collect()
     }
 
     #[test]
-    fn files_that_reach_each_other_are_a_circle() {
-        let found = circles_of(&[
+    fn mutually_reachable_files_form_a_cycle() {
+        let found = cycles_of(&[
             ("lib", "mod a; mod b; mod c; pub use a::A;"),
             ("a", "use crate::b::{self, B as Other};\npub struct A;"),
             ("b/mod", "pub mod d; fn f() { super::c::g() }"),
@@ -316,15 +316,15 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_is_that_of_the_folder_which_holds_the_circle() {
-        let (limits, circle) = ([("store/", 3), ("", 2)], |files: [&'static str; 3]| files.into());
-        assert!(is_within(&limits, &circle(["store/a", "store/b", "store/c"])));
-        assert!(!is_within(&limits, &circle(["store/a", "store/b", "c"])));
+    fn the_limit_of_the_folder_with_the_cycle_applies() {
+        let (limits, cycle) = ([("store/", 3), ("", 2)], |files: [&'static str; 3]| files.into());
+        assert!(is_within(&limits, &cycle(["store/a", "store/b", "store/c"])));
+        assert!(!is_within(&limits, &cycle(["store/a", "store/b", "c"])));
     }
 
     #[test]
-    fn neither_a_re_export_nor_a_test_is_an_arrow() {
-        let found = circles_of(&[
+    fn re_exports_and_tests_are_not_edges() {
+        let found = cycles_of(&[
             ("lib", "mod a;"),
             (
                 "a/mod",
@@ -336,14 +336,14 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_a_body_or_a_macro_is_an_arrow() {
+    fn paths_in_bodies_and_macros_are_edges() {
         for body in [
             "b::f()",
             "select! { _ = b::f() => {} }",
             "crate::a::b::f()",
             "mod c { fn g() { super::b::f() } }",
         ] {
-            let found = circles_of(&[
+            let found = cycles_of(&[
                 ("lib", "mod a;"),
                 ("a/mod", &format!("mod b; pub struct A; fn f() {{ {body} }}")),
                 ("a/b", "fn f() -> super::A { super::A }"),

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_twin_is_named() {
+    fn a_missing_compressed_file_is_named() {
         let folder = Scratch::new("missing_twin");
         fs::write(folder.path().join("a.js"), "js").unwrap();
         let failure = Size::of(folder.path(), &folder.path().join("a.js")).err().unwrap();

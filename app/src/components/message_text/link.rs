@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_that_mix_are_shown_encoded() {
+    fn mixed_scripts_are_shown_encoded() {
         // Cyrillic letters among Latin ones, Cyrillic letters alone before a Latin ending, and Greek ones.
         assert_eq!(shown("https://b\u{430}nk.example/x").0, "https://xn--bnk-6cd.example/x");
         assert_eq!(shown("https://\u{430}\u{440}\u{440}\u{4cf}\u{435}.com").0, "https://xn--80ak6aa92e.com");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_would_not_open_is_no_link() {
+    fn an_address_that_a_browser_would_reject_is_not_a_link() {
         for address in ["https://", "https://exa mple.org", "http://999.999.999.999/"] {
             assert_eq!(Link::web(address, address), None);
         }

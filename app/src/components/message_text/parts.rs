@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_domain_stays_words() {
+    fn text_that_only_resembles_a_domain_is_not_linked() {
         for text in ["main.rs", "e.g. this", "a.b", "1.25", "node.js", "README.md", "x.unknown", "so...well"]
         {
             assert!(links(text).is_empty(), "{text}");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_stay_words() {
+    fn other_schemes_are_not_linked() {
         for text in [
             "javascript:alert(1)",
             "data:text/html,x",
@@ -147,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_turns_text_round_ends_a_link() {
+    fn a_bidi_mark_ends_a_link() {
         assert_eq!(links("https://evil.example/\u{202e}moc.knab"), ["https://evil.example/"]);
         assert_eq!(links("https://evil.example\u{2067}.bank.example"), ["https://evil.example"]);
     }
 
     #[test]
-    fn only_so_many_addresses_become_links() {
+    fn the_number_of_links_is_limited() {
         let text = "http://aa.bc ".repeat(14_000);
         assert_eq!(links(&text).len(), MOST_LINKS);
         let whole: usize = parts(&text)

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_parts_a_group() {
+    fn a_separator_splits_a_group() {
         let mut messages = [row("a", false, 0), row("b", false, 1), row("c", false, 2)];
         messages[2].missing_before = 2;
         assert_eq!(shape(&messages, Some("b")), "DMNMXM");
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn a_day_line_stands_only_where_time_goes_on() {
+    fn a_day_separator_appears_only_when_time_advances() {
         let messages =
             [row("a", true, DAY), row("b", false, 5), row("c", true, DAY + 1), row("d", true, 2 * DAY)];
         assert_eq!(shape(&messages, None), "DMMMDM");
     }
 
     #[test]
-    fn older_messages_leave_the_names_of_the_others_alone() {
+    fn loading_older_messages_keeps_the_ids_of_the_others() {
         let all = [row("a", true, 0), row("b", true, DAY), row("c", true, 2 * DAY)];
         let names = |messages: &[MessageRow]| -> Vec<String> {
             items(messages, Some("b"), |at| (at / DAY) as i64).into_iter().map(|(name, _)| name).collect()
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_makes_nothing() {
+    fn no_messages_make_no_rows() {
         assert_eq!(shape(&[], Some("a")), "");
     }
 }

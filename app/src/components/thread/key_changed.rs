@@ -18,13 +18,13 @@ pub(super) fn KeyChangedBanner(handle: String) -> impl IntoView {
         key_changed.get().then(move || {
             let text = if proven.get() {
                 format!(
-                    "The key of @{handle} has changed. The history of the key proves that @{handle} did that. You had \
+                    "The key of @{handle} has changed. The key history proves that @{handle} changed it. You had \
                      compared the old safety number: compare the new one when you can."
                 )
             } else {
                 format!(
-                    "The key of @{handle} has changed. That happens with a new account under the same handle, and also \
-                     when somebody tries to read along. Ask @{handle} in another way before you go on."
+                    "The key of @{handle} has changed. This happens with a new account under the same handle, and also \
+                     when someone tries to read along. Ask @{handle} some other way before you continue."
                 )
             };
             // The key at the time of rendering: the one whose safety number the user can compare.

@@ -6,12 +6,13 @@ use super::LOG_ID;
 use super::announcer::Announcer;
 use super::copying::on_copy;
 use super::items::{Item, items};
+use super::jumps::use_jumps;
 use super::scroll::use_scroll;
 use super::scroll_keys::use_scroll_keys;
 use crate::browser::{day_label, day_of, iso};
 use crate::components::icon::{Glyph, Icon};
 use crate::components::keyboard::focus;
-use crate::components::message::Message;
+use crate::components::message::{Message, element_id};
 use crate::components::roving::{self, Roving};
 use crate::keyed::{Keyed, keyed};
 use crate::reactive::memo;
@@ -32,6 +33,7 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
     let (node, rows) = (NodeRef::<html::Div>::new(), NodeRef::<html::Div>::new());
     let scroll = use_scroll(node, rows, handle.clone());
     use_scroll_keys(scroll);
+    use_jumps(scroll, handle.clone());
     let first_unread = session.thread_part(|thread| thread.first_unread.clone());
     let has_older = session.thread_part(|thread| thread.has_older);
     let list = keyed(move || {
@@ -63,7 +65,7 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
                 <div node_ref=rows class="log-rows">
                     {move || has_older.get().then(|| view! { <p class="line">"Loading earlier messages…"</p> })}
                     {move || is_empty.get().then(|| view! {
-                        <p class="empty">"No messages yet. What you write here only the two of you can read."</p>
+                        <p class="empty">"No messages yet. Only the two of you can read what you write here."</p>
                     })}
                     <For each=move || list.get() key=|item| item.key.clone() let:item>
                         {piece(item, row_handle, roving)}
@@ -106,9 +108,8 @@ fn piece(item: Keyed<Item>, handle: StoredValue<String>, roving: Roving) -> AnyV
             view! { <p class="line line-missing">{move || missing(&value.get())}</p> }.into_any()
         }
         Item::KeyReplaced => {
-            let text =
-                format!("@{} has changed the key. The history of the key proves it.", handle.get_value());
-            view! { <p class="line">{text}</p> }.into_any()
+            let text = format!("@{} has changed their key. The key history proves it.", handle.get_value());
+            view! { <p class="line" id=element_id(&item.key)>{text}</p> }.into_any()
         }
         Item::Contradiction => view! { <p class="line line-missing">{CONTRADICTION}</p> }.into_any(),
         Item::Message { .. } => {

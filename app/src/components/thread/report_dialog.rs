@@ -66,8 +66,8 @@ fn ReportForm(handle: String) -> impl IntoView {
     view! {
         <form class="stack" on:submit=send>
             <p>
-                "The operator of this server learns who you are, whom you report, which messages it is about, and what you write \
-                 here. The messages stay encrypted: the operator cannot read them."
+                "The operator of this server learns who you are, who you report, which messages it is about, and what \
+                 you write here. The messages stay encrypted: the operator cannot read them."
             </p>
             <div class="field">
                 <label for="report-note">"What happened"</label>

@@ -9,6 +9,7 @@ use web_sys::HtmlElement;
 
 use super::log::NEW_LINE_ID;
 use crate::browser::on_resize;
+use crate::components::keyboard::focus;
 use crate::reactive::effect;
 use crate::session::{Session, use_session};
 
@@ -16,6 +17,9 @@ use crate::session::{Session, use_session};
 const BOTTOM_MARGIN: i32 = 80;
 /// The distance from either end of the loaded messages at which more are requested, in CSS pixels.
 const EDGE_MARGIN: i32 = 600;
+/// A thread opens with fewer rows, so that it opens fast, and then requests more until it has this many: the browser's
+/// own search and screen readers find only what is on the page.
+const ENOUGH_ROWS: usize = 70;
 
 /// The scroll position of a thread. Browser only, except for its two signals.
 #[derive(Clone, Copy)]
@@ -30,8 +34,12 @@ pub(super) struct Scroll {
     top: StoredValue<i32>,
     /// A row on screen, with its position before the rows changed.
     anchor: StoredValue<Option<Anchor>>,
+    /// Whether the first position is set. Until then, `at_bottom` says nothing.
+    is_placed: StoredValue<bool>,
     /// Whether other messages were requested and have not arrived yet.
     asked: StoredValue<bool>,
+    /// The number of the last jump that was made.
+    jumped: StoredValue<Option<u64>>,
     node: NodeRef<html::Div>,
     handle: StoredValue<String>,
     session: Session,
@@ -57,16 +65,21 @@ struct Ends {
 /// Manages the scroll position of the log in `node`, whose rows are in `rows`, while the calling component is on the
 /// page.
 pub(super) fn use_scroll(node: NodeRef<html::Div>, rows: NodeRef<html::Div>, handle: String) -> Scroll {
+    let session = use_session();
+    // A jump that was made before this thread was on screen is over.
+    let jumped = session.thread.with_untracked(|thread| thread.as_ref().and_then(last_jump));
     let scroll = Scroll {
         at_bottom: RwSignal::new(true),
         behind: RwSignal::new(0),
         seen: StoredValue::new(0),
         top: StoredValue::new(0),
         anchor: StoredValue::new(None),
+        is_placed: StoredValue::new(false),
         asked: StoredValue::new(false),
+        jumped: StoredValue::new(jumped),
         node,
         handle: StoredValue::new(handle.clone()),
-        session: use_session(),
+        session,
     };
     Effect::new(move |ends: Option<Ends>| {
         let total = scroll.thread(|thread| thread.total);
@@ -80,7 +93,7 @@ pub(super) fn use_scroll(node: NodeRef<html::Div>, rows: NodeRef<html::Div>, han
     effect(move || scroll.count(total.get(), scroll.at_bottom.get()));
     let has_newer = scroll.session.thread_part_of(&handle, |thread| thread.has_newer);
     effect(move || {
-        if has_newer.get() && scroll.at_bottom.get() {
+        if has_newer.get() && scroll.at_bottom.get() && scroll.is_placed.get_value() && !scroll.is_jumping() {
             scroll.ask(UiEvent::LatestWanted { handle: handle.clone() });
         }
     });
@@ -112,6 +125,7 @@ impl Scroll {
 
     /// Scrolls to the newest message.
     pub(super) fn to_latest(self) {
+        self.jumped.set_value(self.thread(last_jump));
         self.at_bottom.set(true);
         if let Some(log) = self.node.get_untracked() {
             log.set_scroll_top(log.scroll_height());
@@ -127,6 +141,43 @@ impl Scroll {
         if let Some(log) = self.node.get_untracked() {
             log.set_scroll_top(0);
         }
+    }
+
+    /// The client was restarted, and counts jumps from the beginning.
+    pub(super) fn forget_jumps(self) {
+        self.jumped.set_value(None);
+    }
+
+    /// Leaves the end for a jump. Returns `false` if this jump was already made.
+    pub(super) fn leave_for_jump(self, number: u64) -> bool {
+        let is_new = self.jumped.get_value() != Some(number);
+        if is_new && self.at_bottom.get_untracked() {
+            self.at_bottom.set(false);
+        }
+        is_new
+    }
+
+    /// Whether the client has said where to go, and the log is not there yet.
+    fn is_jumping(self) -> bool {
+        let jumped = self.jumped.try_get_value().flatten();
+        self.thread(last_jump).is_some_and(|number| Some(number) != jumped)
+    }
+
+    /// Scrolls to an element in the log and gives it the focus. It is centred; an element taller than the log is
+    /// shown from its beginning.
+    pub(super) fn jump(self, number: u64, element: &str) {
+        let Some(log) = self.node.try_get_untracked().flatten() else { return };
+        self.jumped.set_value(Some(number));
+        let Some(element) = document().get_element_by_id(element) else { return };
+        focus(&element.id());
+        let (place, frame) = (element.get_bounding_client_rect(), log.get_bounding_client_rect());
+        let space_above = ((frame.height() - place.height()) / 2.0).max(0.0);
+        log.set_scroll_top(log.scroll_top() + (place.top() - frame.top() - space_above) as i32);
+        // The jump itself has moved the rows, so the remembered position no longer counts.
+        self.anchor.set_value(None);
+        self.top.set_value(log.scroll_top());
+        self.at_bottom.set(near_bottom(&log) && !self.thread(|thread| thread.has_newer));
+        self.want_more(&log);
     }
 
     /// Scrolls by almost a screenful.
@@ -153,6 +204,7 @@ impl Scroll {
                 let _ = self.top.try_set_value(log.scroll_top());
                 let at_end = near_bottom(&log) && !self.thread(|thread| thread.has_newer);
                 let _ = self.at_bottom.try_set(at_end);
+                self.is_placed.try_set_value(true);
                 self.want_more(&log);
             });
         };
@@ -163,7 +215,12 @@ impl Scroll {
             self.at_bottom.set(true);
         }
         request_animation_frame(move || match self.at_bottom.try_get_untracked() {
-            Some(true) => log.set_scroll_top(log.scroll_height()),
+            Some(true) => {
+                log.set_scroll_top(log.scroll_height());
+                self.want_more(&log);
+            }
+            // The jump scrolls, and then asks for what is near it.
+            Some(false) if self.is_jumping() => {}
             Some(false) => {
                 self.hold_anchor(&log);
                 self.want_more(&log);
@@ -183,20 +240,23 @@ impl Scroll {
         }
     }
 
-    /// Requests more messages when an end of the loaded ones is near.
+    /// Requests more messages when an end of the loaded ones is near, or when there are few.
     fn want_more(&self, log: &HtmlElement) {
         let below = log.scroll_height() - log.scroll_top() - log.client_height();
         let (has_older, has_newer) = self.thread(|thread| (thread.has_older, thread.has_newer));
+        let few = self.session.messages.with_untracked(Vec::len) < ENOUGH_ROWS;
         let handle = || self.handle.try_get_value().unwrap_or_default();
         if has_older && log.scroll_top() < EDGE_MARGIN {
-            self.want(UiEvent::OlderWanted { handle: handle() });
-        } else if has_newer && below < EDGE_MARGIN {
-            self.want(UiEvent::NewerWanted { handle: handle() });
+            self.ask_unless_pending(UiEvent::OlderWanted { handle: handle() });
+        } else if has_newer && (few || below < EDGE_MARGIN) {
+            self.ask_unless_pending(UiEvent::NewerWanted { handle: handle() });
+        } else if has_older && few {
+            self.ask_unless_pending(UiEvent::OlderWanted { handle: handle() });
         }
     }
 
     /// Requests other messages, unless a request is pending.
-    fn want(&self, event: UiEvent) {
+    fn ask_unless_pending(&self, event: UiEvent) {
         if self.asked.try_get_value() == Some(false) {
             self.ask(event);
         }
@@ -241,6 +301,11 @@ impl Ends {
     }
 }
 
+/// The number of the last jump in a thread.
+fn last_jump(thread: &ThreadView) -> Option<u64> {
+    thread.jump.as_ref().map(|(_, number)| *number)
+}
+
 fn near_bottom(log: &HtmlElement) -> bool {
     log.scroll_height() - log.scroll_top() - log.client_height() <= BOTTOM_MARGIN
 }
@@ -278,7 +343,7 @@ mod tests {
     use super::Ends;
 
     #[test]
-    fn the_ends_of_a_thread() {
+    fn the_ends_of_a_thread_are_found() {
         let row = |id: &str, mine| MessageRow {
             id: id.to_owned(),
             mine,

@@ -58,7 +58,7 @@ mod tests {
     use super::{Way, way};
 
     #[test]
-    fn keys_lead_through_the_thread() {
+    fn keys_scroll_the_thread() {
         assert_eq!(way("PageUp", false, false), Some(Way::Page { down: false }));
         assert_eq!(way("PageDown", false, false), Some(Way::Page { down: true }));
         assert_eq!(way("Home", true, false), Some(Way::Oldest));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_edit_text_do_not() {
+    fn keys_that_edit_text_do_not_scroll() {
         for (key, control, other) in
             [("Home", false, false), ("End", false, false), ("End", true, true), ("a", false, false)]
         {

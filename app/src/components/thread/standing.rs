@@ -32,13 +32,13 @@ pub(super) fn StandingBanner(handle: String) -> impl IntoView {
             }
             (Block::Lifting, _) => {
                 let text = format!(
-                    "You have unblocked @{handle}. Until your server hears of it, nothing they send reaches you."
+                    "You have unblocked @{handle}. Until your server knows, nothing they send reaches you."
                 );
                 view! { <div class="banner" role="status"><p>{text}</p></div> }.into_any()
             }
             (Block::None, true) => {
                 let text = format!(
-                    "@{handle} is new to you. They do not learn that you have seen this. An answer accepts them."
+                    "@{handle} is new to you. They are not told that you have seen this. Replying accepts them."
                 );
                 view! {
                     <div class="banner" role="status">

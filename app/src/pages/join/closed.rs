@@ -6,8 +6,8 @@ use leptos::prelude::*;
 pub(super) fn Closed() -> impl IntoView {
     view! {
         <section class="stack" role="status">
-            <h2>"This server takes no new accounts"</h2>
-            <p>"Whoever runs it decides that. An account that you have here already can still be restored."</p>
+            <h2>"This server accepts no new accounts"</h2>
+            <p>"Its operator has closed registration. An account that you already have here can still be restored."</p>
             <p class="actions">
                 <a class="button button-primary" href="/restore">"Restore account"</a>
             </p>

@@ -31,7 +31,7 @@ pub(super) fn ConfirmStep(positions: Vec<u8>) -> impl IntoView {
     view! {
         <form class="stack" on:submit=confirm>
             <h2>"Confirm your phrase"</h2>
-            <p>"Type these three of the words that you wrote down."</p>
+            <p>"Enter these three of the words that you wrote down."</p>
             {fields}
             <ErrorText text=error_of(session)/>
             <p class="actions">

@@ -43,7 +43,7 @@ pub(super) fn Invitation() -> impl IntoView {
             on_input
         />
         <p id="join-invitation-hint" class="hint">
-            "This server takes new people by invitation. A code has 20 letters and digits, such as K7QXM-2R9VD-WT4HB-N8ZPC."
+            "This server accepts new people by invitation only. A code has 20 letters and digits, such as K7QXM-2R9VD-WT4HB-N8ZPC."
         </p>
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn PassphraseStep() -> impl IntoView {
     let busy = busy_of(session);
     let failed = error_of(session);
     let error = Signal::derive(move || match differ.get() {
-        true => Some("The two passphrases differ.".to_owned()),
+        true => Some("The two passphrases do not match.".to_owned()),
         false => failed.get(),
     });
     let create = move |event: ev::SubmitEvent| {
@@ -32,8 +32,8 @@ pub(super) fn PassphraseStep() -> impl IntoView {
         <form class="stack" on:submit=create>
             <h2>"Lock this browser"</h2>
             <p>
-                "A passphrase encrypts your keys and messages in this browser; it is asked for when you come back. You may \
-                 leave it empty."
+                "A passphrase encrypts your keys and messages in this browser. You enter it each time you come back. \
+                 You may leave it empty."
             </p>
             <Field label="Passphrase" id="join-passphrase" node=first secret=true autocomplete="new-password" disabled=busy/>
             <Field label="Repeat passphrase" id="join-repeat" node=second secret=true autocomplete="new-password" disabled=busy/>

@@ -14,7 +14,7 @@ pub(super) fn PhraseStep(words: Vec<String>) -> impl IntoView {
         <section class="stack">
             <h2>"Write these 24 words down"</h2>
             <p>
-                "They are your account: whoever has them can be you, and without them nobody can bring your account back. \
+                "They are your account: anyone who has them can act as you, and without them your account cannot be restored. \
                  Paper is a good place; a screenshot is not."
             </p>
             <WordList words/>

@@ -40,7 +40,7 @@ pub(super) fn Appearance() -> impl IntoView {
 
 fn label(theme: Theme) -> &'static str {
     match theme {
-        Theme::Auto => "As the system",
+        Theme::Auto => "Same as system",
         Theme::Light => "Light",
         Theme::Dark => "Dark",
     }

@@ -14,11 +14,11 @@ pub(super) fn Blocking() -> impl IntoView {
         <section>
             <h2>"Privacy and blocking"</h2>
             <p>
-                "Nothing that blocked people send reaches you, and they are not told. Your server knows whom you have \
-                 accepted and whom you have blocked."
+                "Nothing that blocked people send reaches you, and they are not told. Your server knows who you have \
+                 accepted and who you have blocked."
             </p>
             <h3 id="blocked-title">"Blocked"</h3>
-            {move || blocked.with(Vec::is_empty).then(|| view! { <p class="hint">"You have blocked nobody."</p> })}
+            {move || blocked.with(Vec::is_empty).then(|| view! { <p class="hint">"You have not blocked anyone."</p> })}
             <ul class="blocked" aria-labelledby="blocked-title">
                 {move || blocked.get().into_iter().map(|row| view! { <BlockedRow row/> }).collect_view()}
             </ul>
@@ -43,7 +43,7 @@ fn BlockedRow(row: view::BlockedRow) -> impl IntoView {
         }
     });
     let end = if lifting {
-        view! { <span class="hint">"Unblocking: your server has still to hear of it"</span> }.into_any()
+        view! { <span class="hint">"Unblocking: your server does not know yet"</span> }.into_any()
     } else {
         view! { <button type="button" class="button" on:click=unblock>"Unblock"</button> }.into_any()
     };

@@ -30,8 +30,8 @@ pub(super) fn Keys() -> impl IntoView {
                 </p>
                 <h3>"Key fingerprint"</h3>
                 <p>
-                    "A short form of your public key. It also stands on your public profile: if the two differ, the server shows \
-                     a false key. It is not the safety number, which you compare with one person under Verify."
+                    "A short form of your public key. It is also on your public profile: if the two differ, the server \
+                     shows a false key. It is not the safety number, which you compare with one person under Verify."
                 </p>
                 {fingerprint(&primary).map(|digits| view! { <Fingerprint digits/> })}
                 <h3>"Public key"</h3>
@@ -73,10 +73,10 @@ fn Phrase() -> impl IntoView {
     });
     view! {
         <h3 id="recovery-phrase">"Recovery phrase"</h3>
-        <p>"The 24 words bring your account back. Whoever has them can be you: look around before you show them."</p>
+        <p>"The 24 words restore your account. Anyone who has them can act as you: look around before you show them."</p>
         {move || match (words.get(), checking.get()) {
             (Some(words), true) => view! {
-                <p>"Type these three of its words."</p>
+                <p>"Enter these three of its words."</p>
                 <WordsCheck words id="recovery-word" button="Confirm phrase" on_done=kept/>
             }
             .into_any(),

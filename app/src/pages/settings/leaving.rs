@@ -18,8 +18,8 @@ pub(super) fn Leaving() -> impl IntoView {
         <section>
             <h2>"Your data"</h2>
             <p>
-                "One file with everything the server stores for you, still sealed, and with your conversations in the clear. \
-                 Keep it as carefully as the conversations themselves."
+                "One file with everything the server stores for you, still encrypted, and with your conversations in \
+                 plain text. Keep it as safe as the conversations themselves."
             </p>
             <p class="actions">
                 <button
@@ -62,8 +62,9 @@ fn Confirm(open: RwSignal<bool>, busy: Memo<bool>) -> impl IntoView {
         <div class="stack">
             <p>
                 "The server deletes your account and everything in your inbox, and this browser deletes your keys and \
-                 messages. Your handle stays reserved for twelve months, so that nobody takes your place. What you have \
-                 sent stays with the people you sent it to. There is no way back, also not with the recovery phrase."
+                 messages. Your handle stays reserved for twelve months, so that no one takes your place. What you \
+                 have sent stays with the people you sent it to. This cannot be undone, not even with the recovery \
+                 phrase."
             </p>
             <label class="choice">
                 <input type="checkbox" on:change=move |event| understood.set(event_target_checked(&event))/>

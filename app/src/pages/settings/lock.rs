@@ -20,7 +20,7 @@ pub(super) fn Lock() -> impl IntoView {
         <h3>"Lock"</h3>
         <p>
             {move || if has_passphrase.get() {
-                "Locking closes your messages in all tabs until the passphrase is typed."
+                "Locking closes your messages in all tabs until you enter the passphrase."
             } else {
                 "This account has no passphrase in this browser, so it cannot be locked."
             }}
@@ -99,7 +99,7 @@ fn Passphrase(has_one: bool) -> impl IntoView {
             <h3>{if has_one { "Change passphrase" } else { "Set a passphrase" }}</h3>
             {has_one.then(|| view! {
                 <Field
-                    label="Present passphrase"
+                    label="Current passphrase"
                     id="passphrase-present"
                     node=current
                     secret=true
@@ -139,9 +139,9 @@ fn Passphrase(has_one: bool) -> impl IntoView {
 /// The passphrase that was typed twice, if both inputs agree.
 fn new_passphrase(first: &str, second: &str) -> Result<String, &'static str> {
     match first == second {
-        _ if first.is_empty() => Err("Type a new passphrase first."),
+        _ if first.is_empty() => Err("Enter a new passphrase first."),
         true => Ok(first.to_owned()),
-        false => Err("The two new passphrases differ."),
+        false => Err("The two new passphrases do not match."),
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_new_passphrase_is_typed_twice() {
         assert_eq!(new_passphrase("one", "one").as_deref(), Ok("one"));
-        assert!(new_passphrase("one", "two").unwrap_err().contains("differ"));
+        assert!(new_passphrase("one", "two").unwrap_err().contains("do not match"));
         assert!(new_passphrase("", "").is_err());
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn Rotation() -> impl IntoView {
     view! {
         <Show when=move || has_history.get()>
             <h3>"Key history"</h3>
-            <p>"What your key has said about itself, signed and for everybody to see. Friends' apps check it."</p>
+            <p>"The signed and public record of your key. Your friends' apps check it."</p>
             {move || {
                 let entries = history.get().into_iter().map(|row| (row.at, row.text)).collect();
                 view! { <KeyHistory entries/> }
@@ -62,16 +62,16 @@ fn Phrase() -> impl IntoView {
         <Show
             when=move || waits.get()
             fallback=|| view! {
-                <p>"You have written it down: it is not kept here any more. It replaces your key if somebody gets hold of it."</p>
+                <p>"You have written it down: it is no longer kept here. It replaces your key if your key is stolen."</p>
             }
         >
             <p>
-                "A second phrase of 24 words. If somebody gets hold of your key, only this phrase can replace it, so keep it \
-                 apart from the first. It is shown until you have written it down, and kept nowhere after that."
+                "A second phrase of 24 words. If your key is stolen, only this phrase can replace it, so keep it apart \
+                 from the first. It is kept here only until you have written it down."
             </p>
             {move || match (words.get(), checking.get()) {
                 (Some(words), true) => view! {
-                    <p>"Type these three of its words. After that it is kept nowhere but where you wrote it."</p>
+                    <p>"Enter these three of its words. After that, your written copy is the only one."</p>
                     <WordsCheck words id="rotation-word" button="Confirm rotation phrase" on_done=kept/>
                 }
                 .into_any(),
@@ -113,10 +113,11 @@ fn ChangeKey() -> impl IntoView {
         <h3>"Change key"</h3>
         <p>
             {move || if replaced.get() {
-                "Your key was changed in another browser. Type the phrase that it was changed with to go on here."
+                "Your key was changed in another browser. Enter the phrase that it was changed with to continue here."
             } else {
-                "If somebody may have your key: type your rotation phrase, and it becomes your key. Your handle and your \
-                 messages stay, friends are told, the old recovery phrase stops working, and you get a new rotation phrase."
+                "If your key may have been stolen, enter your rotation phrase: it becomes your key. Your handle and \
+                 your messages stay, friends are told, the old recovery phrase stops working, and you get a new \
+                 rotation phrase."
             }}
         </p>
         <form class="stack" on:submit=submit>

@@ -41,8 +41,8 @@ fn Confirm() -> impl IntoView {
     view! {
         <div class="stack">
             <p>
-                "Without your recovery phrase the account would be lost. Type these three of its words, so that you know that you \
-                 have it. Messages that were not sent yet, and drafts, are deleted."
+                "Without your recovery phrase the account would be lost. Enter these three of its words, to be sure \
+                 that you have it. Unsent messages and drafts are deleted."
             </p>
             {move || words.get().map(|words| view! {
                 <WordsCheck words id="sign-out-word" button="Sign out" on_done=sign_out/>

@@ -25,14 +25,14 @@ pub(super) fn Storage() -> impl IntoView {
             <p role="status">{move || promise(persisted.get())}</p>
             <Show when=move || persisted.get() != Some(true)>
                 <button type="button" class="button" on:click=move |_| session.send(UiEvent::PersistPressed)>
-                    "Ask to keep the storage"
+                    "Ask to keep this data"
                 </button>
             </Show>
             {move || used.get().map(|bytes| view! { <p>{format!("{} in use.", size(bytes))}</p> })}
             <Keep/>
             <Waiting/>
             {move || (unreadable.get() > 0).then(|| view! {
-                <p>{format!("{} received envelopes could not be read and belong to no conversation.", unreadable.get())}</p>
+                <p>{format!("{} received envelopes could not be read and do not belong to a conversation.", unreadable.get())}</p>
             })}
         </section>
     }
@@ -70,8 +70,8 @@ fn Keep() -> impl IntoView {
                         {other.map(|days| choice(Some(days), format!("{days} days")))}
                     </select>
                     <p class="hint" id="keep-on-server-hint">
-                        "This applies to messages that one of your browsers has already stored. After that time the server \
-                         deletes them, and a new browser or a restored account no longer finds them."
+                        "This applies to messages that one of your browsers has already stored. After that time the \
+                         server deletes them, and they will be missing in a new browser or a restored account."
                     </p>
                     {error.map(|error| view! { <p class="error" role="alert">{sentence(&error)}</p> })}
                 </div>
@@ -91,21 +91,21 @@ fn Waiting() -> impl IntoView {
             let rows = rows.into_iter().map(|WaitingRow { key, messages, .. }| {
                 let beginning: String = key.chars().take(24).collect();
                 let count = if messages == 1 { "1 message".to_owned() } else { format!("{messages} messages") };
-                let name = format!("Throw away what {beginning}\u{2026} has sent");
+                let name = format!("Discard what {beginning}\u{2026} has sent");
                 let discard =
                     move |_| session.send(UiEvent::WaitingDiscarded { key: Some(key.clone()) });
                 view! {
                     <li>
                         <span>{format!("{count} from the key {beginning}\u{2026}")}</span>
-                        <button type="button" class="button" aria-label=name on:click=discard>"Throw away"</button>
+                        <button type="button" class="button" aria-label=name on:click=discard>"Discard"</button>
                     </li>
                 }
             });
             view! {
                 <h3 id="waiting-title">"Waiting for a name"</h3>
                 <p>
-                    "The server could not say yet whose keys these are, or you have not accepted their new key. What they sent \
-                     waits apart and holds up nothing else."
+                    "The server has not confirmed yet whose keys these are, or you have not accepted their new key. \
+                     Their messages are kept apart and delay nothing else."
                 </p>
                 <ul class="blocked" aria-labelledby="waiting-title">{rows.collect_view()}</ul>
             }
@@ -116,17 +116,17 @@ fn Waiting() -> impl IntoView {
 fn full(room: Room) -> Option<&'static str> {
     match room {
         Room::Enough => None,
-        Room::RequestsFull => Some("The room for message requests is full: new people cannot write to you."),
+        Room::RequestsFull => Some("Your message requests are full, so new people cannot write to you."),
         Room::NearlyFull => Some("Your inbox on the server is nearly full. Choose a shorter time."),
         Room::Full => {
-            Some("Your inbox on the server is full: it refuses new messages. Choose a shorter time.")
+            Some("Your inbox on the server is full and refuses new messages. Choose a shorter time.")
         }
     }
 }
 
 fn promise(persisted: Option<bool>) -> &'static str {
     match persisted {
-        Some(true) => "This browser has promised not to delete your keys and messages by itself.",
+        Some(true) => "This browser will not delete your keys and messages on its own.",
         Some(false) => {
             "This browser may delete your keys and messages when space runs low. Keep your recovery phrase safe."
         }
@@ -148,7 +148,7 @@ mod tests {
     use super::size;
 
     #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
+    fn sizes_use_a_fitting_unit() {
         assert_eq!(size(999), "999 bytes");
         assert_eq!(size(12_345), "12 KB");
         assert_eq!(size(1_550_000), "1.5 MB");

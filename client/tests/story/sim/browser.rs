@@ -14,6 +14,9 @@ pub(crate) enum Out {
         path: String,
         hello: String,
     },
+    SendLive {
+        frame: String,
+    },
     CloseLive,
     OpenNats {
         url: String,
@@ -23,6 +26,8 @@ pub(crate) enum Out {
     CloseNats,
     /// An answer of the storage, which arrives at once.
     Event(Event),
+    /// Records that were read, which arrive before any other event.
+    Loaded(Vec<Record>),
 }
 
 pub(crate) struct Browser {
@@ -54,9 +59,9 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(most_pages: usize) -> Self {
         Self {
-            client: Client::new(),
+            client: Client::new(most_pages),
             disk: BTreeMap::new(),
             vault: None,
             remembered: None,
@@ -114,8 +119,15 @@ impl Browser {
                         if right { VaultEvent::Opened(self.records()) } else { VaultEvent::WrongPassphrase };
                     out.push(Out::Event(Event::Vault(event)));
                 }
+                Effect::Load(keys) => {
+                    let value = |key: &(Kind, String)| self.disk.get(key).cloned().map(Into::into);
+                    let record =
+                        |key: &(Kind, String)| Record { kind: key.0, id: key.1.clone(), value: value(key) };
+                    out.push(Out::Loaded(keys.iter().map(record).collect()));
+                }
                 Effect::Http(id, request) => out.push(Out::Http(id, request)),
                 Effect::OpenLive { path, hello } => out.push(Out::OpenLive { path, hello }),
+                Effect::SendLive { frame } => out.push(Out::SendLive { frame }),
                 Effect::CloseLive => out.push(Out::CloseLive),
                 Effect::OpenNats { url, subject, signer } => {
                     out.push(Out::OpenNats { url, subject, signer });
@@ -148,13 +160,13 @@ impl Browser {
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {
-        // The storage identifies kinds by their text form.
+        // The storage identifies kinds by their text form. Pages are read on demand.
         let record = |((kind, id), value): (&(Kind, String), &Vec<u8>)| Record {
             kind: Kind::parse(kind.as_str()).expect("a kind that reads back"),
             id: id.clone(),
             value: Some(value.clone().into()),
         };
-        self.disk.iter().map(record).collect()
+        self.disk.iter().filter(|((kind, _), _)| *kind != Kind::Page).map(record).collect()
     }
 
     fn write(&mut self, records: Vec<Record>) {

@@ -11,6 +11,7 @@ mod world;
 #[path = "../../../src/kernel/chance.rs"]
 mod chance;
 
+pub(crate) use chance::Chance;
 pub(crate) use relay::{json, problem};
 pub(crate) use sigchains::{BASE, shown};
 pub(crate) use world::{Weather, World, text};

@@ -6,8 +6,8 @@ use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::HttpResponse;
 use kez_core::api::{HandleList, InboxItem, InboxPage, Lookup, live_target};
 use kez_core::api::{
-    Limits, LiveFrame, LiveHello, MessageStored, Receipt, RegistrationMode, ReportRequest, SendMessage,
-    ServerConfig,
+    Limits, LiveFrame, LiveHello, MAX_LIVE_FRAME_BYTES, MessageStored, Receipt, RegistrationMode,
+    ReportRequest, SendMessage, ServerConfig,
 };
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
@@ -18,10 +18,14 @@ use kez_core::problem::{Problem, ProblemCode};
 use kez_core::registration::HandleRegistration;
 use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::keeping::Keeping;
 use super::sigchains::{self, Sigchains};
+
+/// The most items in a frame of a live stream.
+const LIVE_FRAME_ITEMS: usize = 100;
 
 /// Changes answers on their way out, as a malicious server would.
 pub(crate) type Script = Box<dyn FnMut(&HttpRequest, HttpResponse) -> HttpResponse>;
@@ -37,8 +41,14 @@ pub(crate) struct Relay {
     pub(crate) intercept: Option<Intercept>,
     /// Refuses to append links to any chain.
     pub(crate) refuses_links: bool,
-    /// Every posted body.
+    /// Whether a stream can be opened.
+    pub(crate) has_streams: bool,
+    /// The body of every message, whichever way it came.
     pub(crate) posted: Vec<String>,
+    /// Those that came on a stream.
+    pub(crate) streamed: Vec<String>,
+    /// The number of the last one on a stream.
+    pub(crate) last_number: Option<u64>,
     pub(crate) sigchains: Sigchains,
     /// Handles whose key was changed; their streams end.
     pub(crate) changed: Vec<Handle>,
@@ -66,6 +76,14 @@ pub(crate) struct Relay {
     seq: u64,
 }
 
+/// A message on a stream.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    id: u64,
+    send: Box<RawValue>,
+}
+
 struct Registered {
     key: PublicIdentity,
     registration: String,
@@ -81,7 +99,10 @@ impl Relay {
             script: None,
             intercept: None,
             refuses_links: false,
+            has_streams: true,
             posted: Vec::new(),
+            streamed: Vec::new(),
+            last_number: None,
             sigchains: Sigchains::default(),
             changed: Vec::new(),
             nats_ws_url: None,
@@ -163,12 +184,43 @@ impl Relay {
         (auth.handle() == &handle).then_some((handle, hello.since))
     }
 
-    /// What a stream sends after this cursor.
+    /// Answers a message on the stream of this owner. Also returns the status.
+    pub(crate) fn answer_on_stream(&mut self, owner: &Handle, frame: &str, now: u64) -> (u16, String) {
+        assert!(frame.len() <= MAX_LIVE_FRAME_BYTES, "a larger frame ends the stream");
+        let Sent { id, send } = serde_json::from_str(frame).expect("a message");
+        let body = send.get().to_owned();
+        self.streamed.push(body.clone());
+        self.last_number = Some(id);
+        let auth = Some(format!("the stream of {owner}"));
+        let (method, target) = (Method::Post, "/v1/messages".to_owned());
+        let request = HttpRequest { method, target, auth, invite: None, body: Some(body.clone()) };
+        let response = match self.intercept.as_mut().and_then(|intercept| intercept(&request)) {
+            Some(answer) => answer,
+            None => {
+                let response = match self.accounts.contains_key(owner) {
+                    true => self.send(&body, Timestamp::from_unix(now / 1000)),
+                    false => problem(ProblemCode::Unauthorized),
+                };
+                match &mut self.script {
+                    Some(script) => script(&request, response),
+                    None => response,
+                }
+            }
+        };
+        let (status, retry_after) = (response.status, response.retry_after);
+        let body = RawValue::from_string(String::from_utf8(response.body).unwrap())
+            .expect("only the relay answers on a stream");
+        let frame = LiveFrame::Answer { id: Some(id), status, retry_after, body };
+        (status, serde_json::to_string(&frame).unwrap())
+    }
+
+    /// The next frame that a stream sends after this cursor.
     pub(crate) fn frame_after(&self, handle: &Handle, since: u64) -> Option<(String, u64)> {
-        let items = self.after(handle, since, 1000);
-        let last = items.last()?.seq;
-        let frame = LiveFrame::Items { epoch: self.epoch.clone(), items };
-        Some((serde_json::to_string(&frame).unwrap(), last))
+        let items = self.after(handle, since, LIVE_FRAME_ITEMS);
+        let cursor = items.last()?.seq;
+        let last = (items.len() == LIVE_FRAME_ITEMS).then(|| self.last(handle));
+        let frame = LiveFrame::Items { epoch: self.epoch.clone(), items, last };
+        Some((serde_json::to_string(&frame).unwrap(), cursor))
     }
 
     pub(crate) fn caught_up(&self, cursor: u64) -> String {
@@ -309,7 +361,7 @@ impl Relay {
         let refused = |why| Err(json(403, &Problem::new(ProblemCode::InviteRefused, why)));
         match (self.registration, invite) {
             (RegistrationMode::Open, None) => Ok(()),
-            (RegistrationMode::Open, Some(_)) => panic!("nobody asked for an invitation"),
+            (RegistrationMode::Open, Some(_)) => panic!("this relay takes accounts without invitations"),
             (RegistrationMode::Closed, _) => Err(problem(ProblemCode::RegistrationClosed)),
             (RegistrationMode::Invite, None) => refused("this server takes new accounts by invitation only"),
             (RegistrationMode::Invite, Some(code)) => match self.invites.get_mut(code) {
@@ -424,8 +476,12 @@ impl Relay {
         inbox_auth::verify(auth?, &handle, since, &key, now).ok()?;
         let items = self.after(&handle, since, limit.parse().ok()?);
         let next = items.last().map_or(since, |item| item.seq);
-        let last = self.inboxes.get(&handle).and_then(|inbox| inbox.last()).map_or(0, |item| item.seq);
+        let last = self.last(&handle);
         Some(json(200, &InboxPage { items, next, last, epoch: self.epoch.clone() }))
+    }
+
+    fn last(&self, handle: &Handle) -> u64 {
+        self.inboxes.get(handle).and_then(|inbox| inbox.last()).map_or(0, |item| item.seq)
     }
 
     fn after(&self, handle: &Handle, since: u64, limit: usize) -> Vec<InboxItem> {

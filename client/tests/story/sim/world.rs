@@ -19,7 +19,7 @@ use super::browser::{Browser, Out};
 use super::chance::Chance;
 use super::relay::Relay;
 
-/// What the network does to requests and answers, in per cent.
+/// What the network does to requests and answers, in per cent. On a stream, what gets lost ends the stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Weather {
     pub(crate) request_lost: u64,
@@ -27,6 +27,8 @@ pub(crate) struct Weather {
     pub(crate) request_doubled: u64,
     pub(crate) answer_doubled: u64,
     pub(crate) stream_cut: u64,
+    /// Messages on a stream, and their answers, that get lost while the stream stands.
+    pub(crate) swallowed: u64,
     /// The longest delay, in milliseconds. Delays vary, so that requests and answers overtake each other.
     pub(crate) delay: u64,
 }
@@ -58,6 +60,13 @@ enum Happening {
         path: String,
         hello: String,
     },
+    /// A message reaches the relay, if the stream still stands.
+    SendLive {
+        who: &'static str,
+        stream: u64,
+        frame: String,
+        fate: Fate,
+    },
     /// Reaches a browser, if it still has the same connection to NATS.
     Nats {
         who: &'static str,
@@ -70,6 +79,16 @@ enum Happening {
         subject: String,
         signer: Signer,
     },
+}
+
+/// What happens to a message on a stream, or to its answer.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Arrives,
+    /// It gets lost, and the stream ends.
+    Lost,
+    /// It gets lost, and the stream stands.
+    Swallowed,
 }
 
 struct Stream {
@@ -85,6 +104,8 @@ pub(crate) struct World {
     pub(crate) relay: Relay,
     pub(crate) weather: Weather,
     pub(crate) rng: Chance,
+    /// How many pages of messages a client keeps in memory besides those on screens: as few as possible.
+    pub(crate) most_pages: usize,
     browsers: BTreeMap<&'static str, Browser>,
     streams: BTreeMap<&'static str, Stream>,
     pub(crate) broker: Broker,
@@ -99,6 +120,7 @@ impl World {
             relay: Relay::new(),
             weather: Weather { delay: 20, ..Weather::default() },
             rng: Chance::new(chance),
+            most_pages: 0,
             browsers: BTreeMap::new(),
             streams: BTreeMap::new(),
             broker: Broker::new(),
@@ -109,18 +131,19 @@ impl World {
 
     /// Opens a new browser with empty storage.
     pub(crate) fn open(&mut self, who: &'static str) {
-        self.browsers.insert(who, Browser::new());
+        self.browsers.insert(who, Browser::new(self.most_pages));
         self.start(who);
     }
 
     /// The browser dies and is opened again: memory is lost, the disk is kept.
     pub(crate) fn reload(&mut self, who: &'static str) {
+        let most_pages = self.most_pages;
         let browser = self.browser(who);
         browser.life += 1;
         browser.stream += 1;
         browser.nats += 1;
         browser.dies_after = None;
-        browser.client = Client::new();
+        browser.client = Client::new(most_pages);
         self.streams.remove(who);
         self.broker.leave(who);
         self.start(who);
@@ -299,11 +322,17 @@ impl World {
         browser.timer = browser.client.next_wake().map(|at| now + at.saturating_sub(wall));
         let (mut out, life) = (Vec::new(), browser.life);
         let alive = browser.perform(effects, &mut out);
+        let mut loaded = None;
         for out in out {
-            self.out(who, life, out);
+            match out {
+                Out::Loaded(records) => loaded = Some(records),
+                out => self.out(who, life, out),
+            }
         }
-        if alive.is_none() {
-            self.reload(who);
+        match loaded {
+            _ if alive.is_none() => self.reload(who),
+            Some(records) => self.event(who, Event::Loaded(Ok(records))),
+            None => {}
         }
     }
 
@@ -346,6 +375,7 @@ impl World {
 
     fn out(&mut self, who: &'static str, life: u64, out: Out) {
         match out {
+            Out::Loaded(_) => {}
             Out::Event(event) => self.after(0, Happening::Event { who, life, event }),
             Out::Http(id, request) => self.request(who, life, id, request),
             Out::OpenLive { path, hello } => {
@@ -369,6 +399,7 @@ impl World {
                 self.browser(who).nats += 1;
                 self.broker.leave(who);
             }
+            Out::SendLive { frame } => self.send_live(who, &frame),
             Out::CloseLive => {
                 self.browser(who).stream += 1;
                 self.streams.remove(who);
@@ -382,6 +413,63 @@ impl World {
         for _ in 0..copies {
             let (delay, request) = (self.delay(), request.clone());
             self.after(delay, Happening::Request { who, life, id, request, lost });
+        }
+    }
+
+    fn send_live(&mut self, who: &'static str, frame: &str) {
+        let stream = self.browser(who).stream;
+        let fate = self.fate(self.weather.request_lost);
+        for _ in 0..1 + u64::from(self.happens(self.weather.request_doubled)) {
+            let delay = self.delay();
+            self.after(delay, Happening::SendLive { who, stream, frame: frame.to_owned(), fate });
+        }
+    }
+
+    fn answer_live(&mut self, who: &'static str, stream: u64, frame: &str) {
+        let Some(owner) = self.streams.get(who).map(|stream| stream.handle.clone()) else { return };
+        let (status, answer) = self.relay.answer_on_stream(&owner, frame, self.now);
+        self.push_to_streams();
+        if !self.stands(who, stream) {
+            return;
+        }
+        match self.fate(self.weather.answer_lost) {
+            Fate::Lost => self.end_stream(who, 1006),
+            Fate::Swallowed => {}
+            Fate::Arrives => {
+                for _ in 0..1 + u64::from(self.happens(self.weather.answer_doubled)) {
+                    // Answers come in any order.
+                    let (delay, event) = (self.delay(), LiveEvent::Frame(answer.clone()));
+                    self.after(delay, Happening::Live { who, stream, event });
+                }
+                if status == 401 {
+                    let delay = self.weather.delay + 1;
+                    self.streams.remove(who);
+                    self.after(
+                        delay,
+                        Happening::Live { who, stream, event: LiveEvent::Closed { code: 4401 } },
+                    );
+                }
+            }
+        }
+    }
+
+    fn fate(&mut self, lost: u64) -> Fate {
+        if self.happens(lost) {
+            Fate::Lost
+        } else if self.happens(self.weather.swallowed) {
+            Fate::Swallowed
+        } else {
+            Fate::Arrives
+        }
+    }
+
+    fn stands(&self, who: &'static str, number: u64) -> bool {
+        self.streams.get(who).is_some_and(|stream| stream.number == number)
+    }
+
+    fn end_stream(&mut self, who: &'static str, code: u16) {
+        if let Some(Stream { number: stream, .. }) = self.streams.remove(who) {
+            self.after(0, Happening::Live { who, stream, event: LiveEvent::Closed { code } });
         }
     }
 
@@ -422,6 +510,12 @@ impl World {
                 }
             }
             Happening::OpenLive { who, stream, path, hello } => self.open_live(who, stream, &path, &hello),
+            Happening::SendLive { who, stream, frame, fate } if self.stands(who, stream) => match fate {
+                Fate::Arrives => self.answer_live(who, stream, &frame),
+                Fate::Lost => self.end_stream(who, 1006),
+                Fate::Swallowed => {}
+            },
+            Happening::SendLive { .. } => {}
         }
     }
 
@@ -444,7 +538,7 @@ impl World {
         if self.browser(who).stream != number {
             return;
         }
-        if !self.relay.up || self.browsers[who].unplugged {
+        if !self.relay.up || !self.relay.has_streams || self.browsers[who].unplugged {
             return self
                 .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 1006 } });
         }
@@ -492,16 +586,13 @@ impl World {
         let all: Vec<&'static str> = self.streams.keys().copied().collect();
         for who in all {
             if self.happens(self.weather.stream_cut) {
-                if let Some(Stream { number: stream, .. }) = self.streams.remove(who) {
-                    self.after(0, Happening::Live { who, stream, event: LiveEvent::Closed { code: 1006 } });
-                }
+                self.end_stream(who, 1006);
                 continue;
             }
-            let stream = &self.streams[who];
-            if let Some((frame, last)) = self.relay.frame_after(&stream.handle, stream.cursor) {
-                if let Some(stream) = self.streams.get_mut(who) {
-                    stream.cursor = last;
-                }
+            while let Some(stream) = self.streams.get_mut(who)
+                && let Some((frame, cursor)) = self.relay.frame_after(&stream.handle, stream.cursor)
+            {
+                stream.cursor = cursor;
                 self.frame(who, frame);
             }
         }

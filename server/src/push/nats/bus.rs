@@ -8,7 +8,8 @@ use async_nats::Client;
 use async_nats::connection::State;
 use kez_core::identity::Primary;
 use kez_core::nats_binding::subject;
-use tokio::sync::mpsc;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -17,7 +18,8 @@ use super::hints::Hints;
 use super::{NatsError, connect};
 use crate::config::nats::NatsUrl;
 
-/// The number of hints that may wait to be published. Further hints are dropped.
+/// The number of hints that may wait to be published, for example until a broker is back. The oldest ones are dropped
+/// first.
 const QUEUE: usize = 4096;
 /// The time limit for the last hints when the server stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -26,31 +28,32 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Bus {
     client: Client,
     /// `None` once the bus is closed.
-    queue: Mutex<Option<mpsc::Sender<Hint>>>,
+    queue: Mutex<Option<broadcast::Sender<Hint>>>,
     publisher: Mutex<Option<JoinHandle<()>>>,
 }
 
+#[derive(Clone, Copy)]
 struct Hint {
     inbox: Primary,
     seq: u64,
 }
 
 impl Bus {
-    /// Starts to connect. [`Bus::is_up`] tells later whether a broker answers.
+    /// Starts connecting. [`Bus::is_up`] says whether a broker is connected.
     ///
     /// # Errors
     /// When the credentials or addresses are invalid.
     pub async fn start(urls: &[NatsUrl], credentials: Option<Credentials>) -> Result<Self, NatsError> {
         let client = connect(urls, credentials, "kez-chat-server").await?;
-        let (queue, hints) = mpsc::channel(QUEUE);
+        let (queue, hints) = broadcast::channel(QUEUE);
         let publisher = tokio::spawn(publish(client.clone(), hints));
         Ok(Self { client, queue: Mutex::new(Some(queue)), publisher: Mutex::new(Some(publisher)) })
     }
 
-    /// Announces a new item in the inbox to all subscribers. Never waits; a hint is dropped when the queue is full.
+    /// Announces a new item in the inbox to all subscribers. Never waits.
     pub fn announce(&self, inbox: Primary, seq: u64) {
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = queue.try_send(Hint { inbox, seq });
+            let _ = queue.send(Hint { inbox, seq });
         }
     }
 
@@ -64,7 +67,7 @@ impl Bus {
         self.client.connection_state() == State::Connected
     }
 
-    /// Publishes the queued hints, as far as that is quick, and disconnects.
+    /// Accepts no more hints, and publishes the queued ones as far as the time limit allows.
     pub async fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -80,11 +83,20 @@ impl Bus {
     }
 }
 
-async fn publish(client: Client, mut hints: mpsc::Receiver<Hint>) {
-    while let Some(Hint { inbox, seq }) = hints.recv().await {
-        // Hints that cannot be delivered now would only slow down the shutdown; the items are found by cursor.
-        if client.connection_state() == State::Connected {
-            let _ = client.publish(subject(&inbox), format!(r#"{{"seq":{seq}}}"#).into()).await;
+/// Publishes hints until the bus is closed. During an outage they wait: a browser may reconnect to the broker before
+/// this server does, and would otherwise not hear of these items for half a minute.
+async fn publish(client: Client, mut hints: broadcast::Receiver<Hint>) {
+    loop {
+        match hints.recv().await {
+            Ok(Hint { inbox, seq }) => {
+                if client.connection_state() != State::Connected {
+                    // Returns once a broker is connected.
+                    let _ = client.flush().await;
+                }
+                let _ = client.publish(subject(&inbox), format!(r#"{{"seq":{seq}}}"#).into()).await;
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
         }
     }
 }

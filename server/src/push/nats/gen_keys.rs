@@ -106,7 +106,7 @@ mod tests {
     use crate::push::nats::credentials::{Credentials, read_issuer};
 
     #[test]
-    fn what_is_written_can_be_read_by_its_owner_and_is_never_overwritten() {
+    fn key_files_are_private_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let keys = generate(folder.path(), &mut UnwrapErr(SysRng)).unwrap();
         let [(_, server), (_, callout), (_, issuer)] = keys.flags();

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_holds_until_anything_of_it_changes() {
+    fn a_token_verifies_until_any_part_changes() {
         let issuer = SecretNkey::random(Role::Account, &mut UnwrapErr(SysRng));
         let other = SecretNkey::random(Role::Account, &mut UnwrapErr(SysRng));
         let claims = json!({"iss": issuer.public(), "sub": "a client"});

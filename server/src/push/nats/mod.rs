@@ -76,7 +76,7 @@ fn pause(attempts: usize) -> Duration {
 fn report(event: &Event) {
     match event {
         Event::Connected => tracing::info!("NATS is connected"),
-        Event::Disconnected => tracing::warn!("NATS is not reachable; messages go on without it"),
+        Event::Disconnected => tracing::warn!("NATS is not reachable; messages are delivered without it"),
         // A stream that has too many queued hints loses nothing.
         Event::SlowConsumer(_) => {}
         other => tracing::warn!(event = %other, "NATS"),

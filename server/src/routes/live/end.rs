@@ -1,4 +1,4 @@
-//! How a stream ends, and what the client is told.
+//! How a stream ends, and with which close code.
 
 use axum::extract::ws::close_code;
 use kez_core::api::CLOSE_UNAUTHORIZED;

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_has_a_burst_and_then_one_a_second() {
+    async fn frames_are_limited_to_a_burst_and_then_one_a_second() {
         let mut meter = FrameMeter::new();
         for _ in 0..BURST {
             assert!(meter.take().is_ok());

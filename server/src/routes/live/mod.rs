@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
-use kez_core::api::{LiveFrame, LiveHello, live_target};
+use kez_core::api::{LiveFrame, LiveHello, MAX_LIVE_FRAME_BYTES, live_target};
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::canonical_json::MAX_INTEGER;
 use kez_core::handle::Handle;
@@ -21,6 +21,7 @@ use kez_core::problem::Problem;
 use tokio::time::timeout;
 
 use super::path::HandleInPath;
+use crate::accounts::directory::Holder;
 use crate::edge::client_address::ClientNetwork;
 use crate::edge::connection_limiter::Permit;
 use crate::edge::error::ApiError;
@@ -28,16 +29,13 @@ use crate::state::AppState;
 use end::End;
 use frames::FrameMeter;
 use send::Owner;
-use stream::{Followed, Stream};
+use stream::Stream;
 
 /// The route.
 pub const PATH: &str = "/v1/inbox/{handle}/live";
 
 /// The largest first frame.
 const MAX_HELLO: usize = 4 * 1024;
-/// The largest frame, or message of several frames, from a client. The connection keeps a buffer of that size for as
-/// long as it lives, so larger messages are left to `POST /v1/messages`.
-const MAX_CLIENT_FRAME: usize = 64 * 1024;
 /// The buffer size of a connection that is idle nearly all the time.
 const BUFFER: usize = 256;
 /// The limit of unsent data for a client that does not read: one frame of items, whose envelopes have up to 512 KiB,
@@ -67,12 +65,12 @@ pub async fn live(
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|_| ApiError::malformed("this route speaks WebSocket (RFC 6455)"))?;
     if state.streams.len() >= MAX_STREAMS || !state.is_ready() {
-        return Err(ApiError::unavailable("the server takes no more live streams at the moment", 5));
+        return Err(ApiError::unavailable("the server accepts no more live streams at the moment", 5));
     }
     let permit = match &state.stream_limiter {
         None => None,
         Some(limiter) => Some(limiter.admit(network).ok_or_else(|| {
-            ApiError::unavailable("your network has as many live streams as it may have", 60)
+            ApiError::unavailable("your network has reached its limit of live streams", 60)
         })?),
     };
     let streams = state.streams.clone();
@@ -80,9 +78,13 @@ pub async fn live(
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
-        .max_message_size(MAX_CLIENT_FRAME)
-        .max_frame_size(MAX_CLIENT_FRAME)
-        .on_upgrade(move |socket| streams.track_future(serve(state, handle, network, socket, permit))))
+        // The connection keeps a buffer of that size for as long as it lives, so larger messages are left to a POST.
+        .max_message_size(MAX_LIVE_FRAME_BYTES)
+        .max_frame_size(MAX_LIVE_FRAME_BYTES)
+        // Boxed, because the task of an upgraded connection keeps room for its future twice.
+        .on_upgrade(move |socket| {
+            streams.track_future(Box::pin(serve(state, handle, network, socket, permit)))
+        }))
 }
 
 /// Returns the stream's permit when the stream has ended.
@@ -107,24 +109,39 @@ async fn greet_and_follow(
     network: ClientNetwork,
     socket: &mut WebSocket,
 ) -> Result<Infallible, End> {
+    // Boxed, so that a waiting stream reserves no memory for it.
+    let (frames, Greeted { holder, since, changes }) = Box::pin(greet(state, &handle, socket)).await?;
+    let most = state.config.abuse.streams_per_inbox as usize;
+    if state.limits.is_some() && state.push.waiting(holder.id) >= most {
+        return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
+    }
+    // Subscribes before the first page is read, so that no item is missed between page and wait.
+    let waiting = state.push.wait_for(holder.id, &holder.key);
+    let owner = Owner { handle, holder, network };
+    Stream::new(state, owner, changes, since, socket, frames).follow(waiting).await
+}
+
+/// The owner of a stream, proven by its first frame.
+struct Greeted {
+    holder: Holder,
+    since: u64,
+    /// The number of holder changes before this holder was looked up.
+    changes: u64,
+}
+
+async fn greet(
+    state: &AppState,
+    handle: &Handle,
+    socket: &mut WebSocket,
+) -> Result<(FrameMeter, Greeted), End> {
     let mut frames = FrameMeter::new();
     let hello = tokio::select! {
         hello = timeout(state.config.live.hello, first_frame(socket, &mut frames)) => hello.map_err(|_| Unauthorized)??,
         () = state.shutdown.cancelled() => return Err(End::going_away()),
     };
     let changes = state.directory.changes();
-    let followed = authenticate(state, &handle, &hello).await?;
-    // Otherwise the text of the hello would stay in memory as long as the stream.
-    let since = hello.since;
-    drop(hello);
-    let most = state.config.abuse.streams_per_inbox as usize;
-    if state.limits.is_some() && state.push.waiting(followed.account) >= most {
-        return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
-    }
-    // Subscribes before the first page is read, so that no item is missed between page and wait.
-    let waiting = state.push.wait_for(followed.account, &followed.key);
-    let owner = Owner { handle, followed, network };
-    Stream::new(state, owner, changes, since, socket, frames).follow(waiting).await
+    let holder = authenticate(state, handle, &hello).await?;
+    Ok((frames, Greeted { holder, since: hello.since, changes }))
 }
 
 async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<LiveHello, End> {
@@ -142,12 +159,12 @@ async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<
     }
 }
 
-async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> Result<Followed, End> {
+async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> Result<Holder, End> {
     let auth = CallerAuth::parse(&hello.auth)?;
     if auth.handle() != handle || hello.since > MAX_INTEGER {
         return Err(Unauthorized.into());
     }
     let target = live_target(handle, hello.since);
     let request = CallerRequest { server: &state.config.server, method: "GET", target: &target, body: b"" };
-    Ok(state.authenticator.authenticate(&auth, &request).await?.into())
+    Ok(state.authenticator.authenticate(&auth, &request).await?)
 }

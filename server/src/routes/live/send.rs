@@ -12,12 +12,11 @@ use kez_core::handle::Handle;
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::work::Work;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
-use super::stream::Followed;
+use crate::accounts::directory::Holder;
 use crate::edge::client_address::ClientNetwork;
 use crate::edge::error::ApiError;
-use crate::edge::request_layer::{ANSWER_TIMEOUT, check_room};
+use crate::edge::request_layer::{check_room, within_time};
 use crate::operations::metrics::RequestCount;
 use crate::routes::send_message::{Body, Outgoing};
 use crate::state::AppState;
@@ -30,7 +29,7 @@ pub(super) const MAX_UNANSWERED: usize = 16;
 pub(super) struct Owner {
     pub(super) handle: Handle,
     /// Who the owner was when the stream began.
-    pub(super) followed: Followed,
+    pub(super) holder: Holder,
     /// Where the stream comes from.
     pub(super) network: ClientNetwork,
 }
@@ -43,7 +42,7 @@ pub(super) struct Numbered {
     message: Result<Outgoing, ApiError>,
 }
 
-/// What the client is told.
+/// The answer to a message.
 pub(super) struct Answered {
     /// The frame.
     pub(super) frame: String,
@@ -87,9 +86,9 @@ impl Numbered {
             malformed(id.filter(|id| *id <= MAX_INTEGER), detail)
         };
         let frame: Frame<'_> = serde_json::from_slice(text)
-            .map_err(|error| unreadable(format!("the frame is not as expected: {error}")))?;
+            .map_err(|error| unreadable(format!("the frame is malformed: {error}")))?;
         if frame.id > MAX_INTEGER {
-            return Err(unreadable("an id is at most 2^53 - 1".to_owned()));
+            return Err(unreadable("an id must be at most 2^53 - 1".to_owned()));
         }
         let work = frame.work.map(|work| work.parse()).transpose();
         let work = work.map_err(|error: kez_core::work::MalformedWork| unreadable(error.to_string()))?;
@@ -102,11 +101,8 @@ impl Numbered {
         let count = metrics.map(|metrics| RequestCount::begin_send(metrics, super::PATH));
         let start = Instant::now();
         let Self { id, work, message } = self;
-        let sent = timeout(ANSWER_TIMEOUT, send(&state, owner, work, message)).await.unwrap_or_else(|_| {
-            tracing::warn!("a message on a stream took longer than {} s", ANSWER_TIMEOUT.as_secs());
-            Err(ApiError::new(ProblemCode::Timeout, "the server did not finish within 15 s"))
-        });
-        let (frame, status, code) = match sent {
+        let sent = within_time(send(&state, owner, work, message)).await;
+        let (frame, status, code) = match sent.flatten() {
             Ok((status, body)) => {
                 let status = status.as_u16();
                 (frame(Answer { id: Some(id), status, retry_after: None, body }), status, None)
@@ -134,15 +130,15 @@ pub(super) fn malformed(id: Option<u64>, detail: String) -> String {
 
 async fn send(
     state: &AppState,
-    Owner { handle, followed, network }: Owner,
+    Owner { handle, holder, network }: Owner,
     work: Option<Work>,
     message: Result<Outgoing, ApiError>,
 ) -> Result<(StatusCode, MessageStored), ApiError> {
     check_room(&state.disk)?;
     state.admission.check_signed(network)?;
-    let holder = state.directory.holder(&handle).await?;
-    let caller = holder.filter(|holder| Followed::from(*holder) == followed).ok_or_else(|| {
-        ApiError::new(ProblemCode::Unauthorized, "the key of this stream does not hold the handle any more")
+    let current = state.directory.holder(&handle).await?;
+    let caller = current.filter(|current| *current == holder).ok_or_else(|| {
+        ApiError::new(ProblemCode::Unauthorized, "the key of this stream no longer holds the handle")
     })?;
     message?.send(state, state.admission.authenticated(caller, network, work)).await
 }
@@ -169,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_cannot_be_read_is_answered_with_its_number_if_it_has_one() {
+    fn a_malformed_frame_is_answered_with_its_id_if_it_has_one() {
         for (text, id) in [
             ("", json!(null)),
             ("[]", json!(null)),
@@ -193,7 +189,7 @@ mod tests {
     proptest! {
         /// A frame in which bytes are replaced, missing or doubled.
         #[test]
-        fn a_damaged_frame_is_read_or_answered(
+        fn every_damaged_frame_is_parsed_or_answered(
             cut in 0..FRAME.len(),
             skip in 0_usize..40,
             junk in proptest::collection::vec(any::<u8>(), 0..12),

@@ -1,12 +1,11 @@
-//! Follows an inbox: reads the page after the cursor whenever there may be a new one. Sends the messages that the owner
-//! hands in, each in a task of its own, so that a slow client holds up nothing.
+//! Follows an inbox: reads the page after the cursor whenever there may be a new one. Each message that the owner
+//! sends is handled in a task of its own, so a client that reads slowly does not delay it.
 
 use std::convert::Infallible;
 use std::io::Write as _;
 
 use axum::extract::ws::{Message, WebSocket, close_code};
 use kez_core::envelope;
-use kez_core::identity::Primary;
 use kez_core::inbox_auth::Unauthorized;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
@@ -14,29 +13,14 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 use super::end::End;
 use super::frames::FrameMeter;
 use super::send::{self, Answered, MAX_UNANSWERED, Numbered, Owner};
-use crate::accounts::directory::Holder;
 use crate::config::timings::Timings;
 use crate::push::Waiting;
 use crate::relay::items;
 use crate::state::AppState;
-use crate::store::{AccountId, PageLimit, StoreError, StoredMessage};
+use crate::store::{PageLimit, StoreError, StoredMessage};
 
 /// The limit of one frame.
 const FRAME: PageLimit = PageLimit { items: 100, bytes: 2 * envelope::MAX_BYTES };
-
-/// The followed inbox. A [`Holder`] also keeps the key ready for checking signatures, which is too large for an idle
-/// stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Followed {
-    pub(super) account: AccountId,
-    pub(super) key: Primary,
-}
-
-impl From<Holder> for Followed {
-    fn from(holder: Holder) -> Self {
-        Self { account: holder.id, key: holder.key.primary() }
-    }
-}
 
 /// The next action of a waiting stream.
 enum Due {
@@ -59,7 +43,7 @@ pub(super) struct Stream<'a> {
     frames: FrameMeter,
     /// The messages that are not answered yet.
     unanswered: JoinSet<Answered>,
-    /// Whether the client was heard since the last ping.
+    /// Whether the client has been heard from since the last ping.
     heard: bool,
     timings: Timings,
 }
@@ -90,33 +74,48 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Sends the backlog and then new items, until the stream ends.
-    pub(super) async fn follow(mut self, mut waiting: Waiting) -> Result<Infallible, End> {
-        self.send_what_is_new().await?;
-        self.send_caught_up().await?;
+    /// Sends the backlog and then new items, until the stream ends. Messages that are still unanswered then are
+    /// nevertheless stored and announced, or refused.
+    pub(super) async fn follow(mut self, waiting: Waiting) -> Result<Infallible, End> {
+        let end = self.follow_to_the_end(waiting).await;
+        let mut unanswered = self.unanswered;
+        if !unanswered.is_empty() {
+            // Tracked with the streams, because a stopping server waits for those.
+            self.state.streams.spawn(async move { while unanswered.join_next().await.is_some() {} });
+        }
+        end
+    }
+
+    async fn follow_to_the_end(&mut self, mut waiting: Waiting) -> Result<Infallible, End> {
+        Box::pin(self.act(Due::Look)).await?;
+        Box::pin(self.send_caught_up()).await?;
         let ping_every = self.timings.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            // The action follows outside the `select!`: inside, each branch would take space of its own in the stream's
-            // future.
             let due = tokio::select! {
-                // Frames that the client sent during a write are read before the stream is given up.
+                // In this order, so that frames that the client sent during a write are read before a ping gives up
+                // the stream.
                 biased;
                 () = self.state.shutdown.cancelled() => return Err(End::going_away()),
                 () = tokio::time::sleep_until(self.reread) => Due::Look,
-                // Comes before the wake-ups, which may never cease. There are no more answers than messages were read.
+                // Comes before the wake-ups, which may never cease. There are never more answers than messages read.
                 Some(answer) = self.unanswered.join_next() => Due::Answer(answer),
                 () = waiting.woken() => Due::Look,
                 message = receive(self.socket), if self.unanswered.len() < MAX_UNANSWERED => Due::Hear(message?),
                 _ = ping.tick() => Due::Ping,
             };
-            match due {
-                Due::Look => self.send_what_is_new().await?,
-                Due::Answer(answer) => self.answer(answer).await?,
-                Due::Hear(message) => self.hear(message).await?,
-                Due::Ping => self.ping().await?,
-            }
+            // Boxed, so that a waiting stream reserves no memory for it.
+            Box::pin(self.act(due)).await?;
+        }
+    }
+
+    async fn act(&mut self, due: Due) -> Result<(), End> {
+        match due {
+            Due::Look => self.send_what_is_new().await,
+            Due::Answer(answer) => self.answer(answer).await,
+            Due::Hear(message) => self.hear(message).await,
+            Due::Ping => self.ping().await,
         }
     }
 
@@ -135,7 +134,7 @@ impl<'a> Stream<'a> {
             },
             Message::Binary(_) => {
                 self.frames.take()?;
-                self.send(Message::text(send::malformed(None, "a frame is text".to_owned()))).await
+                self.send(Message::text(send::malformed(None, "a frame must be text".to_owned()))).await
             }
             Message::Ping(_) | Message::Pong(_) => self.frames.take(),
             Message::Close(_) => Err(End::Gone),
@@ -153,11 +152,13 @@ impl<'a> Stream<'a> {
     async fn send_what_is_new(&mut self) -> Result<(), End> {
         loop {
             self.check_whether_to_go_on().await?;
-            let page = self.state.store.page_after(self.owner.followed.account, self.cursor, FRAME).await?;
+            let page = self.state.store.page_after(self.owner.holder.id, self.cursor, FRAME).await?;
             let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
             let full = page.len() as u64 == FRAME.items || bytes + envelope::MAX_BYTES > FRAME.bytes;
-            self.send_items(&page).await?;
+            let (store, inbox) = (&self.state.store, self.owner.holder.id);
+            let end = if full { Some(store.last_seq(inbox).await?) } else { None };
+            self.send_items(&page, end).await?;
             self.state.metrics.delivered_live(page.len());
             self.cursor = last;
             // A page with room left for any envelope was the last one.
@@ -167,10 +168,13 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn send_items(&mut self, page: &[StoredMessage]) -> Result<(), End> {
+    async fn send_items(&mut self, page: &[StoredMessage], last: Option<u64>) -> Result<(), End> {
         let mut frame = Vec::new();
         let _ = write!(frame, r#"{{"epoch":"{}","items":"#, self.state.store.epoch());
         items::write(&mut frame, page);
+        if let Some(last) = last {
+            let _ = write!(frame, r#","last":{last}"#);
+        }
         frame.push(b'}');
         // The envelopes were valid UTF-8 when they arrived.
         let text = String::from_utf8(frame).map_err(|_| StoreError::Corrupt("envelope"))?;
@@ -194,7 +198,7 @@ impl<'a> Stream<'a> {
         if changed || self.reread <= Instant::now() {
             self.reread = Instant::now() + self.timings.reread_after();
             let holder = self.state.directory.holder_now(&self.owner.handle).await?;
-            if holder.map(Followed::from) != Some(self.owner.followed) {
+            if holder != Some(self.owner.holder) {
                 return Err(Unauthorized.into());
             }
         }
@@ -216,6 +220,6 @@ impl<'a> Stream<'a> {
 
 /// Waits for the next frame from the client.
 async fn receive(socket: &mut WebSocket) -> Result<Message, End> {
-    let too_large = End::Close(close_code::SIZE, "a frame is too large, or breaks the rules of WebSocket");
+    let too_large = End::Close(close_code::SIZE, "a frame is too large, or violates the WebSocket protocol");
     socket.recv().await.ok_or(End::Gone)?.map_err(|_| too_large)
 }

@@ -73,7 +73,7 @@ impl Page {
         state.metrics.register(registry);
         registry.register(
             "damaged_items",
-            "Inbox items left out: the disk has changed them",
+            "Inbox items left out because they are damaged on the disk",
             state.store.damaged(),
         );
         let commits = state.store.vitals().commits;
@@ -87,7 +87,7 @@ impl Page {
         let streams = gauge("live_streams", "Open live streams of this node");
         let queued = gauge("queued_writes", "Writes that wait for their transaction");
         let database_bytes = gauge("database_bytes", "Size of the database");
-        let ready = gauge("ready", "1 when the server takes work");
+        let ready = gauge("ready", "1 when the server accepts requests");
         let nats = state
             .push
             .nats_connected()

@@ -43,7 +43,7 @@ pub(crate) fn router(chains: Arc<Sigchains>) -> Router {
     let page = Page {
         log_entries: gauge("log_entries", "Entries of the log of chain heads"),
         database_bytes: gauge("database_bytes", "Size of the database"),
-        ready: gauge("ready", "1 when the server takes work"),
+        ready: gauge("ready", "1 when the server accepts requests"),
         registry,
         chains,
         process,

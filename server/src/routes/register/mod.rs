@@ -29,7 +29,7 @@ use rotation::{NextKey, hand_over};
 /// (if the handle is free), and whether handle and key are free, or the holder's sigchain names this key as the next
 /// one. An invitation is used up by the account that it creates.
 #[utoipa::path(post, path = "/v1/register", tag = "Registry", request_body = Object, params(
-    ("X-KEZ-Invite" = Option<String>, Header, description = "The code of an invitation, where one is needed"),
+    ("X-KEZ-Invite" = Option<String>, Header, description = "The code of an invitation, if one is required"),
 ), responses(
     (status = 201, description = "The handle belongs to the key", body = Lookup),
     (status = 400, description = "malformed, wrong_server, invalid_handle, reserved_handle, stale", body = Problem),
@@ -100,7 +100,7 @@ async fn claim(
     match state.store.claim_handle(claim).await? {
         ClaimOutcome::Stands(account) => {
             // A client that has just registered sends its next request at once.
-            let holder = Holder { id: account.id, key: *registration.primary() };
+            let holder = Holder { id: account.id, key: primary };
             state.directory.cache(&handle, holder, changes);
             Ok(account)
         }
@@ -126,12 +126,15 @@ fn invite(state: &AppState, headers: &HeaderMap) -> Result<Option<InviteHash>, A
     match state.config.abuse.registration {
         Registration::Open => Ok(None),
         Registration::Closed => {
-            Err(ApiError::new(ProblemCode::RegistrationClosed, "this server takes no new accounts"))
+            Err(ApiError::new(ProblemCode::RegistrationClosed, "this server accepts no new accounts"))
         }
         Registration::Invite => {
             let code = headers.get(invite::HEADER).and_then(|code| code.to_str().ok()?.parse().ok());
             code.map(|code: InviteCode| Some(code.hash())).ok_or_else(|| {
-                ApiError::new(ProblemCode::InviteRefused, "this server takes new accounts by invitation only")
+                ApiError::new(
+                    ProblemCode::InviteRefused,
+                    "this server accepts new accounts by invitation only",
+                )
             })
         }
     }
@@ -149,8 +152,8 @@ async fn why_not_invited(
     };
     let detail = match known.map(|invite| invite.over(now)) {
         Some(Some(over)) => over.to_string(),
-        Some(None) => "this invitation does not count: try again".to_owned(),
-        None => "there is no such invitation: compare the code letter by letter".to_owned(),
+        Some(None) => "this invitation could not be used: try again".to_owned(),
+        None => "there is no such invitation: check the code letter by letter".to_owned(),
     };
     Ok(ApiError::new(ProblemCode::InviteRefused, detail))
 }

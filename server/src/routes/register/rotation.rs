@@ -66,8 +66,8 @@ async fn is_named_by_chain(state: &AppState, holder: &Account, primary: &Primary
         Err(ChainUnavailable::Store(error)) => Err(error.into()),
         Err(error @ ChainUnavailable::Unreachable(_)) => {
             tracing::warn!(%error, "a change of keys cannot be checked");
-            let detail = "this handle is taken, and the sigchain server that could say whether your key follows its \
-                          holder's gives no answer";
+            let detail = "this handle is taken, and the sigchain server that could confirm that your key replaces its \
+                          holder's does not answer";
             Err(ApiError::new(ProblemCode::HandleTaken, detail).retry_after(RETRY_AFTER))
         }
         Err(error @ ChainUnavailable::Invalid(_)) => {

@@ -22,8 +22,8 @@ use crate::store::chains::ChainHead;
 #[utoipa::path(post, path = "/v1/sigchains/ed25519/{hex}", tag = "Sigchains", request_body = Object, params(
     ("hex" = String, Path, description = "The first primary of the chain, 64 lower-case hexadecimal digits"),
 ), responses(
-    (status = 200, description = "This link stands there already", body = AppendedBody),
-    (status = 201, description = "It stands there now, and in the log of heads", body = AppendedBody),
+    (status = 200, description = "This link is already there", body = AppendedBody),
+    (status = 201, description = "It is appended, also to the log of heads", body = AppendedBody),
     (status = 400, description = "malformed", body = Problem),
     (status = 401, description = "bad_signature", body = Problem),
     (status = 403, description = "not_authorised, chain_full", body = Problem),
@@ -57,7 +57,7 @@ pub(super) async fn append(
 /// Tells the caller where the chain ends, and so what to read before signing again.
 fn conflict(head: Option<ChainHead>) -> Response {
     let problem = ConflictProblem {
-        problem: Problem::new(ProblemCode::Conflict, "the chain ends elsewhere by now"),
+        problem: Problem::new(ProblemCode::Conflict, "the chain has a newer last link"),
         length: head.map_or(0, |head| head.seqno),
         head: head.map(|head| head.hash),
     };

@@ -26,7 +26,7 @@ use crate::store::StoreError;
     ("If-None-Match" = Option<String>, Header, description = "The `ETag` of an earlier answer, which is the head"),
 ), responses(
     (status = 200, description = "The links after `since`", body = Links),
-    (status = 304, description = "The chain ends where it did"),
+    (status = 304, description = "The chain has not changed"),
     (status = 400, description = "malformed", body = Problem),
     (status = 404, description = "unknown_chain", body = Problem),
     (status = 429, description = "rate_limited", body = Problem),

@@ -7,26 +7,24 @@ mod page;
 mod pool;
 mod schema;
 
-use prometheus_client::metrics::counter::Counter;
 use sqlx::postgres::PgConnectOptions;
 
 use super::append::{HashedMessage, find, insert};
 use super::connection::Connection;
 use super::counters::Counters;
 use super::page::Page;
-use super::types::{UsedNonce, Vitals};
-use super::{AccountId, Appended, NewMessage, OpenError, PageLimit, StoreError, StoredMessage};
+use super::types::UsedNonce;
+use super::{Appended, NewMessage, OpenError, StoreError};
 use nonces::Nonces;
 use pool::Pool;
 
-pub(super) use schema::create;
+pub(super) use schema::{connect, create};
 pub use schema::{pending_migrations, renew_epoch};
 
 /// An open database.
 pub(super) struct Postgres {
-    pool: Pool,
+    pub(super) pool: Pool,
     nonces: Nonces,
-    damaged: Counter,
 }
 
 impl Postgres {
@@ -38,7 +36,7 @@ impl Postgres {
         let options = options.clone().application_name(schema::APPLICATION);
         let epoch = schema::bring_up_to_date(&options).await?;
         let pool = Pool::open(options, connections).await?;
-        Ok((Self { pool, nonces: Nonces::default(), damaged: Counter::default() }, epoch))
+        Ok((Self { pool, nonces: Nonces::default() }, epoch))
     }
 
     /// When the connection was lost, as all are when the database restarts, the message is tried once more: if it was
@@ -46,24 +44,20 @@ impl Postgres {
     pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         let message = HashedMessage::from(message);
         let again = message.clone();
-        match self.write(move |connection| append(connection, &message)).await {
-            Err(StoreError::Unreachable(_)) => self.write(move |connection| append(connection, &again)).await,
+        match self.pool.write(move |connection| append(connection, &message)).await {
+            Err(StoreError::Unreachable(_)) => {
+                self.pool.write(move |connection| append(connection, &again)).await
+            }
             appended => appended,
         }
     }
 
-    pub(super) async fn page_after(
-        &self,
-        inbox: AccountId,
-        since: u64,
-        limit: PageLimit,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    pub(super) async fn fill(&self, mut page: Page) -> Result<Page, StoreError> {
         let read = move |connection: &mut Connection<'_>| {
-            let mut page = Page::new(inbox, since, limit);
-            page::fill(connection, &mut page, limit)?;
+            page::fill(connection, &mut page)?;
             Ok(page)
         };
-        Ok(self.read(read).await?.into_items(&self.damaged))
+        self.pool.read(read).await
     }
 
     pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
@@ -74,32 +68,6 @@ impl Postgres {
             self.nonces.there_are_more(used.now);
         }
         Ok(is_new)
-    }
-
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.pool.read(read).await
-    }
-
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.pool.write(write).await
-    }
-
-    pub(super) fn vitals(&self) -> Vitals {
-        self.pool.vitals()
-    }
-
-    pub(super) fn damaged(&self) -> Counter {
-        self.damaged.clone()
-    }
-
-    pub(super) async fn close(&self) {
-        self.pool.close().await;
     }
 }
 

@@ -23,7 +23,7 @@ const FORGET_MORE: u64 = 1;
 pub(super) struct Nonces(AtomicU64);
 
 impl Nonces {
-    /// Whether old nonces are due for deletion; only one caller is told so.
+    /// Whether old nonces are due for deletion; true for only one caller.
     pub(super) fn are_old_ones_due(&self, now: Timestamp) -> bool {
         let (due, now) = (self.0.load(Ordering::Relaxed), now.unix());
         // A clock that was ahead and has been set back delays the deletion by no more than the interval.

@@ -1,16 +1,12 @@
 //! Reading an inbox.
 
+use crate::store::StoreError;
 use crate::store::connection::{Connection, values};
 use crate::store::page::Page;
-use crate::store::{PageLimit, StoreError};
 
 /// Reads until the page is full or the inbox ends. The database cuts the rows off where the bytes of the page run out:
 /// unread rows would still have to cross the connection. Beyond that point, only the lengths of envelopes are read.
-pub(super) fn fill(
-    connection: &mut Connection<'_>,
-    page: &mut Page,
-    limit: PageLimit,
-) -> Result<(), StoreError> {
+pub(super) fn fill(connection: &mut Connection<'_>, page: &mut Page) -> Result<(), StoreError> {
     const SQL: &str = "SELECT seq, created_at, hash, envelope FROM ( \
             SELECT seq, created_at, hash, envelope, row_number() OVER up_to_here AS place, \
                    sum(octet_length(envelope)) OVER up_to_here AS bytes \
@@ -20,7 +16,7 @@ pub(super) fn fill(
         WHERE bytes <= $4 OR place = 1 ORDER BY seq";
     while page.room() > 0 {
         let left_out = page.left_out();
-        let values = values![page.inbox(), page.after(), page.room(), limit.bytes as u64];
+        let values = values![page.inbox(), page.after(), page.room(), page.most_bytes()];
         let rows: Vec<(i64, i64, Vec<u8>, Vec<u8>)> = connection.rows(SQL, values)?;
         for (seq, created_at, hash, envelope) in rows {
             if !page.take(seq, created_at, &hash, &envelope)? {

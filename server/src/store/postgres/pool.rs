@@ -25,14 +25,16 @@ const TRY_AFTER: Duration = Duration::from_secs(1);
 /// Connections are renewed after this time, so that they follow a new address or a new primary.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// The session settings of every connection.
+/// Makes the commits of a session durable, unless the database has a stricter setting such as `remote_apply`.
+pub(super) const DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+    WHERE current_setting('synchronous_commit') = 'off'";
+/// The other settings of every connection.
 ///
 /// Read committed, because a reader of its own inbox counter must see rows committed while it waited for the row lock.
-/// Durable commits, unless the database has a stricter setting such as `remote_apply`. And query plans that use the
-/// indexes from the first row on: a plan made for an empty table stays in use while the table grows.
+/// And query plans that use the indexes from the first row on: a plan made for an empty table stays in use while the
+/// table grows.
 const SETTINGS: &str = "
     SET default_transaction_isolation = 'read committed';
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
     SET statement_timeout = '5s';
     SET lock_timeout = '4s';
     SET idle_in_transaction_session_timeout = '10s';
@@ -41,7 +43,7 @@ const SETTINGS: &str = "
 ";
 
 /// The connections of this node.
-pub(super) struct Pool {
+pub(in crate::store) struct Pool {
     pool: PgPool,
     /// When a connection was lost last. Those that are older may be lost as well, and are tested before use.
     lost_at: Arc<Mutex<Option<Instant>>>,
@@ -71,7 +73,10 @@ impl Pool {
                 })
             })
             .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(SETTINGS).await.map(drop) })
+                Box::pin(async move {
+                    connection.execute(DURABLE).await?;
+                    connection.execute(SETTINGS).await.map(drop)
+                })
             })
             .connect_with(options)
             .await?;
@@ -94,12 +99,12 @@ impl Pool {
     }
 
     /// The state of the writers.
-    pub(super) fn vitals(&self) -> Vitals {
+    pub(in crate::store) fn vitals(&self) -> Vitals {
         Vitals { queued: self.waiting.load(Ordering::Relaxed) as u64, commits: self.commits.clone() }
     }
 
     /// Runs reads, each statement in a transaction of its own.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(in crate::store) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -111,7 +116,7 @@ impl Pool {
 
     /// Runs writes in one transaction, which is committed durably if they succeed. When the connection is lost during
     /// the commit, its outcome is unknown, so that they must be safe to repeat.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(in crate::store) async fn write<T: Send + 'static>(
         &self,
         mut write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -150,7 +155,7 @@ impl Pool {
     }
 
     /// Waits for the work in progress and closes every connection.
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         self.pool.close().await;
     }
 }

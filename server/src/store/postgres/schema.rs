@@ -1,8 +1,9 @@
 //! The schema of the database and its versions. The table `migrations` records which ones a database has run.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Executor};
 
+use super::pool::DURABLE;
 use crate::store::OpenError;
 use crate::store::migrations::{self, Migration};
 
@@ -15,12 +16,9 @@ const TURN: i64 = 0x6b_65_7a;
 
 /// Checks the database server and runs the missing migrations, all or none, on whichever node comes first. Returns the
 /// epoch.
-///
-/// # Errors
-/// [`OpenError`] with the reason.
 pub(super) async fn bring_up_to_date(options: &PgConnectOptions) -> Result<String, OpenError> {
     // A separate connection without the usual time-outs, because a migration may take long.
-    let mut connection = options.connect().await?;
+    let mut connection = connect(options).await?;
     refuse_unfit(&mut connection).await?;
     migrate(&mut connection).await?;
     let epoch =
@@ -30,9 +28,6 @@ pub(super) async fn bring_up_to_date(options: &PgConnectOptions) -> Result<Strin
 }
 
 /// The names of the missing migrations.
-///
-/// # Errors
-/// [`OpenError`] when the database cannot be used, or was written by a newer version of this server.
 pub async fn pending_migrations(options: &PgConnectOptions) -> Result<Vec<&'static str>, OpenError> {
     let mut connection = options.connect().await?;
     refuse_unfit(&mut connection).await?;
@@ -42,13 +37,10 @@ pub async fn pending_migrations(options: &PgConnectOptions) -> Result<Vec<&'stat
 }
 
 /// Gives a database that no server uses a new epoch after a restore from a backup, and returns the epoch.
-///
-/// # Errors
-/// [`OpenError`] with the reason.
 pub async fn renew_epoch(options: &PgConnectOptions) -> Result<String, OpenError> {
     const RENEW: &str =
         "UPDATE meta SET epoch = left(md5(gen_random_uuid()::text), 16) WHERE only_row = 1 RETURNING epoch";
-    let mut connection = options.connect().await?;
+    let mut connection = connect(options).await?;
     must_be_unused(&mut connection).await?;
     migrations::missing(newest_run(&mut connection).await?).map(drop)?;
     let epoch = sqlx::query_scalar(RENEW).fetch_one(&mut connection).await?;
@@ -57,14 +49,18 @@ pub async fn renew_epoch(options: &PgConnectOptions) -> Result<String, OpenError
 }
 
 /// Creates the schema in a database that no server uses.
-///
-/// # Errors
-/// [`OpenError`] with the reason.
 pub(in crate::store) async fn create(options: &PgConnectOptions) -> Result<(), OpenError> {
     let mut connection = options.connect().await?;
     must_be_unused(&mut connection).await?;
     connection.close().await?;
     bring_up_to_date(options).await.map(drop)
+}
+
+/// A connection whose commits are durable.
+pub(in crate::store) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    connection.execute(DURABLE).await?;
+    Ok(connection)
 }
 
 async fn must_be_unused(connection: &mut PgConnection) -> Result<(), OpenError> {

@@ -155,9 +155,6 @@ fn keep_owner_and_mode(part: &Path, db: &Path) -> Result<(), BackupError> {
 
 /// Fails when there is no database, but the files of an interrupted restore, for example after a power cut between its
 /// two renames. Starting with an empty database would then look as if everything were lost.
-///
-/// # Errors
-/// [`OpenError::HalfRestored`].
 pub(super) fn refuse_half_restored(db: &Path) -> Result<(), OpenError> {
     let left = [REPLACED, RESTORING].map(|ending| beside(db, ending)).into_iter().find(|left| left.exists());
     match left {
@@ -180,9 +177,6 @@ fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
 }
 
 /// Gives a database that no process uses a new epoch, and returns it.
-///
-/// # Errors
-/// [`BackupError`] with the reason.
 pub fn renew_epoch(db: &Path) -> Result<String, BackupError> {
     const RENEW: &str = "UPDATE meta SET epoch = lower(hex(randomblob(8))) RETURNING epoch";
     let connection = exclusive(db)?;

@@ -5,7 +5,6 @@
 //! that: the checkpoint is tried again later.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -18,8 +17,9 @@ use super::open;
 use super::reserve::Reserve;
 use crate::store::{OpenError, StoreError};
 
-/// A checkpoint is due when this many bytes of envelopes have been written since the last one.
-const DUE_BYTES: usize = 4 * 1024 * 1024;
+/// A checkpoint is due when the log has grown by this many pages (16 MiB) since the last one. Each checkpoint writes the
+/// pages of the indexes once, however often they are in the log.
+const DUE_PAGES: i64 = 4 * 1024;
 /// A log of this many pages (20 MiB) keeps the writer out for the moment that it takes to start over. Overwriting the
 /// existing file takes two thirds of the time of extending it.
 const LONG_LOG_PAGES: i64 = 5 * 1024;
@@ -36,6 +36,12 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// of them are in the file now.
 type Outcome = (bool, i64, i64);
 
+/// Copies nothing, and tells the state of the log.
+const STATE: &str = "PRAGMA wal_checkpoint(NOOP)";
+/// Copies what is possible without waiting.
+const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+/// Copies the whole log, and lets the next writer start it over.
+const RESTART: &str = "PRAGMA wal_checkpoint(RESTART)";
 /// Copies the whole log into the database file, and truncates the file of the log.
 const EMPTY: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
@@ -48,13 +54,15 @@ pub(super) fn empty(connection: &Connection) {
 }
 
 fn pragma(connection: &Connection, sql: &str) -> Result<Outcome, StoreError> {
-    Ok(connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+    let mut checkpoint = connection.prepare_cached(sql)?;
+    Ok(checkpoint.query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
 }
 
 /// Tells the thread about writes. Dropping this ends the thread.
 pub(super) struct Checkpoints {
-    written: Arc<AtomicUsize>,
     due: SyncSender<()>,
+    /// The number of pages in the log when a checkpoint was due last.
+    last: i64,
 }
 
 impl Checkpoints {
@@ -66,24 +74,27 @@ impl Checkpoints {
         end: watch::Sender<()>,
     ) -> Result<Self, OpenError> {
         let connection = connect(file)?;
-        let written = Arc::new(AtomicUsize::new(0));
         let (due, dues) = sync_channel(1);
-        let task = Task { connection, turn, reserve, written: Arc::clone(&written), again: None };
+        let task = Task { connection, turn, reserve, seen: 0, again: None };
         let run = move || {
             task.run(&dues);
             drop(end);
         };
         let spawned = thread::Builder::new().name("checkpoints".to_owned()).spawn(run);
         spawned.map_err(|source| OpenError::File { path: file.to_owned(), source })?;
-        Ok(Self { written, due })
+        Ok(Self { due, last: 0 })
     }
 
-    /// Records a committed transaction with this many bytes of envelopes.
-    pub(super) fn written(&self, bytes: usize) {
-        // Every commit writes at least one page.
-        let bytes = bytes.max(4096);
-        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
-        if before < DUE_BYTES && before + bytes >= DUE_BYTES {
+    /// A transaction was committed on this connection.
+    pub(super) fn committed(&mut self, connection: &Connection) {
+        // If the log cannot be read now, the next commit tells how far it has grown.
+        let Ok((_, log, _)) = pragma(connection, STATE) else { return };
+        if log < self.last {
+            // It has started over.
+            self.last = 0;
+        }
+        if log - self.last >= DUE_PAGES {
+            self.last = log;
             // When the channel is full, a checkpoint is due already.
             let _ = self.due.try_send(());
         }
@@ -100,34 +111,38 @@ struct Task {
     connection: Connection,
     turn: Arc<Mutex<()>>,
     reserve: Reserve,
-    written: Arc<AtomicUsize>,
+    /// The number of pages in the log when it was looked at last.
+    seen: i64,
     /// The time to empty the log again even if nothing was written since the last checkpoint.
     again: Option<Instant>,
 }
 
 impl Task {
     fn run(mut self, due: &Receiver<()>) {
-        let mut seen = 0;
         loop {
-            let idle = match due.recv_timeout(IDLE) {
-                Ok(()) => false,
-                Err(RecvTimeoutError::Timeout) => true,
+            match due.recv_timeout(IDLE) {
+                Ok(()) => self.checkpoint(false),
+                Err(RecvTimeoutError::Timeout) => self.look(),
                 Err(RecvTimeoutError::Disconnected) => break,
-            };
-            let written = self.written.load(Ordering::Relaxed);
-            match (idle, written) {
-                (true, 0) if self.again.is_none_or(|at| Instant::now() < at) => {}
-                (true, _) if written != seen => seen = written,
-                _ => {
-                    self.written.fetch_sub(written, Ordering::Relaxed);
-                    seen = 0;
-                    self.checkpoint(idle);
-                }
             }
         }
         // The last connection to close empties the log.
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "a database connection did not close cleanly");
+        }
+    }
+
+    /// Empties the log if nothing was written for a while; otherwise, a checkpoint may be due after the writes of
+    /// another process.
+    fn look(&mut self) {
+        let Ok((_, log, copied)) = pragma(&self.connection, STATE) else { return };
+        if log != std::mem::replace(&mut self.seen, log) {
+            self.again = None;
+            if log - copied >= DUE_PAGES {
+                self.checkpoint(false);
+            }
+        } else if log > 0 && self.again.is_none_or(|at| at <= Instant::now()) {
+            self.checkpoint(true);
         }
     }
 
@@ -148,24 +163,30 @@ impl Task {
 
     /// Returns whether the log is empty now.
     fn try_checkpoint(&self, idle: bool) -> Result<bool, StoreError> {
-        const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
-        let (_, mut log, mut checkpointed) = pragma(&self.connection, PASSIVE)?;
-        if !idle && log > LONG_LOG_PAGES {
-            // Copies what was written during the first pass, so that next to nothing is left for the moment in which
-            // others wait.
-            (_, log, checkpointed) = pragma(&self.connection, PASSIVE)?;
-        }
-        if log - checkpointed > FEW_PAGES {
-            return Ok(false);
-        }
+        let (_, log, _) = pragma(&self.connection, PASSIVE)?;
         if idle {
-            let (is_blocked, ..) = self.keeping_others_out(EMPTY)?;
-            return Ok(!is_blocked);
+            return self.start_over(EMPTY);
         }
         if log > LONG_LOG_PAGES {
-            self.keeping_others_out("PRAGMA wal_checkpoint(RESTART)")?;
+            // Copies what was written during the first pass, so that next to nothing is left for the moment in which
+            // others wait.
+            pragma(&self.connection, PASSIVE)?;
+            self.start_over(RESTART)?;
         }
         Ok(false)
+    }
+
+    /// Starts the log over while the writer waits, unless a reader holds back many pages. Returns whether that was done.
+    fn start_over(&self, sql: &str) -> Result<bool, StoreError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, log, copied) = pragma(&self.connection, PASSIVE)?;
+        if log - copied > FEW_PAGES {
+            return Ok(false);
+        }
+        let (is_blocked, ..) = pragma(&self.connection, sql)?;
+        // The checkpoint may have made room.
+        self.reserve.fill();
+        Ok(!is_blocked)
     }
 
     /// The database file has no room for the content of the log. The log takes at least as much space, and returns it.
@@ -174,14 +195,6 @@ impl Task {
         let _room = self.reserve.lend();
         let (is_blocked, ..) = pragma(&self.connection, EMPTY)?;
         Ok(!is_blocked)
-    }
-
-    fn keeping_others_out(&self, sql: &str) -> Result<Outcome, StoreError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = pragma(&self.connection, sql)?;
-        // The checkpoint may have made room.
-        self.reserve.fill();
-        Ok(outcome)
     }
 }
 
@@ -210,7 +223,7 @@ mod tests {
                 connection: connect(&file).unwrap(),
                 turn: Arc::default(),
                 reserve: Reserve::of(&file),
-                written: Arc::default(),
+                seen: 0,
                 again: None,
             };
             let reader = open::for_writing(&file).unwrap();

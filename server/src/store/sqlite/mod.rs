@@ -6,6 +6,7 @@ mod checkpoint;
 mod nonces;
 mod open;
 mod page;
+mod places;
 mod readers;
 mod reserve;
 mod schema;
@@ -17,17 +18,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use prometheus_client::metrics::counter::Counter;
-
 use super::connection::Connection;
 use super::page::Page;
-use super::types::{UsedNonce, Vitals};
-use super::{AccountId, Appended, NewMessage, OpenError, PageLimit, StoreError, StoredMessage};
+use super::types::Vitals;
+use super::{OpenError, StoreError};
 use crate::files::folder_of;
 use crate::histogram::seconds;
+use places::Places;
 use readers::Readers;
 use reserve::Reserve;
-use tail::Places;
 use writer::Writer;
 
 pub use backup::{BackedUp, BackupError, back_up, renew_epoch, restore};
@@ -39,10 +38,9 @@ pub(super) use writer::Kind;
 pub(super) struct Sqlite {
     readers: Readers,
     /// The newest messages, which the indexes do not include yet.
-    places: Arc<Places>,
+    pub(super) places: Arc<Places>,
     /// `None` when the file was opened read-only.
     writer: Option<Writer>,
-    damaged: Counter,
 }
 
 impl Sqlite {
@@ -68,54 +66,33 @@ impl Sqlite {
         let mut connection = open::for_writing(file)?;
         schema::bring_up_to_date(&mut connection)?;
         let epoch = schema::epoch(&connection)?;
-        let places = Arc::new(Places::load(&connection)?);
+        let places = Arc::new(tail::places(&connection)?);
         let readers = Readers::new(file, open::for_reading(file)?);
         let writer = Some(Writer::start(file, connection, Arc::clone(&places))?);
-        Ok((Self { readers, places, writer, damaged: Counter::default() }, epoch))
+        Ok((Self { readers, places, writer }, epoch))
     }
 
     /// Opens the file read-only: every write fails with [`StoreError::Closed`]. Also returns the epoch.
     pub(super) fn open_read_only(file: &Path) -> Result<(Self, String), OpenError> {
         must_be_readable(file)?;
-        schema::refuse_other(file)?;
+        if !schema::pending_migrations(file)?.is_empty() {
+            return Err(OpenError::OlderSchema);
+        }
         let unreadable = |error: rusqlite::Error| OpenError::Unreadable(error.to_string());
         let connection = open::for_reading(file)?;
         let epoch = schema::epoch(&connection).map_err(unreadable)?;
-        let places = Arc::new(Places::load(&connection).map_err(unreadable)?);
+        let places = Arc::new(tail::places(&connection).map_err(unreadable)?);
         let readers = Readers::new(file, connection);
-        Ok((Self { readers, places, writer: None, damaged: Counter::default() }, epoch))
+        Ok((Self { readers, places, writer: None }, epoch))
     }
 
-    pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
-        self.writer()?.append(message).await
-    }
-
-    pub(super) async fn page_after(
-        &self,
-        inbox: AccountId,
-        since: u64,
-        limit: PageLimit,
-    ) -> Result<Vec<StoredMessage>, StoreError> {
+    pub(super) async fn fill(&self, mut page: Page) -> Result<Page, StoreError> {
         let places = Arc::clone(&self.places);
-        let mut page = Page::new(inbox, since, limit);
         let read = move |connection: &rusqlite::Connection| {
             page::fill(connection, &places, &mut page)?;
             Ok(page)
         };
-        Ok(self.readers.read(read).await?.into_items(&self.damaged))
-    }
-
-    /// The highest number of an inbox among the messages of the tail, or 0.
-    pub(super) fn last_in_tail(&self, inbox: AccountId) -> u64 {
-        self.places.last(inbox)
-    }
-
-    pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
-        self.writer()?.use_nonce(used).await
-    }
-
-    pub(super) fn note_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
-        self.writer()?.note_nonce(used)
+        self.readers.read(read).await
     }
 
     pub(super) async fn read<T: Send + 'static>(
@@ -125,25 +102,9 @@ impl Sqlite {
         self.readers.read(|connection| read(&mut Connection::Sqlite(connection))).await
     }
 
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        kind: Kind,
-        write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.writer()?.write(kind, write).await
-    }
-
-    pub(super) fn check(&self) -> Result<(), StoreError> {
-        self.writer()?.check()
-    }
-
     pub(super) fn vitals(&self) -> Vitals {
         let idle = || Vitals { queued: 0, commits: seconds() };
         self.writer.as_ref().map_or_else(idle, Writer::vitals)
-    }
-
-    pub(super) fn damaged(&self) -> Counter {
-        self.damaged.clone()
     }
 
     pub(super) async fn close(&self) {
@@ -153,7 +114,11 @@ impl Sqlite {
         }
     }
 
-    fn writer(&self) -> Result<&Writer, StoreError> {
+    /// The writer.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] when the file was opened read-only.
+    pub(super) fn writer(&self) -> Result<&Writer, StoreError> {
         self.writer.as_ref().ok_or(StoreError::Closed)
     }
 }

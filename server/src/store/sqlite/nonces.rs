@@ -167,10 +167,7 @@ mod tests {
     fn a_nonce_is_recognised_for_its_lifetime() {
         let mut seen = Seen::default();
         assert!(seen.note(ALICE, nonce(1), 1_000));
-        assert!(
-            seen.note(CallerKey::from_bytes([2; 8]), nonce(1), 1_000),
-            "everybody has nonces of their own"
-        );
+        assert!(seen.note(CallerKey::from_bytes([2; 8]), nonce(1), 1_000), "each caller has its own nonces");
         assert!(!seen.note(ALICE, nonce(1), 1_000));
         for n in 0..LIFETIME {
             assert!(seen.note(ALICE, nonce(100 + n as u8), 1_000 + n), "{n}");
@@ -181,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn those_of_old_take_no_room() {
+    fn expired_nonces_use_no_memory() {
         let mut seen = Seen::default();
         for n in 0..100 {
             seen.note(ALICE, nonce(n), 1_000 + u64::from(n) * LIFETIME / 4);
@@ -197,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn those_that_come_after_the_clock_was_put_back_take_no_room_either() {
+    fn nonces_after_a_clock_step_back_use_no_memory() {
         const AHEAD: u64 = 1_000_000;
         let mut seen = Seen::default();
         assert!(seen.note(ALICE, nonce(1), 1_000));
         assert!(seen.note(ALICE, nonce(2), AHEAD));
         // The clock was ahead for a moment only.
-        assert!(!seen.note(ALICE, nonce(1), 1_001), "alive, whatever the clock said meanwhile");
+        assert!(!seen.note(ALICE, nonce(1), 1_001), "still known, although the clock went back");
         for n in 0..100 {
             assert!(seen.note(ALICE, nonce(10 + n), 1_001 + u64::from(n) * LIFETIME / 4));
             assert!(!seen.note(ALICE, nonce(10 + n), 1_001 + u64::from(n) * LIFETIME / 4));

@@ -14,7 +14,7 @@ const STATEMENTS: usize = 128;
 /// The page cache of a connection that reads, in KiB in SQLite's notation. The system caches all of the pages as well.
 const READER_CACHE: i64 = -128;
 /// The same for the writer, which looks up a hash and the counters of an inbox for each message.
-const WRITER_CACHE: i64 = -4096;
+const WRITER_CACHE: i64 = -3072;
 
 /// A connection in WAL mode that writes. It never checkpoints automatically, because that would stall a commit.
 pub(super) fn for_writing(file: &Path) -> Result<Connection, rusqlite::Error> {

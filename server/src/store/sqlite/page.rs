@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
-use super::tail::{Place, Places};
+use super::places::{Place, Places};
 use crate::store::StoreError;
 use crate::store::page::Page;
 

@@ -1,7 +1,9 @@
 //! Connections that only read. They never wait for the writer.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
@@ -11,7 +13,8 @@ use tokio::time::timeout;
 use super::open::{self, BUSY_TIMEOUT};
 use crate::store::StoreError;
 
-/// More readers than processors would only wait for each other.
+/// The largest number of connections. More than there are processors would mostly wait for each other, and each of them
+/// keeps pages, statements and the schema in memory, and a thread busy.
 const CONNECTIONS: usize = 4;
 
 /// See the module.
@@ -21,14 +24,18 @@ struct Shared {
     file: PathBuf,
     /// One permit per allowed connection.
     permits: Arc<Semaphore>,
+    connections: u32,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
     /// Starts with this connection, and opens more of them when they are needed.
     pub(super) fn new(file: &Path, first: Connection) -> Self {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
-        Self(Arc::new(Shared { file: file.to_owned(), permits, idle: Mutex::new(vec![first]) }))
+        let processors = available_parallelism().map_or(CONNECTIONS, NonZero::get);
+        let connections = processors.clamp(2, CONNECTIONS);
+        let permits = Arc::new(Semaphore::new(connections));
+        let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+        Self(Arc::new(Shared { file: file.to_owned(), permits, connections, idle: Mutex::new(vec![first]) }))
     }
 
     /// Runs reads on a thread for blocking work. Each statement sees the latest commit; between `BEGIN` and `COMMIT`
@@ -51,8 +58,7 @@ impl Readers {
     /// Waits for current readers, and closes every connection.
     pub(super) async fn close(&self) {
         // Fails when the connections were closed before.
-        let all = u32::try_from(CONNECTIONS).unwrap_or(u32::MAX);
-        let Ok(_permits) = self.0.permits.acquire_many(all).await else { return };
+        let Ok(_permits) = self.0.permits.acquire_many(self.0.connections).await else { return };
         self.0.permits.close();
         self.0.idle().clear();
     }

@@ -17,8 +17,8 @@ use crate::files::{folder_of, give_to_owner_of};
 /// The suffix of the file, after the name of the database.
 const SUFFIX: &str = ".reserve";
 const MIB: u64 = 1024 * 1024;
-/// The size of the reserve: several times the content of the log when a checkpoint fails (little more than 4 MiB) plus
-/// the log of deleting a portion of messages (1 to 4 MiB), because a long backup lets the log grow.
+/// The size of the reserve: more than the content of the log when a checkpoint fails (little more than 16 MiB) plus the
+/// log of deleting a portion of messages (1 to 4 MiB), because a long backup lets the log grow.
 const BYTES: u64 = 32 * MIB;
 /// No space is reserved on a smaller disk.
 const SMALL_DISK: u64 = 8 * BYTES;

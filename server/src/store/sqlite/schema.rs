@@ -10,9 +10,6 @@ use crate::store::{OpenError, migrations};
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// Checks the library and runs the missing migrations, each in a transaction of its own.
-///
-/// # Errors
-/// [`OpenError`] with the reason.
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), OpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::OldSqlite(rusqlite::version().to_owned()));
@@ -30,9 +27,6 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), OpenEr
 }
 
 /// The names of the missing migrations: all of them if there is no file.
-///
-/// # Errors
-/// [`OpenError`] when the file cannot be used, or was written by a newer version of this server.
 pub fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenError> {
     let found = if file.exists() {
         version(&Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?)?
@@ -42,26 +36,12 @@ pub fn pending_migrations(file: &Path) -> Result<Vec<&'static str>, OpenError> {
     Ok(migrations::missing(found)?.map(|migration| migration.name).collect())
 }
 
-/// Fails unless the file has the schema of this version.
-///
-/// # Errors
-/// [`OpenError::NewerSchema`], [`OpenError::OlderSchema`], or why the file cannot be read.
-pub(super) fn refuse_other(file: &Path) -> Result<(), OpenError> {
-    if pending_migrations(file)?.is_empty() { Ok(()) } else { Err(OpenError::OlderSchema) }
-}
-
 /// Fails when this server does not know the schema.
-///
-/// # Errors
-/// [`OpenError::NewerSchema`], [`OpenError::Unreleased`], or why the file cannot be read.
 pub(super) fn refuse_unknown(connection: &Connection) -> Result<(), OpenError> {
     migrations::missing(version(connection)?).map(drop)
 }
 
 /// The epoch of the database.
-///
-/// # Errors
-/// SQLite's error.
 pub(super) fn epoch(connection: &Connection) -> Result<String, rusqlite::Error> {
     connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0))
 }

@@ -16,8 +16,9 @@ use super::checkpoint;
 use super::checkpoint::Checkpoints;
 use super::nonces::{self, Nonces, Reply, Waiting};
 use super::open::BUSY_TIMEOUT;
+use super::places::Places;
 use super::reserve::Reserve;
-use super::tail::{Places, Tail};
+use super::tail::{State, Tail};
 use crate::histogram::seconds;
 use crate::store::append::HashedMessage;
 use crate::store::connection::Connection;
@@ -31,14 +32,18 @@ const BATCH: usize = 128;
 /// ... and of bytes of envelopes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// The longest time that a transaction waits for more jobs. It expects as many as the last one had, because those callers
-/// are about to send their next messages ...
+/// are about to send their next messages.
 const PATIENCE: Duration = Duration::from_micros(200);
-/// ... and the interval at which it looks for them.
+/// After a transaction with fewer jobs, none are expected: they came together by chance.
+const WAVE: usize = 4;
+/// The interval at which the queue is looked at while waiting.
 const LOOK_EVERY: Duration = Duration::from_micros(30);
 /// So many nonces do not wait for a message.
 const MANY_NONCES: usize = 256;
 /// How often a deletion is tried on a full disk: another process may take the space in between ...
 const FULL_TRIES: usize = 3;
+/// ... how many messages a step indexes before it: the log of one is at most some 24 KiB ...
+const INDEXED_AT_ONCE: usize = 256;
 /// ... and how long the writer waits when another process has the reserve.
 const LENT: Duration = Duration::from_millis(50);
 
@@ -52,7 +57,7 @@ pub(in crate::store) enum Kind {
 }
 
 /// Sends jobs to the thread, and waits for the answers.
-pub(super) struct Writer {
+pub(in crate::store) struct Writer {
     jobs: mpsc::Sender<Job>,
     nonces: Arc<Nonces>,
     /// Closed when the thread and the checkpoints have ended.
@@ -85,26 +90,25 @@ impl Writer {
     }
 
     /// Appends an envelope to its inbox.
-    pub(super) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
+    pub(in crate::store) async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         let message = HashedMessage::from(message);
-        self.send(|reply| Job::Append(Box::new(Append { message, outcome: Err(StoreError::Closed), reply })))
-            .await
+        let bytes = message.envelope.len();
+        let append = move |state: &mut State, connection: &Sqlite| state.append(connection, &message);
+        self.send(|append| Job::Append(bytes, append), append).await
     }
 
     /// Runs a write under a savepoint: if it fails, only its own changes are undone. It may run again on a full disk.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(in crate::store) async fn write<T: Send + 'static>(
         &self,
         kind: Kind,
-        write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
+        mut write: impl FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.send(|reply| {
-            Job::Write(kind, Box::new(Write { write, outcome: Err(StoreError::Closed), reply }))
-        })
-        .await
+        let write = move |_: &mut State, connection: &Sqlite| write(&mut Connection::Sqlite(connection));
+        self.send(|write| Job::Write(kind, write), write).await
     }
 
     /// Records a nonce durably, and returns whether it is new.
-    pub(super) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
+    pub(in crate::store) async fn use_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
         let permit = self.jobs.try_reserve().map_err(refused)?;
         let (reply, answer) = oneshot::channel();
         if self.nonces.add(used, Some(reply))?.0 {
@@ -114,7 +118,7 @@ impl Writer {
     }
 
     /// Returns whether a nonce is new. It is written no later than messages that are appended from now on.
-    pub(super) fn note_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
+    pub(in crate::store) fn note_nonce(&self, used: UsedNonce) -> Result<bool, StoreError> {
         let permit = self.jobs.try_reserve().map_err(refused)?;
         let (is_new, waiting) = self.nonces.add(used, None)?;
         if waiting >= MANY_NONCES {
@@ -124,27 +128,32 @@ impl Writer {
     }
 
     /// Whether the thread is running, and the queue has room.
-    pub(super) fn check(&self) -> Result<(), StoreError> {
+    pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
         self.jobs.try_reserve().map(drop).map_err(refused)
     }
 
     /// The state of the writer.
-    pub(super) fn vitals(&self) -> Vitals {
+    pub(in crate::store) fn vitals(&self) -> Vitals {
         let jobs = self.jobs.max_capacity() - self.jobs.capacity();
         Vitals { queued: (jobs + self.nonces.queued()) as u64, commits: self.commits.clone() }
     }
 
     /// Lets the thread finish its queued jobs.
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         // Fails when the writer was closed before.
         let _ = self.jobs.send(Job::Close).await;
         let mut ended = self.ended.clone();
         while ended.changed().await.is_ok() {}
     }
 
-    async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+    async fn send<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Box<dyn Work>) -> Job,
+        write: impl FnMut(&mut State, &Sqlite) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.try_reserve().map_err(refused)?.send(job(reply));
+        let write = Box::new(Write { write, outcome: Err(StoreError::Closed), reply });
+        self.jobs.try_reserve().map_err(refused)?.send(job(write));
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
@@ -158,19 +167,13 @@ fn refused(error: mpsc::error::TrySendError<()>) -> StoreError {
 
 /// A job for the thread.
 enum Job {
-    Append(Box<Append>),
+    /// Appends a message with this many bytes.
+    Append(usize, Box<dyn Work>),
     Write(Kind, Box<dyn Work>),
     /// There are nonces to write.
     Nonces,
     /// Accept nothing more than what is already queued.
     Close,
-}
-
-/// A message to append.
-struct Append {
-    message: HashedMessage,
-    outcome: Result<Appended, StoreError>,
-    reply: Reply<Appended>,
 }
 
 /// A write, with its outcome and its caller.
@@ -183,7 +186,7 @@ struct Write<F, T> {
 /// A write of any type.
 trait Work: Send {
     /// Runs the write, and keeps its outcome.
-    fn run(&mut self, connection: &mut Connection<'_>) -> Result<(), StoreError>;
+    fn run(&mut self, state: &mut State, connection: &Sqlite) -> Result<(), StoreError>;
 
     /// Sends the outcome to the caller, or the reason why the transaction was not committed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -191,11 +194,11 @@ trait Work: Send {
 
 impl<F, T> Work for Write<F, T>
 where
-    F: FnMut(&mut Connection<'_>) -> Result<T, StoreError> + Send,
+    F: FnMut(&mut State, &Sqlite) -> Result<T, StoreError> + Send,
     T: Send,
 {
-    fn run(&mut self, connection: &mut Connection<'_>) -> Result<(), StoreError> {
-        self.outcome = (self.write)(connection);
+    fn run(&mut self, state: &mut State, connection: &Sqlite) -> Result<(), StoreError> {
+        self.outcome = (self.write)(state, connection);
         self.outcome.as_ref().map(drop).map_err(Clone::clone)
     }
 
@@ -240,8 +243,8 @@ impl Batch {
             Job::Nonces => {}
             Job::Close => queue.close(),
             job => {
-                if let Job::Append(append) = &job {
-                    self.bytes += append.message.envelope.len();
+                if let Job::Append(bytes, _) = &job {
+                    self.bytes += bytes;
                 }
                 self.jobs.push(job);
             }
@@ -266,11 +269,7 @@ impl Batch {
     fn answer(self, committed: &Result<(), StoreError>) {
         for job in self.jobs {
             match job {
-                Job::Append(append) => {
-                    let Append { outcome, reply, .. } = *append;
-                    let _ = reply.send(committed.clone().and(outcome));
-                }
-                Job::Write(_, write) => write.answer(committed.clone()),
+                Job::Append(_, work) | Job::Write(_, work) => work.answer(committed.clone()),
                 Job::Nonces | Job::Close => {}
             }
         }
@@ -325,7 +324,7 @@ impl WriterThread {
         match &committed {
             Ok(()) => {
                 self.commits.observe(start.elapsed().as_secs_f64());
-                self.checkpoints.written(batch.bytes);
+                self.checkpoints.committed(&self.connection);
             }
             Err(StoreError::Full) => {
                 for mut part in batch.split_essential() {
@@ -385,27 +384,33 @@ impl WriterThread {
 
     fn try_transaction(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        self.tail.begin(&self.connection)?;
         nonces::record(&self.connection, &batch.nonces)?;
+        if !batch.jobs.is_empty() {
+            self.run_jobs(batch)?;
+        }
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    fn run_jobs(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
+        self.tail.begin(&self.connection)?;
+        let state = self.tail.state()?;
         for job in &mut batch.jobs {
             match job {
-                Job::Append(append) => {
-                    let Append { message, outcome, .. } = &mut **append;
-                    *outcome = self.tail.known()?.append(&self.connection, message);
-                    alone(&self.connection, outcome)?;
+                Job::Append(_, append) => {
+                    let outcome = append.run(state, &self.connection);
+                    alone(&self.connection, &outcome)?;
                 }
                 Job::Write(kind, write) => {
                     if *kind == Kind::Messages {
-                        self.tail.known()?.index(&self.connection)?;
+                        state.index_all(&self.connection)?;
                     }
-                    savepoint(&self.connection, &mut **write)?;
+                    savepoint(state, &self.connection, &mut **write)?;
                 }
                 Job::Nonces | Job::Close => {}
             }
         }
-        self.tail.known()?.index_if_long(&self.connection)?;
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
+        state.advance(&self.connection, batch.jobs.len())
     }
 
     /// Runs what makes room, with the reserved disk space. The log is emptied before and after, which returns its space.
@@ -422,13 +427,35 @@ impl WriterThread {
                 continue;
             };
             self.empty_log();
-            result = self.in_turn(batch);
+            let indexed = if batch.jobs.is_empty() { Ok(()) } else { self.index_in_steps() };
+            result = indexed.and_then(|()| self.in_turn(batch));
             self.empty_log();
             if !matches!(result, Err(StoreError::Full)) {
                 break;
             }
         }
         result
+    }
+
+    /// Indexes the tail in transactions that are small enough for the reserve. A deletion indexes it first, and the log
+    /// of the whole tail would not fit.
+    fn index_in_steps(&mut self) -> Result<(), StoreError> {
+        loop {
+            self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let indexed = self.tail.index_some(&self.connection, INDEXED_AT_ONCE);
+            let committed = indexed.and_then(|more| {
+                self.connection.prepare_cached("COMMIT")?.execute([])?;
+                Ok(more)
+            });
+            match committed {
+                Ok(true) => self.empty_log(),
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    let _ = self.connection.execute_batch("ROLLBACK");
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Empties the log, unless a reader uses it for long.
@@ -444,6 +471,9 @@ impl WriterThread {
 }
 
 fn wait_for_jobs(queue: &mpsc::Receiver<Job>, wanted: usize) {
+    if wanted < WAVE {
+        return;
+    }
     let start = Instant::now();
     while queue.len() + 1 < wanted && start.elapsed() < PATIENCE {
         thread::sleep(LOOK_EVERY);
@@ -451,7 +481,7 @@ fn wait_for_jobs(queue: &mpsc::Receiver<Job>, wanted: usize) {
 }
 
 /// Separates the failure of one message, which affects only its caller, from a failure of the whole transaction.
-fn alone<T>(connection: &Sqlite, outcome: &Result<T, StoreError>) -> Result<(), StoreError> {
+fn alone(connection: &Sqlite, outcome: &Result<(), StoreError>) -> Result<(), StoreError> {
     match outcome {
         Err(error)
             if connection.is_autocommit() || matches!(error, StoreError::Full | StoreError::Locked) =>
@@ -464,9 +494,9 @@ fn alone<T>(connection: &Sqlite, outcome: &Result<T, StoreError>) -> Result<(), 
 
 /// Runs a write, and undoes it if it fails. If it cannot be undone, as after failures upon which SQLite rolls everything
 /// back, or if the disk is full, its error fails the whole transaction.
-fn savepoint(connection: &Sqlite, write: &mut dyn Work) -> Result<(), StoreError> {
+fn savepoint(state: &mut State, connection: &Sqlite, write: &mut dyn Work) -> Result<(), StoreError> {
     connection.prepare_cached("SAVEPOINT part")?.execute([])?;
-    let outcome = write.run(&mut Connection::Sqlite(connection));
+    let outcome = write.run(state, connection);
     if outcome.is_err() {
         alone(connection, &outcome)?;
         connection.prepare_cached("ROLLBACK TO part")?.execute([])?;

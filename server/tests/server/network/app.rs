@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::{SinkExt, StreamExt};
-use kez_client::Client;
 use kez_client::effect::{Effect, HttpRequest};
 use kez_client::event::{Event, HttpResponse, LiveEvent, NetworkFault, Startup, TabId, UiEvent, VaultEvent};
 use kez_client::record::{Kind, Record};
 use kez_client::secret::Secret;
 use kez_client::view::{AccountView, Availability, DeliveryState, JoinStep, MessageBody, ThreadState, View};
+use kez_client::{Client, PAGES_IN_MEMORY};
 use kez_core::inbox_auth;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -26,10 +26,16 @@ pub(super) struct App {
     disk: BTreeMap<(Kind, String), Vec<u8>>,
     network: Network,
     events: mpsc::UnboundedReceiver<(Source, Event)>,
-    live: Option<AbortHandle>,
+    live: Option<LiveStream>,
     /// The number of live streams opened so far: events of earlier ones are not reported.
     lives: u64,
     presses: u64,
+}
+
+/// The live stream: its task, and the frames that it has to send.
+struct LiveStream {
+    task: AbortHandle,
+    frames: mpsc::UnboundedSender<String>,
 }
 
 #[derive(PartialEq)]
@@ -52,7 +58,7 @@ impl App {
     pub(super) async fn join(handle: &str, server: SocketAddr, patience: Duration) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let network = Network { server, patience, http: reqwest::Client::new(), events: sender };
-        let (client, disk) = (Client::new(), BTreeMap::new());
+        let (client, disk) = (Client::new(PAGES_IN_MEMORY), BTreeMap::new());
         let mut app = Self { client, disk, network, events, live: None, lives: 0, presses: 0 };
         app.take(Event::Started(Startup::Empty { remembered: None }));
         app.press(UiEvent::Looking { at: None, visible: true });
@@ -146,6 +152,14 @@ impl App {
             if [Source::Anything, Source::Live(self.lives)].contains(&event.0) {
                 self.take(event.1);
             }
+            self.show_earlier();
+        }
+    }
+
+    /// Requests earlier messages, as a page with room for them does.
+    fn show_earlier(&mut self) {
+        if let Some(thread) = self.view().thread.filter(|thread| thread.has_older) {
+            self.press(UiEvent::OlderWanted { handle: thread.handle });
         }
     }
 
@@ -162,6 +176,12 @@ impl App {
                 self.save(records);
                 self.network.report(Source::Anything, Event::Vault(VaultEvent::Created));
             }
+            Effect::Load(keys) => {
+                let value = |key: &(Kind, String)| self.disk.get(key).cloned().map(Into::into);
+                let record = |key: (Kind, String)| Record { value: value(&key), kind: key.0, id: key.1 };
+                let records = keys.into_iter().map(record).collect();
+                self.take(Event::Loaded(Ok(records)));
+            }
             Effect::Http(id, request) => {
                 let network = self.network.clone();
                 tokio::spawn(async move {
@@ -172,22 +192,29 @@ impl App {
             Effect::OpenLive { path, hello } => {
                 self.close_live();
                 let (network, source) = (self.network.clone(), self.lives);
+                let (frames, to_send) = mpsc::unbounded_channel();
                 let following = tokio::spawn(async move {
-                    let code = network.follow(&path, hello, source).await.unwrap_or(1006);
+                    let code = network.follow(&path, hello, to_send, source).await.unwrap_or(1006);
                     network.report(Source::Live(source), Event::Live(LiveEvent::Closed { code }));
                 });
-                self.live = Some(following.abort_handle());
+                self.live = Some(LiveStream { task: following.abort_handle(), frames });
+            }
+            Effect::SendLive { frame } => {
+                if let Some(live) = &self.live {
+                    // A stream that has ended has reported it.
+                    let _ = live.frames.send(frame);
+                }
             }
             Effect::CloseLive => self.close_live(),
             Effect::Remember { .. } | Effect::PersistStorage => {}
-            other => panic!("nobody asked for {other:?}"),
+            other => panic!("unexpected effect {other:?}"),
         }
     }
 
     fn close_live(&mut self) {
         self.lives += 1;
         if let Some(live) = self.live.take() {
-            live.abort();
+            live.task.abort();
         }
     }
 
@@ -227,13 +254,27 @@ impl Network {
         })
     }
 
-    /// Reports the frames of a live stream until it ends, with its close code if there is one.
-    async fn follow(&self, path: &str, hello: String, source: u64) -> Option<u16> {
+    /// Reports the frames of a live stream, and sends those of the app, until it ends, with its close code if there is
+    /// one.
+    async fn follow(
+        &self,
+        path: &str,
+        hello: String,
+        mut to_send: mpsc::UnboundedReceiver<String>,
+        source: u64,
+    ) -> Option<u16> {
         let url = format!("ws://{}{path}", self.server);
         let (mut socket, _) = timeout(self.patience, connect_async(url)).await.ok()?.ok()?;
         socket.send(Message::text(hello)).await.ok()?;
         loop {
-            match socket.next().await?.ok()? {
+            let received = tokio::select! {
+                received = socket.next() => received,
+                frame = to_send.recv() => {
+                    socket.send(Message::text(frame?)).await.ok()?;
+                    continue;
+                }
+            };
+            match received?.ok()? {
                 Message::Text(frame) => {
                     let frame = LiveEvent::Frame(frame.as_str().to_owned());
                     self.report(Source::Live(source), Event::Live(frame));

@@ -29,7 +29,7 @@ fn met_every_fault(proxy: &Proxy) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_acknowledged_is_stored_once_and_arrives_in_order() {
+async fn acknowledged_messages_are_stored_once_and_arrive_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let server = Binary::start(&directory.path().join("kez-chat.db"), &["--limits", "off"]).await;
     let proxy = Proxy::start(server.address, Weather::Foul, Chance::seed()).await;
@@ -54,7 +54,7 @@ async fn what_is_acknowledged_is_stored_once_and_arrives_in_order() {
     };
     tokio::select! {
         _ = select_all(following) => unreachable!(),
-        all = timeout(LIMIT, all) => all.expect("everybody reads everything"),
+        all = timeout(LIMIT, all) => all.expect("all messages are read"),
     }
     met_every_fault(&proxy);
     assert!(ledger.repeated() > 0, "no answer was lost, so no retry was recognised");

@@ -126,17 +126,17 @@ async fn everything_fails_in_turn(rounds: usize, between: usize) {
     let limit = Duration::from_secs(60 + 120 * rounds as u64);
     tokio::select! {
         _ = select_all(following) => unreachable!(),
-        all = timeout(limit, all_is_read) => all.expect("everybody reads everything"),
+        all = timeout(limit, all_is_read) => all.expect("all messages are read"),
     }
     for node in &nodes {
         ledger.audit(node, &people).await;
     }
     let opened: usize = receivers.iter().map(Receiver::streams).sum();
-    assert!(opened > RECIPIENTS, "streams ended and came back");
+    assert!(opened > RECIPIENTS, "streams ended and reconnected");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_a_broker_and_the_database_fail_in_turn() {
+async fn node_broker_and_database_failures_in_turn_lose_nothing() {
     everything_fails_in_turn(1, 300).await;
 }
 

@@ -1,7 +1,7 @@
 //! A real PostgreSQL for the test, on a free port of the loopback interface.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 use tokio::sync::OnceCell;
+
+use crate::support::free_address;
 
 /// PostgreSQL refuses to run as root; then it runs as this user.
 const NOBODY: &str = "nobody";
@@ -65,7 +67,7 @@ impl Cluster {
         let programs = programs();
         let directory = tempfile::Builder::new().prefix("kez-postgres-").tempdir().unwrap().keep();
         std::fs::write(directory.join("password"), "secret").unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_address().port();
         let mut command = as_user(&directory, "sh");
         command.args(["-c", SUPERVISOR]).env("BIN", &programs).env("DIR", &directory);
         command.env("MAKE", make);

@@ -88,7 +88,7 @@ async fn seqs_after(node: &Store, inbox: AccountId, cursor: i64) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sequence_of_postgres_would_lose() {
+async fn a_postgres_sequence_would_skip_messages() {
     let address = Cluster::shared().await.database().await;
     let mut owner = connect(&address).await;
     owner.execute("CREATE TABLE naive (seq BIGSERIAL PRIMARY KEY, envelope TEXT NOT NULL)").await.unwrap();
@@ -105,6 +105,6 @@ async fn a_sequence_of_postgres_would_lose() {
     let seen = read_while_writing(write, page_after).await;
     let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM naive").fetch_one(&pool).await.unwrap();
     assert_eq!(stored, (WRITERS * EACH) as i64);
-    assert!(seen.len() < WRITERS * EACH, "all {stored} were read: this test does not bite");
+    assert!(seen.len() < WRITERS * EACH, "all {stored} were read: this test cannot detect the fault");
     pool.close().await;
 }

@@ -19,7 +19,7 @@ async fn two_nodes() -> (String, [TestServer; 2]) {
 }
 
 #[tokio::test]
-async fn they_share_accounts_inboxes_and_epoch() {
+async fn nodes_share_accounts_inboxes_and_epoch() {
     let (_, [one, two]) = two_nodes().await;
     let [bob] = one.people(["bob"]).await;
     assert_eq!(two.get("/v1/u/bob").await.lookup().primary.to_string(), bob.primary());
@@ -38,7 +38,7 @@ async fn they_share_accounts_inboxes_and_epoch() {
 }
 
 #[tokio::test]
-async fn a_signed_request_works_once_on_all_of_them() {
+async fn a_signed_request_is_accepted_by_only_one_node() {
     let (_, [one, two]) = two_nodes().await;
     let [bob] = one.people(["bob"]).await;
     let hello = bob.hello(0, one.now());
@@ -51,11 +51,11 @@ async fn a_signed_request_works_once_on_all_of_them() {
 }
 
 #[tokio::test]
-async fn a_key_that_lost_its_handle_elsewhere_opens_nothing_here() {
+async fn a_key_replaced_on_another_node_is_refused_here() {
     let (database, [one, two]) = two_nodes().await;
     let [before] = one.people(["bob"]).await;
     for node in [&one, &two] {
-        assert_eq!(node.inbox(&before, 0).await.status, 200, "both know the key");
+        assert_eq!(node.inbox(&before, 0).await.status, 200, "both nodes know the key");
     }
     let after = Person::new("bob");
     let moved = format!("UPDATE accounts SET primary_key = '{}' WHERE handle = 'bob'", after.primary());
@@ -67,7 +67,7 @@ async fn a_key_that_lost_its_handle_elsewhere_opens_nothing_here() {
 }
 
 #[tokio::test]
-async fn what_another_node_is_storing_goes_with_the_account() {
+async fn deleting_an_account_also_deletes_messages_that_another_node_is_storing() {
     let database = Cluster::shared().await.database().await;
     let store = Store::postgres(&url(&database), 4).await.unwrap();
     let bob = match store.claim_handle(claim(&Person::new("bob"))).await.unwrap() {
@@ -92,6 +92,6 @@ async fn what_another_node_is_storing_goes_with_the_account() {
             .fetch_one(&mut observer)
             .await
             .unwrap();
-    assert_eq!(left, (0, 7), "no message stays, and no number comes a second time");
+    assert_eq!(left, (0, 7), "no message remains, and no number is reused");
     store.close().await;
 }

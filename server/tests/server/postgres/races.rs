@@ -3,6 +3,7 @@
 
 use kez_chat_server::store::accounts::{Claim, ClaimOutcome};
 use kez_chat_server::store::invites::NewInvite;
+use kez_chat_server::store::people::List;
 use kez_chat_server::store::usage::Origin;
 use kez_chat_server::store::{AccountId, CallerKey, NewMessage, Store, StoreError};
 use kez_core::caller_auth::Nonce;
@@ -75,7 +76,7 @@ fn message(inbox: AccountId, envelope: &'static str) -> NewMessage {
 }
 
 #[tokio::test]
-async fn a_key_that_is_being_replaced_takes_no_other_handle() {
+async fn a_key_being_replaced_cannot_claim_another_handle() {
     let mut race = Race::new().await;
     let (before, after) = (Person::new("carol"), Person::new("carol"));
     let carol = race.account(&before).await;
@@ -94,12 +95,12 @@ async fn a_key_that_is_being_replaced_takes_no_other_handle() {
     let claimed = race.run([&rotation, "COMMIT"], async |store| store.claim_handle(elsewhere).await).await;
     assert_eq!(claimed.unwrap(), ClaimOutcome::PrimaryTaken);
     assert_eq!(race.count("accounts").await, 1);
-    assert_eq!(race.count("invites WHERE used > 0").await, 0, "nothing of the claim stays");
+    assert_eq!(race.count("invites WHERE used > 0").await, 0, "the claim is rolled back");
     race.store.close().await;
 }
 
 #[tokio::test]
-async fn those_who_delete_messages_wait_for_each_other_one_way_round() {
+async fn deletions_lock_in_one_order() {
     let mut race = Race::new().await;
     let bob = race.account(&Person::new("bob")).await;
     let lock = format!("BEGIN; SELECT FROM inboxes WHERE account = {} FOR UPDATE", bob.0);
@@ -108,7 +109,7 @@ async fn those_who_delete_messages_wait_for_each_other_one_way_round() {
     race.store.append(message(bob, "old")).await.unwrap();
     let later = Timestamp::from_unix(NOW + 1);
     let forgotten = race.run([&lock, &delete], async |store| store.forget_messages(bob, later).await).await;
-    assert_eq!(forgotten.unwrap(), 0, "the other one had it first");
+    assert_eq!(forgotten.unwrap(), 0, "the other node deleted it first");
 
     race.store.append(message(bob, "new")).await.unwrap();
     let deleted = race.run([&lock, &delete], async |store| store.delete_account(bob, NOW_TIME).await).await;
@@ -117,7 +118,7 @@ async fn those_who_delete_messages_wait_for_each_other_one_way_round() {
 }
 
 #[tokio::test]
-async fn a_damaged_counter_is_its_own_inboxs_alone() {
+async fn a_damaged_counter_affects_only_its_inbox() {
     let mut race = Race::new().await;
     let (alice, bob) = (race.account(&Person::new("alice")).await, race.account(&Person::new("bob")).await);
     race.execute(format!("UPDATE inboxes SET last_seq = -7 WHERE account = {}", alice.0)).await;
@@ -128,9 +129,41 @@ async fn a_damaged_counter_is_its_own_inboxs_alone() {
     race.store.close().await;
 }
 
+/// The account was deleted, and its handle released, while the claim waited for the handle.
+#[tokio::test]
+async fn a_new_claim_continues_the_numbers_of_the_handle() {
+    let mut race = Race::new().await;
+    let id = race.account(&Person::new("bob")).await.0;
+    let delete = format!(
+        "BEGIN; DELETE FROM inboxes WHERE account = {id}; DELETE FROM accounts WHERE id = {id}; \
+         INSERT INTO reserved_handles (handle, reserved_at, reserved_until, last_seq) VALUES ('bob', 0, 0, 5)"
+    );
+    let new = Person::new("bob");
+    let claimed = race.run([&delete, "COMMIT"], async |store| store.claim_handle(claim(&new)).await).await;
+    assert!(matches!(claimed, Err(StoreError::Busy)), "{claimed:?}");
+    let bob = race.account(&new).await;
+    assert_eq!(race.store.last_seq(bob).await.unwrap(), 5);
+    race.store.close().await;
+}
+
+#[tokio::test]
+async fn two_accounts_that_list_each_other_can_be_deleted_at_once() {
+    let mut race = Race::new().await;
+    let (alice, bob) = (race.account(&Person::new("alice")).await, race.account(&Person::new("bob")).await);
+    for (owner, peer) in [(alice, bob), (bob, alice)] {
+        assert!(race.store.list(owner, List::Contacts, peer).await.unwrap());
+    }
+    // As PostgreSQL deletes the rows of an account: those of its own lists first.
+    let own = format!("BEGIN; DELETE FROM listed WHERE owner = {}", alice.0);
+    let others = format!("DELETE FROM listed WHERE peer = {}; COMMIT", alice.0);
+    let deleted = race.run([&own, &others], async |store| store.delete_account(bob, NOW_TIME).await).await;
+    assert!(deleted.unwrap());
+    race.store.close().await;
+}
+
 /// More than a minute's portion arrived at once.
 #[tokio::test]
-async fn old_nonces_go_portion_by_portion_until_none_is_left() {
+async fn old_nonces_are_deleted_in_batches() {
     let mut race = Race::new().await;
     let bob = CallerKey::of(&Person::new("bob").keys.public().primary());
     race.execute(

@@ -41,7 +41,7 @@ async fn postgres_crashes_three_times_under_load() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_503_and_heals() {
+async fn an_unreachable_database_is_503_until_it_returns() {
     let cluster = Cluster::start().await;
     let server = TestServer::start_on(&cluster.database().await).await;
     let [bob] = server.people(["bob"]).await;
@@ -65,7 +65,7 @@ async fn a_database_that_is_away_is_503_and_heals() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_at_the_start_is_waited_for() {
+async fn the_server_waits_at_startup_for_an_unreachable_database() {
     let cluster = Cluster::start().await;
     let database = cluster.database().await;
     cluster.stop().await;

@@ -75,7 +75,7 @@ async fn a_server_moves_with_its_numbers_its_epoch_and_its_tombstones() {
 }
 
 #[tokio::test]
-async fn a_database_that_holds_data_is_left_alone() {
+async fn a_transfer_refuses_a_database_with_data() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");
     let bob = Person::new("bob");
@@ -99,7 +99,7 @@ async fn a_database_that_holds_data_is_left_alone() {
 
 /// An account with a rotated key behind one without, and a log whose seed is in a file.
 #[tokio::test]
-async fn columns_without_a_value_are_copied() {
+async fn null_columns_are_copied() {
     let directory = tempfile::tempdir().unwrap();
     let db = directory.path().join("kez-chat.db");
     let store = Store::sqlite(&db).await.unwrap();

@@ -119,7 +119,7 @@ async fn power_fails(messages: usize, cuts: u64) {
         if number == bites {
             let lost = run.lost_before(&deaf, step, Unsynced::Lost).await;
             println!("{lost} messages would be lost without syncs of the log");
-            assert!(lost > 0, "this test would not see it");
+            assert!(lost > 0, "this test could not detect it");
         }
         disk.perform(step);
         deaf.perform(step);
@@ -129,7 +129,7 @@ async fn power_fails(messages: usize, cuts: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_it() {
+async fn acknowledged_messages_survive_a_power_loss() {
     power_fails(2_000, 5).await;
 }
 

@@ -98,7 +98,7 @@ fn parse(call: &str, db: &Path) -> Option<What> {
         "unlink" => Some(What::Unlink { file: of_db(quoted(arguments)?)? }),
         other => {
             let directory = db.parent()?.to_str()?;
-            assert!(!unescaped(arguments).contains(directory), "nobody expected {other} here: {arguments}");
+            assert!(!unescaped(arguments).contains(directory), "unexpected {other}: {arguments}");
             None
         }
     }
@@ -129,7 +129,7 @@ fn text(escaped: &str) -> Vec<u8> {
 }
 
 #[test]
-fn steps_are_read_from_what_strace_writes() {
+fn steps_are_parsed_from_strace_output() {
     let hex = |text: &str| text.bytes().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
     let (db, wal) = (hex("/d/x.db"), hex("/d/x.db-wal"));
     let trace = [

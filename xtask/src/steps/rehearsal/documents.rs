@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_stand_under_their_heading() {
+    fn blocks_are_grouped_by_heading() {
         let text =
             "## One\n```sh\nx\n```\n## Two\ntext\n```sh\na\n## b\n```\n```json\n{}\n```\n```sh\nc\n```\n";
         let block = |heading: &str, number, text: &str| Block {

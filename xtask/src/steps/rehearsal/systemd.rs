@@ -93,7 +93,7 @@ fn boot(machine: &Machine) -> Result<(), Failure> {
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     println!("$ {}", line(&container));
-    // The exit status tells nothing: the script writes its last line only on success.
+    // The exit status is not conclusive: the script writes its last line only on success.
     container.status().map(drop).map_err(|source| crate::command::not_started(&container, source))
 }
 
@@ -104,13 +104,13 @@ mod tests {
 
     /// Blocks of commands that no script runs.
     const NOT_RUN: [(&str, &str, usize, &str); 3] = [
-        ("README.md", "Try it", 1, "run and test are what CI and everybody else runs"),
+        ("README.md", "Try it", 1, "CI runs cargo xtask run and test itself"),
         ("README.md", "Work on it", 1, "cargo-leptos takes longer to build than everything else"),
         ("deploy/README.md", "In containers", 1, "there is no engine: compose.rs runs the same services"),
     ];
 
     #[test]
-    fn every_block_of_the_documents_is_run_or_named_here() {
+    fn every_documented_block_is_run_or_listed() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let walk: String = WALK.iter().map(|(_, text)| text.replace('"', "")).collect();
         for document in DOCUMENTS {

@@ -46,6 +46,6 @@ impl Unban {
         if !unbanned {
             return Err(Failure::no(format!("{name} is not banned")));
         }
-        Ok(Report::new(format!("{name} is in use again"), json!({ "handle": name, "state": "held" })))
+        Ok(Report::new(format!("{name} can be used again"), json!({ "handle": name, "state": "held" })))
     }
 }

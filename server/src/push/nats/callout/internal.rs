@@ -38,7 +38,7 @@ async fn auth(
         return Err(ApiError::malformed("send a broker's request with content-type: application/jwt"));
     }
     let request = body::within_limits(body).await?;
-    let request = std::str::from_utf8(&request).map_err(|_| ApiError::malformed("a JWT is text"))?;
+    let request = std::str::from_utf8(&request).map_err(|_| ApiError::malformed("a JWT must be text"))?;
     let answer = callout.answer(request.trim()).await?;
     Ok(([(header::CONTENT_TYPE, JWT)], answer).into_response())
 }

@@ -60,7 +60,7 @@ impl Callout {
         let request = Request::verify(request, now)?;
         let decision = self.decide(&request).await;
         if let Err(refusal) = &decision {
-            tracing::debug!(%refusal, "refused a client of NATS");
+            tracing::debug!(%refusal, "refused a NATS client");
         }
         let answer =
             Answer { request: &request, decision, issuer: &self.issuer, account: &self.account, now };

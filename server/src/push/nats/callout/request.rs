@@ -30,7 +30,7 @@ pub enum Unanswerable {
     #[error(transparent)]
     Token(#[from] InvalidToken),
     /// It is a token of another kind.
-    #[error("the JWT is no authorization request")]
+    #[error("the JWT is not an authorization request")]
     AnotherKind,
     /// Its issuer is not the broker named in it.
     #[error("the JWT is not issued by the server that it names")]
@@ -48,9 +48,9 @@ pub enum Unanswerable {
 pub(super) enum Refusal {
     #[error("no nkey and signature were given")]
     NoProof,
-    #[error("the nonce is none")]
+    #[error("the nonce is malformed")]
     StrangeNonce,
-    #[error("the signature over the nonce does not hold")]
+    #[error("the signature over the nonce is invalid")]
     BadSignature,
     #[error("the nkey is not bound to an account")]
     NotBound,

@@ -46,6 +46,6 @@ async fn answer(client: &Client, callout: &Callout, question: Message) {
     match callout.answer(request).await {
         // A broker that gets no answer refuses the client.
         Ok(answer) => drop(client.publish(reply, answer.into()).await),
-        Err(error) => tracing::warn!(%error, "a request of NATS was not answered"),
+        Err(error) => tracing::warn!(%error, "a NATS request was not answered"),
     }
 }

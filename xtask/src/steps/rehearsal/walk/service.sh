@@ -14,7 +14,7 @@ systemctl restart kez-chat
 ready kez-chat
 echo info,kez_chat_server=trace > /etc/kez-chat/filter
 systemctl reload kez-chat
-until_ok kez-chat sh -c 'journalctl --unit kez-chat --no-pager | grep "read the filter of the log again"'
+until_ok kez-chat sh -c 'journalctl --unit kez-chat --no-pager | grep "reloaded the log filter"'
 sed --in-place /FILTER/d /etc/kez-chat/environment
 systemctl restart kez-chat
 ready kez-chat

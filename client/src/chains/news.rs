@@ -1,0 +1,40 @@
+//! What the chains report to the other parts.
+
+use kez_core::identity::{Peer, PublicIdentity, SecretIdentity};
+
+/// What an answer about the user's own chain means for the other parts.
+#[must_use]
+pub(crate) enum OwnNews {
+    /// Nothing.
+    None,
+    /// The chain has new links. They may name former keys of the user's.
+    Links,
+    /// The user's registration, as the server has it.
+    Registration(String),
+    /// The server has accepted the new key. The account must be saved with it in the same event: the record of the chain no
+    /// longer has its seed.
+    Key(Box<ChangedKey>),
+}
+
+/// The user's new key, which the server has accepted.
+pub(crate) struct ChangedKey {
+    /// The new key.
+    pub(crate) key: SecretIdentity,
+    /// The user as the recipient of their own copies.
+    pub(crate) myself: Peer,
+    /// The signed claim of the handle by the new key.
+    pub(crate) registration: Option<String>,
+}
+
+/// What a contact's chain says about the pinned key.
+#[must_use]
+pub(crate) enum ContactNews {
+    /// Nothing new.
+    None,
+    /// The pinned key is the current one, and it has replaced these.
+    Former(Vec<PublicIdentity>),
+    /// The new key of the contact has replaced the pinned one.
+    Replaced,
+    /// A key has replaced the pinned one, but its registration is not known yet.
+    Unregistered,
+}

@@ -1,0 +1,169 @@
+//! A message as it is stored: its content, where it came from, and the reactions to it.
+
+use kez_core::content::{Emoji, MessageId, Ref};
+use kez_core::envelope::{EnvelopeHash, OpenError};
+use serde::{Deserialize, Serialize};
+
+/// The most reactions of one side that are set and shown on one message.
+pub(crate) const MOST_REACTIONS: usize = 8;
+/// The most emojis that are kept of one side on one message: the smallest by bytes, in whatever order they come.
+const MOST_EMOJIS: usize = 64;
+/// The longest plausible delivery delay, in seconds: a week.
+const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
+
+/// A message, as a page stores it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredMessage {
+    /// The id that the author chose; `None` if the envelope could not be opened.
+    pub(crate) id: Option<MessageId>,
+    /// Whether the user wrote it.
+    pub(crate) mine: bool,
+    pub(crate) body: StoredBody,
+    /// When it was sent, Unix seconds, by the sender's clock.
+    pub(crate) sent_at: u64,
+    /// When it reached the relay or, for the user's own messages, when it was written; Unix seconds.
+    pub(crate) kept_at: u64,
+    /// How many messages, in all conversations, arrived before it. Orders messages of the same second.
+    pub(crate) arrival: u64,
+    /// The envelope that contained it; `None` for messages written here.
+    pub(crate) envelope: Option<EnvelopeHash>,
+    /// Its position in its sender's sequence, for messages of others.
+    pub(crate) position: Option<Position>,
+    /// Which former key it was sealed with or for, if any.
+    pub(crate) former_key: Option<FormerKey>,
+    /// Sorted by side and emoji.
+    pub(crate) reactions: Vec<StoredReaction>,
+}
+
+/// The last reaction of one side (the user's, if `mine`) with one emoji.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredReaction {
+    pub(crate) mine: bool,
+    pub(crate) emoji: Emoji,
+    /// Whether it was signed with, or sealed for, a key that was replaced since. Any other reaction then takes
+    /// precedence, so that the holder of a stolen key cannot override it.
+    pub(crate) former: bool,
+    pub(crate) id: MessageId,
+    pub(crate) on: bool,
+}
+
+/// The content of a message, as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum StoredBody {
+    /// Text.
+    Text {
+        text: String,
+        /// The message that it answers.
+        re: Option<Ref>,
+    },
+    /// A kind that the version that received it did not know.
+    Unsupported,
+    /// An event: the other person has changed their key, and their sigchain proves that.
+    KeyReplaced,
+    /// An envelope that could not be opened.
+    Undecryptable(OpenError),
+    /// The content was malformed.
+    Malformed,
+    /// The record could not be read. Never written.
+    Damaged,
+}
+
+/// Which replaced key a message was sealed with or for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormerKey {
+    /// The sender signed it with a key that they have since replaced.
+    Theirs,
+    /// It was sealed for a key that the user has since replaced.
+    Mine,
+}
+
+/// The position of a received message in its sender's sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// The sender's installation.
+    pub(crate) installation: String,
+    /// The number.
+    pub(crate) n: u64,
+    /// Whether the number was taken when it arrived.
+    pub(crate) taken: bool,
+}
+
+/// Adds a reaction, unless a later one with the same emoji is there. Returns whether it is now the last one.
+pub(super) fn merge(reactions: &mut Vec<StoredReaction>, new: StoredReaction) -> bool {
+    let key = |of: &StoredReaction| (of.mine, of.emoji.clone());
+    match reactions.binary_search_by_key(&key(&new), key) {
+        Ok(at) if reactions.get(at).is_some_and(|old| (!old.former, &old.id) >= (!new.former, &new.id)) => {
+            return false;
+        }
+        Ok(at) => drop(std::mem::replace(&mut reactions[at], new)),
+        Err(at) => {
+            let mine = new.mine;
+            reactions.insert(at, new);
+            if reactions.iter().filter(|of| of.mine == mine).count() > MOST_EMOJIS
+                && let Some(last) = reactions.iter().rposition(|of| of.mine == mine)
+            {
+                reactions.remove(last);
+            }
+        }
+    }
+    true
+}
+
+/// The start of the row id of a message of the other side.
+pub(super) const ROW_PREFIX: &str = "in-";
+
+impl StoredMessage {
+    /// A row without an author: an event that happened at this time, Unix seconds.
+    pub(crate) fn note(body: StoredBody, at: u64) -> Self {
+        let (id, envelope, position, former_key, reactions) = (None, None, None, None, Vec::new());
+        let (mine, sent_at, kept_at, arrival) = (false, at, at, 0);
+        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions }
+    }
+
+    /// The time to show: the sender's time, limited by the relay's. A wrong clock could otherwise put a message among,
+    /// and date, the messages of others.
+    pub(crate) fn shown_at(&self) -> u64 {
+        self.sent_at.clamp(self.kept_at.saturating_sub(LONGEST_ON_THE_WAY), self.kept_at)
+    }
+
+    /// A readable message from someone else. Envelopes that cannot be opened do not count: anyone can make them.
+    pub(super) fn can_be_unread(&self) -> bool {
+        let is_readable = !matches!(
+            self.body,
+            StoredBody::Undecryptable(_) | StoredBody::KeyReplaced | StoredBody::Damaged
+        );
+        !self.mine && is_readable
+    }
+
+    /// The id of the row in the thread: the ULID of the user's own message, or an id made here, since a sender could
+    /// choose a colliding one.
+    pub(crate) fn row_id(&self, order: u64) -> String {
+        match &self.id {
+            Some(id) if self.mine => id.to_string(),
+            _ => their_row_id(order),
+        }
+    }
+}
+
+/// The id of the row of a message of the other side, or of an event.
+pub(crate) fn their_row_id(order: u64) -> String {
+    format!("{ROW_PREFIX}{order}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shown_time_stays_near_the_arrival() {
+        let shown = |sent_at, kept_at| {
+            StoredMessage { sent_at, kept_at, ..StoredMessage::note(StoredBody::Malformed, 0) }.shown_at()
+        };
+        let now = 1_795_374_000;
+        assert_eq!(shown(now - 100, now), now - 100);
+        assert_eq!(shown(253_402_300_799, now), now, "the year 9999");
+        assert_eq!(shown(0, now), now - LONGEST_ON_THE_WAY, "1970");
+        assert_eq!(shown(5, 3), 3);
+    }
+}

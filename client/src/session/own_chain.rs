@@ -1,0 +1,78 @@
+//! What the user's own chain reports, and the work of the other parts that follows from it.
+
+use kez_core::content::{Content, FormerKey, MessageId, What};
+use kez_core::envelope;
+use kez_core::message::plaintext;
+use kez_core::sigchain::Heads;
+
+use crate::chains::{ChangedKey, OwnNews};
+use crate::kernel::answer::Answer;
+use crate::kernel::context::Context;
+use crate::kernel::requests::Purpose;
+use crate::link::Inbox;
+use crate::session::Session;
+
+impl Session {
+    /// Performs the next step for the user's own chain, unless a request is in flight.
+    pub(crate) fn advance_own_chain(&mut self, cx: &mut Context<'_>) {
+        let (chains, facts) = self.chains_with_facts();
+        chains.own_mut().advance(facts, cx);
+    }
+
+    /// Handles the answer to a request about the user's own chain.
+    pub(crate) fn own_chain_answered(&mut self, purpose: &Purpose, answer: &Answer, cx: &mut Context<'_>) {
+        let (chains, facts) = self.chains_with_facts();
+        match chains.own_mut().on_answer(purpose, answer, facts, cx) {
+            OwnNews::None => {}
+            OwnNews::Links => self.read_notes_again(cx),
+            OwnNews::Registration(registration) => {
+                self.registration = Some(registration);
+                self.save_account(cx);
+            }
+            OwnNews::Key(changed) => self.switch_key(*changed, cx),
+        }
+        self.advance_own_chain(cx);
+    }
+
+    /// Whether a restored browser still has to learn its former keys.
+    pub(crate) const fn awaits_own_chain(&self) -> bool {
+        self.restored && !self.chains.own().was_answered()
+    }
+
+    /// Whether another browser has changed the key, so that this browser's key can no longer be used.
+    pub(crate) fn key_was_replaced(&self) -> bool {
+        self.chains.own().has_replaced(&self.me.key.public().primary())
+    }
+
+    /// The server has switched to the new key. The former key is kept to open envelopes that were sealed for it.
+    fn switch_key(&mut self, changed: ChangedKey, cx: &mut Context<'_>) {
+        let ChangedKey { key, myself, registration } = changed;
+        self.former.push(std::mem::replace(&mut self.me.key, key));
+        self.myself = myself;
+        self.registration = registration;
+        self.contacts.agree_anew(&self.me.key);
+        // The words of the new key are those that the user has just typed.
+        self.phrase_confirmed = true;
+        self.save_account(cx);
+        self.seal_former_key(cx);
+        self.forget_all_sealed(cx);
+        self.link.on_key_change(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
+        self.send_queued(cx);
+    }
+
+    /// Seals the replaced key for the user's own inbox, so that a browser restored with the new phrase finds it there.
+    fn seal_former_key(&mut self, cx: &mut Context<'_>) {
+        let Some(former) = self.former.last() else { return };
+        let id = MessageId::ulid(cx.wall(), &mut &mut *cx.rng);
+        let what = What::FormerKey(FormerKey { seed: former.seed().clone() });
+        let chain = self.sync.own_chain.next(&self.sync.installation);
+        let plaintext = plaintext(&Content { id, sent_at: None, what }, &chain, &Heads::new());
+        let sealed =
+            envelope::seal(&self.me.key, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng);
+        if let Ok(sealed) = sealed {
+            self.sync.own_chain.advance(sealed.hash);
+            cx.save(self.sync.record());
+            self.chains.own_mut().keep_former_key(sealed.json, cx);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The records of an account. It is loaded from them when it is opened.
+
+use std::collections::HashSet;
+
+use kez_core::identity::{Peer, SecretIdentity};
+
+use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount, StoredSeed};
+use crate::chains::{self, Sigchains};
+use crate::kernel::context::Context;
+use crate::kernel::event::StorageFault;
+use crate::kernel::me::Me;
+use crate::kernel::place::{Key, Lane, Place, Slot};
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
+use crate::link::{Keeping, Link};
+use crate::messages::{Conversation, Outbox, Quarantine, Tag};
+use crate::people::{Contacts, ListSync};
+use crate::search::Searches;
+use crate::session::Session;
+use crate::session::directory::Directory;
+use crate::session::loading::Paging;
+
+impl Session {
+    /// Loads an account from its records. A damaged record loses only its own contents.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when a record that the account cannot do without is missing or damaged, and
+    /// [`StorageFault::Newer`] when any record is from a newer version.
+    pub(crate) fn load(ready: &Ready) -> Result<Self, StorageFault> {
+        let Ready { account, has_passphrase, records } = ready;
+        let account = account.clone();
+        let me = account.identity();
+        let sync = records.iter().find(|record| record.kind == Kind::Sync).ok_or(StorageFault::Damaged)?;
+        let mut session = Self {
+            myself: Peer::new(&me, me.public()).map_err(|_| StorageFault::Damaged)?,
+            chains: Sigchains::new(me.public().primary()),
+            former: account.former.iter().map(|seed| SecretIdentity::from_seed(seed.0.clone())).collect(),
+            phrase_confirmed: account.phrase_confirmed,
+            restored: account.restored || account.registration.is_none(),
+            registration: account.registration,
+            me: Me { key: me, handle: account.handle, server: account.server },
+            sync: sync.read()?,
+            contacts: Contacts::default(),
+            conversations: SortedMap::default(),
+            arrivals: 0,
+            outbox: Outbox::default(),
+            quarantine: Quarantine::default(),
+            seen: HashSet::new(),
+            searches: Searches::default(),
+            paging: Paging::default(),
+            directory: Directory::default(),
+            link: Link::default(),
+            exit: AccountExit::default(),
+            passphrase: PassphraseChange::new(*has_passphrase),
+            lists: ListSync::default(),
+            keeping: Keeping::default(),
+            damaged: 0,
+            has_lost_chain: false,
+        };
+        // Everything else belongs to a contact's conversation, and its index needs the read mark.
+        let turn = |record: &&Record| match record.kind {
+            Kind::Contact => 0,
+            Kind::Conversation => 1,
+            Kind::Index => 2,
+            _ => 3,
+        };
+        let mut records: Vec<&Record> = records.iter().collect();
+        records.sort_by_key(turn);
+        for record in records {
+            match session.load_record(record) {
+                Err(StorageFault::Damaged) if !chains::is_own(record) => {
+                    session.damaged += 1;
+                    session.has_lost_chain |= record.kind == Kind::Conversation;
+                }
+                outcome => outcome?,
+            }
+        }
+        for conversation in session.conversations.values_mut() {
+            conversation.on_rows_loaded();
+            session.seen.extend(conversation.envelopes());
+            let next = conversation.last().map_or(0, |last| last.arrival + 1);
+            session.arrivals = session.arrivals.max(next);
+        }
+        Ok(session)
+    }
+
+    /// Saves the account.
+    pub(crate) fn save_account(&self, cx: &mut Context<'_>) {
+        let account = StoredAccount {
+            seed: StoredSeed(self.me.key.seed().clone()),
+            handle: self.me.handle.clone(),
+            server: self.me.server.clone(),
+            registration: self.registration.clone(),
+            signed_at: 0,
+            registered: true,
+            restored: self.restored,
+            phrase_confirmed: self.phrase_confirmed,
+            former: self.former.iter().map(|former| StoredSeed(former.seed().clone())).collect(),
+        };
+        cx.save(account.record());
+    }
+
+    fn load_record(&mut self, record: &Record) -> Result<(), StorageFault> {
+        let conversation = |this: &Self, id: &str| this.place_at(id.parse()?);
+        match record.kind {
+            Kind::Account | Kind::Sync | Kind::Invite | Kind::Page => {}
+            Kind::Contact => {
+                let slot = record.id.parse()?;
+                let person = self.contacts.load(slot, record, &self.me.key)?;
+                self.conversations.insert(Place::Direct(person), Conversation::new(slot));
+            }
+            Kind::Conversation => {
+                let place = conversation(self, &record.id)?;
+                if let Some(conversation) = self.conversations.get_mut(&place) {
+                    conversation.load(record)?;
+                }
+            }
+            Kind::Index => {
+                let (slot, block) = Slot::parse_key(&record.id)?;
+                let place = self.place_at(slot)?;
+                if let Some(conversation) = self.conversations.get_mut(&place) {
+                    conversation.load_index(block, record)?;
+                }
+            }
+            Kind::Outbox => {
+                let (own, slot, order) = Outbox::parse_id(&record.id)?;
+                let place = self.place_at(slot)?;
+                if let Some(conversation) = self.conversations.get_mut(&place) {
+                    conversation.uses(order);
+                }
+                let lane = if own { Lane::Own } else { Lane::Place(place) };
+                self.outbox.load(Key { lane, place, order }, record)?;
+            }
+            Kind::Draft => {
+                let place = conversation(self, &record.id)?;
+                if let Some(conversation) = self.conversations.get_mut(&place) {
+                    conversation.draft = record.read()?;
+                }
+            }
+            Kind::Chain if chains::is_own(record) => self.chains.own_mut().load(record)?,
+            Kind::Chain => {
+                let Place::Direct(person) = conversation(self, &record.id)?;
+                self.chains.contacts_mut().load(person, record)?;
+            }
+            Kind::Nkey => self.link.load(record)?,
+            Kind::Quarantine => {
+                self.seen.extend(self.quarantine.load(record)?.as_ref().map(Tag::of_envelope));
+            }
+        }
+        Ok(())
+    }
+
+    /// The conversation with this number in record ids.
+    pub(super) fn place_at(&self, slot: Slot) -> Result<Place, StorageFault> {
+        self.contacts.at(slot).map(Place::Direct).ok_or(StorageFault::Damaged)
+    }
+}
