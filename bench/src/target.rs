@@ -180,7 +180,7 @@ impl Kind {
 pub(crate) fn signature(person: &Person, method: &str, target: &str, body: &[u8]) -> Result<String, Failure> {
     let server = server_name()?;
     let request = caller_auth::CallerRequest { server: &server, method, target, body };
-    Ok(caller_auth::header(&person.identity, &person.handle, &request, now(), &mut rng()))
+    Ok(caller_auth::header(&person.identity, &person.handle.clone().into(), &request, now(), &mut rng()))
 }
 
 /// The server name of the server under test.

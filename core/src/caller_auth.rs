@@ -1,6 +1,7 @@
-//! Requests signed by a caller: the header `X-KEZ-Auth: <handle>:<unix_ts>:<nonce, 32 hex>:<sig hex>`.
+//! Requests signed by a caller: the header `X-KEZ-Auth: <caller>:<unix_ts>:<nonce, 32 hex>:<sig hex>`, where the caller
+//! is `<handle>`, or `<handle>/<device, 32 hex>` for a device of the handle's owner.
 //!
-//! The signature by the handle's key is over this text, without a trailing newline:
+//! The signature by the key of the handle, or of the device, is over this text, without a trailing newline:
 //!
 //! ```text
 //! kez-chat-auth-v1
@@ -13,6 +14,7 @@
 //! ```
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
@@ -20,6 +22,7 @@ use crate::handle::{Handle, ServerName};
 use crate::hex;
 use crate::identity::{PublicIdentity, SecretIdentity};
 use crate::inbox_auth::{MAX_SKEW_SECONDS, Unauthorized, canonical_number};
+use crate::sigchain::DeviceId;
 use crate::signature::Signature;
 use crate::time::Timestamp;
 
@@ -43,19 +46,28 @@ pub struct CallerRequest<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Nonce([u8; 16]);
 
+/// The name of a caller: `<handle>`, or `<handle>/<device, 32 hex>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerName {
+    /// The handle of the account.
+    pub handle: Handle,
+    /// The device whose key signs; `None` for the account's primary.
+    pub device: Option<DeviceId>,
+}
+
 /// A header value with a valid shape; [`CallerAuth::verify`] checks the rest.
 #[derive(Clone, Debug)]
 pub struct CallerAuth {
-    handle: Handle,
+    caller: CallerName,
     ts: u64,
     nonce: Nonce,
     signature: Signature,
 }
 
-/// The header value with which `me`, known as `handle`, makes `request`.
+/// The header value with which `caller`, who holds `key`, makes `request`.
 pub fn header(
-    me: &SecretIdentity,
-    handle: &Handle,
+    key: &SecretIdentity,
+    caller: &CallerName,
     request: &CallerRequest<'_>,
     now: Timestamp,
     rng: &mut impl rand_core::CryptoRng,
@@ -63,8 +75,8 @@ pub fn header(
     let mut nonce = Nonce([0; 16]);
     rng.fill_bytes(&mut nonce.0);
     let ts = now.unix();
-    let signature = me.sign(request.signed_text(ts, nonce).as_bytes());
-    format!("{handle}:{ts}:{nonce}:{signature}")
+    let signature = key.sign(request.signed_text(ts, nonce).as_bytes());
+    format!("{caller}:{ts}:{nonce}:{signature}")
 }
 
 impl CallerAuth {
@@ -74,22 +86,27 @@ impl CallerAuth {
     /// [`Unauthorized`] unless it has the four parts in their only valid spelling.
     pub fn parse(value: &str) -> Result<Self, Unauthorized> {
         let mut parts = value.split(':');
-        let (Some(handle), Some(ts), Some(nonce), Some(signature), None) =
+        let (Some(caller), Some(ts), Some(nonce), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(Unauthorized);
         };
         Ok(Self {
-            handle: handle.parse().map_err(|_| Unauthorized)?,
+            caller: caller.parse()?,
             ts: canonical_number(ts).ok_or(Unauthorized)?,
             nonce: Nonce(hex::decode(nonce).ok_or(Unauthorized)?),
             signature: signature.parse().map_err(|_| Unauthorized)?,
         })
     }
 
-    /// The claimed caller; the signature must be verified with the key of this handle.
+    /// The claimed handle. Unless the caller names a device, the signature must be verified with this handle's key.
     pub const fn handle(&self) -> &Handle {
-        &self.handle
+        &self.caller.handle
+    }
+
+    /// The claimed device of the handle's owner, with whose key the signature must then be verified.
+    pub const fn device(&self) -> Option<DeviceId> {
+        self.caller.device
     }
 
     /// Checks the time and the signature. The caller of this function must then record the nonce, and refuse a pair of
@@ -109,6 +126,33 @@ impl CallerAuth {
         let text = request.signed_text(self.ts, self.nonce);
         key.verify(text.as_bytes(), &self.signature).map_err(|_| Unauthorized)?;
         Ok(self.nonce)
+    }
+}
+
+impl From<Handle> for CallerName {
+    fn from(handle: Handle) -> Self {
+        Self { handle, device: None }
+    }
+}
+
+impl FromStr for CallerName {
+    type Err = Unauthorized;
+
+    fn from_str(text: &str) -> Result<Self, Unauthorized> {
+        let (handle, device) = match text.split_once('/') {
+            None => (text, None),
+            Some((handle, device)) => (handle, Some(device.parse().map_err(|_| Unauthorized)?)),
+        };
+        Ok(Self { handle: handle.parse().map_err(|_| Unauthorized)?, device })
+    }
+}
+
+impl fmt::Display for CallerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.device {
+            None => write!(f, "{}", self.handle),
+            Some(device) => write!(f, "{}/{device}", self.handle),
+        }
     }
 }
 
@@ -141,5 +185,24 @@ impl fmt::Display for Nonce {
 impl fmt::Debug for Nonce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::CallerName;
+
+    #[test]
+    fn a_caller_is_a_handle_or_one_of_its_devices() {
+        let device = "0123456789abcdef0123456789abcdef";
+        for name in ["alice".to_owned(), format!("alice/{device}")] {
+            assert_eq!(name.parse::<CallerName>().unwrap().to_string(), name);
+        }
+        for name in ["", "/", "alice/", "/0123456789abcdef0123456789abcdef", "alice/0123", "alice/a/b"] {
+            assert!(name.parse::<CallerName>().is_err(), "{name}");
+        }
+        assert!(format!("alice/{}", device.to_uppercase()).parse::<CallerName>().is_err());
     }
 }

@@ -13,7 +13,7 @@
 
 use std::convert::Infallible;
 
-use kez_core::caller_auth::{self, CallerAuth, CallerRequest, NONCE_LIFETIME_SECONDS};
+use kez_core::caller_auth::{self, CallerAuth, CallerName, CallerRequest, NONCE_LIFETIME_SECONDS};
 use kez_core::canonical_json::{self, MAX_INTEGER, Numbers};
 use kez_core::envelope::{self, Envelope, OpenError, SealError};
 use kez_core::handle::{Handle, ServerName};
@@ -25,7 +25,7 @@ use kez_core::nkey::{PublicNkey, Role, SecretNkey};
 use kez_core::recovery_phrase;
 use kez_core::registration::HandleRegistration;
 use kez_core::safety_number::safety_number;
-use kez_core::sigchain::{Body, Chain, Hash, Link};
+use kez_core::sigchain::{Body, Chain, DeviceId, Hash, Link};
 use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
 use proptest::prelude::*;
@@ -61,6 +61,11 @@ fn person() -> impl Strategy<Value = SecretIdentity> {
 
 fn handle() -> impl Strategy<Value = Handle> {
     "[a-z0-9][a-z0-9_-]{2,31}".prop_map(|text| text.parse().expect("a handle"))
+}
+
+fn caller() -> impl Strategy<Value = CallerName> {
+    (handle(), proptest::option::of(any::<[u8; 16]>()))
+        .prop_map(|(handle, device)| CallerName { handle, device: device.map(DeviceId::from_bytes) })
 }
 
 /// A chain that each key hands on to the next, with a claim by each.
@@ -229,7 +234,7 @@ proptest! {
     #[test]
     fn a_caller_header_is_valid_for_one_request(
         me in person(),
-        name in handle(),
+        name in caller(),
         (body, other_body) in (any::<Vec<u8>>(), any::<Vec<u8>>()),
         (target, other_target) in ("/[a-z/]{0,20}", "/[a-z/]{0,20}"),
         random in any::<[u8; 32]>(),
@@ -239,6 +244,7 @@ proptest! {
         let request = CallerRequest { server: &here, method: "POST", target: &target, body: &body };
         let auth = CallerAuth::parse(&caller_auth::header(&me, &name, &request, now, &mut Drawn(random))).unwrap();
         let verify = |request: CallerRequest<'_>| auth.verify(&request, &me.public(), now).is_ok();
+        prop_assert_eq!((auth.handle(), auth.device()), (&name.handle, name.device));
         prop_assert!(verify(request));
         prop_assert_eq!(verify(CallerRequest { server: &elsewhere, ..request }), false);
         prop_assert_eq!(verify(CallerRequest { method: "PUT", ..request }), false);
@@ -247,7 +253,7 @@ proptest! {
     }
 
     #[test]
-    fn a_caller_header_and_its_nonce_live_for_two_minutes(me in person(), name in handle(), skew in 55_u64..65) {
+    fn a_caller_header_and_its_nonce_live_for_two_minutes(me in person(), name in caller(), skew in 55_u64..65) {
         let server: ServerName = "kez.lat".parse().unwrap();
         let ts = 1_790_000_000;
         let request = CallerRequest { server: &server, method: "GET", target: "/", body: b"" };

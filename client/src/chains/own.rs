@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ChainAlarm;
 use super::facts::{Base, Facts};
-use super::watched::{Compared, Watched};
+use super::watched::{Compared, DEVICES_WITHOUT_SEQNO, Watched};
 use crate::account::StoredSeed;
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::{Backoff, around};
@@ -133,8 +133,11 @@ impl OwnChain {
     /// # Errors
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
-        self.stored = record.read()?;
-        Ok(())
+        self.stored = match record.has_format(DEVICES_WITHOUT_SEQNO) {
+            true => record.read_older(DEVICES_WITHOUT_SEQNO)?,
+            false => record.read()?,
+        };
+        self.stored.watched.check_format(record)
     }
 
     /// The longest chain seen so far.

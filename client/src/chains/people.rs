@@ -5,7 +5,7 @@ use kez_core::identity::{Primary, PublicIdentity};
 use kez_core::sigchain::{Chain, Heads};
 
 use super::facts::{Base, Facts};
-use super::watched::{Compared, Fetched, Watched};
+use super::watched::{Compared, DEVICES_WITHOUT_SEQNO, Fetched, Watched};
 use super::{ChainAlarm, ContactNews};
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::Backoff;
@@ -49,7 +49,12 @@ impl ContactChains {
     /// # Errors
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, id: PersonId, record: &Record) -> Result<(), StorageFault> {
-        self.watched.insert(id, record.read()?);
+        let watched: Watched = match record.has_format(DEVICES_WITHOUT_SEQNO) {
+            true => record.read_older(DEVICES_WITHOUT_SEQNO)?,
+            false => record.read()?,
+        };
+        watched.check_format(record)?;
+        self.watched.insert(id, watched);
         Ok(())
     }
 

@@ -7,7 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::ChainAlarm;
 use crate::kernel::answer::{Answer, problem};
+use crate::kernel::event::StorageFault;
 use crate::kernel::place::PersonId;
+use crate::kernel::record::Record;
+
+/// The format of chain records in which a device has no seqno. A chain without devices is the same in both formats, and
+/// no app of that time added one.
+pub(super) const DEVICES_WITHOUT_SEQNO: u8 = 3;
 
 /// The verified part of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +71,15 @@ impl Watched {
     /// A chain of which no link is known yet.
     pub(super) const fn new(root: Primary) -> Self {
         Self { chain: Chain::new(root), claimed: None, alarm: None, alarm_by: None }
+    }
+
+    /// Refuses what was read from a record of the older format unless both formats agree on it.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] for a chain with devices.
+    pub(super) fn check_format(&self, record: &Record) -> Result<(), StorageFault> {
+        let is_older = record.has_format(DEVICES_WITHOUT_SEQNO);
+        if is_older && !self.chain.devices().is_empty() { Err(StorageFault::Damaged) } else { Ok(()) }
     }
 
     /// The links seen so far.

@@ -26,7 +26,13 @@ impl Me {
         let bytes = body.as_deref().unwrap_or_default().as_bytes();
         let signed =
             CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: bytes };
-        let auth = caller_auth::header(&self.key, &self.handle, &signed, cx.server_time(), &mut &mut *cx.rng);
+        let auth = caller_auth::header(
+            &self.key,
+            &self.handle.clone().into(),
+            &signed,
+            cx.server_time(),
+            &mut &mut *cx.rng,
+        );
         HttpRequest { method, target, auth: Some(auth), invite: None, body }
     }
 }

@@ -99,7 +99,8 @@ impl Kind {
         match self {
             Self::Index | Self::Page => 1,
             Self::Account | Self::Draft | Self::Nkey | Self::Invite => 2,
-            Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine | Self::Chain => 3,
+            Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
+            Self::Chain => 4,
             Self::Conversation => 5,
         }
     }
@@ -135,6 +136,19 @@ impl Record {
     /// there is no value, or when it does not match the kind.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, StorageFault> {
         decode_as(self.kind.format(), self.value.as_ref().ok_or(StorageFault::Damaged)?)
+    }
+
+    /// Whether the value has this format.
+    pub(crate) fn has_format(&self, format: u8) -> bool {
+        self.value.as_ref().and_then(|value| value.first()) == Some(&format)
+    }
+
+    /// Decodes a value of an older format.
+    ///
+    /// # Errors
+    /// [`StorageFault::Damaged`] when it does not match that format.
+    pub(crate) fn read_older<T: DeserializeOwned>(&self, format: u8) -> Result<T, StorageFault> {
+        decode_as(format, self.value.as_ref().ok_or(StorageFault::Damaged)?)
     }
 }
 

@@ -506,7 +506,13 @@ impl Link {
     fn open_live(&mut self, Inbox { me, cursor: since }: Inbox<'_>, cx: &mut Context<'_>) {
         let target = live_target(&me.handle, since);
         let request = CallerRequest { server: &me.server, method: "GET", target: &target, body: &[] };
-        let auth = caller_auth::header(&me.key, &me.handle, &request, cx.server_time(), &mut &mut *cx.rng);
+        let auth = caller_auth::header(
+            &me.key,
+            &me.handle.clone().into(),
+            &request,
+            cx.server_time(),
+            &mut &mut *cx.rng,
+        );
         let Ok(hello) = serde_json::to_string(&LiveHello { since, auth }) else { return };
         self.leave_live(Live::Opening);
         self.streamed_since = since;

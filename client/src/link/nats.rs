@@ -224,7 +224,7 @@ impl Nats {
         let target = nats_binding::target(&me.handle);
         let request =
             CallerRequest { server: &me.server, method: "PUT", target: &target, body: body.as_bytes() };
-        let auth = caller_auth::header(&me.key, &me.handle, &request, now, &mut &mut *cx.rng);
+        let auth = caller_auth::header(&me.key, &me.handle.clone().into(), &request, now, &mut &mut *cx.rng);
         self.stage = Stage::Asking;
         let request =
             HttpRequest { method: Method::Put, target, auth: Some(auth), invite: None, body: Some(body) };

@@ -31,10 +31,15 @@ pub struct Chain {
     latest: Timestamp,
 }
 
+/// A device that the chain certifies, or certified once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Certified {
-    device: Device,
-    revoked: bool,
+pub struct Certified {
+    /// The device, as its link describes it.
+    pub device: Device,
+    /// The seqno of its `add_device` link.
+    pub seqno: u64,
+    /// Whether it was revoked.
+    pub revoked: bool,
 }
 
 /// A handle that the chain claims.
@@ -48,6 +53,13 @@ pub struct Claim {
     pub registration: Hash,
     /// The primary that claimed it.
     pub primary: Primary,
+}
+
+impl Certified {
+    /// Whether the device is neither revoked nor expired at a time.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        !self.revoked && self.device.expires_at > now
+    }
 }
 
 impl Chain {
@@ -129,7 +141,7 @@ impl Chain {
     }
 
     fn devices_allow(&self, body: &Body, now: Timestamp) -> Result<(), LinkRefused> {
-        let known = |id: &DeviceId| self.devices.iter().find(|known| known.device.device == *id);
+        let known = |id: &DeviceId| self.device(id);
         let refused = match body {
             Body::AddDevice(device) if known(&device.device).is_some() => "a device already has this id",
             Body::AddDevice(_) if self.live(now).count() >= MAX_LIVE_DEVICES => "20 devices are already live",
@@ -149,7 +161,9 @@ impl Chain {
                 self.primaries.push(primary.primary());
                 self.next = Some(next);
             }
-            Body::AddDevice(device) => self.devices.push(Certified { device, revoked: false }),
+            Body::AddDevice(device) => {
+                self.devices.push(Certified { device, seqno: link.seqno(), revoked: false });
+            }
             Body::RevokeDevice { device, .. } => {
                 for known in self.devices.iter_mut().filter(|known| known.device.device == device) {
                     known.revoked = true;
@@ -237,8 +251,17 @@ impl Chain {
 
     /// The devices that are neither revoked nor expired at a time.
     pub fn live(&self, now: Timestamp) -> impl Iterator<Item = &Device> {
-        let live = move |known: &&Certified| !known.revoked && known.device.expires_at > now;
-        self.devices.iter().filter(live).map(|known| &known.device)
+        self.devices.iter().filter(move |known| known.is_live(now)).map(|known| &known.device)
+    }
+
+    /// All devices so far, in the order of their links.
+    pub fn devices(&self) -> &[Certified] {
+        &self.devices
+    }
+
+    /// The device with this id, live or not. An id names one device for ever.
+    pub fn device(&self, id: &DeviceId) -> Option<&Certified> {
+        self.devices.iter().find(|known| known.device.device == *id)
     }
 
     /// The lowest message version that this user still accepts.

@@ -41,7 +41,7 @@ mod words;
 
 pub use api::{Appended, ConflictProblem, Heads, Links, SeenHead};
 pub use body::Body;
-pub use chain::{Chain, Claim};
+pub use chain::{Certified, Chain, Claim};
 pub use device::{Device, DeviceId, DeviceName};
 pub use draft::Draft;
 pub use hash::{Hash, InvalidHash};

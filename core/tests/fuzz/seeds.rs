@@ -73,7 +73,7 @@ pub(crate) fn request() -> CallerRequest<'static> {
 
 pub(crate) fn caller_header() -> Vec<u8> {
     assert_eq!(live_target(&handle(), 7), request().target);
-    caller_auth::header(&alice(), &handle(), &request(), NOW, &mut Sevens).into_bytes()
+    caller_auth::header(&alice(), &handle().into(), &request(), NOW, &mut Sevens).into_bytes()
 }
 
 pub(crate) fn inbox_header() -> Vec<u8> {

@@ -23,7 +23,8 @@ impl TestServer {
         let server = server_name();
         let request =
             CallerRequest { server: &server, method: "POST", target: "/v1/messages", body: body.as_bytes() };
-        let auth = caller_auth::header(&from.keys, &from.handle, &request, self.now(), &mut rng());
+        let auth =
+            caller_auth::header(&from.keys, &from.handle.clone().into(), &request, self.now(), &mut rng());
         Reply::of(self.message(to, envelope).header("x-kez-auth", auth)).await
     }
 
@@ -116,7 +117,7 @@ async fn an_invalid_signature_is_refused_rather_than_ignored() {
     let request =
         CallerRequest { server: &name, method: "POST", target: "/v1/messages", body: body.as_bytes() };
     let header = |from: &Person, request| {
-        caller_auth::header(&from.keys, &from.handle, &request, server.now(), &mut rng())
+        caller_auth::header(&from.keys, &from.handle.clone().into(), &request, server.now(), &mut rng())
     };
     let other_body = CallerRequest { body: b"{}", ..request };
     let stranger = Person { handle: alice.handle.clone(), keys: Person::new("mallory").keys };

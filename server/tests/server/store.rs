@@ -465,7 +465,8 @@ async fn invitations_are_used_up(store: &Store) {
 fn fresh_nonce() -> Nonce {
     let (person, server) = (Person::new("someone"), server_name());
     let request = CallerRequest { server: &server, method: "GET", target: "/", body: b"" };
-    let header = caller_auth::header(&person.keys, &person.handle, &request, NOW_TIME, &mut rng());
+    let header =
+        caller_auth::header(&person.keys, &person.handle.clone().into(), &request, NOW_TIME, &mut rng());
     CallerAuth::parse(&header).unwrap().verify(&request, &person.keys.public(), NOW_TIME).unwrap()
 }
 

@@ -511,7 +511,7 @@ impl Person {
     /// The header of section 8 for one request.
     pub(crate) fn signs(&self, method: &str, target: &str, body: &[u8], now: Timestamp) -> String {
         let request = CallerRequest { server: &server_name(), method, target, body };
-        caller_auth::header(&self.keys, &self.handle, &request, now, &mut rng())
+        caller_auth::header(&self.keys, &self.handle.clone().into(), &request, now, &mut rng())
     }
 
     /// A signed binding that is valid for this many seconds.
@@ -522,7 +522,7 @@ impl Person {
 
     pub(crate) fn hello_for(&self, server: &ServerName, target: &str, since: u64, now: Timestamp) -> String {
         let request = CallerRequest { server, method: "GET", target, body: b"" };
-        let auth = caller_auth::header(&self.keys, &self.handle, &request, now, &mut rng());
+        let auth = caller_auth::header(&self.keys, &self.handle.clone().into(), &request, now, &mut rng());
         serde_json::to_string(&LiveHello { since, auth }).unwrap()
     }
 }
