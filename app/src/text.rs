@@ -45,6 +45,7 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         }
         Reason::WrongClock => "This computer's clock is wrong. Set it and try again.",
         Reason::Stopped => "Nothing can be sent until this page is reloaded.",
+        Reason::BrowserRemoved => "This browser was removed from your account.",
         Reason::DamagedMessage => "This browser could not read the stored message, so it was not sent.",
         Reason::SignedOut => "You are signed out. No account data is left in this browser.",
         Reason::AccountDeleted => "Your account and its data in this browser are deleted.",

@@ -9,6 +9,7 @@ use kez_client::view::{
     AccountView, ChainView, DeliveryState, JoinStep, MessageBody, MessageRow, ThreadView, View,
 };
 use kez_client::{Client, Signer};
+use kez_core::api::LiveFrame;
 use kez_core::handle::Handle;
 use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
@@ -298,6 +299,13 @@ impl World {
         self.thread(who).messages
     }
 
+    /// The messages on screen, without the events between them.
+    pub(crate) fn messages(&self, who: &'static str) -> Vec<MessageRow> {
+        let is_event =
+            |row: &MessageRow| matches!(row.body, MessageBody::KeyReplaced | MessageBody::DeviceAdded);
+        self.rows(who).into_iter().filter(|row| !is_event(row)).collect()
+    }
+
     /// The messages on screen: `me: ...` or `them: ...`.
     pub(crate) fn texts(&self, who: &'static str) -> Vec<String> {
         let rows = self.rows(who);
@@ -578,6 +586,13 @@ impl World {
             for (who, stream) in ended {
                 let event = LiveEvent::Closed { code: 4401 };
                 self.after(0, Happening::Live { who, stream: stream.number, event });
+            }
+        }
+        for (root, length) in self.relay.sigchains.take_grown() {
+            let of_owner = |stream: &Stream| self.relay.root_of(&stream.handle) == Some(root);
+            let streams = self.streams.iter().filter(|(_, stream)| of_owner(stream));
+            for who in streams.map(|(who, _)| *who).collect::<Vec<_>>() {
+                self.frame(who, serde_json::to_string(&LiveFrame::Chain { chain: length }).unwrap());
             }
         }
         for (who, connection) in self.broker.hints(&self.relay) {
