@@ -5,7 +5,7 @@ use leptos::{html, prelude::*};
 use super::LOG_ID;
 use super::announcer::Announcer;
 use super::copying::on_copy;
-use super::items::{Item, items};
+use super::items::{Event, Item, items};
 use super::jumps::use_jumps;
 use super::scroll::use_scroll;
 use super::scroll_keys::use_scroll_keys;
