@@ -8,6 +8,7 @@ mod crashes;
 mod hidden_chains;
 mod invitations;
 mod joining;
+mod leases;
 mod leaving;
 mod live_send;
 mod made_up_answers;
