@@ -9,6 +9,9 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::Server(text) => return as_sentence(text),
         Reason::Status(status) => return format!("The server refused the request (status {status})."),
         Reason::Storage(fault) => return as_sentence(storage(*fault)),
+        Reason::NotSaved(StorageFault::Superseded) => {
+            "Another KEZ Chat tab has taken over. The last change was not saved in this one. Reload it to continue here."
+        }
         Reason::NotSaved(fault) => {
             return format!(
                 "{} The last change was not saved. Free some space if needed, then reload all KEZ Chat tabs.",
@@ -107,6 +110,7 @@ pub(crate) const fn storage(fault: StorageFault) -> &'static str {
         StorageFault::Unavailable => "this browser does not let KEZ Chat use its storage",
         StorageFault::Damaged => "the stored data is damaged",
         StorageFault::Newer => "the stored data is from a newer version of KEZ Chat",
+        StorageFault::Superseded => "another KEZ Chat tab has taken over",
     }
 }
 
@@ -148,6 +152,15 @@ mod tests {
         assert_eq!(server("no account has this handle"), "No account has this handle.");
         assert_eq!(server(" No! "), "No!");
         assert_eq!(sentence(&Reason::Status(404)), "The server refused the request (status 404).");
+    }
+
+    #[test]
+    fn a_superseded_tab_says_that_another_one_has_taken_over() {
+        for reason in [Reason::NotSaved, Reason::NotSent, Reason::Storage] {
+            let text = sentence(&reason(StorageFault::Superseded)).to_lowercase();
+            assert!(text.contains("another kez chat tab has taken over"), "{text}");
+            assert!(!text.contains("space"), "{text}");
+        }
     }
 
     #[test]

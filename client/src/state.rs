@@ -259,6 +259,7 @@ impl State {
     }
 
     fn vault(&mut self, event: VaultEvent, cx: &mut Context<'_>) {
+        let superseded = matches!(event, VaultEvent::Failed(StorageFault::Superseded));
         match (event, &mut self.account) {
             (event, Account::Open(session)) => session.passphrase.on_vault(&event, cx),
             (VaultEvent::Created, Account::None(onboarding)) => {
@@ -278,6 +279,9 @@ impl State {
             }
             (VaultEvent::Failed(fault), Account::Loading) => self.account = Account::Unusable(fault),
             _ => {}
+        }
+        if superseded {
+            self.halt(StorageFault::Superseded, cx);
         }
     }
 

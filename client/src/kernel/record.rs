@@ -22,6 +22,8 @@ pub enum StorageFault {
     Damaged,
     /// A newer version of the app has written a record of a kind or format that this version does not know.
     Newer,
+    /// Another worker has taken over the storage, so nothing was written.
+    Superseded,
 }
 
 /// The format number of values outside of records, in the vault's header.

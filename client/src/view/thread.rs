@@ -35,7 +35,7 @@ pub struct ThreadView {
     pub total: u64,
     /// The message below the line "New messages": the first that was unread when the thread was opened.
     pub first_unread: Option<String>,
-    /// The row to scroll to, with the number of the jump: every jump has another one.
+    /// The row to scroll to, with the number of the jump: every jump of a tab has another one.
     pub jump: Option<(String, u64)>,
     /// The unsent text in the composer, kept across a reload. The page reads it when it opens the thread.
     pub draft: String,

@@ -9,6 +9,7 @@ mod devices;
 mod hidden_chains;
 mod invitations;
 mod joining;
+mod leases;
 mod leaving;
 mod live_send;
 mod made_up_answers;
