@@ -13,6 +13,7 @@ mod commands;
 mod crash;
 mod damage;
 mod deploy;
+mod devices;
 mod drill;
 mod errors;
 mod inbox;

@@ -34,7 +34,7 @@ enum Due {
 pub(super) struct Stream<'a> {
     state: &'a AppState,
     owner: Owner,
-    /// The number of holder changes before this holder was looked up.
+    /// The number of changes before this signer was looked up.
     changes: u64,
     /// When to look up the holder and read the inbox again without any notification.
     reread: Instant,
@@ -49,7 +49,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// `changes` is the number of holder changes before this holder was looked up.
+    /// `changes` is the number of changes before this signer was looked up.
     pub(super) fn new(
         state: &'a AppState,
         owner: Owner,
@@ -152,11 +152,11 @@ impl<'a> Stream<'a> {
     async fn send_what_is_new(&mut self) -> Result<(), End> {
         loop {
             self.check_whether_to_go_on().await?;
-            let page = self.state.store.page_after(self.owner.holder.id, self.cursor, FRAME).await?;
+            let page = self.state.store.page_after(self.owner.signer.holder.id, self.cursor, FRAME).await?;
             let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
             let full = page.len() as u64 == FRAME.items || bytes + envelope::MAX_BYTES > FRAME.bytes;
-            let (store, inbox) = (&self.state.store, self.owner.holder.id);
+            let (store, inbox) = (&self.state.store, self.owner.signer.holder.id);
             let end = if full { Some(store.last_seq(inbox).await?) } else { None };
             self.send_items(&page, end).await?;
             self.state.metrics.delivered_live(page.len());
@@ -186,20 +186,22 @@ impl<'a> Stream<'a> {
         self.send(Message::text(format!(r#"{{"epoch":"{epoch}","caught_up":{}}}"#, self.cursor))).await
     }
 
-    /// Ends the stream when the server stops, or when the handle is deleted or belongs to another key; also in the
-    /// middle of a long backlog.
+    /// Ends the stream when the server stops, when the handle is deleted or belongs to another key, and when the device
+    /// that opened it is no longer live; also in the middle of a long backlog.
     async fn check_whether_to_go_on(&mut self) -> Result<(), End> {
         if self.state.shutdown.is_cancelled() {
             return Err(End::going_away());
         }
-        // A change of holder is recorded in the directory first, and then wakes the streams.
-        let changes = self.state.directory.changes();
+        // A change is counted first, and then wakes the streams.
+        let changes = self.state.authenticator.changes();
         let changed = changes != std::mem::replace(&mut self.changes, changes);
         if changed || self.reread <= Instant::now() {
             self.reread = Instant::now() + self.timings.reread_after();
-            let holder = self.state.directory.holder_now(&self.owner.handle).await?;
-            if holder != Some(self.owner.holder) {
-                return Err(Unauthorized.into());
+            let Owner { handle, signer, .. } = &self.owner;
+            let holder = self.state.authenticator.recheck(handle, *signer).await?;
+            if holder != signer.holder {
+                // Hints from other nodes name the new key.
+                return Err(End::Close(close_code::AWAY, "the handle has another key: connect again"));
             }
         }
         Ok(())
