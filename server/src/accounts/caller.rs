@@ -14,6 +14,7 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::Primary;
 use kez_core::inbox_auth::{HEADER, Unauthorized};
 use kez_core::sigchain::DeviceId;
+use serde::de::DeserializeOwned;
 
 use crate::accounts::devices::Devices;
 use crate::accounts::directory::{Directory, Holder};
@@ -43,6 +44,15 @@ impl Caller {
     /// `unauthorized`.
     pub fn must_be(&self, handle: &Handle) -> Result<(), ApiError> {
         if self.handle == *handle { Ok(()) } else { Err(Unauthorized.into()) }
+    }
+
+    /// The body of the request. The signature covers it, so its content type does not matter.
+    ///
+    /// # Errors
+    /// `malformed` with the reason.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))
     }
 
     /// Rejects devices: some things only the key of the account may do.

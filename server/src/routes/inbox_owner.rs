@@ -6,7 +6,6 @@ use kez_core::api::{AckInbox, InboxLimits, InboxStatus, KeepMessages, RequestsHe
 use kez_core::canonical_json::MAX_INTEGER;
 use kez_core::identity::Primary;
 use kez_core::problem::{Problem, ProblemCode};
-use serde::de::DeserializeOwned;
 
 use super::path::{HandleInPath, Text};
 use crate::accounts::caller::Caller;
@@ -42,7 +41,7 @@ pub async fn acknowledge(
     caller: Caller,
 ) -> Result<Json<InboxStatus>, ApiError> {
     caller.must_be(&handle)?;
-    let AckInbox { epoch, seq } = parse(&caller)?;
+    let AckInbox { epoch, seq } = caller.json()?;
     if epoch != state.store.epoch() {
         let detail = "the numbering of this inbox has restarted; read it again from 0";
         return Err(ApiError::new(ProblemCode::EpochChanged, detail));
@@ -99,7 +98,7 @@ pub async fn keep(
     caller: Caller,
 ) -> Result<StatusCode, ApiError> {
     caller.must_be(&handle)?;
-    let KeepMessages { days } = parse(&caller)?;
+    let KeepMessages { days } = caller.json()?;
     let inbox = caller.holder.id;
     state.store.keep_for(inbox, days).await?;
     if let Some(days) = days {
@@ -136,12 +135,6 @@ pub async fn delete_requests(
     let sender: Primary = sender.parse().map_err(|_| ApiError::malformed("the path holds no key"))?;
     while state.store.delete_requests(caller.holder.id, sender).await? == PORTION {}
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The body of a signed request. The signature covers it, so its content type does not matter.
-fn parse<T: DeserializeOwned>(caller: &Caller) -> Result<T, ApiError> {
-    serde_json::from_slice(&caller.body)
-        .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))
 }
 
 fn not_given_out() -> ApiError {

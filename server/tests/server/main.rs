@@ -34,6 +34,7 @@ mod nodes;
 mod openapi;
 mod operator;
 mod people;
+mod people_lookup;
 mod portions;
 mod postgres;
 mod power;
