@@ -157,7 +157,7 @@ impl ChainObserver for Devices {
         async move {
             // Streams that a revoked device has opened end when they are woken.
             match self.store.lookup_primary(&root).await {
-                Ok(Some(account)) => self.push.wake(account.id),
+                Ok(Some(account)) => self.push.wake(account.id.inbox()),
                 Ok(None) => {}
                 Err(error) => log_failure(&error),
             }

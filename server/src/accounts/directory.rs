@@ -95,7 +95,7 @@ impl Directory {
     /// Handles an account that was banned or deleted, or whose handle went to another key. Its live streams end.
     pub fn holder_changed(&self, account: AccountId, handle: &Handle) {
         self.evict(handle);
-        self.push.wake(account);
+        self.push.wake(account.inbox());
     }
 
     fn evict(&self, handle: &Handle) {

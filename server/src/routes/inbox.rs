@@ -17,7 +17,7 @@ use crate::edge::error::ApiError;
 use crate::edge::query;
 use crate::relay::items;
 use crate::state::AppState;
-use crate::store::{AccountId, PageLimit};
+use crate::store::{InboxId, PageLimit};
 
 /// Reads a page.
 ///
@@ -82,11 +82,11 @@ async fn as_caller(
     handle: &Handle,
     auth: &CallerAuth,
     request: &CallerRequest<'_>,
-) -> Result<AccountId, ApiError> {
+) -> Result<InboxId, ApiError> {
     if auth.handle() != handle {
         return Err(Unauthorized.into());
     }
-    Ok(state.authenticator.authenticate(auth, request).await?.holder.id)
+    Ok(state.authenticator.authenticate(auth, request).await?.holder.id.inbox())
 }
 
 /// Finds the inbox that a header of section 6 authorises. All failures look the same to the caller. The signed text is
@@ -96,8 +96,8 @@ async fn authenticate(
     handle: &Handle,
     since: u64,
     value: &str,
-) -> Result<AccountId, ApiError> {
+) -> Result<InboxId, ApiError> {
     let holder = state.directory.holder(handle).await?.ok_or(Unauthorized)?;
     inbox_auth::verify(value, handle, since, &state.directory.verifier(&holder.key)?, state.now())?;
-    Ok(holder.id)
+    Ok(holder.id.inbox())
 }

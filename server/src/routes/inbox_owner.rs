@@ -49,7 +49,7 @@ pub async fn acknowledge(
     if seq > MAX_INTEGER {
         return Err(not_given_out());
     }
-    match state.store.acknowledge(caller.holder.id, seq).await? {
+    match state.store.acknowledge(caller.holder.id.inbox(), seq).await? {
         Acknowledged::Stands(status) => Ok(Json(describe(&state, status))),
         Acknowledged::NotGivenOut => Err(not_given_out()),
     }
@@ -72,7 +72,7 @@ pub async fn status(
     caller: Caller,
 ) -> Result<Json<InboxStatus>, ApiError> {
     caller.must_be(&handle)?;
-    let status = state.store.inbox_status(caller.holder.id).await?;
+    let status = state.store.inbox_status(caller.holder.id.inbox()).await?;
     Ok(Json(describe(&state, status)))
 }
 
@@ -99,7 +99,7 @@ pub async fn keep(
 ) -> Result<StatusCode, ApiError> {
     caller.must_be(&handle)?;
     let KeepMessages { days } = caller.json()?;
-    let inbox = caller.holder.id;
+    let inbox = caller.holder.id.inbox();
     state.store.keep_for(inbox, days).await?;
     if let Some(days) = days {
         // A separate task, because a caller that disconnects ends the request.
@@ -133,7 +133,7 @@ pub async fn delete_requests(
     let handle = handle.parse().map_err(|_| ApiError::malformed("the path holds no handle"))?;
     caller.must_be(&handle)?;
     let sender: Primary = sender.parse().map_err(|_| ApiError::malformed("the path holds no key"))?;
-    while state.store.delete_requests(caller.holder.id, sender).await? == PORTION {}
+    while state.store.delete_requests(caller.holder.id.inbox(), sender).await? == PORTION {}
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -18,6 +18,7 @@ mod drill;
 mod errors;
 mod inbox;
 mod inbox_owner;
+mod key_packages;
 mod ledger;
 mod live;
 mod live_send;

@@ -34,8 +34,6 @@ use stream::Stream;
 /// The route.
 pub const PATH: &str = "/v1/inbox/{handle}/live";
 
-/// The largest first frame.
-const MAX_HELLO: usize = 4 * 1024;
 /// The buffer size of a connection that is idle nearly all the time.
 const BUFFER: usize = 256;
 /// The limit of unsent data for a client that does not read: one frame of items, whose envelopes have up to 512 KiB,
@@ -112,11 +110,11 @@ async fn greet_and_follow(
     // Boxed, so that a waiting stream reserves no memory for it.
     let (frames, Greeted { signer, since, changes }) = Box::pin(greet(state, &handle, socket)).await?;
     let most = state.config.abuse.streams_per_inbox as usize;
-    if state.limits.is_some() && state.push.waiting(signer.holder.id) >= most {
+    if state.limits.is_some() && state.push.waiting(signer.holder.id.inbox()) >= most {
         return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
     }
     // Subscribes before the first page is read, so that no item is missed between page and wait.
-    let waiting = state.push.wait_for(signer.holder.id, &signer.holder.key);
+    let waiting = state.push.wait_for(signer.holder.id.inbox(), &signer.holder.key);
     let owner = Owner { handle, signer, network };
     Stream::new(state, owner, changes, since, socket, frames).follow(waiting).await
 }
@@ -150,7 +148,6 @@ async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<
         let message = socket.recv().await.ok_or(End::Gone)?.map_err(|_| Unauthorized)?;
         frames.take()?;
         match message {
-            Message::Text(text) if text.len() > MAX_HELLO => return Err(Unauthorized.into()),
             Message::Text(text) => return Ok(serde_json::from_str(&text).map_err(|_| Unauthorized)?),
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Binary(_) => return Err(Unauthorized.into()),
