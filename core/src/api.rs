@@ -1,6 +1,7 @@
 //! The bodies of the HTTP API and the frames of the live stream, shared by server and client.
 
 mod inbox;
+mod people;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
@@ -15,6 +16,7 @@ pub use inbox::{
     AckInbox, InboxLimits, InboxStatus, InvalidKeepDays, KeepDays, KeepMessages, MAX_KEEP_DAYS, Receipt,
     RequestsHeld, ack_target, keep_target, requests_target, status_target,
 };
+pub use people::{ChainEnd, LookUpPeople, MAX_PEOPLE, PEOPLE_TARGET, People, PersonFound};
 
 /// The largest request body in bytes: 512 KiB.
 pub const MAX_BODY_BYTES: usize = 512 * 1024;

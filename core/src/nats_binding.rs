@@ -67,8 +67,8 @@ impl BindingRefused {
 impl Payload for NatsBinding {
     const TAG: &'static str = "nats_binding";
 
-    fn signer(&self) -> Primary {
-        self.primary.primary()
+    fn signer(&self) -> Option<Primary> {
+        Some(self.primary.primary())
     }
 }
 
@@ -116,7 +116,7 @@ impl Verified<NatsBinding> {
         if self.server != server.as_str() {
             return Err(BindingRefused::WrongServer);
         }
-        if self.signer() != caller {
+        if self.primary.primary() != caller {
             return Err(BindingRefused::WrongKey);
         }
         if self.created_at.abs_diff(now) > MAX_AGE_SECONDS || self.expires_at <= now {

@@ -63,8 +63,8 @@ impl RegistrationRefused {
 impl Payload for HandleRegistration {
     const TAG: &'static str = "handle_registration";
 
-    fn signer(&self) -> Primary {
-        self.primary.primary()
+    fn signer(&self) -> Option<Primary> {
+        Some(self.primary.primary())
     }
 }
 

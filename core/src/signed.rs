@@ -21,8 +21,9 @@ pub trait Payload: Serialize + DeserializeOwned {
     /// The tag under `kez`, which must agree with the payload's `type`.
     const TAG: &'static str;
 
-    /// The key named in the payload, which must be the signer.
-    fn signer(&self) -> Primary;
+    /// The key named in the payload, which must be the signer. `None` when the payload names only the root of its
+    /// author, and a device of that root signs: then [`Signed::verify_by`] is the only check that succeeds.
+    fn signer(&self) -> Option<Primary>;
 }
 
 /// A signed object with a checked shape: tag, type, version, algorithm and keys agree. The signature itself is
@@ -83,20 +84,43 @@ impl<P: Payload> Signed<P> {
         if kez != P::TAG {
             return Err(MalformedJson::new(format!("the tag is not {}", P::TAG)));
         }
-        if signature.key.primary() != payload.signer() {
+        if payload.signer().is_some_and(|signer| signer != signature.key.primary()) {
             return Err(MalformedJson::new("the signature's key is not the one that the payload names"));
         }
         Ok(Self { kez, payload, signature })
     }
 
-    /// Verifies the signature over the canonical bytes of the payload.
+    /// Verifies the signature over the canonical bytes of the payload, by the key that the payload names.
     ///
     /// # Errors
-    /// [`BadSignature`] when it is invalid.
+    /// [`BadSignature`] when it is invalid, or when the payload names no key.
     pub fn verify(self) -> Result<Verified<P>, BadSignature> {
+        if self.payload.signer().is_none() {
+            return Err(BadSignature);
+        }
+        self.verify_signature()
+    }
+
+    /// Verifies the signature by a key that the caller knows to belong to the author: a live device of their chain.
+    ///
+    /// # Errors
+    /// [`BadSignature`] when another key signed, or the signature is invalid.
+    pub fn verify_by(self, device: &PublicIdentity) -> Result<Verified<P>, BadSignature> {
+        if self.signature.key != *device {
+            return Err(BadSignature);
+        }
+        self.verify_signature()
+    }
+
+    fn verify_signature(self) -> Result<Verified<P>, BadSignature> {
         let signed = canonical_json::to_bytes(&self.payload).map_err(|_| BadSignature)?;
         self.signature.key.verify(&signed, &self.signature.sig)?;
         Ok(Verified(self.payload))
+    }
+
+    /// What it says. Nothing is verified yet.
+    pub const fn payload(&self) -> &P {
+        &self.payload
     }
 
     /// The key that signed.

@@ -16,10 +16,19 @@ use std::convert::Infallible;
 use kez_core::caller_auth::{self, CallerAuth, CallerName, CallerRequest, NONCE_LIFETIME_SECONDS};
 use kez_core::canonical_json::{self, MAX_INTEGER, Numbers};
 use kez_core::envelope::{self, Envelope, OpenError, SealError};
+use kez_core::group_item::GroupItem;
+use kez_core::group_statements::{GroupLeave, GroupRequest};
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
 use kez_core::inbox_auth::{self, MAX_SKEW_SECONDS};
 use kez_core::message::{Message, padme};
+use kez_core::mls::call::Call;
+use kez_core::mls::credential::Credential;
+use kez_core::mls::header::Header;
+use kez_core::mls::policy::Policy;
+use kez_core::mls::reply::Reply;
+use kez_core::mls::signature::NotMlsText;
+use kez_core::mls::{self, GroupId};
 use kez_core::nats_binding::NatsBinding;
 use kez_core::nkey::{PublicNkey, Role, SecretNkey};
 use kez_core::recovery_phrase;
@@ -137,6 +146,13 @@ proptest! {
         let _ = Message::parse(&bytes);
         let _ = Signed::<HandleRegistration>::parse(&bytes);
         let _ = Link::parse(&bytes);
+        let _ = GroupItem::parse(bytes.clone());
+        let _ = Signed::<GroupLeave>::parse(&bytes);
+        let _ = Credential::parse(&bytes);
+        let _ = Policy::parse(&bytes);
+        let _ = Header::parse(&bytes);
+        let _ = postcard::from_bytes::<Call>(&bytes);
+        let _ = postcard::from_bytes::<Reply>(&bytes);
         let _ = CallerAuth::parse(&text);
         let _ = text.parse::<Timestamp>();
         let _ = text.parse::<Handle>();
@@ -310,16 +326,26 @@ proptest! {
     }
 }
 
-/// Every text that an identity key signs, by how it begins. A new one goes here.
+/// Every text that an identity or device key signs, by how it begins. A new one goes here.
 #[test]
 fn no_two_kinds_of_signed_text_can_be_confused() {
     // Messages and signed objects are JSON, told apart by the `type` inside what is signed; requests are lines.
-    let lines = ["GET\n/v1/inbox/", "kez-chat-auth-v1\n"];
+    // Inside MLS, a device signs a label after its length (RFC 9420, section 5.1.2).
+    let lines = [
+        "GET\n/v1/inbox/",
+        "kez-chat-auth-v1\n",
+        "\u{13}MLS 1.0 LeafNodeTBS",
+        "\u{14}MLS 1.0 GroupInfoTBS",
+        "\u{15}MLS 1.0 KeyPackageTBS",
+        "\u{18}MLS 1.0 FramedContentTBS",
+    ];
     let types = [
         r#""type":"kez.chat.message""#,
         r#""type":"kez.chat.handle_registration""#,
         r#""type":"kez.chat.nats_binding""#,
         r#""type":"kez.sigchain.link""#,
+        r#""type":"kez.group.leave""#,
+        r#""type":"kez.group.request""#,
     ];
     for (i, one) in lines.iter().enumerate() {
         assert!(!one.starts_with('{'), "{one:?} could be JSON");
@@ -342,8 +368,24 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
     let init = Body::Init { primary: me.public(), next: Hash::of_key(&me.public()) };
     let link = Chain::new(me.public().primary()).draft(init, now).sign(&me).unwrap();
     let link: Value = serde_json::from_str(link.json()).unwrap();
+    let (root, gid) = (me.public().primary(), GroupId::from_bytes([4; 16]));
+    let leave = GroupLeave::sign(&me, root, gid, now).unwrap();
+    let leave: Value = serde_json::from_str(&leave.to_json().unwrap()).unwrap();
+    let request = GroupRequest::sign(&me, root, gid, Hash::from_bytes([5; 32]), now).unwrap();
+    let request: Value = serde_json::from_str(&request.to_json().unwrap()).unwrap();
     let payload = |object: &Value| object["payload"].to_string();
-    let texts = [sealed, payload(&registration), payload(&binding), payload(&link)];
+    let texts = [
+        sealed,
+        payload(&registration),
+        payload(&binding),
+        payload(&link),
+        payload(&leave),
+        payload(&request),
+    ];
+    assert_eq!(texts.len(), types.len());
+    for text in &texts {
+        assert_eq!(mls::signature::sign(&me, text.as_bytes()), Err(NotMlsText), "{text}");
+    }
     for (text, expected) in texts.iter().zip(types) {
         assert_eq!(text.matches(r#""type":"#).count(), 1, "{text}");
         assert!(text.contains(expected), "{text}");
@@ -352,11 +394,18 @@ fn no_two_kinds_of_signed_text_can_be_confused() {
     assert!(Envelope::parse(texts[1].as_bytes()).is_err());
     assert!(Signed::<HandleRegistration>::parse(texts[0].as_bytes()).is_err());
     // Nor is one signed object another under the other's tag.
-    for (object, tag) in [(&registration, "nats_binding"), (&binding, "handle_registration")] {
+    for (object, tag) in [
+        (&registration, "nats_binding"),
+        (&binding, "handle_registration"),
+        (&leave, "group_request"),
+        (&request, "group_leave"),
+    ] {
         let mut object = object.clone();
         object["kez"] = tag.into();
         assert!(Signed::<HandleRegistration>::parse(object.to_string().as_bytes()).is_err());
         assert!(Signed::<NatsBinding>::parse(object.to_string().as_bytes()).is_err());
+        assert!(Signed::<GroupLeave>::parse(object.to_string().as_bytes()).is_err());
+        assert!(Signed::<GroupRequest>::parse(object.to_string().as_bytes()).is_err());
     }
     assert!(Link::parse(texts[0].as_bytes()).is_err());
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::caller::Authenticator;
+use crate::accounts::devices::Devices;
 use crate::accounts::directory::Directory;
 use crate::accounts::people::PeopleCache;
 use crate::accounts::reserved::ReservedHandles;
@@ -122,9 +123,13 @@ impl AppState {
     ) -> Self {
         let push = Arc::new(Push::new(bus));
         let directory = Arc::new(Directory::new(Arc::clone(&store), Arc::clone(&push)));
+        let chains = Arc::new(chains);
+        let devices =
+            Devices::new(Arc::clone(&chains), Arc::clone(&store), Arc::clone(&push), Arc::clone(&clock));
         let authenticator = Authenticator::new(
             config.server.clone(),
             Arc::clone(&directory),
+            devices,
             Arc::clone(&store),
             Arc::clone(&clock),
         );
@@ -152,7 +157,7 @@ impl AppState {
             limits,
             admission,
             trust,
-            chains: Arc::new(chains),
+            chains,
             disk,
             clock,
             shutdown: CancellationToken::new(),

@@ -1,5 +1,5 @@
 //! Authenticates the signer of a request (docs/SPEC.md, section 8): the only entry point for everything that callers
-//! may do only for themselves.
+//! may do only for themselves. The signer is the key of a handle, or a live device of its holder.
 //!
 //! A route that needs a caller takes [`Caller`] as its last argument. A route with an optional caller reads the header
 //! itself and calls [`Authenticator::authenticate`].
@@ -11,9 +11,14 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
+use kez_core::identity::Primary;
 use kez_core::inbox_auth::{HEADER, Unauthorized};
+use kez_core::sigchain::DeviceId;
+use serde::de::DeserializeOwned;
 
+use crate::accounts::devices::Devices;
 use crate::accounts::directory::{Directory, Holder};
+use crate::chains::source::ChainUnavailable;
 use crate::clock::Clock;
 use crate::edge::body;
 use crate::edge::error::ApiError;
@@ -26,6 +31,8 @@ pub struct Caller {
     pub handle: Handle,
     /// The caller's account and key.
     pub holder: Holder,
+    /// The device that signed; `None` when the account's own key did.
+    pub device: Option<DeviceId>,
     /// The request's body, which the signature covers; empty if there is none.
     pub body: Bytes,
 }
@@ -37,6 +44,23 @@ impl Caller {
     /// `unauthorized`.
     pub fn must_be(&self, handle: &Handle) -> Result<(), ApiError> {
         if self.handle == *handle { Ok(()) } else { Err(Unauthorized.into()) }
+    }
+
+    /// The body of the request. The signature covers it, so its content type does not matter.
+    ///
+    /// # Errors
+    /// `malformed` with the reason.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))
+    }
+
+    /// Rejects devices: some things only the key of the account may do.
+    ///
+    /// # Errors
+    /// `unauthorized`.
+    pub fn must_hold_the_primary(&self) -> Result<(), ApiError> {
+        if self.device.is_none() { Ok(()) } else { Err(Unauthorized.into()) }
     }
 }
 
@@ -67,16 +91,40 @@ pub fn header(headers: &HeaderMap) -> Option<&str> {
     if values.next().is_some() { None } else { value.to_str().ok() }
 }
 
+/// The signer of a valid signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// The account, with its own key.
+    pub holder: Holder,
+    /// The device that signed; `None` when the account's own key did.
+    pub device: Option<DeviceId>,
+}
+
 /// Why a caller is rejected.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The handle is unknown, the time or the signature is wrong, or the nonce was used before. Callers are not told
-    /// which.
+    /// The handle or the device is unknown, the time or the signature is wrong, or the nonce was used before. Callers
+    /// are not told which.
     #[error(transparent)]
     Unauthorized(#[from] Unauthorized),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The caller is a device, and the sigchain that certifies it cannot be determined.
+    #[error("{0}")]
+    NoChain(String),
+}
+
+impl From<ChainUnavailable> for Refused {
+    fn from(error: ChainUnavailable) -> Self {
+        match error {
+            ChainUnavailable::Store(error) => error.into(),
+            error @ (ChainUnavailable::Unreachable(_) | ChainUnavailable::Invalid(_)) => {
+                tracing::warn!(%error, "a device cannot be authenticated");
+                Self::NoChain(error.to_string())
+            }
+        }
+    }
 }
 
 impl From<Refused> for ApiError {
@@ -84,6 +132,9 @@ impl From<Refused> for ApiError {
         match refused {
             Refused::Unauthorized(unauthorized) => unauthorized.into(),
             Refused::Store(error) => error.into(),
+            Refused::NoChain(_) => {
+                Self::unavailable("the sigchain that certifies your device cannot be read at the moment", 10)
+            }
         }
     }
 }
@@ -92,6 +143,7 @@ impl From<Refused> for ApiError {
 pub struct Authenticator {
     server: ServerName,
     directory: Arc<Directory>,
+    devices: Arc<Devices>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
 }
@@ -101,10 +153,11 @@ impl Authenticator {
     pub fn new(
         server: ServerName,
         directory: Arc<Directory>,
+        devices: Arc<Devices>,
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { server, directory, store, clock }
+        Self { server, directory, devices, store, clock }
     }
 
     /// The sender of a message: the record of the nonce is on disk no later than the message.
@@ -123,8 +176,39 @@ impl Authenticator {
         &self,
         auth: &CallerAuth,
         request: &CallerRequest<'_>,
-    ) -> Result<Holder, Refused> {
+    ) -> Result<Signer, Refused> {
         self.verify(auth, request, Use::Durable).await
+    }
+
+    /// The number of changes of holders and of devices on this node so far. As long as it has not grown, a signer whom
+    /// [`Authenticator::recheck`] has confirmed since is still right, as far as this node knows.
+    pub fn changes(&self) -> u64 {
+        self.directory.changes().wrapping_add(self.devices.changes())
+    }
+
+    /// The account of a signer who was authenticated earlier, if the signer could still sign for the handle. It is the
+    /// same account; a device's account may have another key by now.
+    ///
+    /// # Errors
+    /// [`Refused`] when the signer no longer can, or when that cannot be checked.
+    pub async fn current(&self, handle: &Handle, signer: Signer) -> Result<Holder, Refused> {
+        let holder = same_signer(self.directory.holder(handle).await?, signer)?;
+        if let Some(device) = signer.device {
+            self.devices.live(handle, holder.id, device).await?.ok_or(Unauthorized)?;
+        }
+        Ok(holder)
+    }
+
+    /// The same, according to the store and the chain as they are now.
+    ///
+    /// # Errors
+    /// As for [`Authenticator::current`].
+    pub async fn recheck(&self, handle: &Handle, signer: Signer) -> Result<Holder, Refused> {
+        let holder = same_signer(self.directory.holder_now(handle).await?, signer)?;
+        if let Some(device) = signer.device {
+            self.devices.live_now(handle, holder.id, device).await?.ok_or(Unauthorized)?;
+        }
+        Ok(holder)
     }
 
     async fn caller(&self, request: Request, how: Use) -> Result<Caller, ApiError> {
@@ -138,8 +222,8 @@ impl Authenticator {
             target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
             body: &body,
         };
-        let holder = self.verify(&auth, &request, how).await?;
-        Ok(Caller { handle: auth.handle().clone(), holder, body })
+        let Signer { holder, device } = self.verify(&auth, &request, how).await?;
+        Ok(Caller { handle: auth.handle().clone(), holder, device, body })
     }
 
     async fn verify(
@@ -147,15 +231,32 @@ impl Authenticator {
         auth: &CallerAuth,
         request: &CallerRequest<'_>,
         how: Use,
-    ) -> Result<Holder, Refused> {
+    ) -> Result<Signer, Refused> {
         let holder = self.directory.holder(auth.handle()).await?.ok_or(Unauthorized)?;
+        let key = self.signing_key(auth, &holder).await?;
         let now = self.clock.now();
-        let nonce = auth.verify(request, &self.directory.verifier(&holder)?, now)?;
-        let caller = CallerKey::of(&holder.key);
+        let nonce = auth.verify(request, &self.directory.verifier(&key)?, now)?;
+        let caller = CallerKey::of(&key);
         let fresh = match how {
             Use::Durable => self.store.use_nonce(caller, nonce, now).await?,
             Use::WithNextAppend => self.store.note_nonce(caller, nonce, now).await?,
         };
-        if fresh { Ok(holder) } else { Err(Unauthorized.into()) }
+        if fresh { Ok(Signer { holder, device: auth.device() }) } else { Err(Unauthorized.into()) }
     }
+
+    /// The key that must have signed.
+    async fn signing_key(&self, auth: &CallerAuth, holder: &Holder) -> Result<Primary, Refused> {
+        let Some(device) = auth.device() else { return Ok(holder.key) };
+        let live = self.devices.live(auth.handle(), holder.id, device).await?;
+        Ok(live.ok_or(Unauthorized)?.key)
+    }
+}
+
+/// The holder of a handle now, if it is the account of the signer and, unless a device signed, has the same key.
+fn same_signer(now: Option<Holder>, signer: Signer) -> Result<Holder, Unauthorized> {
+    let is_same = |now: &Holder| match signer.device {
+        None => *now == signer.holder,
+        Some(_) => now.id == signer.holder.id,
+    };
+    now.filter(is_same).ok_or(Unauthorized)
 }

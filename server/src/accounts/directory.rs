@@ -57,22 +57,22 @@ impl Directory {
         }
     }
 
-    /// The key of a holder, ready for checking signatures.
+    /// The key of a holder or of a device, ready for checking signatures.
     ///
     /// # Errors
     /// When the store holds a damaged key.
-    pub fn verifier(&self, holder: &Holder) -> Result<PublicIdentity, StoreError> {
-        let cached = self.keys.read().unwrap_or_else(PoisonError::into_inner).get(&holder.key).copied();
-        if let Some(key) = cached {
-            return Ok(key);
+    pub fn verifier(&self, key: &Primary) -> Result<PublicIdentity, StoreError> {
+        let cached = self.keys.read().unwrap_or_else(PoisonError::into_inner).get(key).copied();
+        if let Some(ready) = cached {
+            return Ok(ready);
         }
-        let key = PublicIdentity::accepted_before(holder.key).map_err(|_| StoreError::Corrupt("key"))?;
+        let ready = PublicIdentity::accepted_before(*key).map_err(|_| StoreError::Corrupt("key"))?;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= MAX_KEYS {
             keys.clear();
         }
-        keys.insert(holder.key, key);
-        Ok(key)
+        keys.insert(*key, ready);
+        Ok(ready)
     }
 
     /// Whether the key is the holder's current key, or one from before a rotation.
@@ -95,7 +95,7 @@ impl Directory {
     /// Handles an account that was banned or deleted, or whose handle went to another key. Its live streams end.
     pub fn holder_changed(&self, account: AccountId, handle: &Handle) {
         self.evict(handle);
-        self.push.wake(account);
+        self.push.wake(account.inbox());
     }
 
     fn evict(&self, handle: &Handle) {

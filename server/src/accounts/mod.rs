@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod changes;
+pub mod devices;
 pub mod directory;
 pub mod people;
 pub mod reserved;

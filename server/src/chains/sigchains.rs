@@ -2,8 +2,9 @@
 //! The chat server embeds this module, and `kez-sig-server` consists of little else.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use futures::future::BoxFuture;
 use kez_core::identity::Primary;
 use kez_core::sigchain::{Chain, Link, LinkRefused, MAX_LINKS, MAX_LINKS_PER_DAY};
 
@@ -26,6 +27,13 @@ pub struct Sigchains {
     clock: Arc<dyn Clock>,
     per_day: Option<u64>,
     replayed: Mutex<HashMap<Primary, Arc<Chain>>>,
+    observer: OnceLock<Weak<dyn ChainObserver>>,
+}
+
+/// Learns of the links that this process appends.
+pub trait ChainObserver: Send + Sync {
+    /// The chain of this root has a new link, which is durable.
+    fn grown(&self, root: Primary) -> BoxFuture<'_, ()>;
 }
 
 /// The link is part of its chain.
@@ -61,7 +69,13 @@ impl Sigchains {
     /// The chains in a store; `limited` says whether the daily limit of links applies.
     pub fn new(store: Arc<Store>, log: TransparencyLog, clock: Arc<dyn Clock>, limited: bool) -> Self {
         let per_day = limited.then_some(MAX_LINKS_PER_DAY);
-        Self { store, log, clock, per_day, replayed: Mutex::default() }
+        Self { store, log, clock, per_day, replayed: Mutex::default(), observer: OnceLock::new() }
+    }
+
+    /// Tells `observer` of every link that is appended from now on. Only the first observer counts.
+    pub fn observe(&self, observer: Weak<dyn ChainObserver>) {
+        // Fails when there is one already.
+        let _ = self.observer.set(observer);
     }
 
     /// Appends a link after every check, in the protocol's order: position, authority, signature.
@@ -94,7 +108,9 @@ impl Sigchains {
             now,
             per_day: self.per_day,
         };
-        match self.store.append_link(new).await? {
+        // A separate task, because a caller that disconnects ends the request, and the observer must learn of the link.
+        let stored = tokio::spawn(store_and_tell(Arc::clone(&self.store), new, self.observer.get().cloned()));
+        match stored.await.unwrap_or(Err(StoreError::Closed))? {
             LinkOutcome::Appended => Ok(Appended::Now),
             LinkOutcome::Stands => Ok(Appended::Before),
             LinkOutcome::Conflict(head) => Err(NotAppended::Conflict(head)),
@@ -137,4 +153,19 @@ impl Sigchains {
     fn replayed(&self) -> std::sync::MutexGuard<'_, HashMap<Primary, Arc<Chain>>> {
         self.replayed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn store_and_tell(
+    store: Arc<Store>,
+    link: NewLink,
+    observer: Option<Weak<dyn ChainObserver>>,
+) -> Result<LinkOutcome, StoreError> {
+    let root = link.root;
+    let outcome = store.append_link(link).await?;
+    if outcome == LinkOutcome::Appended
+        && let Some(observer) = observer.and_then(|observer| observer.upgrade())
+    {
+        observer.grown(root).await;
+    }
+    Ok(outcome)
 }

@@ -1,33 +1,36 @@
-//! Wakes the live streams of an inbox after a new item, on this node and, with NATS, on the others. A wake-up carries
-//! no data, and a lost one causes delay but never loses a message.
+//! Wakes the live streams that follow a log after a new item, on this node and, with NATS, on the others. A wake-up
+//! carries no data, and a lost one causes delay but never loses a message.
 
+mod bell;
 pub mod nats;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kez_core::identity::Primary;
-use tokio::sync::watch;
 
-use crate::store::AccountId;
+use crate::store::InboxId;
+use bell::Bell;
 use nats::Bus;
 use nats::hints::Hints;
 
-/// The streams that wait for each inbox.
+pub use bell::Dirty;
+
+/// The streams that follow each log.
 pub struct Push {
     rooms: Rooms,
     bus: Option<Arc<Bus>>,
 }
 
-/// The waiting rooms of this node.
+/// The waiting rooms of this node: the bells of the streams that follow a log.
 #[derive(Clone, Default)]
-struct Rooms(Arc<Mutex<HashMap<AccountId, watch::Sender<()>>>>);
+struct Rooms(Arc<Mutex<HashMap<InboxId, Vec<Arc<Bell>>>>>);
 
-/// One stream's entry in the waiting room of an inbox; dropping it leaves the room.
+/// One stream with its bell, in the rooms of all logs that it follows; dropping it leaves them.
 pub struct Waiting {
     rooms: Rooms,
-    inbox: AccountId,
-    woken: watch::Receiver<()>,
+    bell: Arc<Bell>,
+    logs: Vec<InboxId>,
     hints: Option<Box<Hints>>,
 }
 
@@ -37,31 +40,33 @@ impl Push {
         Self { rooms: Rooms::default(), bus }
     }
 
-    /// Wakes every stream that waits for the inbox of this key, after `seq` was stored. Never waits itself.
-    pub fn announce(&self, inbox: AccountId, key: Primary, seq: u64) {
+    /// Wakes every stream that follows the inbox of this key, after `seq` was stored. Never waits itself.
+    pub fn announce(&self, inbox: InboxId, key: Primary, seq: u64) {
         self.wake(inbox);
         if let Some(bus) = &self.bus {
             bus.announce(key, seq);
         }
     }
 
-    /// Wakes the streams of this node that wait for the inbox.
-    pub fn wake(&self, inbox: AccountId) {
-        if let Some(sender) = self.rooms.lock().get(&inbox) {
-            sender.send_replace(());
+    /// Wakes the streams of this node that follow the log.
+    pub fn wake(&self, log: InboxId) {
+        for bell in self.rooms.lock().get(&log).into_iter().flatten() {
+            bell.ring(log);
         }
     }
 
-    /// Waits for the inbox of this key. Announcements on this node are not missed from this call on.
-    pub fn wait_for(&self, inbox: AccountId, key: &Primary) -> Waiting {
-        let woken = self.rooms.lock().entry(inbox).or_insert_with(|| watch::channel(()).0).subscribe();
+    /// Follows the inbox of this key. Announcements on this node are not missed from this call on.
+    pub fn wait_for(&self, inbox: InboxId, key: &Primary) -> Waiting {
         let hints = self.bus.as_ref().map(|bus| Box::new(bus.hints(key)));
-        Waiting { rooms: self.rooms.clone(), inbox, woken, hints }
+        let mut waiting =
+            Waiting { rooms: self.rooms.clone(), bell: Arc::default(), logs: Vec::new(), hints };
+        waiting.follow(inbox);
+        waiting
     }
 
-    /// The number of streams on this node that wait for the inbox.
-    pub fn waiting(&self, inbox: AccountId) -> usize {
-        self.rooms.lock().get(&inbox).map_or(0, watch::Sender::receiver_count)
+    /// The number of streams on this node that follow the log.
+    pub fn waiting(&self, log: InboxId) -> usize {
+        self.rooms.lock().get(&log).map_or(0, Vec::len)
     }
 
     /// Whether a broker is connected; `None` without NATS.
@@ -83,25 +88,27 @@ impl Push {
 }
 
 impl Rooms {
-    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, watch::Sender<()>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<InboxId, Vec<Arc<Bell>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Waiting {
-    /// Returns once the inbox has been announced since the last call.
-    pub async fn woken(&mut self) {
-        let here = async {
-            if self.woken.changed().await.is_err() {
-                // The sender lives as long as any stream waits; without one, only the periodic reading is left.
-                std::future::pending::<()>().await;
-            }
-        };
+    /// Follows one more log.
+    pub fn follow(&mut self, log: InboxId) {
+        if !self.logs.contains(&log) {
+            self.logs.push(log);
+            self.rooms.lock().entry(log).or_default().push(Arc::clone(&self.bell));
+        }
+    }
+
+    /// Returns the logs that were announced since the last call, once there are any. This method is cancel-safe.
+    pub async fn woken(&mut self) -> Dirty {
         match &mut self.hints {
-            None => here.await,
+            None => self.bell.rung().await,
             Some(hints) => tokio::select! {
-                () = here => {}
-                () = hints.next() => {}
+                dirty = self.bell.rung() => dirty,
+                () = hints.next() => Dirty::All,
             },
         }
     }
@@ -110,9 +117,12 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let mut rooms = self.rooms.lock();
-        // This receiver is still included in the count.
-        if rooms.get(&self.inbox).is_some_and(|sender| sender.receiver_count() <= 1) {
-            rooms.remove(&self.inbox);
+        for log in &self.logs {
+            let Some(room) = rooms.get_mut(log) else { continue };
+            room.retain(|bell| !Arc::ptr_eq(bell, &self.bell));
+            if room.is_empty() {
+                rooms.remove(log);
+            }
         }
     }
 }
@@ -124,21 +134,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiters_are_woken_and_dropped_waiters_removed() {
+    fn streams_are_woken_for_the_logs_that_they_follow_and_leave_the_rooms() {
         let (push, key) = (Push::new(None), format!("ed25519:{}", "ab".repeat(32)).parse().unwrap());
-        let wait_for = |inbox| push.wait_for(AccountId(inbox), &key);
-        let (mut one, mut two) = (wait_for(1), wait_for(2));
+        let [one_log, two_log, shared] = [1, 2, -3].map(InboxId);
+        let wait_for = |inbox| push.wait_for(inbox, &key);
+        let (mut one, mut two) = (wait_for(one_log), wait_for(two_log));
+        one.follow(shared);
+        one.follow(shared);
+        two.follow(shared);
         assert_eq!(one.woken().now_or_never(), None);
-        push.announce(AccountId(1), key, 7);
-        push.announce(AccountId(1), key, 7);
-        assert_eq!(one.woken().now_or_never(), Some(()));
+        push.announce(one_log, key, 7);
+        push.announce(one_log, key, 7);
+        assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![one_log])));
         assert_eq!(one.woken().now_or_never(), None, "two wake-ups before a look are one");
         assert_eq!(two.woken().now_or_never(), None);
+        push.wake(shared);
+        push.wake(one_log);
+        assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![shared, one_log])));
+        assert_eq!(two.woken().now_or_never(), Some(Dirty::These(vec![shared])));
 
-        let again = wait_for(1);
-        assert_eq!([1, 2, 3].map(|inbox| push.waiting(AccountId(inbox))), [2, 1, 0]);
+        let again = wait_for(one_log);
+        assert_eq!([one_log, two_log, shared, InboxId(4)].map(|log| push.waiting(log)), [2, 1, 2, 0]);
         drop(one);
-        assert_eq!(push.rooms.lock().len(), 2);
+        assert_eq!([one_log, shared].map(|log| push.waiting(log)), [1, 1]);
         drop((again, two));
         assert!(push.rooms.lock().is_empty());
     }

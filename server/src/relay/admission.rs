@@ -277,7 +277,7 @@ impl<'a> Read<'a> {
             tier,
             is_limited: self.admission.limited.is_some(),
             is_signed: sender.is_some(),
-            network: self.admission.network_tags.of(self.network, recipient),
+            network: self.admission.network_tags.of(self.network, recipient.inbox()),
             _permit: self.admission.permit(tier).await?,
         })
     }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::operations::Retention;
 use crate::edge::error::log_failure;
 use crate::store::moderation::PORTION;
-use crate::store::{AccountId, Store, StoreError};
+use crate::store::{InboxId, Store, StoreError};
 
 /// The interval between searches for old messages.
 const SEARCH_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -51,7 +51,7 @@ fn report(what: &'static str, deleted: Result<u64, StoreError>) {
 
 /// Deletes messages that are older than the limit of each owner.
 async fn delete_past_owners_limits(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
-    let (mut last, mut deleted) = (AccountId(0), 0);
+    let (mut last, mut deleted) = (InboxId::FIRST, 0);
     loop {
         let inboxes = store.limited_inboxes(last, INBOXES).await?;
         let Some((end, _)) = inboxes.last() else { return Ok(deleted) };
@@ -69,7 +69,7 @@ async fn delete_past_owners_limits(store: &Store, now: Timestamp) -> Result<u64,
 pub async fn delete_past_limit(
     store: &Store,
     now: Timestamp,
-    inbox: AccountId,
+    inbox: InboxId,
     days: KeepDays,
 ) -> Result<u64, StoreError> {
     let before = Timestamp::from_unix(now.unix().saturating_sub(days.seconds()));
@@ -79,7 +79,7 @@ pub async fn delete_past_limit(
 /// Deletes old acknowledged message requests.
 async fn delete_old_requests(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
     let before = Timestamp::from_unix(now.unix().saturating_sub(REQUESTS_KEPT));
-    let (mut last, mut deleted) = (AccountId(0), 0);
+    let (mut last, mut deleted) = (InboxId::FIRST, 0);
     loop {
         let inboxes = store.inboxes_with_requests(before, last, INBOXES).await?;
         let Some(end) = inboxes.last() else { return Ok(deleted) };
@@ -97,7 +97,7 @@ async fn delete_past_retention(
 ) -> Result<u64, StoreError> {
     store.forget_changes(Timestamp::from_unix(now.unix().saturating_sub(CHANGES_KEPT))).await?;
     let Some(before) = retention.cutoff(now) else { return Ok(0) };
-    let (mut last, mut deleted) = (AccountId(0), 0);
+    let (mut last, mut deleted) = (InboxId::FIRST, 0);
     loop {
         let inboxes = store.oldest_messages(last, INBOXES).await?;
         let Some((end, _)) = inboxes.last() else { return Ok(deleted) };

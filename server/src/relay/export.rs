@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::relay::items;
 use crate::store::people::List;
-use crate::store::{Account, AccountId, Binding, PageLimit, Store, StoreError};
+use crate::store::{Account, AccountId, Binding, InboxId, PageLimit, Store, StoreError};
 
 /// The amount read at once.
 const PAGE: PageLimit = PageLimit { items: 500, bytes: 1024 * 1024 };
@@ -30,10 +30,10 @@ pub fn stream(
     now: Timestamp,
 ) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + use<> {
     let head = head(server, account, now);
-    let inbox = account.id;
+    let account = account.id;
     stream::try_unfold(Next::Account(head), move |next| {
         let store = Arc::clone(&store);
-        async move { next.part(&store, inbox).await }
+        async move { next.part(&store, account).await }
     })
 }
 
@@ -48,19 +48,19 @@ enum Next {
 }
 
 impl Next {
-    async fn part(self, store: &Store, inbox: AccountId) -> Result<Option<(Bytes, Self)>, StoreError> {
+    async fn part(self, store: &Store, account: AccountId) -> Result<Option<(Bytes, Self)>, StoreError> {
         let since = match self {
             Self::Account(head) => return Ok(Some((head.into(), Self::Keys))),
-            Self::Keys => return Ok(Some((nats_keys(store, inbox).await?.into(), Self::People))),
-            Self::People => return Ok(Some((people(store, inbox).await?.into(), Self::InboxHead))),
+            Self::Keys => return Ok(Some((nats_keys(store, account).await?.into(), Self::People))),
+            Self::People => return Ok(Some((people(store, account).await?.into(), Self::InboxHead))),
             Self::InboxHead => {
-                let head = inbox_head(store, inbox).await?;
+                let head = inbox_head(store, account.inbox()).await?;
                 return Ok(Some((head.into(), Self::Items { since: 0 })));
             }
             Self::Items { since } => since,
             Self::Nothing => return Ok(None),
         };
-        let page = store.page_after(inbox, since, PAGE).await?;
+        let page = store.page_after(account.inbox(), since, PAGE).await?;
         let Some(last) = page.last() else { return Ok(Some((Bytes::from_static(b"]}}"), Self::Nothing))) };
         let mut part = Vec::new();
         if since > 0 {
@@ -72,7 +72,7 @@ impl Next {
 }
 
 /// The fields of the inbox besides its items.
-async fn inbox_head(store: &Store, inbox: AccountId) -> Result<String, StoreError> {
+async fn inbox_head(store: &Store, inbox: InboxId) -> Result<String, StoreError> {
     let status = store.inbox_status(inbox).await?;
     let (epoch, keep_days) = (json!(store.epoch()), json!(status.keep));
     let acknowledged = status.acknowledged;

@@ -4,7 +4,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::edge::client_address::ClientNetwork;
-use crate::store::AccountId;
+use crate::store::InboxId;
 use crate::store::usage::NetworkTag;
 
 /// Computes the tags of networks. All nodes of a server compute the same tags.
@@ -24,7 +24,7 @@ impl NetworkTags {
 
     /// The tag of a network in an inbox. It differs per inbox, so two inboxes do not reveal that the same network wrote
     /// to both.
-    pub fn of(&self, network: ClientNetwork, inbox: AccountId) -> NetworkTag {
+    pub fn of(&self, network: ClientNetwork, inbox: InboxId) -> NetworkTag {
         let mut keyed = self.keyed.clone();
         keyed.update(b"kez-network-tag-v1\n");
         keyed.update(&inbox.0.to_be_bytes());
@@ -42,10 +42,10 @@ mod tests {
     fn a_tag_depends_on_the_key_the_network_and_the_inbox() {
         let network = |address: &str| ClientNetwork::of_address(address.parse().unwrap());
         let tags = NetworkTags::new([1; 32]);
-        let tag = tags.of(network("192.0.2.1"), AccountId(1));
-        assert_eq!(tag, NetworkTags::new([1; 32]).of(network("192.0.2.1"), AccountId(1)));
-        assert_ne!(tag, NetworkTags::new([2; 32]).of(network("192.0.2.1"), AccountId(1)));
-        assert_ne!(tag, tags.of(network("192.0.2.2"), AccountId(1)));
-        assert_ne!(tag, tags.of(network("192.0.2.1"), AccountId(2)));
+        let tag = tags.of(network("192.0.2.1"), InboxId(1));
+        assert_eq!(tag, NetworkTags::new([1; 32]).of(network("192.0.2.1"), InboxId(1)));
+        assert_ne!(tag, NetworkTags::new([2; 32]).of(network("192.0.2.1"), InboxId(1)));
+        assert_ne!(tag, tags.of(network("192.0.2.2"), InboxId(1)));
+        assert_ne!(tag, tags.of(network("192.0.2.1"), InboxId(2)));
     }
 }

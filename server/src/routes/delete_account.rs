@@ -21,7 +21,7 @@ use crate::store::{AccountId, StoreError};
 ), responses(
     (status = 204, description = "Deleted, durably"),
     (status = 400, description = "malformed", body = Problem),
-    (status = 401, description = "unauthorized", body = Problem),
+    (status = 401, description = "unauthorized, also for a device of the account", body = Problem),
     (status = 429, description = "rate_limited", body = Problem),
     (status = 503, description = "unavailable", body = Problem),
 ))]
@@ -31,6 +31,7 @@ pub async fn delete_account(
     caller: Caller,
 ) -> Result<StatusCode, ApiError> {
     caller.must_be(&handle)?;
+    caller.must_hold_the_primary()?;
     // A separate task, because a caller that disconnects ends the request: between two portions, that would leave an
     // account without messages. The task is tracked with the live streams, because a stopping server waits for those.
     let deletion = state.streams.spawn(delete(state.clone(), caller.holder.id, handle));

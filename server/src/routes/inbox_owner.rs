@@ -6,7 +6,6 @@ use kez_core::api::{AckInbox, InboxLimits, InboxStatus, KeepMessages, RequestsHe
 use kez_core::canonical_json::MAX_INTEGER;
 use kez_core::identity::Primary;
 use kez_core::problem::{Problem, ProblemCode};
-use serde::de::DeserializeOwned;
 
 use super::path::{HandleInPath, Text};
 use crate::accounts::caller::Caller;
@@ -42,7 +41,7 @@ pub async fn acknowledge(
     caller: Caller,
 ) -> Result<Json<InboxStatus>, ApiError> {
     caller.must_be(&handle)?;
-    let AckInbox { epoch, seq } = parse(&caller)?;
+    let AckInbox { epoch, seq } = caller.json()?;
     if epoch != state.store.epoch() {
         let detail = "the numbering of this inbox has restarted; read it again from 0";
         return Err(ApiError::new(ProblemCode::EpochChanged, detail));
@@ -50,7 +49,7 @@ pub async fn acknowledge(
     if seq > MAX_INTEGER {
         return Err(not_given_out());
     }
-    match state.store.acknowledge(caller.holder.id, seq).await? {
+    match state.store.acknowledge(caller.holder.id.inbox(), seq).await? {
         Acknowledged::Stands(status) => Ok(Json(describe(&state, status))),
         Acknowledged::NotGivenOut => Err(not_given_out()),
     }
@@ -73,7 +72,7 @@ pub async fn status(
     caller: Caller,
 ) -> Result<Json<InboxStatus>, ApiError> {
     caller.must_be(&handle)?;
-    let status = state.store.inbox_status(caller.holder.id).await?;
+    let status = state.store.inbox_status(caller.holder.id.inbox()).await?;
     Ok(Json(describe(&state, status)))
 }
 
@@ -99,8 +98,8 @@ pub async fn keep(
     caller: Caller,
 ) -> Result<StatusCode, ApiError> {
     caller.must_be(&handle)?;
-    let KeepMessages { days } = parse(&caller)?;
-    let inbox = caller.holder.id;
+    let KeepMessages { days } = caller.json()?;
+    let inbox = caller.holder.id.inbox();
     state.store.keep_for(inbox, days).await?;
     if let Some(days) = days {
         // A separate task, because a caller that disconnects ends the request.
@@ -134,14 +133,8 @@ pub async fn delete_requests(
     let handle = handle.parse().map_err(|_| ApiError::malformed("the path holds no handle"))?;
     caller.must_be(&handle)?;
     let sender: Primary = sender.parse().map_err(|_| ApiError::malformed("the path holds no key"))?;
-    while state.store.delete_requests(caller.holder.id, sender).await? == PORTION {}
+    while state.store.delete_requests(caller.holder.id.inbox(), sender).await? == PORTION {}
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The body of a signed request. The signature covers it, so its content type does not matter.
-fn parse<T: DeserializeOwned>(caller: &Caller) -> Result<T, ApiError> {
-    serde_json::from_slice(&caller.body)
-        .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))
 }
 
 fn not_given_out() -> ApiError {

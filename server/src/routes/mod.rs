@@ -17,6 +17,7 @@ pub mod nats_keys;
 pub mod openapi;
 pub mod path;
 pub mod people;
+pub mod people_lookup;
 pub mod readyz;
 pub mod register;
 pub mod report;

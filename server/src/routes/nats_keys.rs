@@ -23,7 +23,7 @@ use crate::store::{BindOutcome, NewBinding};
 ), request_body = Object, responses(
     (status = 204, description = "Bound, until the time that the binding names"),
     (status = 400, description = "malformed, wrong_server, stale", body = Problem),
-    (status = 401, description = "unauthorized, bad_signature", body = Problem),
+    (status = 401, description = "unauthorized, also for a device of the account; bad_signature", body = Problem),
     (status = 408, description = "body_timeout", body = Problem),
     (status = 409, description = "nkey_removed, nkey_taken, too_many_nkeys", body = Problem),
     (status = 413, description = "body_too_large", body = Problem),
@@ -37,6 +37,7 @@ pub async fn bind(
     caller: Caller,
 ) -> Result<StatusCode, ApiError> {
     caller.must_be(&handle)?;
+    caller.must_hold_the_primary()?;
     let signed: Signed<NatsBinding> = Signed::parse(&caller.body)?;
     let text = signed.to_json().map_err(|error| ApiError::malformed(error.to_string()))?;
     let (binding, now) = (signed.verify()?, state.now());

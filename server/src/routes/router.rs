@@ -13,8 +13,8 @@ use crate::edge::not_found;
 use crate::edge::request_layer::wrap_monitored;
 use crate::routes::{
     api_page, by_primary, config, delete_account, export, healthz, host_meta, inbox, inbox_owner, live, log,
-    lookup, nats_keys, openapi, people, readyz, register, report, security_txt, send_message, sigchains,
-    webfinger,
+    lookup, nats_keys, openapi, people, people_lookup, readyz, register, report, security_txt, send_message,
+    sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -29,6 +29,7 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(register::register).layer(rate(Kind::Register)))
         .routes(routes!(lookup::lookup).layer(rate(Kind::Lookup)))
         .routes(routes!(by_primary::by_primary).layer(rate(Kind::Lookup)))
+        .routes(routes!(people_lookup::look_up_people).layer(rate(Kind::Lookup)))
         .routes(routes!(webfinger::webfinger).layer(rate(Kind::Lookup)))
         .routes(routes!(host_meta::xrd))
         .routes(routes!(host_meta::json))

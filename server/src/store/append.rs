@@ -6,12 +6,12 @@ use kez_core::time::Timestamp;
 
 use super::connection::{Connection, Value, values};
 use super::usage::{Origin, Quota, Source};
-use super::{AccountId, NewMessage, StoreError};
+use super::{InboxId, NewMessage, StoreError};
 
 /// A message and the hash of its bytes.
 #[derive(Clone, Debug)]
 pub(super) struct HashedMessage {
-    pub(super) inbox: AccountId,
+    pub(super) inbox: InboxId,
     pub(super) origin: Origin,
     pub(super) quota: Option<Quota>,
     pub(super) envelope: Bytes,

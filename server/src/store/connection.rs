@@ -20,7 +20,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::time::Instant;
 
 use super::postgres::deadline::in_time;
-use super::{AccountId, StoreError};
+use super::{AccountId, InboxId, StoreError};
 
 /// A connection, inside the caller's transaction if it has begun one.
 pub(super) enum Connection<'c> {
@@ -121,9 +121,9 @@ impl Connection<'_> {
 
     /// Locks the counters of an inbox until the transaction ends. This comes before all other access to the inbox, as in
     /// the message writers, so that no deadlock can occur. SQLite has one writer, and needs no lock.
-    pub(super) fn lock_inbox(&mut self, inbox: AccountId) -> Result<(), StoreError> {
+    pub(super) fn lock_inbox(&mut self, inbox: InboxId) -> Result<(), StoreError> {
         const LOCK: &str = "SELECT account FROM inboxes WHERE account = $1 FOR NO KEY UPDATE";
-        self.lock(LOCK, inbox)
+        self.lock(LOCK, inbox.into())
     }
 
     /// Locks an account, its inbox and its rows on lists, before they are deleted. The rows have one order, so that two
@@ -131,15 +131,15 @@ impl Connection<'_> {
     pub(super) fn lock_account(&mut self, account: AccountId) -> Result<(), StoreError> {
         const LISTED: &str = "SELECT owner FROM listed WHERE owner = $1 OR peer = $1 \
             ORDER BY owner, list, peer FOR UPDATE";
-        self.lock("SELECT account FROM inboxes WHERE account = $1 FOR UPDATE", account)?;
-        self.lock("SELECT id FROM accounts WHERE id = $1 FOR UPDATE", account)?;
-        self.lock(LISTED, account)
+        self.lock("SELECT account FROM inboxes WHERE account = $1 FOR UPDATE", account.into())?;
+        self.lock("SELECT id FROM accounts WHERE id = $1 FOR UPDATE", account.into())?;
+        self.lock(LISTED, account.into())
     }
 
-    fn lock(&mut self, sql: &'static str, account: AccountId) -> Result<(), StoreError> {
+    fn lock(&mut self, sql: &'static str, id: Value) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(..) => self.execute(sql, values![account]).map(drop),
+            Self::Postgres(..) => self.execute(sql, &[id]).map(drop),
         }
     }
 }
@@ -235,6 +235,7 @@ parameters! {
     Vec<u8>: bytes => Self::Bytes(bytes);
     &[u8]: bytes => Self::Bytes(bytes.to_vec());
     AccountId: AccountId(id) => Self::Number(id);
+    InboxId: InboxId(id) => Self::Number(id);
     Timestamp: time => time.unix().into();
     &Handle: handle => handle.as_str().into();
     &Primary: key => key.to_string().into();
@@ -322,6 +323,7 @@ columns! {
     String: Value::Text(text) => Some(text), "text";
     Vec<u8>: Value::Bytes(bytes) => Some(bytes), "value: bytes were expected";
     AccountId: Value::Number(id) => Some(Self(id)), "account";
+    InboxId: Value::Number(id) => Some(Self(id)), "inbox";
     KeepDays: Value::Number(days) => u64::try_from(days).ok().and_then(|days| days.try_into().ok()), "number of days";
     Timestamp: Value::Number(seconds) => seconds.try_into().ok().map(Self::from_unix), "time";
     Handle: Value::Text(text) => text.parse().ok(), "handle";

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use super::append::{HashedMessage, parts};
 use super::connection::{Connection, values};
 use super::usage::{Held, Part, Quota, Source, Usage};
-use super::{AccountId, StoreError};
+use super::{InboxId, StoreError};
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Counters {
-    inboxes: HashMap<AccountId, Counter>,
-    shares: HashMap<(AccountId, Part), Held>,
+    inboxes: HashMap<InboxId, Counter>,
+    shares: HashMap<(InboxId, Part), Held>,
 }
 
 /// The counters of an inbox.
@@ -37,7 +37,7 @@ impl Next {
     }
 
     /// Writes the counters to the tables.
-    pub(super) fn write(&self, connection: &mut Connection<'_>, inbox: AccountId) -> Result<(), StoreError> {
+    pub(super) fn write(&self, connection: &mut Connection<'_>, inbox: InboxId) -> Result<(), StoreError> {
         const INBOX: &str = "UPDATE inboxes SET last_seq = $2, messages = $3, bytes = $4, waiting = $5 \
             WHERE account = $1";
         const SHARE: &str = "INSERT INTO request_shares (inbox, part, messages, bytes) VALUES ($1, $2, $3, $4) \
@@ -82,13 +82,13 @@ impl Counters {
     }
 
     /// Stores the result of [`Counters::next`], once the message is inserted.
-    pub(super) fn set(&mut self, inbox: AccountId, Next { counter, shares }: Next) {
+    pub(super) fn set(&mut self, inbox: InboxId, Next { counter, shares }: Next) {
         self.inboxes.insert(inbox, counter);
         self.shares.extend(shares.into_iter().map(|(part, held)| ((inbox, part), held)));
     }
 
     /// Forgets the counters of other inboxes.
-    pub(super) fn retain(&mut self, is_kept: impl Fn(AccountId) -> bool) {
+    pub(super) fn retain(&mut self, is_kept: impl Fn(InboxId) -> bool) {
         self.inboxes.retain(|inbox, _| is_kept(*inbox));
         self.shares.retain(|(inbox, _), _| is_kept(*inbox));
     }
@@ -123,7 +123,7 @@ impl Counters {
     fn delete(
         &mut self,
         connection: &mut Connection<'_>,
-        inbox: AccountId,
+        inbox: InboxId,
         oldest: &Oldest,
     ) -> Result<(), StoreError> {
         const SQLITE: &str = "DELETE FROM messages \
@@ -147,7 +147,7 @@ impl Counters {
         Ok(())
     }
 
-    fn counter(&self, connection: &mut Connection<'_>, inbox: AccountId) -> Result<Counter, StoreError> {
+    fn counter(&self, connection: &mut Connection<'_>, inbox: InboxId) -> Result<Counter, StoreError> {
         const SQL: &str =
             "SELECT last_seq, acknowledged, messages, bytes, waiting FROM inboxes WHERE account = $1";
         if let Some(counter) = self.inboxes.get(&inbox) {
@@ -158,12 +158,7 @@ impl Counters {
         Ok(Counter { last_seq, acknowledged, usage: Usage { held: Held { messages, bytes }, waiting } })
     }
 
-    fn share(
-        &self,
-        connection: &mut Connection<'_>,
-        inbox: AccountId,
-        part: Part,
-    ) -> Result<Held, StoreError> {
+    fn share(&self, connection: &mut Connection<'_>, inbox: InboxId, part: Part) -> Result<Held, StoreError> {
         const SQL: &str = "SELECT messages, bytes FROM request_shares WHERE inbox = $1 AND part = $2";
         if let Some(held) = self.shares.get(&(inbox, part)) {
             return Ok(*held);
@@ -176,7 +171,7 @@ impl Counters {
 /// The oldest acknowledged request of a part. Acknowledged messages are indexed: an acknowledgement indexes them first.
 fn oldest_acknowledged(
     connection: &mut Connection<'_>,
-    inbox: AccountId,
+    inbox: InboxId,
     acknowledged: u64,
     part: Part,
 ) -> Result<Option<Oldest>, StoreError> {

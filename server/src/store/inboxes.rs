@@ -10,7 +10,7 @@ use kez_core::time::Timestamp;
 use super::connection::{Connection, FromRow, Value, values};
 use super::moderation::PORTION;
 use super::usage::{Held, Part, Usage};
-use super::{AccountId, Store, StoreError};
+use super::{AccountId, InboxId, Store, StoreError};
 
 /// The $2 oldest messages of the inbox $1. Those from blocked senders are in `requests` only.
 macro_rules! sqlite_oldest {
@@ -55,7 +55,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoSuchAccount`], or a failure of the database.
-    pub async fn inbox_status(&self, inbox: AccountId) -> Result<Status, StoreError> {
+    pub async fn inbox_status(&self, inbox: InboxId) -> Result<Status, StoreError> {
         self.read(move |connection| status(connection, inbox)).await
     }
 
@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NoSuchAccount`], or a failure of the database.
-    pub async fn acknowledge(&self, inbox: AccountId, seq: u64) -> Result<Acknowledged, StoreError> {
+    pub async fn acknowledge(&self, inbox: InboxId, seq: u64) -> Result<Acknowledged, StoreError> {
         let status = self.inbox_status(inbox).await?;
         if seq > status.last {
             return Ok(Acknowledged::NotGivenOut);
@@ -77,14 +77,14 @@ impl Store {
     }
 
     /// Sets how long acknowledged messages stay; for ever without a number.
-    pub async fn keep_for(&self, inbox: AccountId, days: Option<KeepDays>) -> Result<(), StoreError> {
+    pub async fn keep_for(&self, inbox: InboxId, days: Option<KeepDays>) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE inboxes SET keep_days = $2 WHERE account = $1";
         let days = days.map(|days| u64::from(days.days()));
         self.change_messages(move |connection| connection.execute(SQL, values![inbox, days])).await.map(drop)
     }
 
     /// Deletes the oldest requests of a key, at most [`PORTION`]. Returns the number of deleted requests.
-    pub async fn delete_requests(&self, inbox: AccountId, sender: Primary) -> Result<u64, StoreError> {
+    pub async fn delete_requests(&self, inbox: InboxId, sender: Primary) -> Result<u64, StoreError> {
         const SQLITE: &str = "DELETE FROM messages WHERE id IN ( \
             SELECT message FROM requests WHERE inbox = $1 AND sender = $3 ORDER BY seq LIMIT $2)";
         const POSTGRES: &str = "DELETE FROM messages WHERE inbox = $1 AND seq IN ( \
@@ -100,7 +100,7 @@ impl Store {
 
     /// Of the [`PORTION`] oldest messages of an inbox, deletes those that were stored before a time. Returns the number
     /// of deleted messages.
-    pub async fn forget_messages(&self, inbox: AccountId, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn forget_messages(&self, inbox: InboxId, before: Timestamp) -> Result<u64, StoreError> {
         const SQLITE: &str = concat!("DELETE FROM messages WHERE created_at < $3 AND ", sqlite_oldest!());
         const POSTGRES: &str = concat!("DELETE FROM messages WHERE created_at < $3 AND ", postgres_oldest!());
         self.delete_before(SQLITE, POSTGRES, inbox, before).await
@@ -108,7 +108,7 @@ impl Store {
 
     /// Of the [`PORTION`] oldest messages of an inbox, deletes those that are acknowledged and were stored before a
     /// time. Returns the number of deleted messages.
-    pub async fn forget_acknowledged(&self, inbox: AccountId, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn forget_acknowledged(&self, inbox: InboxId, before: Timestamp) -> Result<u64, StoreError> {
         const SQLITE: &str = concat!(
             "DELETE FROM messages WHERE created_at < $3 \
                 AND seq <= (SELECT acknowledged FROM inboxes WHERE account = $1) AND ",
@@ -124,7 +124,7 @@ impl Store {
 
     /// Deletes the oldest requests of an inbox that are acknowledged and were stored before a time, at most [`PORTION`].
     /// Returns the number of deleted requests.
-    pub async fn forget_requests(&self, inbox: AccountId, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn forget_requests(&self, inbox: InboxId, before: Timestamp) -> Result<u64, StoreError> {
         const SQLITE: &str = "DELETE FROM messages WHERE id IN ( \
             SELECT message FROM requests WHERE inbox = $1 AND created_at < $3 \
                 AND seq <= (SELECT acknowledged FROM inboxes WHERE account = $1) ORDER BY seq LIMIT $2)";
@@ -138,7 +138,7 @@ impl Store {
         &self,
         sqlite: &'static str,
         postgres: &'static str,
-        inbox: AccountId,
+        inbox: InboxId,
         before: Timestamp,
     ) -> Result<u64, StoreError> {
         self.change_messages(move |connection| {
@@ -149,36 +149,36 @@ impl Store {
         .await
     }
 
-    /// Inboxes whose owners have limited how long messages stay, in order: at most `limit` after an account.
+    /// Inboxes whose owners have limited how long messages stay, in order: at most `limit` after an inbox.
     pub async fn limited_inboxes(
         &self,
-        after: AccountId,
+        after: InboxId,
         limit: u64,
-    ) -> Result<Vec<(AccountId, KeepDays)>, StoreError> {
+    ) -> Result<Vec<(InboxId, KeepDays)>, StoreError> {
         const SQL: &str = "SELECT account, keep_days FROM inboxes \
             WHERE account > $1 AND keep_days IS NOT NULL ORDER BY account LIMIT $2";
         self.read(move |connection| connection.rows(SQL, values![after, limit])).await
     }
 
-    /// Inboxes with acknowledged requests from before a time, in order: at most `limit` after an account.
+    /// Inboxes with acknowledged requests from before a time, in order: at most `limit` after an inbox.
     pub async fn inboxes_with_requests(
         &self,
         before: Timestamp,
-        after: AccountId,
+        after: InboxId,
         limit: u64,
-    ) -> Result<Vec<AccountId>, StoreError> {
+    ) -> Result<Vec<InboxId>, StoreError> {
         const SQL: &str = "SELECT DISTINCT inbox FROM requests JOIN inboxes ON account = inbox \
             WHERE created_at < $1 AND inbox > $2 AND seq <= acknowledged ORDER BY inbox LIMIT $3";
         self.read(move |connection| connection.rows(SQL, values![before, after, limit])).await
     }
 
-    /// Inboxes in the order of their accounts, each with the time of its oldest message: at most `limit` after an
-    /// account. Empty inboxes have no time.
+    /// Inboxes in order, each with the time of its oldest message: at most `limit` after an inbox. Empty inboxes have no
+    /// time.
     pub async fn oldest_messages(
         &self,
-        after: AccountId,
+        after: InboxId,
         limit: u64,
-    ) -> Result<Vec<(AccountId, Option<Timestamp>)>, StoreError> {
+    ) -> Result<Vec<(InboxId, Option<Timestamp>)>, StoreError> {
         // The messages of the tail are newer than all others.
         const SQLITE: &str = "WITH newest AS MATERIALIZED (SELECT inbox, min(id) AS message FROM tail GROUP BY inbox) \
             SELECT account, (SELECT created_at FROM messages WHERE id = coalesce( \
@@ -200,7 +200,7 @@ impl Store {
 }
 
 /// Deletes the [`PORTION`] oldest messages of an inbox. Returns the number of deleted messages.
-pub(super) fn delete_oldest(connection: &mut Connection<'_>, inbox: AccountId) -> Result<u64, StoreError> {
+pub(super) fn delete_oldest(connection: &mut Connection<'_>, inbox: InboxId) -> Result<u64, StoreError> {
     const SQLITE: &str = concat!("DELETE FROM messages WHERE ", sqlite_oldest!());
     const POSTGRES: &str = concat!("DELETE FROM messages WHERE ", postgres_oldest!());
     let sql = connection.either(SQLITE, POSTGRES);
@@ -219,7 +219,7 @@ const STATUS_SQLITE: &str = "WITH newest AS ( \
     FROM inboxes CROSS JOIN newest LEFT JOIN request_shares AS share ON share.inbox = account AND share.part = x'' \
     WHERE account = $1";
 
-fn status(connection: &mut Connection<'_>, inbox: AccountId) -> Result<Status, StoreError> {
+fn status(connection: &mut Connection<'_>, inbox: InboxId) -> Result<Status, StoreError> {
     const POSTGRES: &str = "SELECT last_seq, acknowledged, keep_days, inboxes.messages, inboxes.bytes, waiting, \
             coalesce(share.messages, 0), coalesce(share.bytes, 0) \
         FROM inboxes LEFT JOIN request_shares AS share ON share.inbox = account AND share.part = '' \
@@ -229,7 +229,7 @@ fn status(connection: &mut Connection<'_>, inbox: AccountId) -> Result<Status, S
 }
 
 /// Records an acknowledgement of a number that the inbox has assigned.
-fn acknowledge(connection: &mut Connection<'_>, inbox: AccountId, seq: u64) -> Result<Status, StoreError> {
+fn acknowledge(connection: &mut Connection<'_>, inbox: InboxId, seq: u64) -> Result<Status, StoreError> {
     const SQLITE: &str = "UPDATE inboxes SET acknowledged = $2, waiting = waiting \
             - (SELECT count(*) FROM message_places WHERE inbox = $1 AND seq > acknowledged AND seq <= $2) \
             - (SELECT count(*) FROM requests \
@@ -247,7 +247,7 @@ fn acknowledge(connection: &mut Connection<'_>, inbox: AccountId, seq: u64) -> R
 /// Turns an account's requests in an inbox into known messages, whichever of its keys sent them.
 pub(super) fn accept_requests(
     connection: &mut Connection<'_>,
-    inbox: AccountId,
+    inbox: InboxId,
     peer: AccountId,
 ) -> Result<(), StoreError> {
     const KEYS: &str = "SELECT primary_key FROM accounts WHERE id = $1 \
@@ -291,7 +291,9 @@ mod tests {
     #[test]
     fn the_status_of_an_inbox_reads_the_tail_alone() {
         let database = rusqlite::Connection::open_in_memory().unwrap();
-        database.execute_batch(include_str!("../../schema/sqlite.sql")).unwrap();
+        for migration in crate::store::migrations::missing(0).unwrap() {
+            database.execute_batch(migration.sqlite).unwrap();
+        }
         let mut plan = database.prepare(&format!("EXPLAIN QUERY PLAN {STATUS_SQLITE}")).unwrap();
         let steps = plan.query_map([1], |row| row.get::<_, String>(3)).unwrap();
         let steps: Vec<_> = steps.map(Result::unwrap).filter(|step| step.contains(" messages")).collect();

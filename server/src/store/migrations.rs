@@ -15,12 +15,20 @@ pub(super) struct Migration {
 }
 
 /// All steps, in order. A released one is never edited. Lower versions were used before the first release.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 100,
-    name: "0.1.0",
-    sqlite: include_str!("../../schema/sqlite.sql"),
-    postgres: include_str!("../../schema/postgres.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 100,
+        name: "0.1.0",
+        sqlite: include_str!("../../schema/sqlite.sql"),
+        postgres: include_str!("../../schema/postgres.sql"),
+    },
+    Migration {
+        version: 101,
+        name: "0.2.0",
+        sqlite: include_str!("../../schema/0.2.0/sqlite.sql"),
+        postgres: include_str!("../../schema/0.2.0/postgres.sql"),
+    },
+];
 
 /// The steps that are missing in a database whose schema has this version; 0 for an empty database.
 ///

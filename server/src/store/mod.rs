@@ -17,6 +17,7 @@ pub mod database;
 mod error;
 pub mod inboxes;
 pub mod invites;
+pub mod key_packages;
 mod migrations;
 pub mod moderation;
 pub mod operations;
@@ -46,7 +47,7 @@ use types::UsedNonce;
 pub use accounts::{Account, Claim, ClaimOutcome};
 pub use bindings::{BindOutcome, Binding, Bound, MAX_EVER, MAX_LIVE, NewBinding};
 pub use error::{OpenError, StoreError};
-pub use types::{AccountId, Appended, CallerKey, NewMessage, PageLimit, StoredMessage};
+pub use types::{AccountId, Appended, CallerKey, InboxId, NewMessage, PageLimit, StoredMessage};
 
 /// The one source of truth of a server. Everything that a method acknowledges is durable.
 pub struct Store {
@@ -154,7 +155,7 @@ impl Store {
     /// An envelope that was damaged on disk is left out.
     pub async fn page_after(
         &self,
-        inbox: AccountId,
+        inbox: InboxId,
         since: u64,
         limit: PageLimit,
     ) -> Result<Vec<StoredMessage>, StoreError> {
@@ -167,7 +168,7 @@ impl Store {
     }
 
     /// The highest number that an inbox has assigned; 0 before the first, and for a deleted account.
-    pub async fn last_seq(&self, inbox: AccountId) -> Result<u64, StoreError> {
+    pub async fn last_seq(&self, inbox: InboxId) -> Result<u64, StoreError> {
         // Before the table is read: a message of the tail may be added to the table in between.
         let tail = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.places.last(inbox),

@@ -207,8 +207,8 @@ pub(super) fn announce(
 
 /// Deletes a portion of an account's messages. Returns whether there may be more.
 fn delete_portion(connection: &mut Connection<'_>, account: AccountId) -> Result<bool, StoreError> {
-    connection.lock_inbox(account)?;
-    Ok(super::inboxes::delete_oldest(connection, account)? == PORTION)
+    connection.lock_inbox(account.inbox())?;
+    Ok(super::inboxes::delete_oldest(connection, account.inbox())? == PORTION)
 }
 
 /// Deletes an account that has few messages left, and leaves a tombstone. Without the locks, a message that another node
@@ -232,7 +232,7 @@ fn delete_account(
         "DELETE FROM accounts WHERE id = $1",
     ];
     connection.lock_account(account)?;
-    while super::inboxes::delete_oldest(connection, account)? == PORTION {}
+    while super::inboxes::delete_oldest(connection, account.inbox())? == PORTION {}
     let handle: Option<Handle> =
         connection.row(TOMBSTONE, values![account, now, now.unix() + TOMBSTONE_SECONDS])?;
     let Some(handle) = handle else { return Ok(false) };

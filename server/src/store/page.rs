@@ -4,13 +4,13 @@ use kez_core::time::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 
-use super::{AccountId, PageLimit, StoreError, StoredMessage};
+use super::{InboxId, PageLimit, StoreError, StoredMessage};
 
 /// A page that grows row by row. An envelope whose bytes do not match the stored SHA-256 is left out, logged and
 /// counted. A damaged disk must not make the server deliver garbage, which might not even be JSON and so break the
 /// whole page for its reader. Nor should it hold back the messages that follow.
 pub(super) struct Page {
-    inbox: AccountId,
+    inbox: InboxId,
     limit: PageLimit,
     items: Vec<StoredMessage>,
     bytes: usize,
@@ -21,12 +21,12 @@ pub(super) struct Page {
 
 impl Page {
     /// An empty page after `since`.
-    pub(super) const fn new(inbox: AccountId, since: u64, limit: PageLimit) -> Self {
+    pub(super) const fn new(inbox: InboxId, since: u64, limit: PageLimit) -> Self {
         Self { inbox, limit, items: Vec::new(), bytes: 0, after: since, left_out: 0, full: false }
     }
 
     /// The inbox of the page.
-    pub(super) const fn inbox(&self) -> AccountId {
+    pub(super) const fn inbox(&self) -> InboxId {
         self.inbox
     }
 

@@ -58,10 +58,10 @@ impl Store {
 }
 
 fn accept(connection: &mut Connection<'_>, owner: AccountId, peer: AccountId) -> Result<bool, StoreError> {
-    connection.lock_inbox(owner)?;
+    connection.lock_inbox(owner.inbox())?;
     let listed = add(connection, owner, List::Contacts, peer)?;
     if listed {
-        accept_requests(connection, owner, peer)?;
+        accept_requests(connection, owner.inbox(), peer)?;
     }
     Ok(listed)
 }

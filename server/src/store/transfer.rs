@@ -36,7 +36,7 @@ macro_rules! table {
 }
 
 /// Every table but `messages`, parents first.
-const TABLES: [Table; 17] = [
+const TABLES: [Table; 19] = [
     table!("meta", "only_row, epoch, work_key", "$1, $2, $3", "only_row"),
     table!("fixed_settings", "name, value", "$1, $2", "name"),
     table!(
@@ -82,10 +82,17 @@ const TABLES: [Table; 17] = [
     },
     table!(
         "inboxes",
-        "account, last_seq, acknowledged, messages, bytes, waiting, keep_days",
-        "$1, $2, $3, $4, $5, $6, $7",
+        "account, last_seq, acknowledged, messages, bytes, waiting, keep_days, epoch",
+        "$1, $2, $3, $4, $5, $6, $7, $8",
         "account"
     ),
+    table!(
+        "key_packages",
+        "id, account, device, reference, last_resort, expires_at, package",
+        "$1, $2, $3, $4, $5, $6, $7",
+        "id"
+    ),
+    table!("claimed_key_packages", "reference, expires_at", "$1, $2", "reference"),
 ];
 
 /// The tables of message requests, once the messages are there.
@@ -252,7 +259,7 @@ fn compare_messages(
 fn continue_ids(source: &mut Connection<'_>, target: &mut Connection<'_>) -> Result<(), StoreError> {
     const HIGHEST: &str = "SELECT seq FROM sqlite_sequence WHERE name = $1";
     const CONTINUE: &str = "SELECT setval(pg_get_serial_sequence($1, 'id')::regclass, $2)";
-    for table in ["accounts", "invites", "reports"] {
+    for table in ["accounts", "invites", "reports", "key_packages"] {
         if let Some(highest) = source.row::<i64>(HIGHEST, values![table])? {
             target.row::<i64>(CONTINUE, values![table, highest])?;
         }
@@ -263,5 +270,30 @@ fn continue_ids(source: &mut Connection<'_>, target: &mut Connection<'_>) -> Res
 impl FromRow for Vec<Value> {
     fn from_row(row: Vec<Value>) -> Result<Self, StoreError> {
         Ok(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REQUESTS, TABLES};
+    use crate::store::migrations;
+
+    #[test]
+    fn every_table_is_copied() {
+        // Copied by another function, and what PostgreSQL does not need.
+        const OTHERS: [&str; 4] = ["indexed", "message_hashes", "message_places", "messages"];
+        const SQL: &str = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let database = rusqlite::Connection::open_in_memory().unwrap();
+        for migration in migrations::missing(0).unwrap() {
+            database.execute_batch(migration.sqlite).unwrap();
+        }
+        let mut statement = database.prepare(SQL).unwrap();
+        let names = statement.query_map([], |row| row.get(0)).unwrap();
+        let mut found: Vec<String> = names.map(Result::unwrap).collect();
+        let copied = TABLES.iter().chain(&REQUESTS).map(|table| table.name);
+        let mut known: Vec<&str> = copied.chain(OTHERS).collect();
+        found.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(found, known);
     }
 }

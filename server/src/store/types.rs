@@ -21,6 +21,23 @@ pub(super) struct UsedNonce {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub i64);
 
+/// Identifies a log of messages within its store: the inbox of an account, by the account's number. The inboxes of
+/// accounts come after [`InboxId::FIRST`], in the order of their accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InboxId(pub i64);
+
+impl AccountId {
+    /// The inbox of the account.
+    pub const fn inbox(self) -> InboxId {
+        InboxId(self.0)
+    }
+}
+
+impl InboxId {
+    /// Precedes the inboxes of all accounts.
+    pub const FIRST: Self = Self(0);
+}
+
 /// Identifies a caller's key among the nonces: its first eight bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerKey([u8; 8]);
@@ -47,7 +64,7 @@ impl CallerKey {
 #[derive(Clone, Debug)]
 pub struct NewMessage {
     /// The recipient's inbox.
-    pub inbox: AccountId,
+    pub inbox: InboxId,
     /// The unchanged bytes of the envelope.
     pub envelope: Bytes,
     /// Where it comes from.

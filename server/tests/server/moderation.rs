@@ -3,7 +3,7 @@
 use kez_chat_server::store::accounts::{Account, Claim, ClaimOutcome};
 use kez_chat_server::store::moderation::{Ban, HandleState, PORTION, TOMBSTONE_SECONDS};
 use kez_chat_server::store::usage::Origin;
-use kez_chat_server::store::{AccountId, NewMessage, PageLimit, Store};
+use kez_chat_server::store::{InboxId, NewMessage, PageLimit, Store};
 use kez_core::time::Timestamp;
 use serde_json::Value;
 
@@ -141,7 +141,7 @@ async fn story(store: &Store) {
     let send = async |to: &Account, text: String, now| {
         store
             .append(NewMessage {
-                inbox: to.id,
+                inbox: to.id.inbox(),
                 envelope: text.into(),
                 origin: Origin::Known,
                 quota: None,
@@ -153,7 +153,7 @@ async fn story(store: &Store) {
     };
     let seqs = async |of: &Account| {
         let limit = PageLimit { items: 5000, bytes: usize::MAX };
-        let page = store.page_after(of.id, 0, limit).await.unwrap();
+        let page = store.page_after(of.id.inbox(), 0, limit).await.unwrap();
         page.iter().map(|item| item.seq).collect::<Vec<_>>()
     };
 
@@ -177,11 +177,11 @@ async fn story(store: &Store) {
         send(&bob, format!("old {n}"), AT).await;
     }
     assert_eq!(send(&bob, "new".to_owned(), later).await, 701);
-    let oldest = store.oldest_messages(AccountId(0), 10).await.unwrap();
-    assert_eq!(oldest, [(alice.id, None), (bob.id, Some(AT))]);
-    assert_eq!(store.forget_messages(bob.id, AT).await.unwrap(), 0);
-    assert_eq!(store.forget_messages(bob.id, later).await.unwrap(), PORTION);
-    assert_eq!(store.forget_messages(bob.id, later).await.unwrap(), 200);
+    let oldest = store.oldest_messages(InboxId::FIRST, 10).await.unwrap();
+    assert_eq!(oldest, [(alice.id.inbox(), None), (bob.id.inbox(), Some(AT))]);
+    assert_eq!(store.forget_messages(bob.id.inbox(), AT).await.unwrap(), 0);
+    assert_eq!(store.forget_messages(bob.id.inbox(), later).await.unwrap(), PORTION);
+    assert_eq!(store.forget_messages(bob.id.inbox(), later).await.unwrap(), 200);
     assert_eq!(seqs(&bob).await, [701]);
     assert_eq!(send(&bob, "old 0".to_owned(), later).await, 702, "deleted bytes may be posted again");
 
@@ -237,8 +237,9 @@ async fn the_story_on_postgres() {
 
 #[tokio::test]
 async fn every_table_without_a_cascade_is_deleted_explicitly() {
-    // Tables whose rows are not deleted with their account by a cascade; a deletion names each of them.
-    const NAMED: [&str; 3] = ["former_keys", "inboxes", "nats_bindings"];
+    // Tables with references whose rows are not deleted with their account by a cascade; a deletion names each of them.
+    // It names the tables of messages and inboxes too, which have no references.
+    const NAMED: [&str; 2] = ["former_keys", "nats_bindings"];
     const SQL: &str = "SELECT DISTINCT m.name FROM sqlite_schema AS m JOIN pragma_foreign_key_list(m.name) AS f \
         WHERE m.type = 'table' AND f.\"table\" = 'accounts' AND f.on_delete <> 'CASCADE' ORDER BY m.name";
     let directory = tempfile::tempdir().unwrap();
@@ -247,5 +248,5 @@ async fn every_table_without_a_cascade_is_deleted_explicitly() {
     let mut connection = crate::support::second_connection(&file).await;
     let tables: Vec<String> = sqlx::query_scalar(SQL).fetch_all(&mut connection).await.unwrap();
     assert!(tables.iter().all(|table| NAMED.contains(&table.as_str())), "{tables:?}");
-    assert!(tables.len() >= 2);
+    assert!(!tables.is_empty());
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The documented routes. The document is generated from the router's own list, so both must match this one.
-const ROUTES: [(&str, &str); 35] = [
+const ROUTES: [(&str, &str); 36] = [
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
@@ -34,6 +34,7 @@ const ROUTES: [(&str, &str); 35] = [
     ("get", "/v1/u/{handle}/contacts"),
     ("post", "/v1/inbox/{handle}/ack"),
     ("post", "/v1/messages"),
+    ("post", "/v1/people"),
     ("post", "/v1/register"),
     ("post", "/v1/reports"),
     ("post", "/v1/sigchains/ed25519/{hex}"),

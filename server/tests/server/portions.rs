@@ -8,7 +8,9 @@ use futures::future::join_all;
 use kez_chat_server::store::accounts::ClaimOutcome;
 use kez_chat_server::store::people::List;
 use kez_chat_server::store::usage::{Held, NetworkTag, Origin, Quota, Source};
-use kez_chat_server::store::{AccountId, Appended, CallerKey, NewMessage, OpenError, PageLimit, Store};
+use kez_chat_server::store::{
+    AccountId, Appended, CallerKey, InboxId, NewMessage, OpenError, PageLimit, Store,
+};
 use kez_core::caller_auth::{NONCE_LIFETIME_SECONDS, Nonce};
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
@@ -29,9 +31,9 @@ async fn fresh_store() -> (TempDir, PathBuf, Store) {
     (directory, file, store)
 }
 
-async fn inbox(store: &Store, name: &str) -> AccountId {
+async fn inbox(store: &Store, name: &str) -> InboxId {
     match store.claim_handle(claim(&Person::new(name))).await.unwrap() {
-        ClaimOutcome::Stands(account) => account.id,
+        ClaimOutcome::Stands(account) => account.id.inbox(),
         taken => panic!("{taken:?}"),
     }
 }
@@ -42,7 +44,7 @@ fn envelope(n: u64) -> String {
 }
 
 /// Sends messages with these numbers, a batch at a time, to the inboxes in turn.
-async fn send(store: &Store, inboxes: &[AccountId], numbers: std::ops::Range<u64>) -> Vec<Appended> {
+async fn send(store: &Store, inboxes: &[InboxId], numbers: std::ops::Range<u64>) -> Vec<Appended> {
     let numbers: Vec<u64> = numbers.collect();
     let mut all = Vec::new();
     for batch in numbers.chunks(BATCH as usize) {
@@ -61,7 +63,7 @@ async fn send(store: &Store, inboxes: &[AccountId], numbers: std::ops::Range<u64
 }
 
 /// The numbers of the messages that a reader of an inbox gets, page by page.
-async fn read(store: &Store, inbox: AccountId) -> Vec<(u64, String)> {
+async fn read(store: &Store, inbox: InboxId) -> Vec<(u64, String)> {
     let (mut all, mut since) = (Vec::new(), 0);
     loop {
         let page =
@@ -151,7 +153,7 @@ async fn every_message_is_found_while_the_tail_is_indexed() {
     assert_eq!(fresh[0].seq, count / 2 + 1);
     let oldest = Timestamp::from_unix(NOW + 100);
     assert_eq!(store.forget_messages(inboxes[0], oldest).await.unwrap(), 50);
-    assert!(store.delete_account(inboxes[1], oldest).await.unwrap());
+    assert!(store.delete_account(AccountId(inboxes[1].0), oldest).await.unwrap());
     let left = count / 2 + 5 - 50;
     let [messages, places, hashes, _] = rows(&file).await;
     assert_eq!([messages, places, hashes], [left.cast_signed(); 3]);
@@ -285,7 +287,7 @@ async fn requests_are_counted_inside_and_outside_the_tail() {
         match round % 6 {
             1 => drop(store.acknowledge(alice, store.last_seq(alice).await.unwrap() - 50).await.unwrap()),
             3 => drop(store.delete_requests(alice, Primary::from_bytes([round; 32])).await.unwrap()),
-            4 => assert!(store.list(alice, List::Contacts, bob).await.unwrap()),
+            4 => assert!(store.list(AccountId(alice.0), List::Contacts, AccountId(bob.0)).await.unwrap()),
             5 => {
                 store.close().await;
                 store = Store::sqlite(&file).await.unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use kez_chat_server::store::accounts::ClaimOutcome;
 use kez_chat_server::store::usage::{NetworkTag, Origin, Source};
-use kez_chat_server::store::{NewMessage, PageLimit, Store, StoreError};
+use kez_chat_server::store::{AccountId, NewMessage, PageLimit, Store, StoreError};
 use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 use sqlx::{Connection, Executor};
@@ -65,7 +65,7 @@ async fn a_long_backup_does_not_block_writers() {
     let send = async |n: usize| {
         let envelope = format!("{n} {}", " ".repeat(64 * 1024)).into();
         let now = Timestamp::from_unix(NOW);
-        let message = NewMessage { inbox: bob.id, envelope, origin: Origin::Known, quota: None, now };
+        let message = NewMessage { inbox: bob.id.inbox(), envelope, origin: Origin::Known, quota: None, now };
         let stored = tokio::time::timeout(Duration::from_secs(3), store.append(message)).await;
         stored.expect("writers do not wait for readers").unwrap();
     };
@@ -97,7 +97,7 @@ async fn the_log_does_not_grow_with_a_long_deletion() {
     let now = Timestamp::from_unix(NOW);
     let message = |n: usize| {
         let envelope = format!("{n} {}", " ".repeat(1024)).into();
-        NewMessage { inbox: bob.id, envelope, origin: Origin::Known, quota: None, now }
+        NewMessage { inbox: bob.id.inbox(), envelope, origin: Origin::Known, quota: None, now }
     };
     for portion in 0..MESSAGES / 1000 {
         let stored = join_all((0..1000).map(|n| store.append(message(1000 * portion + n)))).await;
@@ -273,7 +273,7 @@ async fn as_root_a_deletion_on_a_full_disk_indexes_a_tail_of_requests() {
         let source = Source { key: Some(key(n)), signed: true, network: NetworkTag((n % 251) as u16) };
         let envelope = format!(r#"{{"n":{n}}}"#).into();
         NewMessage {
-            inbox: inboxes[n % INBOXES],
+            inbox: inboxes[n % INBOXES].inbox(),
             envelope,
             origin: Origin::Request(source),
             quota: None,
@@ -294,14 +294,15 @@ async fn as_root_a_deletion_on_a_full_disk_indexes_a_tail_of_requests() {
     assert!(matches!(refused, Err(StoreError::Full)), "{refused:?}");
 
     assert!(store.delete_account(inboxes[7], now).await.unwrap());
-    assert_eq!(store.delete_requests(inboxes[8], key(8)).await.unwrap(), 1);
-    let left = async |store: &Store, inbox| store.inbox_status(inbox).await.unwrap().requests.messages;
+    assert_eq!(store.delete_requests(inboxes[8].inbox(), key(8)).await.unwrap(), 1);
+    let left =
+        async |store: &Store, of: AccountId| store.inbox_status(of.inbox()).await.unwrap().requests.messages;
     let whole = left(&store, inboxes[499]).await;
     assert_eq!(left(&store, inboxes[8]).await, 5 + u64::from(extra > 3_008));
     store.close().await;
     let store = Store::sqlite(&file).await.unwrap();
     assert_eq!(left(&store, inboxes[499]).await, whole);
     let page = PageLimit { items: 100, bytes: 1 << 20 };
-    assert_eq!(store.page_after(inboxes[499], 0, page).await.unwrap().len() as u64, whole);
+    assert_eq!(store.page_after(inboxes[499].inbox(), 0, page).await.unwrap().len() as u64, whole);
     store.close().await;
 }

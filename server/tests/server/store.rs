@@ -12,7 +12,8 @@ use kez_chat_server::store::invites::NewInvite;
 use kez_chat_server::store::people::List;
 use kez_chat_server::store::usage::{Held, NetworkTag, Origin, Quota, Source, Usage};
 use kez_chat_server::store::{
-    AccountId, BindOutcome, CallerKey, NewBinding, NewMessage, PageLimit, Store, StoreError, StoredMessage,
+    AccountId, BindOutcome, CallerKey, InboxId, NewBinding, NewMessage, PageLimit, Store, StoreError,
+    StoredMessage,
 };
 use kez_chat_server::transparency::tree;
 use kez_core::caller_auth::{self, CallerAuth, CallerRequest, Nonce};
@@ -44,16 +45,16 @@ pub(crate) fn claim(person: &Person) -> Claim {
     }
 }
 
-async fn account(store: &Store, person: &Person) -> Account {
+pub(crate) async fn account(store: &Store, person: &Person) -> Account {
     match store.claim_handle(claim(person)).await.unwrap() {
         ClaimOutcome::Stands(account) => account,
         taken => panic!("{taken:?}"),
     }
 }
 
-fn new_message(inbox: AccountId, envelope: &str) -> NewMessage {
+fn new_message(of: AccountId, envelope: &str) -> NewMessage {
     NewMessage {
-        inbox,
+        inbox: of.inbox(),
         envelope: envelope.to_owned().into(),
         origin: Origin::Known,
         quota: None,
@@ -61,8 +62,8 @@ fn new_message(inbox: AccountId, envelope: &str) -> NewMessage {
     }
 }
 
-async fn texts(store: &Store, inbox: AccountId, since: u64, limit: PageLimit) -> Vec<(u64, String)> {
-    let page = store.page_after(inbox, since, limit).await.unwrap();
+async fn texts(store: &Store, of: AccountId, since: u64, limit: PageLimit) -> Vec<(u64, String)> {
+    let page = store.page_after(of.inbox(), since, limit).await.unwrap();
     let text = |item: StoredMessage| (item.seq, String::from_utf8(item.envelope).unwrap());
     page.into_iter().map(text).collect()
 }
@@ -168,7 +169,7 @@ async fn story(open: impl AsyncFn() -> Store) {
     assert!(store.check().await.is_ok());
     store.close().await;
     assert!(matches!(store.append(new_message(alice, "late")).await, Err(StoreError::Closed)));
-    assert!(matches!(store.page_after(alice, 0, PAGE).await, Err(StoreError::Closed)));
+    assert!(matches!(store.page_after(alice.inbox(), 0, PAGE).await, Err(StoreError::Closed)));
     let store = open().await;
     assert_eq!(store.epoch(), epoch);
     assert_eq!(texts(&store, alice, 0, PAGE).await, all);
@@ -353,7 +354,7 @@ async fn owners_make_room(store: &Store, inbox: AccountId, peer: AccountId) {
     let full = |answer: Result<_, StoreError>| matches!(answer, Err(StoreError::InboxFull));
     let unsigned =
         |n: u8, network| Origin::Request(Source { key: key(n), signed: false, network: NetworkTag(network) });
-    let status = async || store.inbox_status(inbox).await.unwrap();
+    let status = async || store.inbox_status(inbox.inbox()).await.unwrap();
     let of = |last, acknowledged, waiting, all: [u64; 2], requests: [u64; 2]| {
         let held = |[messages, bytes]: [u64; 2]| Held { messages, bytes };
         let usage = Usage { held: held(all), waiting };
@@ -374,9 +375,9 @@ async fn owners_make_room(store: &Store, inbox: AccountId, peer: AccountId) {
 
     // No waiting request is deleted for a newer one; acknowledged ones are, from the same part.
     let stands = Acknowledged::Stands(of(12, 3, 9, [12, 61], [11, 56]));
-    assert_eq!(store.acknowledge(inbox, 3).await.unwrap(), stands);
-    assert_eq!(store.acknowledge(inbox, 2).await.unwrap(), stands, "never back");
-    assert_eq!(store.acknowledge(inbox, 13).await.unwrap(), Acknowledged::NotGivenOut);
+    assert_eq!(store.acknowledge(inbox.inbox(), 3).await.unwrap(), stands);
+    assert_eq!(store.acknowledge(inbox.inbox(), 2).await.unwrap(), stands, "never back");
+    assert_eq!(store.acknowledge(inbox.inbox(), 13).await.unwrap(), Acknowledged::NotGivenOut);
     let (two, three) = tokio::join!(append("two", unsigned(2, 2)), append("three", unsigned(2, 2)));
     let mut numbers = [two.unwrap().seq, three.unwrap().seq];
     numbers.sort_unstable();
@@ -391,36 +392,36 @@ async fn owners_make_room(store: &Store, inbox: AccountId, peer: AccountId) {
     // A blocked sender's messages are counted, and never read.
     append("blocked", Origin::Blocked(Source { key: key(9), ..SIGNED })).await.unwrap();
     assert_eq!(status().await, of(17, 3, 14, [14, 70], [12, 60]));
-    assert_eq!(store.last_seq(inbox).await.unwrap(), 17);
+    assert_eq!(store.last_seq(inbox.inbox()).await.unwrap(), 17);
     assert_eq!(texts(store, inbox, 15, PAGE).await, [(16, "one 0".to_owned())]);
 
     // Declined, accepted, expired.
-    assert_eq!(store.delete_requests(inbox, Primary::from_bytes([9; 32])).await.unwrap(), 1);
-    assert_eq!(store.delete_requests(inbox, Primary::from_bytes([2; 32])).await.unwrap(), 3);
-    assert_eq!(store.delete_requests(inbox, Primary::from_bytes([2; 32])).await.unwrap(), 0);
+    assert_eq!(store.delete_requests(inbox.inbox(), Primary::from_bytes([9; 32])).await.unwrap(), 1);
+    assert_eq!(store.delete_requests(inbox.inbox(), Primary::from_bytes([2; 32])).await.unwrap(), 3);
+    assert_eq!(store.delete_requests(inbox.inbox(), Primary::from_bytes([2; 32])).await.unwrap(), 0);
     assert_eq!(status().await, of(17, 3, 10, [10, 51], [8, 41]));
     assert!(store.list(inbox, List::Contacts, peer).await.unwrap());
     assert_eq!(status().await, of(17, 3, 10, [10, 51], [7, 35]));
-    assert_eq!(store.delete_requests(inbox, store_key(store, peer).await).await.unwrap(), 0);
+    assert_eq!(store.delete_requests(inbox.inbox(), store_key(store, peer).await).await.unwrap(), 0);
     let later = Timestamp::from_unix(NOW + 1);
-    assert_eq!(store.forget_requests(inbox, later).await.unwrap(), 0, "they are not acknowledged");
-    store.acknowledge(inbox, 9).await.unwrap();
-    assert_eq!(store.inboxes_with_requests(NOW_TIME, AccountId(0), 10).await.unwrap(), []);
-    assert_eq!(store.inboxes_with_requests(later, AccountId(0), 10).await.unwrap(), [inbox]);
-    assert_eq!(store.forget_requests(inbox, later).await.unwrap(), 6);
+    assert_eq!(store.forget_requests(inbox.inbox(), later).await.unwrap(), 0, "they are not acknowledged");
+    store.acknowledge(inbox.inbox(), 9).await.unwrap();
+    assert_eq!(store.inboxes_with_requests(NOW_TIME, InboxId::FIRST, 10).await.unwrap(), []);
+    assert_eq!(store.inboxes_with_requests(later, InboxId::FIRST, 10).await.unwrap(), [inbox.inbox()]);
+    assert_eq!(store.forget_requests(inbox.inbox(), later).await.unwrap(), 6);
     assert_eq!(status().await, of(17, 9, 4, [4, 21], [1, 5]));
 
     // Kept for a limited time.
     let days = kez_core::api::KeepDays::try_from(30).unwrap();
-    store.keep_for(inbox, Some(days)).await.unwrap();
-    assert_eq!(store.limited_inboxes(AccountId(0), 10).await.unwrap(), [(inbox, days)]);
-    assert_eq!(store.forget_acknowledged(inbox, later).await.unwrap(), 0, "all four wait");
-    store.acknowledge(inbox, 12).await.unwrap();
-    assert_eq!(store.forget_acknowledged(inbox, NOW_TIME).await.unwrap(), 0);
-    assert_eq!(store.forget_acknowledged(inbox, later).await.unwrap(), 3);
+    store.keep_for(inbox.inbox(), Some(days)).await.unwrap();
+    assert_eq!(store.limited_inboxes(InboxId::FIRST, 10).await.unwrap(), [(inbox.inbox(), days)]);
+    assert_eq!(store.forget_acknowledged(inbox.inbox(), later).await.unwrap(), 0, "all four wait");
+    store.acknowledge(inbox.inbox(), 12).await.unwrap();
+    assert_eq!(store.forget_acknowledged(inbox.inbox(), NOW_TIME).await.unwrap(), 0);
+    assert_eq!(store.forget_acknowledged(inbox.inbox(), later).await.unwrap(), 3);
     assert_eq!(status().await, Status { keep: Some(days), ..of(17, 12, 1, [1, 5], [0, 0]) });
-    store.keep_for(inbox, None).await.unwrap();
-    assert_eq!(store.limited_inboxes(AccountId(0), 10).await.unwrap(), []);
+    store.keep_for(inbox.inbox(), None).await.unwrap();
+    assert_eq!(store.limited_inboxes(InboxId::FIRST, 10).await.unwrap(), []);
     store.unlist(inbox, List::Contacts, peer).await.unwrap();
 }
 
@@ -539,7 +540,7 @@ async fn play(steps: Vec<Step>) {
             Step::Append(messages) => append(&store, inboxes, &mut models, &messages).await,
             Step::Read { inbox, items, concurrent } => {
                 let limit = PageLimit { items, ..PAGE };
-                let page = store.page_after(inboxes[inbox], models[inbox].cursor, limit);
+                let page = store.page_after(inboxes[inbox].inbox(), models[inbox].cursor, limit);
                 let (page, ()) = tokio::join!(page, async {
                     append(&store, inboxes, &mut models, &concurrent).await;
                 });
@@ -554,7 +555,7 @@ async fn play(steps: Vec<Step>) {
     }
     for (model, inbox) in models.iter_mut().zip(inboxes) {
         while !model.unread.is_empty() {
-            read(model, store.page_after(inbox, model.cursor, PAGE).await.unwrap());
+            read(model, store.page_after(inbox.inbox(), model.cursor, PAGE).await.unwrap());
         }
     }
     store.close().await;

@@ -40,6 +40,9 @@ impl From<caller::Refused> for End {
         match refused {
             caller::Refused::Unauthorized(unauthorized) => unauthorized.into(),
             caller::Refused::Store(error) => error.into(),
+            caller::Refused::NoChain(_) => {
+                Self::Close(close_code::AGAIN, "the sigchain of this device cannot be read at the moment")
+            }
         }
     }
 }

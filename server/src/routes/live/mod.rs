@@ -21,7 +21,7 @@ use kez_core::problem::Problem;
 use tokio::time::timeout;
 
 use super::path::HandleInPath;
-use crate::accounts::directory::Holder;
+use crate::accounts::caller::Signer;
 use crate::edge::client_address::ClientNetwork;
 use crate::edge::connection_limiter::Permit;
 use crate::edge::error::ApiError;
@@ -34,8 +34,6 @@ use stream::Stream;
 /// The route.
 pub const PATH: &str = "/v1/inbox/{handle}/live";
 
-/// The largest first frame.
-const MAX_HELLO: usize = 4 * 1024;
 /// The buffer size of a connection that is idle nearly all the time.
 const BUFFER: usize = 256;
 /// The limit of unsent data for a client that does not read: one frame of items, whose envelopes have up to 512 KiB,
@@ -110,22 +108,22 @@ async fn greet_and_follow(
     socket: &mut WebSocket,
 ) -> Result<Infallible, End> {
     // Boxed, so that a waiting stream reserves no memory for it.
-    let (frames, Greeted { holder, since, changes }) = Box::pin(greet(state, &handle, socket)).await?;
+    let (frames, Greeted { signer, since, changes }) = Box::pin(greet(state, &handle, socket)).await?;
     let most = state.config.abuse.streams_per_inbox as usize;
-    if state.limits.is_some() && state.push.waiting(holder.id) >= most {
+    if state.limits.is_some() && state.push.waiting(signer.holder.id.inbox()) >= most {
         return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
     }
     // Subscribes before the first page is read, so that no item is missed between page and wait.
-    let waiting = state.push.wait_for(holder.id, &holder.key);
-    let owner = Owner { handle, holder, network };
+    let waiting = state.push.wait_for(signer.holder.id.inbox(), &signer.holder.key);
+    let owner = Owner { handle, signer, network };
     Stream::new(state, owner, changes, since, socket, frames).follow(waiting).await
 }
 
 /// The owner of a stream, proven by its first frame.
 struct Greeted {
-    holder: Holder,
+    signer: Signer,
     since: u64,
-    /// The number of holder changes before this holder was looked up.
+    /// The number of changes before this signer was looked up.
     changes: u64,
 }
 
@@ -139,9 +137,9 @@ async fn greet(
         hello = timeout(state.config.live.hello, first_frame(socket, &mut frames)) => hello.map_err(|_| Unauthorized)??,
         () = state.shutdown.cancelled() => return Err(End::going_away()),
     };
-    let changes = state.directory.changes();
-    let holder = authenticate(state, handle, &hello).await?;
-    Ok((frames, Greeted { holder, since: hello.since, changes }))
+    let changes = state.authenticator.changes();
+    let signer = authenticate(state, handle, &hello).await?;
+    Ok((frames, Greeted { signer, since: hello.since, changes }))
 }
 
 async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<LiveHello, End> {
@@ -150,7 +148,6 @@ async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<
         let message = socket.recv().await.ok_or(End::Gone)?.map_err(|_| Unauthorized)?;
         frames.take()?;
         match message {
-            Message::Text(text) if text.len() > MAX_HELLO => return Err(Unauthorized.into()),
             Message::Text(text) => return Ok(serde_json::from_str(&text).map_err(|_| Unauthorized)?),
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Binary(_) => return Err(Unauthorized.into()),
@@ -159,7 +156,7 @@ async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<
     }
 }
 
-async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> Result<Holder, End> {
+async fn authenticate(state: &AppState, handle: &Handle, hello: &LiveHello) -> Result<Signer, End> {
     let auth = CallerAuth::parse(&hello.auth)?;
     if auth.handle() != handle || hello.since > MAX_INTEGER {
         return Err(Unauthorized.into());

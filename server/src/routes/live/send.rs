@@ -13,7 +13,7 @@ use kez_core::problem::{Problem, ProblemCode};
 use kez_core::work::Work;
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::directory::Holder;
+use crate::accounts::caller::{Refused, Signer};
 use crate::edge::client_address::ClientNetwork;
 use crate::edge::error::ApiError;
 use crate::edge::request_layer::{check_room, within_time};
@@ -28,8 +28,8 @@ pub(super) const MAX_UNANSWERED: usize = 16;
 #[derive(Clone)]
 pub(super) struct Owner {
     pub(super) handle: Handle,
-    /// Who the owner was when the stream began.
-    pub(super) holder: Holder,
+    /// Who signed for the handle when the stream began.
+    pub(super) signer: Signer,
     /// Where the stream comes from.
     pub(super) network: ClientNetwork,
 }
@@ -130,15 +130,18 @@ pub(super) fn malformed(id: Option<u64>, detail: String) -> String {
 
 async fn send(
     state: &AppState,
-    Owner { handle, holder, network }: Owner,
+    Owner { handle, signer, network }: Owner,
     work: Option<Work>,
     message: Result<Outgoing, ApiError>,
 ) -> Result<(StatusCode, MessageStored), ApiError> {
     check_room(&state.disk)?;
     state.admission.check_signed(network)?;
-    let current = state.directory.holder(&handle).await?;
-    let caller = current.filter(|current| *current == holder).ok_or_else(|| {
-        ApiError::new(ProblemCode::Unauthorized, "the key of this stream no longer holds the handle")
+    let caller = state.authenticator.current(&handle, signer).await.map_err(|refused| match refused {
+        Refused::Unauthorized(_) => ApiError::new(
+            ProblemCode::Unauthorized,
+            "the key of this stream may no longer sign for the handle",
+        ),
+        refused => refused.into(),
     })?;
     message?.send(state, state.admission.authenticated(caller, network, work)).await
 }

@@ -14,17 +14,17 @@ use super::end::End;
 use super::frames::FrameMeter;
 use super::send::{self, Answered, MAX_UNANSWERED, Numbered, Owner};
 use crate::config::timings::Timings;
-use crate::push::Waiting;
+use crate::push::{Dirty, Waiting};
 use crate::relay::items;
 use crate::state::AppState;
-use crate::store::{PageLimit, StoreError, StoredMessage};
+use crate::store::{InboxId, PageLimit, StoreError, StoredMessage};
 
 /// The limit of one frame.
 const FRAME: PageLimit = PageLimit { items: 100, bytes: 2 * envelope::MAX_BYTES };
 
 /// The next action of a waiting stream.
 enum Due {
-    Look,
+    Look(Dirty),
     Answer(Result<Answered, JoinError>),
     Hear(Message),
     Ping,
@@ -34,7 +34,7 @@ enum Due {
 pub(super) struct Stream<'a> {
     state: &'a AppState,
     owner: Owner,
-    /// The number of holder changes before this holder was looked up.
+    /// The number of changes before this signer was looked up.
     changes: u64,
     /// When to look up the holder and read the inbox again without any notification.
     reread: Instant,
@@ -49,7 +49,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// `changes` is the number of holder changes before this holder was looked up.
+    /// `changes` is the number of changes before this signer was looked up.
     pub(super) fn new(
         state: &'a AppState,
         owner: Owner,
@@ -87,7 +87,7 @@ impl<'a> Stream<'a> {
     }
 
     async fn follow_to_the_end(&mut self, mut waiting: Waiting) -> Result<Infallible, End> {
-        Box::pin(self.act(Due::Look)).await?;
+        Box::pin(self.act(Due::Look(Dirty::All))).await?;
         Box::pin(self.send_caught_up()).await?;
         let ping_every = self.timings.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
@@ -98,10 +98,10 @@ impl<'a> Stream<'a> {
                 // the stream.
                 biased;
                 () = self.state.shutdown.cancelled() => return Err(End::going_away()),
-                () = tokio::time::sleep_until(self.reread) => Due::Look,
+                () = tokio::time::sleep_until(self.reread) => Due::Look(Dirty::All),
                 // Comes before the wake-ups, which may never cease. There are never more answers than messages read.
                 Some(answer) = self.unanswered.join_next() => Due::Answer(answer),
-                () = waiting.woken() => Due::Look,
+                dirty = waiting.woken() => Due::Look(dirty),
                 message = receive(self.socket), if self.unanswered.len() < MAX_UNANSWERED => Due::Hear(message?),
                 _ = ping.tick() => Due::Ping,
             };
@@ -112,7 +112,7 @@ impl<'a> Stream<'a> {
 
     async fn act(&mut self, due: Due) -> Result<(), End> {
         match due {
-            Due::Look => self.send_what_is_new().await,
+            Due::Look(dirty) => self.look(&dirty).await,
             Due::Answer(answer) => self.answer(answer).await,
             Due::Hear(message) => self.hear(message).await,
             Due::Ping => self.ping().await,
@@ -149,14 +149,23 @@ impl<'a> Stream<'a> {
         if unauthorized { Err(Unauthorized.into()) } else { Ok(()) }
     }
 
+    /// Reads the logs that may have new items.
+    async fn look(&mut self, dirty: &Dirty) -> Result<(), End> {
+        if dirty.contains(self.inbox()) { self.send_what_is_new().await } else { Ok(()) }
+    }
+
+    fn inbox(&self) -> InboxId {
+        self.owner.signer.holder.id.inbox()
+    }
+
     async fn send_what_is_new(&mut self) -> Result<(), End> {
         loop {
             self.check_whether_to_go_on().await?;
-            let page = self.state.store.page_after(self.owner.holder.id, self.cursor, FRAME).await?;
+            let page = self.state.store.page_after(self.inbox(), self.cursor, FRAME).await?;
             let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
             let full = page.len() as u64 == FRAME.items || bytes + envelope::MAX_BYTES > FRAME.bytes;
-            let (store, inbox) = (&self.state.store, self.owner.holder.id);
+            let (store, inbox) = (&self.state.store, self.inbox());
             let end = if full { Some(store.last_seq(inbox).await?) } else { None };
             self.send_items(&page, end).await?;
             self.state.metrics.delivered_live(page.len());
@@ -186,20 +195,22 @@ impl<'a> Stream<'a> {
         self.send(Message::text(format!(r#"{{"epoch":"{epoch}","caught_up":{}}}"#, self.cursor))).await
     }
 
-    /// Ends the stream when the server stops, or when the handle is deleted or belongs to another key; also in the
-    /// middle of a long backlog.
+    /// Ends the stream when the server stops, when the handle is deleted or belongs to another key, and when the device
+    /// that opened it is no longer live; also in the middle of a long backlog.
     async fn check_whether_to_go_on(&mut self) -> Result<(), End> {
         if self.state.shutdown.is_cancelled() {
             return Err(End::going_away());
         }
-        // A change of holder is recorded in the directory first, and then wakes the streams.
-        let changes = self.state.directory.changes();
+        // A change is counted first, and then wakes the streams.
+        let changes = self.state.authenticator.changes();
         let changed = changes != std::mem::replace(&mut self.changes, changes);
         if changed || self.reread <= Instant::now() {
             self.reread = Instant::now() + self.timings.reread_after();
-            let holder = self.state.directory.holder_now(&self.owner.handle).await?;
-            if holder != Some(self.owner.holder) {
-                return Err(Unauthorized.into());
+            let Owner { handle, signer, .. } = &self.owner;
+            let holder = self.state.authenticator.recheck(handle, *signer).await?;
+            if holder != signer.holder {
+                // Hints from other nodes name the new key.
+                return Err(End::Close(close_code::AWAY, "the handle has another key: connect again"));
             }
         }
         Ok(())

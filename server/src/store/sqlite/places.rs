@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use crate::store::AccountId;
+use crate::store::InboxId;
 
 /// A message's number in its inbox, and its id.
 pub(super) type Place = (u64, i64);
@@ -11,7 +11,7 @@ pub(super) type Place = (u64, i64);
 /// A stored message of the tail.
 #[derive(Clone, Copy)]
 pub(super) struct New {
-    pub(super) inbox: AccountId,
+    pub(super) inbox: InboxId,
     pub(super) place: Place,
     pub(super) is_delivered: bool,
 }
@@ -24,12 +24,12 @@ pub(super) struct Changes {
     /// The new messages, in the order of their numbers.
     pub(super) new: Vec<New>,
     /// The messages of an inbox up to this number are indexed now.
-    pub(super) indexed: Vec<(AccountId, u64)>,
+    pub(super) indexed: Vec<(InboxId, u64)>,
 }
 
 /// The places of the tail's messages.
 #[derive(Default)]
-pub(in crate::store) struct Places(RwLock<HashMap<AccountId, Newest>>);
+pub(in crate::store) struct Places(RwLock<HashMap<InboxId, Newest>>);
 
 /// The newest messages of an inbox.
 #[derive(Default)]
@@ -67,7 +67,7 @@ impl Places {
     /// The messages of an inbox after a cursor that are delivered to readers, in the order of their numbers.
     ///
     /// Must be called before a transaction reads the tables: messages that are indexed in between are found there.
-    pub(super) fn after(&self, inbox: AccountId, since: u64) -> Vec<Place> {
+    pub(super) fn after(&self, inbox: InboxId, since: u64) -> Vec<Place> {
         let places = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let Some(Newest { delivered, .. }) = places.get(&inbox) else { return Vec::new() };
         delivered[delivered.partition_point(|(seq, _)| *seq <= since)..].to_vec()
@@ -75,7 +75,7 @@ impl Places {
 
     /// The highest number of these messages in an inbox, or 0. Must be called before reading the tables, like
     /// [`Places::after`].
-    pub(in crate::store) fn last(&self, inbox: AccountId) -> u64 {
+    pub(in crate::store) fn last(&self, inbox: InboxId) -> u64 {
         let places = self.0.read().unwrap_or_else(PoisonError::into_inner);
         places.get(&inbox).map_or(0, |newest| newest.last_seq)
     }
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn places_come_after_the_cursor_and_are_dropped_once_they_are_indexed() {
-        let (alice, bob) = (AccountId(1), AccountId(2));
+        let (alice, bob) = (InboxId(1), InboxId(2));
         let new = |inbox, place| New { inbox, place, is_delivered: true };
         let places = Places::default();
         let blocked = New { is_delivered: false, ..new(alice, (9, 73)) };
@@ -96,8 +96,8 @@ mod tests {
         assert_eq!(places.after(alice, 0), [(7, 70), (8, 72)]);
         assert_eq!(places.after(alice, 7), [(8, 72)]);
         assert_eq!(places.after(alice, 8), []);
-        assert_eq!(places.after(AccountId(3), 0), []);
-        let last = || [alice, bob, AccountId(3)].map(|inbox| places.last(inbox));
+        assert_eq!(places.after(InboxId(3), 0), []);
+        let last = || [alice, bob, InboxId(3)].map(|inbox| places.last(inbox));
         assert_eq!(last(), [9, 1, 0]);
 
         let indexed = vec![(alice, 7), (bob, 1)];

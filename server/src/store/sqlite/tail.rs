@@ -21,7 +21,7 @@ use super::places::{Changes, New, Place, Places};
 use crate::store::append::{HashedMessage, find, insert};
 use crate::store::connection::Connection;
 use crate::store::counters::Counters;
-use crate::store::{AccountId, Appended, StoreError};
+use crate::store::{Appended, InboxId, StoreError};
 
 /// The number of messages that are indexed in one round.
 const ROUND: usize = 3072;
@@ -60,7 +60,7 @@ pub(super) struct Tail {
 pub(super) struct State {
     /// The counters of inboxes with messages in the tail.
     counters: Counters,
-    messages: HashMap<(AccountId, [u8; 32]), (u64, Timestamp)>,
+    messages: HashMap<(InboxId, [u8; 32]), (u64, Timestamp)>,
     round: Round,
     /// The messages after the round, in the order of their ids.
     later: Vec<Row>,
@@ -84,7 +84,7 @@ struct Round {
 /// A message of the tail. The numbers are those of the table, where a damaged disk may have put anything.
 #[derive(Clone, Copy)]
 struct Row {
-    inbox: AccountId,
+    inbox: InboxId,
     seq: i64,
     id: i64,
     hash: [u8; 32],
@@ -303,7 +303,7 @@ fn read(connection: &Sqlite) -> Result<Vec<Row>, rusqlite::Error> {
     let rows = statement.query_map([], |row| {
         let number = |column| row.get(column).unwrap_or_default();
         Ok(Row {
-            inbox: AccountId(number(0)),
+            inbox: InboxId(number(0)),
             seq: number(1),
             id: row.get(2)?,
             hash: row.get(3).unwrap_or_default(),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::join_all;
 use kez_chat_server::store::accounts::ClaimOutcome;
 use kez_chat_server::store::usage::Origin;
-use kez_chat_server::store::{AccountId, NewMessage, PageLimit, Store};
+use kez_chat_server::store::{InboxId, NewMessage, PageLimit, Store};
 use kez_core::time::Timestamp;
 use sqlx::{Executor, PgConnection};
 
@@ -65,7 +65,7 @@ async fn sixteen_writers_on_four_nodes_lose_nothing() {
     let nodes = join_all((0..4).map(async |_| Store::postgres(&url(&address), 4).await.unwrap())).await;
     slow_commits(&mut connect(&address).await, "messages").await;
     let bob = match nodes[0].claim_handle(claim(&Person::new("bob"))).await.unwrap() {
-        ClaimOutcome::Stands(account) => account.id,
+        ClaimOutcome::Stands(account) => account.id.inbox(),
         taken => panic!("{taken:?}"),
     };
     let write = async |writer: usize, number: usize| {
@@ -81,7 +81,7 @@ async fn sixteen_writers_on_four_nodes_lose_nothing() {
     join_all(nodes.iter().map(Store::close)).await;
 }
 
-async fn seqs_after(node: &Store, inbox: AccountId, cursor: i64) -> Vec<i64> {
+async fn seqs_after(node: &Store, inbox: InboxId, cursor: i64) -> Vec<i64> {
     let limit = PageLimit { items: 1000, bytes: 1024 * 1024 };
     let page = node.page_after(inbox, cursor.cast_unsigned(), limit).await.unwrap();
     page.iter().map(|item| item.seq.cast_signed()).collect()

@@ -71,8 +71,14 @@ pub(crate) async fn waits(observer: &mut PgConnection) {
     while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut *observer).await.unwrap() == 0 {}
 }
 
-fn message(inbox: AccountId, envelope: &'static str) -> NewMessage {
-    NewMessage { inbox, envelope: envelope.into(), origin: Origin::Known, quota: None, now: NOW_TIME }
+fn message(of: AccountId, envelope: &'static str) -> NewMessage {
+    NewMessage {
+        inbox: of.inbox(),
+        envelope: envelope.into(),
+        origin: Origin::Known,
+        quota: None,
+        now: NOW_TIME,
+    }
 }
 
 #[tokio::test]
@@ -108,7 +114,8 @@ async fn deletions_lock_in_one_order() {
 
     race.store.append(message(bob, "old")).await.unwrap();
     let later = Timestamp::from_unix(NOW + 1);
-    let forgotten = race.run([&lock, &delete], async |store| store.forget_messages(bob, later).await).await;
+    let forgotten =
+        race.run([&lock, &delete], async |store| store.forget_messages(bob.inbox(), later).await).await;
     assert_eq!(forgotten.unwrap(), 0, "the other node deleted it first");
 
     race.store.append(message(bob, "new")).await.unwrap();
@@ -142,7 +149,7 @@ async fn a_new_claim_continues_the_numbers_of_the_handle() {
     let claimed = race.run([&delete, "COMMIT"], async |store| store.claim_handle(claim(&new)).await).await;
     assert!(matches!(claimed, Err(StoreError::Busy)), "{claimed:?}");
     let bob = race.account(&new).await;
-    assert_eq!(race.store.last_seq(bob).await.unwrap(), 5);
+    assert_eq!(race.store.last_seq(bob.inbox()).await.unwrap(), 5);
     race.store.close().await;
 }
 

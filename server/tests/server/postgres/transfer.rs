@@ -51,8 +51,8 @@ async fn a_server_moves_with_its_numbers_its_epoch_and_its_tombstones() {
     assert_eq!(after.epoch(), before.epoch());
     let account = before.lookup(&bob.handle).await.unwrap().unwrap();
     assert_eq!(after.lookup(&bob.handle).await.unwrap().as_ref(), Some(&account));
-    let status = before.inbox_status(account.id).await.unwrap();
-    assert_eq!(after.inbox_status(account.id).await.unwrap(), status);
+    let status = before.inbox_status(account.id.inbox()).await.unwrap();
+    assert_eq!(after.inbox_status(account.id.inbox()).await.unwrap(), status);
     for handle in [&mallory.handle, &"root".parse().unwrap()] {
         let state = before.handle_state(handle.clone()).await.unwrap();
         assert_eq!(after.handle_state(handle.clone()).await.unwrap(), state);

@@ -1,0 +1,166 @@
+//! Serde forms that cost neither text nor one call per byte, for what travels between a client and its engine.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::identity::{Primary, Seed};
+use crate::sigchain::{DeviceId, Hash};
+use crate::time::Timestamp;
+
+/// Bytes that are written in one piece, wiped from memory when dropped and never printed: states, secrets, plaintexts
+/// and MLS messages.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Bytes(Zeroizing<Vec<u8>>);
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bytes({})", self.0.len())
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_byte_buf(BytesVisitor)
+    }
+}
+
+struct BytesVisitor;
+
+impl<'de> Visitor<'de> for BytesVisitor {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+        Ok(bytes.to_vec().into())
+    }
+
+    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
+        Ok(bytes.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Bytes, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = items.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// A type with a text form of its own, which is written as plain numbers here.
+pub(super) trait Raw: Sized {
+    /// What is written.
+    type Plain: Serialize + for<'de> Deserialize<'de>;
+
+    fn to_plain(&self) -> Self::Plain;
+    fn from_plain(plain: Self::Plain) -> Self;
+}
+
+/// For `#[serde(with = "raw")]`.
+pub(super) fn serialize<R: Raw, S: Serializer>(value: &R, serializer: S) -> Result<S::Ok, S::Error> {
+    value.to_plain().serialize(serializer)
+}
+
+/// For `#[serde(with = "raw")]`.
+pub(super) fn deserialize<'de, R: Raw, D: Deserializer<'de>>(deserializer: D) -> Result<R, D::Error> {
+    R::Plain::deserialize(deserializer).map(R::from_plain)
+}
+
+impl Raw for Primary {
+    type Plain = [u8; 32];
+
+    fn to_plain(&self) -> [u8; 32] {
+        *self.as_bytes()
+    }
+
+    fn from_plain(plain: [u8; 32]) -> Self {
+        Self::from_bytes(plain)
+    }
+}
+
+impl Raw for Vec<Primary> {
+    type Plain = Vec<[u8; 32]>;
+
+    fn to_plain(&self) -> Vec<[u8; 32]> {
+        self.iter().map(Raw::to_plain).collect()
+    }
+
+    fn from_plain(plain: Vec<[u8; 32]>) -> Self {
+        plain.into_iter().map(Primary::from_bytes).collect()
+    }
+}
+
+impl Raw for DeviceId {
+    type Plain = [u8; 16];
+
+    fn to_plain(&self) -> [u8; 16] {
+        *self.as_bytes()
+    }
+
+    fn from_plain(plain: [u8; 16]) -> Self {
+        Self::from_bytes(plain)
+    }
+}
+
+impl Raw for Hash {
+    type Plain = [u8; 32];
+
+    fn to_plain(&self) -> [u8; 32] {
+        *self.as_bytes()
+    }
+
+    fn from_plain(plain: [u8; 32]) -> Self {
+        Self::from_bytes(plain)
+    }
+}
+
+impl Raw for Seed {
+    type Plain = [u8; 32];
+
+    fn to_plain(&self) -> [u8; 32] {
+        *self.as_bytes()
+    }
+
+    fn from_plain(plain: [u8; 32]) -> Self {
+        Self::from_bytes(plain)
+    }
+}
+
+impl Raw for Timestamp {
+    type Plain = u64;
+
+    fn to_plain(&self) -> u64 {
+        self.unix()
+    }
+
+    fn from_plain(plain: u64) -> Self {
+        Self::from_unix(plain)
+    }
+}
