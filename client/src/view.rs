@@ -2,6 +2,7 @@
 
 mod account;
 mod excerpt;
+mod group;
 mod list;
 mod thread;
 mod window;
@@ -14,6 +15,7 @@ use crate::kernel::secret::Secret;
 
 pub(crate) use self::account::account;
 pub(crate) use self::list::conversations;
+pub use self::group::*;
 pub use self::thread::*;
 pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
 pub use crate::chains::ChainAlarm;
@@ -48,6 +50,8 @@ pub struct View {
     pub search: Option<SearchView>,
     /// The dialog "New conversation".
     pub new_conversation: NewConversation,
+    /// The dialog "New group".
+    pub new_group: NewGroup,
     /// The dialog "Report".
     pub report: ReportView,
     /// A notice, until it is dismissed.
@@ -228,10 +232,12 @@ pub struct HistoryRow {
 /// A row of the conversation list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationRow {
-    /// The contact's handle.
+    /// The contact's handle, or `g/` and a group's id: what follows `/messages/` in the address.
     pub handle: String,
-    /// Their key, `ed25519:<hex>`.
+    /// Their key, `ed25519:<hex>`; empty for a group.
     pub primary: String,
+    /// The group, if it is one.
+    pub group: Option<GroupRow>,
     /// The start of the last message or of the draft, on one line.
     pub preview: Preview,
     /// The last activity, Unix seconds; `None` before the first message.
@@ -262,4 +268,8 @@ pub enum Preview {
     KeyReplaced,
     /// The other person has added a device.
     DeviceAdded,
+    /// A member of the group wrote this: the handle, without `@`, and the text.
+    Member(String, String),
+    /// An event of the group.
+    Group(GroupLine),
 }

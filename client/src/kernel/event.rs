@@ -154,6 +154,24 @@ pub enum Jump {
     Time(u64),
 }
 
+/// What the user changes in a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupChange {
+    /// "Add" with a handle.
+    Add(String),
+    /// "Remove" beside a member, confirmed.
+    Remove(String),
+    /// "Make admin" beside a member.
+    Promote(String),
+    /// "Rename group".
+    Rename(String),
+    /// "Leave group", confirmed; also "Leave" on a request.
+    Leave,
+    /// "Accept" on a request.
+    Accept,
+}
+
 /// What the user does, as reported by the page. Crosses from the page to the worker, and from tab to tab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -253,6 +271,22 @@ pub enum UiEvent {
     ConversationStarted {
         /// `bob`, `@bob` or `bob@kez.lat`.
         to: String,
+    },
+    /// "New group": "Create group".
+    GroupCreated {
+        /// The name.
+        name: String,
+        /// The members, each as in "New conversation".
+        members: Vec<String>,
+    },
+    /// The dialog "New group" was closed, or its result was shown.
+    GroupDialogClosed,
+    /// A change in the dialog "Group members".
+    GroupChanged {
+        /// The group's id.
+        gid: String,
+        /// The change.
+        change: GroupChange,
     },
     /// The dialog "New conversation" was closed, or its result was shown.
     ConversationDialogClosed,

@@ -21,8 +21,10 @@ use crate::session::directory::HandleState;
 /// The open conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadView {
-    /// The contact's handle, as in the URL.
+    /// The contact's handle, or `g/` and a group's id, as in the URL.
     pub handle: String,
+    /// The group, if it is one.
+    pub group: Option<GroupView>,
     /// Whether the conversation can be shown.
     pub state: ThreadState,
     /// A part of the messages, oldest first: at most 200, wherever in the conversation the tab is.
@@ -82,6 +84,8 @@ pub struct MessageRow {
     pub id: String,
     /// Whether the user wrote it.
     pub mine: bool,
+    /// Who wrote it, in a group: a handle without `@`. `None` for the user's own messages.
+    pub author: Option<String>,
     /// What the row shows.
     pub body: MessageBody,
     /// Whether `body` is only the start of a long text. The full text is shown on request
@@ -131,6 +135,8 @@ pub enum MessageBody {
     KeyReplaced,
     /// An event, not a message: the history of the other person's key has another device.
     DeviceAdded,
+    /// An event, not a message: something changed in the group.
+    Group(GroupLine),
     /// An envelope that could not be opened.
     Undecryptable {
         /// Why; its `Display` completes "This message could not be read: ...".
