@@ -38,6 +38,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/join") view=Join/>
                 <Route path=path!("/restore") view=Restore/>
                 <Route path=path!("/messages/:who?") view=Messages/>
+                <Route path=path!("/messages/g/:gid") view=Messages/>
                 <Route path=path!("/u/:handle") view=ProfilePage/>
                 <Route path=path!("/settings") view=Settings/>
                 <Route path=path!("/security") view=Security/>

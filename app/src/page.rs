@@ -11,7 +11,7 @@ pub enum Page {
     Restore,
     /// `/messages`, without a conversation.
     Messages,
-    /// `/messages/{who}`, for any `who`.
+    /// `/messages/{who}` and `/messages/g/{gid}`, for any `who` and `gid`.
     Thread,
     /// `/settings`
     Settings,
@@ -44,7 +44,7 @@ impl Page {
             "/settings" => Self::Settings,
             "/security" => Self::Security,
             other => match other.strip_prefix("/messages/") {
-                Some(who) if !who.contains('/') => Self::Thread,
+                Some(who) if !who.strip_prefix("g/").unwrap_or(who).contains('/') => Self::Thread,
                 _ => Self::NotFound,
             },
         }
@@ -109,6 +109,7 @@ mod tests {
     fn all_conversations_share_one_page() {
         assert_eq!(Page::at("/messages/bob"), Page::Thread);
         assert_eq!(Page::at("/messages/bob@kez.lat"), Page::Thread);
+        assert_eq!(Page::at("/messages/g/0123456789abcdef0123456789abcdef"), Page::Thread);
         assert_eq!(Page::at("/messages/"), Page::Messages);
         assert_eq!(Page::at("/messages/a/b"), Page::NotFound);
         assert_eq!(Page::at("/elsewhere"), Page::NotFound);

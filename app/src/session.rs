@@ -3,7 +3,7 @@
 use kez_client::event::UiEvent;
 use kez_client::view::{
     AccountView, BlockedRow, CatchingUp, Connection, ConversationRow, InboxView, MessageRow, NewConversation,
-    Notice, ReportView, SearchView, StorageView, ThreadView, View, WaitingRow,
+    NewGroup, Notice, ReportView, SearchView, StorageView, ThreadView, View, WaitingRow,
 };
 use leptos::prelude::*;
 
@@ -31,6 +31,7 @@ pub struct Session {
     /// The search, while its text is not empty.
     pub(crate) search: RwSignal<Option<SearchView>>,
     pub(crate) new_conversation: RwSignal<NewConversation>,
+    pub(crate) new_group: RwSignal<NewGroup>,
     pub(crate) report: RwSignal<ReportView>,
     pub(crate) notice: RwSignal<Option<Notice>>,
     pub(crate) storage: RwSignal<StorageView>,
@@ -73,6 +74,7 @@ impl Session {
             messages: RwSignal::default(),
             search: RwSignal::default(),
             new_conversation: RwSignal::default(),
+            new_group: RwSignal::default(),
             report: RwSignal::default(),
             notice: RwSignal::default(),
             storage: RwSignal::default(),
@@ -100,6 +102,7 @@ impl Session {
             mut thread,
             search,
             new_conversation,
+            new_group,
             report,
             notice,
             storage,
@@ -121,6 +124,7 @@ impl Session {
         set_if_changed(self.thread, thread);
         set_if_changed(self.search, search);
         set_if_changed(self.new_conversation, new_conversation);
+        set_if_changed(self.new_group, new_group);
         set_if_changed(self.report, report);
         set_if_changed(self.notice, notice);
         set_if_changed(self.storage, storage);

@@ -3,9 +3,9 @@
 
 use kez_client::view::{
     AccountView, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
-    ConversationRow, DeliveryState, DeviceRow, DevicesView, HistoryRow, JoinStep, JoinView, LeavingView, Me,
-    MessageBody, MessageRow, Notice, PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView,
-    View,
+    ConversationRow, DeliveryState, DeviceRow, DevicesView, GroupLine, GroupRow, GroupStage, GroupView,
+    HistoryRow, JoinStep, JoinView, LeavingView, Me, MemberRow, MessageBody, MessageRow, Notice,
+    PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -45,6 +45,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
     MessageRow {
         id: id.to_owned(),
         mine,
+        author: None,
         body: MessageBody::Text { text: format!("text of {id}") },
         state,
         at,
@@ -60,6 +61,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
 fn thread() -> ThreadView {
     ThreadView {
         handle: "bob".to_owned(),
+        group: None,
         state: ThreadState::Ready,
         messages: vec![
             row("a", true, 60, DeliveryState::Sent),
@@ -92,6 +94,7 @@ fn open(thread: Option<ThreadView>) -> View {
         conversations: vec![ConversationRow {
             handle: "bob".to_owned(),
             primary: "ed25519:0d".to_owned(),
+            group: None,
             preview: Preview::Theirs("hello".to_owned()),
             at: Some(80),
             unread: 2,
@@ -345,6 +348,102 @@ fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
 fn a_removed_browser_says_so() {
     let html = show("/messages", with_devices(DevicesView { removed: true, ..DevicesView::default() }));
     assert_holds(&html, &["This browser was removed from your account.", "href=\"/settings\""]);
+}
+
+const GID: &str = "0123456789abcdef0123456789abcdef";
+
+fn group(stage: GroupStage) -> GroupView {
+    let member = |handle: &str, me, admin, devices| MemberRow {
+        handle: handle.to_owned(),
+        me,
+        admin,
+        verified: !me,
+        devices,
+    };
+    GroupView {
+        gid: GID.to_owned(),
+        name: "Family".to_owned(),
+        stage,
+        admin: true,
+        members: vec![member("alice", true, true, 2), member("bob", false, false, 0)],
+        number: Some("01234 56789".to_owned()),
+        incomplete: false,
+        busy: false,
+        error: None,
+    }
+}
+
+fn in_group(group: GroupView) -> View {
+    let handle = format!("g/{GID}");
+    let author = Some("bob".to_owned());
+    let said = MessageRow { author, ..row("b", false, 70, DeliveryState::Received) };
+    let (by, who) = (None, Some("bob".to_owned()));
+    let body = MessageBody::Group(GroupLine::Added { by, who });
+    let added = MessageRow { body, ..row("l", false, 60, DeliveryState::Received) };
+    let messages = vec![added, said, row("a", true, 80, DeliveryState::Sent)];
+    let row = ConversationRow {
+        handle: handle.clone(),
+        primary: String::new(),
+        group: Some(GroupRow { name: group.name.clone(), added_by: None }),
+        preview: Preview::Member("bob".to_owned(), "hello".to_owned()),
+        at: Some(80),
+        unread: 0,
+        request: false,
+        verified: false,
+    };
+    let group = Some(group);
+    let thread = ThreadView { handle, group, messages, verified: false, first_unread: None, ..thread() };
+    View { conversations: vec![row], ..open(Some(thread)) }
+}
+
+#[test]
+fn a_group_has_its_name_its_authors_and_its_lines() {
+    let html = show(&format!("/messages/g/{GID}"), in_group(group(GroupStage::In)));
+    assert_holds(
+        &html,
+        &[
+            "New group</button>",
+            &format!("href=\"/messages/g/{GID}\""),
+            "Family </span>",
+            "@bob: hello",
+            ">Family</h2>",
+            "aria-label=\"Messages in Family\"",
+            ">@bob: </span>",
+            "data-line=\"added\"",
+            "You added @bob.",
+            "Members</button>",
+            "placeholder=\"Message Family\"",
+        ],
+    );
+    assert!(!html.contains("Verify") && !html.contains("Add reaction"), "{html}");
+}
+
+#[test]
+fn a_group_says_what_stands_in_the_way() {
+    let path = format!("/messages/g/{GID}");
+    let incomplete = GroupView { incomplete: true, ..group(GroupStage::In) };
+    let damaged = group(GroupStage::Broken(Reason::NoAnswer));
+    for (group, says) in [
+        (incomplete, "Not everybody can read this yet"),
+        (group(GroupStage::Joining), "This browser is joining the group."),
+        (group(GroupStage::Left), "You have left this group."),
+        (group(GroupStage::Removed), "You were removed from this group."),
+        (damaged, "The server did not answer"),
+    ] {
+        assert_holds(&show(&path, in_group(group)), &[says]);
+    }
+    let mut request = in_group(group(GroupStage::In));
+    for row in &mut request.conversations {
+        row.request = true;
+    }
+    if let Some(thread) = &mut request.thread {
+        thread.request = true;
+    }
+    let html = show(&path, request.clone());
+    assert_holds(&html, &["added you to this group", "Accept</button>", "Leave</button>"]);
+    assert!(!html.contains("Decline</button>"), "{html}");
+    let html = show("/messages", View { thread: None, ..request });
+    assert_holds(&html, &["Requests", "Family </span>", "Accept</button>", "Leave</button>"]);
 }
 
 #[test]

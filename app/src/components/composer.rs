@@ -8,6 +8,7 @@ use leptos::{ev, html, prelude::*};
 
 use crate::browser::has_real_keyboard;
 use crate::components::field::ErrorText;
+use crate::components::group::use_name;
 use crate::components::icon::{Glyph, Icon};
 use crate::components::keyboard::{COMPOSER_ID, is_composing};
 use crate::reactive::effect;
@@ -24,6 +25,7 @@ const MAX_LINES: usize = 8;
 #[component]
 pub(crate) fn Composer(handle: String) -> impl IntoView {
     let draft = Draft::new(handle.clone());
+    let name = use_name(handle);
     draft.keep();
     let key_changed = draft.session.thread_part(|thread| thread.key_changed);
     let refused = Signal::derive(move || draft.refused.get().filter(|_| !draft.emptied.get()));
@@ -45,7 +47,7 @@ pub(crate) fn Composer(handle: String) -> impl IntoView {
                     node_ref=draft.node
                     id=COMPOSER_ID
                     aria-label="Message"
-                    placeholder=format!("Message @{handle}")
+                    placeholder=move || format!("Message {}", name.get())
                     rows=move || draft.lines.get().to_string()
                     dir="auto"
                     enterkeyhint="send"

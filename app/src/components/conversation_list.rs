@@ -18,20 +18,34 @@ pub(crate) const NEW_CONVERSATION_ID: &str = "new-conversation";
 /// The navigation "Conversations": the button for a new conversation, the search, then one link each, newest activity
 /// first. The results of a search replace the links.
 #[component]
-pub(crate) fn ConversationList(search: Search, on_new: Callback<()>) -> impl IntoView {
+pub(crate) fn ConversationList(
+    search: Search,
+    on_new: Callback<()>,
+    on_new_group: Callback<()>,
+) -> impl IntoView {
     let who = use_who();
     view! {
         <nav class="conversations" aria-label="Conversations" on:keydown=move |event| search.on_keydown(&event)>
             <div class="conversations-head">
-                <button
-                    id=NEW_CONVERSATION_ID
-                    type="button"
-                    class="button button-wide"
-                    aria-haspopup="dialog"
-                    on:click=move |_| on_new.run(())>
-                    <Icon of=Glyph::Pencil/>
-                    "New conversation"
-                </button>
+                <div class="conversations-new">
+                    <button
+                        id=NEW_CONVERSATION_ID
+                        type="button"
+                        class="button button-wide"
+                        aria-haspopup="dialog"
+                        on:click=move |_| on_new.run(())>
+                        <Icon of=Glyph::Pencil/>
+                        "New conversation"
+                    </button>
+                    <button
+                        type="button"
+                        class="button button-wide"
+                        aria-haspopup="dialog"
+                        on:click=move |_| on_new_group.run(())>
+                        <Icon of=Glyph::Pencil/>
+                        "New group"
+                    </button>
+                </div>
                 <SearchBox search/>
             </div>
             {move || match search.shown() {
@@ -122,10 +136,16 @@ pub(crate) fn ConversationListSkeleton() -> impl IntoView {
     view! {
         <nav class="conversations" aria-label="Conversations" aria-busy="true">
             <div class="conversations-head">
-                <button type="button" class="button button-wide" disabled=true>
-                    <Icon of=Glyph::Pencil/>
-                    "New conversation"
-                </button>
+                <div class="conversations-new">
+                    <button type="button" class="button button-wide" disabled=true>
+                        <Icon of=Glyph::Pencil/>
+                        "New conversation"
+                    </button>
+                    <button type="button" class="button button-wide" disabled=true>
+                        <Icon of=Glyph::Pencil/>
+                        "New group"
+                    </button>
+                </div>
                 <SearchBoxSkeleton/>
             </div>
             <ul class="rows" aria-hidden="true">{row()}{row()}{row()}{row()}</ul>

@@ -5,6 +5,8 @@ use leptos::prelude::*;
 
 use crate::browser::{full_label, iso, short_label};
 use crate::components::avatar::Avatar;
+use crate::components::conversation_list::NEW_CONVERSATION_ID;
+use crate::components::group::{self, GroupRequestActions};
 use crate::components::icon::{Glyph, Icon};
 use crate::components::keyboard::focus;
 use crate::components::request_actions::RequestActions;
@@ -31,7 +33,7 @@ pub(crate) fn ConversationLink(
     use_focus_when_wanted(handle.clone());
     let tabindex = roving.tabindex(handle.clone());
     let id = row_id(&handle);
-    let initial_of = handle.clone();
+    let name = memo(move || row.with(name_of));
     let href = format!("/messages/{handle}");
     let is_open = {
         let handle = handle.clone();
@@ -49,8 +51,8 @@ pub(crate) fn ConversationLink(
                 tabindex=move || tabindex.get()
                 aria-current=move || is_open().then_some("page") class:row-unread=move || { unread.get() > 0 }
             >
-                {move || view! { <Avatar primary=Some(primary.get()) handle=initial_of.clone()/> }}
-                <span class="row-name" translate="no">{format!("@{handle} ")}</span>
+                {move || view! { <Avatar primary=Some(primary.get()) handle=initial_of(&name.get())/> }}
+                <span class="row-name" dir="auto" translate="no">{move || format!("{} ", name.get())}</span>
                 {move || row.with(|row| row.verified).then(|| view! {
                     <span class="row-verified"><Icon of=Glyph::ShieldCheck/><span class="sr-only">"Verified "</span></span>
                 })}
@@ -61,11 +63,25 @@ pub(crate) fn ConversationLink(
                 {move || (unread.get() > 0).then(|| view! { <UnreadBadge count=unread.get()/> })}
             </a>
             // While the conversation is open, the thread offers the same buttons.
-            {move || (row.with(|row| row.request) && !open()).then(|| view! {
-                <RequestActions handle=of.clone() tabindex="-1"/>
+            {move || (row.with(|row| row.request) && !open()).then(|| match of.strip_prefix("g/") {
+                Some(gid) => {
+                    let gid = gid.to_owned();
+                    view! { <GroupRequestActions gid then_focus=NEW_CONVERSATION_ID tabindex="-1"/> }.into_any()
+                }
+                None => view! { <RequestActions handle=of.clone() tabindex="-1"/> }.into_any(),
             })}
         </li>
     }
+}
+
+/// What the user calls the conversation: `@bob`, or the name of the group.
+fn name_of(row: &ConversationRow) -> String {
+    row.group.as_ref().map_or_else(|| format!("@{}", row.handle), |group| group.name.clone())
+}
+
+/// What the avatar shows the first letter of.
+fn initial_of(name: &str) -> String {
+    name.trim_start_matches('@').to_owned()
 }
 
 /// Takes the focus when the row appears, if the session asks for it.
@@ -99,6 +115,8 @@ fn preview(preview: &Preview) -> impl IntoView + use<> {
         Preview::Draft(text) => ("draft", format!("Draft: {text}")),
         Preview::KeyReplaced => ("plain", "Changed their key".to_owned()),
         Preview::DeviceAdded => ("plain", "Added a device".to_owned()),
+        Preview::Member(author, text) => ("plain", format!("@{author}: {text}")),
+        Preview::Group(event) => ("plain", group::line(event).1),
         Preview::Unreadable => ("quiet", "Unreadable message".to_owned()),
     };
     view! { <span class="row-preview" data-kind=kind dir="auto" translate="no">{text}" "</span> }
@@ -118,6 +136,7 @@ mod tests {
         let row = ConversationRow {
             handle: "bob".to_owned(),
             primary: "ed25519:0d".to_owned(),
+            group: None,
             preview,
             at: Some(0),
             unread,
@@ -134,7 +153,10 @@ mod tests {
         let html = html(0, Preview::Theirs("hello".to_owned()));
         assert!(html.contains("href=\"/messages/bob\""), "{html}");
         let text_before_handle = html.split("@bob").next().unwrap();
-        assert!(text_before_handle.ends_with("<span translate=\"no\" class=\"row-name\">"), "{html}");
+        assert!(
+            text_before_handle.ends_with("<span dir=\"auto\" translate=\"no\" class=\"row-name\">"),
+            "{html}"
+        );
         assert!(html.contains("aria-current=\"page\""), "{html}");
         assert!(!html.contains("unread</span>"), "{html}");
     }

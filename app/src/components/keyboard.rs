@@ -145,6 +145,7 @@ mod tests {
             .map(|(handle, unread)| ConversationRow {
                 handle: handle.to_owned(),
                 primary: "ed25519:0d".to_owned(),
+                group: None,
                 preview: Preview::Nothing,
                 at: None,
                 unread,

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::browser::{full_label, iso, time_label};
 use crate::components::delivery_mark::{DeliveryMark, state_name};
+use crate::components::group::is_group;
 use crate::components::keyboard::focus;
 use crate::components::message_text::MessageText;
 use crate::components::reactions::Reactions;
@@ -34,17 +35,22 @@ pub(crate) fn Message(
     /// The message that is the tab stop of the thread.
     roving: Roving,
 ) -> impl IntoView {
-    let MessageRow { id, mine, body, state: first_state, at, former_key, .. } = first;
+    let MessageRow { id, mine, author, body, state: first_state, at, former_key, .. } = first;
     let state = memo(move || row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
     let error = memo(move || row.with(|row| row.as_ref().and_then(|row| row.error.as_ref().map(sentence))));
-    let author = if mine { "You: ".to_owned() } else { format!("@{handle}: ") };
+    let in_group = is_group(&handle);
+    let shown_author = author.clone();
+    let author = match mine {
+        true => "You: ".to_owned(),
+        false => format!("@{}: ", author.as_deref().unwrap_or(&handle)),
+    };
     let element_id = element_id(&id);
     let side = if mine { "message message-mine" } else { "message" };
     let tabindex = roving.tabindex(id.clone());
     let stop_key = id.clone();
     let body_id = format!("m-{id}-text");
     let shown = Body { handle: handle.clone(), id: id.clone(), element: body_id.clone(), tabindex };
-    let can_react = matches!(body, MessageBody::Text { .. });
+    let can_react = !in_group && matches!(body, MessageBody::Text { .. });
     let target = (handle.clone(), id.clone());
     view! {
         <article
@@ -57,6 +63,9 @@ pub(crate) fn Message(
             aria-labelledby=format!("{element_id}-by {body_id} {element_id}-meta")
         >
             <span class="sr-only" id=format!("{element_id}-by")>{author}</span>
+            {move || shown_author.clone().filter(|_| !continues.get()).map(|author| view! {
+                <p class="message-author" aria-hidden="true" translate="no">{format!("@{author}")}</p>
+            })}
             {body_view(body, row, shown)}
             {former_key.map(|key| view! { <p class="message-note">{former_key_note(key)}</p> })}
             <p class="message-meta" id=format!("{element_id}-meta")>
@@ -91,7 +100,7 @@ fn body_view(body: MessageBody, row: Memo<Option<MessageRow>>, shown: Body) -> A
             note("Unsupported message: a newer version of the app may show it.".to_owned())
         }
         // These are lines of the thread, not messages.
-        MessageBody::KeyReplaced | MessageBody::DeviceAdded => ().into_any(),
+        MessageBody::KeyReplaced | MessageBody::DeviceAdded | MessageBody::Group(_) => ().into_any(),
         MessageBody::Undecryptable { why } => note(format!("This message could not be read: {why}.")),
         MessageBody::Malformed => {
             note("This message could not be read: its content is malformed.".to_owned())
@@ -179,6 +188,7 @@ mod tests {
         let first = MessageRow {
             id: "01".to_owned(),
             mine,
+            author: None,
             body,
             state,
             at: 0,

@@ -11,6 +11,7 @@ pub(crate) mod conversation_row;
 pub(crate) mod delivery_mark;
 pub(crate) mod dialog;
 pub(crate) mod field;
+pub(crate) mod group;
 pub(crate) mod handle_check;
 pub(crate) mod icon;
 pub(crate) mod key_history;

@@ -190,6 +190,7 @@ mod tests {
         let owner = Owner::new();
         owner.set();
         let row = MessageRow {
+            author: None,
             id: "in-1".to_owned(),
             mine: false,
             body: MessageBody::Text { text: "hello".to_owned() },

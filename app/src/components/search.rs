@@ -9,6 +9,7 @@ use web_sys::HtmlElement;
 use crate::browser::near_date_label;
 use crate::components::catch_up::grouped;
 use crate::components::conversation_list::Rows;
+use crate::components::group::use_name;
 use crate::components::keyboard::{COMPOSER_ID, focus, is_composing};
 use crate::components::roving::{self, Roving};
 use crate::keyed::{Keyed, keyed};
@@ -243,9 +244,9 @@ pub(crate) fn SearchBox(search: Search) -> impl IntoView {
             on:input=move |_| search.on_input()
             on:focus=move |event| search.on_focus(&event)
         />
-        {move || search.within.get().map(|handle| view! {
+        {move || search.within.get().map(use_name).map(|name| view! {
             <p class="search-within">
-                <span translate="no">{format!("In @{handle}")}</span>
+                <span translate="no">{move || format!("In {}", name.get())}</span>
                 <button type="button" class="button-small" on:click=move |_| search.open_within(None)>
                     "Search everywhere"
                 </button>
@@ -319,7 +320,9 @@ fn Hit(hit: Keyed<SearchHit>, roving: Roving, on_choose: Callback<(String, Strin
     let SearchHit { handle, row, mine, at, .. } = value.get_untracked();
     let excerpt = move || value.with(|hit| hit.excerpt.clone());
     let href = format!("/messages/{handle}#m-{row}");
-    let about = format!("@{handle}, {}{}: ", near_date_label(at), if mine { ", you" } else { "" });
+    let name = use_name(handle.clone());
+    let about =
+        move || format!("{}, {}{}: ", name.get(), near_date_label(at), if mine { ", you" } else { "" });
     let tabindex = roving.tabindex(key.clone());
     let choose = move |event: ev::MouseEvent| {
         // Every other click opens the link elsewhere.
@@ -445,7 +448,7 @@ mod tests {
     fn List(text: &'static str) -> impl IntoView {
         let search = Search::provide();
         search.text.set(text.to_owned());
-        view! { <ConversationList search on_new=Callback::new(|()| ())/> }
+        view! { <ConversationList search on_new=Callback::new(|()| ()) on_new_group=Callback::new(|()| ())/> }
     }
 
     /// The list after `text` was typed, with `found` as the answer.
@@ -455,6 +458,7 @@ mod tests {
             let row = |handle: &str| ConversationRow {
                 handle: handle.to_owned(),
                 primary: "ed25519:0d".to_owned(),
+                group: None,
                 preview: Preview::Nothing,
                 at: None,
                 unread: 0,

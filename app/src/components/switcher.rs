@@ -1,6 +1,7 @@
 //! The quick switcher: a few letters of a handle and Enter open a conversation.
 
 use kez_client::event::UiEvent;
+use kez_client::view::ConversationRow;
 use kez_core::handle::Handle;
 use leptos::{ev, html, prelude::*};
 
@@ -31,8 +32,8 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
     let query = RwSignal::new(String::new());
     let chosen = RwSignal::new(0_usize);
     let matches = memo(move || {
-        let handles = session.conversations.with(|rows| rows.iter().map(|row| row.handle.clone()).collect());
-        matching(handles, &query.get())
+        let rows = session.conversations.with(|rows| rows.iter().map(named).collect());
+        matching(rows, &query.get())
     });
     // The user can also search for a handle that is not in the list: the dialog "New conversation" opens the thread
     // once it is found.
@@ -55,7 +56,7 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
     let open_chosen = move |event: ev::SubmitEvent| {
         event.prevent_default();
         match matches.with_untracked(|all| all.get(chosen.get_untracked()).cloned()) {
-            Some(handle) => go(&handle),
+            Some(found) => go(&found.handle),
             None => start(),
         }
     };
@@ -78,8 +79,8 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
             <ul class="rows switcher-rows">
                 {move || {
                     let at = chosen.get();
-                    matches.get().into_iter().enumerate().map(|(index, handle)| {
-                        let label = format!("@{handle}");
+                    matches.get().into_iter().enumerate().map(|(index, found)| {
+                        let Named { handle, name } = found;
                         view! {
                             <li>
                                 <button
@@ -88,7 +89,7 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
                                     aria-current=(index == at).then_some("true")
                                     on:click=move |_| go(&handle)
                                 >
-                                    {label}
+                                    {name}
                                 </button>
                             </li>
                         }
@@ -122,21 +123,40 @@ fn SwitcherForm(on_done: Callback<()>) -> impl IntoView {
     }
 }
 
-/// The handles that contain the query: first those that begin with it, otherwise in the order of the list.
-fn matching(mut handles: Vec<String>, query: &str) -> Vec<String> {
-    let query = query.trim().trim_start_matches('@').to_ascii_lowercase();
-    handles.retain(|handle| handle.contains(&query));
+/// A conversation and what the user calls it: `@bob`, or the name of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    handle: String,
+    name: String,
+}
+
+fn named(row: &ConversationRow) -> Named {
+    let name = row.group.as_ref().map_or_else(|| format!("@{}", row.handle), |group| group.name.clone());
+    Named { handle: row.handle.clone(), name }
+}
+
+impl Named {
+    /// The name in the form in which it is searched.
+    fn folded(&self) -> String {
+        self.name.trim_start_matches('@').to_lowercase()
+    }
+}
+
+/// The conversations whose name contains the query: first those that begin with it, otherwise in the order of the list.
+fn matching(mut rows: Vec<Named>, query: &str) -> Vec<Named> {
+    let query = query.trim().trim_start_matches('@').to_lowercase();
+    rows.retain(|row| row.folded().contains(&query));
     let (mut first, rest): (Vec<_>, Vec<_>) =
-        handles.into_iter().partition(|handle| handle.starts_with(&query));
+        rows.into_iter().partition(|row| row.folded().starts_with(&query));
     first.extend(rest);
     first
 }
 
 /// The handle that the query spells, if it is not in the list.
-fn stranger(query: &str, matches: &[String]) -> Option<String> {
+fn stranger(query: &str, matches: &[Named]) -> Option<String> {
     let handle = query.trim().trim_start_matches('@').to_ascii_lowercase();
     let is_handle = handle.parse::<Handle>().is_ok();
-    (is_handle && !matches.contains(&handle)).then_some(handle)
+    (is_handle && !matches.iter().any(|row| row.handle == handle)).then_some(handle)
 }
 
 /// The new position of the selection after an arrow key; `None` for every other key and in an empty list.
@@ -151,18 +171,26 @@ fn moved(key: &str, at: usize, length: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{matching, moved, stranger};
+    use super::{Named, matching, moved, stranger};
+
+    fn rows(names: &[&str]) -> Vec<Named> {
+        let row =
+            |name: &&str| Named { handle: name.trim_start_matches('@').to_owned(), name: (*name).to_owned() };
+        names.iter().map(row).collect()
+    }
 
     #[test]
     fn handles_that_begin_with_the_query_come_first() {
-        let handles = ["rob", "carol", "bob", "obi"].map(str::to_owned).to_vec();
-        assert_eq!(matching(handles.clone(), "@OB"), ["obi", "rob", "bob"]);
-        assert_eq!(matching(handles, ""), ["rob", "carol", "bob", "obi"]);
+        let all = rows(&["@rob", "@carol", "@bob", "Old Obi"]);
+        assert_eq!(matching(all.clone(), "@OB"), rows(&["@rob", "@bob", "Old Obi"]));
+        assert_eq!(matching(all.clone(), "old"), rows(&["Old Obi"]));
+        assert_eq!(matching(all.clone(), ""), all);
+        assert_eq!(matching(rows(&["@rob", "@obi"]), "ob"), rows(&["@obi", "@rob"]));
     }
 
     #[test]
     fn a_conversation_can_be_started_with_an_unlisted_handle() {
-        let matches = ["bobby".to_owned()];
+        let matches = rows(&["@bobby"]);
         assert_eq!(stranger(" @Bob ", &matches).as_deref(), Some("bob"));
         assert_eq!(stranger("bobby", &matches), None);
         assert_eq!(stranger("bo", &matches), None, "too short for a handle");

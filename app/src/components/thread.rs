@@ -7,6 +7,7 @@ use crate::components::avatar::Avatar;
 use crate::components::chain_alarm::ChainAlarmBanner;
 use crate::components::composer::{Composer, ComposerSkeleton};
 use crate::components::connection_status::OfflineBanner;
+use crate::components::group::{GroupBanner, GroupHeader, is_group};
 use crate::components::icon::{Glyph, Icon};
 use crate::components::verify_dialog::VerifyDialog;
 use crate::navigation::use_back;
@@ -44,7 +45,10 @@ pub(crate) fn Thread(handle: String) -> impl IntoView {
     let body_of = handle.clone();
     view! {
         <section class="thread">
-            <ThreadHeader handle/>
+            {match is_group(&handle) {
+                true => view! { <GroupHeader handle/> }.into_any(),
+                false => view! { <ThreadHeader handle/> }.into_any(),
+            }}
             {move || body(state.get(), &body_of)}
         </section>
     }
@@ -63,6 +67,17 @@ fn state_of(session: Session, handle: String) -> Memo<ThreadState> {
 fn body(state: ThreadState, handle: &str) -> AnyView {
     let handle = handle.to_owned();
     match state {
+        ThreadState::Ready if is_group(&handle) => view! {
+            <MessageLog handle=handle.clone()/>
+            <GroupBanner handle=handle.clone()/>
+            <OfflineBanner/>
+            <Composer handle/>
+        }
+        .into_any(),
+        ThreadState::NotFound if is_group(&handle) => view! {
+            <p class="empty" role="alert">"You are not in this group."</p>
+        }
+        .into_any(),
         ThreadState::Resolving => view! { <ThreadBodySkeleton/> }.into_any(),
         ThreadState::Ready => view! {
             <MessageLog handle=handle.clone()/>

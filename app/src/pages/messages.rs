@@ -9,6 +9,7 @@ use crate::components::chain_alarm::OwnKeyBanner;
 use crate::components::connection_status::ConnectionStatus;
 use crate::components::conversation_list::{ConversationList, ConversationListSkeleton};
 use crate::components::conversation_row::row_id;
+use crate::components::group::{NewGroupDialog, use_name};
 use crate::components::keyboard::{focus, use_shortcuts};
 use crate::components::new_conversation::NewConversationDialog;
 use crate::components::presence::use_who;
@@ -19,12 +20,14 @@ use crate::components::switcher::Switcher;
 use crate::components::thread::{NoThread, Thread, ThreadSkeleton};
 use crate::navigation::provide_way_back;
 use crate::page::Page;
+use crate::reactive::memo;
 
 /// The chat.
 #[component]
 pub(crate) fn Messages() -> impl IntoView {
     let who = use_who();
-    use_title(Signal::derive(move || title(who.get().as_deref())));
+    let name = memo(move || who.get().map(use_name));
+    use_title(Signal::derive(move || title(name.get().map(|name| name.get()).as_deref())));
     view! {
         <SkipLink/>
         <div class="chat" class:chat-open=move || who.with(Option::is_some)>
@@ -45,9 +48,9 @@ pub(crate) fn Messages() -> impl IntoView {
     }
 }
 
-fn title(who: Option<&str>) -> String {
-    match who {
-        Some(handle) => format!("@{handle} · {}", Page::Messages.title()),
+fn title(name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{name} · {}", Page::Messages.title()),
         None => Page::Messages.title().to_owned(),
     }
 }
@@ -77,6 +80,7 @@ fn use_focus_on_row_left(who: Memo<Option<String>>, search: Search) {
 fn Panes() -> impl IntoView {
     let who = use_who();
     let starting = RwSignal::new(false);
+    let grouping = RwSignal::new(false);
     let switching = RwSignal::new(false);
     let listing = RwSignal::new(false);
     let search = Search::provide();
@@ -84,12 +88,17 @@ fn Panes() -> impl IntoView {
     provide_way_back();
     use_focus_on_row_left(who, search);
     view! {
-        <ConversationList search on_new=Callback::new(move |()| starting.set(true))/>
+        <ConversationList
+            search
+            on_new=Callback::new(move |()| starting.set(true))
+            on_new_group=Callback::new(move |()| grouping.set(true))
+        />
         {move || match who.get() {
             Some(handle) => view! { <Thread handle/> }.into_any(),
             None => view! { <NoThread/> }.into_any(),
         }}
         <NewConversationDialog open=starting/>
+        <NewGroupDialog open=grouping/>
         <Switcher open=switching/>
         <ShortcutSheet open=listing/>
     }

@@ -31,15 +31,19 @@ pub(super) fn Announcer(handle: String) -> impl IntoView {
 
 /// The announcement for a message; `None` for messages that this user sent.
 fn words(handle: &str, row: &MessageRow) -> Option<String> {
+    let author = row.author.as_deref().unwrap_or(handle);
     match &row.body {
         _ if row.mine => None,
         MessageBody::Text { text } => {
             let text: String = text.chars().take(SPOKEN_CHARS).collect();
-            Some(format!("@{handle}: {text}"))
+            Some(format!("@{author}: {text}"))
         }
-        MessageBody::KeyReplaced | MessageBody::DeviceAdded | MessageBody::Damaged => None,
+        MessageBody::KeyReplaced
+        | MessageBody::DeviceAdded
+        | MessageBody::Group(_)
+        | MessageBody::Damaged => None,
         MessageBody::Unsupported | MessageBody::Undecryptable { .. } | MessageBody::Malformed => {
-            Some(format!("@{handle}: a message that cannot be read"))
+            Some(format!("@{author}: a message that cannot be read"))
         }
     }
 }

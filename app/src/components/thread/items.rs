@@ -1,7 +1,7 @@
 //! The items of a thread, from top to bottom: messages and the lines between them. Pure, so it can be tested without a
 //! browser.
 
-use kez_client::view::{MessageBody, MessageRow};
+use kez_client::view::{GroupLine, MessageBody, MessageRow};
 
 /// The longest gap between two messages of one sender in the same group, in seconds.
 const GROUP_SECONDS: u64 = 120;
@@ -24,19 +24,22 @@ pub(super) enum Item {
 }
 
 /// An event of a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// The other user has changed their key.
     KeyReplaced,
     /// The other user has added a device.
     DeviceAdded,
+    /// The group has changed.
+    Group(GroupLine),
 }
 
 impl Event {
     fn of(row: &MessageRow) -> Option<Self> {
-        match row.body {
+        match &row.body {
             MessageBody::KeyReplaced => Some(Self::KeyReplaced),
             MessageBody::DeviceAdded => Some(Self::DeviceAdded),
+            MessageBody::Group(line) => Some(Self::Group(line.clone())),
             _ => None,
         }
     }
@@ -83,7 +86,8 @@ pub(super) fn items(
 }
 
 fn belong_together(earlier: &MessageRow, later: &MessageRow) -> bool {
-    earlier.mine == later.mine && earlier.at.abs_diff(later.at) <= GROUP_SECONDS
+    let same = (earlier.mine, &earlier.author) == (later.mine, &later.author);
+    same && earlier.at.abs_diff(later.at) <= GROUP_SECONDS
 }
 
 #[cfg(test)]
@@ -98,6 +102,7 @@ mod tests {
         MessageRow {
             id: id.to_owned(),
             mine,
+            author: None,
             body: MessageBody::Text { text: id.to_owned() },
             state: if mine { DeliveryState::Sent } else { DeliveryState::Received },
             at,

@@ -10,6 +10,7 @@ use super::jumps::use_jumps;
 use super::scroll::use_scroll;
 use super::scroll_keys::use_scroll_keys;
 use crate::browser::{day_label, day_of, iso};
+use crate::components::group::{is_group, line, use_name};
 use crate::components::icon::{Glyph, Icon};
 use crate::components::keyboard::focus;
 use crate::components::message::{Message, element_id};
@@ -40,7 +41,16 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
         session.messages.with(|messages| first_unread.with(|first| items(messages, first.as_deref(), day_of)))
     });
     let is_empty = memo(move || session.messages.with(Vec::is_empty));
-    let label = format!("Messages with @{handle}");
+    let is_group = is_group(&handle);
+    let name = use_name(handle.clone());
+    let label = move || match is_group {
+        true => format!("Messages in {}", name.get()),
+        false => format!("Messages with {}", name.get()),
+    };
+    let nothing_yet = match is_group {
+        true => "No messages yet. Only the members of this group can read what you write here.",
+        false => "No messages yet. Only the two of you can read what you write here.",
+    };
     let roving = tab_stop(session);
     let row_handle = StoredValue::new(handle.clone());
     let jump = move |_| {
@@ -65,7 +75,7 @@ pub(super) fn MessageLog(handle: String) -> impl IntoView {
                 <div node_ref=rows class="log-rows">
                     {move || has_older.get().then(|| view! { <p class="line">"Loading earlier messages…"</p> })}
                     {move || is_empty.get().then(|| view! {
-                        <p class="empty">"No messages yet. Only the two of you can read what you write here."</p>
+                        <p class="empty">{nothing_yet}</p>
                     })}
                     <For each=move || list.get() key=|item| item.key.clone() let:item>
                         {piece(item, row_handle, roving)}
@@ -108,11 +118,12 @@ fn piece(item: Keyed<Item>, handle: StoredValue<String>, roving: Roving) -> AnyV
             view! { <p class="line line-missing">{move || missing(&value.get())}</p> }.into_any()
         }
         Item::Event(event) => {
+            let of = |text: &str| format!("@{} {text}", handle.get_value());
             let (kind, text) = match event {
-                Event::KeyReplaced => ("key", "has changed their key. The key history proves it."),
-                Event::DeviceAdded => ("device", "added a device"),
+                Event::KeyReplaced => ("key", of("has changed their key. The key history proves it.")),
+                Event::DeviceAdded => ("device", of("added a device")),
+                Event::Group(event) => line(&event),
             };
-            let text = format!("@{} {text}", handle.get_value());
             view! { <p class="line" data-line=kind id=element_id(&item.key)>{text}</p> }.into_any()
         }
         Item::Contradiction => view! { <p class="line line-missing">{CONTRADICTION}</p> }.into_any(),

@@ -349,6 +349,7 @@ mod tests {
     #[test]
     fn the_ends_of_a_thread_are_found() {
         let row = |id: &str, mine| MessageRow {
+            author: None,
             id: id.to_owned(),
             mine,
             body: MessageBody::Malformed,
