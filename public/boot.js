@@ -15,7 +15,7 @@ self.__PENDING_RESOURCES = [];
 self.__RESOURCE_RESOLVERS = [];
 self.__INCOMPLETE_CHUNKS = [];
 
-const { pageJs, pageWasm, workerJs, workerWasm, afterLoad } = document.querySelector("script[data-page-wasm]").dataset;
+const { pageJs, pageWasm, workerJs, workerWasm, engineWasm, afterLoad } = document.querySelector("script[data-page-wasm]").dataset;
 
 // The features that the app requires, and the message for a browser that lacks one.
 const needs = [
@@ -34,7 +34,7 @@ async function start() {
   worker.onerror = () => say("KEZ Chat has stopped. Reload the page.");
   worker.onmessage = ({ data }) => say(data);
   const { port1, port2 } = new MessageChannel();
-  worker.postMessage({ js: workerJs, wasm: workerWasm, page: port2 }, [port2]);
+  worker.postMessage({ js: workerJs, wasm: workerWasm, engine: engineWasm, page: port2 }, [port2]);
   // Requested at once, not after the script.
   const response = fetch(pageWasm);
   const { default: init, hydrate } = await import(new URL(pageJs, location.href).href);

@@ -12,9 +12,11 @@ self.onerror = () => self.close();
 
 self.onmessage = ({ data }) => start(data).catch((error) => setTimeout(() => { throw error; }));
 
-async function start({ js, wasm, page }) {
+async function start({ js, wasm, engine, page }) {
   // Tabs compare this value to detect whether they run the same version.
   self.build = wasm;
+  // Loaded when the client first needs it.
+  self.loadEngine = async () => (await import("/engine.js")).load(engine);
   // Requested at once, not after the script.
   const response = fetch(wasm);
   const { default: init, start_worker } = await import(new URL(js, self.location.href).href);

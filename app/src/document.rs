@@ -21,6 +21,8 @@ pub struct Assets {
     pub page: Module,
     /// The module of the worker: the same files as the page's if both are one module.
     pub worker: Module,
+    /// The WASM module of the MLS engine. `cargo leptos` does not build it.
+    pub engine: Option<String>,
     /// The operator of the server.
     pub operator: Operator,
 }
@@ -95,7 +97,7 @@ fn well_formed(html: &str) -> String {
 }
 
 fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
-    let Assets { css, page, worker, operator } = assets.clone();
+    let Assets { css, page, worker, engine, operator } = assets.clone();
     let operator = serde_json::to_string(&operator).unwrap_or_default();
     let preload = (!head.reads_alone).then(|| page.js.clone());
     view! {
@@ -125,6 +127,7 @@ fn shell(head: Head, assets: &Assets) -> impl IntoView + use<> {
                     data-page-wasm=page.wasm
                     data-worker-js=worker.js
                     data-worker-wasm=worker.wasm
+                    data-engine-wasm=engine
                     data-after-load=head.reads_alone.then_some("")
                 ></script>
                 {reload_on_change()}
@@ -156,6 +159,7 @@ mod tests {
             css: "/pkg/a.css".to_owned(),
             page: module("page"),
             worker: module("worker"),
+            engine: Some("/pkg/engine.wasm".to_owned()),
             operator: Operator::default(),
         }
     }
@@ -166,6 +170,7 @@ mod tests {
             let html = render(page, &assets());
             assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
             assert!(html.contains(&format!("<title>{}</title>", page.title())), "{html}");
+            assert!(html.contains("data-engine-wasm=\"/pkg/engine.wasm\""), "{html}");
             for module in ["page", "worker"] {
                 for kind in ["js", "wasm"] {
                     let attribute = format!("data-{module}-{kind}=\"/pkg/{module}.{kind}\"");

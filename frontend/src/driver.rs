@@ -12,6 +12,7 @@ use kez_client::sorted_map::SortedMap;
 use kez_client::{Client, PAGES_IN_MEMORY};
 use rand_core::UnwrapErr;
 
+use crate::effects::engine::Engine;
 use crate::effects::http;
 use crate::effects::live::Live;
 use crate::effects::nats::Nats;
@@ -30,6 +31,7 @@ const UNSHOWN_FOR: u64 = 100;
 /// The leading worker.
 pub(crate) struct Driver {
     client: Client,
+    engine: Engine,
     tab: Tab,
     others: Tabs,
     inputs: Inputs,
@@ -53,8 +55,10 @@ impl Driver {
         let unsaid = follower.unsaid();
         let Follower { tab, others, online, .. } = follower;
         let (vault, startup) = Vault::open(tab.remembered.clone()).await;
+        let engine = Engine::default();
         let mut driver = Self {
-            client: Client::new(PAGES_IN_MEMORY),
+            client: Client::new(PAGES_IN_MEMORY, Box::new(engine.clone())),
+            engine,
             tab,
             others,
             inputs,
@@ -225,6 +229,7 @@ impl Driver {
                 self.nats = Some(Nats::open(url, subject, signer, self.inputs.clone()));
             }
             Effect::CloseNats => self.nats = None,
+            Effect::BringEngine => self.engine.bring(self.inputs.clone()),
             Effect::Remember { handle } => self.tab.page.send(&ToPage::Remember { handle }),
             Effect::PersistStorage => self.tab.page.send(&ToPage::PersistStorage),
         }

@@ -68,6 +68,11 @@ impl Project {
         self.target.join(WASM_TARGET).join("wasm-release").join("kez_frontend.wasm")
     }
 
+    /// The MLS engine as built by cargo.
+    pub(crate) fn engine_wasm(&self) -> PathBuf {
+        self.target.join(WASM_TARGET).join("wasm-release").join("kez_mls.wasm")
+    }
+
     /// The release build of the server.
     pub(crate) fn server(&self) -> PathBuf {
         self.program("release", "kez-chat-server")

@@ -38,13 +38,15 @@ const WHOLE: [&str; 2] = ["/pkg/kez-chat.js", "/pkg/kez-chat.wasm"];
 const PAGE: [&str; 2] = ["/pkg/kez-chat-page.js", "/pkg/kez-chat-page.wasm"];
 /// The worker's module from the same build.
 const WORKER: [&str; 2] = ["/pkg/kez-chat-worker.js", "/pkg/kez-chat-worker.wasm"];
+/// The module of the MLS engine from the same build.
+const ENGINE: &str = "/pkg/kez-chat-engine.wasm";
 
 impl Site {
     /// Reads all files now. The app's files are also served under names that contain their hash, which clients may
     /// cache for ever.
     pub(super) fn loaded(dir: &Path) -> io::Result<Self> {
         let mut files = read(dir)?;
-        for path in [&[CSS], &WHOLE[..], &PAGE, &WORKER].concat() {
+        for path in [&[CSS, ENGINE], &WHOLE[..], &PAGE, &WORKER].concat() {
             if let Some(file) = files.get(path) {
                 let file = File { cache: IMMUTABLE, ..file.clone() };
                 files.insert(hashed(path, &file.document), file);
@@ -68,12 +70,12 @@ impl Site {
 
     /// The URLs of the app for the pages. `None` when the app is missing.
     pub(super) fn assets(&self, operator: Operator) -> Option<Assets> {
-        let css = self.url(CSS)?;
+        let (css, engine) = (self.url(CSS)?, self.url(ENGINE));
         // `cargo xtask build` removes the single module, so if it exists, it is the newer build.
         if let Some(whole) = self.module(WHOLE) {
-            return Some(Assets { css, page: whole.clone(), worker: whole, operator });
+            return Some(Assets { css, page: whole.clone(), worker: whole, engine, operator });
         }
-        Some(Assets { css, page: self.module(PAGE)?, worker: self.module(WORKER)?, operator })
+        Some(Assets { css, page: self.module(PAGE)?, worker: self.module(WORKER)?, engine, operator })
     }
 
     fn module(&self, [js, wasm]: [&str; 2]) -> Option<Module> {

@@ -44,6 +44,7 @@ pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
     tools::npm_packages_in(&project.nats_script())?;
     remove_single_module(project)?;
     MODULES.iter().try_for_each(|name| module(project, name))?;
+    engine(project)?;
     style(project)?;
     public(project)?;
     nats(project)?;
@@ -86,6 +87,47 @@ fn module(project: &Project, name: &str) -> Result<(), Failure> {
     println!("compressing");
     [&wasm, &js].into_iter().try_for_each(|file| precompress(file))?;
     stamp.set()
+}
+
+/// Builds the MLS engine: a module that JavaScript calls with bytes, so it needs no bindings.
+fn engine(project: &Project) -> Result<(), Failure> {
+    let what = ["build", "-p", "kez-mls", "--lib", "--target", WASM_TARGET, "--profile", "wasm-release"];
+    project.cargo(&what).args(["--features", "browser"]).run()?;
+    let wasm = project.site().join("pkg").join(format!("{OUTPUT_NAME}-engine.wasm"));
+    let stamp = Stamp {
+        note: project.site_stamp("engine"),
+        inputs: vec![project.engine_wasm(), project.end2end().join("package-lock.json")],
+        outputs: vec![wasm.clone()],
+        recipe: WASM_OPT.join(" "),
+    };
+    if stamp.holds() {
+        println!("the module of the engine has not changed");
+        return Ok(());
+    }
+    let built = project.engine_wasm();
+    if let Some(pkg) = wasm.parent() {
+        fs::create_dir_all(pkg).map_err(Failure::file(pkg))?;
+    }
+    fs::copy(&built, &wasm).map_err(Failure::file(&built))?;
+    optimise(project, &wasm)?;
+    let imports = imports_of(&wasm)?;
+    if !imports.is_empty() {
+        return Err(Failure::Unexpected(format!("the engine imports {}", imports.join(", "))));
+    }
+    precompress(&wasm)?;
+    stamp.set()
+}
+
+/// What a module imports, as `module.name`.
+fn imports_of(wasm: &Path) -> Result<Vec<String>, Failure> {
+    let script = "const m = new WebAssembly.Module(require('fs').readFileSync(process.argv[1])); \
+                  for (const i of WebAssembly.Module.imports(m)) console.log(`${i.module}.${i.name}`)";
+    let said = Command::new("node").args(["-e", script]).arg(wasm).output();
+    let said = said.map_err(|error| Failure::Unexpected(format!("node: {error}")))?;
+    if !said.status.success() {
+        return Err(Failure::Unexpected(String::from_utf8_lossy(&said.stderr).into_owned()));
+    }
+    Ok(String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect())
 }
 
 /// The equivalent of the `wasm-bindgen` command with `--target web --no-typescript --omit-default-module-path`: the
