@@ -14,8 +14,8 @@ use crate::kernel::event::StorageFault;
 use crate::kernel::secret::Secret;
 
 pub(crate) use self::account::account;
-pub(crate) use self::list::conversations;
 pub use self::group::*;
+pub(crate) use self::list::conversations;
 pub use self::thread::*;
 pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
 pub use crate::chains::ChainAlarm;

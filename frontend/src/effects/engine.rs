@@ -61,7 +61,8 @@ impl GroupEngine for Engine {
         let failed = EngineFault::Failed(Fault::Engine);
         // It contains keys and the group's state.
         let call = Zeroizing::new(postcard::to_allocvec(call).map_err(|_| failed)?);
-        let answer = function.call1(&JsValue::UNDEFINED, &Uint8Array::from(call.as_slice())).map_err(|_| failed)?;
+        let answer =
+            function.call1(&JsValue::UNDEFINED, &Uint8Array::from(call.as_slice())).map_err(|_| failed)?;
         let answer = answer.dyn_into::<Uint8Array>().map_err(|_| failed)?;
         let answer = Zeroizing::new(answer.to_vec());
         let reply: Result<Reply, Fault> = postcard::from_bytes(&answer).map_err(|_| failed)?;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use wasm_bindgen_cli_support::Bindgen;
 
-use super::compress::precompress;
+use super::compress::{precompress, with_ending};
 use super::files::{entries, files};
 use super::minify::{bundle, minify};
 use super::sizes::{self, Sizes};
@@ -31,6 +31,8 @@ const WASM_OPT: [&str; 7] = [
 
 /// The two browser programs, each a feature of `kez-frontend` and a separate module.
 pub(crate) const MODULES: [&str; 2] = ["page", "worker"];
+/// The most bytes of the compressed module of the MLS engine. A browser loads it after everything else.
+const ENGINE_BUDGET: u64 = 150_000;
 /// The script that browsers load only from a server with NATS.
 pub(crate) const NATS_SCRIPT: &str = "nats.js";
 
@@ -115,6 +117,11 @@ fn engine(project: &Project) -> Result<(), Failure> {
         return Err(Failure::Unexpected(format!("the engine imports {}", imports.join(", "))));
     }
     precompress(&wasm)?;
+    let compressed = with_ending(&wasm, "br");
+    let bytes = fs::metadata(&compressed).map_err(Failure::file(&compressed))?.len();
+    if bytes > ENGINE_BUDGET {
+        return Err(Failure::Unexpected(format!("the engine has {bytes} bytes, more than {ENGINE_BUDGET}")));
+    }
     stamp.set()
 }
 
