@@ -1,0 +1,142 @@
+// Groups: three people talk, one is removed, one is added, and everybody sees who did what.
+
+import type { Locator, Page } from '@playwright/test';
+
+import { expectAccessible } from '../../support/axe.ts';
+import { mustStaySecret } from '../../support/evidence.ts';
+import { expect, test, unique } from '../../support/fixtures.ts';
+import type { Person } from '../../support/person.ts';
+
+/** The thread of a group in a page. */
+class Group {
+  constructor(readonly page: Page, readonly name: string) {}
+
+  get log(): Locator {
+    return this.page.getByRole('log', { name: `Messages in ${this.name}`, exact: true });
+  }
+
+  get composer(): Locator {
+    return this.page.getByRole('textbox', { name: 'Message', exact: true });
+  }
+
+  line(kind: string, text: string): Locator {
+    return this.log.locator(`[data-line="${kind}"]`).filter({ hasText: text });
+  }
+
+  async send(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.composer.press('Enter');
+    await this.shows(text, 'sent');
+  }
+
+  message(text: string): Locator {
+    return this.log.getByRole('article').filter({ has: this.page.getByText(text, { exact: true }) });
+  }
+
+  async shows(text: string, state: 'sent' | 'received'): Promise<void> {
+    await expect(this.message(text)).toHaveAttribute('data-state', state);
+  }
+
+  async members(): Promise<Locator> {
+    await this.page.getByRole('button', { name: 'Members', exact: true }).click();
+    return this.page.getByRole('dialog', { name: 'Group members' });
+  }
+}
+
+async function create(person: Person, name: string, members: string[]): Promise<Group> {
+  await person.button('New group').click();
+  const dialog = person.page.getByRole('dialog', { name: 'New group' });
+  await dialog.getByRole('textbox', { name: 'Group name' }).fill(name);
+  await dialog.getByRole('textbox', { name: 'Members' }).fill(members.join(', '));
+  await dialog.getByRole('button', { name: 'Create group' }).click();
+  await person.page.waitForURL('**/messages/g/*');
+  return new Group(person.page, name);
+}
+
+async function open(person: Person, name: string): Promise<Group> {
+  await person.conversations().getByRole('link', { name: new RegExp(`^${name}\\b`) }).click();
+  await person.page.waitForURL('**/messages/g/*');
+  return new Group(person.page, name);
+}
+
+test('three people talk in a group, one is removed, and nobody else can read', async ({ people }) => {
+  const [alice, bob, carol] = [await people.join('alice'), await people.join('bob'), await people.join('carol')];
+  const name = unique('Family');
+  mustStaySecret(name);
+  const ofAlice = await create(alice, name, [`@${bob.handle}`, carol.handle]);
+  await expect(ofAlice.line('added', `You added @${bob.handle}.`)).toBeVisible();
+  const [ofBob, ofCarol] = [await open(bob, name), await open(carol, name)];
+  await bob.button('Accept').click();
+  await carol.button('Accept').click();
+
+  const [first, answer] = [unique('first'), unique('answer')];
+  await ofAlice.send(first);
+  await ofBob.shows(first, 'received');
+  await ofCarol.shows(first, 'received');
+  await ofBob.send(answer);
+  await ofAlice.shows(answer, 'received');
+  await expect(ofCarol.message(answer)).toContainText(`@${bob.handle}`);
+  await expectAccessible(alice.page, 'the thread of a group');
+
+  const members = await ofAlice.members();
+  await expect(members.getByRole('list', { name: 'Members' }).getByRole('listitem')).toHaveCount(3);
+  await expectAccessible(alice.page, 'the members of a group');
+  await members.getByRole('button', { name: `Remove @${carol.handle}` }).click();
+  const asks = alice.page.getByRole('alertdialog', { name: `Remove @${carol.handle}?` });
+  await expect(asks).toContainText('They keep what they have read.');
+  await asks.getByRole('button', { name: 'Remove', exact: true }).click();
+  await expect(members.getByRole('list', { name: 'Members' }).getByRole('listitem')).toHaveCount(2);
+  await members.getByRole('button', { name: 'Close', exact: true }).click();
+
+  await expect(ofBob.line('removed', `@${alice.handle} removed @${carol.handle}.`)).toBeVisible();
+  await expect(carol.page.getByText('You were removed from this group.')).toBeVisible();
+  const after = unique('after the removal');
+  await ofBob.send(after);
+  await ofAlice.shows(after, 'received');
+  await carol.reload();
+  await ofCarol.shows(answer, 'received');
+  await expect(ofCarol.message(after)).toHaveCount(0);
+});
+
+test('an admin renames the group and makes another admin, a member leaves', async ({ people }) => {
+  const [alice, bob] = [await people.join('alice'), await people.join('bob')];
+  const [name, renamed] = [unique('Before'), unique('After')];
+  const ofAlice = await create(alice, name, [bob.handle]);
+  await open(bob, name);
+  await bob.button('Accept').click();
+  const members = await ofAlice.members();
+  await members.getByRole('button', { name: 'Rename group' }).click();
+  await members.getByRole('textbox', { name: 'Group name' }).fill(renamed);
+  await members.getByRole('button', { name: 'Save' }).click();
+  await members.getByRole('button', { name: `Make @${bob.handle} admin` }).click();
+  await expect(members.getByRole('listitem').filter({ hasText: `@${bob.handle}` })).toContainText('Admin');
+  const after = new Group(bob.page, renamed);
+  await expect(after.line('renamed', renamed)).toBeVisible();
+  await expect(after.line('role', `@${alice.handle} made you an admin.`)).toBeVisible();
+
+  const ofBobs = await after.members();
+  await ofBobs.getByRole('button', { name: 'Leave group' }).click();
+  const asks = bob.page.getByRole('alertdialog', { name: 'Leave this group?' });
+  await asks.getByRole('button', { name: 'Leave', exact: true }).click();
+  await expect(bob.page.getByText('You have left this group.')).toBeVisible();
+  await expect(new Group(alice.page, renamed).line('left', `@${bob.handle} left.`)).toBeVisible();
+});
+
+test('a member who is added later reads nothing from before', async ({ people }) => {
+  const [alice, bob, carol] = [await people.join('alice'), await people.join('bob'), await people.join('carol')];
+  const name = unique('Club');
+  const ofAlice = await create(alice, name, [bob.handle]);
+  const early = unique('early');
+  await ofAlice.send(early);
+  const members = await ofAlice.members();
+  await members.getByRole('button', { name: 'Add member' }).click();
+  await members.getByRole('textbox', { name: 'Handle' }).fill(carol.handle);
+  await members.getByRole('button', { name: 'Add', exact: true }).click();
+  await expect(members.getByRole('list', { name: 'Members' }).getByRole('listitem')).toHaveCount(3);
+  await members.getByRole('button', { name: 'Close', exact: true }).click();
+  const ofCarol = await open(carol, name);
+  const late = unique('late');
+  await ofAlice.send(late);
+  await ofCarol.shows(late, 'received');
+  await expect(ofCarol.message(early)).toHaveCount(0);
+});
