@@ -42,6 +42,8 @@ pub struct Session {
     pub(crate) row_to_focus: RwSignal<Option<String>>,
     /// Whether the reminder about the rotation phrase was dismissed. It returns at the next start.
     pub(crate) reminder_dismissed: RwSignal<bool>,
+    /// The number of the last jump to a message that this page made.
+    pub(crate) jumped: RwSignal<u64>,
     before_rows: Option<StoredValue<Option<BeforeRows>, LocalStorage>>,
     /// What the server stores for this account.
     pub(crate) inbox: RwSignal<Option<InboxView>>,
@@ -78,6 +80,7 @@ impl Session {
             remark: RwSignal::default(),
             row_to_focus: RwSignal::default(),
             reminder_dismissed: RwSignal::default(),
+            jumped: RwSignal::default(),
             before_rows: None,
             inbox: RwSignal::default(),
             waiting: RwSignal::default(),

@@ -3,8 +3,9 @@
 
 use kez_client::view::{
     AccountView, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
-    ConversationRow, DeliveryState, HistoryRow, JoinStep, JoinView, LeavingView, Me, MessageBody, MessageRow,
-    Notice, PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView, View,
+    ConversationRow, DeliveryState, DeviceRow, DevicesView, HistoryRow, JoinStep, JoinView, LeavingView, Me,
+    MessageBody, MessageRow, Notice, PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView,
+    View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -35,6 +36,7 @@ fn me() -> Me {
         phrase: None,
         unreadable: 0,
         chain: ChainView::default(),
+        devices: DevicesView::default(),
         leaving: LeavingView::default(),
     }
 }
@@ -313,6 +315,38 @@ fn an_unconfirmed_phrase_shows_a_reminder() {
     assert!(!show("/messages", open(None)).contains("not written down yet"));
 }
 
+fn with_devices(devices: DevicesView) -> View {
+    View { account: AccountView::Open(Me { devices, ..me() }), ..View::default() }
+}
+
+#[test]
+fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
+    let device = |number, here| DeviceRow { id: "ab".repeat(16), number, here, added: 27 * 86_400 };
+    let devices = DevicesView { rows: vec![device(1, false), device(3, true)], ..DevicesView::default() };
+    let html = show("/settings", with_devices(devices.clone()));
+    assert_holds(
+        &html,
+        &[
+            "aria-label=\"Devices\"",
+            "Browser 1",
+            "28 January 1970</time>",
+            "aria-label=\"Remove Browser 1\"",
+            "Browser 3",
+            "<strong>This browser</strong>",
+        ],
+    );
+    assert!(!html.contains("Remove Browser 3") && !html.contains("20 browsers"), "{html}");
+    let error = Some(Reason::NoAnswer);
+    let html = show("/settings", with_devices(DevicesView { full: true, error, ..devices }));
+    assert_holds(&html, &["An account can have 20 browsers", "The server did not answer. Try again."]);
+}
+
+#[test]
+fn a_removed_browser_says_so() {
+    let html = show("/messages", with_devices(DevicesView { removed: true, ..DevicesView::default() }));
+    assert_holds(&html, &["This browser was removed from your account.", "href=\"/settings\""]);
+}
+
 #[test]
 fn restoring_asks_for_the_phrase() {
     let html = show("/restore", joining(JoinView::default()));
@@ -370,6 +404,10 @@ fn key_history_alarms_are_shown_where_they_matter() {
     );
     for (chain, says) in [
         (ChainView { alarm: Some(ChainAlarm::NotMine), ..ChainView::default() }, "It was me</button>"),
+        (
+            ChainView { alarm: Some(ChainAlarm::DeviceAdded), ..ChainView::default() },
+            "A browser was added to your account.",
+        ),
         (ChainView { replaced: true, ..ChainView::default() }, "changed in another browser"),
         (ChainView { phrase_waits: true, ..ChainView::default() }, "only this phrase can replace it"),
     ] {
@@ -389,6 +427,14 @@ fn a_proven_key_change_is_shown_without_an_alert() {
         &show("/messages/bob", open(Some(changed))),
         &["proves that @bob changed it", "Accept new key</button>"],
     );
+}
+
+#[test]
+fn an_added_device_is_a_line_and_no_message() {
+    let row = MessageRow { body: MessageBody::DeviceAdded, ..row("d", false, 60, DeliveryState::Received) };
+    let html = show("/messages/bob", open(Some(ThreadView { messages: vec![row], ..thread() })));
+    assert_holds(&html, &["data-line=\"device\"", "@bob added a device"]);
+    assert!(!html.contains("<article"), "{html}");
 }
 
 #[test]

@@ -9,6 +9,9 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::Server(text) => return as_sentence(text),
         Reason::Status(status) => return format!("The server refused the request (status {status})."),
         Reason::Storage(fault) => return as_sentence(storage(*fault)),
+        Reason::NotSaved(StorageFault::Superseded) => {
+            "Another KEZ Chat tab has taken over. The last change was not saved in this one. Reload it to continue here."
+        }
         Reason::NotSaved(fault) => {
             return format!(
                 "{} The last change was not saved. Free some space if needed, then reload all KEZ Chat tabs.",
@@ -45,6 +48,7 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         }
         Reason::WrongClock => "This computer's clock is wrong. Set it and try again.",
         Reason::Stopped => "Nothing can be sent until this page is reloaded.",
+        Reason::BrowserRemoved => "This browser was removed from your account.",
         Reason::DamagedMessage => "This browser could not read the stored message, so it was not sent.",
         Reason::SignedOut => "You are signed out. No account data is left in this browser.",
         Reason::AccountDeleted => "Your account and its data in this browser are deleted.",
@@ -106,6 +110,7 @@ pub(crate) const fn storage(fault: StorageFault) -> &'static str {
         StorageFault::Unavailable => "this browser does not let KEZ Chat use its storage",
         StorageFault::Damaged => "the stored data is damaged",
         StorageFault::Newer => "the stored data is from a newer version of KEZ Chat",
+        StorageFault::Superseded => "another KEZ Chat tab has taken over",
     }
 }
 
@@ -147,6 +152,15 @@ mod tests {
         assert_eq!(server("no account has this handle"), "No account has this handle.");
         assert_eq!(server(" No! "), "No!");
         assert_eq!(sentence(&Reason::Status(404)), "The server refused the request (status 404).");
+    }
+
+    #[test]
+    fn a_superseded_tab_says_that_another_one_has_taken_over() {
+        for reason in [Reason::NotSaved, Reason::NotSent, Reason::Storage] {
+            let text = sentence(&reason(StorageFault::Superseded)).to_lowercase();
+            assert!(text.contains("another kez chat tab has taken over"), "{text}");
+            assert!(!text.contains("space"), "{text}");
+        }
     }
 
     #[test]

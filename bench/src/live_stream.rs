@@ -72,6 +72,7 @@ impl LiveStream {
         match self.frame().await? {
             LiveFrame::Items { items, .. } => Ok(items),
             LiveFrame::CaughtUp { .. } => Err(Failure::Stream("the backlog ended twice".into())),
+            LiveFrame::Chain { .. } => Err(Failure::Stream("a chain that did not grow".into())),
             LiveFrame::Answer { .. } => Err(Failure::Stream("an answer to no message".into())),
         }
     }

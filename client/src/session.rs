@@ -185,6 +185,10 @@ impl Session {
             self.advance_own_chain(cx);
             self.load_recent();
         }
+        if let Some(length) = outcome.own_chain {
+            let (chains, facts) = self.chains_with_facts();
+            chains.own_mut().on_length(length, facts, cx);
+        }
         // Another browser may have replaced the key. The chain shows that, and then the clock is not to blame.
         if outcome.signature_refused && !self.key_was_replaced() {
             let (chains, facts) = self.chains_with_facts();

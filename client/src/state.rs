@@ -3,7 +3,7 @@
 use crate::account::{Onboarding, Ready, StoredAccount};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
-use crate::kernel::context::Context;
+use crate::kernel::context::{Context, Halt};
 use crate::kernel::effect::{Effect, RequestId};
 use crate::kernel::event::{Event, Startup, StorageFault, TabId, UiEvent, VaultEvent};
 use crate::kernel::reason::Notice;
@@ -61,6 +61,9 @@ impl State {
             session.resume_reading(cx);
             session.on_live_answers(cx);
             session.end_event(cx);
+            if session.was_removed() {
+                self.stop(Halt::Removed, cx);
+            }
         }
     }
 
@@ -134,17 +137,22 @@ impl State {
         }
     }
 
-    /// Handles an event after a failed write. Only viewing and locking are allowed; locking discards the state that is
-    /// ahead of the storage.
+    /// Handles an event after the client has stopped. Only viewing and locking are allowed; locking discards the state,
+    /// which may be ahead of the storage. A browser that was removed from the account can also leave it.
     pub(crate) fn handle_halted(&mut self, event: Event, cx: &mut Context<'_>) {
         match event {
             Event::Ui(_, UiEvent::LockPressed) => self.lock(cx),
+            Event::Ui(_, UiEvent::SignOutConfirmed) if cx.shared.halted == Some(Halt::Removed) => {
+                self.exit(Reason::SignedOut, cx);
+                return;
+            }
             Event::Ui(tab, UiEvent::Looking { at, visible }) => {
                 let screen = cx.shared.tabs.entry(&tab);
                 (screen.at, screen.visible) = (at, visible);
             }
             Event::Ui(tab, UiEvent::SendPressed { .. }) => {
-                cx.refuse(&tab, Reason::Stopped);
+                let was_removed = cx.shared.halted == Some(Halt::Removed);
+                cx.refuse(&tab, if was_removed { Reason::BrowserRemoved } else { Reason::Stopped });
             }
             Event::TabClosed(tab) => cx.shared.tabs.remove(&tab),
             Event::Loaded(pages) => {
@@ -192,7 +200,8 @@ impl State {
             UiEvent::Looking { at, visible } => self.looking(tab, at, visible, cx),
             UiEvent::UnlockSubmitted { passphrase } => self.unlock(passphrase, cx),
             UiEvent::SignOutConfirmed => {
-                if matches!(self.account, Account::Open(_)) {
+                if let Account::Open(session) = &mut self.account {
+                    session.remove_own_device(cx);
                     self.exit(Reason::SignedOut, cx);
                 }
             }
@@ -250,6 +259,7 @@ impl State {
     }
 
     fn vault(&mut self, event: VaultEvent, cx: &mut Context<'_>) {
+        let superseded = matches!(event, VaultEvent::Failed(StorageFault::Superseded));
         match (event, &mut self.account) {
             (event, Account::Open(session)) => session.passphrase.on_vault(&event, cx),
             (VaultEvent::Created, Account::None(onboarding)) => {
@@ -269,6 +279,9 @@ impl State {
             }
             (VaultEvent::Failed(fault), Account::Loading) => self.account = Account::Unusable(fault),
             _ => {}
+        }
+        if superseded {
+            self.halt(StorageFault::Superseded, cx);
         }
     }
 
@@ -300,6 +313,7 @@ impl State {
     fn exit(&mut self, why: Reason, cx: &mut Context<'_>) {
         self.account = Account::None(Box::default());
         self.waiting = None;
+        cx.shared.halted = None;
         cx.shared.requests.forget(|_| true);
         cx.shared.tabs.close_all_screens();
         cx.shared.notice = Some(Notice { what: why, error: false });
@@ -362,12 +376,17 @@ impl State {
     /// would not know. So the client stops until the storage is read again. The relay still has everything that was not
     /// stored.
     fn halt(&mut self, fault: StorageFault, cx: &mut Context<'_>) {
-        cx.shared.halted = Some(fault);
+        self.stop(Halt::Storage(fault), cx);
+        cx.warn(Reason::NotSaved(fault));
+    }
+
+    /// Stops sending and receiving.
+    fn stop(&mut self, why: Halt, cx: &mut Context<'_>) {
+        cx.shared.halted = Some(why);
         self.waiting = None;
         cx.shared.requests.forget(|_| true);
         cx.push(Effect::CloseLive);
         cx.push(Effect::CloseNats);
-        cx.warn(Reason::NotSaved(fault));
     }
 }
 

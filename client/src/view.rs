@@ -161,8 +161,38 @@ pub struct Me {
     pub unreadable: u64,
     /// The history of the user's own key.
     pub chain: ChainView,
+    /// The browsers that belong to the account.
+    pub devices: DevicesView,
     /// The state of an export or a deletion.
     pub leaving: LeavingView,
+}
+
+/// The devices of the account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DevicesView {
+    /// The devices that were not removed, in the order in which they were added.
+    pub rows: Vec<DeviceRow>,
+    /// Whether there are as many as an account may have, so that this browser has found no room.
+    pub full: bool,
+    /// Whether a device is being removed.
+    pub busy: bool,
+    /// Why the last change failed.
+    pub error: Option<Reason>,
+    /// Whether another browser has removed this one.
+    pub removed: bool,
+}
+
+/// A device of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRow {
+    /// Its id, 32 hexadecimal digits.
+    pub id: String,
+    /// Its number among all devices that the account ever had, from 1.
+    pub number: u64,
+    /// Whether it is this browser.
+    pub here: bool,
+    /// When it was added, according to the link that certifies it; Unix seconds.
+    pub added: u64,
 }
 
 /// The history of the user's own key, and the options for changing it.
@@ -230,4 +260,6 @@ pub enum Preview {
     Unreadable,
     /// The other person has changed their key.
     KeyReplaced,
+    /// The other person has added a device.
+    DeviceAdded,
 }

@@ -202,6 +202,11 @@ pub enum LiveFrame {
         #[cfg_attr(feature = "openapi", schema(value_type = Object))]
         body: Box<RawValue>,
     },
+    /// The account's own sigchain has grown.
+    Chain {
+        /// The number of its links.
+        chain: u64,
+    },
 }
 
 #[derive(Deserialize)]
@@ -214,21 +219,25 @@ struct FrameFields {
     status: Option<u16>,
     retry_after: Option<u64>,
     body: Option<Box<RawValue>>,
+    chain: Option<u64>,
 }
 
 /// Written by hand: the derived code for untagged enums first copies the text into a tree, which does not preserve the
 /// bytes of an envelope.
 impl<'de> Deserialize<'de> for LiveFrame {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let FrameFields { epoch, items, last, caught_up, id, status, retry_after, body } =
+        let FrameFields { epoch, items, last, caught_up, id, status, retry_after, body, chain } =
             FrameFields::deserialize(deserializer)?;
+        if let (None, None, Some(chain)) = (&epoch, &status, chain) {
+            return Ok(Self::Chain { chain });
+        }
         match (epoch, items, caught_up, status, body) {
             (Some(epoch), Some(items), None, None, None) => Ok(Self::Items { epoch, items, last }),
             (Some(epoch), None, Some(caught_up), None, None) => Ok(Self::CaughtUp { epoch, caught_up }),
             (None, None, None, Some(status), Some(body)) => {
                 Ok(Self::Answer { id, status, retry_after, body })
             }
-            _ => Err(de::Error::custom("a frame holds either items, or caught_up, or an answer")),
+            _ => Err(de::Error::custom("a frame holds either items, or caught_up, or an answer, or chain")),
         }
     }
 }

@@ -199,10 +199,10 @@ impl Driver {
                 return Some(Event::Vault(rewrapped));
             }
             Effect::LockVault => self.vault.lock(),
-            Effect::DestroyVault => {
-                self.others.send(&TabMessage::Deleted);
-                return self.vault.destroy().await.err().map(|fault| Event::Vault(VaultEvent::Failed(fault)));
-            }
+            Effect::DestroyVault => match self.vault.destroy().await {
+                Ok(()) => self.others.send(&TabMessage::Deleted),
+                Err(fault) => return Some(Event::Vault(VaultEvent::Failed(fault))),
+            },
             Effect::Download { tab, name, bytes } if tab == self.tab.id => {
                 self.tab.page.send(&ToPage::Download { name, bytes });
             }

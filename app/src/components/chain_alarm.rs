@@ -42,10 +42,27 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
             </p>
         }
         .into_any(),
+        Notice::Removed => view! {
+            <p class="banner banner-bad" role="alert">
+                <Icon of=Glyph::Alert/>
+                "This browser was removed from your account. It can neither send nor receive. What it has stays until                  you sign out in "<a href="/settings">"the settings"</a>"."
+            </p>
+        }
+        .into_any(),
         Notice::Alarm(alarm, by) => {
             let by = by.map(|by| format!(" @{by} reports this.")).unwrap_or_default();
-            let text = format!("The history of your own key {}{by}", words(alarm));
-            let button = if alarm == ChainAlarm::NotMine { "It was me" } else { "Dismiss" };
+            let text = match alarm {
+                ChainAlarm::DeviceAdded => {
+                    "A browser was added to your account. If that was not you, remove it under Devices in the                      settings, and change your key."
+                        .to_owned()
+                }
+                ChainAlarm::DeviceRemoved => "A browser was removed from your account.".to_owned(),
+                alarm => format!("The history of your own key {}{by}", words(alarm)),
+            };
+            let button = match alarm {
+                ChainAlarm::NotMine | ChainAlarm::DeviceAdded | ChainAlarm::DeviceRemoved => "It was me",
+                _ => "Dismiss",
+            };
             let dismiss = move |_| session.send(UiEvent::OwnChainAlarmDismissed);
             view! { <Alarm text on_dismiss=Callback::new(dismiss) button/> }.into_any()
         }
@@ -75,6 +92,7 @@ pub(crate) fn OwnKeyBanner() -> impl IntoView {
 #[derive(Clone, PartialEq, Eq)]
 enum Notice {
     Nothing,
+    Removed,
     Replaced,
     /// With the handle of the contact whose claim it rests on.
     Alarm(ChainAlarm, Option<String>),
@@ -85,6 +103,7 @@ enum Notice {
 fn notice(session: Session) -> Notice {
     let reminder_dismissed = session.reminder_dismissed.get();
     session.account.with(|account| match account {
+        AccountView::Open(me) if me.devices.removed => Notice::Removed,
         AccountView::Open(me) if me.chain.replaced => Notice::Replaced,
         AccountView::Open(me) => match me.chain.alarm {
             Some(alarm) => Notice::Alarm(alarm, me.chain.alarm_by.clone()),
@@ -125,5 +144,7 @@ const fn words(alarm: ChainAlarm) -> &'static str {
             "has an entry that this browser did not make. If that was not you, someone has your recovery phrase: \
              change your key in the settings."
         }
+        ChainAlarm::DeviceAdded => "has a new device.",
+        ChainAlarm::DeviceRemoved => "no longer has a device that it had.",
     }
 }

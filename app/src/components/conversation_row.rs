@@ -98,6 +98,7 @@ fn preview(preview: &Preview) -> impl IntoView + use<> {
         Preview::Mine(text) => ("plain", format!("You: {text}")),
         Preview::Draft(text) => ("draft", format!("Draft: {text}")),
         Preview::KeyReplaced => ("plain", "Changed their key".to_owned()),
+        Preview::DeviceAdded => ("plain", "Added a device".to_owned()),
         Preview::Unreadable => ("quiet", "Unreadable message".to_owned()),
     };
     view! { <span class="row-preview" data-kind=kind dir="auto" translate="no">{text}" "</span> }

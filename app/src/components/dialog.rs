@@ -15,12 +15,15 @@ pub(crate) fn Dialog(
     #[prop(into)] title: Signal<String>,
     #[prop(into)] open: Signal<bool>,
     on_close: Callback<()>,
+    /// Whether it asks for a decision before something is done that cannot be undone.
+    #[prop(optional)]
+    asks: bool,
     children: ChildrenFn,
 ) -> impl IntoView {
     let children = StoredValue::new(children);
     view! {
         <Show when=move || open.get()>
-            <OpenDialog id title on_close>
+            <OpenDialog id title on_close asks>
                 {children.read_value()()}
             </OpenDialog>
         </Show>
@@ -32,6 +35,7 @@ fn OpenDialog(
     id: &'static str,
     title: Signal<String>,
     on_close: Callback<()>,
+    asks: bool,
     children: Children,
 ) -> impl IntoView {
     let node = NodeRef::<html::Dialog>::new();
@@ -56,6 +60,7 @@ fn OpenDialog(
         <dialog
             node_ref=node
             class="dialog"
+            role=asks.then_some("alertdialog")
             aria-labelledby=id
             on:close=move |_| on_close.run(())
             on:click=move |event| {

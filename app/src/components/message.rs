@@ -90,8 +90,8 @@ fn body_view(body: MessageBody, row: Memo<Option<MessageRow>>, shown: Body) -> A
         MessageBody::Unsupported => {
             note("Unsupported message: a newer version of the app may show it.".to_owned())
         }
-        // This is a line of the thread, not a message.
-        MessageBody::KeyReplaced => ().into_any(),
+        // These are lines of the thread, not messages.
+        MessageBody::KeyReplaced | MessageBody::DeviceAdded => ().into_any(),
         MessageBody::Undecryptable { why } => note(format!("This message could not be read: {why}.")),
         MessageBody::Malformed => {
             note("This message could not be read: its content is malformed.".to_owned())

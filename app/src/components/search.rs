@@ -11,9 +11,9 @@ use crate::components::catch_up::grouped;
 use crate::components::conversation_list::Rows;
 use crate::components::keyboard::{COMPOSER_ID, focus, is_composing};
 use crate::components::roving::{self, Roving};
-use crate::keyed::keyed;
+use crate::keyed::{Keyed, keyed};
 use crate::navigation::{Navigation, use_navigation};
-use crate::reactive::memo;
+use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
 
 /// The id of the box "Search".
@@ -34,6 +34,8 @@ pub(crate) struct Search {
     before: StoredValue<Option<HtmlElement>, LocalStorage>,
     /// Whether the box takes the focus once the list is on screen.
     waits: StoredValue<bool>,
+    /// Whether the focus moves from the box to the first result once the results of the typed text are there.
+    rows_wanted: StoredValue<bool>,
     /// The message that the user chose, as handle and row, until its thread is on screen.
     chosen: RwSignal<Option<(String, String)>>,
     /// Whether the results replace the list.
@@ -53,11 +55,17 @@ impl Search {
             within: RwSignal::new(None),
             before: StoredValue::new_local(None),
             waits: StoredValue::new(false),
+            rows_wanted: StoredValue::new(false),
             chosen: RwSignal::new(None),
             shown: memo(move || {
                 !text.with(|text| text.trim().is_empty()) && session.search.with(Option::is_some)
             }),
         };
+        effect(move || {
+            if search.session.search.with(|found| search.is_answered_by(found.as_ref())) {
+                request_animation_frame(move || search.focus_awaited_row());
+            }
+        });
         on_cleanup(move || session.send(UiEvent::SearchTyped { text: String::new(), within: None }));
         provide_context(search);
         search
@@ -103,10 +111,32 @@ impl Search {
         let in_box = has_focus(BOX_ID);
         match event.key().as_str() {
             "Escape" if in_box || self.shown.get_untracked() => self.end(),
-            "ArrowDown" | "Enter" if in_box && !event.alt_key() => focus_first_row(),
+            "ArrowDown" | "Enter" if in_box && !event.alt_key() => self.to_rows(),
             _ => return,
         }
         event.prevent_default();
+    }
+
+    /// Moves the focus to the first row. Rows of an earlier text would go away under the focus, so those of the typed text
+    /// are awaited.
+    fn to_rows(self) {
+        self.rows_wanted.set_value(true);
+        if self.session.search.with_untracked(|found| self.is_answered_by(found.as_ref())) {
+            self.focus_awaited_row();
+        }
+    }
+
+    /// Whether the rows on screen belong to the text in the box, and the first of them is known.
+    fn is_answered_by(self, found: Option<&SearchView>) -> bool {
+        let wanted = (self.wanted_text(), self.within.get_untracked());
+        has_first_row(found, &wanted.0, wanted.1.as_deref())
+    }
+
+    /// Focuses the first row if the user has asked for it and has not left the box since.
+    fn focus_awaited_row(self) {
+        if self.rows_wanted.try_update_value(std::mem::take) == Some(true) && has_focus(BOX_ID) {
+            focus_first_row();
+        }
     }
 
     fn on_focus(self, event: &ev::FocusEvent) {
@@ -144,10 +174,14 @@ impl Search {
     }
 
     fn report(self) {
-        let text = self
-            .text
-            .with_untracked(|text| if text.trim().is_empty() { String::new() } else { text.clone() });
+        self.rows_wanted.set_value(false);
+        let text = self.wanted_text();
         self.session.send(UiEvent::SearchTyped { text, within: self.within.get_untracked() });
+    }
+
+    /// The text to search for; empty for no search.
+    fn wanted_text(self) -> String {
+        self.text.with_untracked(|text| if text.trim().is_empty() { String::new() } else { text.clone() })
     }
 
     /// Shows the message of a hit.
@@ -174,6 +208,17 @@ fn focus_first_row() {
     let row = document().query_selector(".conversations [data-stop]").ok().flatten();
     if let Some(row) = row.and_then(|row| row.dyn_into::<HtmlElement>().ok()) {
         let _ = row.focus();
+    }
+}
+
+/// Whether these results are those of a search, and their first row is known. Without a search, the list is on screen.
+fn has_first_row(found: Option<&SearchView>, text: &str, within: Option<&str>) -> bool {
+    match found {
+        _ if text.is_empty() => true,
+        Some(found) if found.text == text && found.within.as_deref() == within => {
+            found.done || !found.people.is_empty() || !found.hits.is_empty()
+        }
+        _ => false,
     }
 }
 
@@ -229,10 +274,10 @@ pub(crate) fn SearchResults(search: Search, who: Memo<Option<String>>) -> impl I
         })
     });
     let any_people = memo(move || people.with(|people| !people.is_empty()));
-    let hits = memo(move || found.with(|found| found.as_ref().map(keyed_hits).unwrap_or_default()));
+    let hits = hits_of(found);
     let any_hits = memo(move || hits.with(|hits| !hits.is_empty()));
-    let contains = move |key: &str| hits.with(|hits| hits.iter().any(|(at, _)| at == key));
-    let first = move || hits.with(|hits| hits.first().map(|(key, _)| key.clone()));
+    let contains = move |key: &str| hits.with(|hits| hits.iter().any(|hit| hit.key == key));
+    let first = move || hits.with(|hits| hits.first().map(|hit| hit.key.clone()));
     let roving = Roving::new(contains, first);
     let on_choose = Callback::new(move |(handle, row)| search.choose(handle, row));
     view! {
@@ -249,8 +294,8 @@ pub(crate) fn SearchResults(search: Search, who: Memo<Option<String>>) -> impl I
                     on:focusin=move |event| roving.on_focusin(&event)
                     on:keydown=move |event| roving::on_keydown(&event)
                 >
-                    <For each=move || hits.get() key=|(key, _)| key.clone() let((key, hit))>
-                        <Hit key hit roving on_choose/>
+                    <For each=move || hits.get() key=|hit| hit.key.clone() let:hit>
+                        <Hit hit roving on_choose/>
                     </For>
                 </ul>
             </Show>
@@ -258,16 +303,21 @@ pub(crate) fn SearchResults(search: Search, who: Memo<Option<String>>) -> impl I
     }
 }
 
-/// The hits with keys. A hit keeps its key while one search goes on; another text marks other parts.
-fn keyed_hits(found: &SearchView) -> Vec<(String, SearchHit)> {
-    let key = |hit: &SearchHit| format!("{} {} {}", hit.handle, hit.row, found.text);
-    found.hits.iter().map(|hit| (key(hit), hit.clone())).collect()
+/// The hits. A message that matches another text, too, keeps its row, which may have the focus; only its excerpt changes.
+fn hits_of(found: RwSignal<Option<SearchView>>) -> Memo<Vec<Keyed<SearchHit>>> {
+    keyed(move || {
+        let key = |hit: &SearchHit| format!("{} {}", hit.handle, hit.row);
+        let hits = found.with(|found| found.as_ref().map(|found| found.hits.clone()).unwrap_or_default());
+        hits.into_iter().map(|hit| (key(&hit), hit)).collect::<Vec<_>>()
+    })
 }
 
 /// A message that was found: a link to it.
 #[component]
-fn Hit(key: String, hit: SearchHit, roving: Roving, on_choose: Callback<(String, String)>) -> impl IntoView {
-    let SearchHit { handle, row, mine, at, excerpt } = hit;
+fn Hit(hit: Keyed<SearchHit>, roving: Roving, on_choose: Callback<(String, String)>) -> impl IntoView {
+    let Keyed { key, value } = hit;
+    let SearchHit { handle, row, mine, at, .. } = value.get_untracked();
+    let excerpt = move || value.with(|hit| hit.excerpt.clone());
     let href = format!("/messages/{handle}#m-{row}");
     let about = format!("@{handle}, {}{}: ", near_date_label(at), if mine { ", you" } else { "" });
     let tabindex = roving.tabindex(key.clone());
@@ -285,7 +335,7 @@ fn Hit(key: String, hit: SearchHit, roving: Roving, on_choose: Callback<(String,
         <li>
             <a class="row hit" href=href data-stop=key tabindex=move || tabindex.get() on:click=choose>
                 <span class="hit-about" translate="no">{about}</span>
-                <span class="hit-text" dir="auto" translate="no">{excerpt.into_iter().map(part).collect_view()}</span>
+                <span class="hit-text" dir="auto" translate="no">{move || excerpt().into_iter().map(part).collect_view()}</span>
             </a>
         </li>
     }
@@ -309,9 +359,10 @@ mod tests {
     use leptos_router::components::Router;
     use leptos_router::location::RequestUrl;
 
-    use super::{Hit, HitProps, Search, status};
+    use super::{Hit, HitProps, Search, has_first_row, hits_of, status};
     use crate::components::conversation_list::ConversationList;
     use crate::components::roving::Roving;
+    use crate::keyed::Keyed;
     use crate::session::Session;
 
     fn hit(mine: bool) -> SearchHit {
@@ -324,7 +375,8 @@ mod tests {
         owner.set();
         let roving = Roving::new(|_| true, || Some("k".to_owned()));
         let on_choose = Callback::new(|_| ());
-        Hit(HitProps { key: "k".to_owned(), hit, roving, on_choose }).to_html().replace("<!>", "")
+        let hit = Keyed { key: "k".to_owned(), value: ArcRwSignal::new(hit) };
+        Hit(HitProps { hit, roving, on_choose }).to_html().replace("<!>", "")
     }
 
     #[test]
@@ -350,6 +402,43 @@ mod tests {
             total: 100_000,
             done,
         }
+    }
+
+    #[test]
+    fn a_hit_keeps_its_row_when_another_text_is_searched() {
+        let owner = Owner::new();
+        owner.set();
+        let view = RwSignal::new(Some(found(1, 0, true)));
+        let hits = hits_of(view);
+        let before = hits.get_untracked();
+
+        let excerpt = vec![("we had ".to_owned(), false), ("lunch".to_owned(), true)];
+        let longer = SearchHit { excerpt: excerpt.clone(), ..hit(false) };
+        view.set(Some(SearchView { text: "lunch".to_owned(), hits: vec![longer], ..found(0, 0, true) }));
+        let after = hits.get_untracked();
+
+        assert!(before == after, "the list has the same rows");
+        assert_eq!(
+            before[0].value.get_untracked().excerpt,
+            excerpt,
+            "the row on screen marks what matches now"
+        );
+    }
+
+    #[test]
+    fn the_focus_waits_for_the_results_of_the_typed_text() {
+        let lunch = |hits, people, done| SearchView { text: "lunch".to_owned(), ..found(hits, people, done) };
+        let ready = |view: Option<SearchView>| has_first_row(view.as_ref(), "lunch", None);
+        assert!(
+            !ready(None) && !ready(Some(found(1, 0, true))),
+            "nothing, or the results of an earlier text"
+        );
+        assert!(!ready(Some(lunch(0, 0, false))), "the first row may still be found");
+        assert!(ready(Some(lunch(1, 0, false))) && ready(Some(lunch(0, 1, false))));
+        assert!(ready(Some(lunch(0, 0, true))), "nothing will come");
+        let elsewhere = SearchView { within: Some("bob".to_owned()), ..lunch(1, 0, true) };
+        assert!(!ready(Some(elsewhere)), "those of one conversation");
+        assert!(has_first_row(None, "", None), "the list is on screen");
     }
 
     #[component]

@@ -9,6 +9,7 @@ use crate::page::Page;
 use about::About;
 use appearance::Appearance;
 use blocking::Blocking;
+use devices::Devices;
 use keys::Keys;
 use leaving::Leaving;
 use sign_out::SignOut;
@@ -17,6 +18,7 @@ use storage::Storage;
 mod about;
 mod appearance;
 mod blocking;
+mod devices;
 mod keys;
 mod leaving;
 mod lock;
@@ -35,6 +37,7 @@ pub(crate) fn Settings() -> impl IntoView {
                 <h1>"Settings"</h1>
                 <AccountGate loading=Loading>
                     <Keys/>
+                    <Devices/>
                     <Appearance/>
                     <Blocking/>
                     <Storage/>

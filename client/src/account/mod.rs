@@ -8,12 +8,12 @@ mod registering;
 mod restore;
 
 use kez_core::handle::{Handle, ServerName};
-use kez_core::identity::{SecretIdentity, Seed};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
+use kez_core::identity::SecretIdentity;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::record::StorageFault;
 use crate::kernel::record::{Kind, Record};
+use crate::kernel::seed::StoredSeed;
 
 pub(crate) use exit::AccountExit;
 pub use exit::LeavingView;
@@ -52,10 +52,6 @@ pub(crate) struct StoredAccount {
     pub(crate) former: Vec<StoredSeed>,
 }
 
-/// A seed in serialisable form. The record that holds it is sealed before it is stored.
-#[derive(Clone)]
-pub(crate) struct StoredSeed(pub(crate) Seed);
-
 impl StoredAccount {
     pub(crate) fn identity(&self) -> SecretIdentity {
         SecretIdentity::from_seed(self.seed.0.clone())
@@ -72,18 +68,5 @@ impl StoredAccount {
     pub(crate) fn find(records: &[Record]) -> Result<Self, StorageFault> {
         let record = records.iter().find(|record| record.kind == Kind::Account);
         record.ok_or(StorageFault::Damaged)?.read()
-    }
-}
-
-impl Serialize for StoredSeed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.as_bytes().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for StoredSeed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = Zeroizing::new(<[u8; 32]>::deserialize(deserializer)?);
-        Ok(Self(Seed::from_bytes(*bytes)))
     }
 }

@@ -7,7 +7,7 @@ use kez_core::invite::InviteCode;
 use kez_core::problem::ProblemCode;
 use kez_core::registration::HandleRegistration;
 
-use crate::account::{Ready, StoredAccount, StoredSeed};
+use crate::account::{Ready, StoredAccount};
 use crate::kernel::answer;
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::Backoff;
@@ -19,6 +19,7 @@ use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
+use crate::kernel::seed::StoredSeed;
 use crate::kernel::sync::StoredSync;
 
 /// The maximum age of a claim, in milliseconds, before it is signed again. The server accepts claims for five minutes.

@@ -4,7 +4,7 @@ use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
 
-use crate::account::{Ready, StoredAccount, StoredSeed};
+use crate::account::{Ready, StoredAccount};
 use crate::kernel::answer::{Answer, refusal};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Effect;
@@ -13,6 +13,7 @@ use crate::kernel::reason::Reason;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
+use crate::kernel::seed::StoredSeed;
 use crate::kernel::sync::StoredSync;
 
 /// The state of /restore.

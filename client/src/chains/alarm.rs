@@ -1,5 +1,6 @@
 //! What is wrong with a chain.
 
+use kez_core::sigchain::{Body, Link};
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with a chain.
@@ -22,11 +23,34 @@ pub enum ChainAlarm {
     Closed,
     /// The user's own chain has a link that this browser did not create.
     NotMine,
+    /// The user's own chain has a device that this browser did not add.
+    DeviceAdded,
+    /// A device was removed from the user's own chain, and not by this browser.
+    DeviceRemoved,
 }
 
 impl ChainAlarm {
     /// Whether the alarm means that the chain must not be extended in its current form.
     pub(crate) const fn is_about_server(self) -> bool {
-        !matches!(self, Self::NotMine)
+        !matches!(self, Self::NotMine | Self::DeviceAdded | Self::DeviceRemoved)
+    }
+
+    /// How grave it is: an alarm replaces one of less gravity.
+    pub(super) const fn gravity(self) -> u8 {
+        match self {
+            Self::DeviceRemoved => 0,
+            Self::DeviceAdded => 1,
+            _ => 2,
+        }
+    }
+
+    /// What links of the user's own chain mean that this browser did not make.
+    pub(super) fn about_foreign<'a>(links: impl Iterator<Item = &'a Link>) -> Option<Self> {
+        let alarms = links.map(|link| match link.body() {
+            Body::AddDevice(_) => Self::DeviceAdded,
+            Body::RevokeDevice { .. } => Self::DeviceRemoved,
+            _ => Self::NotMine,
+        });
+        alarms.max_by_key(|alarm| alarm.gravity())
     }
 }

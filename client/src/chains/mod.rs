@@ -22,7 +22,7 @@ use facts::Base;
 
 pub use alarm::ChainAlarm;
 pub(crate) use facts::Facts;
-pub(crate) use news::{ChangedKey, ContactNews, OwnNews};
+pub(crate) use news::{ChangedKey, ContactNews, KeyNews, OwnNews};
 pub(crate) use own::{OwnChain, is_own};
 pub(crate) use people::ContactChains;
 pub(crate) use watched::Watched;

@@ -26,9 +26,17 @@ pub(crate) struct ChangedKey {
     pub(crate) registration: Option<String>,
 }
 
+/// What an answer about a contact's chain means for the other parts.
+#[must_use]
+pub(crate) struct ContactNews {
+    pub(crate) key: KeyNews,
+    /// How many devices were added. The first device of a person counts as none: it is the browser that they had.
+    pub(crate) devices_added: usize,
+}
+
 /// What a contact's chain says about the pinned key.
 #[must_use]
-pub(crate) enum ContactNews {
+pub(crate) enum KeyNews {
     /// Nothing new.
     None,
     /// The pinned key is the current one, and it has replaced these.
@@ -37,4 +45,10 @@ pub(crate) enum ContactNews {
     Replaced,
     /// A key has replaced the pinned one, but its registration is not known yet.
     Unregistered,
+}
+
+impl From<KeyNews> for ContactNews {
+    fn from(key: KeyNews) -> Self {
+        Self { key, devices_added: 0 }
+    }
 }

@@ -2,16 +2,16 @@
 //! hours, and extended when something is missing.
 
 mod answers;
+mod devices;
 mod rotation;
 
 use kez_core::identity::{Primary, SecretIdentity, Seed};
-use kez_core::sigchain::{Body, Chain, Hash, Heads, Link};
+use kez_core::sigchain::{Body, Chain, DeviceId, Hash, Heads, Link};
 use serde::{Deserialize, Serialize};
 
 use super::ChainAlarm;
 use super::facts::{Base, Facts};
-use super::watched::{Compared, DEVICES_WITHOUT_SEQNO, Watched};
-use crate::account::StoredSeed;
+use super::watched::{Compared, Watched};
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::{Backoff, around};
 use crate::kernel::context::Context;
@@ -20,6 +20,7 @@ use crate::kernel::place::PersonId;
 use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
+use crate::kernel::seed::StoredSeed;
 
 /// The id of the record.
 const OWN: &str = "own";
@@ -54,6 +55,10 @@ pub(crate) struct OwnChain {
     backoff: Backoff,
     /// Why the last key change failed.
     error: Option<Reason>,
+    /// The device that the user removes, until the link that revokes it is made.
+    removing: Option<DeviceId>,
+    /// Why the last change of devices failed.
+    device_error: Option<Reason>,
 }
 
 /// The record of kind [`Kind::Chain`] for the user's own chain.
@@ -125,6 +130,8 @@ impl OwnChain {
             try_at: None,
             backoff: Backoff::new(1_000, 60_000),
             error: None,
+            removing: None,
+            device_error: None,
         }
     }
 
@@ -133,10 +140,7 @@ impl OwnChain {
     /// # Errors
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
-        self.stored = match record.has_format(DEVICES_WITHOUT_SEQNO) {
-            true => record.read_older(DEVICES_WITHOUT_SEQNO)?,
-            false => record.read()?,
-        };
+        self.stored = record.read()?;
         self.stored.watched.check_format(record)
     }
 
@@ -286,6 +290,15 @@ impl OwnChain {
         }
     }
 
+    /// The server says how many links the chain has. While a link of this browser is on its way, it is that one.
+    pub(crate) fn on_length(&mut self, length: u64, facts: Facts<'_>, cx: &mut Context<'_>) {
+        if length > self.chain().length() && !cx.shared.requests.awaits(&Purpose::AppendLink) {
+            // An answer in flight may be older.
+            cx.shared.requests.forget(|purpose| *purpose == Purpose::OwnChain);
+            self.check(facts, cx);
+        }
+    }
+
     /// The server rejects the user's signature, perhaps because another browser has changed the key.
     pub(crate) fn suspect_replaced_key(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
         if self.asked_at.saturating_add(SUSPICION_INTERVAL) <= cx.now {
@@ -324,8 +337,12 @@ impl OwnChain {
         if chain.primary() != me || chain.is_closed() {
             return Step::Nothing;
         }
-        if chain.claim(&facts.me.handle, &facts.me.server).is_some_and(|claim| claim.primary == me) {
-            return Step::Nothing;
+        if let Some(link) = self.remove_wanted(facts, cx) {
+            return Step::Append(link);
+        }
+        let claim = self.chain().claim(&facts.me.handle, &facts.me.server);
+        if claim.is_some_and(|claim| claim.primary == me) {
+            return self.certify(facts, cx).map_or(Step::Nothing, Step::Append);
         }
         match facts.registration {
             None => Step::AskForRecord,
@@ -348,10 +365,13 @@ impl OwnChain {
     /// Signs the next link with the current key, and stores it until it is in the chain.
     fn draft(&mut self, body: Body, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
         let draft = self.chain().draft(body, cx.timestamp());
-        let link = draft.sign(&facts.me.key).ok()?.json().to_owned();
-        self.stored.pending = Some(link.clone());
+        self.keep_pending(&draft.sign(&facts.me.key).ok()?, cx)
+    }
+
+    fn keep_pending(&mut self, link: &Link, cx: &mut Context<'_>) -> Option<String> {
+        self.stored.pending = Some(link.json().to_owned());
         self.save(cx);
-        Some(link)
+        self.stored.pending.clone()
     }
 
     fn advance_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {

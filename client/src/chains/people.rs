@@ -2,11 +2,11 @@
 //! message claims more links. A key change that the chain proves is adopted; otherwise the user is asked.
 
 use kez_core::identity::{Primary, PublicIdentity};
-use kez_core::sigchain::{Chain, Heads};
+use kez_core::sigchain::{Body, Chain, Heads};
 
 use super::facts::{Base, Facts};
-use super::watched::{Compared, DEVICES_WITHOUT_SEQNO, Fetched, Watched};
-use super::{ChainAlarm, ContactNews};
+use super::watched::{Compared, Fetched, Watched};
+use super::{ChainAlarm, ContactNews, KeyNews};
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::Backoff;
 use crate::kernel::context::Context;
@@ -49,10 +49,7 @@ impl ContactChains {
     /// # Errors
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, id: PersonId, record: &Record) -> Result<(), StorageFault> {
-        let watched: Watched = match record.has_format(DEVICES_WITHOUT_SEQNO) {
-            true => record.read_older(DEVICES_WITHOUT_SEQNO)?,
-            false => record.read()?,
-        };
+        let watched: Watched = record.read()?;
         watched.check_format(record)?;
         self.watched.insert(id, watched);
         Ok(())
@@ -118,10 +115,11 @@ impl ContactChains {
         facts: Facts<'_>,
         cx: &mut Context<'_>,
     ) -> ContactNews {
-        let Some(known) = facts.contacts.get(id) else { return ContactNews::None };
+        let Some(known) = facts.contacts.get(id) else { return KeyNews::None.into() };
         let (pinned, root) = (known.stored.key.primary(), known.stored.root());
         let before = self.watched.get(&id).cloned();
         let mut watched = before.unwrap_or_else(|| Watched::new(root));
+        let had_devices = !watched.chain.devices().is_empty();
         match watched.take(answer) {
             Fetched::New(links) => {
                 self.again.remove(&id);
@@ -129,7 +127,7 @@ impl ContactChains {
                 let is_current = watched.chain.primary() == pinned;
                 let is_behind = watched.is_behind();
                 if !is_current && !watched.chain.is_former(&pinned) && !is_behind {
-                    return ContactNews::None;
+                    return KeyNews::None.into();
                 }
                 self.watched.insert(id, watched);
                 if is_behind {
@@ -138,10 +136,12 @@ impl ContactChains {
                 if !links.is_empty() {
                     self.save(id, facts, cx);
                 }
-                if is_current {
-                    return ContactNews::Former(self.former_keys(id));
-                }
-                return self.follow(id, !links.is_empty(), facts, cx);
+                let key = match is_current {
+                    true => KeyNews::Former(self.former_keys(id)),
+                    false => self.follow(id, !links.is_empty(), facts, cx),
+                };
+                let added = links.iter().filter(|link| matches!(link.body(), Body::AddDevice(_)));
+                return ContactNews { key, devices_added: if had_devices { added.count() } else { 0 } };
             }
             Fetched::Alarm(alarm) => {
                 self.watched.insert(id, watched);
@@ -150,7 +150,7 @@ impl ContactChains {
             Fetched::None => drop(self.again.remove(&id)),
             Fetched::Unavailable => self.unanswered(id, answer, facts, cx),
         }
-        ContactNews::None
+        KeyNews::None.into()
     }
 
     /// Compares the head of the contact's chain, as seen by the contact.
@@ -208,20 +208,20 @@ impl ContactChains {
 
     /// What a chain that has replaced the pinned key means. The registration of its key is wanted only when there are
     /// new links: if it still lags behind the chain, a later lookup finds it.
-    fn follow(&mut self, id: PersonId, is_news: bool, facts: Facts<'_>, cx: &mut Context<'_>) -> ContactNews {
+    fn follow(&mut self, id: PersonId, is_news: bool, facts: Facts<'_>, cx: &mut Context<'_>) -> KeyNews {
         let (Some(chain), Some(contact)) = (self.chain(id), facts.contacts.get(id)) else {
-            return ContactNews::None;
+            return KeyNews::None;
         };
         if !chain.is_former(&contact.stored.key.primary()) {
-            return ContactNews::None;
+            return KeyNews::None;
         }
         match &contact.stored.new_key {
-            Some(new) if new.key.primary() == chain.primary() => return ContactNews::Replaced,
+            Some(new) if new.key.primary() == chain.primary() => return KeyNews::Replaced,
             _ if is_news && chain.is_closed() => self.raise(id, ChainAlarm::Closed, facts, cx),
-            _ if is_news => return ContactNews::Unregistered,
+            _ if is_news => return KeyNews::Unregistered,
             _ => {}
         }
-        ContactNews::None
+        KeyNews::None
     }
 
     /// The registry says that a sender's key was replaced, or that it replaced an earlier one. The chain lists all
@@ -260,12 +260,12 @@ impl ContactChains {
         key: &PublicIdentity,
         facts: Facts<'_>,
         cx: &mut Context<'_>,
-    ) -> ContactNews {
+    ) -> KeyNews {
         if self.chain(id).is_some_and(|chain| chain.primary() == key.primary()) {
             return self.follow(id, false, facts, cx);
         }
         self.ask(id, facts, cx);
-        ContactNews::None
+        KeyNews::None
     }
 
     /// Discards a contact's chain together with their key.

@@ -13,7 +13,7 @@ use crate::kernel::record::Record;
 
 /// The format of chain records in which a device has no seqno. A chain without devices is the same in both formats, and
 /// no app of that time added one.
-pub(super) const DEVICES_WITHOUT_SEQNO: u8 = 3;
+const DEVICES_WITHOUT_SEQNO: u8 = 3;
 
 /// The verified part of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +152,13 @@ impl Watched {
         }
         self.chain = chain;
         Ok(new)
+    }
+
+    /// Raises an alarm, unless one stands that is at least as grave.
+    pub(super) fn warn(&mut self, alarm: ChainAlarm) {
+        if self.alarm.is_none_or(|before| before.gravity() < alarm.gravity()) {
+            (self.alarm, self.alarm_by) = (Some(alarm), None);
+        }
     }
 
     /// Whether there are more links to fetch.

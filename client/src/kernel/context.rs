@@ -12,6 +12,15 @@ use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::{Purpose, Requests};
 use crate::kernel::tabs::Tabs;
 
+/// Why a client has stopped sending and receiving, for as long as the account is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// A write failed, and memory is ahead of the storage.
+    Storage(StorageFault),
+    /// Another browser has removed this one from the account.
+    Removed,
+}
+
 /// State shared by all parts.
 #[derive(Default)]
 pub(crate) struct Shared {
@@ -24,8 +33,8 @@ pub(crate) struct Shared {
     pub(crate) most_pages: usize,
     /// Whether the browser reports that there is no network.
     pub(crate) offline: bool,
-    /// Set when a write failed. Memory is then ahead of the storage, so the client stops sending and receiving.
-    pub(crate) halted: Option<StorageFault>,
+    /// Why the client has stopped sending and receiving, if it has.
+    pub(crate) halted: Option<Halt>,
 }
 
 /// One call of `Client::handle`.

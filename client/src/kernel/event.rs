@@ -233,6 +233,11 @@ pub enum UiEvent {
         /// The 24 words of the rotation phrase.
         phrase: Secret,
     },
+    /// /settings: "Remove" beside a device, confirmed.
+    DeviceRemoved {
+        /// The device's id.
+        device: String,
+    },
     /// The user dismissed the alarm about their own key history.
     OwnChainAlarmDismissed,
     /// Ask the browser for persistent storage.

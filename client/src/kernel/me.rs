@@ -1,17 +1,23 @@
 //! The user's account at its server, in whose name requests are signed.
 
-use kez_core::caller_auth::{self, CallerRequest};
+use kez_core::caller_auth::{self, CallerName, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::SecretIdentity;
 
 use crate::kernel::context::Context;
+use crate::kernel::device::OwnDevice;
 use crate::kernel::effect::{HttpRequest, Method};
 
-/// The user's key, handle and server.
+/// The user's key, handle and server, and this browser's device.
+///
+/// Requests are signed with the account's key, although the device may sign most of them: after another browser has
+/// replaced the key, the server must refuse this one, because it can no longer open what arrives.
 pub(crate) struct Me {
     pub(crate) key: SecretIdentity,
     pub(crate) handle: Handle,
     pub(crate) server: ServerName,
+    /// `None` only until the account has started for the first time.
+    pub(crate) device: Option<OwnDevice>,
 }
 
 impl Me {
@@ -24,15 +30,14 @@ impl Me {
         cx: &mut Context<'_>,
     ) -> HttpRequest {
         let bytes = body.as_deref().unwrap_or_default().as_bytes();
-        let signed =
-            CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: bytes };
-        let auth = caller_auth::header(
-            &self.key,
-            &self.handle.clone().into(),
-            &signed,
-            cx.server_time(),
-            &mut &mut *cx.rng,
-        );
-        HttpRequest { method, target, auth: Some(auth), invite: None, body }
+        let auth = Some(self.header(method, &target, bytes, cx));
+        HttpRequest { method, target, auth, invite: None, body }
+    }
+
+    /// The header with this account's signature over a request.
+    pub(crate) fn header(&self, method: Method, target: &str, body: &[u8], cx: &mut Context<'_>) -> String {
+        let request = CallerRequest { server: &self.server, method: method.as_str(), target, body };
+        let caller = CallerName::from(self.handle.clone());
+        caller_auth::header(&self.key, &caller, &request, cx.server_time(), &mut &mut *cx.rng)
     }
 }

@@ -43,6 +43,8 @@ pub enum Reason {
     NotSent(StorageFault),
     /// Nothing can be sent, because the client has stopped.
     Stopped,
+    /// Another browser has removed this one from the account.
+    BrowserRemoved,
     /// This many records could not be read.
     Damaged(u64),
     /// A message could not be read from the storage, so it was not sent.

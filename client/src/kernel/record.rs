@@ -4,6 +4,8 @@
 //! names. Adding, moving or removing a field or variant of a kind therefore makes a new format of that kind, with the
 //! next number and a migration from the old one.
 
+use std::ops::RangeInclusive;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -20,6 +22,8 @@ pub enum StorageFault {
     Damaged,
     /// A newer version of the app has written a record of a kind or format that this version does not know.
     Newer,
+    /// Another worker has taken over the storage, so nothing was written.
+    Superseded,
 }
 
 /// The format number of values outside of records, in the vault's header.
@@ -52,11 +56,13 @@ pub enum Kind {
     Nkey,
     /// The invitation for a registration that is still pending. One record.
     Invite,
+    /// The key of this browser as a device of the account. One record.
+    Device,
 }
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -69,6 +75,7 @@ impl Kind {
         Self::Chain,
         Self::Nkey,
         Self::Invite,
+        Self::Device,
     ];
 
     /// The kind with this text form.
@@ -91,17 +98,28 @@ impl Kind {
             Self::Chain => "chain",
             Self::Nkey => "nkey",
             Self::Invite => "invite",
+            Self::Device => "device",
         }
     }
 
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Index | Self::Page => 1,
-            Self::Account | Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Index | Self::Device => 1,
+            Self::Account | Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
             Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,
+            Self::Conversation => 6,
+        }
+    }
+
+    /// The oldest format whose values this version reads as they are: later ones only have variants that it lacks.
+    const fn oldest_format(self) -> u8 {
+        match self {
+            Self::Page => 1,
+            Self::Chain => 3,
             Self::Conversation => 5,
+            kind => kind.format(),
         }
     }
 }
@@ -135,20 +153,13 @@ impl Record {
     /// [`StorageFault::Newer`] when it has a format that this version does not know, and [`StorageFault::Damaged`] when
     /// there is no value, or when it does not match the kind.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, StorageFault> {
-        decode_as(self.kind.format(), self.value.as_ref().ok_or(StorageFault::Damaged)?)
+        let value = self.value.as_ref().ok_or(StorageFault::Damaged)?;
+        decode_as(self.kind.oldest_format()..=self.kind.format(), value)
     }
 
     /// Whether the value has this format.
     pub(crate) fn has_format(&self, format: u8) -> bool {
         self.value.as_ref().and_then(|value| value.first()) == Some(&format)
-    }
-
-    /// Decodes a value of an older format.
-    ///
-    /// # Errors
-    /// [`StorageFault::Damaged`] when it does not match that format.
-    pub(crate) fn read_older<T: DeserializeOwned>(&self, format: u8) -> Result<T, StorageFault> {
-        decode_as(format, self.value.as_ref().ok_or(StorageFault::Damaged)?)
     }
 }
 
@@ -170,14 +181,14 @@ fn encode_as(format: u8, value: &impl Serialize) -> Zeroizing<Vec<u8>> {
 /// [`StorageFault::Newer`] when it has a format that this version does not know, and [`StorageFault::Damaged`] for
 /// anything else.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StorageFault> {
-    decode_as(HEADER_FORMAT, bytes)
+    decode_as(HEADER_FORMAT..=HEADER_FORMAT, bytes)
 }
 
-fn decode_as<T: DeserializeOwned>(known: u8, bytes: &[u8]) -> Result<T, StorageFault> {
+fn decode_as<T: DeserializeOwned>(known: RangeInclusive<u8>, bytes: &[u8]) -> Result<T, StorageFault> {
     let (format, value) = bytes.split_first().ok_or(StorageFault::Damaged)?;
     match postcard::take_from_bytes(value) {
-        _ if *format > known => Err(StorageFault::Newer),
-        _ if *format < known => Err(StorageFault::Damaged),
+        _ if format > known.end() => Err(StorageFault::Newer),
+        _ if format < known.start() => Err(StorageFault::Damaged),
         Ok((value, [])) => Ok(value),
         _ => Err(StorageFault::Damaged),
     }

@@ -62,6 +62,8 @@ pub(crate) struct Tab {
     pub(crate) first_unread: Option<String>,
     /// The order of the row to scroll to, and the number of the jump.
     pub(crate) jump: Option<(u64, u64)>,
+    /// The number of the tab's last jump.
+    pub(crate) jumps: u64,
     /// Increases when another tab changes the draft of the conversation on screen, or sends it.
     pub(crate) draft_version: u64,
     /// Why the last "Send" was refused.
@@ -120,7 +122,7 @@ impl Tabs {
     /// Resets everything except which screen each tab shows.
     pub(crate) fn close_all_screens(&mut self) {
         for tab in self.0.values_mut() {
-            *tab = Tab { at: tab.at.take(), visible: tab.visible, ..Tab::default() };
+            *tab = Tab { at: tab.at.take(), visible: tab.visible, jumps: tab.jumps, ..Tab::default() };
         }
     }
 }

@@ -6,6 +6,8 @@
 //! wrapping key  = Argon2id version 0x13 of the passphrase (RFC 9106), parameters stored beside the wrapped key
 //! ```
 //!
+//! Only one worker may write: the one with the [`Lease`] that the vault's header names.
+//!
 //! The tag binds a value to its kind and id, so that an attacker with write access to the storage cannot pass one
 //! record off as another. Nonces are random 96-bit numbers (NIST SP 800-38D, section 8.2.2): good for 2^32 writes under
 //! one key.
@@ -19,7 +21,7 @@ use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::kernel::record::Kind;
+use crate::kernel::record::{Kind, StorageFault, decode, encode};
 
 const NONCE_BYTES: usize = 12;
 const DATA_KEY_PURPOSE: &[u8] = b"kez-data-key-v1";
@@ -51,6 +53,12 @@ pub struct PassphraseParams {
     /// Random, 16 bytes.
     pub salt: [u8; 16],
 }
+
+/// The right to write, as a number in the vault's header. A worker takes the next number before it reads the records, so
+/// that nothing is written after that by a worker with an earlier state. Every transaction compares the number with the
+/// header before it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease(u32);
 
 /// Why an operation failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +155,41 @@ impl DataKey {
     /// The bytes, for a browser that wraps the key itself.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl Lease {
+    /// The first lease of a vault. It is random, because a worker may still hold the lease of a vault that was deleted.
+    pub fn first(rng: &mut impl CryptoRng) -> Self {
+        Self(rng.next_u32())
+    }
+
+    /// The lease of the next worker.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    /// The form in the header.
+    pub fn to_bytes(self) -> Vec<u8> {
+        encode(&self).to_vec()
+    }
+
+    /// Reads the form in the header.
+    ///
+    /// # Errors
+    /// [`StorageFault::Newer`] when a newer version has written it, and [`StorageFault::Damaged`] for anything else that
+    /// [`Lease::to_bytes`] does not write.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StorageFault> {
+        decode(bytes)
+    }
+
+    /// Checks that the header still names this lease.
+    ///
+    /// # Errors
+    /// [`StorageFault::Superseded`] when it names another one.
+    pub fn check(self, named: Self) -> Result<(), StorageFault> {
+        if self == named { Ok(()) } else { Err(StorageFault::Superseded) }
     }
 }
 
@@ -275,6 +318,36 @@ mod tests {
             assert_eq!(passphrase_key("x", &bad).unwrap_err(), VaultError::UnusableParams, "{bad:?}");
         }
         assert_eq!(PassphraseParams::random(&mut Chance::new(1)).m_kib, 65_536);
+    }
+
+    #[test]
+    fn only_the_last_worker_that_took_the_lease_may_write() {
+        let mut rng = Chance::new(1);
+        let first = Lease::first(&mut rng);
+        let mut taken = vec![first, Lease(u32::MAX)];
+        for _ in 0..3 {
+            taken.push(taken[taken.len() - 1].next());
+        }
+        let last = taken.pop().unwrap();
+        assert_eq!(last.check(last), Ok(()));
+        for earlier in taken {
+            assert_eq!(earlier.check(last), Err(StorageFault::Superseded));
+        }
+        assert_ne!(first, Lease::first(&mut rng), "a worker of a deleted vault has no lease of the next");
+    }
+
+    #[test]
+    fn a_lease_reads_back_and_one_of_a_newer_version_is_recognised() {
+        for lease in [Lease(0), Lease(300), Lease(u32::MAX)] {
+            assert_eq!(Lease::from_bytes(&lease.to_bytes()), Ok(lease));
+        }
+        let mut newer = Lease(7).to_bytes();
+        newer[0] += 1;
+        newer.push(1);
+        assert_eq!(Lease::from_bytes(&newer), Err(StorageFault::Newer));
+        for damaged in [&[][..], &[0, 7], &Lease(300).to_bytes()[..2]] {
+            assert_eq!(Lease::from_bytes(damaged), Err(StorageFault::Damaged));
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ mod sends;
 use kez_core::api::{
     CLOSE_UNAUTHORIZED, InboxItem, InboxPage, LiveFrame, LiveHello, MAX_PAGE_ITEMS, live_target,
 };
-use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::inbox_auth;
 
 use crate::kernel::answer::{Answer, retry_after};
@@ -111,6 +110,8 @@ pub(crate) struct Outcome {
     pub(crate) read_to_end: bool,
     /// The server keeps rejecting the signature.
     pub(crate) signature_refused: bool,
+    /// The account's own chain has this many links.
+    pub(crate) own_chain: Option<u64>,
 }
 
 /// The connection to the inbox.
@@ -434,6 +435,9 @@ impl Link {
         }
         self.poll_later(cx);
         let batch = match frame {
+            LiveFrame::Chain { chain } => {
+                return Outcome { own_chain: Some(chain), ..Outcome::default() };
+            }
             LiveFrame::Items { epoch, items, last } => {
                 Batch { epoch, items, last, since: self.streamed_since, source: Source::Items }
             }
@@ -505,14 +509,7 @@ impl Link {
 
     fn open_live(&mut self, Inbox { me, cursor: since }: Inbox<'_>, cx: &mut Context<'_>) {
         let target = live_target(&me.handle, since);
-        let request = CallerRequest { server: &me.server, method: "GET", target: &target, body: &[] };
-        let auth = caller_auth::header(
-            &me.key,
-            &me.handle.clone().into(),
-            &request,
-            cx.server_time(),
-            &mut &mut *cx.rng,
-        );
+        let auth = me.header(Method::Get, &target, &[], cx);
         let Ok(hello) = serde_json::to_string(&LiveHello { since, auth }) else { return };
         self.leave_live(Live::Opening);
         self.streamed_since = since;

@@ -2,7 +2,6 @@
 //! each hint and every 30 s regardless. Until hints arrive, and after they stop, the client uses the live stream and
 //! polling.
 
-use kez_core::caller_auth::{self, CallerRequest};
 use kez_core::nats_binding::{self, NatsBinding, subscription};
 use kez_core::problem::ProblemCode;
 use kez_core::time::Timestamp;
@@ -12,7 +11,7 @@ use crate::kernel::answer::{Answer, Outcome, no_content, outcome, retry_after};
 use crate::kernel::backoff::Backoff;
 use crate::kernel::config;
 use crate::kernel::context::Context;
-use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::effect::{Effect, Method};
 use crate::kernel::event::NatsEvent;
 use crate::kernel::event::StorageFault;
 use crate::kernel::me::Me;
@@ -221,13 +220,8 @@ impl Nats {
         let expires_at = Timestamp::from_unix(until);
         let signed = NatsBinding::sign(&me.key, signer.public(), &me.server, now, expires_at);
         let Ok(body) = signed.and_then(|signed| signed.to_json()) else { return self.suspend(cx) };
-        let target = nats_binding::target(&me.handle);
-        let request =
-            CallerRequest { server: &me.server, method: "PUT", target: &target, body: body.as_bytes() };
-        let auth = caller_auth::header(&me.key, &me.handle.clone().into(), &request, now, &mut &mut *cx.rng);
         self.stage = Stage::Asking;
-        let request =
-            HttpRequest { method: Method::Put, target, auth: Some(auth), invite: None, body: Some(body) };
+        let request = me.signed(Method::Put, nats_binding::target(&me.handle), Some(body), cx);
         cx.request(request, Purpose::Binding { until });
     }
 

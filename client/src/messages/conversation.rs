@@ -56,6 +56,7 @@ pub(crate) enum Line {
     Text(String),
     KeyReplaced,
     Unreadable,
+    DeviceAdded,
 }
 
 /// A conversation in memory.
@@ -456,6 +457,7 @@ impl LastRow {
         let line = match &message.body {
             StoredBody::Text { text, .. } => Line::Text(one_line(text)),
             StoredBody::KeyReplaced => Line::KeyReplaced,
+            StoredBody::DeviceAdded => Line::DeviceAdded,
             _ => Line::Unreadable,
         };
         let (kept_at, arrival) = (message.kept_at, message.arrival);

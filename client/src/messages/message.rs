@@ -66,6 +66,8 @@ pub(crate) enum StoredBody {
     Malformed,
     /// The record could not be read. Never written.
     Damaged,
+    /// An event: the other person's sigchain certifies another device.
+    DeviceAdded,
 }
 
 /// Which replaced key a message was sealed with or for.
@@ -131,7 +133,10 @@ impl StoredMessage {
     pub(super) fn can_be_unread(&self) -> bool {
         let is_readable = !matches!(
             self.body,
-            StoredBody::Undecryptable(_) | StoredBody::KeyReplaced | StoredBody::Damaged
+            StoredBody::Undecryptable(_)
+                | StoredBody::KeyReplaced
+                | StoredBody::DeviceAdded
+                | StoredBody::Damaged
         );
         !self.mine && is_readable
     }

@@ -2,7 +2,7 @@
 
 use kez_core::identity::{Primary, PublicIdentity};
 
-use crate::chains::{ContactNews, Facts, Sigchains, Watched};
+use crate::chains::{ContactNews, Facts, KeyNews, Sigchains, Watched};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
 use crate::kernel::lookup::Found;
@@ -45,24 +45,28 @@ impl Session {
     /// Handles the server's answer with a contact's chain.
     pub(crate) fn chain_answered(&mut self, contact: PersonId, answer: &Answer, cx: &mut Context<'_>) {
         let (chains, facts) = self.chains_with_facts();
-        let news = chains.contacts_mut().on_chain(contact, answer, facts, cx);
-        self.act_on_chain(contact, news, cx);
+        let ContactNews { key, devices_added } = chains.contacts_mut().on_chain(contact, answer, facts, cx);
+        self.act_on_key(contact, key, cx);
+        for _ in 0..devices_added {
+            let added = StoredMessage::note(StoredBody::DeviceAdded, cx.wall() / 1000);
+            self.add_message(Place::Direct(contact), added, cx);
+        }
     }
 
     /// The registry names a new key of a contact. The contact's chain decides whether it is adopted.
     pub(crate) fn explain_new_key(&mut self, id: PersonId, key: &PublicIdentity, cx: &mut Context<'_>) {
         let (chains, facts) = self.chains_with_facts();
         let news = chains.contacts_mut().on_new_key(id, key, facts, cx);
-        self.act_on_chain(id, news, cx);
+        self.act_on_key(id, news, cx);
     }
 
-    /// Does the work that a contact's chain asks for.
-    fn act_on_chain(&mut self, id: PersonId, news: ContactNews, cx: &mut Context<'_>) {
+    /// Does the work that follows from what a contact's chain says about their key.
+    fn act_on_key(&mut self, id: PersonId, news: KeyNews, cx: &mut Context<'_>) {
         match news {
-            ContactNews::None => {}
-            ContactNews::Former(keys) => self.remember_former_keys(id, keys, cx),
-            ContactNews::Replaced => self.take_over_key(id, cx),
-            ContactNews::Unregistered => {
+            KeyNews::None => {}
+            KeyNews::Former(keys) => self.remember_former_keys(id, keys, cx),
+            KeyNews::Replaced => self.take_over_key(id, cx),
+            KeyNews::Unregistered => {
                 if let Some(contact) = self.contacts.get(id) {
                     let handle = contact.stored.handle.clone();
                     self.ask_about(&handle, cx);

@@ -64,6 +64,7 @@ impl Session {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().change_key(&phrase, facts, cx);
             }
+            UiEvent::DeviceRemoved { device } => self.remove_device(&device, cx),
             UiEvent::OwnChainAlarmDismissed => {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().dismiss_alarm(facts, cx);

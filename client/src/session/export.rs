@@ -50,6 +50,7 @@ fn exported(message: &StoredMessage) -> String {
     let (kind, text, re) = match &message.body {
         StoredBody::Text { text, re } => ("text", text.as_str(), re.as_ref()),
         StoredBody::KeyReplaced => ("key_replaced", "", None),
+        StoredBody::DeviceAdded => ("device_added", "", None),
         StoredBody::Unsupported => ("unsupported", "", None),
         StoredBody::Undecryptable(_) => ("undecryptable", "", None),
         StoredBody::Malformed => ("malformed", "", None),

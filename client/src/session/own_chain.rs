@@ -4,10 +4,12 @@ use kez_core::content::{Content, FormerKey, MessageId, What};
 use kez_core::envelope;
 use kez_core::message::plaintext;
 use kez_core::sigchain::Heads;
+use kez_core::time::Timestamp;
 
 use crate::chains::{ChangedKey, OwnNews};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
+use crate::kernel::device::{OwnDevice, Standing};
 use crate::kernel::requests::Purpose;
 use crate::link::Inbox;
 use crate::session::Session;
@@ -15,8 +17,42 @@ use crate::session::Session;
 impl Session {
     /// Performs the next step for the user's own chain, unless a request is in flight.
     pub(crate) fn advance_own_chain(&mut self, cx: &mut Context<'_>) {
+        self.prepare_device(cx);
         let (chains, facts) = self.chains_with_facts();
         chains.own_mut().advance(facts, cx);
+    }
+
+    /// This browser gets a key of its own: its first, or the successor of one whose time is over.
+    fn prepare_device(&mut self, cx: &mut Context<'_>) {
+        let chain = self.chains.own().chain();
+        let standing = self.me.device.as_ref().map(|device| device.standing(chain, cx.timestamp()));
+        if matches!(standing, None | Some(Standing::Expired)) {
+            let device = OwnDevice::random(cx.rng);
+            cx.save(device.record());
+            self.me.device = Some(device);
+        }
+    }
+
+    /// Whether another browser has removed this one from the account.
+    pub(crate) fn was_removed(&self) -> bool {
+        let chain = self.chains.own().chain();
+        // The time does not matter: a device is revoked for ever.
+        let standing = |device: &OwnDevice| device.standing(chain, Timestamp::from_unix(0));
+        self.me.device.as_ref().is_some_and(|device| standing(device) == Standing::Removed)
+    }
+
+    /// The user signs out of this browser, so its device is removed from the account. If the server cannot be reached now,
+    /// the device stays in the list.
+    pub(crate) fn remove_own_device(&mut self, cx: &mut Context<'_>) {
+        let (chains, facts) = self.chains_with_facts();
+        chains.own().remove_own_device(facts, cx);
+    }
+
+    /// "Remove" beside a device in the settings.
+    pub(crate) fn remove_device(&mut self, device: &str, cx: &mut Context<'_>) {
+        let Ok(device) = device.parse() else { return };
+        let (chains, facts) = self.chains_with_facts();
+        chains.own_mut().remove_device(device, facts, cx);
     }
 
     /// Handles the answer to a request about the user's own chain.

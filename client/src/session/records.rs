@@ -4,13 +4,15 @@ use std::collections::HashSet;
 
 use kez_core::identity::{Peer, SecretIdentity};
 
-use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount, StoredSeed};
+use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount};
 use crate::chains::{self, Sigchains};
 use crate::kernel::context::Context;
+use crate::kernel::device::OwnDevice;
 use crate::kernel::event::StorageFault;
 use crate::kernel::me::Me;
 use crate::kernel::place::{Key, Lane, Place, Slot};
 use crate::kernel::record::{Kind, Record};
+use crate::kernel::seed::StoredSeed;
 use crate::kernel::sorted_map::SortedMap;
 use crate::link::{Keeping, Link};
 use crate::messages::{Conversation, Outbox, Quarantine, Tag};
@@ -38,7 +40,7 @@ impl Session {
             phrase_confirmed: account.phrase_confirmed,
             restored: account.restored || account.registration.is_none(),
             registration: account.registration,
-            me: Me { key: me, handle: account.handle, server: account.server },
+            me: Me { key: me, handle: account.handle, server: account.server, device: None },
             sync: sync.read()?,
             contacts: Contacts::default(),
             conversations: SortedMap::default(),
@@ -143,6 +145,7 @@ impl Session {
                 self.chains.contacts_mut().load(person, record)?;
             }
             Kind::Nkey => self.link.load(record)?,
+            Kind::Device => self.me.device = Some(OwnDevice::load(record)?),
             Kind::Quarantine => {
                 self.seen.extend(self.quarantine.load(record)?.as_ref().map(Tag::of_envelope));
             }

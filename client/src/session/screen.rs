@@ -139,8 +139,9 @@ impl Session {
         let Some(order) = order else { return };
         let screen = cx.shared.tabs.entry(tab);
         screen.window = Window::around(order, conversation);
-        let number = screen.jump.as_ref().map_or(0, |(_, number)| *number) + 1;
-        screen.jump = Some((order, number));
+        // The time keeps numbers apart when another client takes over and knows nothing of the earlier jumps.
+        screen.jumps = cx.now.max(screen.jumps + 1);
+        screen.jump = Some((order, screen.jumps));
     }
 
     /// Moves the window of the conversation on screen.

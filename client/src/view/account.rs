@@ -1,11 +1,13 @@
 //! The account, as shown on screen.
 
 use kez_core::recovery_phrase;
-use kez_core::sigchain::Link;
+use kez_core::sigchain::{Certified, Link, MAX_LIVE_DEVICES};
 
-use super::{AccountView, ChainView, HistoryRow, JoinView, Me, RestoreView};
-use crate::account::{Join, Onboarding, Restore, StoredSeed};
+use super::{AccountView, ChainView, DeviceRow, DevicesView, HistoryRow, JoinView, Me, RestoreView};
+use crate::account::{Join, Onboarding, Restore};
 use crate::kernel::config::Config;
+use crate::kernel::device::OwnDevice;
+use crate::kernel::seed::StoredSeed;
 use crate::kernel::tabs::Tab;
 use crate::session::Session;
 use crate::state::Account;
@@ -57,7 +59,32 @@ fn me(session: &Session, tab: &Tab) -> Me {
         phrase: tab.phrase_shown.then(words),
         unreadable: session.sync.unreadable,
         chain: chain(session, tab.rotation_phrase_shown),
+        devices: devices(session),
         leaving: session.exit.view().clone(),
+    }
+}
+
+fn devices(session: &Session) -> DevicesView {
+    let own = session.chains.own();
+    let (chain, here) = (own.chain(), session.me.device.as_ref().map(OwnDevice::id));
+    let added = |seqno: u64| {
+        let at = usize::try_from(seqno).ok()?.checked_sub(1)?;
+        Some(Link::parse(own.links().get(at)?.as_bytes()).ok()?.created_at().unix())
+    };
+    let row = |(number, known): (u64, &Certified)| DeviceRow {
+        id: known.device.device.to_string(),
+        number,
+        here: Some(known.device.device) == here,
+        added: added(known.seqno).unwrap_or_default(),
+    };
+    let known = (1..).zip(chain.devices()).filter(|(_, known)| !known.revoked);
+    let rows: Vec<_> = known.map(row).collect();
+    DevicesView {
+        full: rows.len() >= MAX_LIVE_DEVICES && !rows.iter().any(|row| row.here),
+        rows,
+        busy: own.removing().is_some(),
+        error: own.device_error().cloned(),
+        removed: session.was_removed(),
     }
 }
 

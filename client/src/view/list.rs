@@ -31,6 +31,7 @@ fn preview(last: Option<&LastRow>) -> Preview {
         Some((true, Line::Text(text))) => Preview::Mine(text.clone()),
         Some((false, Line::Text(text))) => Preview::Theirs(text.clone()),
         Some((_, Line::KeyReplaced)) => Preview::KeyReplaced,
+        Some((_, Line::DeviceAdded)) => Preview::DeviceAdded,
         Some((_, Line::Unreadable)) => Preview::Unreadable,
     }
 }

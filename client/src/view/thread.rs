@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::excerpt::excerpt;
 use super::{Block, ChainAlarm, FormerKey};
-use crate::kernel::context::Shared;
+use crate::kernel::context::{Halt, Shared};
 use crate::kernel::place::Lane;
 use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
@@ -35,7 +35,7 @@ pub struct ThreadView {
     pub total: u64,
     /// The message below the line "New messages": the first that was unread when the thread was opened.
     pub first_unread: Option<String>,
-    /// The row to scroll to, with the number of the jump: every jump has another one.
+    /// The row to scroll to, with the number of the jump: every jump of a tab has another one.
     pub jump: Option<(String, u64)>,
     /// The unsent text in the composer, kept across a reload. The page reads it when it opens the thread.
     pub draft: String,
@@ -129,6 +129,8 @@ pub enum MessageBody {
     Unsupported,
     /// An event, not a message: the other person has changed their key, and its history proves that.
     KeyReplaced,
+    /// An event, not a message: the history of the other person's key has another device.
+    DeviceAdded,
     /// An envelope that could not be opened.
     Undecryptable {
         /// Why; its `Display` completes "This message could not be read: ...".
@@ -266,6 +268,7 @@ impl Source<'_> {
             StoredBody::Text { text, .. } => text,
             StoredBody::Unsupported => return (MessageBody::Unsupported, false),
             StoredBody::KeyReplaced => return (MessageBody::KeyReplaced, false),
+            StoredBody::DeviceAdded => return (MessageBody::DeviceAdded, false),
             StoredBody::Undecryptable(why) => return (MessageBody::Undecryptable { why: *why }, false),
             StoredBody::Malformed => return (MessageBody::Malformed, false),
             StoredBody::Damaged => return (MessageBody::Damaged, false),
@@ -282,7 +285,10 @@ impl Source<'_> {
         match (message.mine, entry) {
             (true, None) => (DeliveryState::Sent, None),
             (true, Some(entry)) => {
-                let halted = self.shared.halted.map(Reason::NotSent);
+                let halted = self.shared.halted.map(|halt| match halt {
+                    Halt::Storage(fault) => Reason::NotSent(fault),
+                    Halt::Removed => Reason::BrowserRemoved,
+                });
                 let trouble = || self.session.outbox.trouble(Lane::Place(self.place)).cloned();
                 match entry.refused().cloned().or(halted).or_else(trouble) {
                     Some(why) => (DeliveryState::Failed, Some(why)),

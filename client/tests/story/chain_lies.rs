@@ -6,7 +6,7 @@ use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::identity::{Peer, Primary, SecretIdentity, Seed};
 use kez_core::message::{Chain as Numbering, plaintext};
-use kez_core::sigchain::{Body, Chain, Hash, Heads, Link, SeenHead};
+use kez_core::sigchain::{Body, Chain, Device, Hash, Heads, Link, SeenHead};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -36,12 +36,19 @@ fn forge(root: Primary, seed: [u8; 32], links: &[Link]) -> Vec<Link> {
     assert_eq!(me.public().primary(), root);
     let mut chain = Chain::new(root);
     let mut forged = Vec::new();
+    // A thief of the account's key cannot sign for its devices, but can name others.
+    let device = SecretIdentity::from_seed(Seed::from_bytes([77; 32]));
     for link in links {
         let body = match link.body() {
+            Body::AddDevice(of) => Body::AddDevice(Device { key: device.public(), ..of.clone() }),
             Body::Init { primary, .. } => Body::Init { primary: *primary, next: Hash::of_json("thief") },
             body => body.clone(),
         };
-        let link = chain.draft(body, link.created_at()).sign(&me).unwrap();
+        let draft = chain.draft(body, link.created_at());
+        let link = match link.body() {
+            Body::AddDevice(_) => draft.sign_with_device(&me, &device).unwrap(),
+            _ => draft.sign(&me).unwrap(),
+        };
         chain.append(&link).unwrap();
         forged.push(link);
     }
@@ -162,12 +169,12 @@ fn a_link_withheld_from_one_friend_is_requested_and_detected() {
     world.relay.script.take();
     world.reload("bob");
     world.run(1_000);
-    assert_eq!(world.chain("bob").history.len(), 3);
+    assert_eq!(world.chain("bob").history.len(), 4);
     let root = bob.public().primary();
-    let known: Vec<Link> = world.relay.sigchains.links(&root)[..2].to_vec();
+    let known: Vec<Link> = world.relay.sigchains.links(&root)[..3].to_vec();
     let target = format!("{BASE}/ed25519/{}", root.hex());
     world.relay.script = Some(Box::new(move |request, answer| {
-        if request.target.starts_with(&target) { json(200, &shown(root, &known, 2)) } else { answer }
+        if request.target.starts_with(&target) { json(200, &shown(root, &known, 3)) } else { answer }
     }));
     world.send("bob", "alice", "I have added something");
     world.run(1_000);

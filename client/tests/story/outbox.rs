@@ -46,12 +46,12 @@ fn a_failed_send_survives_a_reload_and_a_retry_makes_no_duplicate() {
     world.weather.answer_lost = 100;
     let id = world.send("alice", "bob", "Hello");
     world.send("alice", "bob", "Again");
-    world.run(10_000);
+    world.run(20_000);
     assert_eq!(world.states("alice"), [FAILED; 2], "the queue fails as one");
     assert!(world.rows("alice")[0].error.is_some());
     retry(&mut world, &id);
     assert_eq!(world.states("alice"), [SENDING; 2], "a retry is one at once");
-    world.run(10_000);
+    world.run(20_000);
     world.weather.answer_lost = 0;
     world.reload("alice");
     world.run(3_000);
@@ -109,9 +109,9 @@ fn a_deleted_message_is_never_sent() {
     let first = world.send("alice", "bob", "one");
     delete(&mut world, &first);
     assert_eq!(world.rows("alice").len(), 1, "not while it is being sent");
-    world.run(10_000);
+    world.run(20_000);
     let second = world.send("alice", "bob", "two");
-    world.run(10_000);
+    world.run(20_000);
     delete(&mut world, &first);
     assert_eq!(world.texts("alice"), ["me: two"]);
     world.reload("alice");
@@ -154,7 +154,7 @@ fn a_busy_server_is_asked_again(#[case] status: u16) {
         if request.target != "/v1/messages" || answers > 2 {
             return response;
         }
-        let mut busy = json(status, &());
+        let mut busy = json(status, &serde_json::json!({}));
         busy.retry_after = Some(1);
         busy
     }));

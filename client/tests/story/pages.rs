@@ -83,6 +83,25 @@ fn a_jump_shows_the_message_and_names_its_row() {
 }
 
 #[test]
+fn jumps_have_different_numbers_in_every_conversation_and_after_a_restart() {
+    let mut world = long(2, 0, 3);
+    let row = world.rows("bob")[0].id.clone();
+    let jump = |world: &mut World| {
+        world.ui("bob", UiEvent::JumpWanted { handle: "alice".into(), to: Jump::Row(row.clone()) });
+        world.thread("bob").jump.unwrap().1
+    };
+    let first = jump(&mut world);
+    world.look("bob", "carol");
+    world.look("bob", "alice");
+    assert_eq!(world.thread("bob").jump, None);
+    let second = jump(&mut world);
+    world.run(1_000);
+    world.reload("bob");
+    let third = jump(&mut world);
+    assert!(first != second && first != third && second != third, "{first} {second} {third}");
+}
+
+#[test]
 fn a_reaction_finds_its_message_in_a_page_that_is_not_in_memory() {
     for dies_after in 0..8 {
         let mut world = long(3, 0, 200);

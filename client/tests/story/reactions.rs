@@ -26,11 +26,11 @@ fn shown(row: &MessageRow) -> String {
 
 /// The reactions to the last message on screen.
 fn last(world: &World, who: &'static str) -> String {
-    world.rows(who).last().map(shown).unwrap()
+    world.messages(who).last().map(shown).unwrap()
 }
 
 fn react(world: &mut World, who: &'static str, to: &str, emoji: &str, on: bool) {
-    let id = world.rows(who).last().unwrap().id.clone();
+    let id = world.messages(who).last().unwrap().id.clone();
     world.ui(who, UiEvent::ReactionSet { handle: to.into(), id, emoji: emoji.into(), on });
 }
 

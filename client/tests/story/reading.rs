@@ -377,7 +377,7 @@ fn a_long_catch_up_in_pages_reports_its_progress() {
 
 #[test]
 fn a_long_catch_up_on_the_stream_reports_its_progress_without_any_other_answer() {
-    let mut world = alice_and_bob(1);
+    let mut world = alice_and_bob(2);
     world.relay.intercept = Some(Box::new(|request| {
         let of_the_inbox = request.target.starts_with("/v1/inbox/bob");
         of_the_inbox.then(|| HttpResponse { status: 503, retry_after: None, date: None, body: Vec::new() })

@@ -42,7 +42,7 @@ fn joining_starts_a_chain_that_claims_the_handle() {
     world.join("alice", "");
     let key = world.key("alice");
     let chain = world.relay.sigchains.of(&key.public().primary());
-    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle"]);
+    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle", "add_device"]);
     let registration = world.relay.lookup("alice").unwrap().registration.get().to_owned();
     let claim = chain.claim(&"alice".parse().unwrap(), &world.relay.server).unwrap();
     assert_eq!(claim.registration, Hash::of_json(&registration));
@@ -96,11 +96,11 @@ fn an_account_without_a_chain_starts_one_at_the_next_unlock() {
     assert_eq!(world.relay.sigchains.links(&world.relay.lookup("alice").unwrap().primary).len(), 0, "locked");
     world.ui("alice", UiEvent::UnlockSubmitted { passphrase: kez_client::secret::Secret::new("secret") });
     world.run(2_000);
-    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle"]);
+    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle", "add_device"]);
 }
 
 #[rstest]
-fn a_bad_network_makes_no_second_link(#[values(4, 7, 8, 9)] chance: u64) {
+fn a_bad_network_makes_no_second_link(#[values(5, 7, 8, 9)] chance: u64) {
     let mut world = World::new(chance);
     world.join("alice", "");
     world.weather = Weather {
@@ -114,7 +114,7 @@ fn a_bad_network_makes_no_second_link(#[values(4, 7, 8, 9)] chance: u64) {
     };
     world.join("bob", "");
     world.run(300_000);
-    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle"]);
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "add_device"]);
     assert_eq!(world.chain("bob").alarm, None);
 }
 
@@ -128,7 +128,7 @@ fn a_crash_at_any_step_makes_no_second_link(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 
     world.create_account("alice", "");
     world.browser("alice").dies_after = Some(effects);
     world.run(10_000);
-    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle"]);
+    assert_eq!(kinds(&mut world, "alice"), ["init", "claim_handle", "add_device"]);
     let announced = world.rotation_words("alice");
     let announced = SecretIdentity::from_seed(recovery_phrase::parse(&announced).unwrap()).public();
     let chain = chain_of(&mut world, "alice");
@@ -183,7 +183,7 @@ fn a_long_chain_comes_in_pages() {
     let (bob, alice) = (world.key("bob"), world.key("alice").public());
     let peer = Peer::new(&bob, alice).unwrap();
     let heads = Message::parse(&envelope.open(&bob, |_| Some(&peer)).unwrap().plaintext).unwrap().heads;
-    assert_eq!(heads.get(&root).map(|seen| seen.length), Some(2));
+    assert_eq!(heads.get(&root).map(|seen| seen.length), Some(3));
 }
 
 #[test]
@@ -237,13 +237,13 @@ fn a_closed_chain_is_reported() {
 }
 
 #[test]
-fn a_restored_browser_adopts_the_chain_without_appending() {
+fn a_restored_browser_adopts_the_chain_and_adds_itself() {
     let mut world = alice_and_bob(10);
     let words = world.words("bob");
     restore(&mut world, "bob on the phone", &words);
-    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle"]);
+    assert_eq!(kinds(&mut world, "bob"), ["init", "claim_handle", "add_device", "add_device"]);
     let view = world.chain("bob on the phone");
-    assert_eq!((view.history.len(), view.alarm, view.phrase_waits), (2, None, false));
+    assert_eq!((view.history.len(), view.alarm, view.phrase_waits), (4, None, false));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_foreign_link_in_the_own_chain_raises_an_alarm_until_dismissed() {
     world.run(8 * 60 * 60 * 1000);
     let view = world.chain("alice");
     assert_eq!(view.alarm, Some(ChainAlarm::NotMine));
-    assert!(view.history[2].text.contains("Gave up the handle @alice"), "{:?}", view.history);
+    assert!(view.history[3].text.contains("Gave up the handle @alice"), "{:?}", view.history);
     world.reload("alice");
     assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::NotMine));
     world.ui("alice", UiEvent::OwnChainAlarmDismissed);

@@ -9,7 +9,7 @@ test('joining starts a key history that the settings and the profile page show',
 
   const words = await alice.takeRotationPhrase();
   expect(words).not.toEqual(alice.words);
-  await expect(alice.keyHistory()).toHaveText([/Began with the key ed25519:/, new RegExp(`Claimed the handle @${alice.handle} `)]);
+  await expect(alice.keyHistory()).toHaveText([/Began with the key ed25519:/, new RegExp(`Claimed the handle @${alice.handle} `), /Added the device/]);
   await alice.reload();
   await expect(alice.page.getByText('it is no longer kept here')).toBeVisible();
   await alice.open('/messages');
@@ -17,7 +17,7 @@ test('joining starts a key history that the settings and the profile page show',
 
   const visitor = await people.visitor();
   await visitor.open(`/u/${alice.handle}`);
-  await expect(visitor.keyHistory()).toHaveText([/Began with the key/, /Claimed the handle/]);
+  await expect(visitor.keyHistory()).toHaveText([/Began with the key/, /Claimed the handle/, /Added the device/]);
 });
 
 test('the rotation phrase changes the key, and a friend continues with the new one', async ({ people }) => {
@@ -32,8 +32,8 @@ test('the rotation phrase changes the key, and a friend continues with the new o
   const words = await bob.takeRotationPhrase();
   await bob.textbox('Rotation phrase').fill(words.join(' '));
   await bob.button('Change key').click();
-  await expect(bob.keyHistory()).toHaveCount(4);
-  await expect(bob.keyHistory().nth(2)).toContainText('Changed the key to');
+  await expect(bob.keyHistory()).toHaveCount(5);
+  await expect(bob.keyHistory().nth(3)).toContainText('Changed the key to');
   await expect(bob.button('Show rotation phrase')).toBeVisible();
   const newKey = await bob.page.evaluate(async (handle) => (await (await fetch(`/v1/u/${handle}`)).json()).primary, bob.handle);
   expect(newKey).not.toBe(oldKey);
@@ -51,6 +51,8 @@ test('the rotation phrase changes the key, and a friend continues with the new o
   await elsewhere.restore(words);
   const restored = await elsewhere.openChat(alice.handle);
   await restored.showsInOrder([before, after, answer]);
+  await elsewhere.open('/settings');
+  await expect(elsewhere.keyHistory()).toHaveCount(6);
 
   const late = await people.visitor();
   await late.open('/restore');
@@ -59,7 +61,7 @@ test('the rotation phrase changes the key, and a friend continues with the new o
   await expect(late.page.getByRole('alert')).toContainText('This key was replaced');
 
   await late.open(`/u/${bob.handle}`);
-  await expect(late.keyHistory()).toHaveCount(4);
+  await expect(late.keyHistory()).toHaveCount(6);
 });
 
 test('a wrong phrase changes nothing and is reported', async ({ people }) => {
@@ -69,5 +71,5 @@ test('a wrong phrase changes nothing and is reported', async ({ people }) => {
   await alice.button('Change key').click();
   const refusal = alice.page.getByRole('alert').filter({ hasText: 'This is not your rotation phrase' });
   await expect(refusal).toBeVisible();
-  await expect(alice.keyHistory()).toHaveCount(2);
+  await expect(alice.keyHistory()).toHaveCount(3);
 });

@@ -1,4 +1,5 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
+import { takeLease } from '../../support/vault.ts';
 
 test('two tabs both work, and the second continues when the first is closed', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
@@ -111,6 +112,26 @@ test('an unresponsive leading tab is reported in the others', async ({ people })
   await busy;
   await second.shows(text, 'sent');
   await expect(tab.getByRole('alert').filter({ hasText: 'is not responding' })).toHaveCount(0);
+});
+
+test('a leading tab writes and sends nothing once another has taken over', async ({ people }) => {
+  const alice = await people.join('alice');
+  const peer = await people.peer('peer');
+  const thread = await alice.chatWith(peer.handle);
+  const [before, late, after] = [unique('before'), unique('too late'), unique('after')];
+  await thread.send(before);
+  await thread.shows(before, 'sent');
+
+  await takeLease(alice.page);
+  await thread.send(late);
+  await expect(alice.page.getByRole('alert').filter({ hasText: 'Another KEZ Chat tab has taken over' })).toBeVisible();
+  await expect(thread.log.locator('[data-state="sent"]')).toHaveCount(1);
+
+  await alice.reload();
+  await thread.showsInOrder([before]);
+  await thread.send(after);
+  await thread.shows(after, 'sent');
+  expect((await peer.inbox()).map((envelope) => peer.open(envelope).text)).toEqual([before, after]);
 });
 
 test('a storage connection closed by the browser is reopened', async ({ people }) => {

@@ -10,6 +10,7 @@ import { BROKEN_ON_PURPOSE, expect, test as base } from '../../support/fixtures.
 import { Peer } from '../../support/peer.ts';
 import { loadProfile, saveProfile, type Profile } from '../../support/profile.ts';
 import { freePorts, OwnServer } from '../../support/server.ts';
+import { recordKeys } from '../../support/vault.ts';
 
 const fixtures = path.resolve(import.meta.dirname, '../../fixtures');
 const PASSPHRASE = 'the passphrase of an old profile';
@@ -67,6 +68,8 @@ for (const release of readdirSync(fixtures)) {
     await alice.unlock(PASSPHRASE);
     await expect(alice.keyHistory()).toHaveCount(2);
     await expect(alice.page.getByRole('list', { name: 'Blocked' }).getByRole('listitem')).toContainText('@blocked');
+    // Version 0.1.0 refuses a storage with a record of a kind that it does not know, as that of a newer version.
+    expect(await recordKeys(alice.page)).toContain('lease/mark');
   });
 }
 

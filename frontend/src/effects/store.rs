@@ -3,35 +3,55 @@
 //! An IndexedDB transaction ends at the first await on anything else, so all records are sealed before a transaction is
 //! opened. Records are keyed `<kind>/<id>` in a single store, so a new kind needs no new database version. The worker's
 //! script makes every transaction strictly durable.
+//!
+//! Web Locks let one worker lead at a time, but a write of the worker before may still be on its way to the database. So
+//! each transaction that writes first compares the lease that this worker holds with that in the header.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
+use getrandom::SysRng;
+use js_sys::{Reflect, Uint8Array};
 use kez_client::event::StorageFault;
-use rexie::{KeyRange, ObjectStore, Rexie, TransactionMode};
+use kez_client::vault::Lease;
+use rand_core::UnwrapErr;
+use rexie::{KeyRange, ObjectStore, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::effects::timer::Timer;
+use crate::js::get;
 
 const DATABASE: &str = "kez-chat";
 const VAULT: &str = "vault";
 const RECORDS: &str = "records";
 const HEADER: &str = "header";
+/// The header's property for the lease.
+const LEASE: &str = "lease";
+/// The key of an empty entry beside the records of a vault with a lease. Version 0.1.0 knows of no leases. It finds a record
+/// of an unknown kind, and refuses the storage as that of a newer version.
+const MARK: &str = "lease/mark";
 
 /// The time limit for opening the database, in milliseconds. After it the storage counts as unusable: another tab may
 /// hold an older version open forever.
 const OPEN_TIME_OUT: u64 = 10_000;
 
 /// The open database. A browser may close the connection at any time; the database is then opened again.
-pub(crate) struct Store(RefCell<Rc<Rexie>>);
+pub(crate) struct Store {
+    database: RefCell<Rc<Rexie>>,
+    /// The lease that this worker holds, or why it may not write.
+    lease: Cell<Held>,
+}
+
+/// A lease, or why there is none.
+type Held = Result<Lease, StorageFault>;
 
 /// One write: the bytes to store under a key; `None` deletes the record.
 pub(crate) type Write = (String, Option<Vec<u8>>);
 
 impl Store {
     pub(crate) async fn open() -> Result<Self, StorageFault> {
-        Ok(Self(RefCell::new(Rc::new(Self::connect().await?))))
+        let database = RefCell::new(Rc::new(Self::connect().await?));
+        Ok(Self { database, lease: Cell::new(Err(StorageFault::Unavailable)) })
     }
 
     async fn connect() -> Result<Rexie, StorageFault> {
@@ -61,49 +81,97 @@ impl Store {
     where
         F: Future<Output = rexie::Result<T>>,
     {
-        let database = Rc::clone(&self.0.borrow());
+        let database = Rc::clone(&self.database.borrow());
         match run(database).await.map_err(fault) {
             Err(StorageFault::Unavailable) => {}
             outcome => return outcome,
         }
         let database = Rc::new(Self::connect().await?);
-        self.0.replace(Rc::clone(&database));
+        self.database.replace(Rc::clone(&database));
         run(database).await.map_err(fault)
     }
 
-    /// Writes the header and the first records.
+    /// Takes the next lease: from now on, no other worker can write. The account can be read without one, so full storage
+    /// is reported only when something has to be written.
+    pub(crate) async fn take_lease(&self) -> Result<(), StorageFault> {
+        let taken = self.attempt(take_lease).await.and_then(|held| held);
+        self.lease.set(taken);
+        match taken {
+            Ok(_) | Err(StorageFault::Full) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Gives up the lease. Nothing can be written until it is taken again.
+    pub(crate) fn give_up_lease(&self) {
+        self.lease.set(Err(StorageFault::Unavailable));
+    }
+
+    /// Writes the header and the first records, with the first lease, unless another worker has created a vault.
     pub(crate) async fn create(&self, header: &JsValue, writes: Vec<Write>) -> Result<(), StorageFault> {
+        let lease = Lease::first(&mut UnwrapErr(SysRng));
         let run = |database: Rc<Rexie>| {
             let writes = writes.clone();
             async move {
                 let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
-                transaction.store(VAULT)?.put(header, Some(&HEADER.into())).await?;
-                put(&transaction.store(RECORDS)?, writes).await?;
-                transaction.commit().await
-            }
-        };
-        self.attempt(run).await
-    }
-
-    /// Writes records in one transaction, unless their vault is gone: the user may have cleared the site's data.
-    pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<(), StorageFault> {
-        let run = |database: Rc<Rexie>| {
-            let writes = writes.clone();
-            async move {
-                let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
-                if transaction.store(VAULT)?.get(HEADER.into()).await?.is_none() {
-                    return Ok(false);
+                // An earlier attempt may have been committed.
+                if let Some(other) = transaction.store(VAULT)?.get(HEADER.into()).await?
+                    && let Err(fault) = check(Ok(lease), &other)
+                {
+                    return Ok(Err(fault));
                 }
+                put_header(&transaction, header, lease).await?;
                 put(&transaction.store(RECORDS)?, writes).await?;
-                transaction.commit().await.map(|()| true)
+                transaction.commit().await.map(|()| Ok(lease))
             }
         };
-        if self.attempt(run).await? { Ok(()) } else { Err(StorageFault::Unavailable) }
+        let held = self.attempt(run).await.and_then(|held| held);
+        self.lease.set(held);
+        held.map(drop)
     }
 
-    /// Deletes the header and all records.
+    /// Writes another header.
+    pub(crate) async fn replace_header(&self, header: &JsValue) -> Result<(), StorageFault> {
+        let lease = self.lease.get()?;
+        self.change(move |transaction| async move {
+            put_header(&transaction, header, lease).await.map(|()| transaction)
+        })
+        .await
+    }
+
+    /// Writes records in one transaction.
+    pub(crate) async fn write(&self, writes: Vec<Write>) -> Result<(), StorageFault> {
+        self.change(|transaction| {
+            let writes = writes.clone();
+            async move { put(&transaction.store(RECORDS)?, writes).await.map(|()| transaction) }
+        })
+        .await
+    }
+
+    /// Runs writes in one transaction, unless another worker has taken over, or the vault is gone: the user may have cleared
+    /// the site's data.
+    async fn change<F>(&self, writes: impl Fn(Transaction) -> F) -> Result<(), StorageFault>
+    where
+        F: Future<Output = rexie::Result<Transaction>>,
+    {
+        let (held, writes) = (self.lease.get(), &writes);
+        let run = |database: Rc<Rexie>| async move {
+            let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
+            let header = transaction.store(VAULT)?.get(HEADER.into()).await?;
+            match header.ok_or(StorageFault::Unavailable).and_then(|header| check(held, &header)) {
+                Ok(()) => writes(transaction).await?.commit().await.map(Ok),
+                Err(fault) => Ok(Err(fault)),
+            }
+        };
+        self.attempt(run).await.and_then(|outcome| outcome)
+    }
+
+    /// Deletes the header and all records, unless another worker has taken over.
     pub(crate) async fn clear(&self) -> Result<(), StorageFault> {
-        self.attempt(clear).await
+        let held = self.lease.get();
+        self.attempt(|database| clear(database, held)).await.and_then(|outcome| outcome)?;
+        self.give_up_lease();
+        Ok(())
     }
 
     /// All records except those of one kind, as (key, sealed bytes).
@@ -112,7 +180,8 @@ impl Store {
         kind: &'static str,
     ) -> Result<Vec<(String, Vec<u8>)>, StorageFault> {
         let (keys, values) = self.attempt(|database| read_all_but(database, kind)).await?;
-        Ok(keys.iter().filter_map(JsValue::as_string).zip(values.iter().map(bytes)).collect())
+        let all = keys.iter().filter_map(JsValue::as_string).zip(values.iter().map(bytes));
+        Ok(all.filter(|(key, _)| key != MARK).collect())
     }
 
     /// The records with these keys, in their order.
@@ -127,11 +196,50 @@ async fn header(database: Rc<Rexie>) -> rexie::Result<Option<JsValue>> {
     transaction.store(VAULT)?.get(HEADER.into()).await
 }
 
-async fn clear(database: Rc<Rexie>) -> rexie::Result<()> {
+async fn take_lease(database: Rc<Rexie>) -> rexie::Result<Held> {
     let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
+    let Some(header) = transaction.store(VAULT)?.get(HEADER.into()).await? else {
+        return Ok(Err(StorageFault::Damaged));
+    };
+    let lease = match lease_in(&header) {
+        Ok(Some(last)) => last.next(),
+        Ok(None) => Lease::first(&mut UnwrapErr(SysRng)),
+        Err(fault) => return Ok(Err(fault)),
+    };
+    put_header(&transaction, &header, lease).await?;
+    transaction.commit().await.map(|()| Ok(lease))
+}
+
+async fn clear(database: Rc<Rexie>, held: Held) -> rexie::Result<Result<(), StorageFault>> {
+    let transaction = database.transaction(&[VAULT, RECORDS], TransactionMode::ReadWrite)?;
+    // A worker that could take no lease, because the storage is full, may still delete.
+    if let (Ok(_), Some(header)) = (held, transaction.store(VAULT)?.get(HEADER.into()).await?)
+        && let Err(fault) = check(held, &header)
+    {
+        return Ok(Err(fault));
+    }
     transaction.store(VAULT)?.clear().await?;
     transaction.store(RECORDS)?.clear().await?;
-    transaction.commit().await.map(drop)
+    transaction.commit().await.map(Ok)
+}
+
+/// Writes a header with this lease.
+async fn put_header(transaction: &Transaction, header: &JsValue, lease: Lease) -> rexie::Result<()> {
+    // A header is a plain object, which takes any property.
+    let _ = Reflect::set(header, &LEASE.into(), &Uint8Array::from(lease.to_bytes().as_slice()));
+    transaction.store(VAULT)?.put(header, Some(&HEADER.into())).await?;
+    transaction.store(RECORDS)?.put(&Uint8Array::new_with_length(0), Some(&MARK.into())).await.map(drop)
+}
+
+/// The lease in a header. Version 0.1.0 has written none.
+pub(crate) fn lease_in(header: &JsValue) -> Result<Option<Lease>, StorageFault> {
+    let lease = get(header, LEASE);
+    if lease.is_undefined() { Ok(None) } else { Lease::from_bytes(&bytes(&lease)).map(Some) }
+}
+
+/// Checks that the header still names the lease of this worker. Without a lease, version 0.1.0 has written the header.
+fn check(held: Held, header: &JsValue) -> Result<(), StorageFault> {
+    held?.check(lease_in(header)?.ok_or(StorageFault::Superseded)?)
 }
 
 async fn read_all_but(

@@ -16,7 +16,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{CryptoKey, SubtleCrypto};
 use zeroize::Zeroizing;
 
-use crate::effects::store::{Store, Write};
+use crate::effects::store::{Store, Write, lease_in};
 use crate::effects::timer::scope;
 use crate::js::{get, object};
 
@@ -43,11 +43,13 @@ impl Vault {
     async fn start(&mut self, remembered: Option<String>) -> Result<Startup, StorageFault> {
         let store = self.store.insert(Store::open().await?);
         let Some(header) = store.header().await? else { return Ok(Startup::Empty { remembered }) };
+        lease_in(&header)?;
         self.by_passphrase = get(&header, "mode").as_string().as_deref() == Some(PASSPHRASE);
         if self.by_passphrase {
             return Ok(Startup::Locked);
         }
         self.key = Some(unwrap_by_device(&header).await?);
+        store.take_lease().await?;
         Ok(Startup::Open { records: self.records().await?, has_passphrase: false })
     }
 
@@ -85,6 +87,9 @@ impl Vault {
             Ok(None) => return VaultEvent::Failed(StorageFault::Damaged),
             Err(fault) => return VaultEvent::Failed(fault),
         }
+        if let Err(fault) = store.take_lease().await {
+            return VaultEvent::Failed(fault);
+        }
         self.records().await.map_or_else(VaultEvent::Failed, VaultEvent::Opened)
     }
 
@@ -111,19 +116,22 @@ impl Vault {
             Some(passphrase) => wrap_by_passphrase(key, passphrase)?,
             None => wrap_by_device(key).await?,
         };
-        store.create(&header, Vec::new()).await?;
+        store.replace_header(&header).await?;
         self.by_passphrase = new.is_some();
         Ok(VaultEvent::Rewrapped)
     }
 
-    /// Forgets the data key.
+    /// Forgets the data key, and gives up the lease: what is stored may change until the account is unlocked.
     pub(crate) fn lock(&mut self) {
         self.key = None;
+        if let Some(store) = &self.store {
+            store.give_up_lease();
+        }
     }
 
     /// Deletes everything.
     pub(crate) async fn destroy(&mut self) -> Result<(), StorageFault> {
-        self.lock();
+        self.key = None;
         self.by_passphrase = false;
         self.store.as_ref().ok_or(StorageFault::Unavailable)?.clear().await
     }

@@ -167,13 +167,13 @@ impl Devices {
 }
 
 impl ChainObserver for Devices {
-    fn grown(&self, root: Primary) -> BoxFuture<'_, ()> {
+    fn grown(&self, root: Primary, length: u64) -> BoxFuture<'_, ()> {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.cached.write().unwrap_or_else(PoisonError::into_inner).remove(&root);
         async move {
-            // Streams that a revoked device has opened end when they are woken.
+            // Streams that a revoked device has opened end when they are woken. The others tell the owner's browsers.
             match self.store.lookup_primary(&root).await {
-                Ok(Some(account)) => self.push.wake(account.id.inbox()),
+                Ok(Some(account)) => self.push.chain_grew(account.id.inbox(), length),
                 Ok(None) => {}
                 Err(error) => log_failure(&error),
             }

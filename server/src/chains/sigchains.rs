@@ -32,8 +32,8 @@ pub struct Sigchains {
 
 /// Learns of the links that this process appends.
 pub trait ChainObserver: Send + Sync {
-    /// The chain of this root has a new link, which is durable.
-    fn grown(&self, root: Primary) -> BoxFuture<'_, ()>;
+    /// The chain of this root has a new link, which is durable, and now this many.
+    fn grown(&self, root: Primary, length: u64) -> BoxFuture<'_, ()>;
 }
 
 /// The link is part of its chain.
@@ -160,12 +160,12 @@ async fn store_and_tell(
     link: NewLink,
     observer: Option<Weak<dyn ChainObserver>>,
 ) -> Result<LinkOutcome, StoreError> {
-    let root = link.root;
+    let (root, length) = (link.root, link.seqno);
     let outcome = store.append_link(link).await?;
     if outcome == LinkOutcome::Appended
         && let Some(observer) = observer.and_then(|observer| observer.upgrade())
     {
-        observer.grown(root).await;
+        observer.grown(root, length).await;
     }
     Ok(outcome)
 }

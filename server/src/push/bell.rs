@@ -1,6 +1,7 @@
-//! What wakes one stream: one waker for all logs that the stream follows, with those that have changed.
+//! What wakes one stream: one waker for all logs that the stream follows, with those that have changed, and for the
+//! sigchain of the stream's owner.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -18,34 +19,63 @@ pub enum Dirty {
     All,
 }
 
-/// See the module.
-pub(super) struct Bell {
-    dirty: Mutex<Dirty>,
-    notify: Notify,
+/// What has changed since the stream last looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The logs.
+    pub dirty: Dirty,
+    /// The number of links that the owner's sigchain has now, if it has grown.
+    pub chain: Option<u64>,
 }
 
-impl Default for Bell {
-    fn default() -> Self {
-        Self { dirty: Mutex::new(Dirty::These(Vec::new())), notify: Notify::new() }
-    }
+/// See the module.
+#[derive(Default)]
+pub(super) struct Bell {
+    news: Mutex<News>,
+    notify: Notify,
 }
 
 impl Bell {
     /// A log has changed.
     pub(super) fn ring(&self, log: InboxId) {
-        self.dirty.lock().unwrap_or_else(PoisonError::into_inner).add(log);
+        self.news().dirty.add(log);
         self.notify.notify_one();
     }
 
-    /// Waits until there is a change, and takes it. This method is cancel-safe.
-    pub(super) async fn rung(&self) -> Dirty {
+    /// The sigchain of the owner of this log has grown.
+    pub(super) fn ring_chain(&self, log: InboxId, length: u64) {
+        let mut news = self.news();
+        news.dirty.add(log);
+        news.chain = news.chain.max(Some(length));
+        drop(news);
+        self.notify.notify_one();
+    }
+
+    /// Waits until there are news, and takes them. This method is cancel-safe.
+    pub(super) async fn rung(&self) -> News {
         loop {
-            let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if dirty != Dirty::These(Vec::new()) {
-                return dirty;
+            let news = std::mem::take(&mut *self.news());
+            if news != News::default() {
+                return news;
             }
             self.notify.notified().await;
         }
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Dirty {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
+
+impl From<Dirty> for News {
+    fn from(dirty: Dirty) -> Self {
+        Self { dirty, chain: None }
     }
 }
 
@@ -69,10 +99,6 @@ impl Dirty {
             *self = Self::All;
         }
     }
-
-    fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::These(Vec::new()))
-    }
 }
 
 #[cfg(test)]
@@ -88,12 +114,12 @@ mod tests {
             bell.ring(InboxId(log));
             bell.ring(InboxId(0));
         }
-        let dirty = bell.rung().now_or_never().unwrap();
+        let dirty = bell.rung().now_or_never().unwrap().dirty;
         assert!(dirty.contains(InboxId(15)) && !dirty.contains(InboxId(16)));
         for log in 0..=MOST_LISTED as i64 {
             bell.ring(InboxId(log));
         }
-        assert_eq!(bell.rung().now_or_never(), Some(Dirty::All));
+        assert_eq!(bell.rung().now_or_never(), Some(Dirty::All.into()));
         assert_eq!(bell.rung().now_or_never(), None);
     }
 
@@ -103,6 +129,16 @@ mod tests {
         let mut waiting = std::pin::pin!(bell.rung());
         assert_eq!(waiting.as_mut().now_or_never(), None);
         bell.ring(InboxId(1));
-        assert_eq!(waiting.now_or_never(), Some(Dirty::These(vec![InboxId(1)])));
+        assert_eq!(waiting.now_or_never(), Some(Dirty::These(vec![InboxId(1)]).into()));
+    }
+
+    #[test]
+    fn of_several_lengths_of_a_chain_the_greatest_is_told() {
+        let bell = Bell::default();
+        for length in [4, 6, 5] {
+            bell.ring_chain(InboxId(1), length);
+        }
+        let news = News { dirty: Dirty::These(vec![InboxId(1)]), chain: Some(6) };
+        assert_eq!(bell.rung().now_or_never(), Some(news));
     }
 }

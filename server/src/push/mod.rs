@@ -14,7 +14,7 @@ use bell::Bell;
 use nats::Bus;
 use nats::hints::Hints;
 
-pub use bell::Dirty;
+pub use bell::{Dirty, News};
 
 /// The streams that follow each log.
 pub struct Push {
@@ -52,6 +52,13 @@ impl Push {
     pub fn wake(&self, log: InboxId) {
         for bell in self.rooms.lock().get(&log).into_iter().flatten() {
             bell.ring(log);
+        }
+    }
+
+    /// Tells the streams of this node that follow the inbox how many links the sigchain of its owner has.
+    pub fn chain_grew(&self, inbox: InboxId, length: u64) {
+        for bell in self.rooms.lock().get(&inbox).into_iter().flatten() {
+            bell.ring_chain(inbox, length);
         }
     }
 
@@ -102,13 +109,13 @@ impl Waiting {
         }
     }
 
-    /// Returns the logs that were announced since the last call, once there are any. This method is cancel-safe.
-    pub async fn woken(&mut self) -> Dirty {
+    /// Returns what was announced since the last call, once there is anything. This method is cancel-safe.
+    pub async fn woken(&mut self) -> News {
         match &mut self.hints {
             None => self.bell.rung().await,
             Some(hints) => tokio::select! {
-                dirty = self.bell.rung() => dirty,
-                () = hints.next() => Dirty::All,
+                news = self.bell.rung() => news,
+                () = hints.next() => Dirty::All.into(),
             },
         }
     }
@@ -145,13 +152,13 @@ mod tests {
         assert_eq!(one.woken().now_or_never(), None);
         push.announce(one_log, key, 7);
         push.announce(one_log, key, 7);
-        assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![one_log])));
+        assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![one_log]).into()));
         assert_eq!(one.woken().now_or_never(), None, "two wake-ups before a look are one");
         assert_eq!(two.woken().now_or_never(), None);
         push.wake(shared);
         push.wake(one_log);
-        assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![shared, one_log])));
-        assert_eq!(two.woken().now_or_never(), Some(Dirty::These(vec![shared])));
+        assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![shared, one_log]).into()));
+        assert_eq!(two.woken().now_or_never(), Some(Dirty::These(vec![shared]).into()));
 
         let again = wait_for(one_log);
         assert_eq!([one_log, two_log, shared, InboxId(4)].map(|log| push.waiting(log)), [2, 1, 2, 0]);

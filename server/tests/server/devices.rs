@@ -255,7 +255,8 @@ async fn a_revoked_device_is_out_at_once_on_the_node_of_its_chain() {
     assert_eq!(world.chat.status_for(&kept).await.status, 200);
     world.chat.send(&world.alice, &bob.seal(&world.alice, "hello")).await;
     for live in [&mut of_kept, &mut of_primary] {
-        assert_eq!(live.next().await["items"][0]["seq"], 1, "the others go on");
+        assert_eq!(live.next().await, json!({"chain": world.owner.chain.length()}), "the others hear of it");
+        assert_eq!(live.next().await["items"][0]["seq"], 1, "and go on");
     }
 }
 

@@ -37,7 +37,7 @@ fn words(handle: &str, row: &MessageRow) -> Option<String> {
             let text: String = text.chars().take(SPOKEN_CHARS).collect();
             Some(format!("@{handle}: {text}"))
         }
-        MessageBody::KeyReplaced | MessageBody::Damaged => None,
+        MessageBody::KeyReplaced | MessageBody::DeviceAdded | MessageBody::Damaged => None,
         MessageBody::Unsupported | MessageBody::Undecryptable { .. } | MessageBody::Malformed => {
             Some(format!("@{handle}: a message that cannot be read"))
         }

@@ -17,10 +17,29 @@ pub(super) enum Item {
     Missing(u64),
     /// The next message contradicts what the sender sent before.
     Contradiction,
-    /// The other user has changed their key.
-    KeyReplaced,
+    /// Something that happened, and is not a message.
+    Event(Event),
     /// A message. `continues` means that it is grouped with the previous one of the same sender.
     Message { row: MessageRow, continues: bool },
+}
+
+/// An event of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The other user has changed their key.
+    KeyReplaced,
+    /// The other user has added a device.
+    DeviceAdded,
+}
+
+impl Event {
+    fn of(row: &MessageRow) -> Option<Self> {
+        match row.body {
+            MessageBody::KeyReplaced => Some(Self::KeyReplaced),
+            MessageBody::DeviceAdded => Some(Self::DeviceAdded),
+            _ => None,
+        }
+    }
 }
 
 /// The items with their keys, which stay the same as older and newer messages are added.
@@ -50,8 +69,8 @@ pub(super) fn items(
         if row.contradicts_chain {
             items.push((format!("contradiction-{}", row.id), Item::Contradiction));
         }
-        if row.body == MessageBody::KeyReplaced {
-            items.push((row.id.clone(), Item::KeyReplaced));
+        if let Some(event) = Event::of(row) {
+            items.push((row.id.clone(), Item::Event(event)));
             previous = None;
             continue;
         }
@@ -98,7 +117,7 @@ mod tests {
             Item::New => 'N',
             Item::Missing(_) => 'X',
             Item::Contradiction => '!',
-            Item::KeyReplaced => 'K',
+            Item::Event(_) => 'E',
             Item::Message { continues: false, .. } => 'M',
             Item::Message { continues: true, .. } => 'm',
         };

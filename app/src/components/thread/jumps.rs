@@ -31,7 +31,7 @@ pub(super) fn use_jumps(scroll: Scroll, handle: String) {
         }
     });
     effect(move || {
-        let Some((row, number)) = jump.get() else { return scroll.forget_jumps() };
+        let Some((row, number)) = jump.get() else { return };
         if !scroll.leave_for_jump(number) {
             return;
         }

@@ -5,7 +5,7 @@ use leptos::{html, prelude::*};
 use super::LOG_ID;
 use super::announcer::Announcer;
 use super::copying::on_copy;
-use super::items::{Item, items};
+use super::items::{Event, Item, items};
 use super::jumps::use_jumps;
 use super::scroll::use_scroll;
 use super::scroll_keys::use_scroll_keys;
@@ -107,9 +107,13 @@ fn piece(item: Keyed<Item>, handle: StoredValue<String>, roving: Roving) -> AnyV
         Item::Missing(_) => {
             view! { <p class="line line-missing">{move || missing(&value.get())}</p> }.into_any()
         }
-        Item::KeyReplaced => {
-            let text = format!("@{} has changed their key. The key history proves it.", handle.get_value());
-            view! { <p class="line" id=element_id(&item.key)>{text}</p> }.into_any()
+        Item::Event(event) => {
+            let (kind, text) = match event {
+                Event::KeyReplaced => ("key", "has changed their key. The key history proves it."),
+                Event::DeviceAdded => ("device", "added a device"),
+            };
+            let text = format!("@{} {text}", handle.get_value());
+            view! { <p class="line" data-line=kind id=element_id(&item.key)>{text}</p> }.into_any()
         }
         Item::Contradiction => view! { <p class="line line-missing">{CONTRADICTION}</p> }.into_any(),
         Item::Message { .. } => {

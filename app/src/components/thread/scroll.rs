@@ -38,8 +38,6 @@ pub(super) struct Scroll {
     is_placed: StoredValue<bool>,
     /// Whether other messages were requested and have not arrived yet.
     asked: StoredValue<bool>,
-    /// The number of the last jump that was made.
-    jumped: StoredValue<Option<u64>>,
     node: NodeRef<html::Div>,
     handle: StoredValue<String>,
     session: Session,
@@ -66,8 +64,6 @@ struct Ends {
 /// page.
 pub(super) fn use_scroll(node: NodeRef<html::Div>, rows: NodeRef<html::Div>, handle: String) -> Scroll {
     let session = use_session();
-    // A jump that was made before this thread was on screen is over.
-    let jumped = session.thread.with_untracked(|thread| thread.as_ref().and_then(last_jump));
     let scroll = Scroll {
         at_bottom: RwSignal::new(true),
         behind: RwSignal::new(0),
@@ -76,7 +72,6 @@ pub(super) fn use_scroll(node: NodeRef<html::Div>, rows: NodeRef<html::Div>, han
         anchor: StoredValue::new(None),
         is_placed: StoredValue::new(false),
         asked: StoredValue::new(false),
-        jumped: StoredValue::new(jumped),
         node,
         handle: StoredValue::new(handle.clone()),
         session,
@@ -115,7 +110,7 @@ impl Scroll {
         let (was_at_bottom, top) = (self.at_bottom.get_untracked(), log.scroll_top());
         let upwards = top < self.top.get_value();
         self.top.set_value(top);
-        let at_end = near_bottom(&log) && !self.thread(|thread| thread.has_newer);
+        let at_end = near_bottom(&log) && !self.thread(|thread| thread.has_newer) && !self.is_jumping();
         let at_bottom = at_end || (was_at_bottom && !upwards);
         if at_bottom != was_at_bottom {
             self.at_bottom.set(at_bottom);
@@ -123,9 +118,11 @@ impl Scroll {
         self.want_more(&log);
     }
 
-    /// Scrolls to the newest message.
+    /// Scrolls to the newest message. This ends a jump that is still under way.
     pub(super) fn to_latest(self) {
-        self.jumped.set_value(self.thread(last_jump));
+        if let Some(number) = self.thread(last_jump) {
+            self.session.jumped.set(number);
+        }
         self.at_bottom.set(true);
         if let Some(log) = self.node.get_untracked() {
             log.set_scroll_top(log.scroll_height());
@@ -143,14 +140,10 @@ impl Scroll {
         }
     }
 
-    /// The client was restarted, and counts jumps from the beginning.
-    pub(super) fn forget_jumps(self) {
-        self.jumped.set_value(None);
-    }
-
-    /// Leaves the end for a jump. Returns `false` if this jump was already made.
+    /// Leaves the end for a jump. Returns `false` if this jump was already made. What was made is known for the whole
+    /// page: the thread may have left the screen since, and a view from before may show it again.
     pub(super) fn leave_for_jump(self, number: u64) -> bool {
-        let is_new = self.jumped.get_value() != Some(number);
+        let is_new = is_to_make(Some(number), self.session.jumped.get_untracked());
         if is_new && self.at_bottom.get_untracked() {
             self.at_bottom.set(false);
         }
@@ -159,15 +152,14 @@ impl Scroll {
 
     /// Whether the client has said where to go, and the log is not there yet.
     fn is_jumping(self) -> bool {
-        let jumped = self.jumped.try_get_value().flatten();
-        self.thread(last_jump).is_some_and(|number| Some(number) != jumped)
+        is_to_make(self.thread(last_jump), self.session.jumped.get_untracked())
     }
 
     /// Scrolls to an element in the log and gives it the focus. It is centred; an element taller than the log is
     /// shown from its beginning.
     pub(super) fn jump(self, number: u64, element: &str) {
         let Some(log) = self.node.try_get_untracked().flatten() else { return };
-        self.jumped.set_value(Some(number));
+        self.session.jumped.set(number);
         let Some(element) = document().get_element_by_id(element) else { return };
         focus(&element.id());
         let (place, frame) = (element.get_bounding_client_rect(), log.get_bounding_client_rect());
@@ -190,7 +182,7 @@ impl Scroll {
 
     /// Handles a new size of the log or its rows: the last message stays visible if it was visible before.
     fn stick(&self) {
-        if self.at_bottom.try_get_untracked() == Some(true) {
+        if self.at_bottom.try_get_untracked() == Some(true) && !self.is_jumping() {
             self.to_latest();
         }
     }
@@ -306,6 +298,11 @@ fn last_jump(thread: &ThreadView) -> Option<u64> {
     thread.jump.as_ref().map(|(_, number)| *number)
 }
 
+/// Whether the client's last jump differs from the last one that the page made.
+fn is_to_make(last: Option<u64>, made: u64) -> bool {
+    last.is_some_and(|number| number != made)
+}
+
 fn near_bottom(log: &HtmlElement) -> bool {
     log.scroll_height() - log.scroll_top() - log.client_height() <= BOTTOM_MARGIN
 }
@@ -340,7 +337,14 @@ fn top_of(element: &str) -> Option<f64> {
 mod tests {
     use kez_client::view::{DeliveryState, MessageBody, MessageRow};
 
-    use super::Ends;
+    use super::{Ends, is_to_make};
+
+    #[test]
+    fn a_jump_is_made_once() {
+        assert!(is_to_make(Some(1), 0) && is_to_make(Some(9), 8));
+        assert!(is_to_make(Some(7), 8), "the clock was set back");
+        assert!(!is_to_make(Some(8), 8) && !is_to_make(None, 0));
+    }
 
     #[test]
     fn the_ends_of_a_thread_are_found() {

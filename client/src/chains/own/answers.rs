@@ -1,7 +1,7 @@
 //! The server's answers about the user's own chain.
 
 use kez_core::problem::ProblemCode;
-use kez_core::sigchain::{Appended, Link};
+use kez_core::sigchain::{Appended, Body, Link};
 
 use super::{CHECK_INTERVAL, OwnChain};
 use crate::chains::facts::Facts;
@@ -48,7 +48,7 @@ impl OwnChain {
             // Another browser was faster, an attacker is at work, or the refusal is false. The chain will show which.
             Outcome::Refused(problem) => {
                 if problem.code != ProblemCode::Conflict {
-                    self.error = Some(Reason::server(&problem.detail));
+                    self.on_refusal(Reason::server(&problem.detail));
                 }
                 self.refused = true;
             }
@@ -69,8 +69,12 @@ impl OwnChain {
     }
 
     fn give_up_pending(&mut self, cx: &mut Context<'_>) {
-        self.stored.pending = None;
-        if self.stored.change.take().is_some() {
+        // A removal, or a change of the key, is made again for the place behind the link that was faster.
+        if let Some(Body::RevokeDevice { device, .. }) = self.pending().map(|link| link.body().clone()) {
+            self.removing = Some(device);
+        }
+        self.stored.pending = self.rotate_again(cx);
+        if self.stored.pending.is_none() && self.stored.change.take().is_some() {
             self.error = Some(Reason::ChainMoved);
         }
         if self.chain().length() == 0 {
@@ -93,8 +97,9 @@ impl OwnChain {
                 let pending = self.pending().map(|link| link.hash());
                 let mine = |link: &Link| Some(link.hash()) == pending;
                 let adopted = first_sight && facts.restored && pending.is_none();
-                if !adopted && !links.iter().all(mine) {
-                    self.stored.watched.alarm.get_or_insert(ChainAlarm::NotMine);
+                let foreign = links.iter().filter(|link| !adopted && !mine(link));
+                if let Some(alarm) = ChainAlarm::about_foreign(foreign) {
+                    self.stored.watched.warn(alarm);
                 }
                 if links.iter().any(mine) {
                     self.stored.pending = None;

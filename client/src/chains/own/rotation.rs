@@ -12,7 +12,7 @@ use kez_core::sigchain::{Body, Hash};
 use serde_json::value::RawValue;
 
 use super::{KeyChange, OwnChain};
-use crate::account::{LONGEST_CLAIM_AGE, StoredSeed};
+use crate::account::LONGEST_CLAIM_AGE;
 use crate::chains::facts::Facts;
 use crate::chains::{ChangedKey, OwnNews};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
@@ -23,6 +23,7 @@ use crate::kernel::lookup::{self, Proof};
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
 use crate::kernel::secret::Secret;
+use crate::kernel::seed::StoredSeed;
 
 impl OwnChain {
     /// "Change key" with the announced phrase; or, after another browser has changed the key, with the phrase of the
@@ -66,6 +67,20 @@ impl OwnChain {
         self.save(cx);
         self.advance(facts, cx);
         Ok(())
+    }
+
+    /// The link that changes the key, after another link took its place. `None` if no key is being changed, or if the chain
+    /// no longer announces the new one.
+    pub(super) fn rotate_again(&self, cx: &Context<'_>) -> Option<String> {
+        let change = self.stored.change.as_ref()?;
+        let (new, next) = (&change.seed.0, &change.next_seed.as_ref()?.0);
+        let [new, next] = [new, next].map(|seed| SecretIdentity::from_seed(seed.clone()));
+        if self.chain().next() != Some(Hash::of_key(&new.public())) {
+            return None;
+        }
+        let rotate = Body::RotatePrimary { primary: new.public(), next: Hash::of_key(&next.public()) };
+        let link = self.chain().draft(rotate, cx.timestamp()).sign(&new).ok()?;
+        Some(link.json().to_owned())
     }
 
     /// Claims the handle for the new key. The claim's bytes stay the same until the server answers or they are too old.

@@ -36,6 +36,10 @@ pub(crate) struct Browser {
     pub(crate) disk: BTreeMap<(Kind, String), Vec<u8>>,
     /// The vault, if there is one, with its passphrase, if it has one.
     pub(crate) vault: Option<Option<String>>,
+    /// The lease in the vault's header.
+    pub(crate) lease: u64,
+    /// The lease that the client's driver holds, if it may write.
+    pub(crate) held: Option<u64>,
     pub(crate) remembered: Option<String>,
     /// Files that the user saved.
     pub(crate) downloads: Vec<(String, String)>,
@@ -64,6 +68,8 @@ impl Browser {
             client: Client::new(most_pages),
             disk: BTreeMap::new(),
             vault: None,
+            lease: 0,
+            held: None,
             remembered: None,
             downloads: Vec::new(),
             dies_after: None,
@@ -79,11 +85,28 @@ impl Browser {
     }
 
     /// The storage's answer at the start of a life.
-    pub(crate) fn startup(&self) -> Startup {
+    pub(crate) fn startup(&mut self) -> Startup {
+        self.held = None;
         match &self.vault {
             None => Startup::Empty { remembered: self.remembered.clone() },
-            Some(None) => Startup::Open { records: self.records(), has_passphrase: false },
+            Some(None) => Startup::Open { records: self.take_over(), has_passphrase: false },
             Some(Some(_)) => Startup::Locked,
+        }
+    }
+
+    /// Takes the next lease, and only then reads.
+    fn take_over(&mut self) -> Vec<Record> {
+        self.lease += 1;
+        self.held = Some(self.lease);
+        self.records()
+    }
+
+    /// Why nothing can be written now.
+    fn fault(&self) -> Option<StorageFault> {
+        match self.held {
+            Some(held) if held == self.lease => self.full,
+            Some(_) => Some(StorageFault::Superseded),
+            None => Some(StorageFault::Unavailable),
         }
     }
 
@@ -95,7 +118,7 @@ impl Browser {
             }
             match effect {
                 Effect::Save(records) => {
-                    if let Some(fault) = self.full {
+                    if let Some(fault) = self.fault() {
                         out.push(Out::Event(Event::SaveFailed(fault)));
                         return Some(());
                     }
@@ -106,6 +129,8 @@ impl Browser {
                         Some(fault) => VaultEvent::Failed(fault),
                         None => {
                             assert!(self.vault.is_none(), "a vault is created once");
+                            self.lease += 1;
+                            self.held = Some(self.lease);
                             self.vault = Some(passphrase.map(|passphrase| passphrase.expose().to_owned()));
                             self.write(records);
                             VaultEvent::Created
@@ -115,8 +140,11 @@ impl Browser {
                 }
                 Effect::UnlockVault { passphrase } => {
                     let right = self.vault == Some(Some(passphrase.expose().to_owned()));
-                    let event =
-                        if right { VaultEvent::Opened(self.records()) } else { VaultEvent::WrongPassphrase };
+                    let event = if right {
+                        VaultEvent::Opened(self.take_over())
+                    } else {
+                        VaultEvent::WrongPassphrase
+                    };
                     out.push(Out::Event(Event::Vault(event)));
                 }
                 Effect::Load(keys) => {
@@ -137,16 +165,24 @@ impl Browser {
                 Effect::RewrapVault { current, new } => {
                     let expected = self.vault.clone().flatten();
                     let right = expected == current.map(|passphrase| passphrase.expose().to_owned());
-                    if right {
-                        self.vault = Some(new.map(|passphrase| passphrase.expose().to_owned()));
-                    }
-                    let event = if right { VaultEvent::Rewrapped } else { VaultEvent::WrongPassphrase };
+                    let event = match self.fault() {
+                        _ if !right => VaultEvent::WrongPassphrase,
+                        Some(fault) => VaultEvent::Failed(fault),
+                        None => {
+                            self.vault = Some(new.map(|passphrase| passphrase.expose().to_owned()));
+                            VaultEvent::Rewrapped
+                        }
+                    };
                     out.push(Out::Event(Event::Vault(event)));
                 }
-                Effect::LockVault => {}
+                Effect::LockVault => self.held = None,
+                Effect::DestroyVault if self.fault() == Some(StorageFault::Superseded) => {
+                    out.push(Out::Event(Event::Vault(VaultEvent::Failed(StorageFault::Superseded))));
+                }
                 Effect::DestroyVault => {
                     self.disk.clear();
                     self.vault = None;
+                    self.held = None;
                 }
                 Effect::Download { name, bytes, .. } => {
                     self.downloads.push((name, String::from_utf8(bytes).unwrap()));

@@ -11,7 +11,8 @@ mod world;
 #[path = "../../../src/kernel/chance.rs"]
 mod chance;
 
+pub(crate) use browser::Out;
 pub(crate) use chance::Chance;
 pub(crate) use relay::{json, problem};
 pub(crate) use sigchains::{BASE, shown};
-pub(crate) use world::{Weather, World, text};
+pub(crate) use world::{Superseded, Weather, World, text};

@@ -166,6 +166,11 @@ impl Relay {
         }
     }
 
+    /// The root of the chain of a handle's owner.
+    pub(crate) fn root_of(&self, handle: &Handle) -> Option<kez_core::identity::Primary> {
+        Some(self.sigchains.root_of(&self.accounts.get(handle)?.key.primary()))
+    }
+
     fn control(&mut self, request: &HttpRequest, now: Timestamp) -> Option<HttpResponse> {
         let owner = self.caller(request, now)?;
         let inbox = self.inboxes.entry(owner.clone()).or_default();

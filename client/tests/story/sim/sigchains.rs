@@ -15,7 +15,11 @@ pub(crate) const BASE: &str = "/v1/sigchains";
 
 /// All chains, by root.
 #[derive(Default)]
-pub(crate) struct Sigchains(BTreeMap<Primary, Vec<Link>>);
+pub(crate) struct Sigchains {
+    links: BTreeMap<Primary, Vec<Link>>,
+    /// The roots and lengths of chains that have grown.
+    grown: Vec<(Primary, u64)>,
+}
 
 impl Sigchains {
     pub(crate) fn answer(&mut self, request: &HttpRequest) -> HttpResponse {
@@ -30,6 +34,11 @@ impl Sigchains {
         }
     }
 
+    /// The chains that have grown since the last call.
+    pub(crate) fn take_grown(&mut self) -> Vec<(Primary, u64)> {
+        std::mem::take(&mut self.grown)
+    }
+
     /// Appends a link, as the owner of a key would from elsewhere.
     pub(crate) fn append(&mut self, link: &Link) {
         assert_eq!(self.post(link.root(), link.json()).status, 201);
@@ -37,7 +46,7 @@ impl Sigchains {
 
     /// The chain in which this key is or was the primary.
     pub(crate) fn of(&self, key: &Primary) -> Chain {
-        let chains = self.0.iter().map(|(root, links)| replay(*root, links));
+        let chains = self.links.iter().map(|(root, links)| replay(*root, links));
         let mut named = chains.filter(|chain| chain.primaries().contains(key));
         named.next().unwrap_or_else(|| Chain::new(*key))
     }
@@ -56,24 +65,27 @@ impl Sigchains {
     }
 
     pub(crate) fn links(&self, root: &Primary) -> Vec<Link> {
-        self.0.get(root).cloned().unwrap_or_default()
+        self.links.get(root).cloned().unwrap_or_default()
     }
 
     fn get(&self, root: Primary, since: usize) -> HttpResponse {
-        self.0
+        self.links
             .get(&root)
             .map_or_else(|| problem(ProblemCode::UnknownChain), |links| json(200, &shown(root, links, since)))
     }
 
     fn post(&mut self, root: Primary, body: &str) -> HttpResponse {
         let Ok(link) = Link::parse(body.as_bytes()) else { return problem(ProblemCode::Malformed) };
-        let links = self.0.entry(root).or_default();
+        let links = self.links.entry(root).or_default();
         let appended = Appended { seqno: link.seqno(), head: link.hash() };
         if links.contains(&link) {
             return json(200, &appended);
         }
         match replay(root, links).append(&link) {
-            Ok(()) => links.push(link),
+            Ok(()) => {
+                links.push(link);
+                self.grown.push((root, links.len() as u64));
+            }
             Err(refused) => return problem(LinkRefused::code(&refused)),
         }
         json(201, &appended)

@@ -1,6 +1,6 @@
 //! The clock, the network, and the users' actions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use kez_client::effect::{HttpRequest, RequestId};
 use kez_client::event::{Event, HttpResponse, LiveEvent, NatsEvent, NetworkFault, TabId, UiEvent};
@@ -9,6 +9,7 @@ use kez_client::view::{
     AccountView, ChainView, DeliveryState, JoinStep, MessageBody, MessageRow, ThreadView, View,
 };
 use kez_client::{Client, Signer};
+use kez_core::api::LiveFrame;
 use kez_core::handle::Handle;
 use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
@@ -99,6 +100,12 @@ struct Stream {
     last_due: u64,
 }
 
+/// A worker that led before another one took over, and still runs.
+pub(crate) struct Superseded {
+    pub(crate) client: Client,
+    held: Option<u64>,
+}
+
 pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) relay: Relay,
@@ -151,6 +158,38 @@ impl World {
         for (_, event) in tabs {
             self.event(who, event);
         }
+    }
+
+    /// Another worker takes over the browser, while the one before does not end. Returns that one's client.
+    pub(crate) fn take_over(&mut self, who: &'static str) -> Superseded {
+        let most_pages = self.most_pages;
+        let browser = self.browser(who);
+        let client = std::mem::replace(&mut browser.client, Client::new(most_pages));
+        let superseded = Superseded { client, held: browser.held };
+        self.reload(who);
+        superseded
+    }
+
+    /// An event reaches a worker that has been superseded in this browser. Returns what it does, other than to write.
+    pub(crate) fn late(&mut self, who: &'static str, late: &mut Superseded, event: Event) -> Vec<Out> {
+        let (now, mut events, mut all) = (self.now, VecDeque::from([event]), Vec::new());
+        while let Some(event) = events.pop_front() {
+            let effects = late.client.handle(event, now, &mut self.rng);
+            let browser = self.browsers.get_mut(who).expect("a browser");
+            let (held, mut out) = (std::mem::replace(&mut browser.held, late.held), Vec::new());
+            let remembered = browser.remembered.clone();
+            browser.perform(effects, &mut out);
+            late.held = std::mem::replace(&mut browser.held, held);
+            browser.remembered = remembered;
+            for out in out {
+                match out {
+                    Out::Event(event) => events.push_back(event),
+                    Out::Loaded(records) => events.push_front(Event::Loaded(Ok(records))),
+                    out => all.push(out),
+                }
+            }
+        }
+        all
     }
 
     /// Opens a browser and joins with it, using the words on screen.
@@ -296,6 +335,13 @@ impl World {
 
     pub(crate) fn rows(&self, who: &'static str) -> Vec<MessageRow> {
         self.thread(who).messages
+    }
+
+    /// The messages on screen, without the events between them.
+    pub(crate) fn messages(&self, who: &'static str) -> Vec<MessageRow> {
+        let is_event =
+            |row: &MessageRow| matches!(row.body, MessageBody::KeyReplaced | MessageBody::DeviceAdded);
+        self.rows(who).into_iter().filter(|row| !is_event(row)).collect()
     }
 
     /// The messages on screen: `me: ...` or `them: ...`.
@@ -578,6 +624,13 @@ impl World {
             for (who, stream) in ended {
                 let event = LiveEvent::Closed { code: 4401 };
                 self.after(0, Happening::Live { who, stream: stream.number, event });
+            }
+        }
+        for (root, length) in self.relay.sigchains.take_grown() {
+            let of_owner = |stream: &Stream| self.relay.root_of(&stream.handle) == Some(root);
+            let streams = self.streams.iter().filter(|(_, stream)| of_owner(stream));
+            for who in streams.map(|(who, _)| *who).collect::<Vec<_>>() {
+                self.frame(who, serde_json::to_string(&LiveFrame::Chain { chain: length }).unwrap());
             }
         }
         for (who, connection) in self.broker.hints(&self.relay) {

@@ -14,7 +14,7 @@ use super::end::End;
 use super::frames::FrameMeter;
 use super::send::{self, Answered, MAX_UNANSWERED, Numbered, Owner};
 use crate::config::timings::Timings;
-use crate::push::{Dirty, Waiting};
+use crate::push::{Dirty, News, Waiting};
 use crate::relay::items;
 use crate::state::AppState;
 use crate::store::{InboxId, PageLimit, StoreError, StoredMessage};
@@ -24,7 +24,7 @@ const FRAME: PageLimit = PageLimit { items: 100, bytes: 2 * envelope::MAX_BYTES 
 
 /// The next action of a waiting stream.
 enum Due {
-    Look(Dirty),
+    Look(News),
     Answer(Result<Answered, JoinError>),
     Hear(Message),
     Ping,
@@ -87,7 +87,7 @@ impl<'a> Stream<'a> {
     }
 
     async fn follow_to_the_end(&mut self, mut waiting: Waiting) -> Result<Infallible, End> {
-        Box::pin(self.act(Due::Look(Dirty::All))).await?;
+        Box::pin(self.act(Due::Look(Dirty::All.into()))).await?;
         Box::pin(self.send_caught_up()).await?;
         let ping_every = self.timings.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
@@ -98,10 +98,10 @@ impl<'a> Stream<'a> {
                 // the stream.
                 biased;
                 () = self.state.shutdown.cancelled() => return Err(End::going_away()),
-                () = tokio::time::sleep_until(self.reread) => Due::Look(Dirty::All),
+                () = tokio::time::sleep_until(self.reread) => Due::Look(Dirty::All.into()),
                 // Comes before the wake-ups, which may never cease. There are never more answers than messages read.
                 Some(answer) = self.unanswered.join_next() => Due::Answer(answer),
-                dirty = waiting.woken() => Due::Look(dirty),
+                news = waiting.woken() => Due::Look(news),
                 message = receive(self.socket), if self.unanswered.len() < MAX_UNANSWERED => Due::Hear(message?),
                 _ = ping.tick() => Due::Ping,
             };
@@ -112,7 +112,7 @@ impl<'a> Stream<'a> {
 
     async fn act(&mut self, due: Due) -> Result<(), End> {
         match due {
-            Due::Look(dirty) => self.look(&dirty).await,
+            Due::Look(news) => self.look(&news).await,
             Due::Answer(answer) => self.answer(answer).await,
             Due::Hear(message) => self.hear(message).await,
             Due::Ping => self.ping().await,
@@ -149,9 +149,15 @@ impl<'a> Stream<'a> {
         if unauthorized { Err(Unauthorized.into()) } else { Ok(()) }
     }
 
-    /// Reads the logs that may have new items.
-    async fn look(&mut self, dirty: &Dirty) -> Result<(), End> {
-        if dirty.contains(self.inbox()) { self.send_what_is_new().await } else { Ok(()) }
+    /// Reads the logs that may have new items, and tells the owner that their sigchain has grown.
+    async fn look(&mut self, news: &News) -> Result<(), End> {
+        if news.dirty.contains(self.inbox()) {
+            self.send_what_is_new().await?;
+        }
+        match news.chain {
+            Some(length) => self.send(Message::text(format!(r#"{{"chain":{length}}}"#))).await,
+            None => Ok(()),
+        }
     }
 
     fn inbox(&self) -> InboxId {

@@ -1,0 +1,84 @@
+//! The devices of the user's own chain: this browser's certificate, and the removal of others.
+
+use kez_core::sigchain::{Body, DeviceId, DeviceName, MAX_LIVE_DEVICES};
+
+use super::OwnChain;
+use crate::chains::facts::Facts;
+use crate::kernel::context::Context;
+use crate::kernel::device::Standing;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
+
+/// The name of every device in its link, which anyone can read for ever.
+const PUBLIC_NAME: &str = "browser";
+
+impl OwnChain {
+    /// "Remove" beside a device.
+    pub(crate) fn remove_device(&mut self, device: DeviceId, facts: Facts<'_>, cx: &mut Context<'_>) {
+        if self.stored.pending.is_some() {
+            self.device_error = Some(Reason::ChainPending);
+            return;
+        }
+        (self.removing, self.device_error) = (Some(device), None);
+        self.try_at = None;
+        self.advance(facts, cx);
+    }
+
+    /// Revokes this browser's device. The account is about to leave this browser, so nothing is stored.
+    pub(crate) fn remove_own_device(&self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let (chain, now) = (self.chain(), cx.timestamp());
+        let may_append = self.stored.pending.is_none() && chain.primary() == facts.me.key.public().primary();
+        let device = facts.me.device.as_ref().filter(|device| device.standing(chain, now) == Standing::Live);
+        let (Some(device), true, Some(target)) = (device, may_append, self.base.target(&chain.root())) else {
+            return;
+        };
+        let revoke = Body::RevokeDevice { device: device.id(), since: now };
+        if let Ok(link) = chain.draft(revoke, now).sign(&facts.me.key) {
+            cx.post(&target, link.json().to_owned(), Purpose::AppendLink);
+        }
+    }
+
+    /// Why the last change of devices failed.
+    pub(crate) const fn device_error(&self) -> Option<&Reason> {
+        self.device_error.as_ref()
+    }
+
+    /// The device that is being removed.
+    pub(crate) fn removing(&self) -> Option<DeviceId> {
+        let revoked = self.pending().and_then(|link| match link.body() {
+            Body::RevokeDevice { device, .. } => Some(*device),
+            _ => None,
+        });
+        revoked.or(self.removing)
+    }
+
+    /// The link that revokes the device that the user removes, if it is not revoked yet.
+    pub(super) fn remove_wanted(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
+        let device = self.removing.take()?;
+        let known = self.chain().device(&device)?;
+        if known.revoked {
+            return None;
+        }
+        self.draft(Body::RevokeDevice { device, since: cx.timestamp() }, facts, cx)
+    }
+
+    /// The link that certifies this browser's device, if the chain lacks it and has room for it.
+    pub(super) fn certify(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
+        let (device, now) = (facts.me.device.as_ref()?, cx.timestamp());
+        let is_full = self.chain().live(now).count() >= MAX_LIVE_DEVICES;
+        if device.standing(self.chain(), now) != Standing::New || is_full {
+            return None;
+        }
+        let name: DeviceName = PUBLIC_NAME.parse().ok()?;
+        let draft = self.chain().draft(Body::AddDevice(device.certificate(name, now)), now);
+        self.keep_pending(&draft.sign_with_device(&facts.me.key, device.key()).ok()?, cx)
+    }
+
+    /// The server has refused the pending link for this reason.
+    pub(super) fn on_refusal(&mut self, why: Reason) {
+        let is_about_device = self
+            .pending()
+            .is_some_and(|link| matches!(link.body(), Body::AddDevice(_) | Body::RevokeDevice { .. }));
+        *(if is_about_device { &mut self.device_error } else { &mut self.error }) = Some(why);
+    }
+}
