@@ -1,6 +1,8 @@
 //! The bodies of the HTTP API and the frames of the live stream, shared by server and client.
 
+mod base64;
 mod inbox;
+mod key_packages;
 mod people;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -12,9 +14,14 @@ use crate::registration::HandleRegistration;
 use crate::signed::{Signed, Verified};
 use crate::time::Timestamp;
 
+pub use base64::Base64Url;
 pub use inbox::{
     AckInbox, InboxLimits, InboxStatus, InvalidKeepDays, KeepDays, KeepMessages, MAX_KEEP_DAYS, Receipt,
     RequestsHeld, ack_target, keep_target, requests_target, status_target,
+};
+pub use key_packages::{
+    CLAIM_TARGET, ClaimPackages, ClaimedPackage, KeepPackages, MAX_CLAIMED_HANDLES, MAX_KEY_PACKAGE_BYTES,
+    MAX_KEY_PACKAGES, PackagesClaimed, PackagesKept, UnclaimedPackages, key_packages_target,
 };
 pub use people::{ChainEnd, LookUpPeople, MAX_PEOPLE, PEOPLE_TARGET, People, PersonFound};
 
