@@ -3,6 +3,7 @@
 mod account;
 mod excerpt;
 mod group;
+mod groups;
 mod list;
 mod thread;
 mod window;
@@ -14,14 +15,14 @@ use crate::kernel::event::StorageFault;
 use crate::kernel::secret::Secret;
 
 pub(crate) use self::account::account;
-pub(crate) use self::list::conversations;
 pub use self::group::*;
+pub(crate) use self::list::conversations;
 pub use self::thread::*;
 pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
 pub use crate::chains::ChainAlarm;
 pub use crate::kernel::event::StorageView;
 pub use crate::kernel::reason::{Notice, Reason};
-pub use crate::kernel::tabs::{NewConversation, ReportView};
+pub use crate::kernel::tabs::{NewConversation, NewGroup, ReportView};
 pub use crate::link::{CatchingUp, Connection};
 pub use crate::link::{InboxView, Room};
 pub use crate::messages::FormerKey;
