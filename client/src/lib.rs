@@ -11,6 +11,7 @@ pub mod view;
 
 mod account;
 mod chains;
+mod groups;
 mod kernel;
 mod link;
 mod messages;
@@ -20,12 +21,13 @@ mod session;
 mod state;
 
 pub use kernel::signer::Signer;
-pub use kernel::{effect, event, record, secret, sorted_map, vault};
+pub use kernel::{effect, engine, event, record, secret, sorted_map, vault};
 
 use rand_core::CryptoRng;
 
 use crate::kernel::context::{Context, Shared};
 use crate::kernel::effect::Effect;
+use crate::kernel::engine::{Engine, GroupEngine};
 use crate::kernel::event::{Event, TabId};
 use crate::kernel::tabs::Tab;
 use crate::state::{Account, State};
@@ -41,10 +43,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// An empty client, which keeps this many pages of messages in memory besides those on screens. Its first event says
-    /// what the storage holds ([`Event::Started`]).
-    pub fn new(most_pages: usize) -> Self {
-        Self { state: State::default(), shared: Shared { most_pages, ..Shared::default() } }
+    /// An empty client, which keeps this many pages of messages in memory besides those on screens, and calls this engine
+    /// once the driver says that it is ready. Its first event says what the storage holds ([`Event::Started`]).
+    pub fn new(most_pages: usize, engine: Box<dyn GroupEngine>) -> Self {
+        let engine = Engine::new(engine);
+        Self { state: State::default(), shared: Shared { most_pages, engine, ..Shared::default() } }
     }
 
     /// Processes an event at `now` (Unix milliseconds) and returns the effects, in order. Everything that the event
@@ -91,6 +94,7 @@ impl Client {
             view.thread = view::thread(session, tab, &self.shared);
             view.search = session.searches.view(id);
             view.new_conversation = tab.dialog.clone();
+            view.new_group = tab.group_dialog.clone();
             view.report = tab.report.clone();
         }
         view

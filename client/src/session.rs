@@ -5,6 +5,7 @@ mod compose;
 pub(crate) mod directory;
 pub(crate) mod dispatch;
 mod export;
+mod groups;
 mod inbox;
 mod loading;
 mod outbox;
@@ -21,6 +22,7 @@ use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{AccountExit, PassphraseChange};
 use crate::chains::Sigchains;
+use crate::groups::{Groups, Packages};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
@@ -35,6 +37,7 @@ use crate::messages::{Conversation, Outbox, Quarantine, StoredMessage, Tag};
 use crate::people::{Contacts, ListSync};
 use crate::search::Searches;
 use crate::session::directory::Directory;
+use crate::session::groups::GroupWork;
 use crate::session::loading::Paging;
 
 /// An open account: its parts. What concerns more than one of them is in one file per topic below `session`.
@@ -63,6 +66,9 @@ pub(crate) struct Session {
     pub(crate) searches: Searches,
     paging: Paging,
     pub(crate) directory: Directory,
+    pub(crate) groups: Groups,
+    group_work: GroupWork,
+    packages: Packages,
     pub(crate) link: Link,
     pub(crate) exit: AccountExit,
     pub(crate) passphrase: PassphraseChange,
@@ -82,6 +88,7 @@ impl Session {
         }
         cx.push(Effect::Remember { handle: Some(self.me.handle.to_string()) });
         cx.push(Effect::PersistStorage);
+        cx.push(Effect::BringEngine);
         self.link.connect(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         self.send_queued(cx);
         self.expire_waiting(cx);
@@ -141,6 +148,7 @@ impl Session {
             self.keeping.wake(),
             self.chains.wake(),
             self.searches.wake(),
+            self.wake_of_groups(),
         ];
         wakes.into_iter().flatten().min()
     }
@@ -151,6 +159,7 @@ impl Session {
         event: impl FnOnce(&mut Link, Inbox<'_>, &mut Context<'_>) -> link::Outcome,
         cx: &mut Context<'_>,
     ) {
+        self.link.follow(self.groups.iter().map(|(gid, group)| (gid, group.stored.cursor)));
         let mut outcome = event(&mut self.link, Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         let batch = outcome.batch.take();
         self.after_link(outcome, cx);
@@ -184,6 +193,12 @@ impl Session {
         if outcome.read_to_end {
             self.advance_own_chain(cx);
             self.load_recent();
+        }
+        if outcome.polled {
+            self.look_at_groups(cx);
+        }
+        if let Some(items) = outcome.group {
+            self.on_group_frame(items, cx);
         }
         if let Some(length) = outcome.own_chain {
             let (chains, facts) = self.chains_with_facts();
@@ -263,15 +278,17 @@ impl Session {
         mut message: StoredMessage,
         cx: &mut Context<'_>,
     ) {
-        let Place::Direct(person) = place;
         message.arrival = self.arrivals;
-        if message.mine {
+        if message.mine
+            && let Place::Direct(person) = place
+        {
             self.lists.on_accepted_here(person, &mut self.contacts, &self.me, cx);
         }
         self.arrivals += 1;
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let all_read = conversation.unread() == 0;
-        let was_read_elsewhere = !message.mine && message.kept_at < self.sync.read_before;
+        let was_read_elsewhere =
+            !message.mine && place.person().is_some() && message.kept_at < self.sync.read_before;
         conversation.insert(order, message);
         if was_read_elsewhere && all_read {
             conversation.mark_read();

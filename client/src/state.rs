@@ -131,6 +131,7 @@ impl State {
                 cx.shared.storage.persisted = Some(persisted);
                 cx.shared.storage.used = used;
             }
+            Event::EngineReady(is_ready) => cx.shared.engine.is_ready = is_ready,
             Event::PhraseRefused(_) => cx.warn(Reason::PhraseElsewhere),
             Event::Tick => self.tick(cx),
             Event::Loaded(_) => {}

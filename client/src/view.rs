@@ -3,6 +3,7 @@
 mod account;
 mod excerpt;
 mod group;
+mod groups;
 mod list;
 mod thread;
 mod window;
@@ -21,7 +22,7 @@ pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
 pub use crate::chains::ChainAlarm;
 pub use crate::kernel::event::StorageView;
 pub use crate::kernel::reason::{Notice, Reason};
-pub use crate::kernel::tabs::{NewConversation, ReportView};
+pub use crate::kernel::tabs::{NewConversation, NewGroup, ReportView};
 pub use crate::link::{CatchingUp, Connection};
 pub use crate::link::{InboxView, Room};
 pub use crate::messages::FormerKey;

@@ -9,6 +9,7 @@
 //! content. It ignores unknown members. A known member of a wrong type makes the content malformed, except `sent_at`,
 //! which then counts as absent.
 
+mod face;
 mod former_key;
 mod reaction;
 mod sent;
@@ -27,6 +28,7 @@ use crate::canonical_json::{self, Numbers};
 use crate::identity::Primary;
 use crate::time::Timestamp;
 
+pub use face::Face;
 pub use former_key::FormerKey;
 pub use reaction::{Emoji, InvalidEmoji, Reaction};
 pub use sent::Sent;
@@ -59,6 +61,8 @@ pub enum What {
     Sent(Sent),
     /// A former key of the user's.
     FormerKey(FormerKey),
+    /// The name of a group.
+    Face(Face),
     /// A kind that this version does not know. Its members are not kept.
     Unknown {
         /// The name of the kind.
@@ -172,6 +176,7 @@ impl What {
             "reaction" => known(members).map(Self::Reaction),
             "sent" => known(members).map(Self::Sent),
             "former_key" => known(members).map(Self::FormerKey),
+            "face" => known(members).map(Self::Face),
             _ => Some(Self::Unknown { kind, quiet }),
         }
     }
@@ -183,6 +188,7 @@ impl What {
             Self::Reaction(_) => "reaction",
             Self::Sent(_) => "sent",
             Self::FormerKey(_) => "former_key",
+            Self::Face(_) => "face",
             Self::Unknown { kind, .. } => kind,
         }
     }
@@ -192,7 +198,7 @@ impl What {
         match self {
             Self::Unknown { quiet, .. } => *quiet,
             Self::Reaction(_) => true,
-            Self::Text(_) | Self::Sent(_) | Self::FormerKey(_) => false,
+            Self::Text(_) | Self::Sent(_) | Self::FormerKey(_) | Self::Face(_) => false,
         }
     }
 }
@@ -277,7 +283,9 @@ mod tests {
         let reaction = Content { what: What::Reaction(reaction), ..text.clone() };
         let seed = crate::identity::Seed::from_bytes([7; 32]);
         let former = Content { what: What::FormerKey(FormerKey { seed }), sent_at: None, ..text.clone() };
-        for content in [text.clone(), reply.clone(), reaction.clone(), text.own_copy(root), former] {
+        let face = Face { name: "Hiking".into(), about: None, expires: Some(86_400) };
+        let face = Content { what: What::Face(face), ..text.clone() };
+        for content in [text.clone(), reply.clone(), reaction.clone(), text.own_copy(root), former, face] {
             let json = content.to_json();
             let read = Content::parse(&json).unwrap();
             assert_eq!((&read.id, read.sent_at), (&content.id, content.sent_at));
@@ -323,6 +331,8 @@ mod tests {
             (r#"{"id":"a","kind":"text","quiet":true}"#, true),
             (r#"{"id":"a","kind":"reaction","quiet":true,"of":{},"emoji":"x","on":true}"#, true),
             (r#"{"id":"a","kind":"sent"}"#, false),
+            (r#"{"id":"a","kind":"face"}"#, false),
+            (r#"{"id":"a","kind":"face","name":"x","expires":-1}"#, false),
             (r#"{"id":"a","kind":"former_key","seed":"00"}"#, false),
             ("[]", false),
             ("hello", false),

@@ -37,6 +37,10 @@ pub struct Message {
     /// The sigchain heads of sender and recipient as last seen by the sender. Empty when malformed: they only help the
     /// reader, and are no reason to hide a message.
     pub heads: Heads,
+    /// In a group, the MLS generation with which it was sealed, as its author says.
+    pub generation: Option<u64>,
+    /// In a group, how many seconds after `sent_at` every client deletes it.
+    pub expires: Option<u64>,
 }
 
 /// A plaintext whose content is malformed. Its envelope counts in the sender's sequence all the same.
@@ -59,8 +63,9 @@ impl Message {
         let value = canonical_json::parse(plaintext, Numbers::Any).map_err(unreadable)?;
         let chain = optional(value.get("chain")).filter(Chain::has_valid_id);
         let heads = optional(value.get("heads")).unwrap_or_default();
+        let (generation, expires) = (optional(value.get("gen")), optional(value.get("expires")));
         match Content::from_value(value) {
-            Ok(content) => Ok(Self { content, chain, heads }),
+            Ok(content) => Ok(Self { content, chain, heads, generation, expires }),
             Err(content) => Err(MalformedMessage { chain, content }),
         }
     }
@@ -80,13 +85,38 @@ struct Written<'a> {
     chain: &'a Chain,
     #[serde(skip_serializing_if = "Heads::is_empty")]
     heads: &'a Heads,
+    #[serde(rename = "gen", skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
     pad: &'a str,
 }
 
 /// The plaintext of an envelope with this content: `pad` brings it to the next Padmé size.
 pub fn plaintext(content: &Content, chain: &Chain, heads: &Heads) -> Zeroizing<Vec<u8>> {
+    padded(content, chain, heads, (None, None))
+}
+
+/// The plaintext of a message in a group: as [`plaintext`], with the MLS generation with which it will be sealed and, if
+/// messages of the group disappear, the seconds after which they do.
+pub fn group_plaintext(
+    content: &Content,
+    chain: &Chain,
+    heads: &Heads,
+    generation: u32,
+    expires: Option<u64>,
+) -> Zeroizing<Vec<u8>> {
+    padded(content, chain, heads, (Some(generation.into()), expires))
+}
+
+fn padded(
+    content: &Content,
+    chain: &Chain,
+    heads: &Heads,
+    (generation, expires): (Option<u64>, Option<u64>),
+) -> Zeroizing<Vec<u8>> {
     let write = |pad: &str| {
-        let json = serde_json::to_vec(&Written { content, chain, heads, pad });
+        let json = serde_json::to_vec(&Written { content, chain, heads, generation, expires, pad });
         debug_assert!(json.is_ok(), "text, numbers and text keys always serialise");
         Zeroizing::new(json.unwrap_or_default())
     };
@@ -154,6 +184,18 @@ mod tests {
             panic!("no key")
         };
         assert_eq!((read.as_bytes(), kept.len()), (seed.as_bytes(), padme(kept.len())));
+    }
+
+    #[test]
+    fn a_message_in_a_group_names_its_generation() {
+        let content = Content::text("01JD".parse().unwrap(), "x", Timestamp::from_unix(1_795_374_000));
+        let chain = Chain { id: "00112233aabbccdd".into(), n: 1, prev: None };
+        let composed = group_plaintext(&content, &chain, &Heads::new(), 7, Some(60));
+        assert_eq!(composed.len(), padme(composed.len()));
+        let read = Message::parse(&composed).unwrap();
+        assert_eq!((read.generation, read.expires), (Some(7), Some(60)));
+        let read = Message::parse(&plaintext(&content, &chain, &Heads::new())).unwrap();
+        assert_eq!((read.generation, read.expires), (None, None));
     }
 
     #[test]

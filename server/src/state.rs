@@ -39,6 +39,7 @@ use crate::operations::metrics::Metrics;
 use crate::push::Push;
 use crate::push::nats::Bus;
 use crate::relay::admission::Admission;
+use crate::relay::claims::Claims;
 use crate::store::{Account, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
 
@@ -76,6 +77,8 @@ pub struct Shared {
     pub reserved: Arc<ReservedHandles>,
     /// The holders of handles, with keys parsed.
     pub directory: Arc<Directory>,
+    /// The live devices of accounts.
+    pub devices: Arc<Devices>,
     /// Checks signatures of requests.
     pub authenticator: Arc<Authenticator>,
     /// The contacts and blocks of users.
@@ -84,6 +87,8 @@ pub struct Shared {
     pub push: Arc<Push>,
     /// The rate limits of client networks; `None` under `--limits off`.
     pub limits: Option<Arc<Limits>>,
+    /// How often key packages may be claimed; `None` under `--limits off`.
+    pub claims: Option<Claims>,
     /// Which messages are accepted.
     pub admission: Admission,
     /// The proxies in front of the server.
@@ -129,7 +134,7 @@ impl AppState {
         let authenticator = Authenticator::new(
             config.server.clone(),
             Arc::clone(&directory),
-            devices,
+            Arc::clone(&devices),
             Arc::clone(&store),
             Arc::clone(&clock),
         );
@@ -137,6 +142,7 @@ impl AppState {
         let limited = config.limits == Switch::On;
         let limits = limited.then(|| Arc::new(Limits::new(config.abuse.rates())));
         let (trust, disk) = (Arc::new(config.proxy_trust()), Arc::new(Disk::default()));
+        let claims = limited.then(|| Claims::new(&config.groups, &clock));
         let admission = Admission::new(
             config.abuse,
             limits.clone(),
@@ -151,10 +157,12 @@ impl AppState {
             store,
             reserved: Arc::new(reserved),
             directory,
+            devices,
             authenticator: Arc::new(authenticator),
             people,
             push,
             limits,
+            claims,
             admission,
             trust,
             chains,

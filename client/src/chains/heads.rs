@@ -13,6 +13,12 @@ impl Sigchains {
         seen.filter_map(|chain| Some((chain.root(), SeenHead::of(chain)?))).collect()
     }
 
+    /// The heads to put in a message to a group: that of the user's own chain.
+    pub(crate) fn own_head(&self) -> Heads {
+        let chain = self.own.chain();
+        SeenHead::of(chain).map(|seen| (chain.root(), seen)).into_iter().collect()
+    }
+
     /// Compares the heads in a contact's message with ours. Only the chains of the two users are considered.
     pub(crate) fn on_heads(
         &mut self,

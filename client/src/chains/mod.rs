@@ -10,6 +10,7 @@
 mod alarm;
 mod facts;
 mod heads;
+mod members;
 mod news;
 mod own;
 mod people;
@@ -22,6 +23,7 @@ use facts::Base;
 
 pub use alarm::ChainAlarm;
 pub(crate) use facts::Facts;
+pub(crate) use members::{MemberChains, certified};
 pub(crate) use news::{ChangedKey, ContactNews, KeyNews, OwnNews};
 pub(crate) use own::{OwnChain, is_own};
 pub(crate) use people::ContactChains;
@@ -31,12 +33,17 @@ pub(crate) use watched::Watched;
 pub(crate) struct Sigchains {
     own: OwnChain,
     contacts: ContactChains,
+    members: MemberChains,
 }
 
 impl Sigchains {
     /// No links yet, for an account whose chain starts with this key.
     pub(crate) fn new(root: Primary) -> Self {
-        Self { own: OwnChain::new(root), contacts: ContactChains::default() }
+        Self {
+            own: OwnChain::new(root),
+            contacts: ContactChains::default(),
+            members: MemberChains::default(),
+        }
     }
 
     /// The user's own chain.
@@ -57,6 +64,16 @@ impl Sigchains {
     /// The chains of contacts, to be changed.
     pub(crate) const fn contacts_mut(&mut self) -> &mut ContactChains {
         &mut self.contacts
+    }
+
+    /// The chains of members of groups.
+    pub(crate) const fn members(&self) -> &MemberChains {
+        &self.members
+    }
+
+    /// The chains of members of groups, to be changed.
+    pub(crate) const fn members_mut(&mut self) -> &mut MemberChains {
+        &mut self.members
     }
 
     /// When the next action is due.

@@ -178,6 +178,17 @@ impl ContactChains {
         }
     }
 
+    /// Compares the head of the contact's chain with what the server shows of the same person as a member of groups.
+    pub(crate) fn on_member_heads(
+        &mut self,
+        id: PersonId,
+        heads: &Heads,
+        facts: Facts<'_>,
+        cx: &mut Context<'_>,
+    ) {
+        self.on_heads(id, heads, facts, cx);
+    }
+
     /// The server has no answer about a chain. If its owner claims more links, the client retries. After a while, the
     /// missing answer counts as an answer.
     fn unanswered(&mut self, id: PersonId, answer: &Answer, facts: Facts<'_>, cx: &mut Context<'_>) {

@@ -113,14 +113,19 @@ impl Watched {
         };
         match links.filter(|links| links.primary == self.chain.root()) {
             None => Fetched::Unavailable,
-            Some(links) => match self.extend(&links) {
-                Ok(new) if self.chain.length() < links.length => Fetched::New(new),
-                Ok(new) => self.check_claimed().map_or(Fetched::New(new), Fetched::Alarm),
-                Err(alarm) => {
-                    self.alarm_by = None;
-                    Fetched::Alarm(alarm)
-                }
-            },
+            Some(links) => self.take_links(&links),
+        }
+    }
+
+    /// Processes the links after the last one. They are of this chain.
+    pub(super) fn take_links(&mut self, links: &Links) -> Fetched {
+        match self.extend(links) {
+            Ok(new) if self.chain.length() < links.length => Fetched::New(new),
+            Ok(new) => self.check_claimed().map_or(Fetched::New(new), Fetched::Alarm),
+            Err(alarm) => {
+                self.alarm_by = None;
+                Fetched::Alarm(alarm)
+            }
         }
     }
 

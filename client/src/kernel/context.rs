@@ -6,6 +6,7 @@ use kez_core::time::Timestamp;
 
 use crate::kernel::clock::Clock;
 use crate::kernel::effect::{Effect, HttpRequest, Method};
+use crate::kernel::engine::Engine;
 use crate::kernel::event::{StorageFault, StorageView, TabId};
 use crate::kernel::reason::{Notice, Reason};
 use crate::kernel::record::{Kind, Record};
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) notice: Option<Notice>,
     pub(crate) storage: StorageView,
     pub(crate) clock: Clock,
+    /// The MLS engine.
+    pub(crate) engine: Engine,
     /// How many pages of messages stay in memory, besides those on screens.
     pub(crate) most_pages: usize,
     /// Whether the browser reports that there is no network.

@@ -87,6 +87,8 @@ pub enum Effect {
     },
     /// Ask the browser for persistent storage, and report the result.
     PersistStorage,
+    /// Load the MLS engine, unless it is loaded. An [`Event::EngineReady`](crate::kernel::event::Event::EngineReady) follows.
+    BringEngine,
 }
 
 /// A request to the home server, or to its sigchain server.

@@ -52,6 +52,8 @@ pub enum Event {
     /// A request to show a phrase, or to continue to where one is shown, was refused in this tab. The phrase would have
     /// to reach the tab over a channel that every script of the page's origin can read.
     PhraseRefused(TabId),
+    /// The MLS engine was loaded, or could not be loaded now.
+    EngineReady(bool),
     /// The time that `next_wake` returned has come.
     Tick,
 }

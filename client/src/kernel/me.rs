@@ -34,6 +34,23 @@ impl Me {
         HttpRequest { method, target, auth, invite: None, body }
     }
 
+    /// A request with the signature of this browser's device; `None` before there is one.
+    pub(crate) fn signed_by_device(
+        &self,
+        method: Method,
+        target: String,
+        body: Option<String>,
+        cx: &mut Context<'_>,
+    ) -> Option<HttpRequest> {
+        let device = self.device.as_ref()?;
+        let bytes = body.as_deref().unwrap_or_default().as_bytes();
+        let request =
+            CallerRequest { server: &self.server, method: method.as_str(), target: &target, body: bytes };
+        let caller = CallerName { handle: self.handle.clone(), device: Some(device.id()) };
+        let auth = caller_auth::header(device.key(), &caller, &request, cx.server_time(), &mut &mut *cx.rng);
+        Some(HttpRequest { method, target, auth: Some(auth), invite: None, body })
+    }
+
     /// The header with this account's signature over a request.
     pub(crate) fn header(&self, method: Method, target: &str, body: &[u8], cx: &mut Context<'_>) -> String {
         let request = CallerRequest { server: &self.server, method: method.as_str(), target, body };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use kez_core::identity::Primary;
+use kez_core::mls::GroupId;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::event::StorageFault;
@@ -14,11 +15,23 @@ use crate::kernel::event::StorageFault;
 #[serde(transparent)]
 pub(crate) struct PersonId(pub(crate) Primary);
 
-/// A conversation. Groups will be another variant.
+/// A conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Place {
     /// With one person.
     Direct(PersonId),
+    /// In a group.
+    Group(GroupId),
+}
+
+impl Place {
+    /// The person of a conversation with one person.
+    pub(crate) const fn person(self) -> Option<PersonId> {
+        match self {
+            Self::Direct(person) => Some(person),
+            Self::Group(_) => None,
+        }
+    }
 }
 
 /// A conversation's local number, `c1`, `c2`, ... Record ids are stored in the clear, so they contain this number, which

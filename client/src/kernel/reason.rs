@@ -134,6 +134,21 @@ pub enum Reason {
     /// There is no room for message requests.
     RequestsFull,
 
+    /// A group needs a name.
+    GroupNeedsName,
+    /// Only an admin of the group can do that.
+    NotAdmin,
+    /// The user does not belong to the group.
+    NotInGroup,
+    /// The change of the group was not made.
+    GroupNotChanged,
+    /// The group has a device that no key history knows. Nothing is sent there.
+    UnknownDevice,
+    /// The server withholds changes of the group. Nothing is sent there.
+    CommitsWithheld,
+    /// The group cannot be repaired. Nothing is sent there.
+    GroupDamaged,
+
     /// The key history has not reached the server yet.
     ChainPending,
     /// The key history has changed, so the key was not.

@@ -58,11 +58,19 @@ pub enum Kind {
     Invite,
     /// The key of this browser as a device of the account. One record.
     Device,
+    /// A key package of this device, with its secret.
+    Package,
+    /// A group: who belongs to it, how far its log was read, and what is to be changed.
+    Group,
+    /// The MLS state of a group: the engine's bytes.
+    State,
+    /// A member of a group, with the verified part of their sigchain.
+    Member,
 }
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 17] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -76,6 +84,10 @@ impl Kind {
         Self::Nkey,
         Self::Invite,
         Self::Device,
+        Self::Package,
+        Self::Group,
+        Self::State,
+        Self::Member,
     ];
 
     /// The kind with this text form.
@@ -99,13 +111,17 @@ impl Kind {
             Self::Nkey => "nkey",
             Self::Invite => "invite",
             Self::Device => "device",
+            Self::Package => "package",
+            Self::Group => "group",
+            Self::State => "state",
+            Self::Member => "member",
         }
     }
 
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Index | Self::Device => 1,
+            Self::Index | Self::Device | Self::Package | Self::Group | Self::State | Self::Member => 1,
             Self::Account | Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
             Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,

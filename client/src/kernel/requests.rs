@@ -2,6 +2,7 @@
 
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use kez_core::mls::GroupId;
 
 use crate::kernel::effect::RequestId;
 use crate::kernel::event::TabId;
@@ -88,6 +89,26 @@ pub(crate) enum Purpose {
     DeleteAccount,
     /// Check whether the account is already deleted.
     DeletionCheck,
+    /// Look up members of groups and fetch their chains.
+    People(Vec<Primary>),
+    /// Look up the handle of someone to be added to a group.
+    Invitee(Handle),
+    /// Publish key packages of this device.
+    KeepPackages,
+    /// Claim key packages for a group.
+    Claim(GroupId),
+    /// Create a group.
+    CreateGroup(GroupId),
+    /// Fetch the present state of a group, to join it.
+    ShowGroup(GroupId),
+    /// Post a commit that changes a group.
+    Commit(GroupId),
+    /// Post a commit with which this device joins a group by itself.
+    Rejoin(GroupId),
+    /// Tell a group that the user leaves.
+    LeaveGroup(GroupId),
+    /// Fetch what is new in the groups.
+    News,
 }
 
 /// A change to a contact that the server has to be told.

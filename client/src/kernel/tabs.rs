@@ -17,6 +17,17 @@ pub struct NewConversation {
     pub started: Option<String>,
 }
 
+/// The dialog "New group".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewGroup {
+    /// Whether the members are being looked up, or the group is being created.
+    pub busy: bool,
+    /// What went wrong.
+    pub error: Option<Reason>,
+    /// The id of the new group: the page navigates to `/messages/g/{gid}` and closes the dialog.
+    pub started: Option<String>,
+}
+
 /// The state of a report to the operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +83,8 @@ pub(crate) struct Tab {
     pub(crate) dialog: NewConversation,
     /// The handle that the dialog waits for.
     pub(crate) wanted: Option<String>,
+    /// The dialog "New group".
+    pub(crate) group_dialog: NewGroup,
     /// The dialog "Report".
     pub(crate) report: ReportView,
     /// Whether the recovery phrase is shown.

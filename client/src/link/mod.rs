@@ -8,10 +8,13 @@ mod nats;
 mod nkey;
 mod sends;
 
+use std::collections::BTreeMap;
+
 use kez_core::api::{
     CLOSE_UNAUTHORIZED, InboxItem, InboxPage, LiveFrame, LiveHello, MAX_PAGE_ITEMS, live_target,
 };
 use kez_core::inbox_auth;
+use kez_core::mls::GroupId;
 
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::{Backoff, around};
@@ -112,6 +115,10 @@ pub(crate) struct Outcome {
     pub(crate) signature_refused: bool,
     /// The account's own chain has this many links.
     pub(crate) own_chain: Option<u64>,
+    /// Items of a group's log, with the epoch of the server's database.
+    pub(crate) group: Option<(GroupId, String, Vec<InboxItem>)>,
+    /// The inbox was polled: the groups are to be polled too.
+    pub(crate) polled: bool,
 }
 
 /// The connection to the inbox.
@@ -137,6 +144,8 @@ pub(crate) struct Link {
     look_again: bool,
     /// Whether the inbox has been read to its end since start-up.
     read_to_end: bool,
+    /// The groups, each with the position that its log was read to. `None` while there is none to follow.
+    groups: Option<BTreeMap<GroupId, u64>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +176,7 @@ impl Default for Link {
             refusals: 0,
             look_again: false,
             read_to_end: false,
+            groups: None,
         }
     }
 }
@@ -178,6 +188,12 @@ impl Link {
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
         self.nats.load(record)
+    }
+
+    /// The stream is to follow these groups, each from this position on, when it is opened the next time.
+    pub(crate) fn follow(&mut self, groups: impl Iterator<Item = (GroupId, u64)>) {
+        let groups: BTreeMap<GroupId, u64> = groups.collect();
+        self.groups = Some(groups).filter(|groups| !groups.is_empty());
     }
 
     /// The connection state shown on screen.
@@ -329,7 +345,7 @@ impl Link {
             self.poll_later(cx);
             self.refusals = 0;
         }
-        let mut outcome = Outcome { reconnected: self.reached(), ..Outcome::default() };
+        let mut outcome = Outcome { reconnected: self.reached(), polled: is_page, ..Outcome::default() };
         match (received, batch.source) {
             (Received::All { advanced: true }, Source::Page) => {
                 // Items that the stream has not delivered.
@@ -438,6 +454,9 @@ impl Link {
             LiveFrame::Chain { chain } => {
                 return Outcome { own_chain: Some(chain), ..Outcome::default() };
             }
+            LiveFrame::Group { epoch, group, items, .. } => {
+                return Outcome { group: Some((group, epoch, items)), ..Outcome::default() };
+            }
             LiveFrame::Items { epoch, items, last } => {
                 Batch { epoch, items, last, since: self.streamed_since, source: Source::Items }
             }
@@ -510,7 +529,9 @@ impl Link {
     fn open_live(&mut self, Inbox { me, cursor: since }: Inbox<'_>, cx: &mut Context<'_>) {
         let target = live_target(&me.handle, since);
         let auth = me.header(Method::Get, &target, &[], cx);
-        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth }) else { return };
+        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth, groups: self.groups.clone() }) else {
+            return;
+        };
         self.leave_live(Live::Opening);
         self.streamed_since = since;
         cx.push(Effect::OpenLive { path: format!("/v1/inbox/{}/live", me.handle), hello });

@@ -4,11 +4,14 @@
 use kez_core::content::MessageId;
 use kez_core::display;
 use kez_core::envelope::EnvelopeHash;
+use kez_core::identity::Primary;
 use kez_core::message::Chain;
 use serde::{Deserialize, Serialize};
 
 use super::index::{Index, Tag};
-use super::message::{Position, ROW_PREFIX, StoredBody, StoredMessage, StoredReaction, merge, their_row_id};
+use super::message::{
+    Author, Position, ROW_PREFIX, StoredBody, StoredLine, StoredMessage, StoredReaction, merge, their_row_id,
+};
 use super::pages::{self, Pages, page_of};
 use super::sequences::Sequences;
 use crate::kernel::context::Context;
@@ -57,6 +60,10 @@ pub(crate) enum Line {
     KeyReplaced,
     Unreadable,
     DeviceAdded,
+    /// A member of the group wrote this.
+    Member(Primary, String),
+    /// An event of the group.
+    Group(StoredLine),
 }
 
 /// A conversation in memory.
@@ -110,7 +117,7 @@ impl Conversation {
         self.on_rows_loaded();
         self.update_last();
         for (of, reactions) in std::mem::take(&mut self.summary.waiting) {
-            let here = self.index.order_of(of.0, &of.1).filter(|order| page_of(*order) == page);
+            let here = self.index.order_of(of.0.into(), &of.1).filter(|order| page_of(*order) == page);
             match here.and_then(|order| self.pages.change(order)) {
                 Some(message) => {
                     self.changed = true;
@@ -263,6 +270,29 @@ impl Conversation {
         Position { installation: chain.id, n: chain.n, taken }
     }
 
+    /// Records an item of a group's log in the sequence of its sender. The first one that was read begins the sequence: who
+    /// joins a group has not seen what came before.
+    pub(crate) fn receive_in_group(&mut self, mut chain: Chain, item: EnvelopeHash) -> Position {
+        if self.summary.received.is_new(&chain.id) {
+            chain.prev = None;
+            self.summary.received.begin(&chain, item);
+            self.changed = true;
+            return Position { installation: chain.id, n: chain.n, taken: false };
+        }
+        self.receive(chain, item)
+    }
+
+    /// The end of the chain of envelopes sent here.
+    pub(crate) const fn sent_head(&self) -> ChainHead {
+        self.summary.sent
+    }
+
+    /// The last envelope was not sent after all: the chain goes on after the one before it.
+    pub(crate) const fn continue_after(&mut self, head: ChainHead) {
+        self.summary.sent = head;
+        self.changed = true;
+    }
+
     /// The position of this installation's next envelope.
     pub(crate) fn next_position(&self, installation: &str) -> Chain {
         self.summary.sent.next(installation)
@@ -290,9 +320,9 @@ impl Conversation {
         self.index.get(order).is_some()
     }
 
-    /// The order of the message with this id, written by the user (`mine`) or by the other side.
-    pub(crate) fn order_of(&self, mine: bool, id: &MessageId) -> Option<u64> {
-        self.index.order_of(mine, id)
+    /// The order of the message with this author and id.
+    pub(crate) fn order_of(&self, author: impl Into<Author>, id: &MessageId) -> Option<u64> {
+        self.index.order_of(author.into(), id)
     }
 
     /// The order of the message with this [`StoredMessage::row_id`].
@@ -317,7 +347,7 @@ impl Conversation {
     /// Applies a reaction to a message of the user (`true`) or the other side, or keeps it until the message is in memory.
     /// Returns the page to load for it.
     pub(crate) fn react(&mut self, of: (bool, MessageId), reaction: StoredReaction) -> Option<u64> {
-        let order = self.index.order_of(of.0, &of.1);
+        let order = self.index.order_of(of.0.into(), &of.1);
         if let Some(message) = order.and_then(|order| self.pages.change(order)) {
             merge(&mut message.reactions, reaction);
             return None;
@@ -455,7 +485,11 @@ impl Conversation {
 impl LastRow {
     fn of(order: u64, message: &StoredMessage) -> Self {
         let line = match &message.body {
-            StoredBody::Text { text, .. } => Line::Text(one_line(text)),
+            StoredBody::Text { text, .. } => match message.author() {
+                Author::Member(root) => Line::Member(root, one_line(text)),
+                Author::Me | Author::Them => Line::Text(one_line(text)),
+            },
+            StoredBody::Group(line) => Line::Group(line.clone()),
             StoredBody::KeyReplaced => Line::KeyReplaced,
             StoredBody::DeviceAdded => Line::DeviceAdded,
             _ => Line::Unreadable,

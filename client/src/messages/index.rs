@@ -8,7 +8,7 @@ use kez_core::envelope::{EnvelopeHash, OpenError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::message::{StoredBody, StoredMessage};
+use super::message::{Author, StoredBody, StoredMessage};
 use super::pages::PAGE;
 use crate::kernel::context::Context;
 use crate::kernel::place::Slot;
@@ -52,9 +52,14 @@ pub(crate) struct Index {
 }
 
 impl Tag {
-    /// The tag of a message by its author, the user if `mine`, and its id.
-    fn of_message(mine: bool, id: &MessageId) -> Self {
-        Self::start(&Sha256::new_with_prefix([u8::from(mine)]).chain_update(id.as_str()).finalize())
+    /// The tag of a message by its author and its id.
+    fn of_message(author: Author, id: &MessageId) -> Self {
+        let hash = match author {
+            Author::Them => Sha256::new_with_prefix([0]),
+            Author::Me => Sha256::new_with_prefix([1]),
+            Author::Member(root) => Sha256::new_with_prefix([2]).chain_update(root.as_bytes()),
+        };
+        Self::start(&hash.chain_update(id.as_str()).finalize())
     }
 
     /// The tag of an envelope.
@@ -71,7 +76,7 @@ impl Entry {
     fn of(order: u64, message: &StoredMessage) -> Self {
         Self {
             order,
-            message: message.id.as_ref().map(|id| Tag::of_message(message.mine, id)),
+            message: message.id.as_ref().map(|id| Tag::of_message(message.author(), id)),
             envelope: message.envelope.as_ref().map(Tag::of_envelope),
             at: message.shown_at(),
             mine: message.mine,
@@ -191,9 +196,9 @@ impl Index {
         self.entries.partition_point(|entry| entry.order < order)
     }
 
-    /// The order of the message with this id, written by the user (`mine`) or by the other side.
-    pub(crate) fn order_of(&self, mine: bool, id: &MessageId) -> Option<u64> {
-        self.orders.get(&Tag::of_message(mine, id)).copied()
+    /// The order of the message with this author and id.
+    pub(crate) fn order_of(&self, author: Author, id: &MessageId) -> Option<u64> {
+        self.orders.get(&Tag::of_message(author, id)).copied()
     }
 
     /// The envelopes that contained the rows.

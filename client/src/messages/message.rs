@@ -2,6 +2,7 @@
 
 use kez_core::content::{Emoji, MessageId, Ref};
 use kez_core::envelope::{EnvelopeHash, OpenError};
+use kez_core::identity::Primary;
 use serde::{Deserialize, Serialize};
 
 /// The most reactions of one side that are set and shown on one message.
@@ -33,6 +34,60 @@ pub(crate) struct StoredMessage {
     pub(crate) former_key: Option<FormerKey>,
     /// Sorted by side and emoji.
     pub(crate) reactions: Vec<StoredReaction>,
+    /// In a group, who wrote it: the root of the author's sigchain. `None` for the user's own messages and for events.
+    pub(crate) from: Option<Primary>,
+}
+
+/// A message in a page of format 1, which knew no groups.
+#[derive(Deserialize)]
+pub(super) struct WithoutAuthor {
+    id: Option<MessageId>,
+    mine: bool,
+    body: StoredBody,
+    sent_at: u64,
+    kept_at: u64,
+    arrival: u64,
+    envelope: Option<EnvelopeHash>,
+    position: Option<Position>,
+    former_key: Option<FormerKey>,
+    reactions: Vec<StoredReaction>,
+}
+
+impl From<WithoutAuthor> for StoredMessage {
+    fn from(old: WithoutAuthor) -> Self {
+        let WithoutAuthor {
+            id,
+            mine,
+            body,
+            sent_at,
+            kept_at,
+            arrival,
+            envelope,
+            position,
+            former_key,
+            reactions,
+        } = old;
+        let from = None;
+        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions, from }
+    }
+}
+
+/// The author of a message. Two authors may choose the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// The user.
+    Me,
+    /// The other person of a conversation with one person.
+    Them,
+    /// A member of the group.
+    Member(Primary),
+}
+
+impl From<bool> for Author {
+    /// The user if `mine`, or the other person.
+    fn from(mine: bool) -> Self {
+        if mine { Self::Me } else { Self::Them }
+    }
 }
 
 /// The last reaction of one side (the user's, if `mine`) with one emoji.
@@ -68,6 +123,21 @@ pub(crate) enum StoredBody {
     Damaged,
     /// An event: the other person's sigchain certifies another device.
     DeviceAdded,
+    /// An event of the group.
+    Group(StoredLine),
+}
+
+/// An event of a group. People are named by the roots of their sigchains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum StoredLine {
+    Created { by: Primary },
+    Added { by: Primary, who: Primary },
+    Removed { by: Primary, who: Primary },
+    Left { who: Primary },
+    Renamed { by: Primary, name: String },
+    Role { by: Primary, who: Primary, admin: bool },
+    Device { who: Primary },
+    Rejoined,
 }
 
 /// Which replaced key a message was sealed with or for.
@@ -120,7 +190,13 @@ impl StoredMessage {
     pub(crate) fn note(body: StoredBody, at: u64) -> Self {
         let (id, envelope, position, former_key, reactions) = (None, None, None, None, Vec::new());
         let (mine, sent_at, kept_at, arrival) = (false, at, at, 0);
-        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions }
+        let from = None;
+        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions, from }
+    }
+
+    /// Who wrote it.
+    pub(crate) fn author(&self) -> Author {
+        self.from.filter(|_| !self.mine).map_or(Author::from(self.mine), Author::Member)
     }
 
     /// The time to show: the sender's time, limited by the relay's. A wrong clock could otherwise put a message among,
@@ -136,6 +212,7 @@ impl StoredMessage {
             StoredBody::Undecryptable(_)
                 | StoredBody::KeyReplaced
                 | StoredBody::DeviceAdded
+                | StoredBody::Group(_)
                 | StoredBody::Damaged
         );
         !self.mine && is_readable

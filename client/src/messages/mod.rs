@@ -11,7 +11,9 @@ mod sequences;
 pub(crate) use conversation::{Conversation, LastRow, Line, one_line};
 pub(crate) use index::Tag;
 pub use message::FormerKey;
-pub(crate) use message::{MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction, their_row_id};
+pub(crate) use message::{
+    Author, MOST_REACTIONS, StoredBody, StoredLine, StoredMessage, StoredReaction, their_row_id,
+};
 pub(crate) use outbox::Outbox;
 pub(crate) use pages::page_of;
 pub use quarantine::WaitingRow;

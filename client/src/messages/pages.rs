@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::index::Index;
-use super::message::{StoredBody, StoredMessage};
+use super::message::{StoredBody, StoredMessage, WithoutAuthor};
 use crate::kernel::context::Context;
 use crate::kernel::place::Slot;
 use crate::kernel::record::{Kind, Record, StorageFault};
@@ -12,6 +12,9 @@ use crate::kernel::sorted_map::SortedMap;
 
 /// How many orders a page covers.
 pub(crate) const PAGE: u64 = 64;
+
+/// The format of pages in which messages have no author.
+const WITHOUT_AUTHORS: u8 = 1;
 
 /// The record of kind [`Kind::Page`]: messages by order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,10 @@ pub(crate) const fn page_of(order: u64) -> u64 {
 /// # Errors
 /// [`StorageFault`] when the record cannot be read.
 pub(crate) fn read(record: &Record) -> Result<Vec<(u64, StoredMessage)>, StorageFault> {
+    if record.has_format(WITHOUT_AUTHORS) {
+        let messages: Vec<(u64, WithoutAuthor)> = record.read()?;
+        return Ok(messages.into_iter().map(|(order, message)| (order, message.into())).collect());
+    }
     record.read::<StoredPage>().map(|page| page.0)
 }
 

@@ -61,6 +61,17 @@ impl Sequences {
         chain.n <= 1 && chain.prev.is_some()
     }
 
+    /// Whether nothing of this installation was recorded.
+    pub(crate) fn is_new(&self, installation: &str) -> bool {
+        self.ranges(installation).is_empty()
+    }
+
+    /// Records the first envelope of an installation as if all before it had arrived.
+    pub(crate) fn begin(&mut self, chain: &Chain, envelope: EnvelopeHash) {
+        let range = Range { from: 1, to: chain.n.max(1), before: None, last: envelope, row: None };
+        self.latest(&chain.id).ranges.push(range);
+    }
+
     /// An envelope that was recorded makes a row.
     pub(crate) fn made_row(&mut self, installation: &str, n: u64) {
         let sequence = self.0.iter_mut().find(|sequence| sequence.installation == installation);

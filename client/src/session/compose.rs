@@ -36,32 +36,34 @@ impl Session {
         let Some(id) = id.parse().ok().filter(|_| is_ulid(&id)) else {
             return cx.warn(Reason::OddPage);
         };
-        let person = match self.recipient_of(handle, cx) {
-            Ok(person) => person,
+        let place = match self.destination(handle, cx) {
+            Ok(place) => place,
             Err(why) => return cx.refuse(tab, why),
         };
-        let place = Place::Direct(person);
         let Some(conversation) = self.conversations.get(&place) else { return };
         if conversation.order_of(true, &id).is_some() {
             // The tab may have reported this text again before it repeated the press.
             if conversation.draft == text {
-                self.set_draft(tab, person, String::new(), cx);
+                self.set_draft(tab, place, String::new(), cx);
             }
             return;
         }
         let content = Content::text(id, text, cx.timestamp());
-        if !self.fits(person, &content, cx) {
+        if !self.fits(place, &content, cx) {
             return cx.refuse(tab, Reason::TooLong(TEXT_LIMIT_KIB));
         }
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
         screen.window = Window::Latest;
-        self.set_draft(tab, person, String::new(), cx);
+        self.set_draft(tab, place, String::new(), cx);
         self.say(place, &content, cx);
     }
 
     /// The composer's text changed.
     pub(crate) fn draft_changed(&mut self, tab: &TabId, handle: &str, text: String, cx: &mut Context<'_>) {
+        if let Some(place @ Place::Group(_)) = self.place_shown(handle) {
+            return self.set_draft(tab, place, text, cx);
+        }
         let Some(handle) = self.handle_at(handle) else { return };
         // Viewing a handle does not create a contact; writing to it does.
         let person = match self.contacts.by_handle(&handle) {
@@ -69,7 +71,15 @@ impl Session {
             _ => self.contact_for(&handle, cx),
         };
         if let Some(person) = person {
-            self.set_draft(tab, person, text, cx);
+            self.set_draft(tab, Place::Direct(person), text, cx);
+        }
+    }
+
+    /// The conversation that a message is for, if the user may write there.
+    fn destination(&mut self, at: &str, cx: &mut Context<'_>) -> Result<Place, Reason> {
+        match self.place_shown(at) {
+            Some(Place::Group(gid)) => self.group_to_write_to(gid).map(|()| Place::Group(gid)),
+            _ => self.recipient_of(at, cx).map(Place::Direct),
         }
     }
 
@@ -88,7 +98,8 @@ impl Session {
 
     /// Whether both message and copy stay within the relay's limit. The copy is the larger one: it contains the
     /// message.
-    fn fits(&self, person: PersonId, content: &Content, cx: &mut Context<'_>) -> bool {
+    fn fits(&self, place: Place, content: &Content, cx: &mut Context<'_>) -> bool {
+        let Place::Direct(person) = place else { return self.fits_in_group(content) };
         let Some(contact) = self.contacts.get(person) else { return false };
         let mut chain = self.sync.own_chain.next(&self.sync.installation);
         // The largest possible chain number.
@@ -104,18 +115,17 @@ impl Session {
     }
 
     /// Saves a draft. Other tabs that show the conversation must show it too.
-    fn set_draft(&mut self, by: &TabId, person: PersonId, text: String, cx: &mut Context<'_>) {
-        let conversation = self.conversations.get(&Place::Direct(person));
+    fn set_draft(&mut self, by: &TabId, place: Place, text: String, cx: &mut Context<'_>) {
+        let conversation = self.conversations.get(&place);
         if conversation.is_none_or(|conversation| conversation.draft == text) {
             return;
         }
-        let handle = self.contacts.get(person).map(|contact| contact.stored.handle.clone());
         for tab in cx.shared.tabs.others_mut(by) {
-            if handle.is_some() && tab.at.as_deref().and_then(|at| self.handle_at(at)) == handle {
+            if tab.at.as_deref().and_then(|at| self.place_shown(at)) == Some(place) {
                 tab.draft_version += 1;
             }
         }
-        let Some(conversation) = self.conversations.get_mut(&Place::Direct(person)) else { return };
+        let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let id = conversation.slot().to_string();
         if text.is_empty() {
             cx.delete(Kind::Draft, id);

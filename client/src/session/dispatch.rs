@@ -5,6 +5,7 @@
 use kez_core::content::{Content, Emoji, MessageId, Reaction, Ref, What};
 use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
+use kez_core::identity::Primary;
 use kez_core::message::Chain;
 
 use crate::kernel::answer::Answer;
@@ -15,15 +16,20 @@ use crate::kernel::reason::Reason;
 use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
 use crate::kernel::tabs::Window;
-use crate::kernel::tabs::{NewConversation, ReportView};
-use crate::messages::{FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
+use crate::kernel::tabs::{NewConversation, NewGroup, ReportView};
+use crate::messages::{Author, FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
 use crate::session::Session;
+
+/// What the name of a group's conversation begins with, before the group's id.
+const GROUP: &str = "g/";
 
 /// A content as a transport hands it over.
 pub(crate) struct Arrived {
     pub(crate) place: Place,
     /// Whether the user is its author.
     pub(crate) mine: bool,
+    /// In a group, the root of another author.
+    pub(crate) from: Option<Primary>,
     pub(crate) content: Content,
     /// Names what carried it.
     pub(crate) envelope: EnvelopeHash,
@@ -92,6 +98,9 @@ impl Session {
                     self.delete(place, order, cx);
                 }
             }
+            UiEvent::GroupCreated { name, members } => self.group_created(tab, &name, &members, cx),
+            UiEvent::GroupDialogClosed => cx.shared.tabs.entry(tab).group_dialog = NewGroup::default(),
+            UiEvent::GroupChanged { gid, change } => self.group_changed(&gid, change, cx),
             UiEvent::ExportPressed => self.exit.on_export_pressed(tab, &self.me, cx),
             UiEvent::DeletionConfirmed => self.exit.on_deletion_confirmed(&self.me, cx),
             UiEvent::OlderWanted { handle } => self.move_window(tab, &handle, Window::older, cx),
@@ -173,6 +182,16 @@ impl Session {
             }
             Purpose::DeleteAccount => self.exit.on_deletion(answer, &self.me, cx),
             Purpose::DeletionCheck => self.exit.on_deletion_check(answer),
+            Purpose::People(roots) => self.on_people(&roots, answer, cx),
+            Purpose::Invitee(handle) => self.invitee_answered(&handle, answer, cx),
+            Purpose::KeepPackages => self.on_packages_kept(answer, cx),
+            Purpose::Claim(gid) => self.on_claimed(gid, answer, cx),
+            Purpose::CreateGroup(gid) => self.group_posted(gid, answer, cx),
+            Purpose::ShowGroup(gid) => self.on_shown(gid, answer, cx),
+            Purpose::Commit(gid) => self.commit_answered(gid, answer, cx),
+            Purpose::Rejoin(gid) => self.rejoin_answered(gid, answer, cx),
+            Purpose::LeaveGroup(gid) => self.leave_answered(gid, answer, cx),
+            Purpose::News => self.on_news(answer, cx),
             // Requests from before the account was open.
             Purpose::Config
             | Purpose::Availability(_)
@@ -184,33 +203,39 @@ impl Session {
 
     /// A content has arrived. It is stored once, however often it comes.
     pub(crate) fn arrived(&mut self, arrived: Arrived, cx: &mut Context<'_>) {
-        let Arrived { place, mine, content, envelope, sealed_at, kept_at, chain, former_key } = arrived;
+        let Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, former_key } = arrived;
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
-        let position = chain.map(|chain| conversation.receive(chain, envelope));
-        if mine {
+        let position = chain.map(|chain| match place {
+            Place::Direct(_) => conversation.receive(chain, envelope),
+            Place::Group(_) => conversation.receive_in_group(chain, envelope),
+        });
+        if mine && let Place::Direct(person) = place {
             // Another browser of the user has written or reacted here.
-            let Place::Direct(person) = place;
             self.lists.on_accepted_here(person, &mut self.contacts, &self.me, cx);
         }
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
-        if conversation.order_of(mine, &content.id).is_some() {
+        if conversation.order_of(from.map_or(Author::from(mine), Author::Member), &content.id).is_some() {
             return;
         }
         let body = match content.what {
             What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
+            What::Reaction(_) if place.person().is_none() => return,
             What::Reaction(reaction) => {
                 let from = (mine, former_key.is_some());
                 return self.react(place, from, content.id, reaction);
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
-            What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) => StoredBody::Unsupported,
+            What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) | What::Face(_) => {
+                StoredBody::Unsupported
+            }
         };
         let sent_at = content.sent_at.map_or(sealed_at, |at| at.unix());
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let reactions = conversation.take_waiting(mine, &content.id);
         let note = StoredMessage::note(body, kept_at);
         let (id, envelope) = (Some(content.id), Some(envelope));
-        let message = StoredMessage { id, mine, sent_at, envelope, position, former_key, reactions, ..note };
+        let message =
+            StoredMessage { id, mine, from, sent_at, envelope, position, former_key, reactions, ..note };
         self.add_message(place, message, cx);
     }
 
@@ -265,7 +290,8 @@ impl Session {
     }
 
     /// Whether the user is the author of a message, or the other side; `None` if neither is.
-    pub(crate) fn is_mine(&self, Place::Direct(person): Place, of: &Ref) -> Option<bool> {
+    pub(crate) fn is_mine(&self, place: Place, of: &Ref) -> Option<bool> {
+        let person = place.person()?;
         let of_mine = self.own_key(&of.by).is_some() || self.chains.own().chain().root() == of.by;
         let of_theirs = self.contacts.get(person).is_some_and(|contact| {
             person.0 == of.by || contact.stored.root() == of.by || contact.stored.keys().contains(&of.by)
@@ -349,7 +375,10 @@ impl Session {
 
     /// The conversation that a URL names.
     pub(crate) fn place_shown(&self, at: &str) -> Option<Place> {
-        self.contact_at(at).map(Place::Direct)
+        match at.strip_prefix(GROUP) {
+            Some(gid) => gid.parse().ok().filter(|gid| self.groups.get(*gid).is_some()).map(Place::Group),
+            None => self.contact_at(at).map(Place::Direct),
+        }
     }
 
     /// The message in this row of the conversation that a URL names.

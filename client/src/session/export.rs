@@ -51,6 +51,7 @@ fn exported(message: &StoredMessage) -> String {
         StoredBody::Text { text, re } => ("text", text.as_str(), re.as_ref()),
         StoredBody::KeyReplaced => ("key_replaced", "", None),
         StoredBody::DeviceAdded => ("device_added", "", None),
+        StoredBody::Group(_) => ("group", "", None),
         StoredBody::Unsupported => ("unsupported", "", None),
         StoredBody::Undecryptable(_) => ("undecryptable", "", None),
         StoredBody::Malformed => ("malformed", "", None),

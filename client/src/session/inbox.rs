@@ -240,13 +240,12 @@ impl Session {
     fn apply(&mut self, class: Class, incoming: &Incoming, cx: &mut Context<'_>) {
         match class {
             Class::Content(arrived, heads) => {
-                let (Place::Direct(person), mine) = (arrived.place, arrived.mine);
+                let (person, mine) = (arrived.place.person(), arrived.mine);
                 self.arrived(*arrived, cx);
                 let (chains, facts) = self.chains_with_facts();
-                if mine {
-                    chains.own_mut().on_heads(&heads, None, facts, cx);
-                } else {
-                    chains.on_heads(person, &heads, facts, cx);
+                match person {
+                    Some(person) if !mine => chains.on_heads(person, &heads, facts, cx),
+                    _ => chains.own_mut().on_heads(&heads, None, facts, cx),
                 }
             }
             Class::Unread(place, message) => self.add_message(place, *message, cx),
@@ -344,7 +343,7 @@ impl Session {
         };
         message.sent_at = message.sent_at.or(content.sent_at);
         let former_key = with_former_key.then_some(FormerKey::Mine);
-        let message = Message { content: message, chain: None, heads };
+        let message = Message { content: message, chain: None, heads, generation: None, expires: None };
         incoming.content((person, true), message, former_key, opened)
     }
 
@@ -462,13 +461,14 @@ impl Incoming {
     fn content(
         &self,
         (person, mine): (PersonId, bool),
-        Message { content, chain, heads }: Message,
+        Message { content, chain, heads, .. }: Message,
         former_key: Option<FormerKey>,
         opened: &OpenedMessage,
     ) -> Class {
         let (place, sealed_at) = (Place::Direct(person), opened.created_at.unix());
         let (envelope, kept_at) = (self.hash, self.kept_at);
-        let arrived = Arrived { place, mine, content, envelope, sealed_at, kept_at, chain, former_key };
+        let from = None;
+        let arrived = Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, former_key };
         Class::Content(Box::new(arrived), heads)
     }
 

@@ -57,6 +57,9 @@ impl Session {
 
     /// Handles the answer to a message, or its absence.
     pub(crate) fn send_answered(&mut self, key: Key, answer: &Answer, cx: &mut Context<'_>) {
+        if let Lane::Place(Place::Group(gid)) = key.lane {
+            return self.item_answered(gid, key, answer, cx);
+        }
         let sealed = self.outbox.entries.get(&key).and_then(|entry| entry.sealed());
         let receipt = sealed.map(|sealed| Receipt::of(sealed.as_bytes()));
         let attempts = self.outbox.attempts.get_or_default(key.lane);
@@ -137,7 +140,15 @@ impl Session {
         self.outbox.forget_sealed(|_| true, cx);
     }
 
+    /// Sends the next message of a conversation, if it is its turn.
+    pub(super) fn send_in(&mut self, place: Place, cx: &mut Context<'_>) {
+        self.send_next(Lane::Place(place), cx);
+    }
+
     fn send_next(&mut self, lane: Lane, cx: &mut Context<'_>) {
+        if let Lane::Place(Place::Group(gid)) = lane {
+            return self.send_next_in_group(gid, cx);
+        }
         while let Some(key) = self.next_in(lane, cx) {
             let body = self.recipient(key).zip(self.sealed(key, cx)).and_then(|(to, sealed)| {
                 let envelope = RawValue::from_string(sealed).ok()?;
@@ -164,6 +175,7 @@ impl Session {
     fn next_in(&self, lane: Lane, cx: &Context<'_>) -> Option<Key> {
         let blocked = match lane {
             Lane::Place(Place::Direct(person)) => self.contacts.get(person)?.stored.awaits_person(),
+            Lane::Place(Place::Group(_)) => true,
             Lane::Own => false,
         };
         if blocked || !self.outbox.is_free(lane, cx.now) {
@@ -175,6 +187,7 @@ impl Session {
     fn recipient(&self, key: Key) -> Option<String> {
         match key.lane {
             Lane::Place(Place::Direct(person)) => Some(self.contacts.get(person)?.stored.handle.to_string()),
+            Lane::Place(Place::Group(_)) => None,
             Lane::Own => Some(self.me.handle.to_string()),
         }
     }
@@ -186,7 +199,7 @@ impl Session {
             return Some(sealed.to_owned());
         }
         let content = entry.content()?;
-        let Place::Direct(person) = key.place;
+        let person = key.place.person()?;
         let (now, heads) = (cx.timestamp(), self.chains.heads_for(person));
         let sealed = match key.lane {
             Lane::Place(_) => {
@@ -215,7 +228,7 @@ impl Session {
     fn delivered(&mut self, key: Key, cx: &mut Context<'_>) {
         self.outbox.attempts.remove(&key.lane);
         let Some(entry) = self.outbox.remove(key, cx) else { return };
-        let Place::Direct(person) = key.place;
+        let Some(person) = key.place.person() else { return };
         if let (Lane::Place(_), Some(content)) = (key.lane, entry.content())
             && let Some(contact) = self.contacts.get(person)
         {
@@ -227,7 +240,7 @@ impl Session {
 
     /// A refused message waits for the user. Whatever has no row in the thread is dropped: a copy, or a reaction, which
     /// is undone in this client.
-    fn refused(&mut self, key: Key, reason: Reason, cx: &mut Context<'_>) {
+    pub(super) fn refused(&mut self, key: Key, reason: Reason, cx: &mut Context<'_>) {
         self.outbox.attempts.remove(&key.lane);
         let conversation = self.conversations.get(&key.place);
         let row = conversation.is_some_and(|conversation| conversation.has_row(key.order));
@@ -243,7 +256,7 @@ impl Session {
         }
     }
 
-    fn attempt_failed(&mut self, lane: Lane, answer: &Answer, cx: &mut Context<'_>) {
+    pub(super) fn attempt_failed(&mut self, lane: Lane, answer: &Answer, cx: &mut Context<'_>) {
         let code = answer.as_ref().ok().and_then(problem).map(|problem| problem.code);
         let is_full = code == Some(ProblemCode::InboxFull);
         let attempts = self.outbox.attempts.get_or_default(lane);

@@ -30,6 +30,7 @@ impl Session {
             let device = OwnDevice::random(cx.rng);
             cx.save(device.record());
             self.me.device = Some(device);
+            self.packages.forget_all(cx);
         }
     }
 
@@ -68,6 +69,9 @@ impl Session {
             OwnNews::Key(changed) => self.switch_key(*changed, cx),
         }
         self.advance_own_chain(cx);
+        if *purpose == Purpose::OwnChain && answer.is_ok() {
+            self.people_answered(&[self.my_root()], cx);
+        }
     }
 
     /// Whether a restored browser still has to learn its former keys.

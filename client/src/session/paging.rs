@@ -6,7 +6,7 @@
 use kez_core::api::ReportRequest;
 
 use crate::kernel::context::Context;
-use crate::kernel::event::{Event, StorageFault, UiEvent};
+use crate::kernel::event::{Event, LiveEvent, StorageFault, UiEvent};
 use crate::kernel::place::{PageKey, Place, Slot};
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
@@ -44,12 +44,36 @@ impl Session {
                     Some(of(place, newest.collect()))
                 })
             }
+            // What comes for a group is added to its last page.
+            Event::Live(LiveEvent::Frame(text)) => Some(self.last_pages(text.as_bytes())),
+            Event::Http(id, Ok(response)) if cx.shared.requests.purpose(*id) == Some(&Purpose::News) => {
+                Some(self.last_pages(&response.body))
+            }
             Event::Http(id, Ok(_)) if matches!(cx.shared.requests.purpose(*id), Some(Purpose::Export(_))) => {
                 Some(self.all_pages())
             }
             _ => None,
         };
         needed.unwrap_or_default()
+    }
+
+    /// The pages of the next rows of all groups that a text of frames names.
+    fn last_pages(&self, text: &[u8]) -> Vec<PageKey> {
+        const NAME: &[u8] = br#""group":""#;
+        let mut pages = Vec::new();
+        for at in 0..text.len().saturating_sub(NAME.len() + 32) {
+            if !text.get(at..).is_some_and(|rest| rest.starts_with(NAME)) {
+                continue;
+            }
+            let gid = text.get(at + NAME.len()..at + NAME.len() + 32);
+            let gid = gid.and_then(|gid| std::str::from_utf8(gid).ok()?.parse().ok()).map(Place::Group);
+            if let Some((place, conversation)) =
+                gid.and_then(|place| Some((place, self.conversations.get(&place)?)))
+            {
+                pages.push((place, conversation.next_page()));
+            }
+        }
+        pages
     }
 
     /// Every page that has rows.
@@ -111,6 +135,7 @@ impl Session {
     /// Ends an event: stores what has changed, has the pages loaded that the screens lack, and drops those that were not
     /// used for longest.
     pub(crate) fn end_event(&mut self, cx: &mut Context<'_>) {
+        self.advance_groups(cx);
         self.paging.now += 1;
         for (place, conversation) in self.conversations.iter_mut() {
             for page in conversation.save(self.paging.now, cx) {

@@ -6,6 +6,7 @@ use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount};
 use crate::chains::{self, Sigchains};
+use crate::groups::{Groups, Packages};
 use crate::kernel::context::Context;
 use crate::kernel::device::OwnDevice;
 use crate::kernel::event::StorageFault;
@@ -20,6 +21,7 @@ use crate::people::{Contacts, ListSync};
 use crate::search::Searches;
 use crate::session::Session;
 use crate::session::directory::Directory;
+use crate::session::groups::GroupWork;
 use crate::session::loading::Paging;
 
 impl Session {
@@ -51,6 +53,9 @@ impl Session {
             searches: Searches::default(),
             paging: Paging::default(),
             directory: Directory::default(),
+            groups: Groups::default(),
+            group_work: GroupWork::default(),
+            packages: Packages::default(),
             link: Link::default(),
             exit: AccountExit::default(),
             passphrase: PassphraseChange::new(*has_passphrase),
@@ -61,7 +66,7 @@ impl Session {
         };
         // Everything else belongs to a contact's conversation, and its index needs the read mark.
         let turn = |record: &&Record| match record.kind {
-            Kind::Contact => 0,
+            Kind::Contact | Kind::Group => 0,
             Kind::Conversation => 1,
             Kind::Index => 2,
             _ => 3,
@@ -141,11 +146,18 @@ impl Session {
             }
             Kind::Chain if chains::is_own(record) => self.chains.own_mut().load(record)?,
             Kind::Chain => {
-                let Place::Direct(person) = conversation(self, &record.id)?;
+                let person = conversation(self, &record.id)?.person().ok_or(StorageFault::Damaged)?;
                 self.chains.contacts_mut().load(person, record)?;
             }
             Kind::Nkey => self.link.load(record)?,
             Kind::Device => self.me.device = Some(OwnDevice::load(record)?),
+            Kind::Group => {
+                let (gid, slot) = self.groups.load(record)?;
+                self.conversations.insert(Place::Group(gid), Conversation::new(slot));
+            }
+            Kind::State => self.groups.load_state(record)?,
+            Kind::Member => self.chains.members_mut().load(record)?,
+            Kind::Package => self.packages.load(record)?,
             Kind::Quarantine => {
                 self.seen.extend(self.quarantine.load(record)?.as_ref().map(Tag::of_envelope));
             }
@@ -155,6 +167,7 @@ impl Session {
 
     /// The conversation with this number in record ids.
     pub(super) fn place_at(&self, slot: Slot) -> Result<Place, StorageFault> {
-        self.contacts.at(slot).map(Place::Direct).ok_or(StorageFault::Damaged)
+        let group = || self.groups.at(slot).map(Place::Group);
+        self.contacts.at(slot).map(Place::Direct).or_else(group).ok_or(StorageFault::Damaged)
     }
 }

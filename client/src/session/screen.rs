@@ -6,7 +6,7 @@ use kez_core::handle::Handle;
 
 use crate::kernel::context::Context;
 use crate::kernel::event::{Jump, TabId};
-use crate::kernel::place::{PersonId, Place};
+use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
 use crate::kernel::tabs::Window;
@@ -19,10 +19,9 @@ use crate::session::directory::HandleState;
 impl Session {
     /// A tab shows another conversation, or the same one after the account was opened.
     pub(crate) fn screen_changed(&mut self, tab: &TabId, cx: &mut Context<'_>) {
-        let handle =
-            cx.shared.tabs.get(tab).and_then(|tab| tab.at.as_deref()).and_then(|at| self.handle_at(at));
-        let contact = handle.as_ref().and_then(|handle| self.contacts.by_handle(handle));
-        let unread = contact.and_then(|contact| self.first_unread(contact));
+        let at = cx.shared.tabs.get(tab).and_then(|tab| tab.at.as_deref());
+        let handle = at.and_then(|at| self.handle_at(at));
+        let unread = at.and_then(|at| self.place_shown(at)).and_then(|place| self.first_unread(place));
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
         screen.report = ReportView::Open;
@@ -122,8 +121,8 @@ impl Session {
     }
 
     /// The first unread message: a window that contains it, and its row.
-    fn first_unread(&self, person: PersonId) -> Option<(Window, String)> {
-        let conversation = self.conversations.get(&Place::Direct(person))?;
+    fn first_unread(&self, place: Place) -> Option<(Window, String)> {
+        let conversation = self.conversations.get(&place)?;
         let order = conversation.first_unread()?;
         Some((Window::opening(conversation), their_row_id(order)))
     }

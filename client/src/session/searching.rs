@@ -21,7 +21,8 @@ impl Session {
         let only = within.as_deref().map(|at| self.place_shown(at));
         let mut pages = Vec::new();
         for (place, conversation) in self.conversations.iter() {
-            let Place::Direct(person) = *place;
+            // Groups are not searched yet.
+            let Some(person) = place.person() else { continue };
             if only.unwrap_or(Some(*place)) == Some(*place) && !self.contacts.is_blocked(person) {
                 let rows = conversation.rows_of_pages().into_iter();
                 pages.extend(rows.map(|(page, at, rows)| ToSearch { page: (*place, page), at, rows }));
@@ -51,7 +52,7 @@ impl Session {
         if !self.load_for_search(unread, cx) {
             let contacts = &self.contacts;
             let handle = |place| {
-                let Place::Direct(person) = place;
+                let person = Place::person(place)?;
                 contacts.get(person).map(|contact| contact.stored.handle.clone())
             };
             self.searches.proceed(handle, cx.now);

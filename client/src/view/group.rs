@@ -67,17 +67,6 @@ pub struct MemberRow {
     pub devices: u64,
 }
 
-/// The dialog "New group".
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NewGroup {
-    /// Whether the members are being looked up, or the group is being created.
-    pub busy: bool,
-    /// What went wrong.
-    pub error: Option<Reason>,
-    /// The id of the new group: the page navigates to `/messages/g/{gid}` and closes the dialog.
-    pub started: Option<String>,
-}
-
 /// An event of a group. Handles are without `@`; `None` is the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

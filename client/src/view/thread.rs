@@ -7,7 +7,8 @@ use kez_core::safety_number::safety_number;
 use serde::{Deserialize, Serialize};
 
 use super::excerpt::excerpt;
-use super::{Block, ChainAlarm, FormerKey};
+use super::groups;
+use super::{Block, ChainAlarm, FormerKey, GroupLine, GroupView};
 use crate::kernel::context::{Halt, Shared};
 use crate::kernel::place::Lane;
 use crate::kernel::place::Place;
@@ -167,6 +168,9 @@ pub enum DeliveryState {
 /// What the tab shows of the conversation in its URL.
 pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<ThreadView> {
     let at = tab.at.as_ref()?;
+    if let Some(Place::Group(gid)) = session.place_shown(at) {
+        return groups::thread(session, tab, shared, gid);
+    }
     let handle = session.handle_at(at).filter(|handle| *handle != session.me.handle);
     let id = handle.as_ref().and_then(|handle| session.contacts.by_handle(handle));
     let contact = id.and_then(|id| session.contacts.get(id));
@@ -181,12 +185,10 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
     let extent = conversation.map(|conversation| tab.window.extent(conversation)).unwrap_or_default();
     Some(ThreadView {
         handle: at.clone(),
+        group: None,
         state: state(handle.as_ref(), contact, found),
         messages: place.zip(conversation).map_or_else(Vec::new, |(place, conversation)| {
-            let source = Source { session, shared, tab, place, conversation };
-            let orders = conversation.orders(extent.older, extent.shown);
-            let rows = orders.filter_map(|order| Some(source.row(order, conversation.get(order)?)));
-            one_of_damaged(rows.collect())
+            rows_of(session, shared, tab, place, conversation)
         }),
         has_older: extent.older > 0,
         has_newer: extent.newer > 0,
@@ -205,6 +207,21 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         block: contact.map(|contact| contact.stored.standing.block()).unwrap_or_default(),
         refused: tab.refused.clone(),
     })
+}
+
+/// The rows that a tab shows of a conversation.
+pub(super) fn rows_of(
+    session: &Session,
+    shared: &Shared,
+    tab: &Tab,
+    place: Place,
+    conversation: &Conversation,
+) -> Vec<MessageRow> {
+    let extent = tab.window.extent(conversation);
+    let source = Source { session, shared, tab, place, conversation };
+    let orders = conversation.orders(extent.older, extent.shown);
+    let rows = orders.filter_map(|order| Some(source.row(order, conversation.get(order)?)));
+    one_of_damaged(rows.collect())
 }
 
 fn state(handle: Option<&Handle>, contact: Option<&Contact>, found: Option<&HandleState>) -> ThreadState {
@@ -256,6 +273,7 @@ impl Source<'_> {
         MessageRow {
             id,
             mine: message.mine,
+            author: message.from.and_then(|root| groups::handle_of(self.session, &root)),
             body,
             cut,
             state,
@@ -275,6 +293,7 @@ impl Source<'_> {
             StoredBody::Unsupported => return (MessageBody::Unsupported, false),
             StoredBody::KeyReplaced => return (MessageBody::KeyReplaced, false),
             StoredBody::DeviceAdded => return (MessageBody::DeviceAdded, false),
+            StoredBody::Group(line) => return (MessageBody::Group(groups::line(self.session, line)), false),
             StoredBody::Undecryptable(why) => return (MessageBody::Undecryptable { why: *why }, false),
             StoredBody::Malformed => return (MessageBody::Malformed, false),
             StoredBody::Damaged => return (MessageBody::Damaged, false),

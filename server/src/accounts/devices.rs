@@ -30,6 +30,8 @@ const MAX_CACHED: usize = 16_384;
 /// A device that was neither revoked nor expired when its chain was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveDevice {
+    /// The root of the chain.
+    pub root: Primary,
     /// Its id in the chain.
     pub id: DeviceId,
     /// Its key.
@@ -86,7 +88,21 @@ impl Devices {
         Ok(self.find(&self.of_root(&root).await?, device))
     }
 
-    /// The same, from the chain as it is now.
+    /// All live devices of an account with this handle.
+    ///
+    /// # Errors
+    /// When the chain cannot be determined.
+    pub async fn all_live(
+        &self,
+        handle: &Handle,
+        account: AccountId,
+    ) -> Result<Vec<LiveDevice>, ChainUnavailable> {
+        let Some(root) = self.root(handle, account).await? else { return Ok(Vec::new()) };
+        let (devices, now) = (self.of_root(&root).await?, self.clock.now());
+        Ok(devices.iter().filter(|device| device.expires_at > now).copied().collect())
+    }
+
+    /// A live device, from the chain as it is now.
     ///
     /// # Errors
     /// When the chain cannot be determined.
@@ -172,7 +188,7 @@ fn live_devices(chain: &Chain, now: Timestamp) -> Arc<[LiveDevice]> {
     live.filter_map(|Certified { device, seqno, .. }| {
         let link = chain.hash_at(*seqno)?;
         let (id, key, expires_at) = (device.device, device.key.primary(), device.expires_at);
-        Some(LiveDevice { id, key, seqno: *seqno, link, expires_at })
+        Some(LiveDevice { root: chain.root(), id, key, seqno: *seqno, link, expires_at })
     })
     .collect()
 }

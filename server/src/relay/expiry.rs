@@ -1,4 +1,4 @@
-//! Deletes expired messages.
+//! Deletes expired messages and key packages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,8 @@ const REQUESTS_KEPT: u64 = 30 * 24 * 60 * 60;
 /// The number of inboxes per query.
 const INBOXES: u64 = 1000;
 
-/// Deletes messages that are older than `--retention`, or than their owners' limit, in portions that let other writes
-/// through.
+/// Deletes messages that are older than `--retention`, or than their owners' limit, and expired key packages, in
+/// portions that let other writes through.
 pub async fn delete_expired_messages(store: Arc<Store>, clock: Arc<dyn Clock>, retention: Retention) {
     let mut every = interval(SEARCH_EVERY);
     loop {
@@ -38,6 +38,11 @@ pub async fn delete_expired_messages(store: Arc<Store>, clock: Arc<dyn Clock>, r
             delete_past_owners_limits(store, now).await,
         );
         report("deleted old message requests", delete_old_requests(store, now).await);
+        match store.sweep_packages(now).await {
+            Ok(0) => {}
+            Ok(packages) => tracing::info!(packages, "deleted expired key packages"),
+            Err(error) => log_failure(&error),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod allowances;
+pub mod claims;
 pub mod expiry;
 pub mod export;
 pub mod items;

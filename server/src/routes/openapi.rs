@@ -20,6 +20,7 @@ use utoipa::OpenApi;
         (name = "Relay", description = "Envelopes, which the server cannot read"),
         (name = "NATS", description = "The nkeys that may subscribe to hints of new messages"),
         (name = "People", description = "Lists of accepted and blocked users"),
+        (name = "Groups", description = "Key packages of devices, and groups"),
         (name = "Server", description = "The server itself"),
     )
 )]

@@ -16,6 +16,7 @@ mod deploy;
 mod devices;
 mod drill;
 mod errors;
+mod groups;
 mod inbox;
 mod inbox_owner;
 mod key_packages;

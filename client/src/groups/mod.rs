@@ -1,0 +1,17 @@
+//! Groups: what is stored of each, which commit it needs next, and the key packages of this device.
+//!
+//! Nothing here sends or opens anything: `session::groups` calls the MLS engine and the server, and uses these parts.
+
+mod group;
+mod packages;
+mod plan;
+mod registry;
+mod wire;
+
+pub(crate) use group::{
+    Built, Creating, Group, Intent, Joining, Known, Sent, Stage, StoredFace, StoredGroup, What,
+};
+pub(crate) use packages::{LIFETIME as PACKAGE_LIFETIME, Packages};
+pub(crate) use plan::{Facts, Plan};
+pub(crate) use registry::Groups;
+pub(crate) use wire::{CommitStored, CreateGroup, PostCommit, ShownGroup, commits_target, group_target};

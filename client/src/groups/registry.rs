@@ -1,0 +1,102 @@
+//! All groups of this browser, by id and by the number of their records.
+
+use kez_core::mls::GroupId;
+
+use super::group::{Group, StoredGroup};
+use crate::kernel::context::Context;
+use crate::kernel::place::Slot;
+use crate::kernel::record::{Kind, Record, StorageFault};
+use crate::kernel::sorted_map::SortedMap;
+
+/// All groups.
+#[derive(Default)]
+pub(crate) struct Groups {
+    all: SortedMap<GroupId, Group>,
+    by_slot: SortedMap<Slot, GroupId>,
+}
+
+impl Groups {
+    /// Loads a record of kind [`Kind::Group`].
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load(&mut self, record: &Record) -> Result<(GroupId, Slot), StorageFault> {
+        let slot = record.id.parse()?;
+        let stored: StoredGroup = record.read()?;
+        let gid = stored.gid;
+        self.insert(Group::new(slot, stored));
+        Ok((gid, slot))
+    }
+
+    /// Loads a record of kind [`Kind::State`].
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read or belongs to no group.
+    pub(crate) fn load_state(&mut self, record: &Record) -> Result<(), StorageFault> {
+        let gid = self.at(record.id.parse()?).ok_or(StorageFault::Damaged)?;
+        let group = self.all.get_mut(&gid).ok_or(StorageFault::Damaged)?;
+        group.state = Some(record.read()?);
+        Ok(())
+    }
+
+    /// Adds a group that is stored at the end of this event.
+    pub(crate) fn add(&mut self, slot: Slot, stored: StoredGroup) {
+        let mut group = Group::new(slot, stored);
+        group.changed.0 = true;
+        self.insert(group);
+    }
+
+    fn insert(&mut self, group: Group) {
+        self.by_slot.insert(group.slot, group.stored.gid);
+        self.all.insert(group.stored.gid, group);
+    }
+
+    pub(crate) fn get(&self, gid: GroupId) -> Option<&Group> {
+        self.all.get(&gid)
+    }
+
+    /// A group whose record is about to change.
+    pub(crate) fn change(&mut self, gid: GroupId) -> Option<&mut Group> {
+        let group = self.all.get_mut(&gid)?;
+        group.changed.0 = true;
+        Some(group)
+    }
+
+    /// A group, to change what is only in memory.
+    pub(crate) fn recall(&mut self, gid: GroupId) -> Option<&mut Group> {
+        self.all.get_mut(&gid)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (GroupId, &Group)> {
+        self.all.iter().map(|(gid, group)| (*gid, group))
+    }
+
+    pub(crate) fn ids(&self) -> Vec<GroupId> {
+        self.all.keys().copied().collect()
+    }
+
+    /// The group whose records have this number.
+    pub(crate) fn at(&self, slot: Slot) -> Option<GroupId> {
+        self.by_slot.get(&slot).copied()
+    }
+
+    /// Stores the groups that have changed.
+    pub(crate) fn save(&mut self, cx: &mut Context<'_>) {
+        for group in self.all.values_mut() {
+            let (record, state) = std::mem::take(&mut group.changed);
+            if record {
+                cx.put(Kind::Group, group.slot.to_string(), &group.stored);
+            }
+            match &group.state {
+                Some(bytes) if state => cx.put(Kind::State, group.slot.to_string(), bytes),
+                None if state => cx.delete(Kind::State, group.slot.to_string()),
+                _ => {}
+            }
+        }
+    }
+
+    /// When the next action is due.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        self.all.values().flat_map(|group| [group.retry_at, group.duty_at]).flatten().min()
+    }
+}

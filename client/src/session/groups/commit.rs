@@ -1,0 +1,254 @@
+//! Changing a group: a commit is made, stored and posted. Nothing is applied before it is met in the log.
+
+use std::collections::BTreeMap;
+
+use kez_core::api::{Base64Url, CLAIM_TARGET, ClaimPackages, PackagesClaimed};
+use kez_core::group_item::GroupItem;
+use kez_core::handle::Handle;
+use kez_core::identity::Primary;
+use kez_core::mls::call::Op;
+use kez_core::mls::reply::{Outcome as EngineOutcome, Reply, Stop};
+use kez_core::mls::{Bytes, GroupId, LeafId};
+use kez_core::problem::ProblemCode;
+use serde_json::value::RawValue;
+
+use crate::groups::{Built, CommitStored, Facts, Plan, PostCommit, Stage, commits_target};
+use crate::kernel::answer::{Answer, Outcome, body, outcome};
+use crate::kernel::context::Context;
+use crate::kernel::effect::Method;
+use crate::kernel::reason::Reason;
+use crate::kernel::requests::Purpose;
+use crate::session::Session;
+
+/// After how many lost commits the user is told that a change does not get through.
+const MOST_TRIES: u32 = 12;
+/// After how many answers in a row that name another epoch, without a commit in the log, the server withholds commits.
+const MOST_WITHHELD: u32 = 3;
+/// How long, in milliseconds, a device waits at most before it does what any other could do.
+const LONGEST_DUTY: u64 = 2_000;
+
+impl Session {
+    /// Performs the next step of a change of a group.
+    pub(super) fn go_on_changing(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        let is_asked = cx
+            .shared
+            .requests
+            .any(|purpose| *purpose == Purpose::Commit(gid) || *purpose == Purpose::Claim(gid));
+        let Some(group) = self.groups.get(gid).filter(|group| group.is_in() && !is_asked && group.read)
+        else {
+            return;
+        };
+        if group.stored.commit.is_some() {
+            return self.post_commit(gid, cx);
+        }
+        let me = self.my_root();
+        if !group.stored.intents.is_empty()
+            && let Some(group) = self.groups.change(gid)
+        {
+            let tries = group.stored.intents.first().map_or(0, |intent| intent.tries);
+            if group.stored.settle(&me) || tries > MOST_TRIES {
+                return self.change_failed(gid, Reason::GroupNotChanged);
+            }
+        }
+        let Some(group) = self.groups.get(gid) else { return };
+        if let Some(roots) = group.stored.to_claim().map(<[Primary]>::to_vec) {
+            return self.claim(gid, roots, cx);
+        }
+        let (Some(known), Some(device)) = (&group.stored.known, &self.me.device) else { return };
+        let revoked = self.revoked_leaves(known);
+        let me = LeafId { root: me, device: device.id() };
+        let is_wanted = !group.stored.intents.is_empty();
+        match group.stored.plan(Facts { me, revoked: &revoked }) {
+            Some(plan) if plan.is_wanted || self.is_due(gid, cx) => self.build(gid, plan, cx),
+            Some(_) => {}
+            None if is_wanted => self.change_failed(gid, Reason::GroupNotChanged),
+            None => {}
+        }
+    }
+
+    /// Whether it is this device's turn to do what any device could do. One that has something to send does not wait.
+    fn is_due(&mut self, gid: GroupId, cx: &mut Context<'_>) -> bool {
+        let has_waiting = self.has_waiting(gid);
+        let Some(group) = self.groups.recall(gid) else { return false };
+        let at = *group.duty_at.get_or_insert_with(|| cx.now + cx.rng.next_u64() % LONGEST_DUTY);
+        has_waiting || at <= cx.now
+    }
+
+    /// The user's changes were given up.
+    fn change_failed(&mut self, gid: GroupId, why: Reason) {
+        if let Some(group) = self.groups.change(gid) {
+            group.stored.intents.clear();
+            group.stored.error = Some(why);
+        }
+    }
+
+    /// Claims the key packages of the devices of these people.
+    fn claim(&mut self, gid: GroupId, roots: Vec<Primary>, cx: &mut Context<'_>) {
+        let handles = roots.iter().filter_map(|root| self.chains.members().handle(root).cloned());
+        let Ok(body) = serde_json::to_string(&ClaimPackages { handles: handles.collect() }) else { return };
+        if let Some(request) = self.me.signed_by_device(Method::Post, CLAIM_TARGET.to_owned(), Some(body), cx)
+        {
+            cx.request(request, Purpose::Claim(gid));
+        }
+    }
+
+    /// Handles the answer with the packages. Whoever has none is added all the same, and joins by itself.
+    pub(crate) fn on_claimed(&mut self, gid: GroupId, answer: &Answer, cx: &mut Context<'_>) {
+        let claimed: BTreeMap<Handle, _> =
+            match outcome(answer, |response| body::<PackagesClaimed>(response, &[200])) {
+                Outcome::Done(PackagesClaimed { packages, .. }) => packages,
+                Outcome::Refused(problem) => {
+                    if problem.code == ProblemCode::Unauthorized {
+                        self.check_own_chain(cx);
+                        return self.group_waits(gid, answer, cx);
+                    }
+                    return self.change_failed(gid, Reason::server(&problem.detail));
+                }
+                Outcome::Unknown => return self.group_waits(gid, answer, cx),
+            };
+        let members = self.chains.members();
+        let all = claimed
+            .into_iter()
+            .filter_map(|(handle, packages)| Some((members.by_handle(&handle)?, packages)));
+        let all: Vec<(LeafId, Bytes)> = all
+            .flat_map(|(root, packages)| {
+                packages
+                    .into_iter()
+                    .map(move |one| (LeafId { root, device: one.device }, one.package.0.into()))
+            })
+            .collect();
+        if let Some(intent) = self.groups.change(gid).and_then(|group| group.stored.intents.first_mut()) {
+            intent.packages = Some(all);
+        }
+    }
+
+    /// Makes a commit and posts it.
+    fn build(&mut self, gid: GroupId, plan: Plan, cx: &mut Context<'_>) {
+        let Plan { add, remove, policy, may, why, is_wanted } = plan;
+        let group = self.groups.get(gid);
+        let Some((state, epoch)) =
+            group.and_then(|group| Some((group.state()?.clone(), group.stored.known.as_ref()?.epoch)))
+        else {
+            return;
+        };
+        let op = Op::Commit { state: state.clone(), add, remove, policy: policy.clone(), may };
+        match self.engine(op, cx) {
+            Ok(Reply { group: Some(new), outcome: EngineOutcome::Committed { mls, info, welcome } }) => {
+                let item = String::from_utf8(GroupItem::commit(gid, epoch, &mls, &why)).unwrap_or_default();
+                if let Some(group) = self.groups.change(gid) {
+                    group.take(new);
+                    group.stored.commit = Some(Built { item, info, welcome });
+                }
+                self.post_commit(gid, cx);
+            }
+            Ok(Reply { outcome: EngineOutcome::Stopped(Stop::Unknown(leaves)), .. }) => {
+                if self.ask_about_devices(gid, &leaves, cx) {
+                    // The server gives out packages of devices that no chain knows.
+                    self.drop_packages(gid, |leaf, _| !leaves.contains(leaf));
+                }
+            }
+            Ok(_) if is_wanted => self.drop_bad_packages(gid, &state, policy, cx),
+            _ => self.group_waits(gid, &Err(crate::kernel::event::NetworkFault), cx),
+        }
+    }
+
+    /// A commit was refused by the engine. If that is because of a key package, it is left out.
+    fn drop_bad_packages(
+        &mut self,
+        gid: GroupId,
+        state: &Bytes,
+        policy: Option<kez_core::mls::policy::Policy>,
+        cx: &mut Context<'_>,
+    ) {
+        let intent = self.groups.get(gid).and_then(|group| group.stored.intents.first());
+        let packages = intent.and_then(|intent| intent.packages.clone()).unwrap_or_default();
+        let is_good = |(_, package): &&(LeafId, Bytes), cx: &mut Context<'_>| {
+            let (state, policy) = (state.clone(), policy.clone());
+            let op = Op::Commit {
+                state,
+                add: vec![package.clone()],
+                remove: Vec::new(),
+                policy,
+                may: Default::default(),
+            };
+            matches!(self.engine(op, cx), Ok(Reply { outcome: EngineOutcome::Committed { .. }, .. }))
+        };
+        let good: Vec<LeafId> =
+            packages.iter().filter(|one| is_good(one, cx)).map(|(leaf, _)| *leaf).collect();
+        if good.len() == packages.len() {
+            return self.change_failed(gid, Reason::GroupNotChanged);
+        }
+        self.drop_packages(gid, |leaf, _| good.contains(leaf));
+    }
+
+    fn drop_packages(&mut self, gid: GroupId, keep: impl Fn(&LeafId, &Bytes) -> bool) {
+        let intent = self.groups.change(gid).and_then(|group| group.stored.intents.first_mut());
+        if let Some(packages) = intent.and_then(|intent| intent.packages.as_mut()) {
+            packages.retain(|(leaf, package)| keep(leaf, package));
+        }
+    }
+
+    /// Posts the commit that is on its way: always the same bytes.
+    fn post_commit(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        let built = self.groups.get(gid).and_then(|group| group.stored.commit.clone());
+        if let Some(body) = built.and_then(commit_body)
+            && let Some(request) = self.me.signed_by_device(Method::Post, commits_target(gid), Some(body), cx)
+        {
+            cx.request(request, Purpose::Commit(gid));
+        }
+    }
+
+    /// Handles the answer to a commit. Whatever it is, the log is read: there the commit is met, or another one.
+    pub(crate) fn commit_answered(&mut self, gid: GroupId, answer: &Answer, cx: &mut Context<'_>) {
+        match outcome(answer, |response| body::<CommitStored>(response, &[200, 201])) {
+            Outcome::Done(stored) => {
+                let group = self.groups.recall(gid);
+                let epoch = group.and_then(|group| {
+                    group.withheld = 0;
+                    group.backoff.reset();
+                    group.stored.known.as_ref().map(|known| known.epoch)
+                });
+                if epoch.is_none_or(|epoch| stored.epoch <= epoch) {
+                    return;
+                }
+            }
+            Outcome::Refused(problem) if problem.code == ProblemCode::StaleEpoch => {
+                self.on_stale_commit(gid, cx)
+            }
+            Outcome::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
+                self.check_own_chain(cx);
+                self.group_waits(gid, answer, cx);
+            }
+            Outcome::Refused(problem) => {
+                if let Some(group) = self.groups.change(gid) {
+                    group.stored.commit = None;
+                }
+                self.change_failed(gid, Reason::server(&problem.detail));
+                self.group_waits(gid, answer, cx);
+            }
+            Outcome::Unknown => self.group_waits(gid, answer, cx),
+        }
+        self.read_again(gid, cx);
+    }
+
+    /// The server is in another epoch. If the log never shows how it came there, something is withheld.
+    fn on_stale_commit(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        let Some(group) = self.groups.recall(gid).filter(|group| group.stored.stage == Stage::In) else {
+            return;
+        };
+        group.withheld += 1;
+        if group.withheld > MOST_WITHHELD {
+            return self.break_group(gid, Reason::CommitsWithheld, cx);
+        }
+        let wait = group.backoff.next(cx.rng);
+        group.retry_at = Some(cx.now.saturating_add(wait));
+    }
+}
+
+/// The body of a request that posts a commit.
+pub(super) fn commit_body(built: Built) -> Option<String> {
+    let item = RawValue::from_string(built.item).ok()?;
+    let info = Base64Url(built.info.to_vec());
+    let welcome = built.welcome.map(|welcome| Base64Url(welcome.to_vec()));
+    serde_json::to_string(&PostCommit { item, info, welcome }).ok()
+}

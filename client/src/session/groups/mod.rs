@@ -1,0 +1,185 @@
+//! Groups: what an open account does for them. One function, [`Session::advance_groups`], performs the next step of every
+//! group after each event; the rest takes what comes: items of logs, answers and wishes of the user.
+
+mod commit;
+mod create;
+mod join;
+mod lines;
+mod news;
+mod packages;
+mod receive;
+mod send;
+
+use kez_core::group_statements::GroupLeave;
+use kez_core::identity::{Primary, Seed};
+use kez_core::mls::call::{Call, Certified, Me, Op};
+use kez_core::mls::credential::Credential;
+use kez_core::mls::reply::Reply;
+use kez_core::mls::{GroupId, LeafId};
+use kez_core::sigchain::{Chain, Hash};
+use kez_core::signed::Signed;
+use zeroize::Zeroizing;
+
+use crate::chains::certified;
+use crate::groups::{Known, Stage};
+use crate::kernel::answer::Answer;
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::device::Standing;
+use crate::kernel::engine::EngineFault;
+use crate::kernel::place::Place;
+use crate::kernel::reason::Reason;
+use crate::session::Session;
+use create::Invitation;
+
+/// What is under way for groups, in memory only.
+pub(crate) struct GroupWork {
+    /// People who are looked up to be added.
+    invitations: Vec<Invitation>,
+    /// News may have come since the last request for them.
+    look_again: bool,
+    /// When the next request for news goes out.
+    news_at: Option<u64>,
+    backoff: Backoff,
+    /// Devices that no chain knows yet, whose people are being asked for.
+    unknown: Vec<LeafId>,
+    /// When the server is asked about people again.
+    people_at: Option<u64>,
+    people_backoff: Backoff,
+    /// Whether this device could take part in groups after the last event.
+    is_ready: bool,
+}
+
+impl Default for GroupWork {
+    fn default() -> Self {
+        Self {
+            invitations: Vec::new(),
+            look_again: false,
+            news_at: Some(0),
+            backoff: Backoff::new(1_000, 60_000),
+            unknown: Vec::new(),
+            people_at: Some(0),
+            people_backoff: Backoff::new(1_000, 60_000),
+            is_ready: false,
+        }
+    }
+}
+
+/// How often, in milliseconds, the chains of all members are fetched.
+const PEOPLE_INTERVAL: u64 = 6 * 60 * 60 * 1000;
+
+impl Session {
+    /// The root of the user's chain.
+    pub(crate) const fn my_root(&self) -> Primary {
+        self.chains.own().chain().root()
+    }
+
+    /// This device as a leaf of groups, once the user's chain certifies it.
+    pub(super) fn my_credential(&self, cx: &Context<'_>) -> Option<Credential> {
+        let (device, chain) = (self.me.device.as_ref()?, self.chains.own().chain());
+        if device.standing(chain, cx.timestamp()) != Standing::Live {
+            return None;
+        }
+        let seqno = chain.device(&device.id())?.seqno;
+        Some(Credential { root: chain.root(), device: device.id(), seqno, link: chain.hash_at(seqno)? })
+    }
+
+    /// Whether this device can take part in groups now.
+    pub(super) fn groups_are_ready(&self, cx: &Context<'_>) -> bool {
+        cx.shared.engine.is_ready && self.my_credential(cx).is_some()
+    }
+
+    /// Calls the MLS engine.
+    pub(super) fn engine(&self, op: Op, cx: &mut Context<'_>) -> Result<Reply, EngineFault> {
+        let credential = self.my_credential(cx).ok_or(EngineFault::Absent)?;
+        let device = self.me.device.as_ref().ok_or(EngineFault::Absent)?;
+        let certified: Vec<Certified> =
+            certified(self.chains.own().chain()).chain(self.chains.members().certified()).collect();
+        let me = Me { credential, secret: device.key().seed().clone() };
+        let mut seed = Zeroizing::new([0; 32]);
+        cx.rng.fill_bytes(&mut *seed);
+        let call = Call { now: cx.timestamp(), seed: Seed::from_bytes(*seed), me, certified, op };
+        cx.shared.engine.call(&call)
+    }
+
+    /// The verified chain with this root.
+    pub(super) fn chain_of(&self, root: &Primary) -> Option<&Chain> {
+        let own = self.chains.own().chain();
+        if own.root() == *root { Some(own) } else { self.chains.members().chain(root) }
+    }
+
+    /// The leaves of a group whose chain has revoked them, each with the link if it is known.
+    pub(super) fn revoked_leaves(&self, known: &Known) -> Vec<(LeafId, Option<(u64, Hash)>)> {
+        let is_revoked = |leaf: &&LeafId| {
+            let chain = self.chain_of(&leaf.root);
+            chain.and_then(|chain| chain.device(&leaf.device)).is_some_and(|known| known.revoked)
+        };
+        let revoked = known.leaves.iter().filter(is_revoked);
+        revoked.map(|leaf| (*leaf, self.chains.members().revoked(leaf))).collect()
+    }
+
+    /// Whether a statement that an account leaves is signed by a device of that account.
+    fn is_signed(&self, leave: &Signed<GroupLeave>) -> bool {
+        let chain = self.chain_of(&leave.payload().root());
+        let mut devices = chain.map(Chain::devices).unwrap_or_default().iter();
+        let device = devices.find(|known| known.device.key == *leave.key() && !known.revoked);
+        device.is_some_and(|known| leave.clone().verify_by(&known.device.key).is_ok())
+    }
+
+    /// Performs the next step of every group, as far as there is one.
+    pub(crate) fn advance_groups(&mut self, cx: &mut Context<'_>) {
+        self.group_work.is_ready = self.groups_are_ready(cx) && !self.was_removed();
+        if !self.group_work.is_ready {
+            return;
+        }
+        self.keep_packages(cx);
+        self.ask_about_members(cx);
+        self.ask_for_news(cx);
+        for gid in self.groups.ids() {
+            self.advance_group(gid, cx);
+        }
+        for gid in self.groups.ids() {
+            self.send_in(Place::Group(gid), cx);
+        }
+        self.groups.save(cx);
+    }
+
+    fn advance_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        let Some(group) = self.groups.recall(gid) else { return };
+        if group.retry_at.is_some_and(|at| at > cx.now) {
+            return;
+        }
+        group.retry_at = None;
+        match &group.stored.stage {
+            Stage::Creating => self.post_group(gid, cx),
+            Stage::Joining => self.go_on_joining(gid, cx),
+            Stage::In if group.stored.leaving.is_some() => self.post_leave(gid, cx),
+            Stage::In => self.go_on_changing(gid, cx),
+            Stage::Left | Stage::Removed | Stage::Broken(_) => {}
+        }
+    }
+
+    /// When the next action for groups is due.
+    pub(super) fn wake_of_groups(&self) -> Option<u64> {
+        let work = &self.group_work;
+        let wakes = [work.news_at, work.people_at, self.packages.due_at, self.groups.wake()];
+        wakes.into_iter().flatten().min().filter(|_| work.is_ready)
+    }
+
+    /// Something is wrong with a group. Nothing is sent there any more, and the user is told.
+    pub(super) fn break_group(&mut self, gid: GroupId, why: Reason, cx: &mut Context<'_>) {
+        if let Some(group) = self.groups.change(gid) {
+            group.stored.stage = Stage::Broken(why.clone());
+            cx.warn(why);
+        }
+    }
+
+    /// A request about a group failed: the next one waits.
+    pub(super) fn group_waits(&mut self, gid: GroupId, answer: &Answer, cx: &mut Context<'_>) {
+        if let Some(group) = self.groups.recall(gid) {
+            let asked = crate::kernel::answer::retry_after(answer);
+            let wait = group.backoff.next_after(asked, cx.rng);
+            group.retry_at = Some(cx.now.saturating_add(wait.max(50)));
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The items of a group's log: one entry point for live frames and for news.
+//!
+//! Everything that the items change is stored in one transaction: messages, lines, the group, its MLS state and the cursor.
+
+use kez_core::api::InboxItem;
+use kez_core::content::What as Content;
+use kez_core::envelope::{EnvelopeHash, OpenError};
+use kez_core::group_item::{Body, GroupItem, Reason as Why};
+use kez_core::group_statements::GroupLeave;
+use kez_core::message::{MalformedMessage, Message};
+use kez_core::mls::call::{Item, MAX_ITEM_BYTES, MAX_ITEMS, May, Op};
+use kez_core::mls::reply::{Done, Fault, Outcome, Reply, Stop, Why as Cause};
+use kez_core::mls::{GroupId, LeafId};
+use kez_core::sigchain::{Chain, Hash};
+use kez_core::signed::Signed;
+
+use crate::groups::Stage;
+use crate::kernel::context::Context;
+use crate::kernel::engine::EngineFault;
+use crate::kernel::place::Place;
+use crate::kernel::reason::Reason;
+use crate::messages::{StoredBody, StoredLine, StoredMessage};
+use crate::session::Session;
+use crate::session::dispatch::Arrived;
+
+/// An item after a first look.
+enum Step {
+    /// A message of this device.
+    Own(Hash),
+    /// A message or commit for the engine.
+    Engine(Item),
+    /// An account leaves.
+    Leave(Box<Signed<GroupLeave>>),
+    /// Nothing that concerns this version.
+    Nothing,
+}
+
+/// What the rest of the items waits for.
+enum Halted {
+    /// Nothing: all items were processed.
+    No,
+    /// These devices are known to no chain here.
+    Unknown(Vec<LeafId>),
+    /// The group cannot go on from this state.
+    Rejoin,
+    /// The engine gave no reply.
+    Engine,
+}
+
+impl Session {
+    /// Processes items after the cursor. Returns whether all of them were processed.
+    pub(super) fn receive_items(
+        &mut self,
+        gid: GroupId,
+        log: &str,
+        items: &[InboxItem],
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Some(group) = self.groups.get(gid) else {
+            self.meet_group(gid, cx);
+            return false;
+        };
+        let stage = group.stored.stage.clone();
+        if group.stored.log.as_deref().is_some_and(|known| known != log) && stage == Stage::In {
+            // The server has another database, in which this group may be in another epoch.
+            self.join_anew(gid, cx);
+            return false;
+        }
+        let fresh: Vec<&InboxItem> = items.iter().filter(|item| item.seq > group.stored.cursor).collect();
+        if fresh.is_empty() {
+            return true;
+        }
+        if let Some(group) = self.groups.change(gid) {
+            group.stored.log = Some(log.to_owned());
+        }
+        match stage {
+            Stage::In => self.receive_in(gid, &fresh, cx),
+            Stage::Joining => {
+                let rest = self.receive_while_joining(gid, &fresh, cx);
+                rest.is_some_and(|rest| self.receive_in(gid, rest, cx))
+            }
+            Stage::Creating | Stage::Broken(_) => true,
+            Stage::Left | Stage::Removed => {
+                self.may_be_added_again(gid, &fresh, cx);
+                true
+            }
+        }
+    }
+
+    fn receive_in(&mut self, gid: GroupId, mut items: &[&InboxItem], cx: &mut Context<'_>) -> bool {
+        while !items.is_empty() {
+            let count = one_call(items);
+            let (now, later) = items.split_at(count);
+            let (done, halted) = self.process(gid, now, cx);
+            if let Some(last) = done.checked_sub(1).and_then(|last| now.get(last))
+                && let Some(group) = self.groups.change(gid)
+            {
+                group.stored.cursor = group.stored.cursor.max(last.seq);
+                group.asked.clear();
+            }
+            match halted {
+                Halted::No => items = later,
+                Halted::Engine => return false,
+                Halted::Unknown(leaves) => {
+                    if self.ask_about_devices(gid, &leaves, cx) {
+                        self.break_group(gid, Reason::UnknownDevice, cx);
+                    }
+                    return false;
+                }
+                Halted::Rejoin => {
+                    self.join_anew(gid, cx);
+                    return false;
+                }
+            }
+            if self.groups.get(gid).is_none_or(|group| group.stored.stage != Stage::In) {
+                // The user is out. What follows is not for this device.
+                return true;
+            }
+        }
+        self.mark_visible_read(cx);
+        true
+    }
+
+    /// Processes as many items as one call of the engine takes. Returns how many were processed.
+    fn process(&mut self, gid: GroupId, items: &[&InboxItem], cx: &mut Context<'_>) -> (usize, Halted) {
+        let mut steps = Vec::with_capacity(items.len());
+        let mut missing = Halted::No;
+        for item in items {
+            match self.look_at_item(gid, item) {
+                Ok(step) => steps.push(step),
+                Err(leaves) if self.groups.get(gid).is_some_and(|group| covers(&group.asked, &leaves)) => {
+                    steps.push(self.unproven(gid, item));
+                }
+                Err(leaves) => {
+                    missing = Halted::Unknown(leaves);
+                    break;
+                }
+            }
+        }
+        let for_engine: Vec<Item> = steps.iter().filter_map(Step::item).cloned().collect();
+        let (mut done, stop) = match self.apply_items(gid, for_engine, cx) {
+            Ok((done, stop)) => (done.into_iter(), stop),
+            Err(EngineFault::Absent) => return (0, Halted::Engine),
+            Err(EngineFault::Failed(Fault::DamagedState | Fault::NotCertified)) => {
+                return (0, Halted::Rejoin);
+            }
+            Err(EngineFault::Failed(_)) => return (0, Halted::Rejoin),
+        };
+        for (at, (step, item)) in steps.iter().zip(items).enumerate() {
+            match step {
+                Step::Own(name) => self.met_own(gid, *name, item, cx),
+                Step::Leave(leave) => self.met_leave(gid, leave, cx),
+                Step::Nothing => {}
+                Step::Engine(_) => match done.next() {
+                    Some(Done::Own) => return (at, Halted::Rejoin),
+                    Some(result) => self.met(gid, result, item, cx),
+                    None => return (at, halted(stop)),
+                },
+            }
+        }
+        (steps.len(), missing)
+    }
+
+    /// Has the engine apply items, and keeps the group that it makes of them.
+    fn apply_items(
+        &mut self,
+        gid: GroupId,
+        items: Vec<Item>,
+        cx: &mut Context<'_>,
+    ) -> Result<(Vec<Done>, Option<Stop>), EngineFault> {
+        let state = self.groups.recall(gid).and_then(|group| {
+            group.begin();
+            group.state().cloned()
+        });
+        if items.is_empty() {
+            return Ok((Vec::new(), None));
+        }
+        let state = state.ok_or(EngineFault::Failed(Fault::DamagedState))?;
+        let Reply { group, outcome } = self.engine(Op::Process { state, items }, cx)?;
+        let Outcome::Processed { done, stop } = outcome else {
+            return Err(EngineFault::Failed(Fault::Engine));
+        };
+        // Before a message of this device that it does not know, nothing is kept: the device joins anew.
+        if !done.contains(&Done::Own)
+            && let (Some(new), Some(known)) = (group, self.groups.change(gid))
+        {
+            known.take(new);
+        }
+        Ok((done, stop))
+    }
+
+    /// Decides what to do with an item. An error names devices whose chains have to be fetched first.
+    fn look_at_item(&self, gid: GroupId, item: &InboxItem) -> Result<Step, Vec<LeafId>> {
+        let parsed = GroupItem::parse(item.envelope.get().as_bytes().to_vec());
+        let Some(parsed) = parsed.ok().filter(|parsed| parsed.gid() == gid) else { return Ok(Step::Nothing) };
+        let stored_at = item.created_at;
+        match parsed.body() {
+            Body::Message(_) if self.is_own_item(gid, &parsed.name()) => Ok(Step::Own(parsed.name())),
+            Body::Message(post) => {
+                Ok(Step::Engine(Item { mls: post.mls.clone().into(), stored_at, may: May::default() }))
+            }
+            Body::Commit(post, why) => {
+                let may = self.proven(why)?;
+                Ok(Step::Engine(Item { mls: post.mls.clone().into(), stored_at, may }))
+            }
+            Body::Leave(leave) if self.chain_of(&leave.payload().root()).is_some() => {
+                Ok(Step::Leave(Box::new(leave.clone())))
+            }
+            Body::Leave(_) | Body::Request(_) => Ok(Step::Nothing),
+        }
+    }
+
+    /// A commit whose statements cannot be proven, although the server was asked about them.
+    fn unproven(&self, gid: GroupId, item: &InboxItem) -> Step {
+        match GroupItem::parse(item.envelope.get().as_bytes().to_vec()) {
+            Ok(parsed) if parsed.gid() == gid => match parsed.body() {
+                Body::Commit(post, _) => Step::Engine(Item {
+                    mls: post.mls.clone().into(),
+                    stored_at: item.created_at,
+                    may: May::default(),
+                }),
+                _ => Step::Nothing,
+            },
+            _ => Step::Nothing,
+        }
+    }
+
+    /// What the statements beside a commit prove.
+    fn proven(&self, why: &[Why]) -> Result<May, Vec<LeafId>> {
+        let (mut may, mut missing) = (May::default(), Vec::new());
+        for reason in why {
+            match reason {
+                Why::Leave(leave) if self.is_signed(leave) => may.left.push(leave.payload().root()),
+                Why::Leave(_) => {}
+                Why::Revoked(revoked) => {
+                    let leaf = LeafId { root: revoked.root, device: revoked.device };
+                    let chain = self.chain_of(&revoked.root);
+                    let link = chain.and_then(|chain| chain.hash_at(revoked.seqno));
+                    let device = chain.and_then(|chain| chain.device(&revoked.device));
+                    let is_over =
+                        chain.is_some_and(Chain::is_closed) || device.is_some_and(|known| known.revoked);
+                    match link {
+                        None => missing.push(leaf),
+                        Some(link) if link == revoked.link && is_over => may.revoked.push(leaf),
+                        Some(_) => {}
+                    }
+                }
+            }
+        }
+        if missing.is_empty() { Ok(may) } else { Err(missing) }
+    }
+
+    /// What the engine has made of an item.
+    fn met(&mut self, gid: GroupId, done: Done, item: &InboxItem, cx: &mut Context<'_>) {
+        match done {
+            Done::Text { by, generation, text } => self.met_text(gid, (by, generation), &text, item, cx),
+            Done::Change(change) => self.met_change(gid, &change, item, cx),
+            Done::Unreadable(_) => self.met_unreadable(gid, item, cx),
+            Done::Own => {}
+        }
+    }
+
+    fn met_text(
+        &mut self,
+        gid: GroupId,
+        (by, generation): (LeafId, u32),
+        text: &[u8],
+        item: &InboxItem,
+        cx: &mut Context<'_>,
+    ) {
+        let (place, mine) = (Place::Group(gid), by.root == self.my_root());
+        let message = match Message::parse(text) {
+            // Another member may have sealed this text again.
+            Ok(message) if message.generation != Some(generation.into()) => {
+                return self.met_unreadable(gid, item, cx);
+            }
+            Ok(message) => message,
+            Err(MalformedMessage { content, .. }) if content.quiet => return,
+            Err(_) => return self.add_unread(gid, Some((by, mine)), StoredBody::Malformed, item, cx),
+        };
+        let Message { content, chain, heads, .. } = message;
+        let envelope = name_of(item);
+        let chain = chain.map(|mut chain| {
+            // An installation is named by its author, and an author speaks for no other.
+            chain.id.push_str(&by.root.hex());
+            chain
+        });
+        if let Content::Face(face) = &content.what {
+            if let (Some(chain), Some(envelope), Some(conversation)) =
+                (chain, envelope, self.conversations.get_mut(&place))
+            {
+                conversation.receive_in_group(chain, envelope);
+            }
+            let face = face.clone();
+            self.met_face(gid, by.root, face.into(), item, cx);
+        } else if let Some(envelope) = envelope {
+            let (sealed_at, kept_at) = (item.created_at.unix(), item.created_at.unix());
+            let from = (!mine).then_some(by.root);
+            let former_key = None;
+            self.arrived(
+                Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, former_key },
+                cx,
+            );
+        }
+        if self.chains.members_mut().is_behind(&heads, &by.root) {
+            self.chains.members().ask(vec![by.root], &self.me, cx);
+        }
+    }
+
+    /// A message that cannot be read.
+    fn met_unreadable(&mut self, gid: GroupId, item: &InboxItem, cx: &mut Context<'_>) {
+        let body = StoredBody::Undecryptable(OpenError::NotDecryptable);
+        self.add_unread(gid, None, body, item, cx);
+    }
+
+    fn add_unread(
+        &mut self,
+        gid: GroupId,
+        by: Option<(LeafId, bool)>,
+        body: StoredBody,
+        item: &InboxItem,
+        cx: &mut Context<'_>,
+    ) {
+        let row = StoredMessage::note(body, item.created_at.unix());
+        let from = by.filter(|(_, mine)| !mine).map(|(by, _)| by.root);
+        self.add_message(Place::Group(gid), StoredMessage { envelope: name_of(item), from, ..row }, cx);
+    }
+
+    /// A message of this device stands in the log.
+    fn met_own(&mut self, gid: GroupId, name: Hash, item: &InboxItem, cx: &mut Context<'_>) {
+        let Some(group) = self.groups.change(gid) else { return };
+        let Some(at) = group.stored.sent.iter().position(|sent| sent.item == name) else { return };
+        let sent = group.stored.sent.remove(at);
+        self.stands(Place::Group(gid), sent.order, cx);
+        if let Some(face) = sent.face {
+            let me = self.my_root();
+            self.met_face(gid, me, face, item, cx);
+        }
+    }
+
+    fn is_own_item(&self, gid: GroupId, name: &Hash) -> bool {
+        self.groups.get(gid).is_some_and(|group| group.stored.sent.iter().any(|sent| sent.item == *name))
+    }
+
+    /// An account says that it leaves.
+    fn met_leave(&mut self, gid: GroupId, leave: &Signed<GroupLeave>, cx: &mut Context<'_>) {
+        let root = leave.payload().root();
+        if !self.is_signed(leave) {
+            return;
+        }
+        if root == self.my_root() {
+            return self.left(gid, None, cx);
+        }
+        if let (Some(group), Ok(json)) = (self.groups.change(gid), leave.to_json())
+            && group.stored.role(&root).is_some()
+        {
+            group.stored.left.retain(|(other, _)| *other != root);
+            group.stored.left.push((root, json));
+        }
+    }
+
+    /// Adds an event of the group.
+    pub(super) fn add_line(&mut self, gid: GroupId, line: StoredLine, at: u64, cx: &mut Context<'_>) {
+        let note = StoredMessage::note(StoredBody::Group(line), at);
+        self.add_message(Place::Group(gid), note, cx);
+    }
+}
+
+impl Step {
+    const fn item(&self) -> Option<&Item> {
+        match self {
+            Self::Engine(item) => Some(item),
+            _ => None,
+        }
+    }
+}
+
+/// Why the engine went no further, after all that it has done.
+fn halted(stop: Option<Stop>) -> Halted {
+    match stop {
+        Some(Stop::Unknown(leaves)) => Halted::Unknown(leaves),
+        Some(Stop::Refused { why: Cause::Removed, .. }) => Halted::No,
+        Some(Stop::Own | Stop::Refused { .. }) | None => Halted::Rejoin,
+    }
+}
+
+fn covers(asked: &[LeafId], leaves: &[LeafId]) -> bool {
+    leaves.iter().all(|leaf| asked.contains(leaf))
+}
+
+/// The name of an item, as rows keep it.
+fn name_of(item: &InboxItem) -> Option<EnvelopeHash> {
+    Hash::of(item.envelope.get().as_bytes()).to_string().parse().ok()
+}
+
+/// How many of the first items one call of the engine takes.
+fn one_call(items: &[&InboxItem]) -> usize {
+    let mut bytes = 0_usize;
+    let fits = items.iter().take(MAX_ITEMS).take_while(|item| {
+        bytes += item.envelope.get().len();
+        bytes <= MAX_ITEM_BYTES
+    });
+    fits.count().max(1)
+}

@@ -1,0 +1,161 @@
+//! What the screens show of groups.
+
+use kez_core::identity::Primary;
+use kez_core::mls::GroupId;
+use kez_core::mls::policy::Role;
+
+use super::thread::{ThreadState, ThreadView, rows_of};
+use super::{ConversationRow, GroupLine, GroupRow, GroupStage, GroupView, MemberRow, Preview};
+use crate::groups::{Group, Stage};
+use crate::kernel::context::Shared;
+use crate::kernel::place::Place;
+use crate::kernel::requests::Purpose;
+use crate::kernel::tabs::Tab;
+use crate::messages::{Conversation, StoredLine, one_line};
+use crate::session::Session;
+
+/// How a group is shown whose name is not known yet.
+const UNNAMED: &str = "…";
+
+/// The handle of a person by the root of their chain; `None` for the user.
+pub(super) fn handle_of(session: &Session, root: &Primary) -> Option<String> {
+    if *root == session.my_root() {
+        return None;
+    }
+    let contact = session.contacts.iter().find(|(_, contact)| contact.stored.root() == *root);
+    let contact = contact.map(|(_, contact)| &contact.stored.handle);
+    let handle = session.chains.members().handle(root).or(contact);
+    // The look-up is under way.
+    Some(handle.map_or_else(|| root.hex().chars().take(8).collect(), ToString::to_string))
+}
+
+/// An event of a group.
+pub(super) fn line(session: &Session, line: &StoredLine) -> GroupLine {
+    let name = |root: &Primary| handle_of(session, root);
+    match line {
+        StoredLine::Created { by } => GroupLine::Created { by: name(by) },
+        StoredLine::Added { by, who } => GroupLine::Added { by: name(by), who: name(who) },
+        StoredLine::Removed { by, who } => GroupLine::Removed { by: name(by), who: name(who) },
+        StoredLine::Left { who } => GroupLine::Left { who: name(who) },
+        StoredLine::Renamed { by, name: new } => GroupLine::Renamed { by: name(by), name: new.clone() },
+        StoredLine::Role { by, who, admin } => {
+            GroupLine::Role { by: name(by), who: name(who), admin: *admin }
+        }
+        StoredLine::Device { who } => GroupLine::Device { who: name(who) },
+        StoredLine::Rejoined => GroupLine::Rejoined,
+    }
+}
+
+/// Whether a group is listed: a request that the user has left is not.
+pub(super) fn is_listed(group: &Group) -> bool {
+    let is_out = matches!(group.stored.stage, Stage::Left | Stage::Removed);
+    !(group.stored.request && is_out)
+        && (group.stored.known.is_some() || group.stored.stage == Stage::Creating)
+}
+
+/// The name that is shown.
+fn name(group: &Group) -> String {
+    let name = kez_core::display::limit_marks(group.stored.name());
+    if name.trim().is_empty() { UNNAMED.to_owned() } else { name }
+}
+
+/// The row of the list.
+pub(super) fn row(
+    session: &Session,
+    (gid, group): (GroupId, &Group),
+    conversation: &Conversation,
+    preview: Preview,
+) -> ConversationRow {
+    let request = group.stored.request;
+    let draft = conversation.draft.as_str();
+    let added_by = group.stored.added_by.filter(|_| request);
+    ConversationRow {
+        handle: format!("g/{gid}"),
+        primary: String::new(),
+        group: Some(GroupRow {
+            name: name(group),
+            added_by: added_by.and_then(|by| handle_of(session, &by)),
+        }),
+        preview: if draft.trim().is_empty() { preview } else { Preview::Draft(one_line(draft)) },
+        at: conversation.last().map(|last| last.at),
+        unread: if request { 0 } else { conversation.unread() },
+        request,
+        verified: false,
+    }
+}
+
+/// The thread of a group.
+pub(super) fn thread(session: &Session, tab: &Tab, shared: &Shared, gid: GroupId) -> Option<ThreadView> {
+    let at = tab.at.as_ref()?;
+    let group = session.groups.get(gid)?;
+    let place = Place::Group(gid);
+    let conversation = session.conversations.get(&place)?;
+    let extent = tab.window.extent(conversation);
+    Some(ThreadView {
+        handle: at.clone(),
+        group: Some(view(session, gid, group, shared)),
+        state: ThreadState::Ready,
+        messages: rows_of(session, shared, tab, place, conversation),
+        has_older: extent.older > 0,
+        has_newer: extent.newer > 0,
+        total: conversation.len() as u64,
+        jump: tab.jump.map(|(order, number)| (conversation.row_id(order), number)),
+        first_unread: tab.first_unread.clone(),
+        draft: conversation.draft.clone(),
+        draft_version: tab.draft_version,
+        primary: None,
+        safety_number: None,
+        verified: false,
+        key_changed: false,
+        key_change_proven: false,
+        chain_alarm: None,
+        request: group.stored.request,
+        block: super::Block::default(),
+        refused: tab.refused.clone(),
+    })
+}
+
+fn view(session: &Session, gid: GroupId, group: &Group, shared: &Shared) -> GroupView {
+    let (stored, me) = (&group.stored, session.my_root());
+    let known = stored.known.as_ref();
+    let stage = match &stored.stage {
+        Stage::Creating | Stage::Joining => GroupStage::Joining,
+        Stage::In => GroupStage::In,
+        Stage::Left => GroupStage::Left,
+        Stage::Removed => GroupStage::Removed,
+        Stage::Broken(why) => GroupStage::Broken(why.clone()),
+    };
+    let devices = |root: &Primary| {
+        known.map_or(0, |known| known.leaves.iter().filter(|leaf| leaf.root == *root).count() as u64)
+    };
+    let accounts = known.map(|known| known.policy.accounts()).unwrap_or_default();
+    let mut members: Vec<MemberRow> = accounts
+        .iter()
+        .map(|account| {
+            let contact = session.contacts.iter().find(|(_, contact)| contact.stored.root() == account.root);
+            MemberRow {
+                handle: handle_of(session, &account.root).unwrap_or_else(|| session.me.handle.to_string()),
+                me: account.root == me,
+                admin: account.role == Role::Admin,
+                verified: contact.is_some_and(|(_, contact)| contact.stored.verified),
+                devices: devices(&account.root),
+            }
+        })
+        .collect();
+    members.sort_by(|a, b| a.handle.cmp(&b.handle));
+    let is_open = [Purpose::Commit(gid), Purpose::Claim(gid), Purpose::CreateGroup(gid)];
+    GroupView {
+        gid: gid.to_string(),
+        name: name(group),
+        stage,
+        admin: stored.is_admin(&me),
+        incomplete: members.iter().any(|member| member.devices == 0),
+        members,
+        number: known.map(crate::groups::Known::number),
+        busy: stored.commit.is_some()
+            || !stored.intents.is_empty()
+            || stored.leaving.is_some()
+            || is_open.iter().any(|purpose| shared.requests.awaits(purpose)),
+        error: stored.error.clone(),
+    }
+}

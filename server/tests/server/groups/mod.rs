@@ -1,0 +1,3 @@
+//! Groups: the store on both databases.
+
+mod store;
