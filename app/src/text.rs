@@ -48,6 +48,15 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         }
         Reason::WrongClock => "This computer's clock is wrong. Set it and try again.",
         Reason::Stopped => "Nothing can be sent until this page is reloaded.",
+        Reason::GroupNeedsName => "Give the group a name.",
+        Reason::NotAdmin => "Only an admin of the group can do that.",
+        Reason::NotInGroup => "You are not in this group.",
+        Reason::GroupNotChanged => "The group was not changed. Try again.",
+        Reason::UnknownDevice => {
+            "A device is in this group that belongs to no member's key history. Nothing is sent here."
+        }
+        Reason::CommitsWithheld => "The server withholds changes of this group. Nothing is sent here.",
+        Reason::GroupDamaged => "This group cannot be repaired in this browser. Nothing is sent here.",
         Reason::BrowserRemoved => "This browser was removed from your account.",
         Reason::DamagedMessage => "This browser could not read the stored message, so it was not sent.",
         Reason::SignedOut => "You are signed out. No account data is left in this browser.",
