@@ -23,7 +23,9 @@ pub(crate) fn clippy_native(project: &Project) -> Result<(), Failure> {
     project.cargo(&what).args(["--", "-D", "warnings"]).run()
 }
 
-/// Clippy on all browser code: both programs of the frontend together, and each one alone.
+/// Clippy on all browser code: both programs of the frontend together, and each one alone. The app is always part of it, so
+/// that its dependencies have the same features and are compiled once. `site` builds each program without the other's
+/// dependencies.
 ///
 /// # Errors
 /// On any warning.
@@ -33,9 +35,10 @@ pub(crate) fn clippy_wasm(project: &Project) -> Result<(), Failure> {
         clippy.args(what).args(["--", "-D", "warnings"]).run()
     };
     check(&["-p", "kez-frontend", "-p", "kez-client", "-p", "kez-core"])?;
-    MODULES
-        .iter()
-        .try_for_each(|module| check(&["-p", "kez-frontend", "--no-default-features", "--features", module]))
+    MODULES.iter().try_for_each(|module| {
+        let features = format!("kez-frontend/{module},kez-app/hydrate");
+        check(&["-p", "kez-frontend", "-p", "kez-app", "--no-default-features", "--features", &features])
+    })
 }
 
 /// The public documentation builds, and its links resolve.
