@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod config;
 pub(crate) mod context;
 pub mod effect;
+pub mod engine;
 pub mod event;
 pub(crate) mod lookup;
 pub(crate) mod me;

@@ -5,6 +5,7 @@ mod acknowledging;
 mod chain_lies;
 mod clocks;
 mod crashes;
+mod engine;
 mod hidden_chains;
 mod invitations;
 mod joining;

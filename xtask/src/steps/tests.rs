@@ -9,12 +9,22 @@ use crate::prerequisites::Skipped;
 use crate::project::{Project, WASM_TARGET};
 
 /// Unit, property, integration and documentation tests. The tests of xtask run separately: together with the server,
-/// cargo would build wasm-bindgen a second time, for the features that the server adds to shared dependencies.
+/// cargo would build wasm-bindgen a second time, for the features that the server adds to shared dependencies. Those of
+/// the MLS engine run as a browser has it, without the server's parts and the clock that these give mls-rs, and with them.
 ///
 /// # Errors
 /// When a test fails, or PostgreSQL, NATS or strace is missing and cannot be installed.
 pub(crate) fn native(project: &Project, skipped: &Skipped) -> Result<(), Failure> {
-    let mut test = project.cargo(&["test", "--workspace", "--exclude", "kez-frontend", "--exclude", "xtask"]);
+    let mut test = project.cargo(&[
+        "test",
+        "--workspace",
+        "--exclude",
+        "kez-frontend",
+        "--exclude",
+        "kez-mls",
+        "--exclude",
+        "xtask",
+    ]);
     test.env("NATS_SERVER", tools::nats_server(project)?);
     if !skipped.native.contains(&"postgres::") {
         test.env("POSTGRES_BIN", tools::postgres()?);
@@ -26,6 +36,9 @@ pub(crate) fn native(project: &Project, skipped: &Skipped) -> Result<(), Failure
         test.arg("--").args(skipped.native.iter().flat_map(|name| ["--skip", name]));
     }
     test.run()?;
+    project.cargo(&["test", "-p", "kez-mls"]).run()?;
+    project.cargo(&["test", "-p", "kez-mls", "--features", "server"]).run()?;
+    project.cargo(&["test", "-p", "kez-mls-vectors"]).run()?;
     project.cargo(&["test", "-p", "xtask"]).run()
 }
 
@@ -50,15 +63,29 @@ pub(crate) fn mutants(project: &Project, files: &[String]) -> Result<(), Failure
     files.iter().fold(&mut mutants, |mutants, file| mutants.args(["--file", file])).run()
 }
 
-/// The vectors, and every other test of the core that is marked for WASM, compiled to WASM and run in Node.
+/// The vectors, and every other test of the core and of the MLS engine that is marked for WASM, compiled to WASM and run in
+/// Node.
 ///
 /// # Errors
 /// When a test fails.
 pub(crate) fn wasm(project: &Project) -> Result<(), Failure> {
     let runner = ["build", "-p", "xtask", "--features", "wasm-test-runner", "--bin", "wasm-test-runner"];
     project.cargo(&runner).run()?;
-    project
-        .cargo(&["test", "-p", "kez-core", "--tests", "--target", WASM_TARGET])
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", project.wasm_test_runner())
-        .run()
+    ["kez-core", "kez-mls", "kez-mls-vectors"].iter().try_for_each(|package| {
+        project
+            .cargo(&["test", "-p", package, "--tests", "--target", WASM_TARGET])
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", project.wasm_test_runner())
+            .run()
+    })
+}
+
+/// Our MLS engine and openmls in the same groups, in a workspace of its own.
+///
+/// # Errors
+/// When a test fails.
+pub(crate) fn mls_interop(project: &Project, steps: u32) -> Result<(), Failure> {
+    let mut test = project.cargo(&["test", "--locked", "--", "--nocapture"]);
+    test.current_dir(project.root().join("interop"))
+        .env("CARGO_TARGET_DIR", project.target().join("interop"));
+    test.env("KEZ_INTEROP_STEPS", steps.to_string()).run()
 }
