@@ -20,7 +20,7 @@ mod session;
 mod state;
 
 pub use kernel::signer::Signer;
-pub use kernel::{effect, event, record, secret, sorted_map, vault};
+pub use kernel::{effect, engine, event, record, secret, sorted_map, vault};
 
 use rand_core::CryptoRng;
 

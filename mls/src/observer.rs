@@ -125,6 +125,9 @@ pub fn apply(state: &[u8], posted: &Posted<'_>, certified: &[Certified]) -> Resu
     let change = change_of(&description, by).ok_or(broken(Why::Rule(Rule::Shape)))?;
 
     let info = MlsMessage::from_bytes(posted.info).map_err(|_| broken(Why::Malformed))?;
+    if info.as_group_info().is_none() {
+        return Err(broken(Why::Malformed));
+    }
     let received = group.process_incoming_message_with_time(info, time).map_err(Failure);
     let ExternalReceivedMessage::GroupInfo(info) = context.settle(received, Some(by))? else {
         return Err(broken(Why::Malformed));

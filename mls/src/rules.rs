@@ -242,6 +242,8 @@ pub(crate) fn extensions_of(policy: &Policy) -> ExtensionList {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
     use kez_core::identity::Primary;
     use kez_core::mls::policy::Role;
     use kez_core::sigchain::DeviceId;

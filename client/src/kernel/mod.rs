@@ -8,6 +8,7 @@ pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod device;
 pub mod effect;
+pub mod engine;
 pub mod event;
 pub(crate) mod lookup;
 pub(crate) mod me;

@@ -73,6 +73,7 @@ pub enum Op {
     /// Creates a group with this device as its only leaf, in epoch 0.
     Create {
         /// 16 random bytes.
+        #[serde(with = "raw")]
         gid: GroupId,
         /// Who belongs to it.
         policy: Policy,

@@ -23,12 +23,14 @@ pub struct Group {
     /// The engine's bytes, with a pending commit if there is one.
     pub state: Bytes,
     /// The group.
+    #[serde(with = "raw")]
     pub gid: GroupId,
     /// The present epoch.
     pub epoch: u64,
     /// The generation of the next message that this device seals (RFC 9420, section 9.1).
     pub generation: u32,
     /// The epoch authenticator (RFC 9420, section 8.7): equal for all members in the same state.
+    #[serde(with = "raw")]
     pub authenticator: [u8; 32],
     /// Who belongs to the group.
     pub policy: Policy,

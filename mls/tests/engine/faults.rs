@@ -9,6 +9,9 @@ use kez_mls::engine;
 use crate::rogue::Rogue;
 use crate::world::{Device, assert_same, everybody, group_of, item, policy, refused};
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 #[test]
 fn one_flipped_bit_in_every_seventh_byte_of_a_commit_is_refused() {
     let [mut alice, mut bob] = group_of(policy("Abc"), [Device::new('a', 1), Device::new('b', 1)]);

@@ -6,6 +6,9 @@ use kez_core::mls::reply::{Change, Done, Outcome, Stop, Why};
 
 use crate::world::{Device, GID, assert_same, group_of, item, of_kind, policy, refused};
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 #[test]
 fn people_are_added_write_and_are_removed() {
     let (mut alice, mut bob, mut carol) = (Device::new('a', 1), Device::new('b', 1), Device::new('c', 1));

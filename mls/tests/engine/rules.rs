@@ -11,6 +11,9 @@ use mls_rs::{Extension, ExtensionList};
 use crate::rogue::{Rogue, extensions, message};
 use crate::world::{Commit, Device, group_of, of_kind, policy, refused};
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 /// Alice, an admin, Bob and Mallory's rogue client, all in one group.
 struct Scene {
     alice: Device,

@@ -30,6 +30,12 @@ pub fn advance(seconds: u64) {
     CLOCK.set(CLOCK.get() + seconds);
 }
 
+/// Begins anew with time and seeds: in WASM all tests share one thread.
+pub fn restart() {
+    CLOCK.set(NOW);
+    SEEDS.set(0);
+}
+
 /// A fresh seed, the same ones in every run.
 pub fn fresh_seed() -> Seed {
     SEEDS.set(SEEDS.get() + 1);
