@@ -182,7 +182,7 @@ fn observed<C: MlsConfig>(group: &ExternalGroup<C>, info: &GroupInfo) -> Result<
 }
 
 /// The devices that can join by a Welcome. It must be for the added key packages, each once, and for no others; then a
-/// commit that adds nobody has no Welcome.
+/// commit without an Add has no Welcome.
 fn welcomed(welcome: Option<&[u8]>, commit: &MlsMessage, context: &Arc<Context>) -> Option<Vec<LeafId>> {
     use mls_rs::group::proposal::Proposal;
 

@@ -39,7 +39,7 @@ fn a_client_creates_a_group_and_seals_through_the_trait() {
             now: Timestamp::from_unix(1_790_000_000),
             seed: Seed::from_bytes([seed; 32]),
             me: Me { credential, secret: secret.clone() },
-            certified: vec![Certified { credential, key: keys.public().primary() }],
+            certified: vec![Certified { credential, key: keys.public().primary(), ended: None }],
             op,
         };
         engine.call(&call)

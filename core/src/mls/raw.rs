@@ -197,6 +197,18 @@ impl Raw for Seed {
     }
 }
 
+impl Raw for Option<Timestamp> {
+    type Plain = Option<u64>;
+
+    fn to_plain(&self) -> Option<u64> {
+        self.map(Timestamp::unix)
+    }
+
+    fn from_plain(plain: Option<u64>) -> Self {
+        plain.map(Timestamp::from_unix)
+    }
+}
+
 impl Raw for Timestamp {
     type Plain = u64;
 

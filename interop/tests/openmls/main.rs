@@ -100,7 +100,7 @@ impl Member {
         }
     }
 
-    /// Applies a commit, perhaps one's own.
+    /// Applies a commit. A member applies its own commit too.
     fn apply(&mut self, mls: &[u8], own: bool) {
         match self {
             Self::Ours(one) => one.apply(mls),

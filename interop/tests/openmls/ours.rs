@@ -26,8 +26,9 @@ impl Ours {
         static SEEDS: AtomicU64 = AtomicU64::new(0);
         let seed = Hash::of(&SEEDS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let certified = (0..ACCOUNTS).map(Device::new);
-        let certified =
-            certified.map(|one| Certified { credential: one.credential, key: one.key() }).collect();
+        let certified = certified
+            .map(|one| Certified { credential: one.credential, key: one.key(), ended: None })
+            .collect();
         let me = Me { credential: self.device.credential, secret: self.device.secret.clone() };
         let call = Call { now: now(), seed: Seed::from_bytes(*seed.as_bytes()), me, certified, op };
         let reply = engine::call(&call).unwrap();

@@ -1,10 +1,10 @@
 //! A member with openmls.
 
 use kez_core::mls::policy::{EXTENSION, Policy};
+use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::*;
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::OpenMlsRustCrypto;
-use tls_codec::{Deserialize as _, Serialize as _};
 
 use super::{Commit, Device, GID};
 

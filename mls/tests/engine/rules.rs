@@ -84,7 +84,7 @@ fn only_an_admin_changes_the_policy() {
         let by = scene.mallory.clone();
         scene.assert_refused(broken, no_proof(), rule, &by);
     }
-    // A statement of Bob takes out Bob, and nobody else, and changes no role.
+    // A statement of Bob takes out Bob alone, and changes no role.
     let may = || May { left: vec![crate::world::root('b')], revoked: vec![] };
     let (by, bob) = (scene.mallory.clone(), scene.rogue.index(&Device::new('b', 1)));
     for new in ["bm", "AM"] {
