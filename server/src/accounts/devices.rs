@@ -44,14 +44,17 @@ pub struct LiveDevice {
     pub expires_at: Timestamp,
 }
 
+/// When the devices of a chain were read, and which they are.
+type CachedDevices = (Duration, Arc<[LiveDevice]>);
+
 /// Finds devices, in the cache first.
 pub struct Devices {
     chains: Arc<ChainSource>,
     store: Arc<Store>,
     push: Arc<Push>,
     clock: Arc<dyn Clock>,
-    /// The devices by the root of their chain, and when they were read.
-    cached: RwLock<HashMap<Primary, (Duration, Arc<[LiveDevice]>)>>,
+    /// By the root of the chain.
+    cached: RwLock<HashMap<Primary, CachedDevices>>,
     /// The roots of accounts, which never change.
     roots: RwLock<HashMap<AccountId, Primary>>,
     changes: AtomicU64,

@@ -5,6 +5,8 @@ pub mod allowances;
 pub mod claims;
 pub mod expiry;
 pub mod export;
+pub mod groups;
 pub mod items;
+pub mod logs;
 pub mod network_tag;
 pub mod work;

@@ -5,6 +5,7 @@ pub mod by_primary;
 pub mod config;
 pub mod delete_account;
 pub mod export;
+pub mod groups;
 pub mod healthz;
 pub mod host_meta;
 pub mod inbox;

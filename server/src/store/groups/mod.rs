@@ -15,7 +15,7 @@ use kez_core::time::Timestamp;
 use super::connection::{Connection, FromColumn, Value, values};
 use super::{AccountId, InboxId, Store, StoreError};
 
-pub use list::{GroupState, Member, Membership, Welcome};
+pub use list::{Group, GroupState, Member, Membership, Welcome};
 
 /// The most groups that an account belongs to at one time.
 pub const MOST_MEMBERSHIPS: u64 = 1000;
