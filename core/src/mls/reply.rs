@@ -124,8 +124,8 @@ pub enum Done {
     },
     /// A commit. The group is in its next epoch.
     Change(Change),
-    /// A message or commit of this very device that this state does not know: the state is older than the log. Only its
-    /// sender is known, and nothing of it was applied.
+    /// A message of this very device, which the engine cannot open: the caller knows its own by name. A message that the
+    /// caller does not know means that its storage is older than the log, or that a member has forged the sender.
     Own,
     /// A message that cannot be read. The log goes on.
     Unreadable(Why),
@@ -153,6 +153,8 @@ pub struct Change {
 pub enum Stop {
     /// Devices that are not among the certified ones: their chains must be fetched.
     Unknown(Vec<LeafId>),
+    /// A commit of this very device that the state does not know: the state is older than the log.
+    Own,
     /// A commit, Welcome or group that is not acceptable.
     Refused {
         /// The reason.
