@@ -10,6 +10,7 @@ pub mod healthz;
 pub mod host_meta;
 pub mod inbox;
 pub mod inbox_owner;
+pub mod key_packages;
 pub mod live;
 pub mod log;
 pub mod lookup;

@@ -13,6 +13,7 @@ use crate::edge::not_found;
 use crate::edge::request_layer::wrap_monitored;
 use crate::routes::{
     api_page, by_primary, config, delete_account, export, groups, healthz, host_meta, inbox, inbox_owner,
+    key_packages::{claim, keep},
     live, log, lookup, nats_keys, openapi, people, people_lookup, readyz, register, report, security_txt,
     send_message, sigchains, webfinger,
 };
@@ -43,6 +44,8 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(groups::log::log).layer(rate(Kind::Read)))
         .routes(routes!(groups::message::post).layer(rate(Kind::Signed)))
         .routes(routes!(groups::news::news).layer(rate(Kind::Read)))
+        .routes(routes!(keep::keep, keep::unclaimed).layer(rate(Kind::Signed)))
+        .routes(routes!(claim::claim).layer(rate(Kind::Signed)))
         .routes(routes!(live::live).layer(rate(Kind::Read)))
         .routes(routes!(delete_account::delete_account).layer(rate(Kind::Read)))
         .routes(routes!(export::export).layer(rate(Kind::Read)))

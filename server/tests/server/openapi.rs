@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The documented routes. The document is generated from the router's own list, so both must match this one.
-const ROUTES: [(&str, &str); 40] = [
+const ROUTES: [(&str, &str); 43] = [
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
@@ -34,8 +34,10 @@ const ROUTES: [(&str, &str); 40] = [
     ("get", "/v1/u/{handle}"),
     ("get", "/v1/u/{handle}/blocks"),
     ("get", "/v1/u/{handle}/contacts"),
+    ("get", "/v1/u/{handle}/devices/{device}/key-packages"),
     ("post", "/v1/groups/{gid}/messages"),
     ("post", "/v1/inbox/{handle}/ack"),
+    ("post", "/v1/key-packages/claim"),
     ("post", "/v1/messages"),
     ("post", "/v1/people"),
     ("post", "/v1/register"),
@@ -45,6 +47,7 @@ const ROUTES: [(&str, &str); 40] = [
     ("put", "/v1/inbox/{handle}/keep"),
     ("put", "/v1/u/{handle}/blocks/{peer}"),
     ("put", "/v1/u/{handle}/contacts/{peer}"),
+    ("put", "/v1/u/{handle}/devices/{device}/key-packages"),
     ("put", "/v1/u/{handle}/nats-keys"),
 ];
 
@@ -77,7 +80,8 @@ async fn every_described_route_exists_and_answers_as_described() {
 
 /// The path with each parameter replaced by a value that is in none of the databases.
 fn filled(path: &str) -> String {
-    const VALUES: [(&str, &str); 7] = [
+    const VALUES: [(&str, &str); 8] = [
+        ("{device}", "00000000000000000000000000000000"),
         ("{gid}", "00000000000000000000000000000000"),
         ("{handle}", "nobody2"),
         ("{peer}", "nobody3"),
