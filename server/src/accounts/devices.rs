@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use kez_core::mls::LeafId;
 use kez_core::sigchain::{Certified, Chain, DeviceId, Hash};
 use kez_core::time::Timestamp;
 
@@ -42,6 +43,13 @@ pub struct LiveDevice {
     pub link: Hash,
     /// The second from which it is no longer live.
     pub expires_at: Timestamp,
+}
+
+impl LiveDevice {
+    /// The identity of its leaves in groups.
+    pub const fn leaf(&self) -> LeafId {
+        LeafId { root: self.root, device: self.id }
+    }
 }
 
 /// When the devices of a chain were read, and which they are.

@@ -26,6 +26,14 @@ pub struct GroupConfig {
     )]
     pub group_claims_stranger_per_hour: u32,
 
+    /// Groups created per day by one account.
+    #[arg(long, env = "KEZ_CHAT_GROUP_CREATIONS_PER_DAY", default_value = "100", value_name = "GROUPS")]
+    pub group_creations_per_day: u32,
+
+    /// Commits per minute by one account, in all groups.
+    #[arg(long, env = "KEZ_CHAT_GROUP_COMMITS_PER_MINUTE", default_value = "30", value_name = "COMMITS")]
+    pub group_commits_per_minute: u32,
+
     /// The largest number of items in the log of a group.
     #[arg(long, env = "KEZ_CHAT_GROUP_ITEMS", default_value = "100000", value_name = "ITEMS")]
     pub group_items: u64,

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod allowances;
 pub mod claims;
+pub mod commits;
 pub mod expiry;
 pub mod export;
 pub mod groups;

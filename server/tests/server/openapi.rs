@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The documented routes. The document is generated from the router's own list, so both must match this one.
-const ROUTES: [(&str, &str); 43] = [
+const ROUTES: [(&str, &str); 46] = [
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
@@ -19,6 +19,7 @@ const ROUTES: [(&str, &str); 43] = [
     ("get", "/v1/config"),
     ("get", "/v1/export"),
     ("get", "/v1/groups"),
+    ("get", "/v1/groups/{gid}"),
     ("get", "/v1/groups/{gid}/log"),
     ("get", "/v1/healthz"),
     ("get", "/v1/inbox/{handle}"),
@@ -35,6 +36,8 @@ const ROUTES: [(&str, &str); 43] = [
     ("get", "/v1/u/{handle}/blocks"),
     ("get", "/v1/u/{handle}/contacts"),
     ("get", "/v1/u/{handle}/devices/{device}/key-packages"),
+    ("post", "/v1/groups"),
+    ("post", "/v1/groups/{gid}/commits"),
     ("post", "/v1/groups/{gid}/messages"),
     ("post", "/v1/inbox/{handle}/ack"),
     ("post", "/v1/key-packages/claim"),

@@ -27,7 +27,7 @@ pub async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<
     Ok(Json(GroupList { groups: groups.into_iter().map(summary).collect() }))
 }
 
-fn summary(membership: Membership) -> GroupSummary {
+pub(super) fn summary(membership: Membership) -> GroupSummary {
     let Membership { gid, kind, epoch, head, since, until, role, added_by, .. } = membership;
     let kind = match kind {
         Kind::Group => GroupKind::Group,

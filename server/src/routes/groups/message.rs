@@ -106,7 +106,12 @@ pub async fn post(
 fn item_of(caller: &Caller) -> Result<(GroupItem, Bytes), ApiError> {
     let posted: Posted<'_> = serde_json::from_slice(&caller.body)
         .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))?;
-    let bytes = caller.body.slice_ref(posted.item.get().as_bytes());
+    parse_item(&caller.body, posted.item)
+}
+
+/// An item in a body, parsed and as the bytes that came.
+pub(super) fn parse_item(body: &Bytes, item: &RawValue) -> Result<(GroupItem, Bytes), ApiError> {
+    let bytes = body.slice_ref(item.get().as_bytes());
     match GroupItem::parse(bytes.to_vec()) {
         Ok(item) => Ok((item, bytes)),
         Err(MalformedItem::TooLarge) => {
@@ -133,7 +138,7 @@ async fn check_leave(
 }
 
 /// Tells the caller where the log is.
-fn stale(epoch: u64, head: u64) -> Response {
+pub(super) fn stale(epoch: u64, head: u64) -> Response {
     let detail = format!("the group is in epoch {epoch}");
     let problem = StaleEpochProblem { problem: Problem::new(ProblemCode::StaleEpoch, detail), epoch, head };
     let mut response =

@@ -77,6 +77,8 @@ pub struct GroupState {
     pub state: Vec<u8>,
     /// The `GroupInfo` of the epoch.
     pub info: Vec<u8>,
+    /// Its ratchet tree.
+    pub tree: Vec<u8>,
     /// Whether a restored server waits for a later state.
     pub ahead: bool,
 }
@@ -179,7 +181,7 @@ impl Store {
 
     /// The present state of a group.
     pub async fn group_state(&self, gid: GroupId) -> Result<Option<GroupState>, StoreError> {
-        const SQL: &str = "SELECT id, kind, epoch, state, info, ahead FROM groups \
+        const SQL: &str = "SELECT id, kind, epoch, state, info, tree, ahead FROM groups \
             JOIN inboxes ON inboxes.account = -groups.id WHERE gid = $1";
         self.read(move |connection| connection.row(SQL, values![gid])).await
     }
@@ -234,6 +236,6 @@ impl FromRow for Membership {
 
 records! {
     Member { account, root, primary, role, leaving, since }
-    GroupState { number, kind, epoch, state, info, ahead }
+    GroupState { number, kind, epoch, state, info, tree, ahead }
     Welcome { seq, welcome, tree }
 }

@@ -61,7 +61,8 @@ impl World {
         let members =
             members.map(|(account, role)| NewMember { account, role, added_by: self.ids[0] }).into();
         let (state, info) = (Vec::new(), gid.as_bytes().to_vec());
-        let group = NewGroup { gid, kind, pair: None, state, info, members, now: NOW_TIME };
+        let tree = Vec::new();
+        let group = NewGroup { gid, kind, pair: None, state, info, tree, members, now: NOW_TIME };
         let store = Store::sqlite(&self.server.db()).await.unwrap();
         assert!(matches!(store.create_group(group).await.unwrap(), CreateOutcome::Created(_)));
         store.close().await;

@@ -2,4 +2,5 @@
 
 mod http;
 mod live;
+mod mls;
 mod store;
