@@ -62,7 +62,7 @@ impl LiveStream {
         let small = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
         let (socket, _) = client_async_with_config(request, tcp, Some(small)).await?;
         let mut stream = Self(socket);
-        let hello = LiveHello { since, auth: target.live_auth(person, since)? };
+        let hello = LiveHello { since, auth: target.live_auth(person, since)?, groups: None };
         stream.0.send(Message::text(serde_json::to_string(&hello)?)).await?;
         Ok(stream)
     }
@@ -71,6 +71,7 @@ impl LiveStream {
     pub(crate) async fn items(&mut self) -> Result<Vec<InboxItem>, Failure> {
         match self.frame().await? {
             LiveFrame::Items { items, .. } => Ok(items),
+            LiveFrame::Group { .. } => Err(Failure::Stream("items of a group that nobody asked for".into())),
             LiveFrame::CaughtUp { .. } => Err(Failure::Stream("the backlog ended twice".into())),
             LiveFrame::Chain { .. } => Err(Failure::Stream("a chain that did not grow".into())),
             LiveFrame::Answer { .. } => Err(Failure::Stream("an answer to no message".into())),

@@ -1,20 +1,37 @@
 //! The bodies of the HTTP API and the frames of the live stream, shared by server and client.
 
+mod base64;
+mod groups;
 mod inbox;
+mod key_packages;
 mod people;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use crate::handle::{Handle, ServerName};
 use crate::identity::{Primary, PublicIdentity};
+use crate::mls::GroupId;
 use crate::registration::HandleRegistration;
 use crate::signed::{Signed, Verified};
 use crate::time::Timestamp;
 
+pub use base64::Base64Url;
+pub use groups::{
+    AskForNews, CommitStored, CommitToGroup, CreateGroup, GROUPS_TARGET, GroupCreated, GroupDetails,
+    GroupExistsProblem, GroupKind, GroupList, GroupRole, GroupSummary, ItemStored, News, PostItem,
+    StaleEpochProblem, WelcomeToGroup, commits_target, group_target, log_target, messages_target,
+    news_target,
+};
 pub use inbox::{
     AckInbox, InboxLimits, InboxStatus, InvalidKeepDays, KeepDays, KeepMessages, MAX_KEEP_DAYS, Receipt,
     RequestsHeld, ack_target, keep_target, requests_target, status_target,
+};
+pub use key_packages::{
+    CLAIM_TARGET, ClaimPackages, ClaimedPackage, KeepPackages, MAX_CLAIMED_HANDLES, MAX_KEY_PACKAGE_BYTES,
+    MAX_KEY_PACKAGES, PackagesClaimed, PackagesKept, UnclaimedPackages, key_packages_target,
 };
 pub use people::{ChainEnd, LookUpPeople, MAX_PEOPLE, PEOPLE_TARGET, People, PersonFound};
 
@@ -144,6 +161,11 @@ pub struct LiveHello {
     pub since: u64,
     /// A [`crate::caller_auth`] header value, signed for GET and `/v1/inbox/<handle>/live?since=<n>`, empty body.
     pub auth: String,
+    /// If present, the stream also follows the groups of the account: those that are named from these cursors on, the
+    /// others from where the account's part begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<BTreeMap<String, u64>>))]
+    pub groups: Option<BTreeMap<GroupId, u64>>,
 }
 
 /// The path and query that a [`LiveHello`] signs.
@@ -175,7 +197,20 @@ pub enum LiveFrame {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last: Option<u64>,
     },
-    /// Sent once, at the end of the backlog.
+    /// The same for the log of a group.
+    Group {
+        /// As in [`InboxPage`].
+        epoch: String,
+        /// The group.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        group: GroupId,
+        /// As in [`InboxPage`]; `envelope` is the item.
+        items: Vec<InboxItem>,
+        /// As in [`InboxPage`]; only in a full frame, which more items may follow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<u64>,
+    },
+    /// Sent once, at the end of the backlog of all logs.
     CaughtUp {
         /// As in [`InboxPage`].
         epoch: String,
@@ -205,6 +240,7 @@ pub enum LiveFrame {
 #[derive(Deserialize)]
 struct FrameFields {
     epoch: Option<String>,
+    group: Option<GroupId>,
     items: Option<Vec<InboxItem>>,
     last: Option<u64>,
     caught_up: Option<u64>,
@@ -219,13 +255,16 @@ struct FrameFields {
 /// bytes of an envelope.
 impl<'de> Deserialize<'de> for LiveFrame {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let FrameFields { epoch, items, last, caught_up, id, status, retry_after, body, chain } =
+        let FrameFields { epoch, group, items, last, caught_up, id, status, retry_after, body, chain } =
             FrameFields::deserialize(deserializer)?;
         if let (None, None, Some(chain)) = (&epoch, &status, chain) {
             return Ok(Self::Chain { chain });
         }
         match (epoch, items, caught_up, status, body) {
-            (Some(epoch), Some(items), None, None, None) => Ok(Self::Items { epoch, items, last }),
+            (Some(epoch), Some(items), None, None, None) => Ok(match group {
+                Some(group) => Self::Group { epoch, group, items, last },
+                None => Self::Items { epoch, items, last },
+            }),
             (Some(epoch), None, Some(caught_up), None, None) => Ok(Self::CaughtUp { epoch, caught_up }),
             (None, None, None, Some(status), Some(body)) => {
                 Ok(Self::Answer { id, status, retry_after, body })
@@ -376,6 +415,10 @@ mod tests {
         let json = r#"{"epoch":"00112233aabbccdd","items":[],"last":9}"#;
         let frame: LiveFrame = serde_json::from_str(json).unwrap();
         assert!(matches!(frame, LiveFrame::Items { last: Some(9), .. }));
+        assert_eq!(serde_json::to_string(&frame).unwrap(), json);
+        let json = format!(r#"{{"epoch":"00112233aabbccdd","group":"{}","items":[]}}"#, "07".repeat(16));
+        let frame: LiveFrame = serde_json::from_str(&json).unwrap();
+        assert!(matches!(frame, LiveFrame::Group { group, .. } if group == GroupId::from_bytes([7; 16])));
         assert_eq!(serde_json::to_string(&frame).unwrap(), json);
         let json = r#"{"epoch":"00112233aabbccdd","caught_up":7}"#;
         assert!(matches!(serde_json::from_str(json).unwrap(), LiveFrame::CaughtUp { caught_up: 7, .. }));

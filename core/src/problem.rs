@@ -68,6 +68,20 @@ pub enum ProblemCode {
     EpochChanged,
     /// The list is full.
     ListFull,
+    /// There is no such group, or the caller is no member of it.
+    UnknownGroup,
+    /// The item was made in an epoch that is not the present one; the answer says which is.
+    StaleEpoch,
+    /// The group exists, or one for the same people; the answer names it.
+    GroupExists,
+    /// The account has reached its limit of groups.
+    TooManyGroups,
+    /// The device has reached its limit of key packages.
+    TooManyKeyPackages,
+    /// The commit breaks a rule of groups, or is no valid commit in its epoch.
+    InvalidCommit,
+    /// The group has reached its limit of accounts or devices.
+    GroupFull,
     /// The server takes no new accounts.
     RegistrationClosed,
     /// The server takes new accounts by invitation only, and this invitation is not valid.
@@ -89,10 +103,19 @@ impl ProblemCode {
             | Self::WrongServer
             | Self::InvalidHandle
             | Self::ReservedHandle
-            | Self::Stale => 400,
+            | Self::Stale
+            | Self::InvalidCommit => 400,
             Self::BadSignature | Self::Unauthorized => 401,
-            Self::NotAuthorised | Self::ChainFull | Self::RegistrationClosed | Self::InviteRefused => 403,
-            Self::UnknownHandle | Self::UnknownChain | Self::UnknownNkey | Self::NotFound => 404,
+            Self::NotAuthorised
+            | Self::ChainFull
+            | Self::RegistrationClosed
+            | Self::InviteRefused
+            | Self::GroupFull => 403,
+            Self::UnknownHandle
+            | Self::UnknownChain
+            | Self::UnknownNkey
+            | Self::UnknownGroup
+            | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
             Self::HandleTaken
@@ -102,6 +125,10 @@ impl ProblemCode {
             | Self::NkeyTaken
             | Self::TooManyNkeys
             | Self::EpochChanged
+            | Self::StaleEpoch
+            | Self::GroupExists
+            | Self::TooManyGroups
+            | Self::TooManyKeyPackages
             | Self::Conflict => 409,
             Self::EnvelopeTooLarge | Self::BodyTooLarge => 413,
             Self::RateLimited => 429,
@@ -150,6 +177,13 @@ impl ProblemCode {
             Self::InboxFull => "The inbox is full",
             Self::EpochChanged => "The epoch of the inbox has changed",
             Self::ListFull => "The list is full",
+            Self::UnknownGroup => "No such group",
+            Self::StaleEpoch => "The group is in another epoch",
+            Self::GroupExists => "The group exists already",
+            Self::TooManyGroups => "This account has too many groups",
+            Self::TooManyKeyPackages => "This device has too many key packages",
+            Self::InvalidCommit => "The commit is invalid",
+            Self::GroupFull => "The group is full",
             Self::RegistrationClosed => "Registration is closed",
             Self::InviteRefused => "An invitation is needed",
             Self::Timeout => "The server took too long",

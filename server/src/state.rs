@@ -39,6 +39,8 @@ use crate::operations::metrics::Metrics;
 use crate::push::Push;
 use crate::push::nats::Bus;
 use crate::relay::admission::Admission;
+use crate::relay::claims::Claims;
+use crate::relay::groups::Groups;
 use crate::store::{Account, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
 
@@ -76,6 +78,8 @@ pub struct Shared {
     pub reserved: Arc<ReservedHandles>,
     /// The holders of handles, with keys parsed.
     pub directory: Arc<Directory>,
+    /// The live devices of accounts.
+    pub devices: Arc<Devices>,
     /// Checks signatures of requests.
     pub authenticator: Arc<Authenticator>,
     /// The contacts and blocks of users.
@@ -84,6 +88,10 @@ pub struct Shared {
     pub push: Arc<Push>,
     /// The rate limits of client networks; `None` under `--limits off`.
     pub limits: Option<Arc<Limits>>,
+    /// How often key packages may be claimed; `None` under `--limits off`.
+    pub claims: Option<Claims>,
+    /// Who belongs to groups.
+    pub groups: Groups,
     /// Which messages are accepted.
     pub admission: Admission,
     /// The proxies in front of the server.
@@ -129,14 +137,16 @@ impl AppState {
         let authenticator = Authenticator::new(
             config.server.clone(),
             Arc::clone(&directory),
-            devices,
+            Arc::clone(&devices),
             Arc::clone(&store),
             Arc::clone(&clock),
         );
         let people = PeopleCache::new(store.clone(), Arc::clone(&clock));
+        let groups = Groups::new(Arc::clone(&store), Arc::clone(&push), Arc::clone(&clock));
         let limited = config.limits == Switch::On;
         let limits = limited.then(|| Arc::new(Limits::new(config.abuse.rates())));
         let (trust, disk) = (Arc::new(config.proxy_trust()), Arc::new(Disk::default()));
+        let claims = limited.then(|| Claims::new(&config.groups, &clock));
         let admission = Admission::new(
             config.abuse,
             limits.clone(),
@@ -151,10 +161,13 @@ impl AppState {
             store,
             reserved: Arc::new(reserved),
             directory,
+            devices,
             authenticator: Arc::new(authenticator),
             people,
             push,
             limits,
+            claims,
+            groups,
             admission,
             trust,
             chains,

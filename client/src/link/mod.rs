@@ -438,6 +438,8 @@ impl Link {
             LiveFrame::Chain { chain } => {
                 return Outcome { own_chain: Some(chain), ..Outcome::default() };
             }
+            // The stream follows no groups unless its first frame asks for them.
+            LiveFrame::Group { .. } => return Outcome::default(),
             LiveFrame::Items { epoch, items, last } => {
                 Batch { epoch, items, last, since: self.streamed_since, source: Source::Items }
             }
@@ -510,7 +512,7 @@ impl Link {
     fn open_live(&mut self, Inbox { me, cursor: since }: Inbox<'_>, cx: &mut Context<'_>) {
         let target = live_target(&me.handle, since);
         let auth = me.header(Method::Get, &target, &[], cx);
-        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth }) else { return };
+        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth, groups: None }) else { return };
         self.leave_live(Live::Opening);
         self.streamed_since = since;
         cx.push(Effect::OpenLive { path: format!("/v1/inbox/{}/live", me.handle), hello });

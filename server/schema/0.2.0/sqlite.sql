@@ -43,3 +43,50 @@ CREATE TABLE claimed_key_packages (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX claimed_key_packages_by_expiry ON claimed_key_packages (expires_at);
+
+-- Groups (docs/SPEC.md, section 17). The log of group n is the inbox -n. kind: 1 group, 2 direct, 3 the devices of one
+-- account. pair: for kinds 2 and 3 the SHA-256 of the roots in ascending order, so that there is one such group. created:
+-- the SHA-256 of the first info. state: what the server knows of the tree, info and tree: the
+-- GroupInfo and the ratchet tree of the present epoch.
+-- ahead: 1 from a restore to the next commit, while clients may offer a later state.
+CREATE TABLE groups (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    gid        BLOB    NOT NULL UNIQUE,
+    kind       INTEGER NOT NULL CHECK (kind IN (1, 2, 3)),
+    pair       BLOB    UNIQUE,
+    created    BLOB    NOT NULL,
+    created_at INTEGER NOT NULL,
+    state      BLOB    NOT NULL,
+    info       BLOB    NOT NULL,
+    tree       BLOB    NOT NULL,
+    ahead      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- The accounts of a group, now or once. A member reads the items after since, and up to until once it is out. leaving: it
+-- has said that it leaves. role: 1 member, 2 admin. added_by: the account that added it.
+CREATE TABLE group_members (
+    account  INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    group_id INTEGER NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    since    INTEGER NOT NULL,
+    until    INTEGER,
+    leaving  INTEGER NOT NULL DEFAULT 0,
+    role     INTEGER NOT NULL CHECK (role IN (1, 2)),
+    added_by INTEGER,
+    PRIMARY KEY (account, group_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX group_members_by_group ON group_members (group_id);
+
+-- The Welcomes of commits, by the number of the commit in the log. devices: root and device of each recipient, 48 bytes.
+-- tree: the ratchet tree of the new epoch.
+CREATE TABLE group_welcomes (
+    group_id   INTEGER NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    seq        INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    devices    BLOB    NOT NULL,
+    welcome    BLOB    NOT NULL,
+    tree       BLOB    NOT NULL,
+    PRIMARY KEY (group_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX group_welcomes_by_age ON group_welcomes (created_at);

@@ -16,7 +16,7 @@ use kez_core::inbox_auth::{HEADER, Unauthorized};
 use kez_core::sigchain::DeviceId;
 use serde::de::DeserializeOwned;
 
-use crate::accounts::devices::Devices;
+use crate::accounts::devices::{Devices, LiveDevice};
 use crate::accounts::directory::{Directory, Holder};
 use crate::chains::source::ChainUnavailable;
 use crate::clock::Clock;
@@ -178,6 +178,16 @@ impl Authenticator {
         request: &CallerRequest<'_>,
     ) -> Result<Signer, Refused> {
         self.verify(auth, request, Use::Durable).await
+    }
+
+    /// The device that signed a request, as its chain certifies it.
+    ///
+    /// # Errors
+    /// [`Refused`] when no device signed, or when the device is no longer live.
+    pub async fn device(&self, caller: &Caller) -> Result<LiveDevice, Refused> {
+        let device = caller.device.ok_or(Unauthorized)?;
+        let live = self.devices.live(&caller.handle, caller.holder.id, device).await?;
+        Ok(live.ok_or(Unauthorized)?)
     }
 
     /// The number of changes of holders and of devices on this node so far. As long as it has not grown, a signer whom

@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use kez_core::mls::LeafId;
 use kez_core::sigchain::{Certified, Chain, DeviceId, Hash};
 use kez_core::time::Timestamp;
 
@@ -30,6 +31,8 @@ const MAX_CACHED: usize = 16_384;
 /// A device that was neither revoked nor expired when its chain was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveDevice {
+    /// The root of the chain.
+    pub root: Primary,
     /// Its id in the chain.
     pub id: DeviceId,
     /// Its key.
@@ -42,14 +45,24 @@ pub struct LiveDevice {
     pub expires_at: Timestamp,
 }
 
+impl LiveDevice {
+    /// The identity of its leaves in groups.
+    pub const fn leaf(&self) -> LeafId {
+        LeafId { root: self.root, device: self.id }
+    }
+}
+
+/// When the devices of a chain were read, and which they are.
+type CachedDevices = (Duration, Arc<[LiveDevice]>);
+
 /// Finds devices, in the cache first.
 pub struct Devices {
     chains: Arc<ChainSource>,
     store: Arc<Store>,
     push: Arc<Push>,
     clock: Arc<dyn Clock>,
-    /// The devices by the root of their chain, and when they were read.
-    cached: RwLock<HashMap<Primary, (Duration, Arc<[LiveDevice]>)>>,
+    /// By the root of the chain.
+    cached: RwLock<HashMap<Primary, CachedDevices>>,
     /// The roots of accounts, which never change.
     roots: RwLock<HashMap<AccountId, Primary>>,
     changes: AtomicU64,
@@ -86,7 +99,21 @@ impl Devices {
         Ok(self.find(&self.of_root(&root).await?, device))
     }
 
-    /// The same, from the chain as it is now.
+    /// All live devices of an account with this handle.
+    ///
+    /// # Errors
+    /// When the chain cannot be determined.
+    pub async fn all_live(
+        &self,
+        handle: &Handle,
+        account: AccountId,
+    ) -> Result<Vec<LiveDevice>, ChainUnavailable> {
+        let Some(root) = self.root(handle, account).await? else { return Ok(Vec::new()) };
+        let (devices, now) = (self.of_root(&root).await?, self.clock.now());
+        Ok(devices.iter().filter(|device| device.expires_at > now).copied().collect())
+    }
+
+    /// A live device, from the chain as it is now.
     ///
     /// # Errors
     /// When the chain cannot be determined.
@@ -172,7 +199,7 @@ fn live_devices(chain: &Chain, now: Timestamp) -> Arc<[LiveDevice]> {
     live.filter_map(|Certified { device, seqno, .. }| {
         let link = chain.hash_at(*seqno)?;
         let (id, key, expires_at) = (device.device, device.key.primary(), device.expires_at);
-        Some(LiveDevice { id, key, seqno: *seqno, link, expires_at })
+        Some(LiveDevice { root: chain.root(), id, key, seqno: *seqno, link, expires_at })
     })
     .collect()
 }

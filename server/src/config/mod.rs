@@ -2,6 +2,7 @@
 
 mod abuse;
 pub mod environment;
+pub mod groups;
 pub mod nats;
 pub mod operations;
 pub mod refusal;
@@ -88,6 +89,9 @@ pub struct Config {
     /// Limits that keep the server usable under abuse.
     #[command(flatten)]
     pub abuse: AbuseConfig,
+    /// Limits of devices and groups.
+    #[command(flatten)]
+    pub groups: groups::GroupConfig,
     /// The time-outs of live streams, which have no flag.
     #[arg(skip)]
     pub live: Timings,

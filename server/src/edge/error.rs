@@ -120,6 +120,13 @@ impl From<StoreError> for ApiError {
                 Self::new(ProblemCode::InboxFull, detail).retry_after(3600)
             }
             StoreError::NoSuchAccount => Self::unknown_handle(),
+            StoreError::StaleEpoch { epoch, .. } => {
+                Self::new(ProblemCode::StaleEpoch, format!("the group is in epoch {epoch}"))
+            }
+            StoreError::TooManyGroups => {
+                let detail = "an account that would be added belongs to as many groups as it may";
+                Self::new(ProblemCode::TooManyGroups, detail)
+            }
             StoreError::Database(_) | StoreError::Corrupt(_) => {
                 let detail = "the server failed; the request id names the entry in its log";
                 Self::new(ProblemCode::Internal, detail)
@@ -131,7 +138,12 @@ impl From<StoreError> for ApiError {
 /// Logs a store failure for the operator, unless the store is only busy for a moment.
 pub fn log_failure(error: &StoreError) {
     match error {
-        StoreError::Busy | StoreError::Closed | StoreError::InboxFull | StoreError::NoSuchAccount => {}
+        StoreError::Busy
+        | StoreError::Closed
+        | StoreError::InboxFull
+        | StoreError::NoSuchAccount
+        | StoreError::StaleEpoch { .. }
+        | StoreError::TooManyGroups => {}
         StoreError::Locked => tracing::warn!("the database is locked by another process"),
         StoreError::Unreachable(_) => tracing::warn!(%error, "the database does not answer"),
         StoreError::Full => tracing::error!("the disk of the database is full"),

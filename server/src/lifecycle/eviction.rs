@@ -27,5 +27,8 @@ pub(super) async fn evict_idle_senders(state: AppState) {
     loop {
         every.tick().await;
         state.admission.evict_idle();
+        if let Some(claims) = &state.claims {
+            claims.evict_idle();
+        }
     }
 }

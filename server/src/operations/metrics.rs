@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::histogram::seconds;
+use crate::store::key_packages::Claimed;
 
 /// The counters of the running server. Counting costs one atomic addition, even if the metrics are never read.
 pub struct Metrics {
@@ -23,6 +24,7 @@ pub struct Metrics {
     delivered: Family<Way, Counter>,
     by_page: Counter,
     live: Counter,
+    claims: Family<ClaimResult, Counter>,
 }
 
 impl Default for Metrics {
@@ -36,6 +38,7 @@ impl Default for Metrics {
             by_page: by("page"),
             live: by("live"),
             delivered,
+            claims: Family::default(),
         }
     }
 }
@@ -62,7 +65,21 @@ struct Way {
     by: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClaimResult {
+    result: &'static str,
+}
+
 impl Metrics {
+    /// Counts the outcome of a claim for so many devices.
+    pub fn claimed_packages(&self, claimed: &[Claimed], devices: usize) {
+        let last_resorts = claimed.iter().filter(|claimed| claimed.last_resort).count();
+        let (fresh, missing) = (claimed.len() - last_resorts, devices.saturating_sub(claimed.len()));
+        for (result, count) in [("package", fresh), ("last_resort", last_resorts), ("none", missing)] {
+            self.claims.get_or_create(&ClaimResult { result }).inc_by(count as u64);
+        }
+    }
+
     /// Counts the items of an inbox page.
     pub fn delivered_by_page(&self, items: usize) {
         self.by_page.inc_by(items as u64);
@@ -83,6 +100,11 @@ impl Metrics {
             self.request_seconds.clone(),
         );
         registry.register("refusals", "Refused requests by their code", self.refusals.clone());
+        registry.register(
+            "claimed_key_packages",
+            "Devices for which a key package was claimed, by what was found",
+            self.claims.clone(),
+        );
         registry.register("delivered_items", "Inbox items sent", self.delivered.clone());
     }
 }

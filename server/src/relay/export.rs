@@ -4,6 +4,7 @@
 //! {"type":"kez.chat.export","version":1,"server":"kez.lat","exported_at":"...",
 //!  "account":{"handle":"...","primary":"...","registered_at":"...","registration":{...}},
 //!  "nats_keys":[{"removed_at":null,"binding":{...}},...],"contacts":["..."],"blocks":["..."],
+//!  "key_packages":[{"device":"...","last_resort":false,"package":"..."},...],
 //!  "inbox":{"epoch":"...","acknowledged":1,"keep_days":null,"items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
 //! ```
 
@@ -11,11 +12,13 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use futures::{Stream, stream};
+use kez_core::api::Base64Url;
 use kez_core::handle::ServerName;
 use kez_core::time::Timestamp;
 use serde_json::json;
 
 use crate::relay::items;
+use crate::store::key_packages::StoredPackage;
 use crate::store::people::List;
 use crate::store::{Account, AccountId, Binding, InboxId, PageLimit, Store, StoreError};
 
@@ -42,6 +45,7 @@ enum Next {
     Account(String),
     Keys,
     People,
+    KeyPackages,
     InboxHead,
     Items { since: u64 },
     Nothing,
@@ -52,7 +56,10 @@ impl Next {
         let since = match self {
             Self::Account(head) => return Ok(Some((head.into(), Self::Keys))),
             Self::Keys => return Ok(Some((nats_keys(store, account).await?.into(), Self::People))),
-            Self::People => return Ok(Some((people(store, account).await?.into(), Self::InboxHead))),
+            Self::People => return Ok(Some((people(store, account).await?.into(), Self::KeyPackages))),
+            Self::KeyPackages => {
+                return Ok(Some((key_packages(store, account).await?.into(), Self::InboxHead)));
+            }
             Self::InboxHead => {
                 let head = inbox_head(store, account.inbox()).await?;
                 return Ok(Some((head.into(), Self::Items { since: 0 })));
@@ -98,6 +105,14 @@ async fn people(store: &Store, owner: AccountId) -> Result<String, StoreError> {
         |list| listed.iter().filter(|peer| peer.list == list).map(|peer| &peer.handle).collect::<Vec<_>>();
     let [contacts, blocks] = [List::Contacts, List::Blocks].map(|list| json!(on(list)));
     Ok(format!(",\"contacts\":{contacts},\"blocks\":{blocks}"))
+}
+
+/// The key packages that the account's devices have published.
+async fn key_packages(store: &Store, account: AccountId) -> Result<String, StoreError> {
+    let packages = store.packages_of(account).await?;
+    let package = |StoredPackage { device, last_resort, package }: StoredPackage| json!({ "device": device, "last_resort": last_resort, "package": Base64Url(package) });
+    let packages: Vec<_> = packages.into_iter().map(package).collect();
+    Ok(format!(",\"key_packages\":{}", json!(packages)))
 }
 
 /// Everything before the lists.

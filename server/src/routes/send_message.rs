@@ -109,7 +109,8 @@ impl Outgoing {
         let admitted = read.admit(sender, recipient.id, work_for).await?;
         let origin = admitted.origin(from, lists.blocks(caller.map(|caller| caller.id), from));
         let quota = state.admission.quota();
-        let new = NewMessage { inbox: recipient.id.inbox(), envelope, origin, quota, now: state.now() };
+        let new =
+            NewMessage { at: None, inbox: recipient.id.inbox(), envelope, origin, quota, now: state.now() };
         let stored = state.store.append(new).await?;
         let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };
         if stored.fresh && origin.is_delivered() {

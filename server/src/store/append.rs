@@ -5,6 +5,8 @@ use kez_core::api::Receipt;
 use kez_core::time::Timestamp;
 
 use super::connection::{Connection, Value, values};
+use super::groups::GroupNumber;
+use super::groups::epoch::{At, advance};
 use super::usage::{Origin, Quota, Source};
 use super::{InboxId, NewMessage, StoreError};
 
@@ -12,6 +14,7 @@ use super::{InboxId, NewMessage, StoreError};
 #[derive(Clone, Debug)]
 pub(super) struct HashedMessage {
     pub(super) inbox: InboxId,
+    pub(super) at: Option<At>,
     pub(super) origin: Origin,
     pub(super) quota: Option<Quota>,
     pub(super) envelope: Bytes,
@@ -20,9 +23,9 @@ pub(super) struct HashedMessage {
 }
 
 impl From<NewMessage> for HashedMessage {
-    fn from(NewMessage { inbox, envelope, origin, quota, now }: NewMessage) -> Self {
+    fn from(NewMessage { at, inbox, envelope, origin, quota, now }: NewMessage) -> Self {
         let receipt = Receipt::of(&envelope);
-        Self { inbox, origin, quota, envelope, now, receipt }
+        Self { inbox, at, origin, quota, envelope, now, receipt }
     }
 }
 
@@ -52,8 +55,30 @@ pub(super) fn find(
     connection.row(sql, &[message.inbox.into(), message.start(), (&message.receipt).into()])
 }
 
-/// Inserts a message with this number. In SQLite it has this id, and belongs to the tail.
+/// Inserts a message with this number, and for a commit what it brings: both or nothing. In SQLite the message has this
+/// id, and belongs to the tail.
 pub(super) fn insert(
+    connection: &mut Connection<'_>,
+    id: i64,
+    seq: u64,
+    message: &HashedMessage,
+) -> Result<(), StoreError> {
+    let Some(At::Commit { epoch, next }) = &message.at else {
+        return insert_message(connection, id, seq, message);
+    };
+    let group = GroupNumber::of_log(message.inbox).ok_or(StoreError::NoSuchAccount)?;
+    connection.execute("SAVEPOINT epoch", &[])?;
+    let inserted = insert_message(connection, id, seq, message)
+        .and_then(|()| advance(connection, group, seq, message.now, (epoch + 1, next)));
+    // After some failures SQLite has rolled everything back, and PostgreSQL does at the end of the transaction.
+    if inserted.is_err() && connection.execute("ROLLBACK TO epoch", &[]).is_err() {
+        return inserted;
+    }
+    connection.execute("RELEASE epoch", &[])?;
+    inserted
+}
+
+fn insert_message(
     connection: &mut Connection<'_>,
     id: i64,
     seq: u64,

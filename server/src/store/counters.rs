@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::append::{HashedMessage, parts};
 use super::connection::{Connection, values};
+use super::groups::epoch::At;
 use super::usage::{Held, Part, Quota, Source, Usage};
 use super::{InboxId, StoreError};
 
@@ -22,6 +23,8 @@ struct Counter {
     last_seq: u64,
     acknowledged: u64,
     usage: Usage,
+    /// The epoch of a group's log.
+    epoch: Option<u64>,
 }
 
 /// The counters of an inbox after one more message.
@@ -62,7 +65,8 @@ impl Counters {
     /// The counters of the inbox after this message.
     ///
     /// # Errors
-    /// [`StoreError::InboxFull`] when the inbox has no room for it, [`StoreError::NoSuchAccount`] when there is none.
+    /// [`StoreError::InboxFull`] when the inbox has no room for it, [`StoreError::NoSuchAccount`] when there is none,
+    /// [`StoreError::StaleEpoch`] when the log is in another epoch than the message.
     pub(super) fn next(
         &self,
         connection: &mut Connection<'_>,
@@ -70,13 +74,14 @@ impl Counters {
     ) -> Result<Next, StoreError> {
         let (inbox, bytes) = (message.inbox, message.bytes());
         let counter = self.counter(connection, inbox)?;
+        let epoch = epoch_after(&counter, message.at.as_ref())?;
         let usage = counter.usage.with(bytes);
         if !message.quota.is_none_or(|quota| usage.fits(quota)) {
             return Err(StoreError::InboxFull);
         }
         let shares = parts(message).map(|part| Ok((part, self.share(connection, inbox, part)?.with(bytes))));
         Ok(Next {
-            counter: Counter { last_seq: counter.last_seq + 1, usage, ..counter },
+            counter: Counter { last_seq: counter.last_seq + 1, usage, epoch, ..counter },
             shares: shares.collect::<Result<_, StoreError>>()?,
         })
     }
@@ -149,13 +154,18 @@ impl Counters {
 
     fn counter(&self, connection: &mut Connection<'_>, inbox: InboxId) -> Result<Counter, StoreError> {
         const SQL: &str =
-            "SELECT last_seq, acknowledged, messages, bytes, waiting FROM inboxes WHERE account = $1";
+            "SELECT last_seq, acknowledged, messages, bytes, waiting, epoch FROM inboxes WHERE account = $1";
         if let Some(counter) = self.inboxes.get(&inbox) {
             return Ok(*counter);
         }
-        let (last_seq, acknowledged, messages, bytes, waiting) =
+        let (last_seq, acknowledged, messages, bytes, waiting, epoch) =
             connection.row(SQL, values![inbox])?.ok_or(StoreError::NoSuchAccount)?;
-        Ok(Counter { last_seq, acknowledged, usage: Usage { held: Held { messages, bytes }, waiting } })
+        Ok(Counter {
+            last_seq,
+            acknowledged,
+            usage: Usage { held: Held { messages, bytes }, waiting },
+            epoch,
+        })
     }
 
     fn share(&self, connection: &mut Connection<'_>, inbox: InboxId, part: Part) -> Result<Held, StoreError> {
@@ -166,6 +176,15 @@ impl Counters {
         let held: Option<(u64, u64)> = connection.row(SQL, values![inbox, part.name()])?;
         Ok(held.map_or_else(Held::default, |(messages, bytes)| Held { messages, bytes }))
     }
+}
+
+/// The epoch of a log after an item.
+fn epoch_after(counter: &Counter, at: Option<&At>) -> Result<Option<u64>, StoreError> {
+    let Some(at) = at else { return Ok(counter.epoch) };
+    if counter.epoch == Some(at.epoch()) {
+        return Ok(Some(at.after()));
+    }
+    Err(StoreError::StaleEpoch { epoch: counter.epoch.unwrap_or(0), head: counter.last_seq })
 }
 
 /// The oldest acknowledged request of a part. Acknowledged messages are indexed: an acknowledgement indexes them first.

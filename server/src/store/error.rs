@@ -21,6 +21,17 @@ pub enum StoreError {
     /// The account of the recipient or the sender no longer exists.
     #[error("there is no such account")]
     NoSuchAccount,
+    /// The item was made in another epoch than that of the group's log.
+    #[error("the group is in epoch {epoch}")]
+    StaleEpoch {
+        /// The epoch of the log.
+        epoch: u64,
+        /// The number of its last item.
+        head: u64,
+    },
+    /// An account belongs to as many groups as it may.
+    #[error("an account belongs to too many groups")]
+    TooManyGroups,
     /// The inbox, or the share of it for this sender, is full.
     #[error("the inbox is full")]
     InboxFull,

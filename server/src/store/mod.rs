@@ -15,6 +15,7 @@ mod connection;
 mod counters;
 pub mod database;
 mod error;
+pub mod groups;
 pub mod inboxes;
 pub mod invites;
 pub mod key_packages;
@@ -143,7 +144,8 @@ impl Store {
     /// rise in the order in which its rows become visible, and are never reused.
     ///
     /// # Errors
-    /// [`StoreError::InboxFull`], [`StoreError::NoSuchAccount`], or a failure of the database.
+    /// [`StoreError::InboxFull`], [`StoreError::NoSuchAccount`], or a failure of the database; for an item of a group also
+    /// [`StoreError::StaleEpoch`] and [`StoreError::TooManyGroups`].
     pub async fn append(&self, message: NewMessage) -> Result<Appended, StoreError> {
         match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.writer()?.append(message).await,

@@ -36,7 +36,7 @@ macro_rules! table {
 }
 
 /// Every table but `messages`, parents first.
-const TABLES: [Table; 19] = [
+const TABLES: [Table; 22] = [
     table!("meta", "only_row, epoch, work_key", "$1, $2, $3", "only_row"),
     table!("fixed_settings", "name, value", "$1, $2", "name"),
     table!(
@@ -93,6 +93,24 @@ const TABLES: [Table; 19] = [
         "id"
     ),
     table!("claimed_key_packages", "reference, expires_at", "$1, $2", "reference"),
+    table!(
+        "groups",
+        "id, gid, kind, pair, created, created_at, state, info, tree, ahead",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
+        "id"
+    ),
+    table!(
+        "group_members",
+        "account, group_id, since, until, leaving, role, added_by",
+        "$1, $2, $3, $4, $5, $6, $7",
+        "account, group_id"
+    ),
+    table!(
+        "group_welcomes",
+        "group_id, seq, created_at, devices, welcome, tree",
+        "$1, $2, $3, $4, $5, $6",
+        "group_id, seq"
+    ),
 ];
 
 /// The tables of message requests, once the messages are there.
@@ -259,7 +277,7 @@ fn compare_messages(
 fn continue_ids(source: &mut Connection<'_>, target: &mut Connection<'_>) -> Result<(), StoreError> {
     const HIGHEST: &str = "SELECT seq FROM sqlite_sequence WHERE name = $1";
     const CONTINUE: &str = "SELECT setval(pg_get_serial_sequence($1, 'id')::regclass, $2)";
-    for table in ["accounts", "invites", "reports", "key_packages"] {
+    for table in ["accounts", "invites", "reports", "key_packages", "groups"] {
         if let Some(highest) = source.row::<i64>(HIGHEST, values![table])? {
             target.row::<i64>(CONTINUE, values![table, highest])?;
         }

@@ -7,6 +7,7 @@ use kez_core::identity::Primary;
 use kez_core::time::Timestamp;
 use prometheus_client::metrics::histogram::Histogram;
 
+use super::groups::epoch::At;
 use super::usage::{Origin, Quota};
 
 /// A nonce, its caller and the time of its use.
@@ -63,6 +64,8 @@ impl CallerKey {
 /// An envelope for an inbox.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
+    /// The epoch in which an item of a group's log was made; `None` for all other messages.
+    pub at: Option<At>,
     /// The recipient's inbox.
     pub inbox: InboxId,
     /// The unchanged bytes of the envelope.

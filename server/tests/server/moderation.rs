@@ -141,6 +141,7 @@ async fn story(store: &Store) {
     let send = async |to: &Account, text: String, now| {
         store
             .append(NewMessage {
+                at: None,
                 inbox: to.id.inbox(),
                 envelope: text.into(),
                 origin: Origin::Known,

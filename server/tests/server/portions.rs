@@ -50,6 +50,7 @@ async fn send(store: &Store, inboxes: &[InboxId], numbers: std::ops::Range<u64>)
     for batch in numbers.chunks(BATCH as usize) {
         let sent = batch.iter().map(|n| {
             store.append(NewMessage {
+                at: None,
                 inbox: inboxes[*n as usize % inboxes.len()],
                 envelope: envelope(*n).into(),
                 origin: Origin::Known,
@@ -273,7 +274,7 @@ async fn requests_are_counted_inside_and_outside_the_tail() {
             _ => Origin::Request(source),
         };
         let (envelope, now) = (envelope(n).into(), Timestamp::from_unix(NOW));
-        NewMessage { inbox: alice, envelope, origin, quota: Some(quota), now }
+        NewMessage { at: None, inbox: alice, envelope, origin, quota: Some(quota), now }
     };
     let send = async |store: &Store, numbers: std::ops::Range<u64>| {
         let answers = join_all(numbers.map(|n| store.append(request(n)))).await;
@@ -318,7 +319,7 @@ async fn requests_are_counted_in_the_middle_of_a_round() {
         let key = Some(Primary::from_bytes([key as u8; 32]));
         let origin = Origin::Request(Source { key, signed: true, network });
         let (inbox, now) = (inboxes[(n % INBOXES) as usize], Timestamp::from_unix(NOW));
-        NewMessage { inbox, envelope: envelope(n).into(), origin, quota: Some(quota), now }
+        NewMessage { at: None, inbox, envelope: envelope(n).into(), origin, quota: Some(quota), now }
     };
     let (mut sent, mut stored) = (0, 0);
     for step in 0..140 {
@@ -370,7 +371,10 @@ async fn blocked_messages_do_not_slow_down_readers() {
     for n in 0..250 {
         let envelope = format!(r#"{{"n":{n},"pad":"{}"}}"#, "x y".repeat(83_000)).into();
         let (origin, now) = (Origin::Blocked(source), Timestamp::from_unix(NOW));
-        store.append(NewMessage { inbox: alice, envelope, origin, quota: None, now }).await.unwrap();
+        store
+            .append(NewMessage { at: None, inbox: alice, envelope, origin, quota: None, now })
+            .await
+            .unwrap();
     }
     send(&store, &[alice], 0..1).await;
     // Where they are counted and placed.
@@ -396,6 +400,7 @@ async fn an_account_with_a_year_of_messages_keeps_working() {
         let messages = (0..300_u64).map(|n| {
             let (envelope, now) = (envelope(day * 300 + n).into(), Timestamp::from_unix(NOW + day * DAY));
             store.append(NewMessage {
+                at: None,
                 inbox: alice,
                 envelope,
                 origin: Origin::Known,

@@ -65,7 +65,8 @@ async fn a_long_backup_does_not_block_writers() {
     let send = async |n: usize| {
         let envelope = format!("{n} {}", " ".repeat(64 * 1024)).into();
         let now = Timestamp::from_unix(NOW);
-        let message = NewMessage { inbox: bob.id.inbox(), envelope, origin: Origin::Known, quota: None, now };
+        let message =
+            NewMessage { at: None, inbox: bob.id.inbox(), envelope, origin: Origin::Known, quota: None, now };
         let stored = tokio::time::timeout(Duration::from_secs(3), store.append(message)).await;
         stored.expect("writers do not wait for readers").unwrap();
     };
@@ -97,7 +98,7 @@ async fn the_log_does_not_grow_with_a_long_deletion() {
     let now = Timestamp::from_unix(NOW);
     let message = |n: usize| {
         let envelope = format!("{n} {}", " ".repeat(1024)).into();
-        NewMessage { inbox: bob.id.inbox(), envelope, origin: Origin::Known, quota: None, now }
+        NewMessage { at: None, inbox: bob.id.inbox(), envelope, origin: Origin::Known, quota: None, now }
     };
     for portion in 0..MESSAGES / 1000 {
         let stored = join_all((0..1000).map(|n| store.append(message(1000 * portion + n)))).await;
@@ -273,6 +274,7 @@ async fn as_root_a_deletion_on_a_full_disk_indexes_a_tail_of_requests() {
         let source = Source { key: Some(key(n)), signed: true, network: NetworkTag((n % 251) as u16) };
         let envelope = format!(r#"{{"n":{n}}}"#).into();
         NewMessage {
+            at: None,
             inbox: inboxes[n % INBOXES].inbox(),
             envelope,
             origin: Origin::Request(source),

@@ -54,6 +54,7 @@ pub(crate) async fn account(store: &Store, person: &Person) -> Account {
 
 fn new_message(of: AccountId, envelope: &str) -> NewMessage {
     NewMessage {
+        at: None,
         inbox: of.inbox(),
         envelope: envelope.to_owned().into(),
         origin: Origin::Known,

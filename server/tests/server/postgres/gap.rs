@@ -72,7 +72,7 @@ async fn sixteen_writers_on_four_nodes_lose_nothing() {
         let now = Timestamp::from_unix(NOW);
         let envelope = format!("{writer} {number}").into();
         nodes[writer % nodes.len()]
-            .append(NewMessage { inbox: bob, envelope, origin: Origin::Known, quota: None, now })
+            .append(NewMessage { at: None, inbox: bob, envelope, origin: Origin::Known, quota: None, now })
             .await
             .unwrap();
     };

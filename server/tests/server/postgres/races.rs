@@ -73,6 +73,7 @@ pub(crate) async fn waits(observer: &mut PgConnection) {
 
 fn message(of: AccountId, envelope: &'static str) -> NewMessage {
     NewMessage {
+        at: None,
         inbox: of.inbox(),
         envelope: envelope.into(),
         origin: Origin::Known,
