@@ -1,24 +1,30 @@
-// The MLS engine: a WASM module with a memory of its own. It imports nothing and keeps nothing between calls.
+// The MLS engine: a WASM module with a memory of its own, for the worker. It imports nothing.
+//
+// room(len) makes room for a call of that many bytes, call(len) performs it and answers with a length and that many bytes.
+// Both are Postcard (mls/src/browser.rs).
 
-// Returns a function from the bytes of a call to those of its answer, or to null when the engine has trapped.
-export async function load(url) {
-  const module = await WebAssembly.compileStreaming(fetch(url));
-  let engine = null;
-  return (call) => {
-    try {
-      engine ??= new WebAssembly.Instance(module).exports;
-      // Making room may move the memory, so it comes first.
-      const room = engine.room(call.length);
-      new Uint8Array(engine.memory.buffer, room, call.length).set(call);
-      const at = engine.call(call.length);
-      const length = new DataView(engine.memory.buffer).getUint32(at, true);
-      const answer = new Uint8Array(engine.memory.buffer, at + 4, length).slice();
-      engine.room(0);
-      return answer;
-    } catch {
-      // After a trap its memory cannot be trusted: the next call gets a new one.
-      engine = null;
-      return null;
-    }
-  };
+let module;
+let instance;
+
+// Fetches and compiles the module, once.
+export async function bring(url) {
+  module ??= await WebAssembly.compileStreaming(fetch(url));
+}
+
+// Performs a call. After a trap the next call has a new instance: the module keeps nothing between calls.
+export function call(bytes) {
+  instance ??= new WebAssembly.Instance(module);
+  const { memory, room, call } = instance.exports;
+  try {
+    const into = room(bytes.length) >>> 0;
+    new Uint8Array(memory.buffer, into, bytes.length).set(bytes);
+    const at = call(bytes.length) >>> 0;
+    const length = new DataView(memory.buffer).getUint32(at, true);
+    const reply = new Uint8Array(memory.buffer, at + 4, length).slice();
+    room(0);
+    return reply;
+  } catch (trap) {
+    instance = undefined;
+    throw trap;
+  }
 }

@@ -15,8 +15,12 @@ self.onmessage = ({ data }) => start(data).catch((error) => setTimeout(() => { t
 async function start({ js, wasm, engine, page }) {
   // Tabs compare this value to detect whether they run the same version.
   self.build = wasm;
-  // Loaded when the client first needs it.
-  self.loadEngine = async () => (await import("/engine.js")).load(engine);
+  // The function that calls the MLS engine, which is loaded when the client first needs it.
+  self.loadEngine = async () => {
+    const { bring, call } = await import("/engine.js");
+    await bring(engine);
+    return call;
+  };
   // Requested at once, not after the script.
   const response = fetch(wasm);
   const { default: init, start_worker } = await import(new URL(js, self.location.href).href);

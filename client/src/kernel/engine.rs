@@ -13,12 +13,14 @@ pub trait GroupEngine {
 }
 
 /// Why the engine gave no reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineFault {
     /// The engine is not loaded.
+    #[error("the engine is not loaded")]
     Absent,
-    /// The call failed.
-    Failed(Fault),
+    /// The call failed, or the engine trapped. No state has changed.
+    #[error("{0}")]
+    Failed(#[from] Fault),
 }
 
 /// An engine that is never there. Everything about groups waits for ever.

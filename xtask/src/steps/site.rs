@@ -6,7 +6,8 @@ use std::process::Command;
 
 use wasm_bindgen_cli_support::Bindgen;
 
-use super::compress::{precompress, with_ending};
+use super::compress::precompress;
+use super::engine;
 use super::files::{entries, files};
 use super::minify::{bundle, minify};
 use super::sizes::{self, Sizes};
@@ -16,12 +17,11 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
 
-/// The options that give the smallest module after compression, with the WASM features that rustc emits (those of its
-/// target's default CPU). Inlining functions with one caller makes the module smaller, but the compressed module
+/// The options that give the smallest module after compression. Inlining functions with one caller makes the module smaller, but the compressed module
 /// larger. The workspace's metadata for cargo-leptos has the same options; it passes them in any order.
-const WASM_OPT: [&str; 7] = [
-    "-O2",
-    "--one-caller-inline-max-function-size=10",
+const WASM_OPT: [&str; 2] = ["-O2", "--one-caller-inline-max-function-size=10"];
+/// The WASM features that rustc emits.
+pub(crate) const WASM_FEATURES: [&str; 5] = [
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
@@ -31,8 +31,6 @@ const WASM_OPT: [&str; 7] = [
 
 /// The two browser programs, each a feature of `kez-frontend` and a separate module.
 pub(crate) const MODULES: [&str; 2] = ["page", "worker"];
-/// The most bytes of the compressed module of the MLS engine. A browser loads it after everything else.
-const ENGINE_BUDGET: u64 = 150_000;
 /// The script that browsers load only from a server with NATS.
 pub(crate) const NATS_SCRIPT: &str = "nats.js";
 
@@ -46,7 +44,7 @@ pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
     tools::npm_packages_in(&project.nats_script())?;
     remove_single_module(project)?;
     MODULES.iter().try_for_each(|name| module(project, name))?;
-    engine(project)?;
+    engine::build(project)?;
     style(project)?;
     public(project)?;
     nats(project)?;
@@ -75,7 +73,7 @@ fn module(project: &Project, name: &str) -> Result<(), Failure> {
         note: project.site_stamp(name),
         inputs: vec![project.wasm(), project.end2end().join("package-lock.json")],
         outputs: vec![wasm.clone(), js.clone()],
-        recipe: WASM_OPT.join(" "),
+        recipe: [&WASM_OPT[..], &WASM_FEATURES].concat().join(" "),
     };
     if stamp.holds() {
         println!("the module of the {name} has not changed");
@@ -91,52 +89,6 @@ fn module(project: &Project, name: &str) -> Result<(), Failure> {
     stamp.set()
 }
 
-/// Builds the MLS engine: a module that JavaScript calls with bytes, so it needs no bindings.
-fn engine(project: &Project) -> Result<(), Failure> {
-    let what = ["build", "-p", "kez-mls", "--lib", "--target", WASM_TARGET, "--profile", "wasm-release"];
-    project.cargo(&what).args(["--features", "browser"]).run()?;
-    let wasm = project.site().join("pkg").join(format!("{OUTPUT_NAME}-engine.wasm"));
-    let stamp = Stamp {
-        note: project.site_stamp("engine"),
-        inputs: vec![project.engine_wasm(), project.end2end().join("package-lock.json")],
-        outputs: vec![wasm.clone()],
-        recipe: WASM_OPT.join(" "),
-    };
-    if stamp.holds() {
-        println!("the module of the engine has not changed");
-        return Ok(());
-    }
-    let built = project.engine_wasm();
-    if let Some(pkg) = wasm.parent() {
-        fs::create_dir_all(pkg).map_err(Failure::file(pkg))?;
-    }
-    fs::copy(&built, &wasm).map_err(Failure::file(&built))?;
-    optimise(project, &wasm)?;
-    let imports = imports_of(&wasm)?;
-    if !imports.is_empty() {
-        return Err(Failure::Unexpected(format!("the engine imports {}", imports.join(", "))));
-    }
-    precompress(&wasm)?;
-    let compressed = with_ending(&wasm, "br");
-    let bytes = fs::metadata(&compressed).map_err(Failure::file(&compressed))?.len();
-    if bytes > ENGINE_BUDGET {
-        return Err(Failure::Unexpected(format!("the engine has {bytes} bytes, more than {ENGINE_BUDGET}")));
-    }
-    stamp.set()
-}
-
-/// What a module imports, as `module.name`.
-fn imports_of(wasm: &Path) -> Result<Vec<String>, Failure> {
-    let script = "const m = new WebAssembly.Module(require('fs').readFileSync(process.argv[1])); \
-                  for (const i of WebAssembly.Module.imports(m)) console.log(`${i.module}.${i.name}`)";
-    let said = Command::new("node").args(["-e", script]).arg(wasm).output();
-    let said = said.map_err(|error| Failure::Unexpected(format!("node: {error}")))?;
-    if !said.status.success() {
-        return Err(Failure::Unexpected(String::from_utf8_lossy(&said.stderr).into_owned()));
-    }
-    Ok(String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect())
-}
-
 /// The equivalent of the `wasm-bindgen` command with `--target web --no-typescript --omit-default-module-path`: the
 /// boot script passes the module's URL itself.
 fn bind(wasm: &Path, pkg: &Path, output: &str) -> Result<(), Failure> {
@@ -150,13 +102,14 @@ fn bind(wasm: &Path, pkg: &Path, output: &str) -> Result<(), Failure> {
 
 /// Runs wasm-opt from npm: distributions ship versions whose output crashes at start.
 fn optimise(project: &Project, module: &Path) -> Result<(), Failure> {
-    Command::new("node")
-        .arg(project.end2end().join("node_modules/binaryen/bin/wasm-opt"))
-        .args(WASM_OPT)
-        .arg(module)
-        .arg("-o")
-        .arg(module)
-        .run()
+    wasm_tool(project, "wasm-opt").args(WASM_OPT).args(WASM_FEATURES).arg(module).arg("-o").arg(module).run()
+}
+
+/// A tool of binaryen.
+pub(crate) fn wasm_tool(project: &Project, name: &str) -> Command {
+    let mut tool = Command::new("node");
+    tool.arg(project.end2end().join("node_modules/binaryen/bin").join(name));
+    tool
 }
 
 fn style(project: &Project) -> Result<(), Failure> {
