@@ -6,6 +6,8 @@ mod chain_lies;
 mod clocks;
 mod crashes;
 mod devices;
+mod group_faults;
+mod groups;
 mod hidden_chains;
 mod invitations;
 mod joining;

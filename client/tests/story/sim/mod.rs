@@ -3,6 +3,8 @@
 
 mod broker;
 mod browser;
+mod engine;
+mod groups;
 mod keeping;
 mod relay;
 mod sigchains;
@@ -12,6 +14,7 @@ mod world;
 mod chance;
 
 pub(crate) use browser::Out;
+pub(crate) use engine::SealedAt;
 pub(crate) use chance::Chance;
 pub(crate) use relay::{json, problem};
 pub(crate) use sigchains::{BASE, shown};
