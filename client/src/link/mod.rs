@@ -528,7 +528,8 @@ impl Link {
     fn open_live(&mut self, Inbox { me, cursor: since }: Inbox<'_>, cx: &mut Context<'_>) {
         let target = live_target(&me.handle, since);
         let auth = me.header(Method::Get, &target, &[], cx);
-        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth, groups: Some(self.groups.clone()) }) else {
+        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth, groups: Some(self.groups.clone()) })
+        else {
             return;
         };
         self.leave_live(Live::Opening);

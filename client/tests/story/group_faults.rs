@@ -8,7 +8,7 @@ use kez_core::time::Timestamp;
 use rstest::rstest;
 
 use crate::groups::{
-    assert_no_key_used_twice, change, create, group, members, people, rows, texts, three,
+    assert_no_key_used_twice, change, create, group, members, people, rows, scroll_up, texts, three,
 };
 use crate::restore::restore;
 use crate::sigchains::now;
@@ -144,6 +144,7 @@ fn bad_weather_loses_doubles_and_reorders_nothing(#[values(1, 2, 3)] seed: u64) 
     world.weather = Weather { delay: 20, ..Weather::default() };
     world.run(200_000);
     for who in ["alice", "bob", "carol"] {
+        scroll_up(&mut world, who, &at);
         for by in ["alice", "bob", "carol"] {
             let name = if who == by { "me" } else { by };
             let got: Vec<String> =
@@ -265,8 +266,10 @@ fn a_device_that_no_chain_knows_stops_the_group() {
             let mut body: serde_json::Value = serde_json::from_slice(&response.body).unwrap();
             for person in body["people"].as_array_mut().unwrap() {
                 if person["handle"] == "alice" && person["length"].as_u64().unwrap() as usize > length {
-                    let asked: serde_json::Value = serde_json::from_str(request.body.as_ref().unwrap()).unwrap();
-                    let known = asked["roots"].as_object().unwrap().values().next().unwrap().as_u64().unwrap();
+                    let asked: serde_json::Value =
+                        serde_json::from_str(request.body.as_ref().unwrap()).unwrap();
+                    let known =
+                        asked["roots"].as_object().unwrap().values().next().unwrap().as_u64().unwrap();
                     let links = person["links"].as_array_mut().unwrap();
                     links.truncate(length.saturating_sub(known as usize));
                     person["length"] = length.into();

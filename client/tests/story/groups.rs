@@ -77,6 +77,14 @@ pub(crate) fn rows(world: &World, who: &'static str) -> Vec<String> {
     world.rows(who).iter().map(row).collect()
 }
 
+/// Has someone scroll up, so that the whole conversation is on screen.
+pub(crate) fn scroll_up(world: &mut World, who: &'static str, at: &str) {
+    for _ in 0..3 {
+        world.ui(who, UiEvent::OlderWanted { handle: at.to_owned() });
+    }
+    assert!(!world.thread(who).has_older, "the stories are short");
+}
+
 /// The rows that are texts.
 pub(crate) fn texts(world: &World, who: &'static str) -> Vec<String> {
     rows(world, who).into_iter().filter(|row| !row.starts_with('[')).collect()
@@ -113,7 +121,11 @@ fn three_people_create_a_group_and_talk() {
     for who in THREE {
         assert_eq!(members(&world, who), ["alice*", "bob", "carol"], "{who}");
         let view = group(&world, who);
-        assert_eq!((view.name.as_str(), &view.stage, view.incomplete), ("Hiking", &GroupStage::In, false), "{who}");
+        assert_eq!(
+            (view.name.as_str(), &view.stage, view.incomplete),
+            ("Hiking", &GroupStage::In, false),
+            "{who}"
+        );
         assert_eq!(view.number, group(&world, "alice").number);
         world.send(who, &at, &format!("from {who}"));
         world.run(2_000);
@@ -123,7 +135,14 @@ fn three_people_create_a_group_and_talk() {
         alice[1..3].sort();
         assert_eq!(
             alice,
-            ["[me created]", "[me added bob]", "[me added carol]", "me: from alice", "bob: from bob", "carol: from carol"]
+            [
+                "[me created]",
+                "[me added bob]",
+                "[me added carol]",
+                "me: from alice",
+                "bob: from bob",
+                "carol: from carol"
+            ]
         );
         assert_eq!(
             rows(&world, "bob"),
@@ -225,7 +244,8 @@ fn roles_and_names_change() {
 fn a_group_from_a_stranger_is_a_request() {
     let mut world = people(5, &["alice", "bob"]);
     let at = create(&mut world, "alice", "Hiking", &["bob"]);
-    let row = |world: &World| world.view("bob").conversations.into_iter().find(|row| row.handle == at).unwrap();
+    let row =
+        |world: &World| world.view("bob").conversations.into_iter().find(|row| row.handle == at).unwrap();
     let request = row(&world);
     assert!(request.request && request.group.unwrap().added_by.as_deref() == Some("alice"));
     world.send("alice", &at, "hello");
@@ -244,10 +264,16 @@ fn a_group_from_a_stranger_is_a_request() {
 #[test]
 fn who_cannot_be_found_is_not_added() {
     let mut world = people(6, &["alice", "bob"]);
-    world.ui("alice", UiEvent::GroupCreated { name: "x".into(), members: vec!["bob".into(), "nobody".into()] });
+    world.ui(
+        "alice",
+        UiEvent::GroupCreated { name: "x".into(), members: vec!["bob".into(), "nobody".into()] },
+    );
     world.run(2_000);
     let dialog = world.view("alice").new_group;
-    assert!(matches!(dialog.error, Some(kez_client::view::Reason::UnknownHandle { .. })) && !dialog.busy, "{dialog:?}");
+    assert!(
+        matches!(dialog.error, Some(kez_client::view::Reason::UnknownHandle { .. })) && !dialog.busy,
+        "{dialog:?}"
+    );
     assert!(world.view("alice").conversations.is_empty());
     for (name, members) in [("", vec![]), ("x", vec!["alice".to_owned()]), ("x", vec!["b!".to_owned()])] {
         world.ui("alice", UiEvent::GroupCreated { name: name.into(), members });
@@ -304,13 +330,17 @@ fn who_was_offline_catches_up() {
     world.run(2_000);
     world.browser("carol").unplugged = false;
     world.run(180_000);
+    scroll_up(&mut world, "carol", &at);
     let expected: Vec<String> =
         (0..60).map(|n| format!("{}: {n}", if n < 50 { "alice" } else { "bob" })).collect();
     let carol = texts(&world, "carol");
     let others: Vec<String> = carol.iter().filter(|row| !row.starts_with("me")).cloned().collect();
     assert_eq!(others, expected);
     assert_eq!(texts(&world, "alice").last().unwrap(), "carol: written offline");
-    assert!(group(&world, "carol").stage == GroupStage::In && world.rows("carol").iter().all(|row| row.missing_before == 0));
+    assert!(
+        group(&world, "carol").stage == GroupStage::In
+            && world.rows("carol").iter().all(|row| row.missing_before == 0)
+    );
     assert_no_key_used_twice(&world);
 }
 

@@ -150,11 +150,13 @@ impl Session {
             return;
         }
         group.retry_at = None;
+        let is_due = group.duty_at.take_if(|at| *at <= cx.now).is_some();
         match &group.stored.stage {
             Stage::Creating => self.post_group(gid, cx),
             Stage::Joining => self.go_on_joining(gid, cx),
             Stage::In if group.stored.leaving.is_some() => self.post_leave(gid, cx),
-            Stage::In => self.go_on_changing(gid, cx),
+            Stage::In if group.state().is_none() => self.join_anew(gid, cx),
+            Stage::In => self.go_on_changing(gid, is_due, cx),
             Stage::Left | Stage::Removed | Stage::Broken(_) => {}
         }
     }

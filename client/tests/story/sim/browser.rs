@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use kez_client::effect::{Effect, HttpRequest, RequestId};
-use kez_client::event::{Event, Startup, StorageFault, TabId, VaultEvent};
 use kez_client::engine::NoEngine;
+use kez_client::event::{Event, Startup, StorageFault, TabId, VaultEvent};
 use kez_client::record::{Kind, Record};
 
 use super::engine::{Seals, TestEngine};

@@ -23,7 +23,9 @@ pub(crate) struct TestEngine {
 impl GroupEngine for TestEngine {
     fn call(&mut self, call: &Call) -> Result<Reply, EngineFault> {
         let reply = kez_mls::engine::call(call).map_err(EngineFault::Failed)?;
-        if let (Op::Seal { .. }, Some(group), Outcome::Sealed(sealed)) = (&call.op, &reply.group, &reply.outcome) {
+        if let (Op::Seal { .. }, Some(group), Outcome::Sealed(sealed)) =
+            (&call.op, &reply.group, &reply.outcome)
+        {
             for one in sealed {
                 let at = (call.me.credential.leaf(), group.gid, group.epoch, one.generation);
                 self.seals.borrow_mut().insert(one.mls.to_vec(), at);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kez_client::event::HttpResponse;
 use kez_core::api::{
-    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupKind, GroupRole, InboxItem, ItemStored, KeepPackages,
-    LiveFrame, News, PackagesClaimed, PackagesKept, PostItem, StaleEpochProblem,
+    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupKind, GroupRole, InboxItem, ItemStored,
+    KeepPackages, LiveFrame, News, PackagesClaimed, PackagesKept, PostItem, StaleEpochProblem,
 };
 use kez_core::group_item::{Body, GroupItem, Reason};
 use kez_core::handle::Handle;
@@ -158,7 +158,8 @@ impl Facts<'_> {
                 Reason::Leave(leave) => {
                     let root = leave.payload().root();
                     let devices = self.chain(&root).map(Chain::devices).unwrap_or_default();
-                    if devices.iter().any(|known| leave.as_ref().clone().verify_by(&known.device.key).is_ok()) {
+                    if devices.iter().any(|known| leave.as_ref().clone().verify_by(&known.device.key).is_ok())
+                    {
                         may.left.push(root);
                     }
                 }
@@ -178,7 +179,13 @@ impl Facts<'_> {
 
 impl Groups {
     /// Answers a request about groups or key packages; `None` for any other request.
-    pub(crate) fn answer(&mut self, method: &str, target: &str, body: &str, facts: &Facts<'_>) -> Option<HttpResponse> {
+    pub(crate) fn answer(
+        &mut self,
+        method: &str,
+        target: &str,
+        body: &str,
+        facts: &Facts<'_>,
+    ) -> Option<HttpResponse> {
         let Facts { caller, .. } = facts;
         if target == format!("/v1/u/{caller}/news") {
             return Some(json(200, &self.news(&serde_json::from_str(body).unwrap(), facts)));
@@ -254,14 +261,17 @@ impl Groups {
             let Some(chain) = facts.chains.get(handle) else { continue };
             let mut packages = Vec::new();
             for device in chain.live(facts.now) {
-                let Some(published) = self.packages.get_mut(&(handle.clone(), device.device)) else { continue };
+                let Some(published) = self.packages.get_mut(&(handle.clone(), device.device)) else {
+                    continue;
+                };
                 let package = match published.once.is_empty() {
                     true => published.last_resort.clone(),
                     false => Some(published.once.remove(0)),
                 };
-                packages.extend(
-                    package.map(|(_, package)| ClaimedPackage { device: device.device, package: Base64Url(package) }),
-                );
+                packages.extend(package.map(|(_, package)| ClaimedPackage {
+                    device: device.device,
+                    package: Base64Url(package),
+                }));
             }
             claimed.packages.insert(handle.clone(), packages);
         }
@@ -277,7 +287,10 @@ impl Groups {
         let Ok(observed) = observer::open(&create.info.0, &create.tree.0, &facts.certified()) else {
             return problem(ProblemCode::Malformed);
         };
-        assert_eq!((observed.epoch, observed.leaves.as_slice(), observed.gid), (0, [leaf].as_slice(), create.gid));
+        assert_eq!(
+            (observed.epoch, observed.leaves.as_slice(), observed.gid),
+            (0, [leaf].as_slice(), create.gid)
+        );
         let mut log = Log {
             observed,
             info: create.info.0.clone(),
@@ -294,7 +307,8 @@ impl Groups {
         let log = &self.logs[&gid];
         let Member { since, until, added_by, .. } = &log.members[&facts.caller];
         let leaf = facts.leaf();
-        let welcome = log.welcomes.iter().rev().find(|one| leaf.is_some_and(|leaf| one.devices.contains(&leaf)));
+        let welcome =
+            log.welcomes.iter().rev().find(|one| leaf.is_some_and(|leaf| one.devices.contains(&leaf)));
         let role = match log.observed.policy.role(&facts.root) {
             Some(Role::Admin) => GroupRole::Admin,
             _ => GroupRole::Member,
@@ -372,7 +386,9 @@ impl Groups {
         }
         match item.body() {
             Body::Message(message) if message.epoch != log.observed.epoch => return log.stale(),
-            Body::Message(_) if !log.observed.leaves.contains(&leaf) => return problem(ProblemCode::NotAuthorised),
+            Body::Message(_) if !log.observed.leaves.contains(&leaf) => {
+                return problem(ProblemCode::NotAuthorised);
+            }
             Body::Message(_) => {}
             Body::Leave(_) => member.leaving = true,
             other => panic!("no message: {other:?}"),
@@ -400,7 +416,13 @@ impl Groups {
     }
 
     /// The next frame of a group after this cursor.
-    pub(crate) fn frame_after(&self, gid: GroupId, handle: &Handle, cursor: u64, epoch: &str) -> Option<(String, u64)> {
+    pub(crate) fn frame_after(
+        &self,
+        gid: GroupId,
+        handle: &Handle,
+        cursor: u64,
+        epoch: &str,
+    ) -> Option<(String, u64)> {
         let log = self.logs.get(&gid)?;
         let member = log.members.get(handle)?;
         let (since, until) = (cursor.max(member.since), member.until.unwrap_or(u64::MAX));

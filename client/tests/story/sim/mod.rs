@@ -14,8 +14,8 @@ mod world;
 mod chance;
 
 pub(crate) use browser::Out;
-pub(crate) use engine::SealedAt;
 pub(crate) use chance::Chance;
+pub(crate) use engine::SealedAt;
 pub(crate) use relay::{json, problem};
 pub(crate) use sigchains::{BASE, shown};
 pub(crate) use world::{Superseded, Weather, World, text};

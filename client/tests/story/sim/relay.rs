@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::HttpResponse;
 use kez_core::api::{
-    ChainEnd, HandleList, InboxItem, InboxPage, LookUpPeople, Lookup, PEOPLE_TARGET, People, PersonFound, live_target,
+    ChainEnd, HandleList, InboxItem, InboxPage, LookUpPeople, Lookup, PEOPLE_TARGET, People, PersonFound,
+    live_target,
 };
 use kez_core::api::{
     Limits, LiveFrame, LiveHello, MAX_LIVE_FRAME_BYTES, MessageStored, Receipt, RegistrationMode,
@@ -457,7 +458,8 @@ impl Relay {
                 .iter()
                 .find(|(_, account)| self.sigchains.root_of(&account.key.primary()) == *root)?;
             let links = self.sigchains.links(root);
-            let raw = |link: &kez_core::sigchain::Link| RawValue::from_string(link.json().to_owned()).unwrap();
+            let raw =
+                |link: &kez_core::sigchain::Link| RawValue::from_string(link.json().to_owned()).unwrap();
             let chain = ChainEnd {
                 length: links.len() as u64,
                 head: links.last().map(kez_core::sigchain::Link::hash),
