@@ -27,3 +27,6 @@ self.foreign = () => self.postMessage("Another tab runs another version of KEZ C
 
 // Loaded only if the server has NATS.
 self.loadNats = () => import("/nats.js");
+
+// Loaded when an account first needs a group.
+self.loadEngine = () => import("/engine.js");

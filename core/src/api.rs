@@ -20,8 +20,10 @@ use crate::time::Timestamp;
 
 pub use base64::Base64Url;
 pub use groups::{
-    AskForNews, GROUPS_TARGET, GroupKind, GroupList, GroupRole, GroupSummary, ItemStored, News, PostItem,
-    StaleEpochProblem, log_target, messages_target, news_target,
+    AskForNews, CommitStored, CommitToGroup, CreateGroup, GROUPS_TARGET, GroupCreated, GroupDetails,
+    GroupExistsProblem, GroupKind, GroupList, GroupRole, GroupSummary, ItemStored, News, PostItem,
+    StaleEpochProblem, WelcomeToGroup, commits_target, group_target, log_target, messages_target,
+    news_target,
 };
 pub use inbox::{
     AckInbox, InboxLimits, InboxStatus, InvalidKeepDays, KeepDays, KeepMessages, MAX_KEEP_DAYS, Receipt,

@@ -1,6 +1,5 @@
 //! What the parts of one call share: its randomness, the keys that are trusted, and why something was refused.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kez_core::identity::{Primary, PublicIdentity, SecretIdentity, Seed};
@@ -16,9 +15,9 @@ use crate::crypto::CryptoError;
 pub(crate) struct Context {
     chance: Mutex<Option<Chance>>,
     me: Option<SecretIdentity>,
-    /// `None` when any well-formed credential counts.
-    certified: Option<BTreeMap<LeafId, Certified>>,
-    keys: BTreeSet<Primary>,
+    /// Ascending by device, for it is searched at every leaf; sorted lists are smaller code than trees. `None` when any
+    /// well-formed credential counts.
+    certified: Option<Vec<Certified>>,
     notes: Mutex<Notes>,
     may: Mutex<May>,
 }
@@ -30,24 +29,25 @@ struct Chance {
 
 #[derive(Default)]
 struct Notes {
-    unknown: BTreeSet<LeafId>,
+    unknown: Vec<LeafId>,
     why: Option<Why>,
 }
 
 impl Context {
     /// The context of a call by `me`, if anyone calls, with these certified devices. Without a seed every draw fails.
     pub(crate) fn new(me: Option<SecretIdentity>, certified: &[Certified], seed: Option<Seed>) -> Self {
+        let mut certified = certified.to_vec();
+        certified.sort_unstable_by_key(|device| device.credential.leaf());
         Self {
             chance: Mutex::new(seed.map(|seed| Chance { seed, counter: 0 })),
             me,
-            keys: certified.iter().map(|device| device.key).collect(),
-            certified: Some(certified.iter().map(|device| (device.credential.leaf(), *device)).collect()),
+            certified: Some(certified),
             notes: Mutex::default(),
             may: Mutex::default(),
         }
     }
 
-    /// A context in which any well-formed credential counts, and nobody calls.
+    /// A context without a caller, in which any well-formed credential counts.
     pub(crate) fn unbound(seed: Option<[u8; 32]>) -> Self {
         let unbound = Self::new(None, &[], seed.map(Seed::from_bytes));
         Self { certified: None, ..unbound }
@@ -86,11 +86,9 @@ impl Context {
     /// checked again.
     pub(crate) fn accepted(&self, key: &[u8]) -> Result<PublicIdentity, CryptoError> {
         let primary = Primary::from_bytes(key.try_into().map_err(|_| CryptoError::Unusable)?);
-        let accepted = if self.keys.contains(&primary) {
-            PublicIdentity::accepted_before(primary)
-        } else {
-            PublicIdentity::try_from(primary)
-        };
+        let known = self.certified.iter().flatten().any(|device| device.key == primary);
+        let accepted =
+            if known { PublicIdentity::accepted_before(primary) } else { PublicIdentity::try_from(primary) };
         accepted.map_err(|_| CryptoError::Unusable)
     }
 
@@ -98,7 +96,10 @@ impl Context {
     pub(crate) fn certified(&self, leaf: &LeafId) -> Result<Option<&Certified>, Unknown> {
         match &self.certified {
             None => Ok(None),
-            Some(certified) => certified.get(leaf).map(Some).ok_or(Unknown),
+            Some(certified) => {
+                let at = certified.binary_search_by_key(leaf, |device| device.credential.leaf());
+                at.ok().and_then(|at| certified.get(at)).map(Some).ok_or(Unknown)
+            }
         }
     }
 
@@ -109,7 +110,7 @@ impl Context {
 
     /// Notes a device that no chain certifies. [`Context::settle`] then refuses whatever came of it.
     pub(crate) fn note_unknown(&self, leaf: LeafId) {
-        lock(&self.notes).unknown.insert(leaf);
+        lock(&self.notes).unknown.push(leaf);
     }
 
     /// Notes a reason that mls-rs cannot carry. The first one counts.
@@ -123,10 +124,12 @@ impl Context {
         result: Result<T, E>,
         by: Option<LeafId>,
     ) -> Result<T, Stop> {
-        let Notes { unknown, why } = std::mem::take(&mut *lock(&self.notes));
+        let Notes { mut unknown, why } = std::mem::take(&mut *lock(&self.notes));
+        unknown.sort_unstable();
+        unknown.dedup();
         match (why, result) {
             (Some(why), _) => Err(Stop::Refused { why, by }),
-            (None, _) if !unknown.is_empty() => Err(Stop::Unknown(unknown.into_iter().collect())),
+            (None, _) if !unknown.is_empty() => Err(Stop::Unknown(unknown)),
             (None, Ok(value)) => Ok(value),
             (None, Err(error)) => Err(Stop::Refused { why: error.into(), by }),
         }
@@ -143,6 +146,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
     use super::*;
 
     #[test]

@@ -38,7 +38,7 @@ impl IdentityProvider for Devices {
     fn validate_member(
         &self,
         signing_identity: &SigningIdentity,
-        _: Option<MlsTime>,
+        made_at: Option<MlsTime>,
         _: MemberValidationContext<'_>,
     ) -> Result<(), Refused> {
         let credential = credential(signing_identity).ok_or_else(|| self.refuse(Why::Malformed))?;
@@ -48,7 +48,13 @@ impl IdentityProvider for Devices {
                 if known.credential == credential
                     && known.key.as_bytes().as_slice() == signing_identity.signature_key.as_bytes() =>
             {
-                Ok(())
+                // A leaf that already stands in a tree is validated without a time.
+                match (known.ended, made_at) {
+                    (Some(ended), Some(at)) if at.seconds_since_epoch() >= ended.unix() => {
+                        Err(self.refuse(Why::NotLive))
+                    }
+                    _ => Ok(()),
+                }
             }
             Ok(Some(_)) => Err(self.refuse(Why::Contradicted)),
             Err(_) => {

@@ -119,7 +119,9 @@ impl Engine {
         let keys = SecretIdentity::from_seed(call.me.secret.clone());
         let key = keys.public().primary();
         let me = call.me.credential;
-        if !call.certified.contains(&Certified { credential: me, key }) {
+        let live = |ended: Option<Timestamp>| ended.is_none_or(|ended| call.now < ended);
+        let mine = |one: &Certified| one.credential == me && one.key == key && live(one.ended);
+        if !call.certified.iter().any(mine) {
             return Err(Fault::NotCertified);
         }
         let credential = BasicCredential::new(me.to_bytes().to_vec()).into_credential();

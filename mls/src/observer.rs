@@ -125,6 +125,9 @@ pub fn apply(state: &[u8], posted: &Posted<'_>, certified: &[Certified]) -> Resu
     let change = change_of(&description, by).ok_or(broken(Why::Rule(Rule::Shape)))?;
 
     let info = MlsMessage::from_bytes(posted.info).map_err(|_| broken(Why::Malformed))?;
+    if info.as_group_info().is_none() {
+        return Err(broken(Why::Malformed));
+    }
     let received = group.process_incoming_message_with_time(info, time).map_err(Failure);
     let ExternalReceivedMessage::GroupInfo(info) = context.settle(received, Some(by))? else {
         return Err(broken(Why::Malformed));
@@ -179,7 +182,7 @@ fn observed<C: MlsConfig>(group: &ExternalGroup<C>, info: &GroupInfo) -> Result<
 }
 
 /// The devices that can join by a Welcome. It must be for the added key packages, each once, and for no others; then a
-/// commit that adds nobody has no Welcome.
+/// commit without an Add has no Welcome.
 fn welcomed(welcome: Option<&[u8]>, commit: &MlsMessage, context: &Arc<Context>) -> Option<Vec<LeafId>> {
     use mls_rs::group::proposal::Proposal;
 

@@ -1,12 +1,12 @@
 //! The rules of groups (docs/SPEC.md, section 15.3). The author's client, the server and every member run this code.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kez_core::mls::call::May;
 use kez_core::mls::policy::{Account, EXTENSION, Kind, Policy};
 use kez_core::mls::reply::{Rule, Why};
 use kez_core::mls::{LeafId, MAX_LEAVES};
+use mls_rs::client_builder::PaddingMode;
 use mls_rs::extension::ExtensionType;
 use mls_rs::group::proposal::{AddProposal, ExternalInit, ReInitProposal, RemoveProposal};
 use mls_rs::group::{GroupContext, Roster, Sender};
@@ -39,7 +39,7 @@ struct Commit<'a> {
     /// The policy after, if the commit sets one.
     new_policy: Option<Policy>,
     /// All leaves before.
-    leaves: &'a BTreeSet<LeafId>,
+    leaves: Vec<LeafId>,
     by: LeafId,
     external: bool,
     added: Vec<LeafId>,
@@ -80,7 +80,7 @@ impl MlsRules for Rules {
 
     /// Commits are public messages, so that a server can follow them. Texts are padded before they get here.
     fn encryption_options(&self, _: &Roster<'_>, _: &GroupContext) -> Result<EncryptionOptions, Broken> {
-        Ok(EncryptionOptions::default())
+        Ok(EncryptionOptions::new(false, PaddingMode::None))
     }
 }
 
@@ -121,7 +121,7 @@ impl Rules {
         Commit {
             policy: &policy_of(&context.extensions)?,
             new_policy,
-            leaves: &roster.member_identities_iter().filter_map(leaf).collect(),
+            leaves: roster.member_identities_iter().filter_map(leaf).collect(),
             by: by.ok_or(Rule::Shape)?,
             external,
             added: added.collect::<Option<_>>().ok_or(Rule::Shape)?,
@@ -190,30 +190,24 @@ impl Commit<'_> {
 
     fn leaves_fit(&self, after: &Policy) -> Result<(), Rule> {
         let mut leaves = self.leaves.clone();
-        for leaf in &self.removed {
-            leaves.remove(leaf);
-        }
-        let joiner = self.external.then_some(&self.by);
-        for leaf in self.added.iter().chain(joiner) {
-            if !leaves.insert(*leaf) {
-                return Err(Rule::Twice);
-            }
-        }
-        fits(after, &leaves)
+        leaves.retain(|leaf| !self.removed.contains(leaf));
+        leaves.extend(&self.added);
+        leaves.extend(self.external.then_some(self.by));
+        fits(after, leaves)
     }
 }
 
 /// Checks a whole group, by whatever way this device came to know it.
 pub(crate) fn check(extensions: &ExtensionList, leaves: &[LeafId]) -> Result<Policy, Rule> {
     let policy = policy_of(extensions)?;
-    let distinct: BTreeSet<_> = leaves.iter().copied().collect();
-    if distinct.len() != leaves.len() {
-        return Err(Rule::Twice);
-    }
-    fits(&policy, &distinct).map(|()| policy)
+    fits(&policy, leaves.to_vec()).map(|()| policy)
 }
 
-fn fits(policy: &Policy, leaves: &BTreeSet<LeafId>) -> Result<(), Rule> {
+fn fits(policy: &Policy, mut leaves: Vec<LeafId>) -> Result<(), Rule> {
+    leaves.sort_unstable();
+    if leaves.windows(2).any(|pair| matches!(pair, [one, next] if one == next)) {
+        return Err(Rule::Twice);
+    }
     if leaves.len() > MAX_LEAVES {
         return Err(Rule::TooManyLeaves);
     }
@@ -242,6 +236,8 @@ pub(crate) fn extensions_of(policy: &Policy) -> ExtensionList {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "tests")]
+
     use kez_core::identity::Primary;
     use kez_core::mls::policy::Role;
     use kez_core::sigchain::DeviceId;
@@ -258,11 +254,11 @@ mod tests {
         assert_eq!(check(&extensions_of(&policy), &leaves), Err(Rule::TooManyLeaves));
         assert_eq!(check(&extensions_of(&policy), &[leaves[0], leaves[0]]), Err(Rule::Twice));
         // A commit that would add one more.
-        let (full, may) = (leaves[..500].iter().copied().collect(), May::default());
+        let may = May::default();
         let commit = |removed: Vec<LeafId>| Commit {
             policy: &policy,
             new_policy: None,
-            leaves: &full,
+            leaves: leaves[..500].to_vec(),
             by: leaves[0],
             external: false,
             added: vec![leaves[500]],

@@ -40,6 +40,7 @@ use crate::push::Push;
 use crate::push::nats::Bus;
 use crate::relay::admission::Admission;
 use crate::relay::claims::Claims;
+use crate::relay::groups::Groups;
 use crate::store::{Account, Store, StoreError};
 use crate::web::{ProfileLookup, ProfileUnavailable};
 
@@ -89,6 +90,8 @@ pub struct Shared {
     pub limits: Option<Arc<Limits>>,
     /// How often key packages may be claimed; `None` under `--limits off`.
     pub claims: Option<Claims>,
+    /// Who belongs to groups.
+    pub groups: Groups,
     /// Which messages are accepted.
     pub admission: Admission,
     /// The proxies in front of the server.
@@ -139,6 +142,7 @@ impl AppState {
             Arc::clone(&clock),
         );
         let people = PeopleCache::new(store.clone(), Arc::clone(&clock));
+        let groups = Groups::new(Arc::clone(&store), Arc::clone(&push), Arc::clone(&clock));
         let limited = config.limits == Switch::On;
         let limits = limited.then(|| Arc::new(Limits::new(config.abuse.rates())));
         let (trust, disk) = (Arc::new(config.proxy_trust()), Arc::new(Disk::default()));
@@ -163,6 +167,7 @@ impl AppState {
             push,
             limits,
             claims,
+            groups,
             admission,
             trust,
             chains,

@@ -12,6 +12,7 @@ mod steps;
 mod summary;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -43,6 +44,12 @@ enum Task {
         /// Only these files, such as `core/src/envelope.rs`.
         files: Vec<String>,
     },
+    /// Runs a test binary that is compiled to WASM; for `cargo test`.
+    #[command(name = steps::tests::WASM_TEST, hide = true)]
+    WasmTest {
+        /// The binary.
+        binary: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,6 +70,7 @@ fn perform(task: &Task) -> Result<ExitCode, Failure> {
         Task::Fuzz { seconds } => steps::tests::fuzz(&project, *seconds).map(|()| ExitCode::SUCCESS),
         Task::Mutants { files } => steps::tests::mutants(&project, files).map(|()| ExitCode::SUCCESS),
         Task::Soak(options) => soak::soak(&project, options).map(|()| ExitCode::SUCCESS),
+        Task::WasmTest { binary } => steps::tests::wasm_binary(&project, binary).map(|()| ExitCode::SUCCESS),
         Task::Build => run::build(&project).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -88,9 +88,9 @@ impl Project {
         self.target.join("tools")
     }
 
-    /// The runner for tests that are compiled to WASM.
-    pub(crate) fn wasm_test_runner(&self) -> PathBuf {
-        self.target.join("debug").join("wasm-test-runner")
+    /// The folder for the tests that are compiled to WASM, as bound for Node.
+    pub(crate) fn wasm_tests(&self) -> PathBuf {
+        self.target.join("wasm-tests")
     }
 
     /// The first twelve digits of the commit that is checked out, with `-dirty` if files differ from it; `None` without

@@ -5,14 +5,14 @@ use clap::ValueEnum;
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::steps::{api, load, rehearsal, server, site, tools};
+use crate::steps::{api, load, rehearsal, server, site, tests, tools};
 
 /// The options of `cargo xtask soak`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The test to run.
     name: Name,
-    /// The number of rounds. By default 20 for nodes, 200 for power-loss and 3 for streams.
+    /// The number of rounds. By default 20 for nodes, 200 for power-loss and mls-interop, and 3 for streams.
     #[arg(long)]
     rounds: Option<u32>,
     /// The duration of the flood.
@@ -36,6 +36,8 @@ enum Name {
     Streams,
     /// Requests generated from the OpenAPI document.
     Api,
+    /// Our MLS engine and openmls in the same groups, for that many random steps.
+    MlsInterop,
     /// The commands of README.md and deploy/README.md, exactly as documented: systemd, Compose, NATS, backup, restore.
     Docs,
 }
@@ -51,6 +53,7 @@ pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> 
         Name::Flood => load::flood(project, options.seconds),
         Name::Streams => load::streams(project, options.streams, options.rounds.unwrap_or(3)),
         Name::Api => api::thoroughly(project),
+        Name::MlsInterop => tests::mls_interop(project, options.rounds.unwrap_or(200)),
         Name::Docs => {
             site::build(project)?;
             server::build(project)?;

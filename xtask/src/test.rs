@@ -6,7 +6,9 @@ use std::time::Instant;
 use crate::failure::Failure;
 use crate::prerequisites::{self, Skipped};
 use crate::project::Project;
-use crate::steps::{api, browser, checks, compose, deny, imports, load, purity, server, site, tests, tools};
+use crate::steps::{
+    api, browser, checks, compose, deny, engine, imports, load, purity, server, site, tests, tools,
+};
 use crate::summary::{Line, Outcome, Summary};
 
 /// One check.
@@ -19,7 +21,7 @@ struct Step {
 const BROWSER: &str = "browser";
 
 /// In the order that reveals mistakes soonest. Each step relies on those before it.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step { name: "format", check: |project, _| checks::formatting(project) },
     Step { name: "wasm-target", check: |project, _| tools::wasm_target(project) },
     Step { name: "imports", check: |project, _| imports::check(project) },
@@ -32,6 +34,7 @@ const STEPS: [Step; 17] = [
     Step { name: "tests-wasm", check: |project, _| tests::wasm(project) },
     Step { name: "compose", check: |project, _| compose::check(project) },
     Step { name: "site", check: |project, _| site(project) },
+    Step { name: "engine", check: |project, _| engine::check(project) },
     Step { name: "server", check: |project, _| server::build(project) },
     Step { name: "api", check: |project, _| api::briefly(project) },
     Step { name: "load", check: |project, _| load::brief(project) },

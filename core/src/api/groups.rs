@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::Base64Url;
 use crate::handle::Handle;
 use crate::mls::GroupId;
 use crate::problem::Problem;
@@ -143,6 +144,111 @@ pub struct News {
     pub frames: Vec<Box<RawValue>>,
     /// Whether there is more: ask again with the cursors of these frames.
     pub more: bool,
+}
+
+/// The request target of [`CommitToGroup`].
+pub fn commits_target(gid: GroupId) -> String {
+    format!("/v1/groups/{gid}/commits")
+}
+
+/// The request target that answers with [`GroupDetails`].
+pub fn group_target(gid: GroupId) -> String {
+    format!("/v1/groups/{gid}")
+}
+
+/// `POST /v1/groups`: a group in epoch 0, with the caller's device as its only leaf.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateGroup {
+    /// 16 random bytes.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[0-9a-f]{32}$"))]
+    pub gid: GroupId,
+    /// What it is for.
+    pub kind: GroupKind,
+    /// The `GroupInfo`, an `MLSMessage`.
+    pub info: Base64Url,
+    /// The ratchet tree.
+    pub tree: Base64Url,
+}
+
+/// The answer to [`CreateGroup`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GroupCreated {
+    /// The group.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub gid: GroupId,
+}
+
+/// Another group has this id, or these people have this group already: 409 `group_exists`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GroupExistsProblem {
+    /// Code `group_exists`.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// The group that exists.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub gid: GroupId,
+}
+
+/// `GET /v1/groups/{gid}`: the caller's place in a group, and what a device needs to join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GroupDetails {
+    /// The caller's place.
+    #[serde(flatten)]
+    pub summary: GroupSummary,
+    /// The `GroupInfo` of the present epoch, for a device of a member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<Base64Url>,
+    /// Its ratchet tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Base64Url>,
+    /// The last Welcome for the calling device, for 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub welcome: Option<WelcomeToGroup>,
+}
+
+/// A Welcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WelcomeToGroup {
+    /// The number of its commit in the log.
+    pub seq: u64,
+    /// The Welcome, an `MLSMessage`.
+    pub welcome: Base64Url,
+    /// The ratchet tree of the epoch that the commit began.
+    pub tree: Base64Url,
+}
+
+/// `POST /v1/groups/{gid}/commits`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CommitToGroup {
+    /// An item of kind `commit`. The server stores its bytes unchanged.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub item: Box<RawValue>,
+    /// The `GroupInfo` of the epoch that it begins.
+    pub info: Base64Url,
+    /// The Welcome of the devices that it adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub welcome: Option<Base64Url>,
+}
+
+/// The answer to [`CommitToGroup`], sent once the commit is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CommitStored {
+    /// Its number in the log.
+    pub seq: u64,
+    /// When the server stored it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// The epoch that it begins.
+    pub epoch: u64,
 }
 
 #[cfg(test)]

@@ -55,6 +55,10 @@ pub struct Certified {
     /// The device's key in that link. It was accepted when the link was parsed.
     #[serde(with = "raw")]
     pub key: Primary,
+    /// The time since which the device is no longer live: revoked or expired. A leaf that it makes from then on is
+    /// refused; one that it made before stays valid until a commit removes it.
+    #[serde(with = "raw")]
+    pub ended: Option<Timestamp>,
 }
 
 /// An operation. Each but the first two needs the state that the last reply for this group contained.
@@ -73,6 +77,7 @@ pub enum Op {
     /// Creates a group with this device as its only leaf, in epoch 0.
     Create {
         /// 16 random bytes.
+        #[serde(with = "raw")]
         gid: GroupId,
         /// Who belongs to it.
         policy: Policy,

@@ -7,6 +7,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use super::GroupId;
 use crate::identity::{Primary, Seed};
 use crate::sigchain::{DeviceId, Hash};
 use crate::time::Timestamp;
@@ -74,6 +75,25 @@ impl<'de> Visitor<'de> for BytesVisitor {
     }
 }
 
+/// `N` bytes in one piece: the code for an array as a tuple is larger.
+pub(super) struct Fixed<const N: usize>([u8; N]);
+
+impl<const N: usize> Serialize for Fixed<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Fixed<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = Bytes::deserialize(deserializer)?;
+        (*bytes)
+            .try_into()
+            .map(Self)
+            .map_err(|_| D::Error::invalid_length(bytes.len(), &"another number of bytes"))
+    }
+}
+
 /// A type with a text form of its own, which is written as plain numbers here.
 pub(super) trait Raw: Sized {
     /// What is written.
@@ -94,62 +114,98 @@ pub(super) fn deserialize<'de, R: Raw, D: Deserializer<'de>>(deserializer: D) ->
 }
 
 impl Raw for Primary {
-    type Plain = [u8; 32];
+    type Plain = Fixed<32>;
 
-    fn to_plain(&self) -> [u8; 32] {
-        *self.as_bytes()
+    fn to_plain(&self) -> Fixed<32> {
+        Fixed(*self.as_bytes())
     }
 
-    fn from_plain(plain: [u8; 32]) -> Self {
-        Self::from_bytes(plain)
+    fn from_plain(plain: Fixed<32>) -> Self {
+        Self::from_bytes(plain.0)
     }
 }
 
 impl Raw for Vec<Primary> {
-    type Plain = Vec<[u8; 32]>;
+    type Plain = Vec<Fixed<32>>;
 
-    fn to_plain(&self) -> Vec<[u8; 32]> {
+    fn to_plain(&self) -> Vec<Fixed<32>> {
         self.iter().map(Raw::to_plain).collect()
     }
 
-    fn from_plain(plain: Vec<[u8; 32]>) -> Self {
-        plain.into_iter().map(Primary::from_bytes).collect()
+    fn from_plain(plain: Vec<Fixed<32>>) -> Self {
+        plain.into_iter().map(Primary::from_plain).collect()
+    }
+}
+
+impl Raw for [u8; 32] {
+    type Plain = Fixed<32>;
+
+    fn to_plain(&self) -> Fixed<32> {
+        Fixed(*self)
+    }
+
+    fn from_plain(plain: Fixed<32>) -> Self {
+        plain.0
+    }
+}
+
+impl Raw for GroupId {
+    type Plain = Fixed<16>;
+
+    fn to_plain(&self) -> Fixed<16> {
+        Fixed(*self.as_bytes())
+    }
+
+    fn from_plain(plain: Fixed<16>) -> Self {
+        Self::from_bytes(plain.0)
     }
 }
 
 impl Raw for DeviceId {
-    type Plain = [u8; 16];
+    type Plain = Fixed<16>;
 
-    fn to_plain(&self) -> [u8; 16] {
-        *self.as_bytes()
+    fn to_plain(&self) -> Fixed<16> {
+        Fixed(*self.as_bytes())
     }
 
-    fn from_plain(plain: [u8; 16]) -> Self {
-        Self::from_bytes(plain)
+    fn from_plain(plain: Fixed<16>) -> Self {
+        Self::from_bytes(plain.0)
     }
 }
 
 impl Raw for Hash {
-    type Plain = [u8; 32];
+    type Plain = Fixed<32>;
 
-    fn to_plain(&self) -> [u8; 32] {
-        *self.as_bytes()
+    fn to_plain(&self) -> Fixed<32> {
+        Fixed(*self.as_bytes())
     }
 
-    fn from_plain(plain: [u8; 32]) -> Self {
-        Self::from_bytes(plain)
+    fn from_plain(plain: Fixed<32>) -> Self {
+        Self::from_bytes(plain.0)
     }
 }
 
 impl Raw for Seed {
-    type Plain = [u8; 32];
+    type Plain = Fixed<32>;
 
-    fn to_plain(&self) -> [u8; 32] {
-        *self.as_bytes()
+    fn to_plain(&self) -> Fixed<32> {
+        Fixed(*self.as_bytes())
     }
 
-    fn from_plain(plain: [u8; 32]) -> Self {
-        Self::from_bytes(plain)
+    fn from_plain(plain: Fixed<32>) -> Self {
+        Self::from_bytes(plain.0)
+    }
+}
+
+impl Raw for Option<Timestamp> {
+    type Plain = Option<u64>;
+
+    fn to_plain(&self) -> Option<u64> {
+        self.map(Timestamp::unix)
+    }
+
+    fn from_plain(plain: Option<u64>) -> Self {
+        plain.map(Timestamp::from_unix)
     }
 }
 

@@ -23,12 +23,14 @@ pub struct Group {
     /// The engine's bytes, with a pending commit if there is one.
     pub state: Bytes,
     /// The group.
+    #[serde(with = "raw")]
     pub gid: GroupId,
     /// The present epoch.
     pub epoch: u64,
     /// The generation of the next message that this device seals (RFC 9420, section 9.1).
     pub generation: u32,
     /// The epoch authenticator (RFC 9420, section 8.7): equal for all members in the same state.
+    #[serde(with = "raw")]
     pub authenticator: [u8; 32],
     /// Who belongs to the group.
     pub policy: Policy,
@@ -194,6 +196,9 @@ pub enum Why {
     /// A leaf contradicts the verified chain of its account.
     #[error("a leaf contradicts the chain of its account")]
     Contradicted,
+    /// A device made a leaf after it was revoked or had expired.
+    #[error("a device is no longer live")]
+    NotLive,
     /// No secret is kept for the Welcome.
     #[error("the Welcome is for none of the key packages")]
     NoPackage,
@@ -289,7 +294,11 @@ mod tests {
             now: Timestamp::from_unix(1_790_000_000),
             seed: Seed::from_bytes([77; 32]),
             me: Me { credential, secret: Seed::from_bytes([78; 32]) },
-            certified: vec![Certified { credential, key: Primary::from_bytes([5; 32]) }],
+            certified: vec![Certified {
+                credential,
+                key: Primary::from_bytes([5; 32]),
+                ended: Some(Timestamp::from_unix(9)),
+            }],
             op: Op::Process {
                 state: vec![79; 70_000].into(),
                 items: vec![Item {

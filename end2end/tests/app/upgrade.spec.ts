@@ -66,7 +66,10 @@ for (const release of readdirSync(fixtures)) {
 
     await alice.open('/settings');
     await alice.unlock(PASSPHRASE);
-    await expect(alice.keyHistory()).toHaveCount(2);
+    // This browser has become a device of the account, without a word about it.
+    await expect(alice.keyHistory()).toHaveCount(3);
+    await expect(alice.page.getByRole('list', { name: 'Devices' }).getByRole('listitem')).toHaveText([/This browser$/]);
+    await expect(alice.page.getByRole('alert').filter({ hasText: 'browser' })).toHaveCount(0);
     await expect(alice.page.getByRole('list', { name: 'Blocked' }).getByRole('listitem')).toContainText('@blocked');
     // Version 0.1.0 refuses a storage with a record of a kind that it does not know, as that of a newer version.
     expect(await recordKeys(alice.page)).toContain('lease/mark');

@@ -4,10 +4,14 @@ use kez_core::mls::Bytes;
 use kez_core::mls::call::{Certified, Item, MAX_ITEM_BYTES, MAX_ITEMS, May, Op};
 use kez_core::mls::reply::{Done, Fault, Outcome, Reply, Stop, Why};
 use kez_core::sigchain::Hash;
+use kez_core::time::Timestamp;
 use kez_mls::engine;
 
 use crate::rogue::Rogue;
-use crate::world::{Device, assert_same, everybody, group_of, item, policy, refused};
+use crate::world::{Device, advance, all_devices, assert_same, group_of, item, now, policy, refused};
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn one_flipped_bit_in_every_seventh_byte_of_a_commit_is_refused() {
@@ -103,6 +107,39 @@ fn a_leaf_that_contradicts_its_chain_is_refused() {
 }
 
 #[test]
+fn a_device_that_is_no_longer_live_makes_no_leaf() {
+    let devices = [Device::new('a', 1), Device::new('b', 1), Device::new('c', 1)];
+    let [mut alice, bob, mut carol] = group_of(policy("ABC"), devices);
+    let mut second = Device::new('c', 2);
+    let add = alice.commit(vec![second.package().mls], vec![], None, May::default()).unwrap();
+    let update = carol.commit(vec![], vec![], None, May::default()).unwrap();
+    let ends = now().unix() + 100;
+    let ask = |device: &Device, ended: &Device, op: Op| {
+        let mut call = device.request(op);
+        let known = call.certified.iter_mut().find(|one| one.credential == ended.credential).unwrap();
+        known.ended = Some(Timestamp::from_unix(ends));
+        engine::call(&call)
+    };
+    for (commit, ended, by) in [(&add, &second, &alice), (&update, &carol, &carol)] {
+        let process = |stored_at| {
+            let item = Item { stored_at: Timestamp::from_unix(stored_at), ..commit.item() };
+            ask(&bob, ended, Op::Process { state: bob.state(), items: vec![item] }).unwrap().outcome
+        };
+        assert!(matches!(process(ends - 1), Outcome::Processed { stop: None, .. }));
+        let stop = Some(refused(Why::NotLive, Some(by)));
+        assert_eq!(process(ends), Outcome::Processed { done: vec![], stop });
+    }
+    // Its leaf keeps no newcomer out, and it can no longer call.
+    alice.apply(&add);
+    let (welcome, tree, packages) = (add.welcome.unwrap(), alice.tree(), second.packages.clone());
+    advance(200);
+    let joined = ask(&second, &carol, Op::Welcome { welcome, tree, packages }).unwrap();
+    assert!(matches!(joined.outcome, Outcome::Joined { .. }));
+    let seal = Op::Seal { state: carol.state(), texts: vec![] };
+    assert_eq!(ask(&carol, &carol, seal).err(), Some(Fault::NotCertified));
+}
+
+#[test]
 fn the_caller_must_be_a_certified_device_with_its_own_state() {
     let [alice, bob] = group_of(policy("Ab"), [Device::new('a', 1), Device::new('b', 1)]);
     let mut call = alice.request(Op::Seal { state: alice.state(), texts: vec![] });
@@ -167,7 +204,7 @@ fn a_rejoin_after_many_epochs_goes_on() {
     assert!(alice.state().len() < lengths.0 + 300, "no past epoch in the state");
 }
 
-/// A poisoned commit: everybody refuses it, rejoins, and goes on; its author is named.
+/// A poisoned commit: all members refuse it, rejoin, and go on; its author is named.
 #[test]
 fn a_group_heals_after_a_commit_that_only_members_refuse() {
     let mallory = Device::new('m', 1);
@@ -201,7 +238,7 @@ fn a_group_heals_after_a_commit_that_only_members_refuse() {
 }
 
 #[test]
-fn everybody_is_certified_once() {
-    let all = everybody();
+fn every_device_is_certified_once() {
+    let all = all_devices();
     assert!(all.iter().all(|one| all.iter().filter(|other| other.credential == one.credential).count() == 1));
 }

@@ -6,6 +6,9 @@ use kez_core::mls::reply::{Change, Done, Outcome, Stop, Why};
 
 use crate::world::{Device, GID, assert_same, group_of, item, of_kind, policy, refused};
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 #[test]
 fn people_are_added_write_and_are_removed() {
     let (mut alice, mut bob, mut carol) = (Device::new('a', 1), Device::new('b', 1), Device::new('c', 1));
@@ -44,6 +47,7 @@ fn people_are_added_write_and_are_removed() {
     for (generation, text) in ["one", "two"].iter().enumerate() {
         let sealed = carol.seal(text);
         assert_eq!(carol.group().generation as usize, generation + 1);
+        assert_eq!(sealed.len(), 145 + text.len(), "no padding of MLS");
         for reader in [&mut alice, &mut bob] {
             let read = reader.read(&sealed);
             let Done::Text { by, generation: opened, text: read } = read else { panic!("{read:?}") };
@@ -52,7 +56,7 @@ fn people_are_added_write_and_are_removed() {
                 (Device::new('c', 1).leaf(), generation, text.as_bytes())
             );
         }
-        assert_eq!(carol.read(&sealed), Done::Own, "one's own message cannot be opened");
+        assert_eq!(carol.read(&sealed), Done::Own, "a device cannot open its own message");
     }
 
     // Removes Bob: he learns it, and reads nothing after.

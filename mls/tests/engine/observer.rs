@@ -8,17 +8,17 @@ use kez_mls::key_package::{self, BadPackage};
 use kez_mls::observer::{self, Applied, Posted};
 
 use crate::rogue::Rogue;
-use crate::world::{Commit, DAY, Device, everybody, group_of, now, policy, refused};
+use crate::world::{Commit, DAY, Device, all_devices, group_of, now, policy, refused};
 
 pub fn open(info: &Bytes, tree: &Bytes) -> (Vec<u8>, u64) {
-    let observed = observer::open(info, tree, &everybody()).unwrap();
+    let observed = observer::open(info, tree, &all_devices()).unwrap();
     (observed.state, observed.epoch)
 }
 
 fn apply(state: &[u8], commit: &Commit) -> Result<Applied, Stop> {
     let Commit { mls, info, welcome, may } = commit;
     let posted = Posted { mls, info, welcome: welcome.as_deref(), may, stored_at: now() };
-    observer::apply(state, &posted, &everybody())
+    observer::apply(state, &posted, &all_devices())
 }
 
 pub fn assert_refused(state: &[u8], commit: &Commit, rule: Rule) {
@@ -33,7 +33,7 @@ pub fn assert_refused(state: &[u8], commit: &Commit, rule: Rule) {
 fn a_server_follows_a_group() {
     let mut alice = Device::new('a', 1);
     let (info, tree) = alice.create(policy("A"));
-    let created = observer::open(&info, &tree, &everybody()).unwrap();
+    let created = observer::open(&info, &tree, &all_devices()).unwrap();
     assert_eq!((created.epoch, created.by, &created.leaves), (0, alice.leaf(), &vec![alice.leaf()]));
     assert_eq!((created.gid, created.policy, &created.tree[..]), (crate::world::GID, policy("A"), &*tree));
 
@@ -91,7 +91,7 @@ fn the_group_info_belongs_to_the_commit() {
     let info = rogue.group().group_info_message_allowing_ext_commit(false).unwrap();
     let other = Commit { info: info.to_bytes().unwrap().into(), ..one.clone() };
     assert_eq!(apply(&state, &other), Err(refused(Why::Invalid, Some(&alice))));
-    // Without the key for external commits nobody could ever join at this state.
+    // Without the key for external commits no device could ever join at this state.
     rogue.adopt(&alice);
     let info = rogue.group().group_info_message(false).unwrap();
     let other = Commit { info: info.to_bytes().unwrap().into(), ..one.clone() };
@@ -134,7 +134,7 @@ fn a_server_refuses_unknown_devices_and_foreign_states() {
     let (info, tree) = alice.create(policy("A"));
     let unknown = Err(Stop::Unknown(vec![alice.leaf()]));
     assert_eq!(observer::open(&info, &tree, &[Device::new('b', 1).certified()]), unknown);
-    assert!(observer::open(&tree, &info, &everybody()).is_err());
+    assert!(observer::open(&tree, &info, &all_devices()).is_err());
     let commit = alice.commit(vec![], vec![], None, May::default()).unwrap();
     for state in [vec![], vec![1], vec![2, 3, 4]] {
         assert_eq!(apply(&state, &commit), Err(refused(Why::Malformed, None)));

@@ -6,6 +6,9 @@ use kez_core::time::Timestamp;
 
 use crate::world::{Commit, DAY, Device, advance, assert_same, group_of, item, now, policy, refused};
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 #[test]
 fn a_package_of_last_resort_joins_more_than_once() {
     let mut bob = Device::new('b', 1);

@@ -11,6 +11,9 @@ use mls_rs::{Extension, ExtensionList};
 use crate::rogue::{Rogue, extensions, message};
 use crate::world::{Commit, Device, group_of, of_kind, policy, refused};
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 /// Alice, an admin, Bob and Mallory's rogue client, all in one group.
 struct Scene {
     alice: Device,
@@ -81,7 +84,7 @@ fn only_an_admin_changes_the_policy() {
         let by = scene.mallory.clone();
         scene.assert_refused(broken, no_proof(), rule, &by);
     }
-    // A statement of Bob takes out Bob, and nobody else, and changes no role.
+    // A statement of Bob takes out Bob alone, and changes no role.
     let may = || May { left: vec![crate::world::root('b')], revoked: vec![] };
     let (by, bob) = (scene.mallory.clone(), scene.rogue.index(&Device::new('b', 1)));
     for new in ["bm", "AM"] {

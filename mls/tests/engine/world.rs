@@ -30,6 +30,12 @@ pub fn advance(seconds: u64) {
     CLOCK.set(CLOCK.get() + seconds);
 }
 
+/// Begins anew with time and seeds: in WASM all tests share one thread.
+pub fn restart() {
+    CLOCK.set(NOW);
+    SEEDS.set(0);
+}
+
 /// A fresh seed, the same ones in every run.
 pub fn fresh_seed() -> Seed {
     SEEDS.set(SEEDS.get() + 1);
@@ -72,12 +78,12 @@ impl Device {
     }
 
     pub fn certified(&self) -> Certified {
-        Certified { credential: self.credential, key: self.keys().public().primary() }
+        Certified { credential: self.credential, key: self.keys().public().primary(), ended: None }
     }
 
     pub fn request(&self, op: Op) -> Call {
         let me = Me { credential: self.credential, secret: self.secret.clone() };
-        Call { now: now(), seed: fresh_seed(), me, certified: everybody(), op }
+        Call { now: now(), seed: fresh_seed(), me, certified: all_devices(), op }
     }
 
     pub fn try_call(&self, op: Op) -> Result<Reply, Fault> {
@@ -199,7 +205,7 @@ pub fn item(mls: &Bytes) -> Item {
 }
 
 /// All devices that these tests certify: three of each of five accounts.
-pub fn everybody() -> Vec<Certified> {
+pub fn all_devices() -> Vec<Certified> {
     "abcdm".chars().flat_map(|letter| (1..=3).map(move |n| Device::new(letter, n).certified())).collect()
 }
 

@@ -32,6 +32,7 @@ CREATE TABLE groups (
     created_at BIGINT NOT NULL,
     state      BYTEA  NOT NULL,
     info       BYTEA  NOT NULL,
+    tree       BYTEA  NOT NULL,
     ahead      BIGINT NOT NULL DEFAULT 0
 );
 

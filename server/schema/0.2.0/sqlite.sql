@@ -46,7 +46,8 @@ CREATE INDEX claimed_key_packages_by_expiry ON claimed_key_packages (expires_at)
 
 -- Groups (docs/SPEC.md, section 17). The log of group n is the inbox -n. kind: 1 group, 2 direct, 3 the devices of one
 -- account. pair: for kinds 2 and 3 the SHA-256 of the roots in ascending order, so that there is one such group. created:
--- the SHA-256 of the first info. state: what the server knows of the tree, info: the GroupInfo of the present epoch.
+-- the SHA-256 of the first info. state: what the server knows of the tree, info and tree: the
+-- GroupInfo and the ratchet tree of the present epoch.
 -- ahead: 1 from a restore to the next commit, while clients may offer a later state.
 CREATE TABLE groups (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -57,6 +58,7 @@ CREATE TABLE groups (
     created_at INTEGER NOT NULL,
     state      BLOB    NOT NULL,
     info       BLOB    NOT NULL,
+    tree       BLOB    NOT NULL,
     ahead      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 

@@ -12,6 +12,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use kez_core::mls::LeafId;
 use kez_core::sigchain::{Certified, Chain, DeviceId, Hash};
 use kez_core::time::Timestamp;
 
@@ -44,14 +45,24 @@ pub struct LiveDevice {
     pub expires_at: Timestamp,
 }
 
+impl LiveDevice {
+    /// The identity of its leaves in groups.
+    pub const fn leaf(&self) -> LeafId {
+        LeafId { root: self.root, device: self.id }
+    }
+}
+
+/// When the devices of a chain were read, and which they are.
+type CachedDevices = (Duration, Arc<[LiveDevice]>);
+
 /// Finds devices, in the cache first.
 pub struct Devices {
     chains: Arc<ChainSource>,
     store: Arc<Store>,
     push: Arc<Push>,
     clock: Arc<dyn Clock>,
-    /// The devices by the root of their chain, and when they were read.
-    cached: RwLock<HashMap<Primary, (Duration, Arc<[LiveDevice]>)>>,
+    /// By the root of the chain.
+    cached: RwLock<HashMap<Primary, CachedDevices>>,
     /// The roots of accounts, which never change.
     roots: RwLock<HashMap<AccountId, Primary>>,
     changes: AtomicU64,

@@ -103,7 +103,8 @@ pub async fn run_with_clock(
     background.spawn(evict_idle_senders(state.clone()));
     background.spawn(notice_account_changes(state.store.clone(), state.directory.clone()));
     let retention = state.config.operations.retention;
-    background.spawn(delete_expired_messages(state.store.clone(), state.clock.clone(), retention));
+    let groups = state.config.groups.group_retention;
+    background.spawn(delete_expired_messages(state.store.clone(), state.clock.clone(), retention, groups));
     background.spawn(watch_sigchain_server(state.chains.clone()));
     background.spawn(reload::on_hangup(state.reserved.clone(), hangup));
     // A database server monitors its own disk.

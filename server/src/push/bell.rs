@@ -42,6 +42,12 @@ impl Bell {
         self.notify.notify_one();
     }
 
+    /// Any log may have changed, and which logs there are.
+    pub(super) fn ring_all(&self) {
+        self.news().dirty = Dirty::All;
+        self.notify.notify_one();
+    }
+
     /// The sigchain of the owner of this log has grown.
     pub(super) fn ring_chain(&self, log: InboxId, length: u64) {
         let mut news = self.news();

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kez_core::identity::Primary;
+use kez_core::mls::GroupId;
 
 use crate::store::InboxId;
 use bell::Bell;
@@ -45,6 +46,28 @@ impl Push {
         self.wake(inbox);
         if let Some(bus) = &self.bus {
             bus.announce(key, seq);
+        }
+    }
+
+    /// Wakes every stream that follows the log of a group, after `seq` was stored; on other nodes by the keys of its
+    /// members.
+    pub fn announce_group(
+        &self,
+        log: InboxId,
+        gid: GroupId,
+        members: impl Iterator<Item = Primary>,
+        seq: u64,
+    ) {
+        self.wake(log);
+        if let Some(bus) = &self.bus {
+            members.for_each(|key| bus.announce_group(key, gid, seq));
+        }
+    }
+
+    /// Makes the streams of an account on this node look which groups it belongs to.
+    pub fn list_again(&self, inbox: InboxId) {
+        for bell in self.rooms.lock().get(&inbox).into_iter().flatten() {
+            bell.ring_all();
         }
     }
 
@@ -98,6 +121,15 @@ impl Rooms {
     fn lock(&self) -> MutexGuard<'_, HashMap<InboxId, Vec<Arc<Bell>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn leave(&self, log: InboxId, leaving: &Arc<Bell>) {
+        let mut rooms = self.lock();
+        let Some(room) = rooms.get_mut(&log) else { return };
+        room.retain(|bell| !Arc::ptr_eq(bell, leaving));
+        if room.is_empty() {
+            rooms.remove(&log);
+        }
+    }
 }
 
 impl Waiting {
@@ -106,6 +138,19 @@ impl Waiting {
         if !self.logs.contains(&log) {
             self.logs.push(log);
             self.rooms.lock().entry(log).or_default().push(Arc::clone(&self.bell));
+        }
+    }
+
+    /// Follows these logs beside the inbox, and no others.
+    pub fn follow_only(&mut self, inbox: InboxId, logs: &[InboxId]) {
+        let gone: Vec<InboxId> =
+            self.logs.iter().copied().filter(|log| *log != inbox && !logs.contains(log)).collect();
+        for log in gone {
+            self.logs.retain(|followed| *followed != log);
+            self.rooms.leave(log, &self.bell);
+        }
+        for log in logs {
+            self.follow(*log);
         }
     }
 
@@ -123,13 +168,8 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut rooms = self.rooms.lock();
         for log in &self.logs {
-            let Some(room) = rooms.get_mut(log) else { continue };
-            room.retain(|bell| !Arc::ptr_eq(bell, &self.bell));
-            if room.is_empty() {
-                rooms.remove(log);
-            }
+            self.rooms.leave(*log, &self.bell);
         }
     }
 }
@@ -159,6 +199,14 @@ mod tests {
         push.wake(one_log);
         assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![shared, one_log]).into()));
         assert_eq!(two.woken().now_or_never(), Some(Dirty::These(vec![shared]).into()));
+
+        two.follow_only(two_log, &[one_log]);
+        push.wake(shared);
+        assert_eq!(two.woken().now_or_never(), None);
+        two.follow_only(two_log, &[shared]);
+        push.list_again(two_log);
+        assert_eq!(two.woken().now_or_never(), Some(Dirty::All.into()));
+        assert_eq!(one.woken().now_or_never(), Some(Dirty::These(vec![shared]).into()));
 
         let again = wait_for(one_log);
         assert_eq!([one_log, two_log, shared, InboxId(4)].map(|log| push.waiting(log)), [2, 1, 2, 0]);

@@ -147,6 +147,17 @@ impl Admission {
         self.limited.as_ref().map_or(Ok(()), |limited| limited.limits.check(Kind::Signed, network))
     }
 
+    /// Takes a token of the allowance with which an account writes to people who have accepted it, for an item of a group.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn admit_to_group(&self, sender: AccountId) -> Result<(), ApiError> {
+        let Some(limited) = &self.limited else { return Ok(()) };
+        limited.allowances.take_known(sender).map_err(|Wait(seconds)| {
+            ApiError::new(ProblemCode::RateLimited, "you are writing too fast").retry_after(seconds)
+        })
+    }
+
     /// A message from a caller who was authenticated by means other than a signature on the message.
     pub const fn authenticated(
         &self,

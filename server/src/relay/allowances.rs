@@ -72,6 +72,15 @@ impl Allowances {
         self.network.take(network)
     }
 
+    /// Takes a token of what a sender may write to those who have accepted it.
+    ///
+    /// # Errors
+    /// [`Wait`] when the minute or the day has none left.
+    pub fn take_known(&self, sender: AccountId) -> Result<(), Wait> {
+        self.known_minute.take(sender)?;
+        self.known_day.take(sender)
+    }
+
     /// The best tier in which the sender's own allowances have room.
     pub fn own_tier(&self, sender: Sender, recipient: AccountId) -> Option<Tier> {
         if sender.id == recipient {

@@ -10,6 +10,7 @@ use tokio::time::interval;
 use crate::clock::Clock;
 use crate::config::operations::Retention;
 use crate::edge::error::log_failure;
+use crate::store::groups::GroupNumber;
 use crate::store::moderation::PORTION;
 use crate::store::{InboxId, Store, StoreError};
 
@@ -19,12 +20,19 @@ const SEARCH_EVERY: Duration = Duration::from_secs(60 * 60);
 const CHANGES_KEPT: u64 = 60 * 60;
 /// How long acknowledged message requests are kept, in seconds: 30 days.
 const REQUESTS_KEPT: u64 = 30 * 24 * 60 * 60;
+/// How long Welcomes are kept, in seconds: 30 days.
+pub const WELCOMES_KEPT: u64 = 30 * 24 * 60 * 60;
 /// The number of inboxes per query.
 const INBOXES: u64 = 1000;
 
 /// Deletes messages that are older than `--retention`, or than their owners' limit, and expired key packages, in
 /// portions that let other writes through.
-pub async fn delete_expired_messages(store: Arc<Store>, clock: Arc<dyn Clock>, retention: Retention) {
+pub async fn delete_expired_messages(
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    retention: Retention,
+    groups: Retention,
+) {
     let mut every = interval(SEARCH_EVERY);
     loop {
         every.tick().await;
@@ -38,6 +46,10 @@ pub async fn delete_expired_messages(store: Arc<Store>, clock: Arc<dyn Clock>, r
             delete_past_owners_limits(store, now).await,
         );
         report("deleted old message requests", delete_old_requests(store, now).await);
+        report(
+            "deleted items of groups that were older than --group-retention",
+            sweep_groups(store, now, groups).await,
+        );
         match store.sweep_packages(now).await {
             Ok(0) => {}
             Ok(packages) => tracing::info!(packages, "deleted expired key packages"),
@@ -110,6 +122,25 @@ async fn delete_past_retention(
         let due = |oldest: Option<Timestamp>| oldest.is_some_and(|oldest| oldest < before);
         for (inbox, _) in inboxes.into_iter().filter(|(_, oldest)| due(*oldest)) {
             deleted += skip_failed_inbox(portions(|| store.forget_messages(inbox, before)).await)?;
+        }
+    }
+}
+
+/// Deletes old items of groups, Welcomes that nobody has used, and groups without members. Returns the number of items.
+async fn sweep_groups(store: &Store, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
+    let before = |seconds| Timestamp::from_unix(now.unix().saturating_sub(seconds));
+    store.sweep_welcomes(before(WELCOMES_KEPT)).await?;
+    while store.sweep_groups().await? > 0 {}
+    let Some(before) = retention.cutoff(now) else { return Ok(0) };
+    let (mut last, mut deleted) = (GroupNumber(0), 0);
+    loop {
+        let groups = store.oldest_group_items(last).await?;
+        let Some((end, _)) = groups.last() else { return Ok(deleted) };
+        last = *end;
+        for (group, _) in
+            groups.into_iter().filter(|(_, oldest)| oldest.is_some_and(|oldest| oldest < before))
+        {
+            deleted += skip_failed_inbox(portions(|| store.forget_messages(group.log(), before)).await)?;
         }
     }
 }

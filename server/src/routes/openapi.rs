@@ -54,11 +54,13 @@ pub fn route<S: Clone + Send + Sync + 'static>(
 }
 
 /// The patterns of parameters by name, for those whose text is the whole rule, or nearly.
-const PATTERNS: [(&str, &str); 5] = [
+const PATTERNS: [(&str, &str); 7] = [
     ("handle", "^[a-z0-9][a-z0-9_-]{2,31}$"),
     ("peer", "^[a-z0-9][a-z0-9_-]{2,31}$"),
     ("primary", "^ed25519:[0-9a-f]{64}$"),
     ("hex", "^[0-9a-f]{64}$"),
+    ("device", "^[0-9a-f]{32}$"),
+    ("gid", "^[0-9a-f]{32}$"),
     ("nkey", "^U[A-Z2-7]{55}$"),
 ];
 

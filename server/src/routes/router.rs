@@ -12,9 +12,10 @@ use crate::edge::limits::Kind;
 use crate::edge::not_found;
 use crate::edge::request_layer::wrap_monitored;
 use crate::routes::{
-    api_page, by_primary, config, delete_account, export, healthz, host_meta, inbox, inbox_owner, live, log,
-    lookup, nats_keys, openapi, people, people_lookup, readyz, register, report, security_txt, send_message,
-    sigchains, webfinger,
+    api_page, by_primary, config, delete_account, export, groups, healthz, host_meta, inbox, inbox_owner,
+    key_packages::{claim, keep},
+    live, log, lookup, nats_keys, openapi, people, people_lookup, readyz, register, report, security_txt,
+    send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -39,6 +40,14 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(inbox_owner::status).layer(rate(Kind::Signed)))
         .routes(routes!(inbox_owner::keep).layer(rate(Kind::Signed)))
         .routes(routes!(inbox_owner::delete_requests).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::list::list, groups::create::create).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::show::show).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::commit::commit).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::log::log).layer(rate(Kind::Read)))
+        .routes(routes!(groups::message::post).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::news::news).layer(rate(Kind::Read)))
+        .routes(routes!(keep::keep, keep::unclaimed).layer(rate(Kind::Signed)))
+        .routes(routes!(claim::claim).layer(rate(Kind::Signed)))
         .routes(routes!(live::live).layer(rate(Kind::Read)))
         .routes(routes!(delete_account::delete_account).layer(rate(Kind::Read)))
         .routes(routes!(export::export).layer(rate(Kind::Read)))

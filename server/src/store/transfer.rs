@@ -95,8 +95,8 @@ const TABLES: [Table; 22] = [
     table!("claimed_key_packages", "reference, expires_at", "$1, $2", "reference"),
     table!(
         "groups",
-        "id, gid, kind, pair, created, created_at, state, info, ahead",
-        "$1, $2, $3, $4, $5, $6, $7, $8, $9",
+        "id, gid, kind, pair, created, created_at, state, info, tree, ahead",
+        "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10",
         "id"
     ),
     table!(

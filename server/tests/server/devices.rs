@@ -77,7 +77,7 @@ impl TestServer {
     pub(crate) async fn live_of(&self, device: &Device, since: u64) -> Live {
         let auth = device.signs("GET", &live_target(&device.handle, since), b"", self.now());
         let mut live = self.live(&device.handle).await;
-        live.send(&serde_json::to_string(&LiveHello { since, auth }).unwrap()).await;
+        live.send(&serde_json::to_string(&LiveHello { since, auth, groups: None }).unwrap()).await;
         live
     }
 }

@@ -35,6 +35,7 @@ mod network;
 mod nodes;
 mod openapi;
 mod operator;
+mod package_routes;
 mod people;
 mod people_lookup;
 mod portions;

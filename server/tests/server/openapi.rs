@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The documented routes. The document is generated from the router's own list, so both must match this one.
-const ROUTES: [(&str, &str); 36] = [
+const ROUTES: [(&str, &str); 46] = [
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
@@ -18,6 +18,9 @@ const ROUTES: [(&str, &str); 36] = [
     ("get", "/v1/by-primary/{primary}"),
     ("get", "/v1/config"),
     ("get", "/v1/export"),
+    ("get", "/v1/groups"),
+    ("get", "/v1/groups/{gid}"),
+    ("get", "/v1/groups/{gid}/log"),
     ("get", "/v1/healthz"),
     ("get", "/v1/inbox/{handle}"),
     ("get", "/v1/inbox/{handle}/live"),
@@ -32,15 +35,22 @@ const ROUTES: [(&str, &str); 36] = [
     ("get", "/v1/u/{handle}"),
     ("get", "/v1/u/{handle}/blocks"),
     ("get", "/v1/u/{handle}/contacts"),
+    ("get", "/v1/u/{handle}/devices/{device}/key-packages"),
+    ("post", "/v1/groups"),
+    ("post", "/v1/groups/{gid}/commits"),
+    ("post", "/v1/groups/{gid}/messages"),
     ("post", "/v1/inbox/{handle}/ack"),
+    ("post", "/v1/key-packages/claim"),
     ("post", "/v1/messages"),
     ("post", "/v1/people"),
     ("post", "/v1/register"),
     ("post", "/v1/reports"),
     ("post", "/v1/sigchains/ed25519/{hex}"),
+    ("post", "/v1/u/{handle}/news"),
     ("put", "/v1/inbox/{handle}/keep"),
     ("put", "/v1/u/{handle}/blocks/{peer}"),
     ("put", "/v1/u/{handle}/contacts/{peer}"),
+    ("put", "/v1/u/{handle}/devices/{device}/key-packages"),
     ("put", "/v1/u/{handle}/nats-keys"),
 ];
 
@@ -73,7 +83,9 @@ async fn every_described_route_exists_and_answers_as_described() {
 
 /// The path with each parameter replaced by a value that is in none of the databases.
 fn filled(path: &str) -> String {
-    const VALUES: [(&str, &str); 6] = [
+    const VALUES: [(&str, &str); 8] = [
+        ("{device}", "00000000000000000000000000000000"),
+        ("{gid}", "00000000000000000000000000000000"),
         ("{handle}", "nobody2"),
         ("{peer}", "nobody3"),
         ("{primary}", "nothing"),

@@ -523,7 +523,7 @@ impl Person {
     pub(crate) fn hello_for(&self, server: &ServerName, target: &str, since: u64, now: Timestamp) -> String {
         let request = CallerRequest { server, method: "GET", target, body: b"" };
         let auth = caller_auth::header(&self.keys, &self.handle.clone().into(), &request, now, &mut rng());
-        serde_json::to_string(&LiveHello { since, auth }).unwrap()
+        serde_json::to_string(&LiveHello { since, auth, groups: None }).unwrap()
     }
 }
 

@@ -19,11 +19,18 @@ pub(crate) fn formatting(project: &Project) -> Result<(), Failure> {
 /// # Errors
 /// On any warning.
 pub(crate) fn clippy_native(project: &Project) -> Result<(), Failure> {
-    let what = ["clippy", "--workspace", "--exclude", "kez-frontend", "--all-targets"];
-    project.cargo(&what).args(["--", "-D", "warnings"]).run()
+    let rest = ["kez-frontend", "kez-mls-vectors"].map(|package| ["--exclude", package]).concat();
+    project.cargo(&["clippy", "-p", "kez-mls-vectors", "--all-targets", "--", "-D", "warnings"]).run()?;
+    project
+        .cargo(&["clippy", "--workspace", "--all-targets"])
+        .args(rest)
+        .args(["--features", "kez-mls/server", "--", "-D", "warnings"])
+        .run()
 }
 
-/// Clippy on all browser code: both programs of the frontend together, and each one alone.
+/// Clippy on all browser code: both programs of the frontend together, and each one alone. The app is always part of it, so
+/// that its dependencies have the same features and are compiled once. `site` builds each program without the other's
+/// dependencies.
 ///
 /// # Errors
 /// On any warning.
@@ -33,9 +40,11 @@ pub(crate) fn clippy_wasm(project: &Project) -> Result<(), Failure> {
         clippy.args(what).args(["--", "-D", "warnings"]).run()
     };
     check(&["-p", "kez-frontend", "-p", "kez-client", "-p", "kez-core"])?;
-    MODULES
-        .iter()
-        .try_for_each(|module| check(&["-p", "kez-frontend", "--no-default-features", "--features", module]))
+    check(&["-p", "kez-mls", "--features", "browser"])?;
+    MODULES.iter().try_for_each(|module| {
+        let features = format!("kez-frontend/{module},kez-app/hydrate");
+        check(&["-p", "kez-frontend", "-p", "kez-app", "--no-default-features", "--features", &features])
+    })
 }
 
 /// The public documentation builds, and its links resolve.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::server;
+use super::{server, tests};
 use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::Project;
@@ -13,7 +13,10 @@ use crate::project::Project;
 /// # Errors
 /// When the server breaks one of its promises.
 pub(crate) fn brief(project: &Project) -> Result<(), Failure> {
-    project.cargo(&["build", "-p", "kez-bench"]).run()?;
+    // With the packages of the step `tests`: features are per build, so another set of packages would compile most
+    // dependencies again.
+    let same = [&["build", "--bin", "kez-bench", "--tests"], &tests::NATIVE[..]].concat();
+    project.cargo(&same).run()?;
     for load in [
         "flood --brief --seconds 6 --pairs 4 --networks 20 --stalled 50",
         "streams --brief --streams 300 --rounds 1",

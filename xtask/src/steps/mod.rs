@@ -6,6 +6,7 @@ pub(crate) mod checks;
 pub(crate) mod compose;
 pub(crate) mod compress;
 pub(crate) mod deny;
+pub(crate) mod engine;
 pub(crate) mod files;
 pub(crate) mod imports;
 pub(crate) mod load;

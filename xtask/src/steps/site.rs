@@ -7,6 +7,7 @@ use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
 
 use super::compress::precompress;
+use super::engine;
 use super::files::{entries, files};
 use super::minify::{bundle, minify};
 use super::sizes::{self, Sizes};
@@ -16,12 +17,11 @@ use crate::command::Run;
 use crate::failure::Failure;
 use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
 
-/// The options that give the smallest module after compression, with the WASM features that rustc emits (those of its
-/// target's default CPU). Inlining functions with one caller makes the module smaller, but the compressed module
+/// The options that give the smallest module after compression. Inlining functions with one caller makes the module smaller, but the compressed module
 /// larger. The workspace's metadata for cargo-leptos has the same options; it passes them in any order.
-const WASM_OPT: [&str; 7] = [
-    "-O2",
-    "--one-caller-inline-max-function-size=10",
+const WASM_OPT: [&str; 2] = ["-O2", "--one-caller-inline-max-function-size=10"];
+/// The WASM features that rustc emits.
+pub(crate) const WASM_FEATURES: [&str; 5] = [
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-sign-ext",
@@ -44,6 +44,7 @@ pub(crate) fn build(project: &Project) -> Result<Sizes, Failure> {
     tools::npm_packages_in(&project.nats_script())?;
     remove_single_module(project)?;
     MODULES.iter().try_for_each(|name| module(project, name))?;
+    engine::build(project)?;
     style(project)?;
     public(project)?;
     nats(project)?;
@@ -72,7 +73,7 @@ fn module(project: &Project, name: &str) -> Result<(), Failure> {
         note: project.site_stamp(name),
         inputs: vec![project.wasm(), project.end2end().join("package-lock.json")],
         outputs: vec![wasm.clone(), js.clone()],
-        recipe: WASM_OPT.join(" "),
+        recipe: [&WASM_OPT[..], &WASM_FEATURES].concat().join(" "),
     };
     if stamp.holds() {
         println!("the module of the {name} has not changed");
@@ -101,13 +102,14 @@ fn bind(wasm: &Path, pkg: &Path, output: &str) -> Result<(), Failure> {
 
 /// Runs wasm-opt from npm: distributions ship versions whose output crashes at start.
 fn optimise(project: &Project, module: &Path) -> Result<(), Failure> {
-    Command::new("node")
-        .arg(project.end2end().join("node_modules/binaryen/bin/wasm-opt"))
-        .args(WASM_OPT)
-        .arg(module)
-        .arg("-o")
-        .arg(module)
-        .run()
+    wasm_tool(project, "wasm-opt").args(WASM_OPT).args(WASM_FEATURES).arg(module).arg("-o").arg(module).run()
+}
+
+/// A tool of binaryen.
+pub(crate) fn wasm_tool(project: &Project, name: &str) -> Command {
+    let mut tool = Command::new("node");
+    tool.arg(project.end2end().join("node_modules/binaryen/bin").join(name));
+    tool
 }
 
 fn style(project: &Project) -> Result<(), Failure> {

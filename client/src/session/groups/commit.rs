@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kez_core::api::{Base64Url, CLAIM_TARGET, ClaimPackages, PackagesClaimed};
+use kez_core::api::{
+    Base64Url, CLAIM_TARGET, ClaimPackages, CommitStored, CommitToGroup, PackagesClaimed, commits_target,
+};
 use kez_core::group_item::GroupItem;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -12,7 +14,7 @@ use kez_core::mls::{Bytes, GroupId, LeafId};
 use kez_core::problem::ProblemCode;
 use serde_json::value::RawValue;
 
-use crate::groups::{Built, CommitStored, Facts, Plan, PostCommit, Stage, commits_target};
+use crate::groups::{Built, Facts, Plan, Stage};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -250,5 +252,5 @@ pub(super) fn commit_body(built: Built) -> Option<String> {
     let item = RawValue::from_string(built.item).ok()?;
     let info = Base64Url(built.info.to_vec());
     let welcome = built.welcome.map(|welcome| Base64Url(welcome.to_vec()));
-    serde_json::to_string(&PostCommit { item, info, welcome }).ok()
+    serde_json::to_string(&CommitToGroup { item, info, welcome }).ok()
 }

@@ -20,7 +20,6 @@ use kez_core::sigchain::{Chain, Hash};
 use kez_core::signed::Signed;
 use zeroize::Zeroizing;
 
-use crate::chains::certified;
 use crate::groups::{Known, Stage};
 use crate::kernel::answer::Answer;
 use crate::kernel::backoff::Backoff;
@@ -94,7 +93,7 @@ impl Session {
         let credential = self.my_credential(cx).ok_or(EngineFault::Absent)?;
         let device = self.me.device.as_ref().ok_or(EngineFault::Absent)?;
         let certified: Vec<Certified> =
-            certified(self.chains.own().chain()).chain(self.chains.members().certified()).collect();
+            self.chains.own().certified().chain(self.chains.members().certified()).collect();
         let me = Me { credential, secret: device.key().seed().clone() };
         let mut seed = Zeroizing::new([0; 32]);
         cx.rng.fill_bytes(&mut *seed);

@@ -22,7 +22,7 @@ pub(crate) struct TestEngine {
 
 impl GroupEngine for TestEngine {
     fn call(&mut self, call: &Call) -> Result<Reply, EngineFault> {
-        let reply = kez_mls::engine::call(call).map_err(EngineFault::Failed)?;
+        let reply = kez_mls::engine::call(call).map_err(EngineFault::Refused)?;
         if let (Op::Seal { .. }, Some(group), Outcome::Sealed(sealed)) =
             (&call.op, &reply.group, &reply.outcome)
         {

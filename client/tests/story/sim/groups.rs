@@ -144,7 +144,11 @@ impl Facts<'_> {
                 let (device, seqno) = (known.device.device, known.seqno);
                 let link = chain.hash_at(seqno).unwrap();
                 let credential = Credential { root, device, seqno, link };
-                Certified { credential, key: known.device.key.primary() }
+                Certified {
+                    credential,
+                    key: known.device.key.primary(),
+                    ended: Some(known.device.expires_at),
+                }
             };
             chain.devices().iter().map(one).collect::<Vec<_>>()
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::Client;
 use async_nats::connection::State;
 use kez_core::identity::Primary;
+use kez_core::mls::GroupId;
 use kez_core::nats_binding::subject;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -35,6 +36,8 @@ pub struct Bus {
 #[derive(Clone, Copy)]
 struct Hint {
     inbox: Primary,
+    /// The group whose log has the item; `None` for the inbox itself.
+    group: Option<GroupId>,
     seq: u64,
 }
 
@@ -52,8 +55,17 @@ impl Bus {
 
     /// Announces a new item in the inbox to all subscribers. Never waits.
     pub fn announce(&self, inbox: Primary, seq: u64) {
+        self.publish(Hint { inbox, group: None, seq });
+    }
+
+    /// Announces a new item in the log of a group to the subscribers of a member's inbox. Never waits.
+    pub fn announce_group(&self, member: Primary, group: GroupId, seq: u64) {
+        self.publish(Hint { inbox: member, group: Some(group), seq });
+    }
+
+    fn publish(&self, hint: Hint) {
         if let Some(queue) = &*self.queue.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = queue.send(Hint { inbox, seq });
+            let _ = queue.send(hint);
         }
     }
 
@@ -88,12 +100,16 @@ impl Bus {
 async fn publish(client: Client, mut hints: broadcast::Receiver<Hint>) {
     loop {
         match hints.recv().await {
-            Ok(Hint { inbox, seq }) => {
+            Ok(Hint { inbox, group, seq }) => {
                 if client.connection_state() != State::Connected {
                     // Returns once a broker is connected.
                     let _ = client.flush().await;
                 }
-                let _ = client.publish(subject(&inbox), format!(r#"{{"seq":{seq}}}"#).into()).await;
+                let hint = match group {
+                    None => format!(r#"{{"seq":{seq}}}"#),
+                    Some(group) => format!(r#"{{"seq":{seq},"group":"{group}"}}"#),
+                };
+                let _ = client.publish(subject(&inbox), hint.into()).await;
             }
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,

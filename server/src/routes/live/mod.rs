@@ -2,10 +2,12 @@
 //! says when to read. The owner of the inbox may also send messages on it.
 
 mod end;
+mod followed;
 mod frames;
 mod send;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use axum::extract::State;
@@ -17,6 +19,7 @@ use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::canonical_json::MAX_INTEGER;
 use kez_core::handle::Handle;
 use kez_core::inbox_auth::Unauthorized;
+use kez_core::mls::GroupId;
 use kez_core::problem::Problem;
 use tokio::time::timeout;
 
@@ -108,7 +111,8 @@ async fn greet_and_follow(
     socket: &mut WebSocket,
 ) -> Result<Infallible, End> {
     // Boxed, so that a waiting stream reserves no memory for it.
-    let (frames, Greeted { signer, since, changes }) = Box::pin(greet(state, &handle, socket)).await?;
+    let (frames, Greeted { signer, since, groups, changes }) =
+        Box::pin(greet(state, &handle, socket)).await?;
     let most = state.config.abuse.streams_per_inbox as usize;
     if state.limits.is_some() && state.push.waiting(signer.holder.id.inbox()) >= most {
         return Err(End::Close(close_code::AGAIN, "this inbox has as many live streams as it may have"));
@@ -116,13 +120,15 @@ async fn greet_and_follow(
     // Subscribes before the first page is read, so that no item is missed between page and wait.
     let waiting = state.push.wait_for(signer.holder.id.inbox(), &signer.holder.key);
     let owner = Owner { handle, signer, network };
-    Stream::new(state, owner, changes, since, socket, frames).follow(waiting).await
+    Stream::new(state, owner, changes, (since, groups), socket, frames).follow(waiting).await
 }
 
 /// The owner of a stream, proven by its first frame.
 struct Greeted {
     signer: Signer,
     since: u64,
+    /// The cursors of groups; `None` when the stream follows none.
+    groups: Option<BTreeMap<GroupId, u64>>,
     /// The number of changes before this signer was looked up.
     changes: u64,
 }
@@ -139,7 +145,7 @@ async fn greet(
     };
     let changes = state.authenticator.changes();
     let signer = authenticate(state, handle, &hello).await?;
-    Ok((frames, Greeted { signer, since: hello.since, changes }))
+    Ok((frames, Greeted { signer, since: hello.since, groups: hello.groups, changes }))
 }
 
 async fn first_frame(socket: &mut WebSocket, frames: &mut FrameMeter) -> Result<LiveHello, End> {

@@ -1,23 +1,26 @@
 //! Follows an inbox: reads the page after the cursor whenever there may be a new one. Each message that the owner
 //! sends is handled in a task of its own, so a client that reads slowly does not delay it.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io::Write as _;
 
 use axum::extract::ws::{Message, WebSocket, close_code};
 use kez_core::envelope;
 use kez_core::inbox_auth::Unauthorized;
+use kez_core::mls::GroupId;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::end::End;
+use super::followed::FollowedGroups;
 use super::frames::FrameMeter;
 use super::send::{self, Answered, MAX_UNANSWERED, Numbered, Owner};
 use crate::config::timings::Timings;
 use crate::push::{Dirty, News, Waiting};
-use crate::relay::items;
+use crate::relay::logs::{frame, page_of_group};
 use crate::state::AppState;
-use crate::store::{InboxId, PageLimit, StoreError, StoredMessage};
+use crate::store::groups::GroupNumber;
+use crate::store::{InboxId, PageLimit};
 
 /// The limit of one frame.
 const FRAME: PageLimit = PageLimit { items: 100, bytes: 2 * envelope::MAX_BYTES };
@@ -39,6 +42,8 @@ pub(super) struct Stream<'a> {
     /// When to look up the holder and read the inbox again without any notification.
     reread: Instant,
     cursor: u64,
+    /// `None` when the client asked for no groups.
+    groups: Option<FollowedGroups>,
     socket: &'a mut WebSocket,
     frames: FrameMeter,
     /// The messages that are not answered yet.
@@ -54,7 +59,7 @@ impl<'a> Stream<'a> {
         state: &'a AppState,
         owner: Owner,
         changes: u64,
-        cursor: u64,
+        (cursor, groups): (u64, Option<BTreeMap<GroupId, u64>>),
         socket: &'a mut WebSocket,
         frames: FrameMeter,
     ) -> Self {
@@ -66,6 +71,7 @@ impl<'a> Stream<'a> {
             changes,
             reread,
             cursor,
+            groups: groups.map(FollowedGroups::new),
             socket,
             frames,
             unanswered: JoinSet::new(),
@@ -87,7 +93,7 @@ impl<'a> Stream<'a> {
     }
 
     async fn follow_to_the_end(&mut self, mut waiting: Waiting) -> Result<Infallible, End> {
-        Box::pin(self.act(Due::Look(Dirty::All.into()))).await?;
+        Box::pin(self.act(Due::Look(Dirty::All.into()), &mut waiting)).await?;
         Box::pin(self.send_caught_up()).await?;
         let ping_every = self.timings.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + ping_every, ping_every);
@@ -106,13 +112,13 @@ impl<'a> Stream<'a> {
                 _ = ping.tick() => Due::Ping,
             };
             // Boxed, so that a waiting stream reserves no memory for it.
-            Box::pin(self.act(due)).await?;
+            Box::pin(self.act(due, &mut waiting)).await?;
         }
     }
 
-    async fn act(&mut self, due: Due) -> Result<(), End> {
+    async fn act(&mut self, due: Due, waiting: &mut Waiting) -> Result<(), End> {
         match due {
-            Due::Look(news) => self.look(&news).await,
+            Due::Look(news) => self.look(&news, waiting).await,
             Due::Answer(answer) => self.answer(answer).await,
             Due::Hear(message) => self.hear(message).await,
             Due::Ping => self.ping().await,
@@ -150,9 +156,12 @@ impl<'a> Stream<'a> {
     }
 
     /// Reads the logs that may have new items, and tells the owner that their sigchain has grown.
-    async fn look(&mut self, news: &News) -> Result<(), End> {
+    async fn look(&mut self, news: &News, waiting: &mut Waiting) -> Result<(), End> {
         if news.dirty.contains(self.inbox()) {
-            self.send_what_is_new().await?;
+            self.send_what_is_new(None).await?;
+        }
+        for group in self.groups_to_read(&news.dirty, waiting).await? {
+            self.send_what_is_new(Some(group)).await?;
         }
         match news.chain {
             Some(length) => self.send(Message::text(format!(r#"{{"chain":{length}}}"#))).await,
@@ -160,40 +169,57 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// The groups whose logs may have new items. If any log may have, the groups are listed again.
+    async fn groups_to_read(
+        &mut self,
+        dirty: &Dirty,
+        waiting: &mut Waiting,
+    ) -> Result<Vec<GroupNumber>, End> {
+        let (account, inbox) = (self.owner.signer.holder.id, self.inbox());
+        let Some(groups) = &mut self.groups else { return Ok(Vec::new()) };
+        if *dirty != Dirty::All {
+            return Ok(groups.numbers().into_iter().filter(|group| dirty.contains(group.log())).collect());
+        }
+        let to_read = groups.list(&self.state.store.groups_of(account).await?);
+        waiting.follow_only(inbox, &groups.logs());
+        Ok(to_read)
+    }
+
     fn inbox(&self) -> InboxId {
         self.owner.signer.holder.id.inbox()
     }
 
-    async fn send_what_is_new(&mut self) -> Result<(), End> {
+    /// Sends the items after the cursor of the inbox, or of a group.
+    async fn send_what_is_new(&mut self, group: Option<GroupNumber>) -> Result<(), End> {
         loop {
             self.check_whether_to_go_on().await?;
-            let page = self.state.store.page_after(self.inbox(), self.cursor, FRAME).await?;
+            let (gid, page) = match group {
+                None => (None, self.state.store.page_after(self.inbox(), self.cursor, FRAME).await?),
+                Some(number) => {
+                    let Some(followed) = self.groups.as_ref().and_then(|groups| groups.get(number)) else {
+                        return Ok(());
+                    };
+                    let (store, account) = (&self.state.store, self.owner.signer.holder.id);
+                    (Some(followed.gid), page_of_group(store, account, number, followed.cursor, FRAME).await?)
+                }
+            };
             let Some(last) = page.last().map(|item| item.seq) else { return Ok(()) };
             let bytes: usize = page.iter().map(|item| item.envelope.len()).sum();
             let full = page.len() as u64 == FRAME.items || bytes + envelope::MAX_BYTES > FRAME.bytes;
-            let (store, inbox) = (&self.state.store, self.inbox());
-            let end = if full { Some(store.last_seq(inbox).await?) } else { None };
-            self.send_items(&page, end).await?;
+            let log = group.map_or(self.inbox(), GroupNumber::log);
+            let end = if full { Some(self.state.store.last_seq(log).await?) } else { None };
+            let text = frame(self.state.store.epoch(), gid, &page, end)?;
+            self.send(Message::text(text)).await?;
             self.state.metrics.delivered_live(page.len());
-            self.cursor = last;
+            match (group, &mut self.groups) {
+                (Some(number), Some(groups)) => groups.advance(number, last),
+                _ => self.cursor = last,
+            }
             // A page with room left for any envelope was the last one.
             if !full {
                 return Ok(());
             }
         }
-    }
-
-    async fn send_items(&mut self, page: &[StoredMessage], last: Option<u64>) -> Result<(), End> {
-        let mut frame = Vec::new();
-        let _ = write!(frame, r#"{{"epoch":"{}","items":"#, self.state.store.epoch());
-        items::write(&mut frame, page);
-        if let Some(last) = last {
-            let _ = write!(frame, r#","last":{last}"#);
-        }
-        frame.push(b'}');
-        // The envelopes were valid UTF-8 when they arrived.
-        let text = String::from_utf8(frame).map_err(|_| StoreError::Corrupt("envelope"))?;
-        self.send(Message::text(text)).await
     }
 
     async fn send_caught_up(&mut self) -> Result<(), End> {

@@ -29,6 +29,8 @@ pub struct NewEpoch {
     pub state: Vec<u8>,
     /// The `GroupInfo` of the new epoch.
     pub info: Vec<u8>,
+    /// Its ratchet tree.
+    pub tree: Vec<u8>,
     /// Accounts that come.
     pub joined: Vec<NewMember>,
     /// Accounts that go.
@@ -79,14 +81,15 @@ pub(in crate::store) fn advance(
     (epoch, next): (u64, &NewEpoch),
 ) -> Result<(), StoreError> {
     const EPOCH: &str = "UPDATE inboxes SET epoch = $2 WHERE account = $1";
-    const STATE: &str = "UPDATE groups SET state = $2, info = $3, ahead = 0 WHERE id = $1";
+    const STATE: &str = "UPDATE groups SET state = $2, info = $3, tree = $4, ahead = 0 WHERE id = $1";
     const LEFT: &str =
         "UPDATE group_members SET until = $3, leaving = 0 WHERE account = $1 AND group_id = $2";
     const ROLE: &str = "UPDATE group_members SET role = $3 WHERE account = $1 AND group_id = $2";
     const WELCOME: &str = "INSERT INTO group_welcomes (group_id, seq, created_at, devices, welcome, tree) \
         VALUES ($1, $2, $3, $4, $5, $6)";
     connection.execute(EPOCH, values![group.log(), epoch])?;
-    connection.execute(STATE, values![group, next.state.as_slice(), next.info.as_slice()])?;
+    connection
+        .execute(STATE, values![group, next.state.as_slice(), next.info.as_slice(), next.tree.as_slice()])?;
     for account in &next.left {
         connection.execute(LEFT, values![*account, group, seq])?;
     }

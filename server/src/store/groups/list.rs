@@ -49,6 +49,19 @@ pub struct Member {
     pub role: Role,
     /// Whether it has said that it leaves.
     pub leaving: bool,
+    /// It reads the items after this number.
+    pub since: u64,
+}
+
+/// A group and the accounts that belong to it in an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its number.
+    pub number: GroupNumber,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The accounts.
+    pub members: Vec<Member>,
 }
 
 /// The present state of a group.
@@ -64,6 +77,8 @@ pub struct GroupState {
     pub state: Vec<u8>,
     /// The `GroupInfo` of the epoch.
     pub info: Vec<u8>,
+    /// Its ratchet tree.
+    pub tree: Vec<u8>,
     /// Whether a restored server waits for a later state.
     pub ahead: bool,
 }
@@ -128,14 +143,45 @@ impl Store {
 
     /// The accounts that belong to a group.
     pub async fn members(&self, group: GroupNumber) -> Result<Vec<Member>, StoreError> {
-        const SQL: &str = "SELECT id, coalesce(chain_root, primary_key), primary_key, role, leaving \
+        const SQL: &str = "SELECT id, coalesce(chain_root, primary_key), primary_key, role, leaving, since \
             FROM group_members JOIN accounts ON id = account WHERE group_id = $1 AND until IS NULL ORDER BY id";
         self.read(move |connection| connection.rows(SQL, values![group])).await
     }
 
+    /// A group with those who belong to it in one epoch.
+    pub async fn group(&self, gid: GroupId) -> Result<Option<Group>, StoreError> {
+        const SQL: &str =
+            "SELECT id, epoch FROM groups JOIN inboxes ON inboxes.account = -groups.id WHERE gid = $1";
+        let head = async || -> Result<Option<(GroupNumber, u64)>, StoreError> {
+            self.read(move |connection| connection.row(SQL, values![gid])).await
+        };
+        let Some((number, mut epoch)) = head().await? else { return Ok(None) };
+        loop {
+            let members = self.members(number).await?;
+            match head().await? {
+                Some((_, now)) if now == epoch => return Ok(Some(Group { number, epoch, members })),
+                // A commit came between.
+                Some((_, now)) => epoch = now,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The number up to which an account reads a group: 0 when it never belonged to it, and `None` while it does.
+    pub async fn reads_up_to(
+        &self,
+        account: AccountId,
+        group: GroupNumber,
+    ) -> Result<Option<u64>, StoreError> {
+        const SQL: &str = "SELECT until FROM group_members WHERE account = $1 AND group_id = $2";
+        let until: Option<Option<u64>> =
+            self.read(move |connection| connection.row(SQL, values![account, group])).await?;
+        Ok(until.unwrap_or(Some(0)))
+    }
+
     /// The present state of a group.
     pub async fn group_state(&self, gid: GroupId) -> Result<Option<GroupState>, StoreError> {
-        const SQL: &str = "SELECT id, kind, epoch, state, info, ahead FROM groups \
+        const SQL: &str = "SELECT id, kind, epoch, state, info, tree, ahead FROM groups \
             JOIN inboxes ON inboxes.account = -groups.id WHERE gid = $1";
         self.read(move |connection| connection.row(SQL, values![gid])).await
     }
@@ -189,7 +235,7 @@ impl FromRow for Membership {
 }
 
 records! {
-    Member { account, root, primary, role, leaving }
-    GroupState { number, kind, epoch, state, info, ahead }
+    Member { account, root, primary, role, leaving, since }
+    GroupState { number, kind, epoch, state, info, tree, ahead }
     Welcome { seq, welcome, tree }
 }

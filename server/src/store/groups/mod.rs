@@ -15,7 +15,7 @@ use kez_core::time::Timestamp;
 use super::connection::{Connection, FromColumn, Value, values};
 use super::{AccountId, InboxId, Store, StoreError};
 
-pub use list::{GroupState, Member, Membership, Welcome};
+pub use list::{Group, GroupState, Member, Membership, Welcome};
 
 /// The most groups that an account belongs to at one time.
 pub const MOST_MEMBERSHIPS: u64 = 1000;
@@ -60,6 +60,8 @@ pub struct NewGroup {
     pub state: Vec<u8>,
     /// The `GroupInfo` of epoch 0.
     pub info: Vec<u8>,
+    /// Its ratchet tree.
+    pub tree: Vec<u8>,
     /// Its accounts.
     pub members: Vec<NewMember>,
     /// The server's time.
@@ -87,10 +89,10 @@ impl Store {
 }
 
 fn create(connection: &mut Connection<'_>, group: &NewGroup) -> Result<CreateOutcome, StoreError> {
-    const INSERT: &str = "INSERT INTO groups (gid, kind, pair, created, created_at, state, info) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING id";
+    const INSERT: &str = "INSERT INTO groups (gid, kind, pair, created, created_at, state, info, tree) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id";
     const LOG: &str = "INSERT INTO inboxes (account, last_seq, epoch) VALUES ($1, 0, 0)";
-    let NewGroup { gid, kind, pair, state, info, members, now } = group;
+    let NewGroup { gid, kind, pair, state, info, tree, members, now } = group;
     let created = Hash::of(info);
     if let Some(stands) = standing(connection, group, &created)? {
         return Ok(stands);
@@ -100,7 +102,16 @@ fn create(connection: &mut Connection<'_>, group: &NewGroup) -> Result<CreateOut
             return Ok(CreateOutcome::TooMany);
         }
     }
-    let values = values![*gid, *kind, pair.as_ref(), &created, *now, state.as_slice(), info.as_slice()];
+    let values = values![
+        *gid,
+        *kind,
+        pair.as_ref(),
+        &created,
+        *now,
+        state.as_slice(),
+        info.as_slice(),
+        tree.as_slice()
+    ];
     let Some(number) = connection.row::<GroupNumber>(INSERT, values)? else {
         // Another node was faster.
         return standing(connection, group, &created)?.ok_or(StoreError::Busy);

@@ -1,3 +1,6 @@
-//! Groups: the store on both databases.
+//! Groups: the store on both databases, and the routes.
 
+mod http;
+mod live;
+mod mls;
 mod store;

@@ -37,6 +37,7 @@ fn group(id: u8, kind: Kind, pair: Option<&str>, members: Vec<NewMember>) -> New
         pair: pair.map(|pair| Hash::of(pair.as_bytes())),
         state: b"state 0".to_vec(),
         info: format!("info {id}").into_bytes(),
+        tree: b"tree 0".to_vec(),
         members,
         now: NOW_TIME,
     }
@@ -79,6 +80,7 @@ fn next(epoch: u64) -> NewEpoch {
     NewEpoch {
         state: format!("state {epoch}").into_bytes(),
         info: format!("info {epoch}").into_bytes(),
+        tree: format!("tree {epoch}").into_bytes(),
         ..NewEpoch::default()
     }
 }
@@ -139,7 +141,10 @@ async fn story(open: impl AsyncFn() -> Store) {
     // The members and the state are those of the commit.
     let state = store.group_state(gid(1)).await.unwrap().unwrap();
     assert_eq!((state.number, state.kind, state.epoch, state.ahead), (number, Kind::Group, 1, false));
-    assert_eq!((state.state, state.info), (b"state 1".to_vec(), b"info 1".to_vec()));
+    assert_eq!(
+        (state.state, state.info, state.tree),
+        (b"state 1".to_vec(), b"info 1".to_vec(), b"tree 1".to_vec())
+    );
     assert_eq!(store.group_state(gid(9)).await.unwrap(), None);
     let belongs = async |account| store.membership(account, gid(1)).await.unwrap().unwrap();
     let of_carol = belongs(carol).await;

@@ -1,0 +1,209 @@
+//! The check of a new group and of a commit, off the writer: MLS as far as a server sees it, and the chains of the
+//! accounts concerned.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kez_core::group_item::{Reason, Revoked};
+use kez_core::identity::Primary;
+use kez_core::mls::LeafId;
+use kez_core::mls::call::{Certified, May};
+use kez_core::mls::credential::Credential;
+use kez_core::mls::reply::{Rule, Stop, Why};
+use kez_core::problem::ProblemCode;
+use kez_core::sigchain::Chain;
+use kez_core::time::Timestamp;
+use kez_mls::observer::{self, Applied, Observed, Posted};
+use tokio::task::spawn_blocking;
+
+use crate::chains::source::{ChainSource, ChainUnavailable};
+use crate::edge::error::ApiError;
+use crate::store::StoreError;
+
+/// A commit names unknown devices at most so often: those of its tree, and those that it adds.
+const ROUNDS: usize = 4;
+
+/// A commit to check.
+pub struct Proposed {
+    /// The state in which it was made.
+    pub state: Vec<u8>,
+    /// Its `MLSMessage`.
+    pub mls: Vec<u8>,
+    /// The `GroupInfo` of the epoch that it begins.
+    pub info: Vec<u8>,
+    /// Its Welcome.
+    pub welcome: Option<Vec<u8>>,
+    /// What allows it what its author could not do alone.
+    pub why: Vec<Reason>,
+    /// The accounts that belong to the group.
+    pub roots: Vec<Primary>,
+    /// Those of them that have said that they leave, and were not added again since.
+    pub leaving: Vec<Primary>,
+    /// The server's time.
+    pub now: Timestamp,
+}
+
+/// The chains that a check has read.
+struct Chains<'a> {
+    source: &'a ChainSource,
+    read: Vec<Arc<Chain>>,
+}
+
+impl Chains<'_> {
+    async fn of(&mut self, root: &Primary) -> Result<Arc<Chain>, ApiError> {
+        if let Some(chain) = self.read.iter().find(|chain| chain.root() == *root) {
+            return Ok(Arc::clone(chain));
+        }
+        let chain = self.source.chain(root).await.map_err(|error| match error {
+            ChainUnavailable::Store(error) => error.into(),
+            error => {
+                tracing::warn!(%error, "a commit cannot be checked");
+                ApiError::unavailable("the sigchain of a member cannot be read at the moment", 10)
+            }
+        })?;
+        self.read.push(Arc::clone(&chain));
+        Ok(chain)
+    }
+
+    /// All devices that these chains certify, or once certified.
+    fn certified(&self) -> Vec<Certified> {
+        let of = |chain: &Arc<Chain>| certified_by(chain);
+        self.read.iter().flat_map(of).collect()
+    }
+}
+
+/// The devices of a chain, also those that are no longer live.
+pub fn certified_by(chain: &Chain) -> Vec<Certified> {
+    let devices = chain.devices().iter().filter_map(|known| {
+        let link = chain.hash_at(known.seqno)?;
+        let (root, device) = (chain.root(), known.device.device);
+        let credential = Credential { root, device, seqno: known.seqno, link };
+        Some(Certified { credential, key: known.device.key.primary() })
+    });
+    devices.collect()
+}
+
+/// Opens a group in epoch 0.
+///
+/// # Errors
+/// As [`refusal`].
+pub async fn open(
+    chains: &ChainSource,
+    creator: &Primary,
+    info: Vec<u8>,
+    tree: Vec<u8>,
+) -> Result<Observed, ApiError> {
+    let mut read = Chains { source: chains, read: Vec::new() };
+    read.of(creator).await?;
+    let certified = read.certified();
+    let opened = spawn_blocking(move || observer::open(&info, &tree, &certified)).await;
+    opened.map_err(|_| ApiError::from(StoreError::Closed))?.map_err(|stop| refusal(&stop))
+}
+
+/// Checks a commit.
+///
+/// # Errors
+/// As [`refusal`], and when a chain cannot be read.
+pub async fn apply(chains: &ChainSource, proposed: Proposed) -> Result<Applied, ApiError> {
+    let mut read = Chains { source: chains, read: Vec::new() };
+    for root in &proposed.roots {
+        read.of(root).await?;
+    }
+    let may = proven(&mut read, &proposed).await?;
+    let (proposed, may) = (Arc::new(proposed), Arc::new(may));
+    let mut asked = HashSet::new();
+    for _ in 0..ROUNDS {
+        let (certified, proposed, may) = (read.certified(), Arc::clone(&proposed), Arc::clone(&may));
+        let now = proposed.now;
+        let applied = spawn_blocking(move || {
+            let Proposed { state, mls, info, welcome, now, .. } = &*proposed;
+            let posted = Posted { mls, info, welcome: welcome.as_deref(), may: &may, stored_at: *now };
+            observer::apply(state, &posted, &certified)
+        });
+        match applied.await.map_err(|_| ApiError::from(StoreError::Closed))? {
+            Ok(applied) => {
+                must_be_live(&mut read, &applied, now).await?;
+                return Ok(applied);
+            }
+            Err(Stop::Unknown(leaves)) if leaves.iter().any(|leaf| asked.insert(leaf.root)) => {
+                for leaf in &leaves {
+                    read.of(&leaf.root).await?;
+                }
+            }
+            Err(stop) => return Err(refusal(&stop)),
+        }
+    }
+    Err(invalid("it names devices that no chain certifies"))
+}
+
+/// A device that is added, or that joins by itself, must be live.
+async fn must_be_live(read: &mut Chains<'_>, applied: &Applied, now: Timestamp) -> Result<(), ApiError> {
+    let joining = applied.change.external.then_some(applied.change.by);
+    for LeafId { root, device } in applied.change.added.iter().copied().chain(joining) {
+        let chain = read.of(&root).await?;
+        let is_live = !chain.is_closed() && chain.device(&device).is_some_and(|known| known.is_live(now));
+        if !is_live {
+            return Err(invalid("it adds a device that is no longer live"));
+        }
+    }
+    Ok(())
+}
+
+/// What the statements beside a commit prove.
+async fn proven(read: &mut Chains<'_>, proposed: &Proposed) -> Result<May, ApiError> {
+    let mut may = May::default();
+    for reason in &proposed.why {
+        match reason {
+            Reason::Leave(leave) => {
+                let root = leave.payload().root();
+                let chain = read.of(&root).await?;
+                let device = chain.devices().iter().find(|known| known.device.key == *leave.key());
+                let signed =
+                    device.is_some_and(|known| (**leave).clone().verify_by(&known.device.key).is_ok());
+                if !signed || !proposed.leaving.contains(&root) {
+                    return Err(invalid("an account is said to leave, and has not said so in this group"));
+                }
+                may.left.push(root);
+            }
+            Reason::Revoked(Revoked { root, device, seqno, link }) => {
+                let chain = read.of(root).await?;
+                let ended = chain.is_closed() || chain.device(device).is_some_and(|known| known.revoked);
+                if chain.hash_at(*seqno) != Some(*link) || !ended {
+                    return Err(invalid("a device is said to be revoked, and its chain does not say so"));
+                }
+                may.revoked.push(LeafId { root: *root, device: *device });
+            }
+        }
+    }
+    Ok(may)
+}
+
+fn invalid(detail: &str) -> ApiError {
+    ApiError::new(ProblemCode::InvalidCommit, format!("the commit is refused: {detail}"))
+}
+
+/// The refusal of what an observer does not accept: `group_full`, `not_authorised` for what the author may not do,
+/// `invalid_commit` for everything else.
+fn refusal(stop: &Stop) -> ApiError {
+    let code = match stop {
+        Stop::Refused { why: Why::Rule(Rule::TooManyLeaves), .. } => ProblemCode::GroupFull,
+        Stop::Refused {
+            why:
+                Why::Rule(
+                    Rule::PolicyByAdmin
+                    | Rule::AddedByMember
+                    | Rule::RemovedByMember
+                    | Rule::External
+                    | Rule::Fixed,
+                ),
+            ..
+        } => ProblemCode::NotAuthorised,
+        _ => ProblemCode::InvalidCommit,
+    };
+    let detail = match stop {
+        Stop::Refused { why, .. } => why.to_string(),
+        Stop::Unknown(_) => "it names a device that no chain certifies".to_owned(),
+        Stop::Own => "it was made by this very device".to_owned(),
+    };
+    ApiError::new(code, detail)
+}
