@@ -84,7 +84,7 @@ impl OwnDevice {
         match chain.device(&self.id()) {
             None => Standing::New,
             // An id names one device for ever: another key under it leaves none for this browser.
-            Some(known) if known.revoked || known.device.key != self.key.public() => Standing::Removed,
+            Some(known) if known.is_revoked() || known.device.key != self.key.public() => Standing::Removed,
             Some(known) if known.is_live(now) => Standing::Live,
             Some(_) => Standing::Expired,
         }

@@ -77,7 +77,7 @@ fn devices(session: &Session) -> DevicesView {
         here: Some(known.device.device) == here,
         added: added(known.seqno).unwrap_or_default(),
     };
-    let known = (1..).zip(chain.devices()).filter(|(_, known)| !known.revoked);
+    let known = (1..).zip(chain.devices()).filter(|(_, known)| !known.is_revoked());
     let rows: Vec<_> = known.map(row).collect();
     DevicesView {
         full: rows.len() >= MAX_LIVE_DEVICES && !rows.iter().any(|row| row.here),

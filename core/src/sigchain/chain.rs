@@ -38,8 +38,8 @@ pub struct Certified {
     pub device: Device,
     /// The seqno of its `add_device` link.
     pub seqno: u64,
-    /// Whether it was revoked.
-    pub revoked: bool,
+    /// When the link was made that revoked it, according to its signer.
+    pub revoked_at: Option<Timestamp>,
 }
 
 /// A handle that the chain claims.
@@ -56,9 +56,19 @@ pub struct Claim {
 }
 
 impl Certified {
+    /// Whether it was revoked.
+    pub const fn is_revoked(&self) -> bool {
+        self.revoked_at.is_some()
+    }
+
+    /// Since when it is no longer live, or from when it no longer will be.
+    pub fn ends_at(&self) -> Timestamp {
+        self.revoked_at.map_or(self.device.expires_at, |at| at.min(self.device.expires_at))
+    }
+
     /// Whether the device is neither revoked nor expired at a time.
     pub fn is_live(&self, now: Timestamp) -> bool {
-        !self.revoked && self.device.expires_at > now
+        self.revoked_at.is_none() && self.device.expires_at > now
     }
 }
 
@@ -145,7 +155,7 @@ impl Chain {
         let refused = match body {
             Body::AddDevice(device) if known(&device.device).is_some() => "a device already has this id",
             Body::AddDevice(_) if self.live(now).count() >= MAX_LIVE_DEVICES => "20 devices are already live",
-            Body::RevokeDevice { device, .. } if known(device).is_none_or(|known| known.revoked) => {
+            Body::RevokeDevice { device, .. } if known(device).is_none_or(|known| known.is_revoked()) => {
                 "there is no such device to revoke"
             }
             _ => return Ok(()),
@@ -162,11 +172,11 @@ impl Chain {
                 self.next = Some(next);
             }
             Body::AddDevice(device) => {
-                self.devices.push(Certified { device, seqno: link.seqno(), revoked: false });
+                self.devices.push(Certified { device, seqno: link.seqno(), revoked_at: None });
             }
             Body::RevokeDevice { device, .. } => {
                 for known in self.devices.iter_mut().filter(|known| known.device.device == device) {
-                    known.revoked = true;
+                    known.revoked_at = Some(link.created_at());
                 }
             }
             Body::ClaimHandle { handle, server, registration } => {

@@ -78,7 +78,7 @@ pub fn certified_by(chain: &Chain) -> Vec<Certified> {
         let link = chain.hash_at(known.seqno)?;
         let (root, device) = (chain.root(), known.device.device);
         let credential = Credential { root, device, seqno: known.seqno, link };
-        Some(Certified { credential, key: known.device.key.primary() })
+        Some(Certified { credential, key: known.device.key.primary(), ended: Some(known.ends_at()) })
     });
     devices.collect()
 }
@@ -167,7 +167,7 @@ async fn proven(read: &mut Chains<'_>, proposed: &Proposed) -> Result<May, ApiEr
             }
             Reason::Revoked(Revoked { root, device, seqno, link }) => {
                 let chain = read.of(root).await?;
-                let ended = chain.is_closed() || chain.device(device).is_some_and(|known| known.revoked);
+                let ended = chain.is_closed() || chain.device(device).is_some_and(|known| known.is_revoked());
                 if chain.hash_at(*seqno) != Some(*link) || !ended {
                     return Err(invalid("a device is said to be revoked, and its chain does not say so"));
                 }

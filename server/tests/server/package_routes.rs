@@ -42,7 +42,7 @@ impl Certificate {
             now: Timestamp::from_unix(NOW),
             seed: Seed::random(&mut rng()),
             me: Me { credential: self.credential, secret: self.device.keys.seed().clone() },
-            certified: vec![Certified { credential: self.credential, key }],
+            certified: vec![Certified { credential: self.credential, key, ended: None }],
             op: Op::Packages { count, last_resort, until: Timestamp::from_unix(until) },
         };
         match engine::call(&call).unwrap().outcome {

@@ -10,8 +10,12 @@ use super::site::{WASM_FEATURES, wasm_tool};
 use super::stamp::Stamp;
 use crate::command::Run;
 use crate::failure::Failure;
-use crate::project::{OUTPUT_NAME, Project, WASM_TARGET};
+use crate::project::{Project, WASM_TARGET};
 
+/// The script that loads the module, in the site.
+pub(crate) const LOADER: &str = "engine.js";
+/// The module, in `pkg/`. Only browsers with a group load it.
+pub(crate) const MODULE: &str = "kez-chat-engine.wasm";
 /// The most bytes that the module may have after compression.
 const BUDGET: u64 = 150_000;
 /// What the loader (`public/engine.js`) uses. Everything that these do not reach is removed, the descriptions that
@@ -36,7 +40,7 @@ pub(crate) fn build(project: &Project) -> Result<(), Failure> {
     let built = project.target().join(WASM_TARGET).join("wasm-release").join("kez_mls.wasm");
     let pkg = project.site().join("pkg");
     fs::create_dir_all(&pkg).map_err(Failure::file(&pkg))?;
-    let module = pkg.join(format!("{OUTPUT_NAME}-engine.wasm"));
+    let module = pkg.join(MODULE);
     let stamp = Stamp {
         note: project.site_stamp("engine"),
         inputs: vec![built.clone(), project.end2end().join("package-lock.json")],
@@ -69,7 +73,7 @@ pub(crate) fn build(project: &Project) -> Result<(), Failure> {
 /// # Errors
 /// When it is too large or a test fails.
 pub(crate) fn check(project: &Project) -> Result<(), Failure> {
-    let module = project.site().join("pkg").join(format!("{OUTPUT_NAME}-engine.wasm"));
+    let module = project.site().join("pkg").join(MODULE);
     let compressed = with_ending(&module, "br");
     let bytes = fs::metadata(&compressed).map_err(Failure::file(&compressed))?.len();
     println!("the engine has {bytes} bytes, of {BUDGET}");
@@ -80,6 +84,6 @@ pub(crate) fn check(project: &Project) -> Result<(), Failure> {
         .arg("--test")
         .arg(project.root().join("mls/node/engine.test.mjs"))
         .env("ENGINE", &module)
-        .env("LOADER", project.root().join("public/engine.js"))
+        .env("LOADER", project.root().join("public").join(LOADER))
         .run()
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::compress::with_ending;
+use super::engine;
 use super::files::files;
 use super::site::NATS_SCRIPT;
 use crate::failure::Failure;
@@ -32,7 +33,7 @@ pub(crate) fn measure(project: &Project) -> Result<Sizes, Failure> {
     let site = project.site();
     let counts = |file: &PathBuf| {
         let code = file.extension().is_some_and(|ending| CODE.iter().any(|code| ending == *code));
-        code && !file.ends_with(NATS_SCRIPT)
+        code && ![NATS_SCRIPT, engine::LOADER, engine::MODULE].iter().any(|later| file.ends_with(later))
     };
     let mut loaded: Vec<_> = files(&site)?.into_iter().filter(counts).collect();
     loaded.sort();

@@ -72,7 +72,7 @@ impl OwnChain {
     pub(super) fn remove_wanted(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
         let device = self.removing.take()?;
         let known = self.chain().device(&device)?;
-        if known.revoked {
+        if known.is_revoked() {
             return None;
         }
         self.draft(Body::RevokeDevice { device, since: cx.timestamp() }, facts, cx)

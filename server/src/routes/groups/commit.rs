@@ -127,8 +127,10 @@ pub async fn commit(
         state.groups.evict(gid);
         state.groups.announce(gid, &group, stored.seq);
         changed.iter().for_each(|account| state.push.list_again(account.inbox()));
+        // Streams of those who come, on other nodes.
         if let Some(now) = state.groups.find(gid, None).await? {
-            state.groups.announce(gid, &now, stored.seq);
+            let came = now.members.iter().filter(|new| member(&group, new.account).is_none());
+            state.push.announce_group(inbox, gid, came.map(|new| new.primary), stored.seq);
         }
     }
     Ok(answer(if stored.fresh { StatusCode::CREATED } else { StatusCode::OK }, &stored, post.epoch))

@@ -52,7 +52,7 @@ impl World {
             assert_eq!(chains.append(&owner.init()).await.status, 201);
             let certificate = Certificate::add(&chains, &mut owner, &person, n as u8 + 1).await;
             let key = certificate.device.keys.public().primary();
-            certified.push(Certified { credential: certificate.credential, key });
+            certified.push(Certified { credential: certificate.credential, key, ended: None });
             clients.push(Client { certificate, group: None, cursor: AtomicU64::new(0) });
             people.push(person);
         }
