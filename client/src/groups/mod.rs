@@ -6,7 +6,6 @@ mod group;
 mod packages;
 mod plan;
 mod registry;
-mod wire;
 
 pub(crate) use group::{
     Built, Creating, Group, Intent, Joining, Known, Sent, Stage, StoredFace, StoredGroup, What,
@@ -14,4 +13,3 @@ pub(crate) use group::{
 pub(crate) use packages::{LIFETIME as PACKAGE_LIFETIME, Packages};
 pub(crate) use plan::{Facts, Plan};
 pub(crate) use registry::Groups;
-pub(crate) use wire::{CommitStored, CreateGroup, PostCommit, ShownGroup, commits_target, group_target};

@@ -1,26 +1,31 @@
-//! The MLS engine as the client knows it: a pure function of bytes in another module, which may not be there yet.
+//! The MLS engine as a client sees it: one call in, one reply out.
 
 use kez_core::mls::call::Call;
 use kez_core::mls::reply::{Fault, Reply};
 
-/// Calls the MLS engine.
+/// What performs the calls of groups: a WASM module of its own in a browser, the package `kez-mls` in tests.
+///
+/// It keeps nothing between calls, so it can be replaced at any time.
 pub trait GroupEngine {
-    /// Performs a call. The same call gives the same reply.
+    /// Performs a call.
     ///
     /// # Errors
-    /// [`EngineFault`] when there is no reply.
+    /// [`EngineFault`] when there is no reply. No state has changed then.
     fn call(&mut self, call: &Call) -> Result<Reply, EngineFault>;
 }
 
 /// Why the engine gave no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineFault {
-    /// The engine is not loaded.
+    /// The engine is not loaded yet.
     #[error("the engine is not loaded")]
     Absent,
-    /// The call failed, or the engine trapped. No state has changed.
+    /// The engine refused the call.
     #[error("{0}")]
-    Failed(#[from] Fault),
+    Refused(#[from] Fault),
+    /// The engine trapped, or its answer makes no sense. The next call has a new instance.
+    #[error("the engine stopped")]
+    Trapped,
 }
 
 /// An engine that is never there. Everything about groups waits for ever.

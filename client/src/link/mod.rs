@@ -144,8 +144,8 @@ pub(crate) struct Link {
     look_again: bool,
     /// Whether the inbox has been read to its end since start-up.
     read_to_end: bool,
-    /// The groups, each with the position that its log was read to. `None` while there is none to follow.
-    groups: Option<BTreeMap<GroupId, u64>>,
+    /// The groups, each with the position that its log was read to.
+    groups: BTreeMap<GroupId, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl Default for Link {
             refusals: 0,
             look_again: false,
             read_to_end: false,
-            groups: None,
+            groups: BTreeMap::new(),
         }
     }
 }
@@ -192,8 +192,7 @@ impl Link {
 
     /// The stream is to follow these groups, each from this position on, when it is opened the next time.
     pub(crate) fn follow(&mut self, groups: impl Iterator<Item = (GroupId, u64)>) {
-        let groups: BTreeMap<GroupId, u64> = groups.collect();
-        self.groups = Some(groups).filter(|groups| !groups.is_empty());
+        self.groups = groups.collect();
     }
 
     /// The connection state shown on screen.
@@ -529,7 +528,8 @@ impl Link {
     fn open_live(&mut self, Inbox { me, cursor: since }: Inbox<'_>, cx: &mut Context<'_>) {
         let target = live_target(&me.handle, since);
         let auth = me.header(Method::Get, &target, &[], cx);
-        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth, groups: self.groups.clone() }) else {
+        let Ok(hello) = serde_json::to_string(&LiveHello { since, auth, groups: Some(self.groups.clone()) })
+        else {
             return;
         };
         self.leave_live(Live::Opening);

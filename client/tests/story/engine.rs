@@ -53,5 +53,5 @@ fn a_client_creates_a_group_and_seals_through_the_trait() {
     assert!(matches!(&sealed.outcome, Outcome::Sealed(sealed) if sealed[0].generation == 0));
     assert_eq!(sealed.group.unwrap().generation, 1);
     let damaged = ask(3, Op::Seal { state: vec![1, 2, 3].into(), texts: vec![] });
-    assert_eq!(damaged.err(), Some(EngineFault::Failed(Fault::DamagedState)));
+    assert_eq!(damaged.err(), Some(EngineFault::Refused(Fault::DamagedState)));
 }

@@ -7,6 +7,8 @@ mod clocks;
 mod crashes;
 mod devices;
 mod engine;
+mod group_faults;
+mod groups;
 mod hidden_chains;
 mod invitations;
 mod joining;

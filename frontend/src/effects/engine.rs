@@ -58,15 +58,14 @@ impl Engine {
 impl GroupEngine for Engine {
     fn call(&mut self, call: &Call) -> Result<Reply, EngineFault> {
         let Loading::Loaded(function) = &*self.0.borrow() else { return Err(EngineFault::Absent) };
-        let failed = EngineFault::Failed(Fault::Engine);
         // It contains keys and the group's state.
-        let call = Zeroizing::new(postcard::to_allocvec(call).map_err(|_| failed)?);
+        let call = Zeroizing::new(postcard::to_allocvec(call).map_err(|_| EngineFault::Trapped)?);
         let answer =
-            function.call1(&JsValue::UNDEFINED, &Uint8Array::from(call.as_slice())).map_err(|_| failed)?;
-        let answer = answer.dyn_into::<Uint8Array>().map_err(|_| failed)?;
+            function.call1(&JsValue::UNDEFINED, &Uint8Array::from(call.as_slice())).map_err(|_| EngineFault::Trapped)?;
+        let answer = answer.dyn_into::<Uint8Array>().map_err(|_| EngineFault::Trapped)?;
         let answer = Zeroizing::new(answer.to_vec());
-        let reply: Result<Reply, Fault> = postcard::from_bytes(&answer).map_err(|_| failed)?;
-        reply.map_err(EngineFault::Failed)
+        let reply: Result<Reply, Fault> = postcard::from_bytes(&answer).map_err(|_| EngineFault::Trapped)?;
+        Ok(reply?)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kez_core::api::{Base64Url, CLAIM_TARGET, ClaimPackages, PackagesClaimed};
+use kez_core::api::{
+    Base64Url, CLAIM_TARGET, ClaimPackages, CommitStored, CommitToGroup, PackagesClaimed, commits_target,
+};
 use kez_core::group_item::GroupItem;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -12,7 +14,7 @@ use kez_core::mls::{Bytes, GroupId, LeafId};
 use kez_core::problem::ProblemCode;
 use serde_json::value::RawValue;
 
-use crate::groups::{Built, CommitStored, Facts, Plan, PostCommit, Stage, commits_target};
+use crate::groups::{Built, Facts, Plan, Stage};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -29,7 +31,7 @@ const LONGEST_DUTY: u64 = 2_000;
 
 impl Session {
     /// Performs the next step of a change of a group.
-    pub(super) fn go_on_changing(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+    pub(super) fn go_on_changing(&mut self, gid: GroupId, is_due: bool, cx: &mut Context<'_>) {
         let is_asked = cx
             .shared
             .requests
@@ -59,19 +61,19 @@ impl Session {
         let me = LeafId { root: me, device: device.id() };
         let is_wanted = !group.stored.intents.is_empty();
         match group.stored.plan(Facts { me, revoked: &revoked }) {
-            Some(plan) if plan.is_wanted || self.is_due(gid, cx) => self.build(gid, plan, cx),
-            Some(_) => {}
+            Some(plan) if plan.is_wanted || is_due || self.has_waiting(gid) => self.build(gid, plan, cx),
+            Some(_) => self.wait_for_turn(gid, cx),
             None if is_wanted => self.change_failed(gid, Reason::GroupNotChanged),
             None => {}
         }
     }
 
-    /// Whether it is this device's turn to do what any device could do. One that has something to send does not wait.
-    fn is_due(&mut self, gid: GroupId, cx: &mut Context<'_>) -> bool {
-        let has_waiting = self.has_waiting(gid);
-        let Some(group) = self.groups.recall(gid) else { return false };
-        let at = *group.duty_at.get_or_insert_with(|| cx.now + cx.rng.next_u64() % LONGEST_DUTY);
-        has_waiting || at <= cx.now
+    /// What any device could do is done after a while, unless another one is faster. A device that has something to send
+    /// does not wait.
+    fn wait_for_turn(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        if let Some(group) = self.groups.recall(gid) {
+            group.duty_at.get_or_insert_with(|| cx.now + 1 + cx.rng.next_u64() % LONGEST_DUTY);
+        }
     }
 
     /// The user's changes were given up.
@@ -250,5 +252,5 @@ pub(super) fn commit_body(built: Built) -> Option<String> {
     let item = RawValue::from_string(built.item).ok()?;
     let info = Base64Url(built.info.to_vec());
     let welcome = built.welcome.map(|welcome| Base64Url(welcome.to_vec()));
-    serde_json::to_string(&PostCommit { item, info, welcome }).ok()
+    serde_json::to_string(&CommitToGroup { item, info, welcome }).ok()
 }

@@ -1,7 +1,7 @@
 //! Creating a group, and what the user changes in one. People are named by handles: each is looked up, and their chain
 //! is verified, before anything is done.
 
-use kez_core::api::{Base64Url, GROUPS_TARGET, GroupKind};
+use kez_core::api::{Base64Url, CreateGroup, GROUPS_TARGET, GroupKind};
 use kez_core::content::{Content, Face, MessageId, What as ContentKind};
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -11,7 +11,7 @@ use kez_core::mls::policy::{Account, Kind, Policy, Role};
 use kez_core::mls::reply::{Outcome as EngineOutcome, Reply};
 use kez_core::problem::ProblemCode;
 
-use crate::groups::{CreateGroup, Creating, Intent, Stage, StoredGroup, What};
+use crate::groups::{Creating, Intent, Stage, StoredGroup, What};
 use crate::kernel::answer::{Answer, Outcome, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;

@@ -1,6 +1,6 @@
 //! Joining a group: by a Welcome or, where there is none that fits, by an external commit. Never both.
 
-use kez_core::api::{GroupKind, InboxItem};
+use kez_core::api::{CommitStored, GroupDetails, GroupKind, InboxItem, commits_target, group_target};
 use kez_core::group_item::{Body, GroupItem};
 use kez_core::identity::Primary;
 use kez_core::mls::GroupId;
@@ -10,9 +10,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::Hash;
 
 use super::lines::accounts_of;
-use crate::groups::{
-    Built, CommitStored, Joining, Known, ShownGroup, Stage, StoredGroup, commits_target, group_target,
-};
+use crate::groups::{Built, Joining, Known, Stage, StoredGroup};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -96,8 +94,8 @@ impl Session {
 
     /// Handles the present state of a group.
     pub(crate) fn on_shown(&mut self, gid: GroupId, answer: &Answer, cx: &mut Context<'_>) {
-        let shown = match outcome(answer, |response| body::<ShownGroup>(response, &[200])) {
-            Outcome::Done(shown) if shown.gid == gid => shown,
+        let shown = match outcome(answer, |response| body::<GroupDetails>(response, &[200])) {
+            Outcome::Done(shown) if shown.summary.gid == gid => shown,
             Outcome::Refused(problem) if problem.code == ProblemCode::UnknownGroup => {
                 return self.out(gid, Stage::Removed, None, cx);
             }
@@ -105,20 +103,22 @@ impl Session {
         };
         let Some(group) = self.groups.change(gid) else { return };
         match group.stored.stage {
-            Stage::Left | Stage::Removed if shown.until.is_none() && shown.since >= group.stored.out_at => {
+            Stage::Left | Stage::Removed
+                if shown.summary.until.is_none() && shown.summary.since >= group.stored.out_at =>
+            {
                 group.stored.stage = Stage::Joining;
                 group.stored.request = true;
             }
             Stage::Joining => {}
             _ => return,
         }
-        if shown.kind != GroupKind::Group {
+        if shown.summary.kind != GroupKind::Group {
             // Conversations with one person, and the user's own devices: not in this version.
             group.stored.request = true;
-            return self.out(gid, Stage::Removed, Some(shown.head), cx);
+            return self.out(gid, Stage::Removed, Some(shown.summary.head), cx);
         }
-        if shown.until.is_some() {
-            return self.out(gid, Stage::Removed, shown.until, cx);
+        if shown.summary.until.is_some() {
+            return self.out(gid, Stage::Removed, shown.summary.until, cx);
         }
         let mut step = self.join_by_welcome(gid, &shown, cx);
         if matches!(step, Step::Failed) {
@@ -132,7 +132,7 @@ impl Session {
     }
 
     /// Joins by the Welcome, unless this device was in the group already. It is checked before anything is stored.
-    fn join_by_welcome(&mut self, gid: GroupId, shown: &ShownGroup, cx: &mut Context<'_>) -> Step {
+    fn join_by_welcome(&mut self, gid: GroupId, shown: &GroupDetails, cx: &mut Context<'_>) -> Step {
         let Some(group) = self.groups.get(gid) else { return Step::Failed };
         let Some(welcome) = shown.welcome.as_ref().filter(|_| group.state().is_none()) else {
             return Step::Failed;
@@ -167,11 +167,12 @@ impl Session {
     }
 
     /// Makes the commit with which this device joins by itself.
-    fn join_by_commit(&mut self, gid: GroupId, shown: &ShownGroup, cx: &mut Context<'_>) -> Step {
-        let op = Op::Rejoin { info: shown.info.0.clone().into(), tree: shown.tree.0.clone().into() };
+    fn join_by_commit(&mut self, gid: GroupId, shown: &GroupDetails, cx: &mut Context<'_>) -> Step {
+        let (Some(info), Some(tree)) = (&shown.info, &shown.tree) else { return Step::Failed };
+        let op = Op::Rejoin { info: info.0.clone().into(), tree: tree.0.clone().into() };
         let (new, mls, info) = match self.engine(op, cx) {
             Ok(Reply { group: Some(new), outcome: EngineOutcome::Rejoined { mls, info } })
-                if new.gid == gid && new.epoch == shown.epoch + 1 =>
+                if new.gid == gid && new.epoch == shown.summary.epoch + 1 =>
             {
                 (new, mls, info)
             }
@@ -180,8 +181,9 @@ impl Session {
             }
             _ => return Step::Failed,
         };
-        let item = String::from_utf8(GroupItem::commit(gid, shown.epoch, &mls, &[])).unwrap_or_default();
-        let is_friend = shown.added_by.as_ref().is_none_or(|by| {
+        let item =
+            String::from_utf8(GroupItem::commit(gid, shown.summary.epoch, &mls, &[])).unwrap_or_default();
+        let is_friend = shown.summary.added_by.as_ref().is_none_or(|by| {
             let contact = self.contacts.by_handle(by).and_then(|id| self.contacts.get(id));
             *by == self.me.handle || contact.is_some_and(|contact| !contact.stored.standing.request)
         });
@@ -193,7 +195,7 @@ impl Session {
         let (known, state) = Known::of(new);
         group.stored.joining =
             Some(Joining { built: Built { item, info, welcome: None }, state, known, again });
-        group.stored.cursor = shown.head;
+        group.stored.cursor = shown.summary.head;
         group.stored.log = None;
         group.asked.clear();
         Step::Done

@@ -20,7 +20,6 @@ use kez_core::sigchain::{Chain, Hash};
 use kez_core::signed::Signed;
 use zeroize::Zeroizing;
 
-use crate::chains::certified;
 use crate::groups::{Known, Stage};
 use crate::kernel::answer::Answer;
 use crate::kernel::backoff::Backoff;
@@ -94,7 +93,7 @@ impl Session {
         let credential = self.my_credential(cx).ok_or(EngineFault::Absent)?;
         let device = self.me.device.as_ref().ok_or(EngineFault::Absent)?;
         let certified: Vec<Certified> =
-            certified(self.chains.own().chain()).chain(self.chains.members().certified()).collect();
+            self.chains.own().certified().chain(self.chains.members().certified()).collect();
         let me = Me { credential, secret: device.key().seed().clone() };
         let mut seed = Zeroizing::new([0; 32]);
         cx.rng.fill_bytes(&mut *seed);
@@ -150,11 +149,13 @@ impl Session {
             return;
         }
         group.retry_at = None;
+        let is_due = group.duty_at.take_if(|at| *at <= cx.now).is_some();
         match &group.stored.stage {
             Stage::Creating => self.post_group(gid, cx),
             Stage::Joining => self.go_on_joining(gid, cx),
             Stage::In if group.stored.leaving.is_some() => self.post_leave(gid, cx),
-            Stage::In => self.go_on_changing(gid, cx),
+            Stage::In if group.state().is_none() => self.join_anew(gid, cx),
+            Stage::In => self.go_on_changing(gid, is_due, cx),
             Stage::Left | Stage::Removed | Stage::Broken(_) => {}
         }
     }

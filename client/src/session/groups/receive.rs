@@ -141,10 +141,7 @@ impl Session {
         let (mut done, stop) = match self.apply_items(gid, for_engine, cx) {
             Ok((done, stop)) => (done.into_iter(), stop),
             Err(EngineFault::Absent) => return (0, Halted::Engine),
-            Err(EngineFault::Failed(Fault::DamagedState | Fault::NotCertified)) => {
-                return (0, Halted::Rejoin);
-            }
-            Err(EngineFault::Failed(_)) => return (0, Halted::Rejoin),
+            Err(EngineFault::Refused(_) | EngineFault::Trapped) => return (0, Halted::Rejoin),
         };
         for (at, (step, item)) in steps.iter().zip(items).enumerate() {
             match step {
@@ -175,10 +172,10 @@ impl Session {
         if items.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let state = state.ok_or(EngineFault::Failed(Fault::DamagedState))?;
+        let state = state.ok_or(EngineFault::Refused(Fault::DamagedState))?;
         let Reply { group, outcome } = self.engine(Op::Process { state, items }, cx)?;
         let Outcome::Processed { done, stop } = outcome else {
-            return Err(EngineFault::Failed(Fault::Engine));
+            return Err(EngineFault::Refused(Fault::Engine));
         };
         // Before a message of this device that it does not know, nothing is kept: the device joins anew.
         if !done.contains(&Done::Own)

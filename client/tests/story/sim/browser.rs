@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use kez_client::effect::{Effect, HttpRequest, RequestId};
+use kez_client::engine::NoEngine;
 use kez_client::event::{Event, Startup, StorageFault, TabId, VaultEvent};
 use kez_client::record::{Kind, Record};
+
+use super::engine::{Seals, TestEngine};
 use kez_client::{Client, Signer};
 
 /// The outputs of the driver: network operations, and answers of the storage.
@@ -30,8 +33,18 @@ pub(crate) enum Out {
     Loaded(Vec<Record>),
 }
 
+/// A client, with the MLS engine if everything that it seals is to be listed here.
+pub(crate) fn client(most_pages: usize, seals: Option<&Seals>) -> Client {
+    match seals {
+        Some(seals) => Client::new(most_pages, Box::new(TestEngine { seals: seals.clone() })),
+        None => Client::new(most_pages, Box::new(NoEngine)),
+    }
+}
+
 pub(crate) struct Browser {
     pub(crate) client: Client,
+    /// What the engine has sealed; `None` where there is no engine.
+    pub(crate) seals: Option<Seals>,
     /// The records on disk. Not sealed here: that is the vault's job.
     pub(crate) disk: BTreeMap<(Kind, String), Vec<u8>>,
     /// The vault, if there is one, with its passphrase, if it has one.
@@ -63,9 +76,10 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    pub(crate) fn new(most_pages: usize) -> Self {
+    pub(crate) fn new(most_pages: usize, seals: Option<Seals>) -> Self {
         Self {
-            client: Client::new(most_pages),
+            client: client(most_pages, seals.as_ref()),
+            seals,
             disk: BTreeMap::new(),
             vault: None,
             lease: 0,
@@ -187,6 +201,7 @@ impl Browser {
                 Effect::Download { name, bytes, .. } => {
                     self.downloads.push((name, String::from_utf8(bytes).unwrap()));
                 }
+                Effect::BringEngine => out.push(Out::Event(Event::EngineReady(self.seals.is_some()))),
                 Effect::PersistStorage => {
                     out.push(Out::Event(Event::Storage { persisted: true, used: Some(1) }));
                 }

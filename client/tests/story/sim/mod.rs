@@ -3,6 +3,8 @@
 
 mod broker;
 mod browser;
+mod engine;
+mod groups;
 mod keeping;
 mod relay;
 mod sigchains;
@@ -13,6 +15,7 @@ mod chance;
 
 pub(crate) use browser::Out;
 pub(crate) use chance::Chance;
+pub(crate) use engine::SealedAt;
 pub(crate) use relay::{json, problem};
 pub(crate) use sigchains::{BASE, shown};
 pub(crate) use world::{Superseded, Weather, World, text};

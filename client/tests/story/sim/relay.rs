@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kez_client::effect::{HttpRequest, Method};
 use kez_client::event::HttpResponse;
-use kez_core::api::{HandleList, InboxItem, InboxPage, Lookup, live_target};
+use kez_core::api::{
+    ChainEnd, HandleList, InboxItem, InboxPage, LookUpPeople, Lookup, PEOPLE_TARGET, People, PersonFound,
+    live_target,
+};
 use kez_core::api::{
     Limits, LiveFrame, LiveHello, MAX_LIVE_FRAME_BYTES, MessageStored, Receipt, RegistrationMode,
     ReportRequest, SendMessage, ServerConfig,
@@ -13,14 +16,17 @@ use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::PublicIdentity;
 use kez_core::inbox_auth;
+use kez_core::mls::GroupId;
 use kez_core::nats_binding::{self, NatsBinding};
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::registration::HandleRegistration;
+use kez_core::sigchain::Chain;
 use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::groups::{Facts, Groups};
 use super::keeping::Keeping;
 use super::sigchains::{self, Sigchains};
 
@@ -71,6 +77,7 @@ pub(crate) struct Relay {
     pub(crate) keeping: Keeping,
     /// The reports to its operator.
     pub(crate) reports: Vec<ReportRequest>,
+    pub(crate) groups: Groups,
     accounts: BTreeMap<Handle, Registered>,
     inboxes: BTreeMap<Handle, Vec<InboxItem>>,
     seq: u64,
@@ -115,6 +122,7 @@ impl Relay {
             listed: BTreeMap::new(),
             keeping: Keeping::default(),
             reports: Vec::new(),
+            groups: Groups::default(),
             accounts: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             seq: 0,
@@ -132,6 +140,13 @@ impl Relay {
             (Method::Post, Some(body), "/v1/messages") => match request.auth {
                 Some(_) if self.caller(request, now).is_none() => problem(ProblemCode::Unauthorized),
                 _ => self.send(body, now),
+            },
+            (_, _, target) if is_about_groups(target) => {
+                self.group_request(request, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
+            }
+            (Method::Post, Some(body), PEOPLE_TARGET) => match self.caller(request, now) {
+                Some(_) => self.people_at_once(body),
+                None => problem(ProblemCode::Unauthorized),
             },
             (_, _, target) if target.starts_with("/v1/inbox/") && !target.contains("since=") => {
                 self.control(request, now).unwrap_or_else(|| problem(ProblemCode::Unauthorized))
@@ -178,7 +193,12 @@ impl Relay {
     }
 
     /// Checks the first frame of a live stream, and returns the handle and the cursor.
-    pub(crate) fn open_live(&self, path: &str, hello: &str, now: u64) -> Option<(Handle, u64)> {
+    pub(crate) fn open_live(
+        &self,
+        path: &str,
+        hello: &str,
+        now: u64,
+    ) -> Option<(Handle, u64, Option<BTreeMap<GroupId, u64>>)> {
         let handle: Handle = path.strip_prefix("/v1/inbox/")?.strip_suffix("/live")?.parse().ok()?;
         let hello: LiveHello = serde_json::from_str(hello).ok()?;
         let auth = CallerAuth::parse(&hello.auth).ok()?;
@@ -186,7 +206,7 @@ impl Relay {
         let request = CallerRequest { server: &self.server, method: "GET", target: &target, body: &[] };
         let key = self.accounts.get(&handle)?.key;
         auth.verify(&request, &key, Timestamp::from_unix(now / 1000)).ok()?;
-        (auth.handle() == &handle).then_some((handle, hello.since))
+        (auth.handle() == &handle).then_some((handle, hello.since, hello.groups))
     }
 
     /// Answers a message on the stream of this owner. Also returns the status.
@@ -400,6 +420,56 @@ impl Relay {
         json(201, &MessageStored { receipt, created_at: now })
     }
 
+    /// Handles a request about groups, signed by the account or by one of its devices.
+    fn group_request(&mut self, request: &HttpRequest, now: Timestamp) -> Option<HttpResponse> {
+        let auth = CallerAuth::parse(request.auth.as_deref()?).ok()?;
+        let body = request.body.as_deref().unwrap_or_default();
+        let (method, target) = (request.method.as_str(), request.target.as_str());
+        let signed = CallerRequest { server: &self.server, method, target, body: body.as_bytes() };
+        let account = self.accounts.get(auth.handle())?;
+        let chains: BTreeMap<Handle, Chain> = self
+            .accounts
+            .iter()
+            .map(|(handle, account)| (handle.clone(), self.sigchains.of(&account.key.primary())))
+            .collect();
+        let chain = &chains[auth.handle()];
+        let key = match auth.device() {
+            None => account.key,
+            Some(device) => chain.device(&device).filter(|known| known.is_live(now))?.device.key,
+        };
+        auth.verify(&signed, &key, now).ok()?;
+        let facts = Facts {
+            caller: auth.handle().clone(),
+            device: auth.device(),
+            root: chain.root(),
+            now,
+            epoch: &self.epoch,
+            chains: &chains,
+        };
+        self.groups.answer(method, target, body, &facts)
+    }
+
+    /// `POST /v1/people`.
+    fn people_at_once(&self, body: &str) -> HttpResponse {
+        let LookUpPeople { roots } = serde_json::from_str(body).unwrap();
+        let found = roots.iter().filter_map(|(root, known)| {
+            let (handle, _) = self
+                .accounts
+                .iter()
+                .find(|(_, account)| self.sigchains.root_of(&account.key.primary()) == *root)?;
+            let links = self.sigchains.links(root);
+            let raw =
+                |link: &kez_core::sigchain::Link| RawValue::from_string(link.json().to_owned()).unwrap();
+            let chain = ChainEnd {
+                length: links.len() as u64,
+                head: links.last().map(kez_core::sigchain::Link::hash),
+                links: links.iter().skip(usize::try_from(*known).unwrap()).map(raw).collect(),
+            };
+            Some(PersonFound::new(self.lookup(handle.as_str())?, Some(chain)))
+        });
+        json(200, &People { people: found.collect() })
+    }
+
     /// The signer of a request.
     fn caller(&self, request: &HttpRequest, now: Timestamp) -> Option<Handle> {
         let auth = CallerAuth::parse(request.auth.as_deref()?).ok()?;
@@ -493,6 +563,14 @@ impl Relay {
         let inbox = self.inboxes.get(handle).into_iter().flatten();
         inbox.filter(|item| item.seq > since).take(limit).cloned().collect()
     }
+}
+
+/// Whether a request is about groups or key packages.
+fn is_about_groups(target: &str) -> bool {
+    target.starts_with("/v1/groups")
+        || target.starts_with("/v1/key-packages")
+        || target.ends_with("/key-packages")
+        || target.ends_with("/news")
 }
 
 pub(crate) fn json(status: u16, body: &impl serde::Serialize) -> HttpResponse {

@@ -12,12 +12,14 @@ use kez_client::{Client, Signer};
 use kez_core::api::LiveFrame;
 use kez_core::handle::Handle;
 use kez_core::identity::SecretIdentity;
+use kez_core::mls::GroupId;
 use kez_core::recovery_phrase;
 use rand_core::Rng;
 
 use super::broker::Broker;
-use super::browser::{Browser, Out};
+use super::browser::{Browser, Out, client};
 use super::chance::Chance;
+use super::engine::Seals;
 use super::relay::Relay;
 
 /// What the network does to requests and answers, in per cent. On a stream, what gets lost ends the stream.
@@ -96,6 +98,8 @@ struct Stream {
     number: u64,
     handle: Handle,
     cursor: u64,
+    /// The groups that it follows, each with its cursor.
+    groups: Option<BTreeMap<GroupId, u64>>,
     /// Keeps the frames of one stream in order.
     last_due: u64,
 }
@@ -116,6 +120,8 @@ pub(crate) struct World {
     browsers: BTreeMap<&'static str, Browser>,
     streams: BTreeMap<&'static str, Stream>,
     pub(crate) broker: Broker,
+    /// Everything that MLS engines have sealed; `None` in a world without groups.
+    pub(crate) seals: Option<Seals>,
     queue: BTreeMap<(u64, u64), Happening>,
     count: u64,
 }
@@ -131,14 +137,20 @@ impl World {
             browsers: BTreeMap::new(),
             streams: BTreeMap::new(),
             broker: Broker::new(),
+            seals: None,
             queue: BTreeMap::new(),
             count: 0,
         }
     }
 
+    /// A world whose browsers have an MLS engine.
+    pub(crate) fn with_groups(chance: u64) -> Self {
+        Self { seals: Some(Seals::default()), ..Self::new(chance) }
+    }
+
     /// Opens a new browser with empty storage.
     pub(crate) fn open(&mut self, who: &'static str) {
-        self.browsers.insert(who, Browser::new(self.most_pages));
+        self.browsers.insert(who, Browser::new(self.most_pages, self.seals.clone()));
         self.start(who);
     }
 
@@ -150,7 +162,7 @@ impl World {
         browser.stream += 1;
         browser.nats += 1;
         browser.dies_after = None;
-        browser.client = Client::new(most_pages);
+        browser.client = client(most_pages, browser.seals.as_ref());
         self.streams.remove(who);
         self.broker.leave(who);
         self.start(who);
@@ -164,7 +176,8 @@ impl World {
     pub(crate) fn take_over(&mut self, who: &'static str) -> Superseded {
         let most_pages = self.most_pages;
         let browser = self.browser(who);
-        let client = std::mem::replace(&mut browser.client, Client::new(most_pages));
+        let next = client(most_pages, browser.seals.as_ref());
+        let client = std::mem::replace(&mut browser.client, next);
         let superseded = Superseded { client, held: browser.held };
         self.reload(who);
         superseded
@@ -588,11 +601,11 @@ impl World {
             return self
                 .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 1006 } });
         }
-        let Some((handle, since)) = self.relay.open_live(path, hello, self.now) else {
+        let Some((handle, since, groups)) = self.relay.open_live(path, hello, self.now) else {
             return self
                 .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 4401 } });
         };
-        self.streams.insert(who, Stream { number, handle, cursor: since, last_due: self.now });
+        self.streams.insert(who, Stream { number, handle, cursor: since, groups, last_due: self.now });
         self.push_to_streams();
         if let Some(stream) = self.streams.get(who) {
             let frame = self.relay.caught_up(stream.cursor);
@@ -646,6 +659,23 @@ impl World {
                 && let Some((frame, cursor)) = self.relay.frame_after(&stream.handle, stream.cursor)
             {
                 stream.cursor = cursor;
+                self.frame(who, frame);
+            }
+            self.push_groups(who);
+        }
+    }
+
+    /// Sends what is new in the groups that a stream follows.
+    fn push_groups(&mut self, who: &'static str) {
+        let Some(Stream { handle, groups: Some(_), .. }) = self.streams.get(who) else { return };
+        let handle = handle.clone();
+        for gid in self.relay.groups.groups_of(&handle) {
+            while let Some(Stream { groups: Some(groups), .. }) = self.streams.get_mut(who)
+                && let cursor = groups.entry(gid).or_default()
+                && let Some((frame, last)) =
+                    self.relay.groups.frame_after(gid, &handle, *cursor, &self.relay.epoch)
+            {
+                *cursor = last;
                 self.frame(who, frame);
             }
         }
