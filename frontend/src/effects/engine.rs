@@ -60,8 +60,9 @@ impl GroupEngine for Engine {
         let Loading::Loaded(function) = &*self.0.borrow() else { return Err(EngineFault::Absent) };
         // It contains keys and the group's state.
         let call = Zeroizing::new(postcard::to_allocvec(call).map_err(|_| EngineFault::Trapped)?);
-        let answer =
-            function.call1(&JsValue::UNDEFINED, &Uint8Array::from(call.as_slice())).map_err(|_| EngineFault::Trapped)?;
+        let answer = function
+            .call1(&JsValue::UNDEFINED, &Uint8Array::from(call.as_slice()))
+            .map_err(|_| EngineFault::Trapped)?;
         let answer = answer.dyn_into::<Uint8Array>().map_err(|_| EngineFault::Trapped)?;
         let answer = Zeroizing::new(answer.to_vec());
         let reply: Result<Reply, Fault> = postcard::from_bytes(&answer).map_err(|_| EngineFault::Trapped)?;
