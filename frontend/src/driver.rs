@@ -12,6 +12,7 @@ use kez_client::sorted_map::SortedMap;
 use kez_client::{Client, PAGES_IN_MEMORY};
 use rand_core::UnwrapErr;
 
+use crate::effects::engine::BrowserEngine;
 use crate::effects::http;
 use crate::effects::live::Live;
 use crate::effects::nats::Nats;
@@ -34,6 +35,7 @@ pub(crate) struct Driver {
     others: Tabs,
     inputs: Inputs,
     vault: Vault,
+    engine: BrowserEngine,
     live: Option<Live>,
     /// How many times the live stream was opened or closed. Events of earlier streams may still be in the queue.
     lives: u64,
@@ -53,8 +55,10 @@ impl Driver {
         let unsaid = follower.unsaid();
         let Follower { tab, others, online, .. } = follower;
         let (vault, startup) = Vault::open(tab.remembered.clone()).await;
+        let engine = BrowserEngine::default();
         let mut driver = Self {
-            client: Client::new(PAGES_IN_MEMORY),
+            client: Client::new(PAGES_IN_MEMORY, Box::new(engine.clone())),
+            engine,
             tab,
             others,
             inputs,
@@ -226,6 +230,7 @@ impl Driver {
             }
             Effect::CloseNats => self.nats = None,
             Effect::Remember { handle } => self.tab.page.send(&ToPage::Remember { handle }),
+            Effect::BringEngine => self.engine.bring(self.inputs.clone()),
             Effect::PersistStorage => self.tab.page.send(&ToPage::PersistStorage),
         }
         None

@@ -1,5 +1,6 @@
 //! Performs the client's effects with the browser's APIs.
 
+pub(crate) mod engine;
 pub(crate) mod http;
 pub(crate) mod live;
 pub(crate) mod nats;
