@@ -258,6 +258,9 @@ impl Session {
     fn on_reconnect(&mut self, cx: &mut Context<'_>) {
         // The live stream does not report how large the backlog is.
         self.keeping.ask(&self.me, cx);
+        if !cx.shared.engine.is_ready {
+            cx.push(Effect::BringEngine);
+        }
         self.resume_all(cx);
         self.ask_again(cx);
         self.lists.on_reconnect(&self.contacts, &self.me, cx);

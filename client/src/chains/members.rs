@@ -9,8 +9,7 @@ use kez_core::identity::Primary;
 use kez_core::mls::LeafId;
 use kez_core::mls::call::Certified;
 use kez_core::mls::credential::Credential;
-use kez_core::sigchain::{Body, Chain, DeviceId, Hash, Heads, Links, SeenHead};
-use kez_core::time::Timestamp;
+use kez_core::sigchain::{Body, Chain, Hash, Heads, Links, SeenHead};
 use serde::{Deserialize, Serialize};
 
 use super::watched::{Compared, Fetched, Watched};
@@ -38,8 +37,6 @@ struct StoredMember {
 struct Revoked {
     leaf: LeafId,
     seqno: u64,
-    /// Since when its signatures are not to be trusted.
-    since: Timestamp,
 }
 
 struct Member {
@@ -95,12 +92,7 @@ impl MemberChains {
 
     /// Every device that the chains certify, or certified once.
     pub(crate) fn certified(&self) -> impl Iterator<Item = Certified> {
-        self.all.values().flat_map(|Member { stored, .. }| {
-            certified(&stored.watched.chain, |device| {
-                let revoked = stored.revoked.iter().find(|revoked| revoked.leaf.device == device);
-                revoked.map(|revoked| revoked.since)
-            })
-        })
+        self.all.values().flat_map(|member| certified(&member.stored.watched.chain))
     }
 
     /// The link with which a chain has revoked a device: its seqno and hash.
@@ -188,9 +180,9 @@ impl MemberChains {
         );
         let Fetched::New(new) = stored.watched.take_links(&links) else { return None };
         for link in &new {
-            if let Body::RevokeDevice { device, since } = link.body() {
+            if let Body::RevokeDevice { device, .. } = link.body() {
                 let leaf = LeafId { root, device: *device };
-                stored.revoked.push(Revoked { leaf, seqno: link.seqno(), since: *since });
+                stored.revoked.push(Revoked { leaf, seqno: link.seqno() });
             }
         }
         let is_behind = stored.watched.is_behind();
@@ -210,16 +202,11 @@ impl MemberChains {
     }
 }
 
-/// The devices that a chain certifies, or certified once. `revoked` says since when one was revoked.
-pub(super) fn certified(
-    chain: &Chain,
-    revoked: impl Fn(DeviceId) -> Option<Timestamp>,
-) -> impl Iterator<Item = Certified> {
-    chain.devices().iter().filter_map(move |known| {
+/// The devices that a chain certifies, or certified once.
+pub(crate) fn certified(chain: &Chain) -> impl Iterator<Item = Certified> {
+    chain.devices().iter().filter_map(|known| {
         let (root, device, seqno) = (chain.root(), known.device.device, known.seqno);
         let credential = Credential { root, device, seqno, link: chain.hash_at(seqno)? };
-        let expires = known.device.expires_at;
-        let ended = Some(revoked(device).map_or(expires, |since| since.min(expires)));
-        Some(Certified { credential, key: known.device.key.primary(), ended })
+        Some(Certified { credential, key: known.device.key.primary(), ended: Some(known.ends_at()) })
     })
 }

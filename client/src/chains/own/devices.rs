@@ -1,11 +1,9 @@
 //! The devices of the user's own chain: this browser's certificate, and the removal of others.
 
-use kez_core::mls::call::Certified;
-use kez_core::sigchain::{Body, DeviceId, DeviceName, Link, MAX_LIVE_DEVICES};
+use kez_core::sigchain::{Body, DeviceId, DeviceName, MAX_LIVE_DEVICES};
 
 use super::OwnChain;
 use crate::chains::facts::Facts;
-use crate::chains::members::certified;
 use crate::kernel::context::Context;
 use crate::kernel::device::Standing;
 use crate::kernel::reason::Reason;
@@ -38,20 +36,6 @@ impl OwnChain {
         if let Ok(link) = chain.draft(revoke, now).sign(&facts.me.key) {
             cx.post(&target, link.json().to_owned(), Purpose::AppendLink);
         }
-    }
-
-    /// The devices that the chain certifies, or certified once.
-    pub(crate) fn certified(&self) -> impl Iterator<Item = Certified> {
-        let has_revoked = self.chain().devices().iter().any(|known| known.revoked);
-        let links = self.stored.links.iter().filter(|_| has_revoked);
-        let links: Vec<Link> = links.filter_map(|link| Link::parse(link.as_bytes()).ok()).collect();
-        let since = move |device| {
-            links.iter().find_map(|link| match link.body() {
-                Body::RevokeDevice { device: revoked, since } if *revoked == device => Some(*since),
-                _ => None,
-            })
-        };
-        certified(self.chain(), since)
     }
 
     /// Why the last change of devices failed.

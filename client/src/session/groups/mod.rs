@@ -20,6 +20,7 @@ use kez_core::sigchain::{Chain, Hash};
 use kez_core::signed::Signed;
 use zeroize::Zeroizing;
 
+use crate::chains::certified;
 use crate::groups::{Known, Stage};
 use crate::kernel::answer::Answer;
 use crate::kernel::backoff::Backoff;
@@ -93,7 +94,7 @@ impl Session {
         let credential = self.my_credential(cx).ok_or(EngineFault::Absent)?;
         let device = self.me.device.as_ref().ok_or(EngineFault::Absent)?;
         let certified: Vec<Certified> =
-            self.chains.own().certified().chain(self.chains.members().certified()).collect();
+            certified(self.chains.own().chain()).chain(self.chains.members().certified()).collect();
         let me = Me { credential, secret: device.key().seed().clone() };
         let mut seed = Zeroizing::new([0; 32]);
         cx.rng.fill_bytes(&mut *seed);
@@ -111,7 +112,9 @@ impl Session {
     pub(super) fn revoked_leaves(&self, known: &Known) -> Vec<(LeafId, Option<(u64, Hash)>)> {
         let is_revoked = |leaf: &&LeafId| {
             let chain = self.chain_of(&leaf.root);
-            chain.and_then(|chain| chain.device(&leaf.device)).is_some_and(|known| known.revoked)
+            chain
+                .and_then(|chain| chain.device(&leaf.device))
+                .is_some_and(kez_core::sigchain::Certified::is_revoked)
         };
         let revoked = known.leaves.iter().filter(is_revoked);
         revoked.map(|leaf| (*leaf, self.chains.members().revoked(leaf))).collect()
@@ -121,7 +124,7 @@ impl Session {
     fn is_signed(&self, leave: &Signed<GroupLeave>) -> bool {
         let chain = self.chain_of(&leave.payload().root());
         let mut devices = chain.map(Chain::devices).unwrap_or_default().iter();
-        let device = devices.find(|known| known.device.key == *leave.key() && !known.revoked);
+        let device = devices.find(|known| known.device.key == *leave.key() && !known.is_revoked());
         device.is_some_and(|known| leave.clone().verify_by(&known.device.key).is_ok())
     }
 

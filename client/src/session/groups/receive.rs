@@ -234,8 +234,8 @@ impl Session {
                     let chain = self.chain_of(&revoked.root);
                     let link = chain.and_then(|chain| chain.hash_at(revoked.seqno));
                     let device = chain.and_then(|chain| chain.device(&revoked.device));
-                    let is_over =
-                        chain.is_some_and(Chain::is_closed) || device.is_some_and(|known| known.revoked);
+                    let is_over = chain.is_some_and(Chain::is_closed)
+                        || device.is_some_and(kez_core::sigchain::Certified::is_revoked);
                     match link {
                         None => missing.push(leaf),
                         Some(link) if link == revoked.link && is_over => may.revoked.push(leaf),

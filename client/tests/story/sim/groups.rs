@@ -144,11 +144,7 @@ impl Facts<'_> {
                 let (device, seqno) = (known.device.device, known.seqno);
                 let link = chain.hash_at(seqno).unwrap();
                 let credential = Credential { root, device, seqno, link };
-                Certified {
-                    credential,
-                    key: known.device.key.primary(),
-                    ended: Some(known.device.expires_at),
-                }
+                Certified { credential, key: known.device.key.primary(), ended: Some(known.ends_at()) }
             };
             chain.devices().iter().map(one).collect::<Vec<_>>()
         };
@@ -170,7 +166,7 @@ impl Facts<'_> {
                 Reason::Revoked(revoked) => {
                     let chain = self.chain(&revoked.root).unwrap();
                     if chain.hash_at(revoked.seqno) == Some(revoked.link)
-                        && chain.device(&revoked.device).is_some_and(|known| known.revoked)
+                        && chain.device(&revoked.device).is_some_and(|known| known.is_revoked())
                     {
                         may.revoked.push(LeafId { root: revoked.root, device: revoked.device });
                     }

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use futures::{SinkExt, StreamExt};
 use kez_client::effect::{Effect, HttpRequest};
+use kez_client::engine::NoEngine;
 use kez_client::event::{Event, HttpResponse, LiveEvent, NetworkFault, Startup, TabId, UiEvent, VaultEvent};
 use kez_client::record::{Kind, Record};
 use kez_client::secret::Secret;
@@ -58,7 +59,7 @@ impl App {
     pub(super) async fn join(handle: &str, server: SocketAddr, patience: Duration) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let network = Network { server, patience, http: reqwest::Client::new(), events: sender };
-        let (client, disk) = (Client::new(PAGES_IN_MEMORY), BTreeMap::new());
+        let (client, disk) = (Client::new(PAGES_IN_MEMORY, Box::new(NoEngine)), BTreeMap::new());
         let mut app = Self { client, disk, network, events, live: None, lives: 0, presses: 0 };
         app.take(Event::Started(Startup::Empty { remembered: None }));
         app.press(UiEvent::Looking { at: None, visible: true });
@@ -206,7 +207,7 @@ impl App {
                 }
             }
             Effect::CloseLive => self.close_live(),
-            Effect::Remember { .. } | Effect::PersistStorage => {}
+            Effect::Remember { .. } | Effect::PersistStorage | Effect::BringEngine => {}
             other => panic!("unexpected effect {other:?}"),
         }
     }
