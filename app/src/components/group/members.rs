@@ -127,11 +127,10 @@ fn Member(
                             <button
                                 type="button"
                                 class="button-small"
-                                aria-label=name
                                 disabled=move || busy.get()
                                 on:click=move |_| change.send(GroupChange::Promote(promote.clone()))
                             >
-                                "Make admin"
+                                {name}
                             </button>
                         }
                     })}
