@@ -21,9 +21,9 @@ use crate::time::Timestamp;
 pub use base64::Base64Url;
 pub use groups::{
     AskForNews, CommitStored, CommitToGroup, CreateGroup, GROUPS_TARGET, GroupCreated, GroupDetails,
-    GroupExistsProblem, GroupKind, GroupList, GroupRole, GroupSummary, ItemStored, News, PostItem,
-    StaleEpochProblem, WelcomeToGroup, commits_target, group_target, log_target, messages_target,
-    news_target,
+    GroupExistsProblem, GroupKind, GroupList, GroupRole, GroupSummary, ItemStored, News, OfferState,
+    PostItem, StaleEpochProblem, WelcomeToGroup, commits_target, group_target, log_target, messages_target,
+    news_target, state_target,
 };
 pub use inbox::{
     AckInbox, InboxLimits, InboxStatus, InvalidKeepDays, KeepDays, KeepMessages, MAX_KEEP_DAYS, Receipt,

@@ -114,8 +114,11 @@ fn only_the_announced_key_rotates_and_the_former_key_loses_its_authority() {
 fn the_announced_key_closes_the_chain() {
     let mut chain = begun();
     assert!(not_authorised(say(&mut chain, Body::Close { primary: key(1).public() }, &key(1))));
+    add(&mut chain, 10, &key(1), NOW).unwrap();
     say(&mut chain, Body::Close { primary: key(2).public() }, &key(2)).unwrap();
     assert!(chain.is_closed());
+    let ended_by = |byte, seqno| chain.is_ended_by(&DeviceId::from_bytes([byte; 16]), seqno);
+    assert!(ended_by(10, 3) && !ended_by(10, 2) && !ended_by(11, 3));
     for signer in [1, 2] {
         assert!(not_authorised(say(&mut chain, claim(), &key(signer))));
     }
@@ -130,6 +133,10 @@ fn only_live_devices_add_and_revoke_devices() {
     assert!(not_authorised(add(&mut chain, 11, &key(1), NOW)), "an id is used once");
     assert!(not_authorised(say(&mut chain, claim(), &key(10))), "a device is not a primary");
     say(&mut chain, revoke(10), &key(11)).unwrap();
+    let ended_by = |byte, seqno| chain.is_ended_by(&DeviceId::from_bytes([byte; 16]), seqno);
+    assert!(
+        ended_by(10, chain.length()) && !ended_by(10, chain.length() - 1) && !ended_by(11, chain.length())
+    );
     assert!(not_authorised(add(&mut chain, 12, &key(10), NOW)), "revoked");
     assert!(not_authorised(say(&mut chain, revoke(10), &key(1))), "gone already");
     assert!(not_authorised(say(&mut chain, revoke(13), &key(1))), "never there");

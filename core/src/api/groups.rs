@@ -151,6 +151,11 @@ pub fn commits_target(gid: GroupId) -> String {
     format!("/v1/groups/{gid}/commits")
 }
 
+/// The request target of [`OfferState`].
+pub fn state_target(gid: GroupId) -> String {
+    format!("/v1/groups/{gid}/state")
+}
+
 /// The request target that answers with [`GroupDetails`].
 pub fn group_target(gid: GroupId) -> String {
     format!("/v1/groups/{gid}")
@@ -249,6 +254,17 @@ pub struct CommitStored {
     pub created_at: Timestamp,
     /// The epoch that it begins.
     pub epoch: u64,
+}
+
+/// `PUT /v1/groups/{gid}/state`: the state of a group that a restored server has lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OfferState {
+    /// The `GroupInfo` of the client's epoch, an `MLSMessage`.
+    pub info: Base64Url,
+    /// The ratchet tree of that epoch.
+    pub tree: Base64Url,
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub struct Certified {
     pub seqno: u64,
     /// When the link was made that revoked it, according to its signer.
     pub revoked_at: Option<Timestamp>,
+    /// The seqno of that link.
+    pub revoked_by: Option<u64>,
 }
 
 /// A handle that the chain claims.
@@ -172,11 +174,13 @@ impl Chain {
                 self.next = Some(next);
             }
             Body::AddDevice(device) => {
-                self.devices.push(Certified { device, seqno: link.seqno(), revoked_at: None });
+                let seqno = link.seqno();
+                self.devices.push(Certified { device, seqno, revoked_at: None, revoked_by: None });
             }
             Body::RevokeDevice { device, .. } => {
                 for known in self.devices.iter_mut().filter(|known| known.device.device == device) {
                     known.revoked_at = Some(link.created_at());
+                    known.revoked_by = Some(link.seqno());
                 }
             }
             Body::ClaimHandle { handle, server, registration } => {
@@ -272,6 +276,13 @@ impl Chain {
     /// The device with this id, live or not. An id names one device for ever.
     pub fn device(&self, id: &DeviceId) -> Option<&Certified> {
         self.devices.iter().find(|known| known.device.device == *id)
+    }
+
+    /// Whether the link at a seqno ended a device of this chain: it revoked the device, or closed the chain.
+    pub fn is_ended_by(&self, id: &DeviceId, seqno: u64) -> bool {
+        // A closed chain ends with the link that closed it.
+        let closes = self.closed && seqno == self.length();
+        self.device(id).is_some_and(|known| closes || known.revoked_by == Some(seqno))
     }
 
     /// The lowest message version that this user still accepts.

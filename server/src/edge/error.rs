@@ -69,6 +69,11 @@ impl ApiError {
         Self { work: Some(work), ..self }
     }
 
+    /// The code of the refusal.
+    pub const fn code(&self) -> ProblemCode {
+        self.code
+    }
+
     /// The problem details, and the seconds after which to retry.
     pub fn into_problem(self) -> (Problem, Option<u64>) {
         (Problem { work: self.work, ..Problem::new(self.code, self.detail) }, self.retry_after)

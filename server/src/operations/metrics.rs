@@ -24,7 +24,8 @@ pub struct Metrics {
     delivered: Family<Way, Counter>,
     by_page: Counter,
     live: Counter,
-    claims: Family<ClaimResult, Counter>,
+    claims: Family<ByResult, Counter>,
+    commits: Family<ByResult, Counter>,
 }
 
 impl Default for Metrics {
@@ -39,6 +40,7 @@ impl Default for Metrics {
             live: by("live"),
             delivered,
             claims: Family::default(),
+            commits: Family::default(),
         }
     }
 }
@@ -66,7 +68,7 @@ struct Way {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ClaimResult {
+struct ByResult {
     result: &'static str,
 }
 
@@ -76,8 +78,24 @@ impl Metrics {
         let last_resorts = claimed.iter().filter(|claimed| claimed.last_resort).count();
         let (fresh, missing) = (claimed.len() - last_resorts, devices.saturating_sub(claimed.len()));
         for (result, count) in [("package", fresh), ("last_resort", last_resorts), ("none", missing)] {
-            self.claims.get_or_create(&ClaimResult { result }).inc_by(count as u64);
+            self.claims.get_or_create(&ByResult { result }).inc_by(count as u64);
         }
+    }
+
+    /// Counts a commit of a group that was stored.
+    pub fn took_commit(&self) {
+        self.commits.get_or_create(&ByResult { result: "taken" }).inc();
+    }
+
+    /// Counts a commit that was not stored, because of this refusal: `stale` after another commit of its epoch, `refused`
+    /// by the check, and nothing for reasons that lie outside of it.
+    pub fn refused_commit(&self, code: ProblemCode) {
+        let result = match code {
+            ProblemCode::StaleEpoch => "stale",
+            ProblemCode::InvalidCommit | ProblemCode::NotAuthorised | ProblemCode::GroupFull => "refused",
+            _ => return,
+        };
+        self.commits.get_or_create(&ByResult { result }).inc();
     }
 
     /// Counts the items of an inbox page.
@@ -105,6 +123,7 @@ impl Metrics {
             "Devices for which a key package was claimed, by what was found",
             self.claims.clone(),
         );
+        registry.register("group_commits", "Posted commits of groups, by their result", self.commits.clone());
         registry.register("delivered_items", "Inbox items sent", self.delivered.clone());
     }
 }

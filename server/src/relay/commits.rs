@@ -65,6 +65,28 @@ impl Chains<'_> {
         Ok(chain)
     }
 
+    /// Reads the chains of unknown devices that stopped a check, so that it can be tried again.
+    ///
+    /// # Errors
+    /// The refusal, when these chains were read for this check before or something else stopped it.
+    async fn more(&mut self, stop: &Stop, asked: &mut HashSet<Primary>) -> Result<(), ApiError> {
+        match stop {
+            Stop::Unknown(leaves) if leaves.iter().any(|leaf| asked.insert(leaf.root)) => {
+                for leaf in leaves {
+                    self.of(&leaf.root).await?;
+                }
+                Ok(())
+            }
+            stop => Err(refusal(stop)),
+        }
+    }
+
+    /// Whether a device is live at a time.
+    async fn is_live(&mut self, leaf: &LeafId, now: Timestamp) -> Result<bool, ApiError> {
+        let chain = self.of(&leaf.root).await?;
+        Ok(!chain.is_closed() && chain.device(&leaf.device).is_some_and(|known| known.is_live(now)))
+    }
+
     /// All devices that these chains certify, or once certified.
     fn certified(&self) -> Vec<Certified> {
         let of = |chain: &Arc<Chain>| certified_by(chain);
@@ -100,6 +122,41 @@ pub async fn open(
     opened.map_err(|_| ApiError::from(StoreError::Closed))?.map_err(|stop| refusal(&stop))
 }
 
+/// Opens a group in the state of a later epoch, which a client offers after a restore. `roots` are the accounts that
+/// belonged to it before. The device that signed the `GroupInfo` must be live.
+///
+/// # Errors
+/// As [`refusal`], and when a chain cannot be read.
+pub async fn reopen(
+    chains: &ChainSource,
+    roots: &[Primary],
+    info: Vec<u8>,
+    tree: Vec<u8>,
+    now: Timestamp,
+) -> Result<Observed, ApiError> {
+    let mut read = Chains { source: chains, read: Vec::new() };
+    for root in roots {
+        read.of(root).await?;
+    }
+    let (offered, mut asked) = (Arc::new((info, tree)), HashSet::new());
+    for _ in 0..ROUNDS {
+        let (certified, offered) = (read.certified(), Arc::clone(&offered));
+        let opened = spawn_blocking(move || observer::open(&offered.0, &offered.1, &certified)).await;
+        match opened.map_err(|_| ApiError::from(StoreError::Closed))? {
+            Ok(observed) => {
+                if !read.is_live(&observed.by, now).await? {
+                    let detail = "the state is refused: a device that is no longer live has signed info";
+                    return Err(ApiError::new(ProblemCode::InvalidCommit, detail));
+                }
+                return Ok(observed);
+            }
+            Err(stop) => read.more(&stop, &mut asked).await?,
+        }
+    }
+    let detail = "the state is refused: it names devices that no chain certifies";
+    Err(ApiError::new(ProblemCode::InvalidCommit, detail))
+}
+
 /// Checks a commit.
 ///
 /// # Errors
@@ -125,12 +182,7 @@ pub async fn apply(chains: &ChainSource, proposed: Proposed) -> Result<Applied, 
                 must_be_live(&mut read, &applied, now).await?;
                 return Ok(applied);
             }
-            Err(Stop::Unknown(leaves)) if leaves.iter().any(|leaf| asked.insert(leaf.root)) => {
-                for leaf in &leaves {
-                    read.of(&leaf.root).await?;
-                }
-            }
-            Err(stop) => return Err(refusal(&stop)),
+            Err(stop) => read.more(&stop, &mut asked).await?,
         }
     }
     Err(invalid("it names devices that no chain certifies"))
@@ -139,10 +191,8 @@ pub async fn apply(chains: &ChainSource, proposed: Proposed) -> Result<Applied, 
 /// A device that is added, or that joins by itself, must be live.
 async fn must_be_live(read: &mut Chains<'_>, applied: &Applied, now: Timestamp) -> Result<(), ApiError> {
     let joining = applied.change.external.then_some(applied.change.by);
-    for LeafId { root, device } in applied.change.added.iter().copied().chain(joining) {
-        let chain = read.of(&root).await?;
-        let is_live = !chain.is_closed() && chain.device(&device).is_some_and(|known| known.is_live(now));
-        if !is_live {
+    for leaf in applied.change.added.iter().copied().chain(joining) {
+        if !read.is_live(&leaf, now).await? {
             return Err(invalid("it adds a device that is no longer live"));
         }
     }
@@ -167,9 +217,10 @@ async fn proven(read: &mut Chains<'_>, proposed: &Proposed) -> Result<May, ApiEr
             }
             Reason::Revoked(Revoked { root, device, seqno, link }) => {
                 let chain = read.of(root).await?;
-                let ended = chain.is_closed() || chain.device(device).is_some_and(|known| known.is_revoked());
-                if chain.hash_at(*seqno) != Some(*link) || !ended {
-                    return Err(invalid("a device is said to be revoked, and its chain does not say so"));
+                if chain.hash_at(*seqno) != Some(*link) || !chain.is_ended_by(device, *seqno) {
+                    return Err(invalid(
+                        "a device is said to be revoked, and the link named does not say so",
+                    ));
                 }
                 may.revoked.push(LeafId { root: *root, device: *device });
             }

@@ -5,10 +5,12 @@
 //!  "account":{"handle":"...","primary":"...","registered_at":"...","registration":{...}},
 //!  "nats_keys":[{"removed_at":null,"binding":{...}},...],"contacts":["..."],"blocks":["..."],
 //!  "key_packages":[{"device":"...","last_resort":false,"package":"..."},...],
+//!  "groups":[{"gid":"...","kind":"group",...,"items":[...]},...],
 //!  "inbox":{"epoch":"...","acknowledged":1,"keep_days":null,"items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
 //! ```
 
 use std::sync::Arc;
+use std::vec;
 
 use axum::body::Bytes;
 use futures::{Stream, stream};
@@ -17,10 +19,13 @@ use kez_core::handle::ServerName;
 use kez_core::time::Timestamp;
 use serde_json::json;
 
+use crate::relay::groups::summary;
 use crate::relay::items;
+use crate::relay::logs::page_of_group;
+use crate::store::groups::Membership;
 use crate::store::key_packages::StoredPackage;
 use crate::store::people::List;
-use crate::store::{Account, AccountId, Binding, InboxId, PageLimit, Store, StoreError};
+use crate::store::{Account, AccountId, Binding, InboxId, PageLimit, Store, StoreError, StoredMessage};
 
 /// The amount read at once.
 const PAGE: PageLimit = PageLimit { items: 500, bytes: 1024 * 1024 };
@@ -46,6 +51,9 @@ enum Next {
     Keys,
     People,
     KeyPackages,
+    Groups,
+    Group { rest: vec::IntoIter<Membership>, is_first: bool },
+    GroupItems { place: Box<Membership>, since: u64, rest: vec::IntoIter<Membership> },
     InboxHead,
     Items { since: u64 },
     Nothing,
@@ -58,7 +66,29 @@ impl Next {
             Self::Keys => return Ok(Some((nats_keys(store, account).await?.into(), Self::People))),
             Self::People => return Ok(Some((people(store, account).await?.into(), Self::KeyPackages))),
             Self::KeyPackages => {
-                return Ok(Some((key_packages(store, account).await?.into(), Self::InboxHead)));
+                return Ok(Some((key_packages(store, account).await?.into(), Self::Groups)));
+            }
+            Self::Groups => {
+                let rest = store.groups_of(account).await?.into_iter();
+                return Ok(Some((
+                    Bytes::from_static(b",\"groups\":["),
+                    Self::Group { rest, is_first: true },
+                )));
+            }
+            Self::Group { mut rest, is_first } => {
+                let Some(place) = rest.next() else {
+                    return Ok(Some((Bytes::from_static(b"]"), Self::InboxHead)));
+                };
+                let (head, since) = (group_head(&place, is_first), place.since);
+                return Ok(Some((head.into(), Self::GroupItems { place: Box::new(place), since, rest })));
+            }
+            Self::GroupItems { place, since, rest } => {
+                let page = page_of_group(store, account, place.number, since, PAGE).await?;
+                let Some(last) = page.last().map(|item| item.seq) else {
+                    return Ok(Some((Bytes::from_static(b"]}"), Self::Group { rest, is_first: false })));
+                };
+                let part = part_of_list(&page, since == place.since);
+                return Ok(Some((part, Self::GroupItems { place, since: last, rest })));
             }
             Self::InboxHead => {
                 let head = inbox_head(store, account.inbox()).await?;
@@ -69,13 +99,25 @@ impl Next {
         };
         let page = store.page_after(account.inbox(), since, PAGE).await?;
         let Some(last) = page.last() else { return Ok(Some((Bytes::from_static(b"]}}"), Self::Nothing))) };
-        let mut part = Vec::new();
-        if since > 0 {
-            part.push(b',');
-        }
-        items::write_list(&mut part, &page);
-        Ok(Some((part.into(), Self::Items { since: last.seq })))
+        Ok(Some((part_of_list(&page, since == 0), Self::Items { since: last.seq })))
     }
+}
+
+/// A page as a part of a list of items.
+fn part_of_list(page: &[StoredMessage], is_first: bool) -> Bytes {
+    let mut part = Vec::new();
+    if !is_first {
+        part.push(b',');
+    }
+    items::write_list(&mut part, page);
+    part.into()
+}
+
+/// The account's place in a group, up to the items that its log gives the account.
+fn group_head(place: &Membership, is_first: bool) -> String {
+    let place = json!(summary(place.clone())).to_string();
+    let (separator, fields) = (if is_first { "" } else { "," }, place.trim_end_matches('}'));
+    format!("{separator}{fields},\"items\":[")
 }
 
 /// The fields of the inbox besides its items.

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use kez_core::api::{GroupKind, GroupRole, GroupSummary};
 use kez_core::mls::GroupId;
+use kez_core::mls::policy::{Kind, Role};
 
 use crate::clock::Clock;
 use crate::push::Push;
-use crate::store::groups::{Group, Member};
+use crate::store::groups::{Group, Member, Membership};
 use crate::store::{AccountId, Store, StoreError};
 
 /// How long a node uses a cached entry.
@@ -77,4 +79,19 @@ impl Groups {
 /// The member with this account.
 pub fn member(group: &Group, account: AccountId) -> Option<&Member> {
     group.members.iter().find(|member| member.account == account)
+}
+
+/// An account's place in a group, as the API shows it.
+pub fn summary(membership: Membership) -> GroupSummary {
+    let Membership { gid, kind, epoch, head, since, until, role, added_by, .. } = membership;
+    let kind = match kind {
+        Kind::Group => GroupKind::Group,
+        Kind::Direct => GroupKind::Direct,
+        Kind::Own => GroupKind::Own,
+    };
+    let role = match role {
+        Role::Member => GroupRole::Member,
+        Role::Admin => GroupRole::Admin,
+    };
+    GroupSummary { gid, kind, epoch, head, since, until, role, added_by }
 }

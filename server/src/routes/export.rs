@@ -15,7 +15,8 @@ use crate::state::AppState;
 /// Exports an account.
 ///
 /// The answer is one JSON object: the account with its signed registration, the bindings of its nkeys, the handles of
-/// its contacts and blocks, and the unchanged bytes of every stored envelope.
+/// its contacts and blocks, and the unchanged bytes of every stored envelope; of each group the caller's place and what its
+/// log gives the caller.
 #[utoipa::path(get, path = "/v1/export", tag = "Account", params(
     ("X-KEZ-Auth" = String, Header, description = "`<handle>:<unix time>:<nonce>:<signature>`"),
 ), responses(

@@ -43,6 +43,7 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(groups::list::list, groups::create::create).layer(rate(Kind::Signed)))
         .routes(routes!(groups::show::show).layer(rate(Kind::Signed)))
         .routes(routes!(groups::commit::commit).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::state::offer).layer(rate(Kind::Signed)))
         .routes(routes!(groups::log::log).layer(rate(Kind::Read)))
         .routes(routes!(groups::message::post).layer(rate(Kind::Signed)))
         .routes(routes!(groups::news::news).layer(rate(Kind::Read)))

@@ -6,7 +6,7 @@ use kez_core::time::Timestamp;
 
 use super::connection::{Connection, Value, values};
 use super::groups::GroupNumber;
-use super::groups::epoch::{At, advance};
+use super::groups::epoch::{self, At};
 use super::usage::{Origin, Quota, Source};
 use super::{InboxId, NewMessage, StoreError};
 
@@ -55,26 +55,26 @@ pub(super) fn find(
     connection.row(sql, &[message.inbox.into(), message.start(), (&message.receipt).into()])
 }
 
-/// Inserts a message with this number, and for a commit what it brings: both or nothing. In SQLite the message has this
-/// id, and belongs to the tail.
+/// Inserts a message with this number, and what an item of a group brings besides: both or nothing. In SQLite the message
+/// has this id, and belongs to the tail.
 pub(super) fn insert(
     connection: &mut Connection<'_>,
     id: i64,
     seq: u64,
     message: &HashedMessage,
 ) -> Result<(), StoreError> {
-    let Some(At::Commit { epoch, next }) = &message.at else {
+    let Some(at @ (At::Commit { .. } | At::Leave(_))) = &message.at else {
         return insert_message(connection, id, seq, message);
     };
     let group = GroupNumber::of_log(message.inbox).ok_or(StoreError::NoSuchAccount)?;
-    connection.execute("SAVEPOINT epoch", &[])?;
+    connection.execute("SAVEPOINT item", &[])?;
     let inserted = insert_message(connection, id, seq, message)
-        .and_then(|()| advance(connection, group, seq, message.now, (epoch + 1, next)));
+        .and_then(|()| epoch::apply(connection, group, seq, message.now, at));
     // After some failures SQLite has rolled everything back, and PostgreSQL does at the end of the transaction.
-    if inserted.is_err() && connection.execute("ROLLBACK TO epoch", &[]).is_err() {
+    if inserted.is_err() && connection.execute("ROLLBACK TO item", &[]).is_err() {
         return inserted;
     }
-    connection.execute("RELEASE epoch", &[])?;
+    connection.execute("RELEASE item", &[])?;
     inserted
 }
 

@@ -181,10 +181,10 @@ impl Counters {
 /// The epoch of a log after an item.
 fn epoch_after(counter: &Counter, at: Option<&At>) -> Result<Option<u64>, StoreError> {
     let Some(at) = at else { return Ok(counter.epoch) };
-    if counter.epoch == Some(at.epoch()) {
-        return Ok(Some(at.after()));
+    match counter.epoch {
+        Some(epoch) if at.epoch().is_none_or(|made| made == epoch) => Ok(Some(at.after(epoch))),
+        epoch => Err(StoreError::StaleEpoch { epoch: epoch.unwrap_or(0), head: counter.last_seq }),
     }
-    Err(StoreError::StaleEpoch { epoch: counter.epoch.unwrap_or(0), head: counter.last_seq })
 }
 
 /// The oldest acknowledged request of a part. Acknowledged messages are indexed: an acknowledgement indexes them first.

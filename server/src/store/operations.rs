@@ -24,6 +24,8 @@ pub struct AccountUsage {
 pub struct Extent {
     /// The number of accounts; each has one handle.
     pub handles: u64,
+    /// The number of groups.
+    pub groups: u64,
     /// The size of the database in bytes, with indexes and free pages.
     pub database_bytes: u64,
 }
@@ -33,16 +35,18 @@ pub struct Extent {
 pub struct Stats {
     /// The number of accounts; each has one handle.
     pub handles: u64,
-    /// The number of stored messages.
+    /// The number of groups.
+    pub groups: u64,
+    /// The number of stored messages, with the items of groups.
     pub messages: u64,
-    /// Bytes of the stored envelopes.
+    /// Bytes of their envelopes.
     pub bytes: u64,
 }
 
 impl Store {
     /// The totals. Counts every row, so it takes a while on a large database.
     pub async fn stats(&self) -> Result<Stats, StoreError> {
-        const SQL: &str = "SELECT (SELECT count(*) FROM accounts), count(*), \
+        const SQL: &str = "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM groups), count(*), \
             CAST(coalesce(sum(length(envelope)), 0) AS BIGINT) FROM messages";
         self.read(|connection| connection.only_row(SQL, &[])).await
     }
@@ -81,9 +85,10 @@ impl Store {
 
     /// The size of the store, determined quickly.
     pub async fn extent(&self) -> Result<Extent, StoreError> {
-        const SQLITE: &str = "SELECT (SELECT count(*) FROM accounts), page_count * page_size \
+        const SQLITE: &str = "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM groups), page_count * page_size \
             FROM pragma_page_count(), pragma_page_size()";
-        const POSTGRES: &str = "SELECT (SELECT count(*) FROM accounts), pg_database_size(current_database())";
+        const POSTGRES: &str = "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM groups), \
+            pg_database_size(current_database())";
         self.read(|connection| connection.only_row(connection.either(SQLITE, POSTGRES), &[])).await
     }
 
@@ -105,6 +110,6 @@ const FIXED: &str = "SELECT value FROM fixed_settings WHERE name = $1";
 
 records! {
     AccountUsage { handle, messages, bytes }
-    Extent { handles, database_bytes }
-    Stats { handles, messages, bytes }
+    Extent { handles, groups, database_bytes }
+    Stats { handles, groups, messages, bytes }
 }

@@ -11,7 +11,7 @@ async fn metrics(server: &Binary) -> String {
     metrics_at(server.metrics.unwrap()).await
 }
 
-async fn metrics_at(monitors: SocketAddr) -> String {
+pub(crate) async fn metrics_at(monitors: SocketAddr) -> String {
     let url = format!("http://{monitors}/metrics");
     let response = reqwest::get(url).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -20,7 +20,7 @@ async fn metrics_at(monitors: SocketAddr) -> String {
 }
 
 #[track_caller]
-fn value(metrics: &str, name: &str) -> f64 {
+pub(crate) fn value(metrics: &str, name: &str) -> f64 {
     let line = metrics.lines().find(|line| line.rsplit_once(' ').is_some_and(|(left, _)| left == name));
     line.unwrap_or_else(|| panic!("{name} in {metrics}")).rsplit_once(' ').unwrap().1.parse().unwrap()
 }

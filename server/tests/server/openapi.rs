@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The documented routes. The document is generated from the router's own list, so both must match this one.
-const ROUTES: [(&str, &str); 46] = [
+const ROUTES: [(&str, &str); 47] = [
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
@@ -47,6 +47,7 @@ const ROUTES: [(&str, &str); 46] = [
     ("post", "/v1/reports"),
     ("post", "/v1/sigchains/ed25519/{hex}"),
     ("post", "/v1/u/{handle}/news"),
+    ("put", "/v1/groups/{gid}/state"),
     ("put", "/v1/inbox/{handle}/keep"),
     ("put", "/v1/u/{handle}/blocks/{peer}"),
     ("put", "/v1/u/{handle}/contacts/{peer}"),

@@ -109,7 +109,7 @@ impl TestServer {
         Self::start_at(Arc::new(tempfile::tempdir().unwrap()), database, flags).await
     }
 
-    async fn start_in(directory: Arc<TempDir>, flags: &[&str]) -> Self {
+    pub(crate) async fn start_in(directory: Arc<TempDir>, flags: &[&str]) -> Self {
         let db = directory.path().join("kez-chat.db");
         Self::start_at(directory, db.to_str().unwrap(), flags).await
     }

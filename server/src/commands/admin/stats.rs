@@ -20,9 +20,10 @@ impl Stats {
         let stats = store.stats().await;
         store.close().await;
         let stats = stats.map_err(Failure::failed)?;
+        let crate::store::operations::Stats { handles, groups, messages, bytes } = stats;
         let text =
-            format!("handles   {}\nmessages  {}\nbytes     {}", stats.handles, stats.messages, stats.bytes);
-        let json = json!({ "handles": stats.handles, "messages": stats.messages, "bytes": stats.bytes });
+            format!("handles   {handles}\ngroups    {groups}\nmessages  {messages}\nbytes     {bytes}");
+        let json = json!({ "handles": handles, "groups": groups, "messages": messages, "bytes": bytes });
         Ok(Report::new(text, json))
     }
 }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use kez_core::api::{Base64Url, CommitStored, CommitToGroup, StaleEpochProblem};
 use kez_core::group_item::Body;
 use kez_core::identity::Primary;
+use kez_core::mls::GroupId;
 use kez_core::mls::policy::Policy;
 use kez_core::problem::{Problem, ProblemCode};
 use kez_mls::observer::Applied;
@@ -63,6 +64,22 @@ pub async fn commit(
     GroupInPath(gid): GroupInPath,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let answer = append(&state, gid, request).await;
+    let refused = match &answer {
+        Ok(answer) => answer.extensions().get::<ProblemCode>().copied(),
+        Err(error) => Some(error.code()),
+    };
+    match refused {
+        Some(code) => state.metrics.refused_commit(code),
+        None if answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::CREATED) => {
+            state.metrics.took_commit();
+        }
+        None => {}
+    }
+    answer
+}
+
+async fn append(state: &AppState, gid: GroupId, request: Request) -> Result<Response, ApiError> {
     let caller = state.authenticator.for_append(request).await?;
     let device = state.authenticator.device(&caller).await?;
     let Posted { item, info: Base64Url(info), welcome } = serde_json::from_slice(&caller.body)
@@ -111,7 +128,7 @@ pub async fn commit(
         let detail = "the commit was made by another device than the one that posts it";
         return Err(ApiError::new(ProblemCode::NotAuthorised, detail));
     }
-    let next = next_epoch(&state, &group, account, applied, info, welcome).await?;
+    let next = next_epoch(state, &group, account, applied, info, welcome).await?;
     let changed: Vec<AccountId> =
         next.joined.iter().map(|member| member.account).chain(next.left.iter().copied()).collect();
     let quota = state.limits.is_some().then(|| state.config.groups.quota());

@@ -1,15 +1,14 @@
 //! `GET /v1/groups`: the groups of the caller.
 
 use axum::extract::State;
-use kez_core::api::{GroupKind, GroupList, GroupRole, GroupSummary};
-use kez_core::mls::policy::{Kind, Role};
+use kez_core::api::GroupList;
 use kez_core::problem::Problem;
 
 use crate::accounts::caller::Caller;
 use crate::edge::error::ApiError;
 use crate::edge::json::Json;
+use crate::relay::groups::summary;
 use crate::state::AppState;
-use crate::store::groups::Membership;
 
 /// Lists the groups that the caller belongs to, or once belonged to.
 ///
@@ -25,18 +24,4 @@ use crate::store::groups::Membership;
 pub async fn list(State(state): State<AppState>, caller: Caller) -> Result<Json<GroupList>, ApiError> {
     let groups = state.store.groups_of(caller.holder.id).await?;
     Ok(Json(GroupList { groups: groups.into_iter().map(summary).collect() }))
-}
-
-pub(super) fn summary(membership: Membership) -> GroupSummary {
-    let Membership { gid, kind, epoch, head, since, until, role, added_by, .. } = membership;
-    let kind = match kind {
-        Kind::Group => GroupKind::Group,
-        Kind::Direct => GroupKind::Direct,
-        Kind::Own => GroupKind::Own,
-    };
-    let role = match role {
-        Role::Member => GroupRole::Member,
-        Role::Admin => GroupRole::Admin,
-    };
-    GroupSummary { gid, kind, epoch, head, since, until, role, added_by }
 }

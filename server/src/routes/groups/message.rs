@@ -81,7 +81,11 @@ pub async fn post(
     }
     state.admission.admit_to_group(account)?;
     let quota = state.limits.is_some().then(|| state.config.groups.quota());
-    let (at, now) = (item.epoch().map(At::Epoch), state.now());
+    let at = match item.body() {
+        Body::Leave(_) => Some(At::Leave(account)),
+        _ => item.epoch().map(At::Epoch),
+    };
+    let now = state.now();
     let new =
         NewMessage { at, inbox: group.number.log(), envelope: bytes, origin: Origin::Known, quota, now };
     let stored = match state.store.append(new).await {
@@ -90,12 +94,10 @@ pub async fn post(
         Err(StoreError::NoSuchAccount) => return Err(unknown_group()),
         Err(other) => return Err(other.into()),
     };
-    // An account that was added again has not left, whatever is repeated from before.
-    if matches!(item.body(), Body::Leave(_)) && stored.seq > place.since {
-        state.store.leave_group(account, group.number).await?;
-        state.groups.evict(gid);
-    }
     if stored.fresh {
+        if matches!(item.body(), Body::Leave(_)) {
+            state.groups.evict(gid);
+        }
         state.groups.announce(gid, &group, stored.seq);
     }
     let status = if stored.fresh { StatusCode::CREATED } else { StatusCode::OK };

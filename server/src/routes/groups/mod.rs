@@ -8,6 +8,7 @@ pub mod message;
 pub mod news;
 mod path;
 pub mod show;
+pub mod state;
 
 use kez_core::api::GroupKind;
 use kez_core::mls::policy::Kind;

@@ -5,13 +5,13 @@ use kez_core::api::{Base64Url, GroupDetails, WelcomeToGroup};
 use kez_core::problem::Problem;
 use kez_core::time::Timestamp;
 
-use super::list::summary;
 use super::path::GroupInPath;
 use super::unknown_group;
 use crate::accounts::caller::Caller;
 use crate::edge::error::ApiError;
 use crate::edge::json::Json;
 use crate::relay::expiry::WELCOMES_KEPT;
+use crate::relay::groups::summary;
 use crate::state::AppState;
 
 /// Shows a group to an account that belongs to it, or once belonged to it.

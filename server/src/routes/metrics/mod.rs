@@ -52,6 +52,7 @@ fn written(registry: &Registry) -> Result<Response, ApiError> {
 struct Page {
     registry: Registry,
     handles: Gauge,
+    groups: Gauge,
     streams: Gauge,
     queued: Gauge,
     database_bytes: Gauge,
@@ -84,6 +85,7 @@ impl Page {
             gauge
         };
         let handles = gauge("handles", "Registered handles");
+        let groups = gauge("groups", "Groups");
         let streams = gauge("live_streams", "Open live streams of this node");
         let queued = gauge("queued_writes", "Writes that wait for their transaction");
         let database_bytes = gauge("database_bytes", "Size of the database");
@@ -101,6 +103,7 @@ impl Page {
         Self {
             registry: all,
             handles,
+            groups,
             streams,
             queued,
             database_bytes,
@@ -118,6 +121,7 @@ impl Page {
         // While the database does not answer, the other metrics matter most.
         if let Ok(extent) = state.store.extent().await {
             self.handles.set(number(extent.handles));
+            self.groups.set(number(extent.groups));
             self.database_bytes.set(number(extent.database_bytes));
         }
         self.streams.set(number(state.streams.len() as u64));

@@ -8,10 +8,10 @@ use super::{GroupNumber, MOST_MEMBERSHIPS, NewMember, memberships};
 use crate::store::connection::{Connection, values};
 use crate::store::{AccountId, StoreError};
 
-/// The epoch in which an item was made. The append refuses it unless the log is in that epoch.
+/// What an item of a group's log is to the log. The append refuses messages and commits unless the log is in their epoch.
 #[derive(Clone, Debug)]
 pub enum At {
-    /// A message.
+    /// A message, with the epoch in which it was made.
     Epoch(u64),
     /// A commit, which begins the next epoch.
     Commit {
@@ -20,6 +20,8 @@ pub enum At {
         /// What it brings.
         next: Box<NewEpoch>,
     },
+    /// A statement, in any epoch, that this account leaves. From then on it is marked as leaving.
+    Leave(AccountId),
 }
 
 /// What a commit brings.
@@ -53,27 +55,54 @@ pub struct NewWelcome {
 }
 
 impl At {
-    /// The epoch in which the item was made.
-    pub const fn epoch(&self) -> u64 {
+    /// The epoch in which the item was made; `None` when it belongs to any.
+    pub const fn epoch(&self) -> Option<u64> {
         match self {
-            Self::Epoch(epoch) | Self::Commit { epoch, .. } => *epoch,
+            Self::Epoch(epoch) | Self::Commit { epoch, .. } => Some(*epoch),
+            Self::Leave(_) => None,
         }
     }
 
-    /// The epoch of the log once the item is in it.
-    pub(in crate::store) const fn after(&self) -> u64 {
+    /// The epoch of a log that was in `epoch`, once the item is in it.
+    pub(in crate::store) const fn after(&self, epoch: u64) -> u64 {
         match self {
-            Self::Epoch(epoch) => *epoch,
-            Self::Commit { epoch, .. } => *epoch + 1,
+            Self::Epoch(_) | Self::Leave(_) => epoch,
+            Self::Commit { .. } => epoch + 1,
         }
     }
 }
 
-/// Writes what a commit brings, in the transaction that appends the commit with this number.
+/// Writes what an item brings besides itself, in the transaction that appends it with this number.
 ///
 /// # Errors
-/// [`StoreError::TooManyGroups`] when an account that comes belongs to too many groups.
-pub(in crate::store) fn advance(
+/// For a commit [`StoreError::TooManyGroups`] when an account that comes belongs to too many groups; for a statement of
+/// leaving [`StoreError::NoSuchAccount`] when the account does not belong to the group.
+pub(in crate::store) fn apply(
+    connection: &mut Connection<'_>,
+    group: GroupNumber,
+    seq: u64,
+    now: Timestamp,
+    at: &At,
+) -> Result<(), StoreError> {
+    match at {
+        At::Epoch(_) => Ok(()),
+        At::Commit { epoch, next } => advance(connection, group, seq, now, (epoch + 1, next)),
+        At::Leave(account) => leave(connection, group, *account),
+    }
+}
+
+/// Marks a member as leaving.
+fn leave(connection: &mut Connection<'_>, group: GroupNumber, account: AccountId) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE group_members SET leaving = 1 \
+        WHERE account = $1 AND group_id = $2 AND until IS NULL";
+    match connection.execute(SQL, values![account, group])? {
+        0 => Err(StoreError::NoSuchAccount),
+        _ => Ok(()),
+    }
+}
+
+/// Writes what a commit brings.
+fn advance(
     connection: &mut Connection<'_>,
     group: GroupNumber,
     seq: u64,

@@ -49,8 +49,6 @@ pub struct Member {
     pub role: Role,
     /// Whether it has said that it leaves.
     pub leaving: bool,
-    /// It reads the items after this number.
-    pub since: u64,
 }
 
 /// A group and the accounts that belong to it in an epoch.
@@ -143,7 +141,7 @@ impl Store {
 
     /// The accounts that belong to a group.
     pub async fn members(&self, group: GroupNumber) -> Result<Vec<Member>, StoreError> {
-        const SQL: &str = "SELECT id, coalesce(chain_root, primary_key), primary_key, role, leaving, since \
+        const SQL: &str = "SELECT id, coalesce(chain_root, primary_key), primary_key, role, leaving \
             FROM group_members JOIN accounts ON id = account WHERE group_id = $1 AND until IS NULL ORDER BY id";
         self.read(move |connection| connection.rows(SQL, values![group])).await
     }
@@ -209,12 +207,6 @@ impl Store {
         .await
     }
 
-    /// Records that a member has said that it leaves. It posts nothing more.
-    pub async fn leave_group(&self, account: AccountId, group: GroupNumber) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE group_members SET leaving = 1 WHERE account = $1 AND group_id = $2";
-        self.write(move |connection| connection.execute(SQL, values![account, group])).await.map(drop)
-    }
-
     /// The accounts whose sigchains have these roots, in the same order.
     pub async fn accounts_by_root(&self, roots: Vec<Primary>) -> Result<Vec<Option<AccountId>>, StoreError> {
         const SQL: &str = "SELECT id FROM accounts WHERE ((primary_key = $1 AND chain_root IS NULL) \
@@ -235,7 +227,7 @@ impl FromRow for Membership {
 }
 
 records! {
-    Member { account, root, primary, role, leaving, since }
+    Member { account, root, primary, role, leaving }
     GroupState { number, kind, epoch, state, info, tree, ahead }
     Welcome { seq, welcome, tree }
 }

@@ -5,6 +5,7 @@
 
 pub mod epoch;
 mod list;
+mod offer;
 mod sweep;
 
 use kez_core::mls::GroupId;
@@ -16,6 +17,7 @@ use super::connection::{Connection, FromColumn, Value, values};
 use super::{AccountId, InboxId, Store, StoreError};
 
 pub use list::{Group, GroupState, Member, Membership, Welcome};
+pub use offer::OfferedState;
 
 /// The most groups that an account belongs to at one time.
 pub const MOST_MEMBERSHIPS: u64 = 1000;

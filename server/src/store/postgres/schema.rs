@@ -36,14 +36,18 @@ pub async fn pending_migrations(options: &PgConnectOptions) -> Result<Vec<&'stat
     Ok(migrations::missing(found)?.map(|migration| migration.name).collect())
 }
 
-/// Gives a database that no server uses a new epoch after a restore from a backup, and returns the epoch.
+/// Gives a database that no server uses a new epoch after a restore from a backup, and returns the epoch. Clients may then
+/// offer later states of groups.
 pub async fn renew_epoch(options: &PgConnectOptions) -> Result<String, OpenError> {
     const RENEW: &str =
         "UPDATE meta SET epoch = left(md5(gen_random_uuid()::text), 16) WHERE only_row = 1 RETURNING epoch";
     let mut connection = connect(options).await?;
     must_be_unused(&mut connection).await?;
-    migrations::missing(newest_run(&mut connection).await?).map(drop)?;
-    let epoch = sqlx::query_scalar(RENEW).fetch_one(&mut connection).await?;
+    migrate(&mut connection).await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query("UPDATE groups SET ahead = 1").execute(&mut *transaction).await?;
+    let epoch = sqlx::query_scalar(RENEW).fetch_one(&mut *transaction).await?;
+    transaction.commit().await?;
     connection.close().await?;
     Ok(epoch)
 }

@@ -176,12 +176,16 @@ fn prepare(backup: &Path, part: &Path) -> Result<String, BackupError> {
     Ok(epoch)
 }
 
-/// Gives a database that no process uses a new epoch, and returns it.
+/// Gives a database that no process uses a new epoch, and returns it. Clients may then offer later states of groups.
 pub fn renew_epoch(db: &Path) -> Result<String, BackupError> {
     const RENEW: &str = "UPDATE meta SET epoch = lower(hex(randomblob(8))) RETURNING epoch";
-    let connection = exclusive(db)?;
-    schema::refuse_unknown(&connection)?;
-    Ok(connection.query_row(RENEW, [], |row| row.get(0))?)
+    let mut connection = exclusive(db)?;
+    schema::bring_up_to_date(&mut connection)?;
+    let transaction = connection.transaction()?;
+    transaction.execute("UPDATE groups SET ahead = 1", [])?;
+    let epoch = transaction.query_row(RENEW, [], |row| row.get(0))?;
+    transaction.commit()?;
+    Ok(epoch)
 }
 
 /// An exclusive connection. Leaving WAL mode takes an exclusive lock, and merges the log into the file; the server

@@ -205,6 +205,42 @@ async fn an_item_of_another_epoch_is_refused_and_a_repeated_one_is_not() {
 }
 
 #[tokio::test]
+async fn an_export_has_what_the_log_gives_the_account() {
+    let world = World::start().await;
+    let hello = message(GID, 0, "hello");
+    assert_eq!(world.post(0, &hello).await.status, 201);
+    let export = async |who: usize| {
+        let reply = world.server.signed_by(&world.devices[who], "GET", "/v1/export", "").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply
+    };
+    assert_eq!(export(2).await.json()["groups"], json!([]));
+    world.commit(0, world.joins(2)).await;
+    assert_eq!(world.post(2, &message(GID, 1, "I am in")).await.status, 201);
+    world.commit(1, NewEpoch { left: vec![world.ids[2]], ..NewEpoch::default() }).await;
+    assert_eq!(world.post(0, &message(GID, 2, "without her")).await.status, 201);
+    let other = GroupId::from_bytes([8; 16]);
+    world.create(other, Kind::Group, [(world.ids[0], Role::Admin), (world.ids[2], Role::Member)]).await;
+
+    let seqs = |group: &Value| {
+        let items = group["items"].as_array().unwrap();
+        items.iter().map(|item| item["seq"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let of_carol = export(2).await.json();
+    let mut groups = of_carol["groups"].as_array().unwrap().clone();
+    assert_eq!(groups.iter().map(seqs).collect::<Vec<_>>(), [vec![2, 3, 4], vec![]]);
+    for group in &mut groups {
+        group.as_object_mut().unwrap().remove("items");
+    }
+    assert_eq!(json!(groups), world.groups(2).await);
+    assert_eq!((&groups[0]["since"], &groups[0]["until"]), (&json!(1), &json!(4)));
+    assert_eq!(of_carol["inbox"]["items"], json!([]));
+    let of_bob = export(1).await;
+    assert_eq!(seqs(&of_bob.json()["groups"][0]), [1, 2, 3, 4, 5]);
+    assert!(of_bob.body.contains(std::str::from_utf8(&hello).unwrap()), "byte for byte");
+}
+
+#[tokio::test]
 async fn who_has_left_posts_nothing_more() {
     let world = World::start().await;
     world.post(1, &leave(&world, 0, 1)).await.refused(400, "malformed");

@@ -7,7 +7,7 @@ use kez_core::api::{
     Base64Url, CommitToGroup, CreateGroup, GROUPS_TARGET, GroupDetails, GroupKind, commits_target,
     group_target, log_target, messages_target,
 };
-use kez_core::group_item::{Body, GroupItem};
+use kez_core::group_item::{Body, GroupItem, Reason};
 use kez_core::identity::{SecretIdentity, Seed};
 use kez_core::mls::call::{Call, Certified, Item, May, Me, Op};
 use kez_core::mls::policy::{Account, Kind, Policy, Role};
@@ -21,28 +21,47 @@ use crate::package_routes::Certificate;
 use crate::sig_server::{Host, Owner};
 use crate::support::{NOW, Person, Reply, TestServer, rng};
 
-const GID: GroupId = GroupId::from_bytes([9; 16]);
+pub(super) const GID: GroupId = GroupId::from_bytes([9; 16]);
 
 /// A device with what it keeps of the group.
-struct Client {
-    certificate: Certificate,
-    group: Option<Group>,
-    cursor: AtomicU64,
+pub(super) struct Client {
+    pub(super) certificate: Certificate,
+    pub(super) owner: Owner,
+    pub(super) group: Option<Group>,
+    pub(super) cursor: AtomicU64,
 }
 
-struct World {
-    server: TestServer,
-    people: Vec<Person>,
-    clients: Vec<Client>,
+pub(super) struct World {
+    pub(super) server: TestServer,
+    pub(super) people: Vec<Person>,
+    pub(super) clients: Vec<Client>,
     certified: Vec<Certified>,
 }
 
+/// A commit that its author keeps pending.
+pub(super) struct Made {
+    epoch: u64,
+    mls: Bytes,
+    info: Bytes,
+    welcome: Option<Bytes>,
+}
+
+impl Made {
+    /// The body of the request that posts it with these reasons.
+    pub(super) fn body(&self, why: &[Reason]) -> String {
+        let item = String::from_utf8(GroupItem::commit(GID, self.epoch, &self.mls, why)).unwrap();
+        let (item, info) = (RawValue::from_string(item).unwrap(), Base64Url(self.info.to_vec()));
+        let welcome = self.welcome.as_ref().map(|welcome| Base64Url(welcome.to_vec()));
+        serde_json::to_string(&CommitToGroup { item, info, welcome }).unwrap()
+    }
+}
+
 impl World {
-    async fn start(count: usize) -> Self {
+    pub(super) async fn start(count: usize) -> Self {
         Self::with(count, &["--limits", "off"]).await
     }
 
-    async fn with(count: usize, flags: &[&str]) -> Self {
+    pub(super) async fn with(count: usize, flags: &[&str]) -> Self {
         let server = TestServer::start_with(flags).await;
         let chains = Host::of(&server);
         let (mut people, mut clients, mut certified) = (Vec::new(), Vec::new(), Vec::new());
@@ -53,22 +72,22 @@ impl World {
             let certificate = Certificate::add(&chains, &mut owner, &person, n as u8 + 1).await;
             let key = certificate.device.keys.public().primary();
             certified.push(Certified { credential: certificate.credential, key, ended: None });
-            clients.push(Client { certificate, group: None, cursor: AtomicU64::new(0) });
+            clients.push(Client { certificate, owner, group: None, cursor: AtomicU64::new(0) });
             people.push(person);
         }
         Self { server, people, clients, certified }
     }
 
-    fn policy(&self, kind: Kind, members: &[(usize, Role)]) -> Policy {
+    pub(super) fn policy(&self, kind: Kind, members: &[(usize, Role)]) -> Policy {
         let account = |(who, role): &(usize, Role)| Account { root: self.root(*who), role: *role };
         Policy::new(kind, members.iter().map(account).collect()).unwrap()
     }
 
-    fn root(&self, who: usize) -> kez_core::identity::Primary {
+    pub(super) fn root(&self, who: usize) -> kez_core::identity::Primary {
         self.clients[who].certificate.credential.root
     }
 
-    fn leaf(&self, who: usize) -> LeafId {
+    pub(super) fn leaf(&self, who: usize) -> LeafId {
         self.clients[who].certificate.credential.leaf()
     }
 
@@ -79,11 +98,17 @@ impl World {
         engine::call(&Call { now, seed, me, certified: self.certified.clone(), op }).unwrap()
     }
 
-    async fn request(&self, who: usize, method: &str, target: &str, body: impl Into<String>) -> Reply {
+    pub(super) async fn request(
+        &self,
+        who: usize,
+        method: &str,
+        target: &str,
+        body: impl Into<String>,
+    ) -> Reply {
         self.server.signed_by(&self.clients[who].certificate.device, method, target, body).await
     }
 
-    async fn create(&mut self, who: usize, kind: GroupKind, policy: Policy) -> Reply {
+    pub(super) async fn create(&mut self, who: usize, kind: GroupKind, policy: Policy) -> Reply {
         let reply = self.call(who, Op::Create { gid: GID, policy });
         let Outcome::Created { info, tree } = reply.outcome else { panic!("{:?}", reply.outcome) };
         let (info, tree) = (Base64Url(info.to_vec()), Base64Url(tree.to_vec()));
@@ -96,33 +121,68 @@ impl World {
         created
     }
 
+    /// Alice is an admin of a group with the other people, and each has joined.
+    pub(super) async fn of_members(count: usize, flags: &[&str]) -> Self {
+        let mut world = Self::with(count, flags).await;
+        let role = |who| if who == 0 { Role::Admin } else { Role::Member };
+        let members: Vec<_> = (0..count).map(|who| (who, role(who))).collect();
+        let created = world.create(0, GroupKind::Group, world.policy(Kind::Group, &members)).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        for who in 1..count {
+            assert_eq!(world.join(who).await.status, 201);
+        }
+        for who in 0..count {
+            world.read(who).await;
+        }
+        world
+    }
+
     /// Makes a commit, keeps it pending, and returns the body of the request.
-    fn commit(&mut self, who: usize, add: &[Bytes], remove: &[LeafId], policy: Option<Policy>) -> String {
+    pub(super) fn commit(
+        &mut self,
+        who: usize,
+        add: &[Bytes],
+        remove: &[LeafId],
+        policy: Option<Policy>,
+    ) -> String {
+        self.commit_with(who, add, remove, policy, May::default()).body(&[])
+    }
+
+    /// Makes a commit for which reasons allow more, and keeps it pending.
+    pub(super) fn commit_with(
+        &mut self,
+        who: usize,
+        add: &[Bytes],
+        remove: &[LeafId],
+        policy: Option<Policy>,
+        may: May,
+    ) -> Made {
         let group = self.clients[who].group.clone().unwrap();
-        let (add, remove, may) = (add.to_vec(), remove.to_vec(), May::default());
+        let (add, remove) = (add.to_vec(), remove.to_vec());
         let reply = self.call(who, Op::Commit { state: group.state, add, remove, policy, may });
         let Outcome::Committed { mls, info, welcome } = reply.outcome else { panic!("{:?}", reply.outcome) };
         self.clients[who].group = reply.group;
-        body(group.epoch, &mls, &info, welcome.as_deref())
+        Made { epoch: group.epoch, mls, info, welcome }
     }
 
-    async fn post(&self, who: usize, body: &str) -> Reply {
+    pub(super) async fn post(&self, who: usize, body: &str) -> Reply {
         self.request(who, "POST", &commits_target(GID), body).await
     }
 
-    async fn show(&self, who: usize) -> GroupDetails {
+    pub(super) async fn show(&self, who: usize) -> GroupDetails {
         let reply = self.request(who, "GET", &group_target(GID), "").await;
         assert_eq!(reply.status, 200, "{reply:?}");
         serde_json::from_str(&reply.body).unwrap()
     }
 
     /// Joins by an external commit.
-    async fn join(&mut self, who: usize) -> Reply {
+    pub(super) async fn join(&mut self, who: usize) -> Reply {
         let GroupDetails { info, tree, summary, .. } = self.show(who).await;
         let (info, tree) = (info.unwrap().0.into(), tree.unwrap().0.into());
         let reply = self.call(who, Op::Rejoin { info, tree });
         let Outcome::Rejoined { mls, info } = reply.outcome else { panic!("{:?}", reply.outcome) };
-        let posted = self.post(who, &body(summary.epoch, &mls, &info, None)).await;
+        let made = Made { epoch: summary.epoch, mls, info, welcome: None };
+        let posted = self.post(who, &made.body(&[])).await;
         if posted.status == 201 {
             self.clients[who].group = reply.group;
             self.clients[who].cursor.store(posted.json()["seq"].as_u64().unwrap(), Ordering::SeqCst);
@@ -131,7 +191,7 @@ impl World {
     }
 
     /// Reads the log to its end and applies it. Returns the texts.
-    async fn read(&mut self, who: usize) -> Vec<String> {
+    pub(super) async fn read(&mut self, who: usize) -> Vec<String> {
         let mut texts = Vec::new();
         loop {
             let since = self.clients[who].cursor.load(Ordering::SeqCst);
@@ -155,7 +215,7 @@ impl World {
         }
     }
 
-    async fn say(&mut self, who: usize, text: &str) -> Reply {
+    pub(super) async fn say(&mut self, who: usize, text: &str) -> Reply {
         let group = self.clients[who].group.clone().unwrap();
         let reply =
             self.call(who, Op::Seal { state: group.state, texts: vec![text.as_bytes().to_vec().into()] });
@@ -171,13 +231,6 @@ fn item(stored: &Value) -> Option<Item> {
     let (Body::Message(post) | Body::Commit(post, _)) = parsed.body() else { return None };
     let stored_at = serde_json::from_value(stored["created_at"].clone()).unwrap();
     Some(Item { mls: post.mls.clone().into(), stored_at, may: May::default() })
-}
-
-fn body(epoch: u64, mls: &[u8], info: &[u8], welcome: Option<&[u8]>) -> String {
-    let item = String::from_utf8(GroupItem::commit(GID, epoch, mls, &[])).unwrap();
-    let (item, info) = (RawValue::from_string(item).unwrap(), Base64Url(info.to_vec()));
-    let welcome = welcome.map(|welcome| Base64Url(welcome.to_vec()));
-    serde_json::to_string(&CommitToGroup { item, info, welcome }).unwrap()
 }
 
 #[tokio::test]

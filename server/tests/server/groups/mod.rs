@@ -3,4 +3,6 @@
 mod http;
 mod live;
 mod mls;
+mod restored;
 mod store;
+mod why;

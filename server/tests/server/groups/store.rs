@@ -4,10 +4,14 @@ use std::collections::HashSet;
 
 use futures::future::join_all;
 use kez_chat_server::store::groups::epoch::{At, NewEpoch, NewWelcome};
-use kez_chat_server::store::groups::{CreateOutcome, GroupNumber, Member, NewGroup, NewMember, Welcome};
+use kez_chat_server::store::groups::{
+    CreateOutcome, GroupNumber, Member, NewGroup, NewMember, OfferedState, Welcome,
+};
 use kez_chat_server::store::people::List;
 use kez_chat_server::store::usage::{Held, Origin, Quota};
-use kez_chat_server::store::{AccountId, Appended, InboxId, NewMessage, PageLimit, Store, StoreError};
+use kez_chat_server::store::{
+    AccountId, Appended, InboxId, NewMessage, PageLimit, Store, StoreError, postgres, sqlite,
+};
 use kez_core::mls::policy::{Kind, Role};
 use kez_core::mls::{GroupId, LeafId};
 use kez_core::sigchain::{DeviceId, Hash};
@@ -65,6 +69,15 @@ async fn post(store: &Store, group: GroupNumber, epoch: u64, text: &str) -> Resu
     store.append(item(group.log(), text, Some(At::Epoch(epoch)))).await
 }
 
+async fn leave(
+    store: &Store,
+    group: GroupNumber,
+    account: AccountId,
+    text: &str,
+) -> Result<Appended, StoreError> {
+    store.append(item(group.log(), text, Some(At::Leave(account)))).await
+}
+
 async fn commit(
     store: &Store,
     group: GroupNumber,
@@ -89,7 +102,7 @@ fn is_stale(answer: &Result<Appended, StoreError>, at: (u64, u64)) -> bool {
     matches!(answer, Err(StoreError::StaleEpoch { epoch, head }) if (*epoch, *head) == at)
 }
 
-async fn story(open: impl AsyncFn() -> Store) {
+async fn story(open: impl AsyncFn() -> Store, restored: impl AsyncFn()) {
     let store = open().await;
     let people = ["alice", "bob", "carol"].map(Person::new);
     let mut ids = Vec::new();
@@ -134,7 +147,7 @@ async fn story(open: impl AsyncFn() -> Store) {
     assert!(is_stale(&post(&store, number, 0, "late").await, (1, 2)));
     assert!(is_stale(&commit(&store, number, 0, "late", next(1)).await, (1, 2)));
     // A statement names no epoch, and the other group is in its own.
-    assert_eq!(store.append(item(number.log(), "leave", None)).await.unwrap().seq, 3);
+    assert_eq!(leave(&store, number, carol, "leave").await.unwrap().seq, 3);
     assert_eq!(post(&store, direct, 0, "a").await.unwrap().seq, 1);
     assert!(matches!(post(&store, GroupNumber(4711), 0, "a").await, Err(StoreError::NoSuchAccount)));
 
@@ -160,15 +173,18 @@ async fn story(open: impl AsyncFn() -> Store) {
     assert_eq!(store.welcome(number, leaf(8), LATER).await.unwrap(), None, "it is too old");
 
     // A member that goes reads up to there, and may come back.
-    store.leave_group(carol, number).await.unwrap();
-    assert!(belongs(carol).await.leaving);
+    assert!(belongs(carol).await.leaving && !belongs(bob).await.leaving);
     commit(&store, number, 1, "commit 2", NewEpoch { left: vec![carol], ..next(2) }).await.unwrap();
     let gone = belongs(carol).await;
     assert_eq!((gone.since, gone.until, gone.leaving), (1, Some(4), false));
     assert_eq!(store.members(number).await.unwrap().len(), 2);
+    let outside = leave(&store, number, carol, "leave again").await;
+    assert!(matches!(outside, Err(StoreError::NoSuchAccount)), "and no item: {outside:?}");
     let back = NewEpoch { joined: vec![member(carol, Role::Member, alice)], ..next(3) };
     commit(&store, number, 2, "commit 3", back).await.unwrap();
     assert_eq!((belongs(carol).await.since, belongs(carol).await.until), (4, None));
+    assert!(!leave(&store, number, carol, "leave").await.unwrap().fresh);
+    assert!(!belongs(carol).await.leaving, "a repeat from before it was added again");
 
     // A group to which a blocked account added one is left out, and so is a conversation with it.
     let seen = async |account| {
@@ -189,6 +205,7 @@ async fn story(open: impl AsyncFn() -> Store) {
     assert_eq!(post(&store, number, 3, "d").await.unwrap().seq, 6);
     assert_eq!(store.membership(bob, gid(1)).await.unwrap().unwrap().head, 6);
 
+    let store = offers(store, &open, &restored, direct).await;
     full_logs_and_limits(&store, alice, bob).await;
     sweeps(&store, [alice, bob, carol], [number, direct]).await;
     store.close().await;
@@ -197,6 +214,53 @@ async fn story(open: impl AsyncFn() -> Store) {
 fn leaf(byte: u8) -> LeafId {
     let root = kez_core::identity::Primary::from_bytes([byte; 32]);
     LeafId { root, device: DeviceId::from_bytes([byte; 16]) }
+}
+
+/// From a restore to the next commit, the latest offered state of a group replaces its state. `direct` is in epoch 0.
+async fn offers(
+    store: Store,
+    open: &impl AsyncFn() -> Store,
+    restored: &impl AsyncFn(),
+    direct: GroupNumber,
+) -> Store {
+    let offer = async |store: &Store, epoch| {
+        let NewEpoch { state, info, tree, .. } = next(epoch);
+        store.offer_state(direct, OfferedState { epoch, state, info, tree }).await
+    };
+    let is_refused = |answer: &Result<(), StoreError>, at: (u64, u64)| matches!(answer, Err(StoreError::StaleEpoch { epoch, head }) if (*epoch, *head) == at);
+    assert!(is_refused(&offer(&store, 7).await, (0, 1)), "there was no restore");
+    let epoch = store.epoch().to_owned();
+    store.close().await;
+    restored().await;
+    let store = open().await;
+    assert_ne!(store.epoch(), epoch);
+    let of_direct = async || store.group_state(gid(2)).await.unwrap().unwrap();
+    assert!(of_direct().await.ahead);
+    assert_eq!(post(&store, direct, 0, "of the former epoch").await.unwrap().seq, 2);
+    assert!(is_refused(&offer(&store, 0).await, (0, 2)));
+    offer(&store, 7).await.unwrap();
+    let state = of_direct().await;
+    assert_eq!((state.epoch, state.ahead), (7, true));
+    assert_eq!(
+        (state.state, state.info, state.tree),
+        (b"state 7".to_vec(), b"info 7".to_vec(), b"tree 7".to_vec())
+    );
+    for late in [5, 7] {
+        assert!(is_refused(&offer(&store, late).await, (7, 2)));
+    }
+    assert!(is_stale(&post(&store, direct, 0, "late").await, (7, 2)));
+    assert!(!post(&store, direct, 0, "of the former epoch").await.unwrap().fresh);
+    assert_eq!(post(&store, direct, 7, "of the offered epoch").await.unwrap().seq, 3);
+    offer(&store, 9).await.unwrap();
+    assert!(is_stale(&commit(&store, direct, 7, "late", next(8)).await, (9, 3)));
+    assert_eq!(commit(&store, direct, 9, "commit 10", next(10)).await.unwrap().seq, 4);
+    assert!(is_refused(&offer(&store, 11).await, (10, 4)), "a commit ends it");
+    let state = of_direct().await;
+    assert_eq!((state.epoch, state.ahead, state.state), (10, false, b"state 10".to_vec()));
+    let unknown = OfferedState { epoch: 1, state: Vec::new(), info: Vec::new(), tree: Vec::new() };
+    let refused = store.offer_state(GroupNumber(4711), unknown).await;
+    assert!(matches!(refused, Err(StoreError::NoSuchAccount)), "{refused:?}");
+    store
 }
 
 /// A refused commit leaves nothing behind.
@@ -263,13 +327,15 @@ async fn sweeps(store: &Store, [alice, bob, carol]: [AccountId; 3], [number, dir
 async fn the_story_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("kez-chat.db");
-    story(async || Store::sqlite(&file).await.unwrap()).await;
+    let restored = async || drop(sqlite::renew_epoch(&file).unwrap());
+    story(async || Store::sqlite(&file).await.unwrap(), restored).await;
 }
 
 #[tokio::test]
 async fn the_story_on_postgres() {
     let database = url(&Cluster::shared().await.database().await);
-    story(async || Store::postgres(&database, 8).await.unwrap()).await;
+    let restored = async || drop(postgres::renew_epoch(&database).await.unwrap());
+    story(async || Store::postgres(&database, 8).await.unwrap(), restored).await;
 }
 
 /// Sixteen writers on one log, on several nodes if the database has them: each commits and posts until its items are in.
