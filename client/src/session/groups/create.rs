@@ -11,6 +11,7 @@ use kez_core::mls::policy::{Account, Kind, Policy, Role};
 use kez_core::mls::reply::{Outcome as EngineOutcome, Reply};
 use kez_core::problem::ProblemCode;
 
+use super::work::{Invitation, To};
 use crate::groups::{Creating, Intent, Stage, StoredGroup, What};
 use crate::kernel::answer::{Answer, Outcome, outcome};
 use crate::kernel::context::Context;
@@ -27,22 +28,6 @@ use crate::view::NewGroup;
 
 /// The most characters of a group's name.
 const MOST_NAME: usize = 100;
-
-/// People who are looked up to be added to a group.
-pub(super) struct Invitation {
-    to: To,
-    /// The handles, with the root of each whose owner was found.
-    people: Vec<(Handle, Option<Primary>)>,
-}
-
-/// Which group they are to be added to.
-#[derive(Clone)]
-enum To {
-    /// A new one with this name, created in this tab.
-    New(TabId, String),
-    /// One that exists.
-    Group(GroupId),
-}
 
 impl Session {
     /// "Create group".

@@ -83,8 +83,8 @@ impl Session {
 
     fn show_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let purpose = Purpose::ShowGroup(gid);
-        let is_asked = self.group_work.unknown.iter().next().is_some();
-        if is_asked || cx.shared.requests.awaits(&purpose) {
+        // Before the chains of its devices are here, no group can be joined.
+        if !self.group_work.unknown.is_empty() || cx.shared.requests.awaits(&purpose) {
             return;
         }
         if let Some(request) = self.me.signed_by_device(Method::Get, group_target(gid), None, cx) {

@@ -9,6 +9,7 @@ mod news;
 mod packages;
 mod receive;
 mod send;
+mod work;
 
 use kez_core::group_statements::GroupLeave;
 use kez_core::identity::{Primary, Seed};
@@ -23,47 +24,14 @@ use zeroize::Zeroizing;
 use crate::chains::certified;
 use crate::groups::{Known, Stage};
 use crate::kernel::answer::Answer;
-use crate::kernel::backoff::Backoff;
 use crate::kernel::context::Context;
 use crate::kernel::device::Standing;
 use crate::kernel::engine::EngineFault;
 use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::session::Session;
-use create::Invitation;
 
-/// What is under way for groups, in memory only.
-pub(crate) struct GroupWork {
-    /// People who are looked up to be added.
-    invitations: Vec<Invitation>,
-    /// News may have come since the last request for them.
-    look_again: bool,
-    /// When the next request for news goes out.
-    news_at: Option<u64>,
-    backoff: Backoff,
-    /// Devices that no chain knows yet, whose people are being asked for.
-    unknown: Vec<LeafId>,
-    /// When the server is asked about people again.
-    people_at: Option<u64>,
-    people_backoff: Backoff,
-    /// Whether this device could take part in groups after the last event.
-    is_ready: bool,
-}
-
-impl Default for GroupWork {
-    fn default() -> Self {
-        Self {
-            invitations: Vec::new(),
-            look_again: false,
-            news_at: Some(0),
-            backoff: Backoff::new(1_000, 60_000),
-            unknown: Vec::new(),
-            people_at: Some(0),
-            people_backoff: Backoff::new(1_000, 60_000),
-            is_ready: false,
-        }
-    }
-}
+pub(super) use work::GroupWork;
 
 /// How often, in milliseconds, the chains of all members are fetched.
 const PEOPLE_INTERVAL: u64 = 6 * 60 * 60 * 1000;

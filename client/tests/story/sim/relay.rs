@@ -30,6 +30,9 @@ use super::groups::{Facts, Groups};
 use super::keeping::Keeping;
 use super::sigchains::{self, Sigchains};
 
+/// The groups that a stream follows, each with its cursor; `None` if it follows none.
+pub(crate) type Cursors = Option<BTreeMap<GroupId, u64>>;
+
 /// The most items in a frame of a live stream.
 const LIVE_FRAME_ITEMS: usize = 100;
 
@@ -193,12 +196,7 @@ impl Relay {
     }
 
     /// Checks the first frame of a live stream, and returns the handle and the cursor.
-    pub(crate) fn open_live(
-        &self,
-        path: &str,
-        hello: &str,
-        now: u64,
-    ) -> Option<(Handle, u64, Option<BTreeMap<GroupId, u64>>)> {
+    pub(crate) fn open_live(&self, path: &str, hello: &str, now: u64) -> Option<(Handle, u64, Cursors)> {
         let handle: Handle = path.strip_prefix("/v1/inbox/")?.strip_suffix("/live")?.parse().ok()?;
         let hello: LiveHello = serde_json::from_str(hello).ok()?;
         let auth = CallerAuth::parse(&hello.auth).ok()?;
