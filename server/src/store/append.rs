@@ -5,8 +5,8 @@ use kez_core::api::Receipt;
 use kez_core::time::Timestamp;
 
 use super::connection::{Connection, Value, values};
-use super::groups::GroupNumber;
-use super::groups::epoch::{self, At};
+use super::groups::epoch;
+use super::types::{At, GroupNumber};
 use super::usage::{Origin, Quota, Source};
 use super::{InboxId, NewMessage, StoreError};
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::append::{HashedMessage, parts};
 use super::connection::{Connection, values};
-use super::groups::epoch::At;
+use super::types::At;
 use super::usage::{Held, Part, Quota, Source, Usage};
 use super::{InboxId, StoreError};
 

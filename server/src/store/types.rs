@@ -4,10 +4,11 @@ use axum::body::Bytes;
 use kez_core::api::Receipt;
 use kez_core::caller_auth::Nonce;
 use kez_core::identity::Primary;
+use kez_core::mls::LeafId;
+use kez_core::mls::policy::Role;
 use kez_core::time::Timestamp;
 use prometheus_client::metrics::histogram::Histogram;
 
-use super::groups::epoch::At;
 use super::usage::{Origin, Quota};
 
 /// A nonce, its caller and the time of its use.
@@ -37,6 +38,22 @@ impl AccountId {
 impl InboxId {
     /// Precedes the inboxes of all accounts.
     pub const FIRST: Self = Self(0);
+}
+
+/// Identifies a group within its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupNumber(pub i64);
+
+impl GroupNumber {
+    /// The log of the group.
+    pub const fn log(self) -> InboxId {
+        InboxId(self.0.wrapping_neg())
+    }
+
+    /// The group of a log; `None` for the inbox of an account.
+    pub const fn of_log(log: InboxId) -> Option<Self> {
+        if log.0 < 0 { Some(Self(log.0.wrapping_neg())) } else { None }
+    }
 }
 
 /// Identifies a caller's key among the nonces: its first eight bytes.
@@ -76,6 +93,81 @@ pub struct NewMessage {
     pub quota: Option<Quota>,
     /// The server's time.
     pub now: Timestamp,
+}
+
+/// What an item of a group's log is to the log. The append refuses messages and commits unless the log is in their epoch.
+#[derive(Clone, Debug)]
+pub enum At {
+    /// A message, with the epoch in which it was made.
+    Epoch(u64),
+    /// A commit, which begins the next epoch.
+    Commit {
+        /// The epoch in which it was made.
+        epoch: u64,
+        /// What it brings.
+        next: Box<NewEpoch>,
+    },
+    /// A statement, in any epoch, that this account leaves. From then on it is marked as leaving.
+    Leave(AccountId),
+}
+
+/// What a commit brings.
+#[derive(Clone, Debug, Default)]
+pub struct NewEpoch {
+    /// What the server knows of the tree from now on.
+    pub state: Vec<u8>,
+    /// The `GroupInfo` of the new epoch.
+    pub info: Vec<u8>,
+    /// Its ratchet tree.
+    pub tree: Vec<u8>,
+    /// Accounts that come.
+    pub joined: Vec<NewMember>,
+    /// Accounts that go.
+    pub left: Vec<AccountId>,
+    /// Roles that change.
+    pub roles: Vec<(AccountId, Role)>,
+    /// The Welcome of devices that come.
+    pub welcome: Option<NewWelcome>,
+}
+
+/// A Welcome for several devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWelcome {
+    /// The devices that it is for.
+    pub devices: Vec<LeafId>,
+    /// The Welcome.
+    pub welcome: Vec<u8>,
+    /// The ratchet tree of the new epoch.
+    pub tree: Vec<u8>,
+}
+
+impl At {
+    /// The epoch in which the item was made; `None` when it belongs to any.
+    pub const fn epoch(&self) -> Option<u64> {
+        match self {
+            Self::Epoch(epoch) | Self::Commit { epoch, .. } => Some(*epoch),
+            Self::Leave(_) => None,
+        }
+    }
+
+    /// The epoch of a log that was in `epoch`, once the item is in it.
+    pub(super) const fn after(&self, epoch: u64) -> u64 {
+        match self {
+            Self::Epoch(_) | Self::Leave(_) => epoch,
+            Self::Commit { .. } => epoch + 1,
+        }
+    }
+}
+
+/// A member that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewMember {
+    /// The account.
+    pub account: AccountId,
+    /// Its role.
+    pub role: Role,
+    /// The account that adds it.
+    pub added_by: AccountId,
 }
 
 /// The position of a stored envelope.

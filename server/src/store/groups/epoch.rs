@@ -1,76 +1,16 @@
 //! The epoch in an append: a compare-and-swap on the row of the log (docs/SPEC.md, section 17).
 
 use kez_core::mls::LeafId;
-use kez_core::mls::policy::Role;
 use kez_core::time::Timestamp;
 
-use super::{GroupNumber, MOST_MEMBERSHIPS, NewMember, memberships};
 use crate::store::connection::{Connection, values};
-use crate::store::{AccountId, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{AccountId, GroupNumber};
 
-/// What an item of a group's log is to the log. The append refuses messages and commits unless the log is in their epoch.
-#[derive(Clone, Debug)]
-pub enum At {
-    /// A message, with the epoch in which it was made.
-    Epoch(u64),
-    /// A commit, which begins the next epoch.
-    Commit {
-        /// The epoch in which it was made.
-        epoch: u64,
-        /// What it brings.
-        next: Box<NewEpoch>,
-    },
-    /// A statement, in any epoch, that this account leaves. From then on it is marked as leaving.
-    Leave(AccountId),
-}
+pub use crate::store::types::{At, NewEpoch, NewMember, NewWelcome};
 
-/// What a commit brings.
-#[derive(Clone, Debug, Default)]
-pub struct NewEpoch {
-    /// What the server knows of the tree from now on.
-    pub state: Vec<u8>,
-    /// The `GroupInfo` of the new epoch.
-    pub info: Vec<u8>,
-    /// Its ratchet tree.
-    pub tree: Vec<u8>,
-    /// Accounts that come.
-    pub joined: Vec<NewMember>,
-    /// Accounts that go.
-    pub left: Vec<AccountId>,
-    /// Roles that change.
-    pub roles: Vec<(AccountId, Role)>,
-    /// The Welcome of devices that come.
-    pub welcome: Option<NewWelcome>,
-}
-
-/// A Welcome for several devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewWelcome {
-    /// The devices that it is for.
-    pub devices: Vec<LeafId>,
-    /// The Welcome.
-    pub welcome: Vec<u8>,
-    /// The ratchet tree of the new epoch.
-    pub tree: Vec<u8>,
-}
-
-impl At {
-    /// The epoch in which the item was made; `None` when it belongs to any.
-    pub const fn epoch(&self) -> Option<u64> {
-        match self {
-            Self::Epoch(epoch) | Self::Commit { epoch, .. } => Some(*epoch),
-            Self::Leave(_) => None,
-        }
-    }
-
-    /// The epoch of a log that was in `epoch`, once the item is in it.
-    pub(in crate::store) const fn after(&self, epoch: u64) -> u64 {
-        match self {
-            Self::Epoch(_) | Self::Leave(_) => epoch,
-            Self::Commit { .. } => epoch + 1,
-        }
-    }
-}
+/// The most groups that an account belongs to at one time.
+pub const MOST_MEMBERSHIPS: u64 = 1000;
 
 /// Writes what an item brings besides itself, in the transaction that appends it with this number.
 ///
@@ -152,6 +92,12 @@ pub(super) fn join(
             role = excluded.role, added_by = excluded.added_by";
     let NewMember { account, role, added_by } = *member;
     connection.execute(SQL, values![account, group, since, role, added_by]).map(drop)
+}
+
+/// The number of groups that an account belongs to.
+pub(super) fn memberships(connection: &mut Connection<'_>, account: AccountId) -> Result<u64, StoreError> {
+    const SQL: &str = "SELECT count(*) FROM group_members WHERE account = $1 AND until IS NULL";
+    connection.only_row(SQL, values![account])
 }
 
 /// Root and device, one after the other.

@@ -15,39 +15,13 @@ use kez_core::time::Timestamp;
 
 use super::connection::{Connection, FromColumn, Value, values};
 use super::{AccountId, InboxId, Store, StoreError};
+use epoch::memberships;
+
+pub use super::types::{GroupNumber, NewMember};
+pub use epoch::MOST_MEMBERSHIPS;
 
 pub use list::{Group, GroupState, Member, Membership, Welcome};
 pub use offer::OfferedState;
-
-/// The most groups that an account belongs to at one time.
-pub const MOST_MEMBERSHIPS: u64 = 1000;
-
-/// Identifies a group within its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupNumber(pub i64);
-
-impl GroupNumber {
-    /// The log of the group.
-    pub const fn log(self) -> InboxId {
-        InboxId(self.0.wrapping_neg())
-    }
-
-    /// The group of a log; `None` for the inbox of an account.
-    pub const fn of_log(log: InboxId) -> Option<Self> {
-        if log.0 < 0 { Some(Self(log.0.wrapping_neg())) } else { None }
-    }
-}
-
-/// A member that comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewMember {
-    /// The account.
-    pub account: AccountId,
-    /// Its role.
-    pub role: Role,
-    /// The account that adds it.
-    pub added_by: AccountId,
-}
 
 /// A group in epoch 0.
 #[derive(Clone, Debug)]
@@ -142,12 +116,6 @@ fn standing(
             CreateOutcome::Exists(gid)
         }
     }))
-}
-
-/// The number of groups that an account belongs to.
-fn memberships(connection: &mut Connection<'_>, account: AccountId) -> Result<u64, StoreError> {
-    const SQL: &str = "SELECT count(*) FROM group_members WHERE account = $1 AND until IS NULL";
-    connection.only_row(SQL, values![account])
 }
 
 impl From<GroupNumber> for Value {
