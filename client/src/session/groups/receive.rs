@@ -11,7 +11,7 @@ use kez_core::message::{MalformedMessage, Message};
 use kez_core::mls::call::{Item, MAX_ITEM_BYTES, MAX_ITEMS, May, Op};
 use kez_core::mls::reply::{Done, Fault, Outcome, Reply, Stop, Why as Cause};
 use kez_core::mls::{GroupId, LeafId};
-use kez_core::sigchain::{Chain, Hash};
+use kez_core::sigchain::Hash;
 use kez_core::signed::Signed;
 
 use crate::groups::Stage;
@@ -233,9 +233,8 @@ impl Session {
                     let leaf = LeafId { root: revoked.root, device: revoked.device };
                     let chain = self.chain_of(&revoked.root);
                     let link = chain.and_then(|chain| chain.hash_at(revoked.seqno));
-                    let device = chain.and_then(|chain| chain.device(&revoked.device));
-                    let is_over = chain.is_some_and(Chain::is_closed)
-                        || device.is_some_and(kez_core::sigchain::Certified::is_revoked);
+                    let is_over =
+                        chain.is_some_and(|chain| chain.is_ended_by(&revoked.device, revoked.seqno));
                     match link {
                         None => missing.push(leaf),
                         Some(link) if link == revoked.link && is_over => may.revoked.push(leaf),
