@@ -14,7 +14,7 @@ use kez_core::sigchain::Hash;
 use kez_core::time::Timestamp;
 
 use super::connection::{Connection, FromColumn, Value, values};
-use super::{AccountId, InboxId, Store, StoreError};
+use super::{Store, StoreError};
 use epoch::memberships;
 
 pub use super::types::{GroupNumber, NewMember};
