@@ -116,6 +116,7 @@ fn content() {
             What::Reaction(_) => "reaction",
             What::Sent(_) => "sent",
             What::FormerKey(_) => "former_key",
+            What::Face(_) => "face",
             What::Unknown { quiet: true, .. } => return "dropped",
             What::Unknown { quiet: false, .. } => return "unsupported",
         };
