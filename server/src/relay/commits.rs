@@ -108,7 +108,7 @@ pub fn certified_by(chain: &Chain) -> Vec<Certified> {
 /// Opens a group in epoch 0.
 ///
 /// # Errors
-/// `invalid_commit` or `malformed`, with the reason; `unavailable` when a chain cannot be read.
+/// `invalid_commit`, `not_authorised` or `group_full`, with the reason; `unavailable` when a chain cannot be read.
 pub async fn open(
     chains: &ChainSource,
     creator: &Primary,
@@ -126,7 +126,7 @@ pub async fn open(
 /// belonged to it before. The device that signed the `GroupInfo` must be live.
 ///
 /// # Errors
-/// `invalid_commit` or `malformed`, with the reason; `unavailable` when a chain cannot be read.
+/// `invalid_commit`, `not_authorised` or `group_full`, with the reason; `unavailable` when a chain cannot be read.
 pub async fn reopen(
     chains: &ChainSource,
     roots: &[Primary],
@@ -160,7 +160,7 @@ pub async fn reopen(
 /// Checks a commit.
 ///
 /// # Errors
-/// `invalid_commit` or `malformed`, with the reason; `unavailable` when a chain cannot be read.
+/// `invalid_commit`, `not_authorised` or `group_full`, with the reason; `unavailable` when a chain cannot be read.
 pub async fn apply(chains: &ChainSource, proposed: Proposed) -> Result<Applied, ApiError> {
     let mut read = Chains { source: chains, read: Vec::new() };
     for root in &proposed.roots {
