@@ -97,8 +97,9 @@ fn Limits() -> impl IntoView {
             <h2>"Limits"</h2>
             <ul>
                 <li>
-                    "No forward secrecy yet. Anyone who gets your recovery phrase or secret key can read your past messages too, \
-                     if they also have the encrypted copies."
+                    "Conversations of two have no forward secrecy yet. Anyone who gets your recovery phrase or secret key can \
+                     read your past messages too, if they also have the encrypted copies. In groups the keys change with the \
+                     members: who was removed reads nothing that follows, and who is new reads nothing from before."
                 </li>
                 <li>
                     "A web app is loaded from its server each time. A malicious server could send you a modified app. \
