@@ -31,7 +31,7 @@ fn CannotSee() -> impl IntoView {
         <section>
             <h2>"What the server cannot see"</h2>
             <ul>
-                <li>"The text of your messages. It is encrypted in your browser for the one person you write to."</li>
+                <li>"The text of your messages, and the names of groups. They are encrypted in your browser for those you write to."</li>
                 <li>"Your secret key and your recovery phrase. They never leave your browser."</li>
                 <li>"Your drafts, and whose safety number you have compared."</li>
                 <li>"The exact length of a message: messages are padded to a few sizes."</li>
@@ -48,6 +48,7 @@ fn CanSee() -> impl IntoView {
             <ul>
                 <li>"Your handle, your public key, and when you registered. These are public."</li>
                 <li>"Which key wrote to which, when, and roughly how much."</li>
+                <li>"Who is in which group, who is an admin of it, and which browsers belong to whom."</li>
                 <li>
                     "Who you have accepted and who you have blocked. It keeps both lists to hold back what blocked \
                      people send, and to pass them on to your other browsers."
