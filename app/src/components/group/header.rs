@@ -39,7 +39,7 @@ pub(crate) fn GroupHeader(
             <h2 dir="auto" translate="no">{move || name.get()}</h2>
             <button
                 type="button"
-                class="button-quiet verify"
+                class="button-quiet members-button"
                 aria-haspopup="dialog"
                 disabled=move || count.get() == 0
                 on:click=move |_| members.set(true)
