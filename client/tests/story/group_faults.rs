@@ -26,7 +26,7 @@ fn a_send_that_dies_anywhere_arrives_once(
     #[values(0, 1, 2, 3, 4, 5, 6, 7)] effects: usize,
     #[values(false, true)] answers_are_lost: bool,
 ) {
-    for seed in 0..10 {
+    for seed in 0..20 {
         let (mut world, at) = three(100 + seed);
         world.weather.answer_lost = if answers_are_lost { 60 } else { 0 };
         world.browser("alice").dies_after = Some(effects);
@@ -55,7 +55,7 @@ fn a_commit_that_dies_anywhere_is_made_once(
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)] effects: usize,
     #[values(false, true)] answers_are_lost: bool,
 ) {
-    for seed in 0..5 {
+    for seed in 0..20 {
         let mut world = people(200 + seed, &["alice", "bob", "carol"]);
         let at = create(&mut world, "alice", "Hiking", &["bob"]);
         world.weather.answer_lost = if answers_are_lost { 60 } else { 0 };
