@@ -71,7 +71,7 @@ impl LiveStream {
     pub(crate) async fn items(&mut self) -> Result<Vec<InboxItem>, Failure> {
         match self.frame().await? {
             LiveFrame::Items { items, .. } => Ok(items),
-            LiveFrame::Group { .. } => Err(Failure::Stream("items of a group that nobody asked for".into())),
+            LiveFrame::Group { .. } => Err(Failure::Stream("unexpected items of a group".into())),
             LiveFrame::CaughtUp { .. } => Err(Failure::Stream("the backlog ended twice".into())),
             LiveFrame::Chain { .. } => Err(Failure::Stream("a chain that did not grow".into())),
             LiveFrame::Answer { .. } => Err(Failure::Stream("an answer to no message".into())),

@@ -2,6 +2,7 @@
 
 pub(crate) mod account_gate;
 pub(crate) mod avatar;
+pub(crate) mod back_link;
 pub(crate) mod catch_up;
 pub(crate) mod chain_alarm;
 pub(crate) mod composer;

@@ -4,13 +4,13 @@ use kez_client::view::ThreadState;
 use leptos::prelude::*;
 
 use crate::components::avatar::Avatar;
+use crate::components::back_link::BackLink;
 use crate::components::chain_alarm::ChainAlarmBanner;
 use crate::components::composer::{Composer, ComposerSkeleton};
 use crate::components::connection_status::OfflineBanner;
 use crate::components::group::{GroupBanner, GroupHeader, is_group};
 use crate::components::icon::{Glyph, Icon};
 use crate::components::verify_dialog::VerifyDialog;
-use crate::navigation::use_back;
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
 use block_dialog::BlockDialog;
@@ -111,20 +111,9 @@ fn ThreadHeader(handle: String) -> impl IntoView {
     let dating = RwSignal::new(false);
     let blocking = RwSignal::new(false);
     let reporting = RwSignal::new(false);
-    let back = use_back();
     view! {
         <header class="thread-header">
-            <a
-                class="button button-quiet button-icon back"
-                href="/messages"
-                aria-label="Back"
-                on:click=move |event| {
-                    event.prevent_default();
-                    back.run(());
-                }
-            >
-                <Icon of=Glyph::Back/>
-            </a>
+            <BackLink/>
             {
                 let handle = handle.clone();
                 move || view! { <Avatar primary=primary.get() handle=handle.clone()/> }

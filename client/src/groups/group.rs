@@ -164,7 +164,7 @@ pub(crate) struct Group {
     pub(crate) backoff: Backoff,
     /// The devices that no chain knows, although the server has answered about them.
     pub(crate) asked: Vec<LeafId>,
-    /// When a device that must go is removed, unless somebody is faster.
+    /// When this client commits the pending removals, unless another member has done so by then.
     pub(crate) duty_at: Option<u64>,
     /// The accounts at the item that is being processed.
     pub(crate) accounts: Vec<(Primary, Role)>,

@@ -1,4 +1,4 @@
-//! Each browser is a device that the account's key history certifies: added without a question, seen by everybody,
+//! Each browser is a device that the account's key history certifies: added without a question, visible to the owner and to contacts,
 //! and removed for good.
 
 use kez_client::event::UiEvent;

@@ -232,7 +232,7 @@ fn another_browser_of_a_member_joins_by_itself() {
 }
 
 #[test]
-fn a_revoked_device_is_removed_by_the_first_who_learns_of_it_and_nobody_sends_past_it() {
+fn a_revoked_device_is_removed_before_any_member_sends_again() {
     let (mut world, at) = three(15);
     let words = world.words("alice");
     restore(&mut world, PHONE, &words);

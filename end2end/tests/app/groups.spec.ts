@@ -1,4 +1,4 @@
-// Groups: three people talk, one is removed, one is added, and everybody sees who did what.
+// Groups: three people talk, one is removed, one is added, and all members see who did what.
 
 import type { Locator, Page } from '@playwright/test';
 
@@ -59,7 +59,7 @@ async function open(person: Person, name: string): Promise<Group> {
   return new Group(person.page, name);
 }
 
-test('three people talk in a group, one is removed, and nobody else can read', async ({ people }) => {
+test('three people talk in a group, one is removed, and reads nothing that follows', async ({ people }) => {
   const [alice, bob, carol] = [await people.join('alice'), await people.join('bob'), await people.join('carol')];
   const name = unique('Family');
   mustStaySecret(name);

@@ -43,7 +43,7 @@ fn lifetimes_are_judged_when_the_server_stored_the_commit() {
     assert!(matches!(carol.join(commit.welcome.as_ref().unwrap(), &alice.tree()), Outcome::Joined { .. }));
     assert_same(&[&alice, &bob, &carol]);
 
-    // Nobody adds her anew with that package, and a commit that was stored too late is refused.
+    // She cannot be added again with that package, and a commit that was stored too late is refused.
     let [mut alice, mut bob] = group_of(policy("Abc"), [Device::new('a', 1), Device::new('b', 1)]);
     assert_eq!(add(&mut alice).err(), Some(refused(Why::Lifetime, None)));
     let fresh = carol.package_until(2 * DAY);

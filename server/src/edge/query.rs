@@ -1,5 +1,6 @@
 //! Strict parsing of queries: two parsers must never understand the same URL differently.
 
+use kez_core::api::{DEFAULT_PAGE_ITEMS, MAX_PAGE_ITEMS};
 use kez_core::inbox_auth::canonical_number;
 
 use crate::edge::error::ApiError;
@@ -27,6 +28,19 @@ pub fn numbers<const N: usize>(query: Option<&str>, names: [&str; N]) -> Result<
         }
     }
     Ok(found)
+}
+
+/// The `since` and `limit` of a request for a page: the cursor, 0 when absent, and the most items, 100 when absent.
+///
+/// # Errors
+/// 400 `malformed` with the reason.
+pub fn cursor_and_limit(query: Option<&str>) -> Result<(u64, u64), ApiError> {
+    let [since, limit] = numbers(query, ["since", "limit"])?;
+    let limit = limit.unwrap_or(DEFAULT_PAGE_ITEMS);
+    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
+        return Err(ApiError::malformed("limit must be from 1 to 1000"));
+    }
+    Ok((since.unwrap_or(0), limit))
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ async fn delete_past_retention(
     }
 }
 
-/// Deletes old items of groups, Welcomes that nobody has used, and groups without members. Returns the number of items.
+/// Deletes old items of groups, unused Welcomes, and groups without members. Returns the number of items.
 async fn sweep_groups(store: &Store, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
     let before = |seconds| Timestamp::from_unix(now.unix().saturating_sub(seconds));
     store.sweep_welcomes(before(WELCOMES_KEPT)).await?;

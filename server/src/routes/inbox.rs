@@ -5,7 +5,7 @@ use std::io::Write as _;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Method, Uri, header};
 use axum::response::IntoResponse;
-use kez_core::api::{DEFAULT_PAGE_ITEMS, InboxPage, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
+use kez_core::api::{InboxPage, MAX_PAGE_BYTES};
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::Handle;
 use kez_core::inbox_auth::{self, Unauthorized};
@@ -42,7 +42,7 @@ pub async fn inbox(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let (since, limit) = cursor_and_limit(query.as_deref())?;
+    let (since, limit) = query::cursor_and_limit(query.as_deref())?;
     let value = caller::header(&headers).ok_or(Unauthorized)?;
     let inbox = match CallerAuth::parse(value) {
         Ok(auth) => {
@@ -65,15 +65,6 @@ pub async fn inbox(
     // Writing to a `Vec` cannot fail.
     let _ = write!(body, r#","next":{next},"last":{last},"epoch":"{}"}}"#, state.store.epoch());
     Ok(([(header::CONTENT_TYPE, "application/json")], body))
-}
-
-fn cursor_and_limit(query: Option<&str>) -> Result<(u64, u64), ApiError> {
-    let [since, limit] = query::numbers(query, ["since", "limit"])?;
-    let limit = limit.unwrap_or(DEFAULT_PAGE_ITEMS);
-    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
-        return Err(ApiError::malformed("limit must be from 1 to 1000"));
-    }
-    Ok((since.unwrap_or(0), limit))
 }
 
 /// The caller's own inbox, for a header of section 8.

@@ -47,7 +47,7 @@ pub struct Publication {
 /// The result of a [`Publication`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// The device has so many packages that nobody has claimed, the last resort not counted.
+    /// The number of unclaimed packages of the device, without the last resort.
     Unclaimed(u64),
     /// There would be more than [`MOST_PACKAGES`]. Nothing was changed.
     TooMany,

@@ -101,7 +101,7 @@ async fn story(store: Store) {
     assert_eq!(unclaimed(one).await, Unclaimed { packages: refs(&["f"]), last_resort: None }, "as before");
     assert_eq!(publish(&store, one, &[], &names, None).await, Published::Unclaimed(60));
 
-    // Nobody gets a package that ends within the hour, and an expired one is swept.
+    // A package that ends within the hour is not given out, and an expired one is swept.
     let soon = Timestamp::from_unix(NOW + 3600);
     let publication = Publication {
         account: bob,

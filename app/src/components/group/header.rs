@@ -5,8 +5,8 @@ use leptos::prelude::*;
 use super::members::MembersDialog;
 use super::use_name;
 use crate::components::avatar::Avatar;
+use crate::components::back_link::BackLink;
 use crate::components::icon::{Glyph, Icon};
-use crate::navigation::use_back;
 use crate::session::use_session;
 
 /// The name, and the button "Members".
@@ -21,20 +21,9 @@ pub(crate) fn GroupHeader(
         thread.group.as_ref().map(|group| group.members.len()).unwrap_or_default()
     });
     let members = RwSignal::new(false);
-    let back = use_back();
     view! {
         <header class="thread-header">
-            <a
-                class="button button-quiet button-icon back"
-                href="/messages"
-                aria-label="Back"
-                on:click=move |event| {
-                    event.prevent_default();
-                    back.run(());
-                }
-            >
-                <Icon of=Glyph::Back/>
-            </a>
+            <BackLink/>
             {move || view! { <Avatar primary=None handle=name.get()/> }}
             <h2 dir="auto" translate="no">{move || name.get()}</h2>
             <button

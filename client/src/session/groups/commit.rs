@@ -94,7 +94,7 @@ impl Session {
         }
     }
 
-    /// Handles the answer with the packages. Whoever has none is added all the same, and joins by itself.
+    /// Handles the answer with the packages. A person without a package is added too, and joins with an external commit.
     pub(crate) fn on_claimed(&mut self, gid: GroupId, answer: &Answer, cx: &mut Context<'_>) {
         let claimed: BTreeMap<Handle, _> =
             match outcome(answer, |response| body::<PackagesClaimed>(response, &[200])) {

@@ -170,7 +170,7 @@ impl Session {
         }
     }
 
-    /// The server has answered about these people: whoever has a verified chain now can be added.
+    /// The server has answered about these people: those with a verified chain can be added now.
     pub(super) fn go_on_inviting(&mut self, answered: &[Primary], cx: &mut Context<'_>) {
         let members = self.chains.members();
         let unproven = |(handle, root): &&(Handle, Option<Primary>)| {
@@ -278,7 +278,7 @@ impl Session {
             Outcome::Done(()) => {
                 let Some(group) = self.groups.change(gid) else { return };
                 group.stored.stage = Stage::In;
-                // Nobody else can have written to it.
+                // It is new, so it has no items of other members.
                 group.read = true;
                 group.backoff.reset();
                 let name = group.stored.creating.take().map(|creating| creating.name);

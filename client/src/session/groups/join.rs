@@ -59,7 +59,7 @@ impl Session {
         group.stored.stage = Stage::Joining;
         group.stored.commit = None;
         group.read = false;
-        // Everybody may have to join anew at the same time.
+        // All members may have to join again at the same time: a random delay spreads them.
         group.retry_at = Some(cx.now.saturating_add(cx.rng.next_u64() % (members * 1_000)));
         self.unseal(gid, cx);
     }

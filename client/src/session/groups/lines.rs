@@ -27,7 +27,7 @@ impl Session {
         let own = group.stored.commit.take().is_some_and(|built| Hash::of(built.item.as_bytes()) == name);
         if !own && let Some(intent) = group.stored.intents.first_mut() {
             intent.tries += 1;
-            // Whoever else lost against this commit tries again too.
+            // Other members that lost against this commit try again too.
             let most = 50_u64.saturating_mul(1 << intent.tries.min(10));
             group.retry_at = Some(cx.now.saturating_add(cx.rng.next_u64() % most));
         }

@@ -45,7 +45,7 @@ impl Session {
         stored.commit.is_none() && stored.leaving.is_none() && is_clean && self.groups_are_ready(cx)
     }
 
-    /// Whether the user may write to a group. Whoever writes has accepted it.
+    /// Whether the user may write to a group. Writing accepts a request.
     pub(crate) fn group_to_write_to(&mut self, gid: GroupId) -> Result<(), Reason> {
         let group = self.groups.change(gid).ok_or(Reason::NoConversation)?;
         match &group.stored.stage {

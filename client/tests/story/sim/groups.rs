@@ -67,7 +67,7 @@ struct Published {
     last_resort: Option<(Hash, Vec<u8>)>,
 }
 
-/// Who calls, and what the relay knows of everybody.
+/// The caller of a request, and what the relay knows of all accounts.
 pub(crate) struct Facts<'a> {
     pub(crate) caller: Handle,
     pub(crate) device: Option<DeviceId>,

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use kez_core::api::{DEFAULT_PAGE_ITEMS, InboxPage, MAX_PAGE_BYTES, MAX_PAGE_ITEMS};
+use kez_core::api::{InboxPage, MAX_PAGE_BYTES};
 use kez_core::problem::Problem;
 
 use super::path::GroupInPath;
@@ -41,14 +41,10 @@ pub async fn log(
     RawQuery(query): RawQuery,
     caller: Caller,
 ) -> Result<impl IntoResponse, ApiError> {
-    let [since, limit] = query::numbers(query.as_deref(), ["since", "limit"])?;
-    let limit = limit.unwrap_or(DEFAULT_PAGE_ITEMS);
-    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
-        return Err(ApiError::malformed("limit must be from 1 to 1000"));
-    }
+    let (since, limit) = query::cursor_and_limit(query.as_deref())?;
     let account = caller.holder.id;
     let place = state.store.membership(account, gid).await?.ok_or_else(unknown_group)?;
-    let since = since.unwrap_or(0).max(place.since);
+    let since = since.max(place.since);
     let limit = PageLimit { items: limit, bytes: MAX_PAGE_BYTES };
     let page = page_of_group(&state.store, account, place.number, since, limit).await?;
     // Read after the page, so that it is never lower than the last item of the page.

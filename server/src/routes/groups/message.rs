@@ -36,7 +36,7 @@ struct Posted<'a> {
 /// Posts an item of kind `message` or `leave`.
 ///
 /// A repeat of the same bytes is answered 200, in whatever epoch the group is by then. A message of another epoch than the
-/// present one is refused; read the log and seal it anew. After one's own `leave`, messages are refused.
+/// present one is refused; read the log and seal it anew. After an account's `leave`, its messages are refused.
 #[utoipa::path(post, path = "/v1/groups/{gid}/messages", tag = "Groups", request_body = PostItem, params(
     ("gid" = String, Path),
     ("X-KEZ-Auth" = String, Header, description = "`<handle>/<device>:<unix time>:<nonce>:<signature>`"),

@@ -67,7 +67,7 @@ pub async fn keep(
     }
 }
 
-/// Lists the key packages that the device has published and nobody has claimed.
+/// Lists the unclaimed key packages of the device.
 #[utoipa::path(get, path = "/v1/u/{handle}/devices/{device}/key-packages", tag = "Groups", params(
     ("handle" = String, Path),
     ("device" = String, Path, description = "The device that signs the request"),

@@ -123,7 +123,7 @@ fn leave(world: &World, of: usize, by: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn members_post_and_read_and_nobody_else() {
+async fn only_members_post_and_read() {
     let world = World::start().await;
     let hello = message(GID, 0, "hello");
     let posted = world.post(0, &hello).await;
