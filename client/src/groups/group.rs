@@ -166,6 +166,9 @@ pub(crate) struct Group {
     pub(crate) asked: Vec<LeafId>,
     /// When this client commits the pending removals, unless another member has done so by then.
     pub(crate) duty_at: Option<u64>,
+    /// When this client, an admin's, tells the group's name to a device that has joined by itself, unless another admin
+    /// has done so by then.
+    pub(crate) face_at: Option<u64>,
     /// The accounts at the item that is being processed.
     pub(crate) accounts: Vec<(Primary, Role)>,
     /// The leaves at the item that is being processed.
@@ -264,6 +267,7 @@ impl Group {
             backoff: Backoff::new(200, 60_000),
             asked: Vec::new(),
             duty_at: None,
+            face_at: None,
             accounts: Vec::new(),
             devices: Vec::new(),
             withheld: 0,

@@ -97,6 +97,6 @@ impl Groups {
 
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
-        self.all.values().flat_map(|group| [group.retry_at, group.duty_at]).flatten().min()
+        self.all.values().flat_map(|group| [group.retry_at, group.duty_at, group.face_at]).flatten().min()
     }
 }
