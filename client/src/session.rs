@@ -43,8 +43,8 @@ use crate::session::loading::Paging;
 /// An open account: its parts. What concerns more than one of them is in one file per topic below `session`.
 pub(crate) struct Session {
     pub(crate) me: Me,
-    /// The user as the recipient of their own copies.
-    pub(crate) myself: Peer,
+    /// The user as the recipient of their own copies; `None` in a browser without the recovery words.
+    pub(crate) myself: Option<Peer>,
     /// The signed claim of the handle, if it is known here.
     pub(crate) registration: Option<String>,
     /// Whether the account was restored from its words.
@@ -226,6 +226,10 @@ impl Session {
 
     /// Messages were stored: the server can free their space.
     pub(crate) fn acknowledge_soon(&mut self, cx: &mut Context<'_>) {
+        if self.me.key.secret().is_none() {
+            // Nothing of the inbox is stored here.
+            return;
+        }
         self.keeping.on_stored(&stored(&self.sync, &self.quarantine), cx);
     }
 

@@ -158,6 +158,8 @@ pub struct Me {
     pub has_passphrase: bool,
     /// The state of a passphrase change.
     pub passphrase_change: PassphraseView,
+    /// Whether this browser has the recovery phrase. A linked browser has none.
+    pub has_words: bool,
     /// Whether the user has confirmed that they have the recovery phrase.
     pub phrase_confirmed: bool,
     /// The recovery phrase while it is shown in /settings.

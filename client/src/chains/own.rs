@@ -346,6 +346,8 @@ impl OwnChain {
         }
         match facts.registration {
             None => Step::AskForRecord,
+            // Only the primary claims a handle.
+            Some(_) if facts.me.key.secret().is_none() => Step::Nothing,
             Some(registration) => {
                 let registration = Hash::of_json(registration);
                 let (handle, server) = (facts.me.handle.clone(), facts.me.server.clone());
@@ -356,16 +358,17 @@ impl OwnChain {
     }
 
     fn begin(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
+        facts.me.key.secret()?;
         let next = Seed::random(&mut &mut *cx.rng);
         let next_key = SecretIdentity::from_seed(next.clone()).public();
         self.stored.next_seed = Some(StoredSeed(next));
         self.draft(Body::Init { primary: facts.me.key.public(), next: Hash::of_key(&next_key) }, facts, cx)
     }
 
-    /// Signs the next link with the current key, and stores it until it is in the chain.
+    /// Signs the next link, and stores it until it is in the chain.
     fn draft(&mut self, body: Body, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
         let draft = self.chain().draft(body, cx.timestamp());
-        self.keep_pending(&draft.sign(&facts.me.key).ok()?, cx)
+        self.keep_pending(&draft.sign(facts.me.link_signer()?).ok()?, cx)
     }
 
     fn keep_pending(&mut self, link: &Link, cx: &mut Context<'_>) -> Option<String> {

@@ -122,8 +122,8 @@ impl Kind {
     const fn format(self) -> u8 {
         match self {
             Self::Index | Self::Device | Self::Package | Self::Group | Self::State | Self::Member => 1,
-            Self::Account | Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
-            Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
+            Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Account | Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,
             Self::Conversation => 6,
         }
@@ -133,6 +133,7 @@ impl Kind {
     const fn oldest_format(self) -> u8 {
         match self {
             Self::Page => 1,
+            Self::Account => 2,
             Self::Chain => 3,
             Self::Conversation => 5,
             kind => kind.format(),

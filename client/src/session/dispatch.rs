@@ -66,6 +66,11 @@ impl Session {
                 cx.shared.tabs.entry(tab).rotation_phrase_shown = false;
                 self.chains.own_mut().forget_next_seed(cx);
             }
+            UiEvent::KeyChangeSubmitted { .. } | UiEvent::DeletionConfirmed
+                if self.me.key.secret().is_none() =>
+            {
+                cx.warn(Reason::NoWords);
+            }
             UiEvent::KeyChangeSubmitted { phrase } => {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().change_key(&phrase, facts, cx);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use kez_core::identity::{Peer, SecretIdentity};
+use kez_core::identity::SecretIdentity;
 
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount};
 use crate::chains::{self, Sigchains};
@@ -36,7 +36,7 @@ impl Session {
         let me = account.identity();
         let sync = records.iter().find(|record| record.kind == Kind::Sync).ok_or(StorageFault::Damaged)?;
         let mut session = Self {
-            myself: Peer::new(&me, me.public()).map_err(|_| StorageFault::Damaged)?,
+            myself: me.agree(me.public()).map_err(|_| StorageFault::Damaged)?,
             chains: Sigchains::new(me.public().primary()),
             former: account.former.iter().map(|seed| SecretIdentity::from_seed(seed.0.clone())).collect(),
             phrase_confirmed: account.phrase_confirmed,
@@ -88,13 +88,16 @@ impl Session {
             let next = conversation.last().map_or(0, |last| last.arrival + 1);
             session.arrivals = session.arrivals.max(next);
         }
+        if session.me.link_signer().is_none() {
+            return Err(StorageFault::Damaged);
+        }
         Ok(session)
     }
 
     /// Saves the account.
     pub(crate) fn save_account(&self, cx: &mut Context<'_>) {
         let account = StoredAccount {
-            seed: StoredSeed(self.me.key.seed().clone()),
+            key: self.me.key.stored(),
             handle: self.me.handle.clone(),
             server: self.me.server.clone(),
             registration: self.registration.clone(),

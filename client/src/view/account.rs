@@ -1,5 +1,6 @@
 //! The account, as shown on screen.
 
+use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
 use kez_core::sigchain::{Certified, Link, MAX_LIVE_DEVICES};
 
@@ -48,7 +49,9 @@ fn restore(restore: &Restore) -> RestoreView {
 }
 
 fn me(session: &Session, tab: &Tab) -> Me {
-    let words = || recovery_phrase::words(session.me.key.seed()).into_iter().map(str::to_owned).collect();
+    let words =
+        |key: &SecretIdentity| recovery_phrase::words(key.seed()).into_iter().map(str::to_owned).collect();
+    let key = session.me.key.secret();
     Me {
         handle: session.me.handle.to_string(),
         server: session.me.server.to_string(),
@@ -56,7 +59,8 @@ fn me(session: &Session, tab: &Tab) -> Me {
         has_passphrase: session.passphrase.is_set(),
         passphrase_change: session.passphrase.view().clone(),
         phrase_confirmed: session.phrase_confirmed,
-        phrase: tab.phrase_shown.then(words),
+        has_words: key.is_some(),
+        phrase: key.filter(|_| tab.phrase_shown).map(words),
         unreadable: session.sync.unreadable,
         chain: chain(session, tab.rotation_phrase_shown),
         devices: devices(session),

@@ -19,6 +19,7 @@ mod made_up_answers;
 mod malice;
 mod nats;
 mod outbox;
+mod own_devices;
 mod pages;
 mod positions;
 mod reactions;
