@@ -2,6 +2,7 @@
 
 mod chains;
 mod compose;
+mod devices;
 pub(crate) mod directory;
 pub(crate) mod dispatch;
 mod export;
@@ -22,6 +23,7 @@ use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{AccountExit, PassphraseChange};
 use crate::chains::Sigchains;
+use crate::devices::Devices;
 use crate::groups::{Groups, Packages};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
@@ -69,6 +71,7 @@ pub(crate) struct Session {
     pub(crate) groups: Groups,
     group_work: GroupWork,
     packages: Packages,
+    pub(crate) devices: Devices,
     pub(crate) link: Link,
     pub(crate) exit: AccountExit,
     pub(crate) passphrase: PassphraseChange,
@@ -149,6 +152,7 @@ impl Session {
             self.chains.wake(),
             self.searches.wake(),
             self.wake_of_groups(),
+            self.devices.wake(),
         ];
         wakes.into_iter().flatten().min()
     }

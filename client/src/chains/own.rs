@@ -9,9 +9,9 @@ use kez_core::identity::{Primary, SecretIdentity, Seed};
 use kez_core::sigchain::{Body, Chain, DeviceId, Hash, Heads, Link};
 use serde::{Deserialize, Serialize};
 
-use super::ChainAlarm;
 use super::facts::{Base, Facts};
 use super::watched::{Compared, Watched};
+use super::{ChainAlarm, ForeignLink};
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::{Backoff, around};
 use crate::kernel::context::Context;
@@ -380,6 +380,21 @@ impl OwnChain {
     fn advance_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let wait = self.backoff.next_after(retry_after(answer), cx.rng);
         self.try_at = Some(cx.now.saturating_add(wait.max(500)));
+    }
+
+    /// This browser's link that is not in the chain yet: its number and hash.
+    pub(crate) fn making(&self) -> Option<(u64, Hash)> {
+        self.pending().map(|link| (link.seqno(), link.hash()))
+    }
+
+    /// No device of the user's has announced these links.
+    pub(crate) fn warn_about(&mut self, foreign: &[ForeignLink], cx: &mut Context<'_>) {
+        for link in foreign {
+            self.stored.watched.warn(link.alarm);
+        }
+        if !foreign.is_empty() {
+            self.save(cx);
+        }
     }
 
     fn raise(&mut self, alarm: ChainAlarm, cx: &mut Context<'_>) {

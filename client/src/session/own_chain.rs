@@ -65,7 +65,8 @@ impl Session {
         let (chains, facts) = self.chains_with_facts();
         match chains.own_mut().on_answer(purpose, answer, facts, cx) {
             OwnNews::None => {}
-            OwnNews::Links => {
+            OwnNews::Links(foreign) => {
+                self.judge_links(foreign, cx);
                 self.follow_primary(cx);
                 self.read_notes_again(cx);
             }

@@ -6,6 +6,7 @@ use kez_core::identity::SecretIdentity;
 
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount};
 use crate::chains::{self, Sigchains};
+use crate::devices::Devices;
 use crate::groups::{Groups, Packages};
 use crate::kernel::context::Context;
 use crate::kernel::device::OwnDevice;
@@ -56,6 +57,7 @@ impl Session {
             groups: Groups::default(),
             group_work: GroupWork::default(),
             packages: Packages::default(),
+            devices: Devices::default(),
             link: Link::default(),
             exit: AccountExit::default(),
             passphrase: PassphraseChange::new(*has_passphrase),
@@ -88,6 +90,7 @@ impl Session {
             let next = conversation.last().map_or(0, |last| last.arrival + 1);
             session.arrivals = session.arrivals.max(next);
         }
+        session.devices_know_all();
         if session.me.link_signer().is_none() {
             return Err(StorageFault::Damaged);
         }
@@ -161,6 +164,7 @@ impl Session {
             Kind::State => self.groups.load_state(record)?,
             Kind::Member => self.chains.members_mut().load(record)?,
             Kind::Package => self.packages.load(record)?,
+            Kind::Devices => self.devices.load(record)?,
             Kind::Quarantine => {
                 self.seen.extend(self.quarantine.load(record)?.as_ref().map(Tag::of_envelope));
             }

@@ -78,6 +78,7 @@ fn devices(session: &Session) -> DevicesView {
     let row = |(number, known): (u64, &Certified)| DeviceRow {
         id: known.device.device.to_string(),
         number,
+        name: session.devices.name(&known.device.device).unwrap_or_default().to_owned(),
         here: Some(known.device.device) == here,
         added: added(known.seqno).unwrap_or_default(),
     };
@@ -85,6 +86,7 @@ fn devices(session: &Session) -> DevicesView {
     let rows: Vec<_> = known.map(row).collect();
     DevicesView {
         full: rows.len() >= MAX_LIVE_DEVICES && !rows.iter().any(|row| row.here),
+        history: session.history_progress(),
         rows,
         busy: own.removing().is_some(),
         error: own.device_error().cloned(),

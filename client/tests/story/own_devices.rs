@@ -2,8 +2,11 @@
 
 use kez_client::event::{GroupChange, UiEvent};
 use kez_client::record::Kind;
-use kez_client::view::{AccountView, DeliveryState, Me, Reason};
+use kez_client::view::{AccountView, ChainAlarm, DeliveryState, Me, Reason};
+use kez_core::api::GroupKind;
 use kez_core::caller_auth::CallerAuth;
+use kez_core::sigchain::Body;
+use kez_core::time::Timestamp;
 
 use crate::groups::{change, create, people, rows, texts};
 use crate::restore::restore;
@@ -182,4 +185,189 @@ fn a_removed_browser_without_words_is_out_at_once() {
     world.run(3_000);
     assert!(!rows(&world, PHONE).contains(&"bob: without the phone".to_owned()));
     assert_eq!(texts(&world, "alice"), ["bob: without the phone"]);
+}
+
+/// Alice with two browsers that have the words, and Bob, whom both know.
+fn with_desk_and_phone(chance: u64) -> World {
+    let mut world = people(chance, &["alice", "bob"]);
+    world.look("alice", "bob");
+    world.run(1_000);
+    world.send("alice", "bob", "hello");
+    world.run(2_000);
+    let words = world.words("alice");
+    restore(&mut world, PHONE, &words);
+    world.look(PHONE, "bob");
+    world.run(10_000);
+    world.ui("alice", UiEvent::OwnChainAlarmDismissed);
+    world
+}
+
+/// What a browser calls the devices, in their order.
+fn names(world: &World, who: &'static str) -> Vec<String> {
+    me(world, who).devices.rows.into_iter().map(|row| row.name).collect()
+}
+
+/// The groups of devices on the relay.
+fn own_groups(world: &World) -> Vec<usize> {
+    let own = world.relay.groups.logs.values().filter(|log| log.kind == GroupKind::Own);
+    let mut leaves: Vec<usize> = own.map(|log| log.observed.leaves.len()).collect();
+    leaves.sort_unstable();
+    leaves
+}
+
+#[test]
+fn each_account_has_one_group_of_devices_that_no_one_sees() {
+    let mut world = with_desk_and_phone(8);
+    assert_eq!(own_groups(&world), [1, 2]);
+    for who in ["alice", PHONE, "bob"] {
+        let listed = world.view(who).conversations;
+        assert!(listed.iter().all(|row| row.group.is_none()), "{listed:?}");
+        let gids: Vec<String> = world.relay.groups.logs.keys().map(ToString::to_string).collect();
+        for gid in gids {
+            world.look(who, &format!("g/{gid}"));
+            assert!(world.view(who).thread.is_none_or(|thread| thread.group.is_none()));
+        }
+        assert_eq!(world.view(who).unread, 0);
+        world.reload(who);
+        world.run(5_000);
+    }
+    assert_eq!(own_groups(&world), [1, 2], "none is created anew");
+}
+
+#[test]
+fn two_browsers_that_begin_together_share_one_group_of_devices() {
+    let mut world = World::new(9);
+    world.join("alice", "");
+    let words = world.words("alice");
+    restore(&mut world, PHONE, &words);
+    world.run(3_000);
+    // Neither has an engine yet. Now both get one.
+    let seals = Some(Default::default());
+    for who in ["alice", PHONE] {
+        world.browser(who).seals.clone_from(&seals);
+        world.reload(who);
+    }
+    world.run(20_000);
+    assert_eq!(own_groups(&world), [2]);
+    rename(&mut world, "alice", 1, "Desk");
+    assert_eq!(names(&world, PHONE), ["Desk", ""]);
+}
+
+fn rename(world: &mut World, who: &'static str, number: u64, name: &str) {
+    let row = me(world, who).devices.rows.into_iter().find(|row| row.number == number).unwrap();
+    world.ui(who, UiEvent::DeviceRenamed { device: row.id, name: name.into() });
+    world.run(2_000);
+}
+
+#[test]
+fn names_of_devices_reach_the_other_browsers_and_no_one_else() {
+    let mut world = with_desk_and_phone(10);
+    rename(&mut world, "alice", 1, "  My desk\n");
+    rename(&mut world, PHONE, 2, "Phone");
+    for who in ["alice", PHONE] {
+        assert_eq!(names(&world, who), ["My desk", "Phone"]);
+        world.reload(who);
+        world.run(3_000);
+        assert_eq!(names(&world, who), ["My desk", "Phone"]);
+    }
+    rename(&mut world, PHONE, 2, "");
+    assert_eq!(names(&world, "alice"), ["My desk", ""]);
+    let root = world.key("alice").public().primary();
+    assert!(world.relay.sigchains.links(&root).iter().all(|link| !link.json().contains("My desk")));
+    let words = world.words("alice");
+    restore(&mut world, "third", &words);
+    world.run(10_000);
+    assert_eq!(names(&world, "third"), ["My desk", "", ""], "a newcomer is told");
+}
+
+#[test]
+fn decisions_about_people_are_followed() {
+    let mut world = with_desk_and_phone(11);
+    let primary = world.shown_key(PHONE);
+    world.ui(
+        PHONE,
+        UiEvent::VerifiedChanged { handle: "bob".into(), primary: primary.clone(), verified: true },
+    );
+    world.run(2_000);
+    world.look("alice", "bob");
+    assert!(world.thread("alice").verified);
+    world.ui("alice", UiEvent::VerifiedChanged { handle: "bob".into(), primary, verified: false });
+    world.run(2_000);
+    assert!(!world.thread(PHONE).verified);
+    world.ui(PHONE, UiEvent::BlockPressed { handle: "bob".into() });
+    world.run(2_000);
+    assert_eq!(world.view("alice").blocked.len(), 1);
+    world.ui("alice", UiEvent::UnblockPressed { handle: "bob".into() });
+    world.run(2_000);
+    assert!(world.view(PHONE).blocked.is_empty() && world.view("alice").blocked.is_empty());
+    let posted = world.relay.groups.posted.len();
+    world.run(60_000);
+    assert_eq!(world.relay.groups.posted.len(), posted, "no one answers what was followed");
+}
+
+#[test]
+fn what_was_read_in_one_browser_is_read_in_the_other() {
+    let mut world = with_desk_and_phone(12);
+    let at = create(&mut world, "alice", "Hiking", &["bob"]);
+    change(&mut world, "bob", &at, GroupChange::Accept);
+    world.tab_ui("alice", "tab", UiEvent::Looking { at: None, visible: true });
+    world.run(5_000);
+    for text in ["one", "two"] {
+        world.send("bob", &at, text);
+        world.run(2_000);
+    }
+    assert_eq!((world.view("alice").unread, world.view(PHONE).unread), (2, 2));
+    world.look(PHONE, &at);
+    world.run(5_000);
+    assert_eq!((world.view("alice").unread, world.view(PHONE).unread), (0, 0));
+    world.reload("alice");
+    world.run(2_000);
+    assert_eq!(world.view("alice").unread, 0);
+}
+
+#[test]
+fn a_group_that_one_browser_accepts_is_accepted_in_the_other() {
+    let mut world = with_desk_and_phone(13);
+    world.join("carol", "");
+    let at = create(&mut world, "carol", "Carol's", &["alice"]);
+    world.look(PHONE, &at);
+    world.run(5_000);
+    let asks = |world: &World, who| world.view(who).conversations.iter().filter(|row| row.request).count();
+    assert_eq!((asks(&world, "alice"), asks(&world, PHONE)), (1, 1));
+    change(&mut world, PHONE, &at, GroupChange::Accept);
+    assert_eq!((asks(&world, "alice"), asks(&world, PHONE)), (0, 0));
+}
+
+#[test]
+fn a_link_that_another_device_announces_is_no_alarm() {
+    let mut world = with_desk_and_phone(14);
+    let words = world.words("alice");
+    restore(&mut world, "third", &words);
+    world.run(20_000);
+    assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::DeviceAdded), "no device can announce itself");
+    for who in ["alice", PHONE] {
+        world.ui(who, UiEvent::OwnChainAlarmDismissed);
+    }
+    let third = me(&world, PHONE).devices.rows.into_iter().find(|row| row.number == 3).unwrap();
+    world.ui(PHONE, UiEvent::DeviceRemoved { device: third.id });
+    world.run(60_000);
+    assert_eq!((world.chain("alice").alarm, world.chain(PHONE).alarm), (None, None));
+    assert_eq!(me(&world, "alice").devices.rows.len(), 2);
+}
+
+#[test]
+fn a_link_that_no_device_announces_is_an_alarm_soon() {
+    let mut world = with_desk_and_phone(15);
+    let alice = world.key("alice");
+    let chain = world.relay.sigchains.of(&alice.public().primary());
+    let now = Timestamp::from_unix(world.now / 1000);
+    let link = chain.draft(Body::SetCapabilities { min_version: 1 }, now).sign(&alice).unwrap();
+    world.relay.sigchains.append(&link);
+    world.push_to_streams();
+    world.run(5_000);
+    assert_eq!(world.chain("alice").alarm, None, "it may still be announced");
+    world.reload("alice");
+    world.run(20_000);
+    assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::NotMine), "the wait survives a restart");
+    assert_eq!(world.chain(PHONE).alarm, Some(ChainAlarm::NotMine));
 }

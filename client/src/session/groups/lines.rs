@@ -83,6 +83,9 @@ impl Session {
             self.tell_face(gid, cx);
         }
         self.learn_members(&after, cx);
+        if joined && by == me {
+            self.device_joined(gid, change.by.device, cx);
+        }
     }
 
     /// A face stands in the log.
