@@ -20,6 +20,7 @@ mod made_up_answers;
 mod malice;
 mod nats;
 mod outbox;
+mod own_devices;
 mod pages;
 mod positions;
 mod reactions;

@@ -88,6 +88,9 @@ impl Session {
             self.tell_face_in_turn(gid, cx);
         }
         self.learn_members(&after, cx);
+        if joined && by == me {
+            self.device_joined(gid, change.by.device, cx);
+        }
     }
 
     /// A device has joined by itself, and may know no name. One admin is enough to tell it.

@@ -300,6 +300,9 @@ impl Session {
             Err(_) => return self.add_unread(gid, Some((by, mine)), StoredBody::Malformed, item, cx),
         };
         let Message { content, chain, heads, .. } = message;
+        if self.is_own_group(gid) {
+            return self.met_from_device(by, content.what, cx);
+        }
         let envelope = name_of(item);
         let chain = chain.map(|mut chain| {
             // An installation is named by its author, and an author speaks for no other.
@@ -342,6 +345,9 @@ impl Session {
         item: &InboxItem,
         cx: &mut Context<'_>,
     ) {
+        if self.is_own_group(gid) {
+            return;
+        }
         let row = StoredMessage::note(body, item.created_at.unix());
         let from = by.filter(|(_, mine)| !mine).map(|(by, _)| by.root);
         self.add_message(Place::Group(gid), StoredMessage { envelope: name_of(item), from, ..row }, cx);
@@ -387,6 +393,9 @@ impl Session {
 
     /// Adds an event of the group.
     pub(super) fn add_line(&mut self, gid: GroupId, line: StoredLine, at: u64, cx: &mut Context<'_>) {
+        if self.is_own_group(gid) {
+            return;
+        }
         let note = StoredMessage::note(StoredBody::Group(line), at);
         self.add_message(Place::Group(gid), note, cx);
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use kez_client::event::HttpResponse;
 use kez_core::api::{
-    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupKind, GroupRole, InboxItem, ItemStored,
-    KeepPackages, LiveFrame, News, PackagesClaimed, PackagesKept, PostItem, StaleEpochProblem,
+    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupExistsProblem, GroupKind, GroupList,
+    GroupRole, GroupSummary, InboxItem, ItemStored, KeepPackages, LiveFrame, News, PackagesClaimed,
+    PackagesKept, PostItem, StaleEpochProblem,
 };
 use kez_core::group_item::{Body, GroupItem, Reason};
 use kez_core::handle::Handle;
@@ -48,6 +49,7 @@ pub(crate) struct Groups {
 /// A group.
 #[derive(Clone)]
 pub(crate) struct Log {
+    pub(crate) kind: GroupKind,
     pub(crate) observed: Observed,
     pub(crate) info: Vec<u8>,
     pub(crate) items: Vec<InboxItem>,
@@ -218,6 +220,9 @@ impl Groups {
         if target == "/v1/key-packages/claim" {
             return Some(self.claim(&serde_json::from_str(body).unwrap(), facts));
         }
+        if target == "/v1/groups" && method == "GET" {
+            return Some(json(200, &self.list(facts)));
+        }
         if target == "/v1/groups" && method == "POST" {
             return Some(self.create(&serde_json::from_str(body).unwrap(), leaf?, facts));
         }
@@ -300,7 +305,14 @@ impl Groups {
             let same = log.info == create.info.0;
             return if same { json(200, &()) } else { problem(ProblemCode::GroupExists) };
         }
-        assert_eq!(create.kind, GroupKind::Group);
+        assert!(matches!(create.kind, GroupKind::Group | GroupKind::Own));
+        let is_mine = |log: &Log| log.kind == GroupKind::Own && log.members.contains_key(&facts.caller);
+        if create.kind == GroupKind::Own
+            && let Some((gid, _)) = self.logs.iter().find(|(_, log)| is_mine(log))
+        {
+            let problem = Problem::new(ProblemCode::GroupExists, "the account has its group of devices");
+            return json(409, &GroupExistsProblem { problem, gid: *gid });
+        }
         let Ok(observed) = observer::open(&create.info.0, &create.tree.0, &facts.certified()) else {
             return problem(ProblemCode::Malformed);
         };
@@ -309,6 +321,7 @@ impl Groups {
             (0, [leaf].as_slice(), create.gid)
         );
         let mut log = Log {
+            kind: create.kind,
             observed,
             info: create.info.0.clone(),
             items: Vec::new(),
@@ -318,6 +331,23 @@ impl Groups {
         log.update_members(0, facts);
         self.logs.insert(create.gid, log);
         json(201, &())
+    }
+
+    fn list(&self, facts: &Facts<'_>) -> GroupList {
+        let summary = |(gid, log): (&GroupId, &Log)| {
+            let member = log.members.get(&facts.caller)?;
+            Some(GroupSummary {
+                gid: *gid,
+                kind: log.kind,
+                epoch: log.observed.epoch,
+                head: log.items.len() as u64,
+                since: member.since,
+                until: member.until,
+                role: GroupRole::Member,
+                added_by: member.added_by.clone(),
+            })
+        };
+        GroupList { groups: self.logs.iter().filter_map(summary).collect() }
     }
 
     fn show(&self, gid: GroupId, facts: &Facts<'_>) -> HttpResponse {
@@ -334,7 +364,7 @@ impl Groups {
             200,
             &Shown {
                 gid,
-                kind: GroupKind::Group,
+                kind: log.kind,
                 epoch: log.observed.epoch,
                 head: log.items.len() as u64,
                 since: *since,
