@@ -125,24 +125,18 @@ impl Kind {
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Index
-            | Self::Device
-            | Self::Package
-            | Self::Group
-            | Self::State
-            | Self::Member
-            | Self::Devices => 1,
-            Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Index | Self::Device | Self::Package | Self::State | Self::Member | Self::Devices => 1,
+            Self::Page | Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
             Self::Account | Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,
             Self::Conversation => 6,
         }
     }
 
-    /// The oldest format whose values this version reads as they are: later ones only have variants that it lacks.
+    /// The oldest format whose values this version reads.
     const fn oldest_format(self) -> u8 {
         match self {
-            Self::Page => 1,
+            Self::Page | Self::Group => 1,
             Self::Account => 2,
             Self::Chain => 3,
             Self::Conversation => 5,
