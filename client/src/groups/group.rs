@@ -343,6 +343,14 @@ impl Group {
         self.changed = (true, true);
     }
 
+    /// Whether it is in the list of conversations: a request that the user has left is not.
+    pub(crate) fn is_listed(&self) -> bool {
+        let is_out = matches!(self.stored.stage, Stage::Left | Stage::Removed);
+        !self.stored.is_own()
+            && !(self.stored.request && is_out)
+            && (self.stored.known.is_some() || self.stored.stage == Stage::Creating)
+    }
+
     /// Whether the user takes part, and this device can read and write.
     pub(crate) fn is_in(&self) -> bool {
         self.stored.stage == Stage::In && self.state.is_some()

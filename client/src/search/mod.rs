@@ -4,7 +4,6 @@
 mod fold;
 
 use kez_core::display;
-use kez_core::handle::Handle;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::event::TabId;
@@ -31,7 +30,7 @@ pub struct SearchView {
     pub text: String,
     /// The conversation that is searched, as in the URL; `None` for all.
     pub within: Option<String>,
-    /// The handles that match, in the order of the conversation list.
+    /// The conversations whose names match, as in the URL, in the order of the list: people by their handles, then groups.
     pub people: Vec<String>,
     /// The messages that match, newest first: at most 200.
     pub hits: Vec<SearchHit>,
@@ -46,7 +45,7 @@ pub struct SearchView {
 /// A message that matches a search.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchHit {
-    /// The contact's handle.
+    /// The conversation, as in the URL.
     pub handle: String,
     /// The id of the message's row in the thread.
     pub row: String,
@@ -102,21 +101,21 @@ impl Text {
 }
 
 impl Searches {
-    /// Begins a search. `people` are all handles in the order of the conversation list, and `pages` are the pages to
-    /// search.
+    /// Begins a search. `names` are all conversations in the order of the list, as in the URL, each with its name, and
+    /// `pages` are the pages to search.
     pub(crate) fn begin(
         &mut self,
         tab: &TabId,
         (text, within): (String, Option<String>),
-        people: Vec<Handle>,
+        names: Vec<(String, String)>,
         mut pages: Vec<ToSearch>,
         now: u64,
     ) {
         let folded = fold(&text);
         let words: Vec<String> = folded.split_whitespace().map(str::to_owned).collect();
         let name = folded.trim().trim_start_matches('@');
-        let fits = |handle: &Handle| within.is_none() && !name.is_empty() && handle.as_str().contains(name);
-        let people = people.iter().filter(|handle| fits(handle)).map(ToString::to_string).collect();
+        let fits = |of: &str| within.is_none() && !name.is_empty() && fold(of).contains(name);
+        let people = names.into_iter().filter(|(_, name)| fits(name)).map(|(at, _)| at).collect();
         pages.sort_by_key(|page| (page.at, page.page));
         if words.is_empty() {
             pages.clear();
@@ -164,19 +163,19 @@ impl Searches {
     }
 
     /// Searches the next portion, whose texts must have been passed to [`Searches::keep`]. Then drops all texts if
-    /// there are too many. `handle` gives the handle of the person in a conversation.
-    pub(crate) fn proceed(&mut self, handle: impl Fn(Place) -> Option<Handle>, now: u64) {
+    /// there are too many. `address` gives the name of a conversation in the URL.
+    pub(crate) fn proceed(&mut self, address: impl Fn(Place) -> Option<String>, now: u64) {
         self.next = None;
         let Some(search) = self.tabs.values_mut().find(|search| !search.view.done) else { return };
         for _ in 0..PORTION {
             let Some(ToSearch { page, rows, .. }) = search.left.pop() else { break };
             search.view.searched += rows;
-            let Some(handle) = handle(page.0) else { continue };
+            let Some(address) = address(page.0) else { continue };
             for text in self.texts.get(&page).into_iter().flat_map(|texts| texts.iter().rev()) {
                 let folded = fold(&text.text);
                 if search.words.iter().all(|word| folded.contains(word.as_str())) {
                     search.view.hits.push(SearchHit {
-                        handle: handle.to_string(),
+                        handle: address.clone(),
                         row: text.row.clone(),
                         mine: text.mine,
                         at: text.at,
@@ -243,7 +242,7 @@ mod tests {
         searches.keep(page, vec![Text { row: "in-1".into(), mine: false, at: 1, text }]);
         assert_eq!(searches.portion(), [page]);
         assert!(searches.has(&page), "otherwise it would be loaded over and over");
-        searches.proceed(|_| "bob".parse().ok(), 0);
+        searches.proceed(|_| Some("bob".to_owned()), 0);
         let view = searches.view(&tab).unwrap();
         assert!(view.done && view.hits.len() == 1);
         assert!(!searches.has(&page));

@@ -396,6 +396,16 @@ impl Session {
         }
     }
 
+    /// The name of a conversation in the URL.
+    pub(crate) fn address_of(&self, place: Place) -> Option<String> {
+        match place {
+            Place::Direct(person) => {
+                self.contacts.get(person).map(|contact| contact.stored.handle.to_string())
+            }
+            Place::Group(gid) => Some(format!("{GROUP}{gid}")),
+        }
+    }
+
     /// The message in this row of the conversation that a URL names.
     pub(crate) fn message_shown(&self, at: &str, row: &str) -> Option<(Place, u64)> {
         let place = self.place_shown(at)?;

@@ -1,5 +1,6 @@
 //! Search: which pages a tab searches, in portions between other events.
 
+use crate::groups::Group;
 use crate::kernel::context::Context;
 use crate::kernel::event::TabId;
 use crate::kernel::place::{PageKey, Place};
@@ -21,17 +22,26 @@ impl Session {
         let only = within.as_deref().map(|at| self.place_shown(at));
         let mut pages = Vec::new();
         for (place, conversation) in self.conversations.iter() {
-            // Groups are not searched yet.
-            let Some(person) = place.person() else { continue };
-            if only.unwrap_or(Some(*place)) == Some(*place) && !self.contacts.is_blocked(person) {
+            if only.unwrap_or(Some(*place)) == Some(*place) && self.is_searched(*place) {
                 let rows = conversation.rows_of_pages().into_iter();
                 pages.extend(rows.map(|(page, at, rows)| ToSearch { page: (*place, page), at, rows }));
             }
         }
-        let people =
-            self.by_activity().into_iter().map(|(contact, _)| contact.stored.handle.clone()).collect();
-        self.searches.begin(tab, (text, within), people, pages, cx.now);
+        let people = self.by_activity().into_iter().map(|(contact, _)| contact.stored.handle.to_string());
+        let people = people.map(|handle| (handle.clone(), handle));
+        let groups = self.groups.iter().filter(|(_, group)| group.is_listed());
+        let groups = groups.map(|(gid, group)| (Place::Group(gid), group.stored.name().to_owned()));
+        let groups = groups.filter_map(|(place, name)| Some((self.address_of(place)?, name)));
+        let names = people.chain(groups).collect();
+        self.searches.begin(tab, (text, within), names, pages, cx.now);
         self.search(cx);
+    }
+
+    fn is_searched(&self, place: Place) -> bool {
+        match place {
+            Place::Direct(person) => !self.contacts.is_blocked(person),
+            Place::Group(gid) => self.groups.get(gid).is_some_and(Group::is_listed),
+        }
     }
 
     /// Searches the next portion, or has the pages loaded that it needs.
@@ -50,12 +60,9 @@ impl Session {
             }
         }
         if !self.load_for_search(unread, cx) {
-            let contacts = &self.contacts;
-            let handle = |place| {
-                let person = Place::person(place)?;
-                contacts.get(person).map(|contact| contact.stored.handle.clone())
-            };
-            self.searches.proceed(handle, cx.now);
+            let mut searches = std::mem::take(&mut self.searches);
+            searches.proceed(|place| self.address_of(place), cx.now);
+            self.searches = searches;
         }
     }
 }

@@ -364,6 +364,39 @@ fn two_tabs_show_the_same_group() {
 }
 
 #[test]
+fn groups_are_searched_and_exported() {
+    let (mut world, at) = three(11);
+    for who in ["alice", "carol"] {
+        world.send(who, &at, &format!("the hut of {who}"));
+        world.run(2_000);
+    }
+    for (text, within) in [("hut", None), ("hut", Some(at.clone()))] {
+        world.ui("bob", UiEvent::SearchTyped { text: text.into(), within });
+        world.run(1);
+        let found = world.view("bob").search.unwrap();
+        let hits: Vec<_> = found.hits.iter().map(|hit| (hit.handle.as_str(), hit.mine)).collect();
+        assert_eq!(
+            (found.done, hits.as_slice()),
+            (true, [(at.as_str(), false), (at.as_str(), false)].as_slice())
+        );
+    }
+    world.ui("bob", UiEvent::SearchTyped { text: "HIK".into(), within: None });
+    world.run(1);
+    assert_eq!(world.view("bob").search.unwrap().people, [at.as_str()]);
+
+    world.ui("bob", UiEvent::ExportPressed);
+    world.run(1_000);
+    let (_, json) = world.browser("bob").downloads.remove(0);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let [group] = json["groups"].as_array().unwrap().as_slice() else { panic!("{json}") };
+    assert_eq!((&group["name"], format!("g/{}", group["gid"].as_str().unwrap())), (&"Hiking".into(), at));
+    let said = group["messages"].as_array().unwrap().iter().filter(|message| message["kind"] == "text");
+    let said = said.map(|message| (message["from"].as_str().unwrap(), message["text"].as_str().unwrap()));
+    let expected = [("alice", "the hut of alice"), ("carol", "the hut of carol")];
+    assert_eq!(said.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn every_device_replaces_its_keys() {
     let (mut world, at) = three(10);
     let gid = at.strip_prefix("g/").unwrap().parse().unwrap();
