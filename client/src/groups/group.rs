@@ -346,9 +346,8 @@ impl Group {
     /// Whether it is in the list of conversations: a request that the user has left is not.
     pub(crate) fn is_listed(&self) -> bool {
         let is_out = matches!(self.stored.stage, Stage::Left | Stage::Removed);
-        !self.stored.is_own()
-            && !(self.stored.request && is_out)
-            && (self.stored.known.is_some() || self.stored.stage == Stage::Creating)
+        let is_there = self.stored.known.is_some() || self.stored.stage == Stage::Creating;
+        is_there && !(self.stored.is_own() || self.stored.request && is_out)
     }
 
     /// Whether the user takes part, and this device can read and write.
