@@ -164,6 +164,8 @@ pub(crate) struct Group {
     pub(crate) backoff: Backoff,
     /// The devices that no chain knows, although the server has answered about them.
     pub(crate) asked: Vec<LeafId>,
+    /// The people whose packages can only be claimed later, and when that is.
+    pub(crate) late: Option<(Vec<Primary>, u64)>,
     /// When this client commits the pending removals, unless another member has done so by then.
     pub(crate) duty_at: Option<u64>,
     /// The accounts at the item that is being processed.
@@ -263,6 +265,7 @@ impl Group {
             retry_at: None,
             backoff: Backoff::new(200, 60_000),
             asked: Vec::new(),
+            late: None,
             duty_at: None,
             accounts: Vec::new(),
             devices: Vec::new(),

@@ -3,6 +3,7 @@
 //! Nothing here sends or opens anything: `session::groups` calls the MLS engine and the server, and uses these parts.
 
 mod group;
+mod invites;
 mod packages;
 mod plan;
 mod registry;
@@ -10,6 +11,7 @@ mod registry;
 pub(crate) use group::{
     Built, Creating, Group, Intent, Joining, Known, Sent, Stage, StoredFace, StoredGroup, What,
 };
+pub(crate) use invites::{AskState, GroupInvites, Invites, StoredAsk, StoredAsking, StoredLink};
 pub(crate) use packages::{LIFETIME as PACKAGE_LIFETIME, Packages};
 pub(crate) use plan::{Facts, Plan};
 pub(crate) use registry::Groups;

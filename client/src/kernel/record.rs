@@ -66,11 +66,13 @@ pub enum Kind {
     State,
     /// A member of a group, with the verified part of their sigchain.
     Member,
+    /// The link to a group, the user's own request to join it, and the people who ask to.
+    GroupInvites,
 }
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -88,6 +90,7 @@ impl Kind {
         Self::Group,
         Self::State,
         Self::Member,
+        Self::GroupInvites,
     ];
 
     /// The kind with this text form.
@@ -115,13 +118,20 @@ impl Kind {
             Self::Group => "group",
             Self::State => "state",
             Self::Member => "member",
+            Self::GroupInvites => "group-invites",
         }
     }
 
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Index | Self::Device | Self::Package | Self::Group | Self::State | Self::Member => 1,
+            Self::Index
+            | Self::Device
+            | Self::Package
+            | Self::Group
+            | Self::State
+            | Self::Member
+            | Self::GroupInvites => 1,
             Self::Account | Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
             Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,

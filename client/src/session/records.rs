@@ -6,7 +6,7 @@ use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount};
 use crate::chains::{self, Sigchains};
-use crate::groups::{Groups, Packages};
+use crate::groups::{Groups, Invites, Packages};
 use crate::kernel::context::Context;
 use crate::kernel::device::OwnDevice;
 use crate::kernel::event::StorageFault;
@@ -54,6 +54,7 @@ impl Session {
             paging: Paging::default(),
             directory: Directory::default(),
             groups: Groups::default(),
+            invites: Invites::default(),
             group_work: GroupWork::default(),
             packages: Packages::default(),
             link: Link::default(),
@@ -158,6 +159,7 @@ impl Session {
             Kind::State => self.groups.load_state(record)?,
             Kind::Member => self.chains.members_mut().load(record)?,
             Kind::Package => self.packages.load(record)?,
+            Kind::GroupInvites => self.invites.load(record)?,
             Kind::Quarantine => {
                 self.seen.extend(self.quarantine.load(record)?.as_ref().map(Tag::of_envelope));
             }

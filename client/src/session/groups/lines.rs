@@ -1,11 +1,13 @@
-//! What changes in a group when a commit or a face is met in its log.
+//! What changes in a group when a commit, a statement of leaving or a face is met in its log.
 
 use kez_core::api::InboxItem;
+use kez_core::group_statements::GroupLeave;
 use kez_core::identity::Primary;
 use kez_core::mls::GroupId;
 use kez_core::mls::policy::{Policy, Role};
 use kez_core::mls::reply::Change;
 use kez_core::sigchain::Hash;
+use kez_core::signed::Signed;
 
 use crate::groups::{Stage, StoredFace};
 use crate::kernel::context::Context;
@@ -82,7 +84,25 @@ impl Session {
         } else if own && (!change.added.is_empty() || after.len() > before.len()) {
             self.tell_face(gid, cx);
         }
+        self.settle_requests(gid, &after);
         self.learn_members(&after, cx);
+    }
+
+    /// An account says that it leaves.
+    pub(super) fn met_leave(&mut self, gid: GroupId, leave: &Signed<GroupLeave>, cx: &mut Context<'_>) {
+        let root = leave.payload().root();
+        if !self.is_signed(leave, &root) {
+            return;
+        }
+        if root == self.my_root() {
+            return self.left(gid, None, cx);
+        }
+        if let (Some(group), Ok(json)) = (self.groups.change(gid), leave.to_json())
+            && group.stored.role(&root).is_some()
+        {
+            group.stored.left.retain(|(other, _)| *other != root);
+            group.stored.left.push((root, json));
+        }
     }
 
     /// A face stands in the log.
@@ -120,6 +140,7 @@ impl Session {
         group.stored.out_at = group.stored.cursor;
         group.stored.sent.clear();
         group.forget_state();
+        self.settle_requests(gid, &[]);
         self.drop_unsent(gid, cx);
     }
 }

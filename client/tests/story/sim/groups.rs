@@ -22,6 +22,7 @@ use kez_mls::observer::{self, Observed, Posted};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::invites::Invites;
 use super::relay::{json, problem};
 
 /// The most items in a frame.
@@ -36,6 +37,9 @@ pub(crate) struct Groups {
     pub(crate) posted: Vec<Vec<u8>>,
     /// Keeps commits from being shown.
     pub(crate) withholds: bool,
+    invites: Invites,
+    /// The seconds until the packages of these people can be claimed.
+    pub(crate) later: BTreeMap<Handle, u64>,
 }
 
 /// A group.
@@ -204,6 +208,10 @@ impl Groups {
         if target == "/v1/groups" && method == "POST" {
             return Some(self.create(&serde_json::from_str(body).unwrap(), leaf?, facts));
         }
+        if target == "/v1/groups/requests" {
+            let ask = serde_json::from_str(body).unwrap();
+            return Some(self.invites.ask(&mut self.logs, &ask, facts));
+        }
         let path = target.strip_prefix("/v1/groups/")?;
         let (gid, what) = path.split_once('/').unwrap_or((path, ""));
         let gid: GroupId = gid.parse().unwrap();
@@ -213,6 +221,12 @@ impl Groups {
             "" => self.show(gid, facts),
             "commits" => self.commit(gid, serde_json::from_str(body).unwrap(), leaf?, facts),
             "messages" => self.message(gid, &serde_json::from_str(body).unwrap(), leaf?, facts),
+            invite if invite.starts_with("invites/") => {
+                if self.logs[&gid].observed.policy.role(&facts.root) != Some(Role::Admin) {
+                    return Some(problem(ProblemCode::NotAuthorised));
+                }
+                self.invites.change(gid, method, invite.strip_prefix("invites/")?, body)
+            }
             _ => problem(ProblemCode::NotFound),
         })
     }
@@ -258,6 +272,10 @@ impl Groups {
     fn claim(&mut self, claim: &ClaimPackages, facts: &Facts<'_>) -> HttpResponse {
         let mut claimed = PackagesClaimed::default();
         for handle in &claim.handles {
+            if let Some(seconds) = self.later.remove(handle) {
+                claimed.later.insert(handle.clone(), seconds);
+                continue;
+            }
             let Some(chain) = facts.chains.get(handle) else { continue };
             let mut packages = Vec::new();
             for device in chain.live(facts.now) {
@@ -437,7 +455,7 @@ impl Groups {
 }
 
 impl Log {
-    fn position(&self, item: &RawValue) -> Option<usize> {
+    pub(super) fn position(&self, item: &RawValue) -> Option<usize> {
         self.items.iter().position(|other| other.envelope.get() == item.get())
     }
 
