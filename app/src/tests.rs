@@ -32,6 +32,7 @@ fn me() -> Me {
         primary: format!("ed25519:{}", "0b".repeat(32)),
         has_passphrase: true,
         passphrase_change: PassphraseView::default(),
+        has_words: true,
         phrase_confirmed: true,
         phrase: None,
         unreadable: 0,

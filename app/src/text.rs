@@ -57,6 +57,9 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         }
         Reason::CommitsWithheld => "The server withholds changes of this group. Nothing is sent here.",
         Reason::GroupDamaged => "This group cannot be repaired in this browser. Nothing is sent here.",
+        Reason::NoWords => {
+            "This browser was linked to your account and has no recovery phrase. Do that in a browser that has it."
+        }
         Reason::BrowserRemoved => "This browser was removed from your account.",
         Reason::DamagedMessage => "This browser could not read the stored message, so it was not sent.",
         Reason::SignedOut => "You are signed out. No account data is left in this browser.",

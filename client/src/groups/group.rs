@@ -2,7 +2,7 @@
 
 use kez_core::content::Face;
 use kez_core::identity::Primary;
-use kez_core::mls::policy::{Policy, Role};
+use kez_core::mls::policy::{Kind, Policy, Role};
 use kez_core::mls::reply::Group as EngineGroup;
 use kez_core::mls::{Bytes, GroupId, LeafId};
 use kez_core::sigchain::Hash;
@@ -168,6 +168,9 @@ pub(crate) struct Group {
     pub(crate) late: Option<(Vec<Primary>, u64)>,
     /// When this client commits the pending removals, unless another member has done so by then.
     pub(crate) duty_at: Option<u64>,
+    /// When this client, an admin's, tells the group's name to a device that has joined by itself, unless another admin
+    /// has done so by then.
+    pub(crate) face_at: Option<u64>,
     /// The accounts at the item that is being processed.
     pub(crate) accounts: Vec<(Primary, Role)>,
     /// The leaves at the item that is being processed.
@@ -208,6 +211,17 @@ impl StoredGroup {
         self.face.as_ref().map(|face| face.name.as_str()).or(creating).unwrap_or_default()
     }
 
+    /// What the group is for; `None` before it is known.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        let joining = self.joining.as_ref().map(|joining| &joining.known);
+        self.known.as_ref().or(joining).map(|known| known.policy.kind())
+    }
+
+    /// Whether it is the group of the user's own devices, which is no conversation.
+    pub(crate) fn is_own(&self) -> bool {
+        self.kind() == Some(Kind::Own)
+    }
+
     /// Whether an account is an admin.
     pub(crate) fn is_admin(&self, root: &Primary) -> bool {
         self.known.as_ref().is_some_and(|known| known.policy.is_admin(root))
@@ -233,6 +247,13 @@ impl Known {
             format!("{:05}", number % 100_000)
         });
         groups.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl StoredFace {
+    /// A face of which only the name is known.
+    pub(crate) const fn named(name: String) -> Self {
+        Self { name, about: None, expires: None }
     }
 }
 
@@ -267,6 +288,7 @@ impl Group {
             asked: Vec::new(),
             late: None,
             duty_at: None,
+            face_at: None,
             accounts: Vec::new(),
             devices: Vec::new(),
             withheld: 0,

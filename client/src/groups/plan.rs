@@ -4,7 +4,7 @@ use kez_core::group_item::{Reason as Why, Revoked};
 use kez_core::group_statements::GroupLeave;
 use kez_core::identity::Primary;
 use kez_core::mls::call::May;
-use kez_core::mls::policy::{Account, Kind, Policy, Role};
+use kez_core::mls::policy::{Account, Policy, Role};
 use kez_core::mls::{Bytes, LeafId};
 use kez_core::sigchain::Hash;
 use kez_core::signed::Signed;
@@ -100,7 +100,7 @@ impl StoredGroup {
                 }
             }
         }
-        let policy = Policy::new(Kind::Group, accounts).ok()?;
+        let policy = Policy::new(known.policy.kind(), accounts).ok()?;
         for leaf in known.leaves.iter().filter(|leaf| policy.role(&leaf.root).is_none()) {
             if !plan.remove.contains(leaf) {
                 plan.remove.push(*leaf);

@@ -55,6 +55,19 @@ impl Groups {
         self.all.get(&gid)
     }
 
+    /// The group of the user's own devices.
+    pub(crate) fn own(&self) -> Option<(GroupId, &Group)> {
+        self.iter().find(|(_, group)| group.stored.is_own())
+    }
+
+    /// Removes a group and its records.
+    pub(crate) fn remove(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        let Some(group) = self.all.remove(&gid) else { return };
+        self.by_slot.remove(&group.slot);
+        cx.delete(Kind::Group, group.slot.to_string());
+        cx.delete(Kind::State, group.slot.to_string());
+    }
+
     /// A group whose record is about to change.
     pub(crate) fn change(&mut self, gid: GroupId) -> Option<&mut Group> {
         let group = self.all.get_mut(&gid)?;
@@ -97,6 +110,6 @@ impl Groups {
 
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
-        self.all.values().flat_map(|group| [group.retry_at, group.duty_at]).flatten().min()
+        self.all.values().flat_map(|group| [group.retry_at, group.duty_at, group.face_at]).flatten().min()
     }
 }

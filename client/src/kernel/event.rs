@@ -266,6 +266,13 @@ pub enum UiEvent {
         /// The device's id.
         device: String,
     },
+    /// /settings: "Rename" beside a device.
+    DeviceRenamed {
+        /// The device's id.
+        device: String,
+        /// What the user calls it; empty for no name.
+        name: String,
+    },
     /// The user dismissed the alarm about their own key history.
     OwnChainAlarmDismissed,
     /// Ask the browser for persistent storage.

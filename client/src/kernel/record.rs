@@ -68,11 +68,13 @@ pub enum Kind {
     Member,
     /// The link to a group, the user's own request to join it, and the people who ask to.
     GroupInvites,
+    /// What the user calls their devices, and what these have told each other. One record.
+    Devices,
 }
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -91,6 +93,7 @@ impl Kind {
         Self::State,
         Self::Member,
         Self::GroupInvites,
+        Self::Devices,
     ];
 
     /// The kind with this text form.
@@ -119,6 +122,7 @@ impl Kind {
             Self::State => "state",
             Self::Member => "member",
             Self::GroupInvites => "group-invites",
+            Self::Devices => "devices",
         }
     }
 
@@ -131,9 +135,10 @@ impl Kind {
             | Self::Group
             | Self::State
             | Self::Member
-            | Self::GroupInvites => 1,
-            Self::Account | Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
-            Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
+            | Self::GroupInvites
+            | Self::Devices => 1,
+            Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Account | Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,
             Self::Conversation => 6,
         }
@@ -143,6 +148,7 @@ impl Kind {
     const fn oldest_format(self) -> u8 {
         match self {
             Self::Page => 1,
+            Self::Account => 2,
             Self::Chain => 3,
             Self::Conversation => 5,
             kind => kind.format(),

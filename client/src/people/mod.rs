@@ -5,7 +5,7 @@ mod lists;
 mod pace;
 mod standing;
 
-pub(crate) use contacts::{Contact, Contacts, NewKey};
+pub(crate) use contacts::{Contact, Contacts, NewKey, StoredContact};
 pub(crate) use lists::ListSync;
 pub(crate) use pace::Pace;
 pub use standing::{Block, BlockedRow};

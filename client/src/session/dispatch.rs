@@ -7,6 +7,7 @@ use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::message::Chain;
+use kez_core::mls::GroupId;
 
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
@@ -66,11 +67,17 @@ impl Session {
                 cx.shared.tabs.entry(tab).rotation_phrase_shown = false;
                 self.chains.own_mut().forget_next_seed(cx);
             }
+            UiEvent::KeyChangeSubmitted { .. } | UiEvent::DeletionConfirmed
+                if self.me.key.secret().is_none() =>
+            {
+                cx.warn(Reason::NoWords);
+            }
             UiEvent::KeyChangeSubmitted { phrase } => {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().change_key(&phrase, facts, cx);
             }
             UiEvent::DeviceRemoved { device } => self.remove_device(&device, cx),
+            UiEvent::DeviceRenamed { device, name } => self.rename_device(&device, &name, cx),
             UiEvent::OwnChainAlarmDismissed => {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().dismiss_alarm(facts, cx);
@@ -196,6 +203,7 @@ impl Session {
             Purpose::RevokeInvite(gid, hash) => self.invite_revoked(gid, hash, answer, cx),
             Purpose::AskToJoin(gid) => self.ask_answered(gid, answer, cx),
             Purpose::News => self.on_news(answer, cx),
+            Purpose::OwnGroups => self.on_own_groups(answer, cx),
             // Requests from before the account was open.
             Purpose::Config
             | Purpose::Availability(_)
@@ -229,6 +237,8 @@ impl Session {
                 return self.react(place, from, content.id, reaction);
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
+            // They count only among the user's own devices.
+            What::Sync(_) | What::History(_) => return self.count_unreadable(envelope, cx),
             What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) | What::Face(_) => {
                 StoredBody::Unsupported
             }
@@ -380,7 +390,11 @@ impl Session {
     /// The conversation that a URL names.
     pub(crate) fn place_shown(&self, at: &str) -> Option<Place> {
         match at.strip_prefix(GROUP) {
-            Some(gid) => gid.parse().ok().filter(|gid| self.groups.get(*gid).is_some()).map(Place::Group),
+            Some(gid) => {
+                let is_shown =
+                    |gid: &GroupId| self.groups.get(*gid).is_some_and(|group| !group.stored.is_own());
+                gid.parse().ok().filter(is_shown).map(Place::Group)
+            }
             None => self.contact_at(at).map(Place::Direct),
         }
     }

@@ -51,7 +51,8 @@ pub(super) fn line(session: &Session, line: &StoredLine) -> GroupLine {
 /// Whether a group is listed: a request that the user has left is not.
 pub(super) fn is_listed(group: &Group) -> bool {
     let is_out = matches!(group.stored.stage, Stage::Left | Stage::Removed);
-    !(group.stored.request && is_out)
+    !group.stored.is_own()
+        && !(group.stored.request && is_out)
         && (group.stored.known.is_some() || group.stored.stage == Stage::Creating)
 }
 

@@ -2,6 +2,7 @@
 
 use kez_client::event::{GroupChange, UiEvent};
 use kez_client::view::{GroupStage, Reason};
+use kez_core::mls::GroupId;
 
 use crate::groups::{change, create, group, members, people, rows, texts};
 use crate::sim::World;
@@ -15,6 +16,10 @@ fn link(world: &mut World, at: &str) -> String {
 fn ask(world: &mut World, who: &'static str, link: &str) {
     world.ui(who, UiEvent::JoinAsked { link: link.to_owned() });
     world.run(3_000);
+}
+
+fn gid(at: &str) -> GroupId {
+    at.strip_prefix("g/").unwrap().parse().unwrap()
 }
 
 /// The handles below "Asking to join".
@@ -66,9 +71,9 @@ fn who_asks_with_a_link_is_approved_and_is_in() {
     assert_eq!(members(&world, "alice"), ["alice*", "bob", "carol"]);
 
     // A member who opens the link again asks for nothing.
-    let items = world.relay.groups.logs.values().next().unwrap().items.len();
+    let items = world.relay.groups.logs[&gid(&at)].items.len();
     ask(&mut world, "carol", &link);
-    assert_eq!(world.relay.groups.logs.values().next().unwrap().items.len(), items);
+    assert_eq!(world.relay.groups.logs[&gid(&at)].items.len(), items);
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn a_revoked_an_expired_and_a_made_up_link_are_refused_alike() {
 
     let other = link(&mut world, &at);
     assert_ne!(other, revoked);
-    let gid = at.strip_prefix("g/").unwrap();
+    let gid = gid(&at);
     ask(&mut world, "carol", &format!("00000-00000-00000-00000.{gid}"));
     assert_eq!(asked(&world, "carol"), [Some(Reason::LinkRefused)]);
     world.run(7 * 24 * 60 * 60 * 1_000);
@@ -173,11 +178,11 @@ fn a_request_that_no_device_of_the_asker_has_signed_is_not_shown() {
     change(&mut world, "alice", &at, GroupChange::Decline("carol".into()));
     // The server passes off the statement as another person's.
     let (bob, carol) = (world.key("bob").public().primary(), world.key("carol").public().primary());
-    let log = world.relay.groups.logs.values_mut().next().unwrap();
+    let log = world.relay.groups.logs.get_mut(&gid(&at)).unwrap();
     let item = log.items.iter().find(|item| item.envelope.get().contains("kez.group.request")).unwrap();
     let (stored_at, forged) = (item.created_at, item.envelope.get().replace(&carol.hex(), &bob.hex()));
     assert_ne!(forged, item.envelope.get());
-    log.append(serde_json::value::RawValue::from_string(forged).unwrap(), stored_at);
+    log.append(serde_json::value::RawValue::from_string(forged).unwrap(), stored_at, &mut None);
     change(&mut world, "alice", &at, GroupChange::Remove("bob".into()));
     world.send("alice", &at, "read on");
     world.run(5_000);

@@ -119,6 +119,8 @@ fn content() {
             What::Sent(_) => "sent",
             What::FormerKey(_) => "former_key",
             What::Face(_) => "face",
+            What::Sync(_) => "sync",
+            What::History(_) => "history",
             What::Unknown { quiet: true, .. } => return "dropped",
             What::Unknown { quiet: false, .. } => return "unsupported",
         };

@@ -22,7 +22,7 @@ use crate::kernel::place::{Place, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
 use crate::kernel::requests::Purpose;
-use crate::messages::{Conversation, StoredLine};
+use crate::messages::StoredLine;
 use crate::session::Session;
 use crate::view::NewGroup;
 
@@ -208,7 +208,7 @@ impl Session {
             match to {
                 To::Group(gid) => self.want(gid, What::Add(roots)),
                 To::New(tab, name) => {
-                    let made = self.create_group(name, roots, cx);
+                    let made = self.create_group(Kind::Group, name, roots, cx);
                     let screen = cx.shared.tabs.entry(&tab);
                     screen.group_dialog = match made {
                         Some(gid) => NewGroup { started: Some(gid.to_string()), ..NewGroup::default() },
@@ -240,9 +240,15 @@ impl Session {
     }
 
     /// Creates a group with this device alone. The members are added once the server has it.
-    fn create_group(&mut self, name: String, members: Vec<Primary>, cx: &mut Context<'_>) -> Option<GroupId> {
+    pub(in crate::session) fn create_group(
+        &mut self,
+        kind: Kind,
+        name: String,
+        members: Vec<Primary>,
+        cx: &mut Context<'_>,
+    ) -> Option<GroupId> {
         let (gid, me) = (GroupId::random(&mut &mut *cx.rng), self.my_root());
-        let policy = Policy::new(Kind::Group, vec![Account { root: me, role: Role::Admin }]).ok()?;
+        let policy = Policy::new(kind, vec![Account { root: me, role: Role::Admin }]).ok()?;
         let Reply { group, outcome } = self.engine(Op::Create { gid, policy }, cx).ok()?;
         let EngineOutcome::Created { info, tree } = outcome else { return None };
         let mut stored = StoredGroup::new(gid, Stage::Creating, cx.wall() / 1000);
@@ -257,12 +263,12 @@ impl Session {
     }
 
     /// A group and its conversation begin here.
-    pub(super) fn add_group(&mut self, stored: StoredGroup, cx: &mut Context<'_>) {
+    pub(in crate::session) fn add_group(&mut self, stored: StoredGroup, cx: &mut Context<'_>) {
         let (slot, gid) = (Slot(self.sync.last_contact + 1), stored.gid);
         self.sync.last_contact = slot.0;
         cx.save(self.sync.record());
         self.groups.add(slot, stored);
-        self.conversations.insert(Place::Group(gid), Conversation::new(slot));
+        self.conversations.insert(Place::Group(gid), self.new_conversation(slot));
     }
 
     /// Posts a group that the server does not have yet.
@@ -271,7 +277,11 @@ impl Session {
         let creating = self.groups.get(gid).and_then(|group| group.stored.creating.as_ref());
         let Some(creating) = creating.filter(|_| !cx.shared.requests.awaits(&purpose)) else { return };
         let (info, tree) = (Base64Url(creating.info.to_vec()), Base64Url(creating.tree.to_vec()));
-        let Ok(body) = serde_json::to_string(&CreateGroup { gid, kind: GroupKind::Group, info, tree }) else {
+        let kind = match self.groups.get(gid).and_then(|group| group.stored.kind()) {
+            Some(Kind::Own) => GroupKind::Own,
+            _ => GroupKind::Group,
+        };
+        let Ok(body) = serde_json::to_string(&CreateGroup { gid, kind, info, tree }) else {
             return;
         };
         if let Some(request) =
@@ -292,6 +302,8 @@ impl Session {
                 group.read = true;
                 group.backoff.reset();
                 let name = group.stored.creating.take().map(|creating| creating.name);
+                // Only groups of people have a name.
+                let name = name.filter(|name| !name.is_empty());
                 let has_members = !group.stored.intents.is_empty();
                 let face = name.map(|name| Face { name, about: None, expires: None });
                 if let Some(face) = face {
@@ -304,6 +316,11 @@ impl Session {
             Outcome::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
                 self.check_own_chain(cx);
                 self.group_waits(gid, answer, cx);
+            }
+            Outcome::Refused(problem)
+                if problem.code == ProblemCode::GroupExists && self.is_own_group(gid) =>
+            {
+                self.own_group_exists(gid, answer, cx);
             }
             Outcome::Refused(problem) => self.break_group(gid, Reason::server(&problem.detail), cx),
             Outcome::Unknown => self.group_waits(gid, answer, cx),

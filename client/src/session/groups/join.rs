@@ -11,7 +11,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::Hash;
 
 use super::lines::accounts_of;
-use crate::groups::{Built, Joining, Known, Stage, StoredGroup};
+use crate::groups::{Built, Joining, Known, Stage, StoredFace, StoredGroup};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -35,7 +35,7 @@ enum Step {
 
 impl Session {
     /// A group that is not known here: the account was added to it, or this browser is new.
-    pub(super) fn meet_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+    pub(in crate::session) fn meet_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         self.add_group(StoredGroup::new(gid, Stage::Joining, cx.wall() / 1000), cx);
     }
 
@@ -113,8 +113,8 @@ impl Session {
             Stage::Joining => {}
             _ => return,
         }
-        if shown.summary.kind != GroupKind::Group {
-            // Conversations with one person, and the user's own devices: not in this version.
+        if shown.summary.kind == GroupKind::Direct {
+            // Conversations with one person: not in this version.
             group.stored.request = true;
             return self.out(gid, Stage::Removed, Some(shown.summary.head), cx);
         }
@@ -191,10 +191,15 @@ impl Session {
             *by == self.me.handle || contact.is_some_and(|contact| !contact.stored.standing.request)
         };
         let is_wanted = shown.summary.added_by.as_ref().is_none_or(is_friend) || self.has_asked(gid);
+        let expected = self.devices.take_expected(gid);
         let Some(group) = self.groups.change(gid) else { return Step::Failed };
         let again = group.stored.known.is_some();
         if !again {
-            group.stored.request = !is_wanted;
+            group.stored.request = !is_wanted && expected.is_none();
+        }
+        if let Some(Some(name)) = expected {
+            // Who joins by itself has not seen the face, and no one sends it again.
+            group.stored.face.get_or_insert_with(|| StoredFace::named(name));
         }
         let (known, state) = Known::of(new);
         group.stored.joining =

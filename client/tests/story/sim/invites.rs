@@ -47,7 +47,7 @@ impl Invites {
             }
             _ => return problem(ProblemCode::InviteRefused),
         }
-        let seq = log.append(ask.item.clone(), facts.now);
+        let seq = log.append(ask.item.clone(), facts.now, &mut None);
         json(201, &ItemStored { seq, created_at: facts.now })
     }
 }

@@ -4,6 +4,8 @@ mod http;
 mod invites;
 mod live;
 mod mls;
+mod races;
 mod restored;
+mod stolen;
 mod store;
 mod why;
