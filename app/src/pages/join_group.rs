@@ -25,6 +25,8 @@ enum State {
     NoLink,
     /// The user has not asked yet. There may be an answer of the server to an earlier request.
     Open(Option<Reason>),
+    /// The server does not have the request yet.
+    Sending,
     /// An admin has to approve.
     Waiting,
     /// The user belongs to the group with this id.
@@ -77,6 +79,7 @@ fn Request(link: RwSignal<String>) -> impl IntoView {
                 {move || match state.get() {
                     State::NoLink => Some(view! { <p class="error">{sentence(&Reason::BadLink)}</p> }.into_any()),
                     State::Open(why) => why.map(|why| view! { <p class="error">{sentence(&why)}</p> }.into_any()),
+                    State::Sending => Some(view! { <p>"Your request is being sent."</p> }.into_any()),
                     State::Waiting => Some(view! {
                         <p><strong>"Waiting for approval"</strong></p>
                         <p class="hint">"When an admin approves, the group is in your messages."</p>
@@ -108,7 +111,8 @@ fn state_of(session: Session, link: &str) -> State {
         return State::Member(gid.to_owned());
     }
     session.asked.with(|asked| match asked.iter().find(|asked| asked.link == link) {
-        Some(asked) if asked.refused.is_none() => State::Waiting,
+        Some(asked) if asked.sent => State::Waiting,
+        Some(asked) if asked.refused.is_none() => State::Sending,
         asked => State::Open(asked.and_then(|asked| asked.refused.clone())),
     })
 }

@@ -56,7 +56,9 @@ pub struct AskingRow {
 pub struct AskedRow {
     /// What follows `/g#` in the link.
     pub link: String,
-    /// Why the server has refused it; `None` while it waits for approval.
+    /// Whether the server has it, so that it waits for approval.
+    pub sent: bool,
+    /// Why the server has refused it.
     pub refused: Option<Reason>,
 }
 

@@ -96,7 +96,8 @@ pub(crate) fn asked(session: &Session) -> Vec<AskedRow> {
             AskState::Refused(why) => Some(why.clone()),
             AskState::Sending | AskState::Waiting => None,
         };
-        Some(AskedRow { link: link_text(&ask.code, gid), refused })
+        let sent = ask.state == AskState::Waiting;
+        Some(AskedRow { link: link_text(&ask.code, gid), sent, refused })
     };
     session.invites.iter().filter_map(row).collect()
 }

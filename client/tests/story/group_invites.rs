@@ -1,4 +1,4 @@
-//! Joining a group by a link: an admin hands it out, and approves or declines who asks.
+//! Joining a group by a link: an admin hands it out, and approves or declines the people who ask.
 
 use kez_client::event::{GroupChange, UiEvent};
 use kez_client::view::{GroupStage, Reason};
@@ -51,7 +51,7 @@ fn who_asks_with_a_link_is_approved_and_is_in() {
 
     ask(&mut world, "carol", &link);
     assert_eq!(asked(&world, "carol"), [None]);
-    assert!(world.view("carol").conversations.is_empty(), "nobody has approved");
+    assert!(world.view("carol").conversations.is_empty(), "no admin has approved");
     assert_eq!(asking(&world, "alice"), ["carol"]);
     assert_eq!(asking(&world, "bob"), Vec::<String>::new(), "Bob is no admin");
     for who in ["alice", "carol"] {
@@ -157,11 +157,13 @@ fn requests_survive_lost_answers_and_crashes() {
     world.reload("carol");
     world.run(3_000);
     assert_eq!((asked(&world, "carol"), asking(&world, "alice")), (vec![None], vec![]));
+    assert!(!world.view("carol").asked[0].sent);
     world.browser("carol").unplugged = false;
     world.run(150_000);
     assert_eq!(asking(&world, "alice"), ["carol"]);
+    assert!(world.view("carol").asked[0].sent);
 
-    // Whoever is blocked is not shown.
+    // A blocked person is not shown.
     world.ui("alice", UiEvent::ConversationStarted { to: "bob".into() });
     change(&mut world, "alice", &at, GroupChange::Remove("bob".into()));
     world.ui("alice", UiEvent::BlockPressed { handle: "bob".into() });

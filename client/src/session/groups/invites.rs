@@ -1,4 +1,5 @@
-//! Joining groups by links. An admin hands out a link; who opens it asks to join; an admin approves or declines.
+//! Joining groups by links. An admin hands out a link, a person who opens it asks to join, and an admin approves or
+//! declines.
 //!
 //! A link names the code of an invitation, which the server knows by its hash, and the group: what the asker signs names
 //! the group too, so no server can pass a request to another one.

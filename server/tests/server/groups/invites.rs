@@ -64,7 +64,7 @@ async fn a_request_stands_in_the_log() {
         let log = world.log(member, 0).await;
         assert!(log.body.contains(&item), "byte for byte");
     }
-    // Asking lets nobody in.
+    // Asking alone does not let a person in.
     world.log(CAROL, 0).await.refused(404, "unknown_group");
     world.post(CAROL, &message(GID, 0, "hello")).await.refused(404, "unknown_group");
     // A request names no epoch.
