@@ -132,22 +132,21 @@ impl Kind {
             Self::Index
             | Self::Device
             | Self::Package
-            | Self::Group
             | Self::State
             | Self::Member
             | Self::GroupInvites
             | Self::Devices => 1,
-            Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Page | Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
             Self::Account | Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,
             Self::Conversation => 6,
         }
     }
 
-    /// The oldest format whose values this version reads as they are: later ones only have variants that it lacks.
+    /// The oldest format whose values this version reads.
     const fn oldest_format(self) -> u8 {
         match self {
-            Self::Page => 1,
+            Self::Page | Self::Group => 1,
             Self::Account => 2,
             Self::Chain => 3,
             Self::Conversation => 5,
