@@ -11,6 +11,7 @@ use crate::components::window_guard::WindowGuard;
 use crate::idle_lock::IdleLock;
 use crate::pages::home::Home;
 use crate::pages::join::Join;
+use crate::pages::join_group::JoinGroup;
 use crate::pages::messages::Messages;
 use crate::pages::not_found::NotFound;
 use crate::pages::profile::ProfilePage;
@@ -39,6 +40,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/restore") view=Restore/>
                 <Route path=path!("/messages/:who?") view=Messages/>
                 <Route path=path!("/messages/g/:gid") view=Messages/>
+                <Route path=path!("/g") view=JoinGroup/>
                 <Route path=path!("/u/:handle") view=ProfilePage/>
                 <Route path=path!("/settings") view=Settings/>
                 <Route path=path!("/security") view=Security/>

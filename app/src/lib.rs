@@ -29,7 +29,7 @@ mod tests;
 mod text;
 mod theme;
 mod ulid;
-mod wanted_conversation;
+mod wanted_page;
 
 pub use app::{App, mark_hydrated};
 pub use browser::prepare_labels;

@@ -13,6 +13,8 @@ pub enum Page {
     Messages,
     /// `/messages/{who}` and `/messages/g/{gid}`, for any `who` and `gid`.
     Thread,
+    /// `/g`, where a link to a group leads.
+    JoinGroup,
     /// `/settings`
     Settings,
     /// `/security`
@@ -23,12 +25,13 @@ pub enum Page {
 
 impl Page {
     /// All pages.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Home,
         Self::Join,
         Self::Restore,
         Self::Messages,
         Self::Thread,
+        Self::JoinGroup,
         Self::Settings,
         Self::Security,
         Self::NotFound,
@@ -41,6 +44,7 @@ impl Page {
             "/join" => Self::Join,
             "/restore" => Self::Restore,
             "/messages" => Self::Messages,
+            "/g" => Self::JoinGroup,
             "/settings" => Self::Settings,
             "/security" => Self::Security,
             other => match other.strip_prefix("/messages/") {
@@ -58,6 +62,7 @@ impl Page {
             Self::Restore => "/restore",
             Self::Messages => "/messages",
             Self::Thread => "/messages/-",
+            Self::JoinGroup => "/g",
             Self::Settings => "/settings",
             Self::Security => "/security",
             Self::NotFound => "/-",
@@ -71,6 +76,7 @@ impl Page {
             Self::Join => "Create account · KEZ Chat",
             Self::Restore => "Restore account · KEZ Chat",
             Self::Messages | Self::Thread => "KEZ Chat",
+            Self::JoinGroup => "Invitation to a group · KEZ Chat",
             Self::Settings => "Settings · KEZ Chat",
             Self::Security => "Security · KEZ Chat",
             Self::NotFound => "Not found · KEZ Chat",
@@ -87,6 +93,7 @@ impl Page {
             Self::Join => "Choose a handle and create an account. No phone number, no e-mail address.",
             Self::Restore => "Restore your account with its 24-word recovery phrase.",
             Self::Messages | Self::Thread => "Your conversations, readable only in this browser.",
+            Self::JoinGroup => "Ask to join an end-to-end encrypted group.",
             Self::Settings => "Your keys, and the appearance and storage of KEZ Chat in this browser.",
             Self::Security => "What the server sees, what it does not, and what KEZ Chat verifies.",
             Self::NotFound => "There is no page at this address.",

@@ -2,8 +2,8 @@
 
 use kez_client::event::UiEvent;
 use kez_client::view::{
-    AccountView, BlockedRow, CatchingUp, Connection, ConversationRow, InboxView, MessageRow, NewConversation,
-    NewGroup, Notice, ReportView, SearchView, StorageView, ThreadView, View, WaitingRow,
+    AccountView, AskedRow, BlockedRow, CatchingUp, Connection, ConversationRow, InboxView, MessageRow,
+    NewConversation, NewGroup, Notice, ReportView, SearchView, StorageView, ThreadView, View, WaitingRow,
 };
 use leptos::prelude::*;
 
@@ -32,6 +32,8 @@ pub struct Session {
     pub(crate) search: RwSignal<Option<SearchView>>,
     pub(crate) new_conversation: RwSignal<NewConversation>,
     pub(crate) new_group: RwSignal<NewGroup>,
+    /// The groups that the user has asked to join.
+    pub(crate) asked: RwSignal<Vec<AskedRow>>,
     pub(crate) report: RwSignal<ReportView>,
     pub(crate) notice: RwSignal<Option<Notice>>,
     pub(crate) storage: RwSignal<StorageView>,
@@ -75,6 +77,7 @@ impl Session {
             search: RwSignal::default(),
             new_conversation: RwSignal::default(),
             new_group: RwSignal::default(),
+            asked: RwSignal::default(),
             report: RwSignal::default(),
             notice: RwSignal::default(),
             storage: RwSignal::default(),
@@ -103,6 +106,7 @@ impl Session {
             search,
             new_conversation,
             new_group,
+            asked,
             report,
             notice,
             storage,
@@ -125,6 +129,7 @@ impl Session {
         set_if_changed(self.search, search);
         set_if_changed(self.new_conversation, new_conversation);
         set_if_changed(self.new_group, new_group);
+        set_if_changed(self.asked, asked);
         set_if_changed(self.report, report);
         set_if_changed(self.notice, notice);
         set_if_changed(self.storage, storage);

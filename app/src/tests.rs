@@ -2,7 +2,7 @@
 //! on.
 
 use kez_client::view::{
-    AccountView, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
+    AccountView, AskingRow, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
     ConversationRow, DeliveryState, DeviceRow, DevicesView, GroupLine, GroupRow, GroupStage, GroupView,
     HistoryRow, JoinStep, JoinView, LeavingView, Me, MemberRow, MessageBody, MessageRow, Notice,
     PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView, View,
@@ -371,6 +371,8 @@ fn group(stage: GroupStage) -> GroupView {
         incomplete: false,
         busy: false,
         error: None,
+        link: None,
+        asking: Vec::new(),
     }
 }
 
@@ -385,7 +387,11 @@ fn in_group(group: GroupView) -> View {
     let row = ConversationRow {
         handle: handle.clone(),
         primary: String::new(),
-        group: Some(GroupRow { name: group.name.clone(), added_by: None }),
+        group: Some(GroupRow {
+            name: group.name.clone(),
+            added_by: None,
+            inside: group.stage == GroupStage::In,
+        }),
         preview: Preview::Member("bob".to_owned(), "hello".to_owned()),
         at: Some(80),
         unread: 0,
@@ -419,6 +425,19 @@ fn a_group_has_its_name_its_authors_and_its_lines() {
     assert!(!html.contains("Verify") && !html.contains("Add reaction"), "{html}");
 }
 
+fn asking(handle: &str) -> AskingRow {
+    AskingRow { handle: handle.to_owned(), verified: false }
+}
+
+#[test]
+fn a_link_to_a_group_asks_for_an_account_first() {
+    let html = show("/g", View { account: AccountView::default(), ..View::default() });
+    assert_holds(&html, &["You were invited to a group</h1>"]);
+    let none = AccountView::None { join: JoinView::default(), restore: RestoreView::default(), lost: None };
+    let html = show("/g", View { account: none, ..View::default() });
+    assert_holds(&html, &["You were invited to a group</h1>", "href=\"/join\"", "href=\"/restore\""]);
+}
+
 #[test]
 fn a_group_says_what_stands_in_the_way() {
     let path = format!("/messages/g/{GID}");
@@ -426,6 +445,11 @@ fn a_group_says_what_stands_in_the_way() {
     let damaged = group(GroupStage::Broken(Reason::NoAnswer));
     for (group, says) in [
         (incomplete, "Not everybody can read this yet"),
+        (GroupView { asking: vec![asking("carol")], ..group(GroupStage::In) }, "1 person asks to join"),
+        (
+            GroupView { asking: vec![asking("carol"), asking("dave")], ..group(GroupStage::In) },
+            "2 people ask to join",
+        ),
         (group(GroupStage::Joining), "This browser is joining the group."),
         (group(GroupStage::Left), "You have left this group."),
         (group(GroupStage::Removed), "You were removed from this group."),

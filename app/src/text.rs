@@ -111,6 +111,8 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::ChainMoved => "The key was not changed, because the key history has changed. Try again.",
         Reason::NotRotationPhrase => "This is not your rotation phrase.",
         Reason::CannotBeSent => "This message cannot be sent.",
+        Reason::BadLink => "A part of this link is missing. Copy the whole link.",
+        Reason::LinkRefused => "This link has expired, was used up or was revoked. Ask for a new one.",
     };
     text.to_owned()
 }

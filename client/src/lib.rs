@@ -96,6 +96,7 @@ impl Client {
             view.search = session.searches.view(id);
             view.new_conversation = tab.dialog.clone();
             view.new_group = tab.group_dialog.clone();
+            view.asked = view::asked(session);
             view.report = tab.report.clone();
         }
         view

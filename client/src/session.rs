@@ -24,7 +24,7 @@ use kez_core::identity::{Peer, SecretIdentity};
 use crate::account::{AccountExit, PassphraseChange};
 use crate::chains::Sigchains;
 use crate::devices::Devices;
-use crate::groups::{Groups, Packages};
+use crate::groups::{Groups, Invites, Packages};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
 use crate::kernel::context::Context;
@@ -69,6 +69,7 @@ pub(crate) struct Session {
     paging: Paging,
     pub(crate) directory: Directory,
     pub(crate) groups: Groups,
+    pub(crate) invites: Invites,
     group_work: GroupWork,
     packages: Packages,
     pub(crate) devices: Devices,

@@ -16,6 +16,7 @@ use crate::kernel::secret::Secret;
 
 pub(crate) use self::account::account;
 pub use self::group::*;
+pub(crate) use self::groups::asked;
 pub(crate) use self::list::conversations;
 pub use self::thread::*;
 pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
@@ -53,6 +54,8 @@ pub struct View {
     pub new_conversation: NewConversation,
     /// The dialog "New group".
     pub new_group: NewGroup,
+    /// The groups that the user has asked to join.
+    pub asked: Vec<AskedRow>,
     /// The dialog "Report".
     pub report: ReportView,
     /// A notice, until it is dismissed.

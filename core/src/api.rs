@@ -21,10 +21,10 @@ use crate::time::Timestamp;
 
 pub use base64::Base64Url;
 pub use groups::{
-    AskForNews, CommitStored, CommitToGroup, CreateGroup, GROUPS_TARGET, GroupCreated, GroupDetails,
-    GroupExistsProblem, GroupKind, GroupList, GroupRole, GroupSummary, ItemStored, News, OfferState,
-    PostItem, StaleEpochProblem, WelcomeToGroup, commits_target, group_target, log_target, messages_target,
-    news_target, state_target,
+    AskForNews, AskToJoin, CommitStored, CommitToGroup, CreateGroup, GROUPS_TARGET, GroupCreated,
+    GroupDetails, GroupExistsProblem, GroupKind, GroupList, GroupRole, GroupSummary, ItemStored, News,
+    OfferState, PostItem, PutInvite, REQUESTS_TARGET, StaleEpochProblem, WelcomeToGroup, commits_target,
+    group_target, invite_target, log_target, messages_target, news_target, state_target,
 };
 pub use inbox::{
     AckInbox, InboxLimits, InboxStatus, InvalidKeepDays, KeepDays, KeepMessages, MAX_KEEP_DAYS, Receipt,
@@ -37,8 +37,10 @@ pub use key_packages::{
 pub use links::{LinkMessage, LinkState, PutLink, link_messages_target, link_target};
 pub use people::{ChainEnd, LookUpPeople, MAX_PEOPLE, PEOPLE_TARGET, People, PersonFound};
 
-/// The largest request body in bytes: 512 KiB.
+/// The largest request body in bytes: 512 KiB, but for [`MAX_COMMIT_BYTES`].
 pub const MAX_BODY_BYTES: usize = 512 * 1024;
+/// The largest body of a [`CommitToGroup`] in bytes: 1 MiB. The Welcome grows with the devices that are added.
+pub const MAX_COMMIT_BYTES: usize = 1024 * 1024;
 /// The number of items on an inbox page when the query gives none.
 pub const DEFAULT_PAGE_ITEMS: u64 = 100;
 /// The largest number of items on an inbox page.

@@ -1,4 +1,5 @@
-//! Invitations to a server with restricted registration: codes that its operator hands out.
+//! Invitations: codes that the operator of a server with restricted registration hands out, and codes in the links with
+//! which people ask to join a group.
 //!
 //! A code is 100 random bits in Crockford's base 32, written `K7QXM-2R9VD-WT4HB-N8ZPC`. Users may type it in lower
 //! case, without hyphens, and with O, I and L for 0, 1 and 1. A server stores only the SHA-256 of the 20 characters;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::code::{Code, LENGTH};
+use crate::sigchain::Hash;
 
 /// The header that carries the invitation code of a registration.
 pub const HEADER: &str = "X-KEZ-Invite";
@@ -47,6 +49,18 @@ impl InviteHash {
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl From<Hash> for InviteHash {
+    fn from(hash: Hash) -> Self {
+        Self(*hash.as_bytes())
+    }
+}
+
+impl From<InviteHash> for Hash {
+    fn from(hash: InviteHash) -> Self {
+        Self::from_bytes(hash.0)
     }
 }
 

@@ -86,7 +86,7 @@ pub enum ProblemCode {
     UnknownLink,
     /// The server takes no new accounts.
     RegistrationClosed,
-    /// The server takes new accounts by invitation only, and this invitation is not valid.
+    /// An invitation is needed, to this server or to a group, and this one is not valid.
     InviteRefused,
     /// The server took too long to answer.
     Timeout,

@@ -124,7 +124,8 @@ async fn get(path: &str) -> Answer {
     ask(&pages(Some(&outside.path().join("site"))), "GET", path, &[]).await
 }
 
-const PAGES: [&str; 7] = ["/", "/join", "/restore", "/messages", "/messages/bob", "/settings", "/security"];
+const PAGES: [&str; 8] =
+    ["/", "/join", "/restore", "/messages", "/messages/bob", "/g", "/settings", "/security"];
 
 #[tokio::test]
 async fn every_page_is_identical_for_every_visitor() {

@@ -8,7 +8,7 @@ use crate::components::presence::use_who;
 use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
 use crate::text::storage;
-use crate::wanted_conversation;
+use crate::wanted_page;
 
 /// The state of the account, without details that change within a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ fn NoAccount() -> impl IntoView {
     let who = use_who();
     effect(move || {
         if let Some(who) = who.get() {
-            wanted_conversation::remember(&who);
+            wanted_page::remember(&format!("/messages/{who}"));
         }
     });
     view! {

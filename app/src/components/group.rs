@@ -1,6 +1,7 @@
 //! Groups: what their threads and dialogs have beside those of two people.
 
 mod header;
+mod invite;
 mod line;
 mod members;
 mod new_group;

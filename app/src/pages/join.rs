@@ -14,7 +14,7 @@ use crate::page::Page;
 use crate::reactive::{effect, memo};
 use crate::session::{Session, use_session};
 use crate::text::sentence;
-use crate::wanted_conversation;
+use crate::wanted_page;
 use closed::Closed;
 use confirm_step::ConfirmStep;
 use handle_step::HandleStep;
@@ -83,7 +83,7 @@ pub(crate) fn use_leave_when_open() {
     let navigation = use_navigation();
     effect(move || {
         if matches!(stage.get(), Stage::Open | Stage::Locked) {
-            navigation.replace(&wanted_conversation::take_path());
+            navigation.replace(&wanted_page::take_path());
         }
     });
 }

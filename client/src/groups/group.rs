@@ -169,6 +169,8 @@ pub(crate) struct Group {
     pub(crate) backoff: Backoff,
     /// The devices that no chain knows, although the server has answered about them.
     pub(crate) asked: Vec<LeafId>,
+    /// The people whose packages can only be claimed later, and when that is.
+    pub(crate) late: Option<(Vec<Primary>, u64)>,
     /// When this client commits the pending removals, unless another member has done so by then.
     pub(crate) duty: Deferred,
     /// When this device replaces its keys.
@@ -293,6 +295,7 @@ impl Group {
             retry_at: None,
             backoff: Backoff::new(200, 60_000),
             asked: Vec::new(),
+            late: None,
             duty: Deferred::default(),
             retelling: Deferred::default(),
             refresh: Deferred::default(),

@@ -4,6 +4,7 @@
 
 mod deferred;
 mod group;
+mod invites;
 mod packages;
 mod plan;
 mod refresh;
@@ -12,6 +13,7 @@ mod registry;
 pub(crate) use group::{
     Built, Creating, Group, Intent, Joining, Known, Sent, Stage, StoredFace, StoredGroup, What,
 };
+pub(crate) use invites::{AskState, GroupInvites, Invites, StoredAsk, StoredAsking, StoredLink};
 pub(crate) use packages::{LIFETIME as PACKAGE_LIFETIME, Packages};
 pub(crate) use plan::{Facts, Plan};
 pub(crate) use registry::Groups;

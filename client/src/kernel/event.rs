@@ -172,6 +172,14 @@ pub enum GroupChange {
     Leave,
     /// "Accept" on a request.
     Accept,
+    /// "Invite link": make a link, unless there is one.
+    Invite,
+    /// "Revoke link".
+    RevokeLink,
+    /// "Approve" beside a handle in the list "Asking to join".
+    Approve(String),
+    /// "Decline" beside a handle in the list "Asking to join".
+    Decline(String),
 }
 
 /// What the user does, as reported by the page. Crosses from the page to the worker, and from tab to tab.
@@ -296,6 +304,11 @@ pub enum UiEvent {
         gid: String,
         /// The change.
         change: GroupChange,
+    },
+    /// /g: "Ask to join".
+    JoinAsked {
+        /// The part of the link after `#`.
+        link: String,
     },
     /// The dialog "New conversation" was closed, or its result was shown.
     ConversationDialogClosed,

@@ -157,6 +157,11 @@ pub enum Reason {
     ChainMoved,
     /// The phrase is not the announced one.
     NotRotationPhrase,
+
+    /// The address is no link to a group, or a part of it is missing.
+    BadLink,
+    /// The link to a group has expired, is used up, or was revoked.
+    LinkRefused,
 }
 
 /// A notice to the user.

@@ -66,13 +66,15 @@ pub enum Kind {
     State,
     /// A member of a group, with the verified part of their sigchain.
     Member,
+    /// The link to a group, the user's own request to join it, and the people who ask to.
+    GroupInvites,
     /// What the user calls their devices, and what these have told each other. One record.
     Devices,
 }
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -90,6 +92,7 @@ impl Kind {
         Self::Group,
         Self::State,
         Self::Member,
+        Self::GroupInvites,
         Self::Devices,
     ];
 
@@ -118,6 +121,7 @@ impl Kind {
             Self::Group => "group",
             Self::State => "state",
             Self::Member => "member",
+            Self::GroupInvites => "group-invites",
             Self::Devices => "devices",
         }
     }
@@ -125,7 +129,13 @@ impl Kind {
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Index | Self::Device | Self::Package | Self::State | Self::Member | Self::Devices => 1,
+            Self::Index
+            | Self::Device
+            | Self::Package
+            | Self::State
+            | Self::Member
+            | Self::GroupInvites
+            | Self::Devices => 1,
             Self::Page | Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
             Self::Account | Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Chain => 4,

@@ -2,6 +2,7 @@
 
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
+use kez_core::invite::InviteHash;
 use kez_core::mls::GroupId;
 
 use crate::kernel::effect::RequestId;
@@ -109,6 +110,12 @@ pub(crate) enum Purpose {
     Rejoin(GroupId),
     /// Tell a group that the user leaves.
     LeaveGroup(GroupId),
+    /// Tell the server about a link to a group.
+    PutInvite(GroupId, InviteHash),
+    /// Revoke a link to a group.
+    RevokeInvite(GroupId, InviteHash),
+    /// Ask to join a group.
+    AskToJoin(GroupId),
     /// Fetch what is new in the groups.
     News,
     /// Find the group of the user's own devices.

@@ -108,6 +108,7 @@ impl Session {
             UiEvent::GroupCreated { name, members } => self.group_created(tab, &name, &members, cx),
             UiEvent::GroupDialogClosed => cx.shared.tabs.entry(tab).group_dialog = NewGroup::default(),
             UiEvent::GroupChanged { gid, change } => self.group_changed(&gid, change, cx),
+            UiEvent::JoinAsked { link } => self.ask_to_join(&link, cx),
             UiEvent::ExportPressed => self.exit.on_export_pressed(tab, &self.me, cx),
             UiEvent::DeletionConfirmed => self.exit.on_deletion_confirmed(&self.me, cx),
             UiEvent::OlderWanted { handle } => self.move_window(tab, &handle, Window::older, cx),
@@ -199,6 +200,9 @@ impl Session {
             Purpose::Commit(gid) => self.commit_answered(gid, answer, cx),
             Purpose::Rejoin(gid) => self.rejoin_answered(gid, answer, cx),
             Purpose::LeaveGroup(gid) => self.leave_answered(gid, answer, cx),
+            Purpose::PutInvite(gid, hash) => self.invite_stored(gid, hash, answer, cx),
+            Purpose::RevokeInvite(gid, hash) => self.invite_revoked(gid, hash, answer, cx),
+            Purpose::AskToJoin(gid) => self.ask_answered(gid, answer, cx),
             Purpose::News => self.on_news(answer, cx),
             Purpose::OwnGroups => self.on_own_groups(answer, cx),
             // Requests from before the account was open.

@@ -7,7 +7,7 @@ use kez_core::identity::SecretIdentity;
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount};
 use crate::chains::{self, Sigchains};
 use crate::devices::Devices;
-use crate::groups::{Groups, Packages};
+use crate::groups::{Groups, Invites, Packages};
 use crate::kernel::context::Context;
 use crate::kernel::device::OwnDevice;
 use crate::kernel::event::StorageFault;
@@ -55,6 +55,7 @@ impl Session {
             paging: Paging::default(),
             directory: Directory::default(),
             groups: Groups::default(),
+            invites: Invites::default(),
             group_work: GroupWork::default(),
             packages: Packages::default(),
             devices: Devices::default(),
@@ -164,6 +165,7 @@ impl Session {
             Kind::State => self.groups.load_state(record)?,
             Kind::Member => self.chains.members_mut().load(record)?,
             Kind::Package => self.packages.load(record)?,
+            Kind::GroupInvites => self.invites.load(record)?,
             Kind::Devices => self.devices.load(record)?,
             Kind::Quarantine => {
                 self.seen.extend(self.quarantine.load(record)?.as_ref().map(Tag::of_envelope));

@@ -11,6 +11,8 @@ pub struct GroupRow {
     pub name: String,
     /// Who added the user, while the group is a request: a handle without `@`.
     pub added_by: Option<String>,
+    /// Whether the user takes part.
+    pub inside: bool,
 }
 
 /// The group of the open thread.
@@ -34,6 +36,30 @@ pub struct GroupView {
     pub busy: bool,
     /// Why the last change failed.
     pub error: Option<Reason>,
+    /// For an admin: what follows `/g#` in the link to the group, while this browser has one that the server knows.
+    pub link: Option<String>,
+    /// For an admin: the people who ask to join, in the order in which they asked.
+    pub asking: Vec<AskingRow>,
+}
+
+/// A person who asks to join a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskingRow {
+    /// The handle, without `@`.
+    pub handle: String,
+    /// Whether the user compared the safety number with this person.
+    pub verified: bool,
+}
+
+/// The user's own request to join a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedRow {
+    /// What follows `/g#` in the link.
+    pub link: String,
+    /// Whether the server has it, so that it waits for approval.
+    pub sent: bool,
+    /// Why the server has refused it.
+    pub refused: Option<Reason>,
 }
 
 /// How the user takes part in a group.

@@ -5,8 +5,10 @@ use kez_core::mls::GroupId;
 use kez_core::mls::policy::Role;
 
 use super::thread::{ThreadState, ThreadView, rows_of};
-use super::{ConversationRow, GroupLine, GroupRow, GroupStage, GroupView, MemberRow, Preview};
-use crate::groups::{Group, Stage};
+use super::{
+    AskedRow, AskingRow, ConversationRow, GroupLine, GroupRow, GroupStage, GroupView, MemberRow, Preview,
+};
+use crate::groups::{AskState, Group, GroupInvites, Stage};
 use crate::kernel::context::Shared;
 use crate::kernel::place::Place;
 use crate::kernel::requests::Purpose;
@@ -68,6 +70,7 @@ pub(super) fn row(
         group: Some(GroupRow {
             name: name(group),
             added_by: added_by.and_then(|by| handle_of(session, &by)),
+            inside: group.stored.stage == Stage::In,
         }),
         preview: if draft.trim().is_empty() { preview } else { Preview::Draft(one_line(draft)) },
         at: conversation.last().map(|last| last.at),
@@ -75,6 +78,25 @@ pub(super) fn row(
         request,
         verified: false,
     }
+}
+
+/// The groups that the user has asked to join.
+pub(crate) fn asked(session: &Session) -> Vec<AskedRow> {
+    let row = |(gid, invites): (GroupId, &GroupInvites)| {
+        let ask = invites.asked.as_ref()?;
+        let refused = match &ask.state {
+            AskState::Refused(why) => Some(why.clone()),
+            AskState::Sending | AskState::Waiting => None,
+        };
+        let sent = ask.state == AskState::Waiting;
+        Some(AskedRow { link: link_text(&ask.code, gid), sent, refused })
+    };
+    session.invites.iter().filter_map(row).collect()
+}
+
+/// What follows `/g#` in a link to a group.
+fn link_text(code: &str, gid: GroupId) -> String {
+    format!("{code}.{gid}")
 }
 
 /// The thread of a group.
@@ -122,26 +144,29 @@ fn view(session: &Session, gid: GroupId, group: &Group, shared: &Shared) -> Grou
         known.map_or(0, |known| known.leaves.iter().filter(|leaf| leaf.root == *root).count() as u64)
     };
     let accounts = known.map(|known| known.policy.accounts()).unwrap_or_default();
+    let verified = |root: &Primary| {
+        session.contacts.iter().any(|(_, contact)| contact.stored.root() == *root && contact.stored.verified)
+    };
     let mut members: Vec<MemberRow> = accounts
         .iter()
-        .map(|account| {
-            let contact = session.contacts.iter().find(|(_, contact)| contact.stored.root() == account.root);
-            MemberRow {
-                handle: handle_of(session, &account.root).unwrap_or_else(|| session.me.handle.to_string()),
-                me: account.root == me,
-                admin: account.role == Role::Admin,
-                verified: contact.is_some_and(|(_, contact)| contact.stored.verified),
-                devices: devices(&account.root),
-            }
+        .map(|account| MemberRow {
+            handle: handle_of(session, &account.root).unwrap_or_else(|| session.me.handle.to_string()),
+            me: account.root == me,
+            admin: account.role == Role::Admin,
+            verified: verified(&account.root),
+            devices: devices(&account.root),
         })
         .collect();
     members.sort_by(|a, b| a.handle.cmp(&b.handle));
+    let admin = stored.is_admin(&me);
+    let invites = session.invites.get(gid).filter(|_| admin && stored.stage == Stage::In);
+    let asking = invites.map(|invites| invites.asking.as_slice()).unwrap_or_default();
     let is_open = [Purpose::Commit(gid), Purpose::Claim(gid), Purpose::CreateGroup(gid)];
     GroupView {
         gid: gid.to_string(),
         name: name(group),
         stage,
-        admin: stored.is_admin(&me),
+        admin,
         incomplete: members.iter().any(|member| member.devices == 0),
         members,
         number: known.map(crate::groups::Known::number),
@@ -150,5 +175,16 @@ fn view(session: &Session, gid: GroupId, group: &Group, shared: &Shared) -> Grou
             || stored.leaving.is_some()
             || is_open.iter().any(|purpose| shared.requests.awaits(purpose)),
         error: stored.error.clone(),
+        link: invites
+            .and_then(|invites| invites.link.as_ref())
+            .filter(|link| link.live)
+            .map(|link| link_text(&link.code, gid)),
+        asking: asking
+            .iter()
+            .filter(|one| one.verified && stored.role(&one.root).is_none())
+            .filter_map(|one| {
+                Some(AskingRow { handle: handle_of(session, &one.root)?, verified: verified(&one.root) })
+            })
+            .collect(),
     }
 }

@@ -8,6 +8,7 @@ mod crashes;
 mod devices;
 mod engine;
 mod group_faults;
+mod group_invites;
 mod group_malice;
 mod groups;
 mod hidden_chains;

@@ -9,6 +9,7 @@ use super::Base64Url;
 use crate::handle::Handle;
 use crate::mls::GroupId;
 use crate::problem::Problem;
+use crate::sigchain::Hash;
 use crate::time::Timestamp;
 
 /// The request target that answers with [`GroupList`].
@@ -265,6 +266,38 @@ pub struct OfferState {
     pub info: Base64Url,
     /// The ratchet tree of that epoch.
     pub tree: Base64Url,
+}
+
+/// The request target of [`AskToJoin`].
+pub const REQUESTS_TARGET: &str = "/v1/groups/requests";
+
+/// The request target of [`PutInvite`], and of revoking that invitation.
+pub fn invite_target(gid: GroupId, hash: Hash) -> String {
+    format!("/v1/groups/{gid}/invites/{hash}")
+}
+
+/// `PUT /v1/groups/{gid}/invites/{hash}`: an invitation to a group, by the hash of its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PutInvite {
+    /// When it expires, at most 90 days from now.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub expires_at: Timestamp,
+    /// How many requests it allows, 1 to 1,000.
+    pub uses: u64,
+}
+
+/// `POST /v1/groups/requests`: an account that has an invitation wants to join a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AskToJoin {
+    /// The code of the invitation, in any spelling.
+    pub code: String,
+    /// An item of kind `request`. The server stores its bytes unchanged.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    pub item: Box<RawValue>,
 }
 
 #[cfg(test)]

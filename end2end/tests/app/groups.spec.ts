@@ -4,7 +4,7 @@ import type { Locator, Page } from '@playwright/test';
 
 import { expectAccessible } from '../../support/axe.ts';
 import { mustStaySecret } from '../../support/evidence.ts';
-import { expect, test, unique } from '../../support/fixtures.ts';
+import { BROKEN_ON_PURPOSE, expect, handleFrom, test, unique } from '../../support/fixtures.ts';
 import type { Person } from '../../support/person.ts';
 
 /** The thread of a group in a page. */
@@ -139,4 +139,88 @@ test('a member who is added later reads nothing from before', async ({ people })
   await ofAlice.send(late);
   await ofCarol.shows(late, 'received');
   await expect(ofCarol.message(early)).toHaveCount(0);
+});
+
+/** Makes a link to a group in the dialog "Invite link", which stays open. */
+async function inviteLink(members: Locator, page: Page): Promise<{ dialog: Locator; link: string }> {
+  await members.getByRole('button', { name: 'Invite link' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Invite link' });
+  const box = dialog.getByRole('textbox', { name: 'Link' });
+  await expect(box).toHaveValue(/\/g#[0-9A-Z-]{23}\.[0-9a-f]{32}$/);
+  await expect(box).toHaveAttribute('readonly');
+  return { dialog, link: await box.inputValue() };
+}
+
+test('a visitor with a link creates an account, asks to join, and is approved', async ({ people }) => {
+  const [alice, dana] = [await people.join('alice'), await people.join('dana')];
+  const name = unique('Choir');
+  const ofAlice = await create(alice, name, [dana.handle]);
+  const members = await ofAlice.members();
+  await alice.context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  const { dialog, link } = await inviteLink(members, alice.page);
+  await expectAccessible(alice.page, 'the link to a group');
+  await dialog.getByRole('button', { name: 'Copy link' }).click();
+  expect(await alice.page.evaluate(() => navigator.clipboard.readText())).toBe(link);
+  await dialog.getByRole('button', { name: 'Close', exact: true }).click();
+  await members.getByRole('button', { name: 'Close', exact: true }).click();
+
+  const bob = await people.visitor();
+  const asked: string[] = [];
+  bob.page.on('request', (request) => asked.push(request.url()));
+  await bob.open(link);
+  await expect(bob.page.getByRole('heading', { name: 'You were invited to a group' })).toBeVisible();
+  await bob.page.getByRole('link', { name: 'Create account' }).click();
+  await bob.chooseHandle(handleFrom('bob'));
+  await bob.confirmPhrase(await bob.readPhrase());
+  await bob.choosePassphrase('');
+  await bob.page.waitForURL(link);
+  await bob.button('Ask to join').click();
+  const status = bob.page.getByRole('status').filter({ hasText: 'Waiting for approval' });
+  await expect(status).toBeVisible();
+  await expectAccessible(bob.page, 'the page of a link to a group');
+  await bob.reload();
+  await expect(status).toBeVisible();
+  await expect(bob.button('Ask to join')).toHaveCount(0);
+
+  await expect(alice.page.getByText('1 person asks to join: see Members.')).toBeVisible();
+  await ofAlice.members();
+  const asking = members.getByRole('list', { name: 'Asking to join' });
+  await expect(asking.getByRole('listitem')).toHaveCount(1);
+  await expectAccessible(alice.page, 'a person who asks to join');
+  await asking.getByRole('button', { name: /^Approve @bob/ }).click();
+  await expect(members.getByRole('list', { name: 'Members' }).getByRole('listitem')).toHaveCount(3);
+  await expect(asking).toHaveCount(0);
+  await members.getByRole('button', { name: 'Close', exact: true }).click();
+
+  await bob.page.getByRole('link', { name: 'Open the group' }).click();
+  const ofBob = new Group(bob.page, name);
+  const hello = unique('hello');
+  await ofBob.send(hello);
+  await ofAlice.shows(hello, 'received');
+  const code = link.slice(link.indexOf('#') + 1).split('.')[0]!;
+  expect(asked.filter((url) => url.includes(code))).toEqual([]);
+});
+
+test('an admin declines a request, and revokes the link', async ({ people }) => {
+  const [alice, dana] = [await people.join('alice'), await people.join('dana')];
+  const [bob, carol] = [await people.join('bob'), await people.join('carol')];
+  const ofAlice = await create(alice, unique('Court'), [dana.handle]);
+  const members = await ofAlice.members();
+  const { dialog, link } = await inviteLink(members, alice.page);
+  await bob.open(link);
+  await bob.button('Ask to join').click();
+  await expect(bob.page.getByText('Waiting for approval')).toBeVisible();
+  await dialog.getByRole('button', { name: 'Revoke link' }).click();
+  await expect(dialog).toHaveCount(0);
+  await members.getByRole('button', { name: `Decline @${bob.handle}` }).click();
+  await expect(members.getByRole('list', { name: 'Asking to join' })).toHaveCount(0);
+  await expect(members.getByRole('list', { name: 'Members' }).getByRole('listitem')).toHaveCount(2);
+
+  carol.console.allow(BROKEN_ON_PURPOSE);
+  await carol.open(link);
+  await carol.button('Ask to join').click();
+  await expect(carol.page.getByText('This link has expired, was used up or was revoked.')).toBeVisible();
+  await expect(bob.page.getByText('Waiting for approval')).toBeVisible();
+  await carol.open('/g#ABC');
+  await expect(carol.page.getByText('A part of this link is missing.')).toBeVisible();
 });

@@ -61,6 +61,17 @@ CREATE TABLE group_welcomes (
 
 CREATE INDEX group_welcomes_by_age ON group_welcomes (created_at);
 
+CREATE TABLE group_invites (
+    hash       BYTEA  PRIMARY KEY,
+    group_id   BIGINT NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    expires_at BIGINT NOT NULL,
+    uses       BIGINT NOT NULL,
+    used       BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE INDEX group_invites_by_group ON group_invites (group_id);
+CREATE INDEX group_invites_by_expiry ON group_invites (expires_at);
+
 CREATE TABLE links (
     id         BYTEA  PRIMARY KEY,
     created_at BIGINT NOT NULL,

@@ -91,6 +91,18 @@ CREATE TABLE group_welcomes (
 
 CREATE INDEX group_welcomes_by_age ON group_welcomes (created_at);
 
+-- Invitations to groups, by the SHA-256 of their codes. used: how many requests came with it.
+CREATE TABLE group_invites (
+    hash       BLOB    PRIMARY KEY,
+    group_id   INTEGER NOT NULL REFERENCES groups (id) ON DELETE CASCADE,
+    expires_at INTEGER NOT NULL,
+    uses       INTEGER NOT NULL,
+    used       INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX group_invites_by_group ON group_invites (group_id);
+CREATE INDEX group_invites_by_expiry ON group_invites (expires_at);
+
 -- Links between a new browser and an old one (docs/SPEC.md, section 19), for ten minutes. offer: JSON as sent. side:
 -- 1 old, 2 new. message: JSON, sealed.
 CREATE TABLE links (

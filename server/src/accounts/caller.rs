@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
+use kez_core::api::{MAX_BODY_BYTES, MAX_COMMIT_BYTES};
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::Primary;
@@ -71,7 +72,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Arc::<Authenticator>::from_ref(state).caller(request, Use::Durable).await
+        Arc::<Authenticator>::from_ref(state).caller(request, Use::Durable, MAX_BODY_BYTES).await
     }
 }
 
@@ -165,7 +166,15 @@ impl Authenticator {
     /// # Errors
     /// As for every caller.
     pub async fn for_append(&self, request: Request) -> Result<Caller, ApiError> {
-        self.caller(request, Use::WithNextAppend).await
+        self.caller(request, Use::WithNextAppend, MAX_BODY_BYTES).await
+    }
+
+    /// The same for a commit, whose body may be larger.
+    ///
+    /// # Errors
+    /// As for every caller.
+    pub async fn for_commit(&self, request: Request) -> Result<Caller, ApiError> {
+        self.caller(request, Use::WithNextAppend, MAX_COMMIT_BYTES).await
     }
 
     /// Checks a header against its request and consumes its nonce, durably.
@@ -221,11 +230,11 @@ impl Authenticator {
         Ok(holder)
     }
 
-    async fn caller(&self, request: Request, how: Use) -> Result<Caller, ApiError> {
+    async fn caller(&self, request: Request, how: Use, most: usize) -> Result<Caller, ApiError> {
         let (parts, body) = request.into_parts();
         // Rejects a malformed header before reading the body.
         let auth = CallerAuth::parse(header(&parts.headers).ok_or(Unauthorized)?)?;
-        let body = body::within_limits(body).await?;
+        let body = body::within_limits(body, most).await?;
         let request = CallerRequest {
             server: &self.server,
             method: parts.method.as_str(),

@@ -34,6 +34,10 @@ pub struct GroupConfig {
     #[arg(long, env = "KEZ_CHAT_GROUP_COMMITS_PER_MINUTE", default_value = "30", value_name = "COMMITS")]
     pub group_commits_per_minute: u32,
 
+    /// Requests per hour of one account to join groups by invitations.
+    #[arg(long, env = "KEZ_CHAT_GROUP_REQUESTS_PER_HOUR", default_value = "20", value_name = "REQUESTS")]
+    pub group_requests_per_hour: u32,
+
     /// The largest number of items in the log of a group.
     #[arg(long, env = "KEZ_CHAT_GROUP_ITEMS", default_value = "100000", value_name = "ITEMS")]
     pub group_items: u64,

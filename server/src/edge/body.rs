@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
-use kez_core::api::MAX_BODY_BYTES;
+use kez_core::api::{MAX_BODY_BYTES, MAX_COMMIT_BYTES};
 use kez_core::problem::ProblemCode;
 
 use crate::edge::error::ApiError;
@@ -15,7 +15,7 @@ use crate::edge::error::ApiError;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// This many excess bytes are read and discarded, because a caller that is still writing might never see the answer.
-const DISCARD_LIMIT: usize = 4 * MAX_BODY_BYTES;
+const DISCARD_LIMIT: usize = 2 * MAX_COMMIT_BYTES;
 
 /// The bytes of a body declared as `application/json`. They are not parsed yet.
 #[derive(Clone, Debug)]
@@ -26,16 +26,16 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         must_be_json(request.headers())?;
-        within_limits(request.into_body()).await.map(Self)
+        within_limits(request.into_body(), MAX_BODY_BYTES).await.map(Self)
     }
 }
 
-/// All bytes of a body, of any type.
+/// All bytes of a body of any type, at most so many.
 ///
 /// # Errors
-/// `body_timeout` after [`BODY_TIMEOUT`], `body_too_large` over [`MAX_BODY_BYTES`], `malformed` when it breaks off.
-pub async fn within_limits(body: Body) -> Result<Bytes, ApiError> {
-    tokio::time::timeout(BODY_TIMEOUT, read(body)).await.unwrap_or_else(|_| {
+/// `body_timeout` after [`BODY_TIMEOUT`], `body_too_large` over the limit, `malformed` when it breaks off.
+pub async fn within_limits(body: Body, most: usize) -> Result<Bytes, ApiError> {
+    tokio::time::timeout(BODY_TIMEOUT, read(body, most)).await.unwrap_or_else(|_| {
         Err(ApiError::new(ProblemCode::BodyTimeout, "the body did not arrive within 10 s").and_close())
     })
 }
@@ -62,23 +62,23 @@ pub fn media_type(headers: &HeaderMap) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-async fn read(mut body: Body) -> Result<Bytes, ApiError> {
+async fn read(mut body: Body, most: usize) -> Result<Bytes, ApiError> {
     let (mut whole, mut length) = (Vec::<Bytes>::new(), 0);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiError::malformed("the body broke off").and_close())?;
         let Ok(data) = frame.into_data() else { continue };
         length += data.len();
         if length > DISCARD_LIMIT {
-            return Err(too_large().and_close());
+            return Err(too_large(most).and_close());
         }
-        if length > MAX_BODY_BYTES {
+        if length > most {
             whole.clear();
         } else {
             whole.push(data);
         }
     }
-    if length > MAX_BODY_BYTES {
-        return Err(too_large());
+    if length > most {
+        return Err(too_large(most));
     }
     Ok(match whole.as_slice() {
         [single] => single.clone(),
@@ -86,6 +86,7 @@ async fn read(mut body: Body) -> Result<Bytes, ApiError> {
     })
 }
 
-fn too_large() -> ApiError {
-    ApiError::new(ProblemCode::BodyTooLarge, "a body has at most 512 KiB (524,288 bytes)")
+fn too_large(most: usize) -> ApiError {
+    let detail = format!("a body has at most {} KiB ({most} bytes) here", most / 1024);
+    ApiError::new(ProblemCode::BodyTooLarge, detail)
 }

@@ -132,6 +132,9 @@ impl From<StoreError> for ApiError {
                 let detail = "an account that would be added belongs to as many groups as it may";
                 Self::new(ProblemCode::TooManyGroups, detail)
             }
+            StoreError::InviteRefused => {
+                Self::new(ProblemCode::InviteRefused, "this invitation is not valid, or no longer")
+            }
             StoreError::Database(_) | StoreError::Corrupt(_) => {
                 let detail = "the server failed; the request id names the entry in its log";
                 Self::new(ProblemCode::Internal, detail)
@@ -148,6 +151,7 @@ pub fn log_failure(error: &StoreError) {
         | StoreError::InboxFull
         | StoreError::NoSuchAccount
         | StoreError::StaleEpoch { .. }
+        | StoreError::InviteRefused
         | StoreError::TooManyGroups => {}
         StoreError::Locked => tracing::warn!("the database is locked by another process"),
         StoreError::Unreachable(_) => tracing::warn!(%error, "the database does not answer"),

@@ -123,6 +123,9 @@ impl Metrics {
             "Devices for which a key package was claimed, by what was found",
             self.claims.clone(),
         );
+        for result in ["taken", "stale", "refused"] {
+            self.commits.get_or_create(&ByResult { result }).inc_by(0);
+        }
         registry.register("group_commits", "Posted commits of groups, by their result", self.commits.clone());
         registry.register("delivered_items", "Inbox items sent", self.delivered.clone());
     }

@@ -21,6 +21,7 @@ pub struct Claims {
     claimer: Bucket<AccountId>,
     creator: Bucket<AccountId>,
     committer: Bucket<AccountId>,
+    asker: Bucket<AccountId>,
 }
 
 impl Claims {
@@ -32,6 +33,7 @@ impl Claims {
             claimer: Bucket::per(HOUR, config.group_claims_per_hour, clock),
             creator: Bucket::per(24 * HOUR, config.group_creations_per_day, clock),
             committer: Bucket::per(HOUR / 60, config.group_commits_per_minute, clock),
+            asker: Bucket::per(HOUR, config.group_requests_per_hour, clock),
         }
     }
 
@@ -61,6 +63,14 @@ impl Claims {
         self.committer.take(committer).map_err(|wait| too_many("you are changing groups too fast", wait))
     }
 
+    /// Takes a token for a request to join a group.
+    ///
+    /// # Errors
+    /// 429 when the account has none left.
+    pub fn ask(&self, asker: AccountId) -> Result<(), ApiError> {
+        self.asker.take(asker).map_err(|wait| too_many("you have asked to join too many groups", wait))
+    }
+
     /// Removes the accounts whose buckets are full again.
     pub fn evict_idle(&self) {
         self.known.evict_full();
@@ -68,6 +78,7 @@ impl Claims {
         self.claimer.evict_full();
         self.creator.evict_full();
         self.committer.evict_full();
+        self.asker.evict_full();
     }
 }
 

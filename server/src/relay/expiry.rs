@@ -1,4 +1,4 @@
-//! Deletes expired messages, key packages and links between browsers.
+//! Deletes expired messages, key packages, links between browsers and invitations to groups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,8 +55,10 @@ pub async fn delete_expired_messages(
             Ok(packages) => tracing::info!(packages, "deleted expired key packages"),
             Err(error) => log_failure(&error),
         }
-        if let Err(error) = store.sweep_links(now).await {
-            log_failure(&error);
+        for swept in [store.sweep_links(now).await, store.sweep_group_invites(now).await] {
+            if let Err(error) = swept {
+                log_failure(&error);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //!  "account":{"handle":"...","primary":"...","registered_at":"...","registration":{...}},
 //!  "nats_keys":[{"removed_at":null,"binding":{...}},...],"contacts":["..."],"blocks":["..."],
 //!  "key_packages":[{"device":"...","last_resort":false,"package":"..."},...],
-//!  "groups":[{"gid":"...","kind":"group",...,"items":[...]},...],
+//!  "groups":[{"gid":"...","kind":"group",...,"invites":[{"hash":"...",...}],"items":[...]},...],
 //!  "inbox":{"epoch":"...","acknowledged":1,"keep_days":null,"items":[{"seq":1,"envelope":{...},"created_at":"..."},...]}}
 //! ```
 
@@ -16,6 +16,7 @@ use axum::body::Bytes;
 use futures::{Stream, stream};
 use kez_core::api::Base64Url;
 use kez_core::handle::ServerName;
+use kez_core::mls::policy::Role;
 use kez_core::time::Timestamp;
 use serde_json::json;
 
@@ -23,6 +24,7 @@ use crate::relay::groups::summary;
 use crate::relay::items;
 use crate::relay::logs::page_of_group;
 use crate::store::groups::Membership;
+use crate::store::groups::invites::InviteUse;
 use crate::store::key_packages::StoredPackage;
 use crate::store::people::List;
 use crate::store::{Account, AccountId, Binding, InboxId, PageLimit, Store, StoreError, StoredMessage};
@@ -79,7 +81,8 @@ impl Next {
                 let Some(place) = rest.next() else {
                     return Ok(Some((Bytes::from_static(b"]"), Self::InboxHead)));
                 };
-                let (head, since) = (group_head(&place, is_first), place.since);
+                let head = group_head(&place, is_first) + &invites(store, &place).await? + ",\"items\":[";
+                let since = place.since;
                 return Ok(Some((head.into(), Self::GroupItems { place: Box::new(place), since, rest })));
             }
             Self::GroupItems { place, since, rest } => {
@@ -117,7 +120,17 @@ fn part_of_list(page: &[StoredMessage], is_first: bool) -> Bytes {
 fn group_head(place: &Membership, is_first: bool) -> String {
     let place = json!(summary(place.clone())).to_string();
     let (separator, fields) = (if is_first { "" } else { "," }, place.trim_end_matches('}'));
-    format!("{separator}{fields},\"items\":[")
+    format!("{separator}{fields}")
+}
+
+/// The invitations to a group that the account administers.
+async fn invites(store: &Store, place: &Membership) -> Result<String, StoreError> {
+    if place.role != Role::Admin || place.until.is_some() {
+        return Ok(String::new());
+    }
+    let invite = |InviteUse { hash, expires_at, uses, used }: InviteUse| json!({ "hash": hash, "expires_at": expires_at, "uses": uses, "used": used });
+    let invites: Vec<_> = store.group_invites(place.number).await?.into_iter().map(invite).collect();
+    Ok(format!(",\"invites\":{}", json!(invites)))
 }
 
 /// The fields of the inbox besides its items.

@@ -55,11 +55,12 @@ pub fn route<S: Clone + Send + Sync + 'static>(
 }
 
 /// The patterns of parameters by name, for those whose text is the whole rule, or nearly.
-const PATTERNS: [(&str, &str); 8] = [
+const PATTERNS: [(&str, &str); 9] = [
     ("handle", "^[a-z0-9][a-z0-9_-]{2,31}$"),
     ("peer", "^[a-z0-9][a-z0-9_-]{2,31}$"),
     ("primary", "^ed25519:[0-9a-f]{64}$"),
     ("hex", "^[0-9a-f]{64}$"),
+    ("hash", "^[0-9a-f]{64}$"),
     ("id", "^[0-9a-f]{64}$"),
     ("device", "^[0-9a-f]{32}$"),
     ("gid", "^[0-9a-f]{32}$"),

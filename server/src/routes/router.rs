@@ -46,6 +46,8 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(groups::state::offer).layer(rate(Kind::Signed)))
         .routes(routes!(groups::log::log).layer(rate(Kind::Read)))
         .routes(routes!(groups::message::post).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::invites::put, groups::invites::revoke).layer(rate(Kind::Signed)))
+        .routes(routes!(groups::requests::ask).layer(rate(Kind::Signed)))
         .routes(routes!(groups::news::news).layer(rate(Kind::Read)))
         .routes(routes!(keep::keep, keep::unclaimed).layer(rate(Kind::Signed)))
         .routes(routes!(claim::claim).layer(rate(Kind::Signed)))

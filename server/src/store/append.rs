@@ -63,7 +63,7 @@ pub(super) fn insert(
     seq: u64,
     message: &HashedMessage,
 ) -> Result<(), StoreError> {
-    let Some(at @ (At::Commit { .. } | At::Leave(_))) = &message.at else {
+    let Some(at @ (At::Commit { .. } | At::Leave(_) | At::Request(_))) = &message.at else {
         return insert_message(connection, id, seq, message);
     };
     let group = GroupNumber::of_log(message.inbox).ok_or(StoreError::NoSuchAccount)?;

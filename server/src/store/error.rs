@@ -32,6 +32,9 @@ pub enum StoreError {
     /// An account belongs to as many groups as it may.
     #[error("an account belongs to too many groups")]
     TooManyGroups,
+    /// The invitation does not exist, has expired or is used up, or is to another group.
+    #[error("the invitation is not valid")]
+    InviteRefused,
     /// The inbox, or the share of it for this sender, is full.
     #[error("the inbox is full")]
     InboxFull,

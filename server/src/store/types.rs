@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use kez_core::api::Receipt;
 use kez_core::caller_auth::Nonce;
 use kez_core::identity::Primary;
+use kez_core::invite::InviteHash;
 use kez_core::mls::LeafId;
 use kez_core::mls::policy::Role;
 use kez_core::time::Timestamp;
@@ -109,6 +110,8 @@ pub enum At {
     },
     /// A statement, in any epoch, that this account leaves. From then on it is marked as leaving.
     Leave(AccountId),
+    /// A request, in any epoch, that uses this invitation up by one.
+    Request(InviteHash),
 }
 
 /// What a commit brings.
@@ -146,14 +149,14 @@ impl At {
     pub const fn epoch(&self) -> Option<u64> {
         match self {
             Self::Epoch(epoch) | Self::Commit { epoch, .. } => Some(*epoch),
-            Self::Leave(_) => None,
+            Self::Leave(_) | Self::Request(_) => None,
         }
     }
 
     /// The epoch of a log that was in `epoch`, once the item is in it.
     pub(super) const fn after(&self, epoch: u64) -> u64 {
         match self {
-            Self::Epoch(_) | Self::Leave(_) => epoch,
+            Self::Epoch(_) | Self::Leave(_) | Self::Request(_) => epoch,
             Self::Commit { .. } => epoch + 1,
         }
     }

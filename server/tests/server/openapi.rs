@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The documented routes. The document is generated from the router's own list, so both must match this one.
-const ROUTES: [(&str, &str); 50] = [
+const ROUTES: [(&str, &str); 53] = [
+    ("delete", "/v1/groups/{gid}/invites/{hash}"),
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
@@ -38,6 +39,7 @@ const ROUTES: [(&str, &str); 50] = [
     ("get", "/v1/u/{handle}/contacts"),
     ("get", "/v1/u/{handle}/devices/{device}/key-packages"),
     ("post", "/v1/groups"),
+    ("post", "/v1/groups/requests"),
     ("post", "/v1/groups/{gid}/commits"),
     ("post", "/v1/groups/{gid}/messages"),
     ("post", "/v1/inbox/{handle}/ack"),
@@ -49,6 +51,7 @@ const ROUTES: [(&str, &str); 50] = [
     ("post", "/v1/reports"),
     ("post", "/v1/sigchains/ed25519/{hex}"),
     ("post", "/v1/u/{handle}/news"),
+    ("put", "/v1/groups/{gid}/invites/{hash}"),
     ("put", "/v1/groups/{gid}/state"),
     ("put", "/v1/inbox/{handle}/keep"),
     ("put", "/v1/links/{id}"),
@@ -87,10 +90,11 @@ async fn every_described_route_exists_and_answers_as_described() {
 
 /// The path with each parameter replaced by a value that is in none of the databases.
 fn filled(path: &str) -> String {
-    const VALUES: [(&str, &str); 9] = [
+    const VALUES: [(&str, &str); 10] = [
         ("{device}", "00000000000000000000000000000000"),
         ("{gid}", "00000000000000000000000000000000"),
         ("{handle}", "nobody2"),
+        ("{hash}", "0000000000000000000000000000000000000000000000000000000000000000"),
         ("{id}", "0000000000000000000000000000000000000000000000000000000000000000"),
         ("{peer}", "nobody3"),
         ("{primary}", "nothing"),

@@ -4,6 +4,7 @@ use kez_client::event::{GroupChange, UiEvent};
 use kez_client::view::{GroupStage, GroupView, MemberRow};
 use leptos::{ev, html, prelude::*};
 
+use super::invite::{Asking, InviteLink};
 use crate::components::dialog::Dialog;
 use crate::components::field::{ErrorText, Field, text_of};
 use crate::components::icon::{Glyph, Icon};
@@ -21,13 +22,13 @@ enum Question {
 
 /// Changes the group that the dialog shows.
 #[derive(Clone, Copy)]
-struct Change {
+pub(super) struct Change {
     session: Session,
     gid: Memo<String>,
 }
 
 impl Change {
-    fn send(self, change: GroupChange) {
+    pub(super) fn send(self, change: GroupChange) {
         self.session.send(UiEvent::GroupChanged { gid: self.gid.get_untracked(), change });
     }
 }
@@ -53,7 +54,8 @@ pub(super) fn MembersDialog(
     }
 }
 
-fn part<T: Default>(group: Memo<Option<GroupView>>, part: impl Fn(&GroupView) -> T) -> T {
+/// A part of the group on screen.
+pub(super) fn part<T: Default>(group: Memo<Option<GroupView>>, part: impl Fn(&GroupView) -> T) -> T {
     group.with(|group| group.as_ref().map(part).unwrap_or_default())
 }
 
@@ -76,7 +78,8 @@ fn Members(
             </ul>
             <ErrorText text=error/>
             <Show when=move || admin.get()>
-                <AdminForms change busy/>
+                <Asking group change busy/>
+                <AdminForms group change busy/>
             </Show>
             {move || number.get().map(|number| view! {
                 <h3>"Group number"</h3>
@@ -169,7 +172,7 @@ enum Form {
 }
 
 #[component]
-fn AdminForms(change: Change, busy: Memo<bool>) -> impl IntoView {
+fn AdminForms(group: Memo<Option<GroupView>>, change: Change, busy: Memo<bool>) -> impl IntoView {
     let form = RwSignal::new(None::<Form>);
     let toggle =
         move |which: Form| form.update(|form| *form = Some(which).filter(|which| *form != Some(*which)));
@@ -192,6 +195,7 @@ fn AdminForms(change: Change, busy: Memo<bool>) -> impl IntoView {
             >
                 "Rename group"
             </button>
+            <InviteLink group change/>
         </p>
         {move || match form.get() {
             None => ().into_any(),

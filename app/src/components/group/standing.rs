@@ -17,10 +17,13 @@ pub(crate) fn GroupBanner(
     let session = use_session();
     let standing = session.thread_part_of(&handle, |thread| {
         let group = thread.group.as_ref();
-        group.map(|group| (group.stage.clone(), thread.request, group.incomplete, group.gid.clone()))
+        group.map(|group| {
+            let asking = group.asking.len();
+            (group.stage.clone(), thread.request, group.incomplete, asking, group.gid.clone())
+        })
     });
     move || {
-        let (stage, request, incomplete, gid) = standing.get()?;
+        let (stage, request, incomplete, asking, gid) = standing.get()?;
         let banner =
             |text: String| view! { <div class="banner" role="status"><p>{text}</p></div> }.into_any();
         Some(match stage {
@@ -38,6 +41,8 @@ pub(crate) fn GroupBanner(
             }
             .into_any(),
             GroupStage::In if incomplete => banner("Not everybody can read this yet".to_owned()),
+            GroupStage::In if asking == 1 => banner("1 person asks to join: see Members.".to_owned()),
+            GroupStage::In if asking > 1 => banner(format!("{asking} people ask to join: see Members.")),
             GroupStage::In => ().into_any(),
         })
     }

@@ -26,6 +26,8 @@ use crate::session::Session;
 const MOST_TRIES: u32 = 12;
 /// After how many answers in a row that name another epoch, without a commit in the log, the server withholds commits.
 const MOST_WITHHELD: u32 = 3;
+/// How long, in seconds, a change waits at most for key packages that cannot be claimed yet.
+const LONGEST_CLAIM: u64 = 60;
 /// How long, in milliseconds, a device waits at most before it does what any other could do.
 const LONGEST_DUTY: u64 = 2_000;
 
@@ -62,6 +64,9 @@ impl Session {
         if let Some(roots) = group.stored.to_claim().map(<[Primary]>::to_vec) {
             return self.claim(gid, roots, cx);
         }
+        if let Some((roots, at)) = group.late.clone() {
+            return self.claim_late(gid, roots, at, cx);
+        }
         let (Some(known), Some(device)) = (&group.stored.known, &self.me.device) else { return };
         let revoked = self.revoked_leaves(known);
         let me = LeafId { root: me, device: device.id() };
@@ -89,6 +94,7 @@ impl Session {
     fn change_failed(&mut self, gid: GroupId, why: Reason) {
         if let Some(group) = self.groups.change(gid) {
             group.stored.intents.clear();
+            group.late = None;
             group.stored.error = Some(why);
         }
     }
@@ -103,11 +109,24 @@ impl Session {
         }
     }
 
-    /// Handles the answer with the packages. A person without a package is added too, and joins with an external commit.
+    /// Claims the packages that could not be claimed at first.
+    fn claim_late(&mut self, gid: GroupId, roots: Vec<Primary>, at: u64, cx: &mut Context<'_>) {
+        let Some(group) = self.groups.recall(gid) else { return };
+        if group.stored.intents.is_empty() {
+            group.late = None;
+        } else if at > cx.now {
+            group.retry_at = Some(at);
+        } else {
+            self.claim(gid, roots, cx);
+        }
+    }
+
+    /// Handles the answer with the packages. A short time is waited for those that can be claimed later, once. A person
+    /// without a package is added too, and joins with an external commit.
     pub(crate) fn on_claimed(&mut self, gid: GroupId, answer: &Answer, cx: &mut Context<'_>) {
-        let claimed: BTreeMap<Handle, _> =
+        let (claimed, later): (BTreeMap<Handle, _>, BTreeMap<Handle, u64>) =
             match outcome(answer, |response| body::<PackagesClaimed>(response, &[200])) {
-                Outcome::Done(PackagesClaimed { packages, .. }) => packages,
+                Outcome::Done(PackagesClaimed { packages, later }) => (packages, later),
                 Outcome::Refused(problem) => {
                     if problem.code == ProblemCode::Unauthorized {
                         self.check_own_chain(cx);
@@ -128,8 +147,18 @@ impl Session {
                     .map(move |one| (LeafId { root, device: one.device }, one.package.0.into()))
             })
             .collect();
-        if let Some(intent) = self.groups.change(gid).and_then(|group| group.stored.intents.first_mut()) {
-            intent.packages = Some(all);
+        let later = later.into_iter().filter(|(_, seconds)| *seconds <= LONGEST_CLAIM);
+        let later: Vec<(Primary, u64)> =
+            later.filter_map(|(handle, seconds)| Some((members.by_handle(&handle)?, seconds))).collect();
+        let Some(group) = self.groups.change(gid) else { return };
+        let is_second = group.late.take().is_some();
+        if let Some(intent) = group.stored.intents.first_mut() {
+            intent.packages.get_or_insert_default().extend(all);
+        }
+        let wait = later.iter().map(|(_, seconds)| *seconds).max();
+        if let (Some(wait), false) = (wait, is_second) {
+            let roots = later.into_iter().map(|(root, _)| root).collect();
+            group.late = Some((roots, cx.now.saturating_add(wait * 1_000)));
         }
     }
 

@@ -90,13 +90,23 @@ impl Session {
                 self.rename_group(gid, &name, cx);
                 Ok(())
             }
+            GroupChange::Invite => {
+                self.make_link(gid, cx);
+                Ok(())
+            }
+            GroupChange::RevokeLink => {
+                self.invites.change(gid).revoke();
+                Ok(())
+            }
+            GroupChange::Approve(text) => self.approve(gid, &text),
+            GroupChange::Decline(text) => self.decline(gid, &text),
         };
         if let (Err(why), Some(group)) = (result, self.groups.change(gid)) {
             group.stored.error = Some(why);
         }
     }
 
-    fn want(&mut self, gid: GroupId, what: What) {
+    pub(super) fn want(&mut self, gid: GroupId, what: What) {
         if let Some(group) = self.groups.change(gid)
             && !group.stored.intents.iter().any(|intent| intent.what == what)
         {
@@ -105,7 +115,7 @@ impl Session {
     }
 
     /// The handle that a text names, of someone who can be added.
-    fn invitee(&self, text: &str) -> Result<Handle, Reason> {
+    pub(super) fn invitee(&self, text: &str) -> Result<Handle, Reason> {
         let handle = parse_recipient(text, self.me.server.as_str())?;
         let contact = self.contacts.by_handle(&handle).and_then(|id| self.contacts.get(id));
         match contact.map(|contact| &contact.stored) {

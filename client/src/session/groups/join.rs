@@ -2,6 +2,7 @@
 
 use kez_core::api::{CommitStored, GroupDetails, GroupKind, InboxItem, commits_target, group_target};
 use kez_core::group_item::{Body, GroupItem};
+use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::mls::GroupId;
 use kez_core::mls::call::Op;
@@ -156,14 +157,16 @@ impl Session {
             _ => return Step::Failed,
         };
         self.packages.on_used(used.map(|used| used.0), cx);
-        let (accounts, is_friend) = (accounts_of(&new.policy), self.is_friend(&by.root));
+        let accounts = accounts_of(&new.policy);
+        let is_wanted = self.is_friend(&by.root) || self.has_asked(gid);
         let Some(group) = self.groups.change(gid) else { return Step::Failed };
         group.take(new);
         group.stored.stage = Stage::In;
         group.stored.cursor = welcome.seq;
         group.stored.added_by = Some(by.root);
-        group.stored.request = !is_friend;
+        group.stored.request = !is_wanted;
         group.asked.clear();
+        self.forget_own_request(gid);
         let (who, by, at) = (self.my_root(), by.root, cx.wall() / 1000);
         self.add_line(gid, StoredLine::Added { by, who }, at, cx);
         self.learn_members(&accounts, cx);
@@ -187,15 +190,16 @@ impl Session {
         };
         let item =
             String::from_utf8(GroupItem::commit(gid, shown.summary.epoch, &mls, &[])).unwrap_or_default();
-        let is_friend = shown.summary.added_by.as_ref().is_none_or(|by| {
+        let is_friend = |by: &Handle| {
             let contact = self.contacts.by_handle(by).and_then(|id| self.contacts.get(id));
             *by == self.me.handle || contact.is_some_and(|contact| !contact.stored.standing.request)
-        });
+        };
+        let is_wanted = shown.summary.added_by.as_ref().is_none_or(is_friend) || self.has_asked(gid);
         let expected = self.devices.take_expected(gid);
         let Some(group) = self.groups.change(gid) else { return Step::Failed };
         let again = group.stored.known.is_some();
         if !again {
-            group.stored.request = !is_friend && expected.is_none();
+            group.stored.request = !is_wanted && expected.is_none();
         }
         if let Some(Some(name)) = expected {
             // Who joins by itself has not seen the face, and no one sends it again.
@@ -284,6 +288,7 @@ impl Session {
         let who = self.my_root();
         let line = if again { StoredLine::Rejoined } else { StoredLine::Device { who } };
         self.add_line(gid, line, item.created_at.unix(), cx);
+        self.forget_own_request(gid);
         self.learn_members(&accounts, cx);
     }
 

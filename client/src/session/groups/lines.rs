@@ -1,11 +1,13 @@
-//! What changes in a group when a commit or a face is met in its log.
+//! What changes in a group when a commit, a statement of leaving or a face is met in its log.
 
 use kez_core::api::InboxItem;
+use kez_core::group_statements::GroupLeave;
 use kez_core::identity::Primary;
 use kez_core::mls::GroupId;
 use kez_core::mls::policy::{Policy, Role};
 use kez_core::mls::reply::Change;
 use kez_core::sigchain::Hash;
+use kez_core::signed::Signed;
 
 use crate::groups::{Stage, StoredFace};
 use crate::kernel::context::Context;
@@ -92,6 +94,7 @@ impl Session {
         } else if change.external && role(&after, &me) == Some(Role::Admin) {
             self.tell_face_in_turn(gid, cx);
         }
+        self.settle_requests(gid, &after);
         self.learn_members(&after, cx);
         if joined && by == me {
             self.device_joined(gid, change.by.device, cx);
@@ -102,6 +105,23 @@ impl Session {
     fn tell_face_in_turn(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         if let Some(group) = self.groups.recall(gid).filter(|group| group.stored.face.is_some()) {
             group.retelling.set(cx.now + 1 + cx.rng.next_u64() % LONGEST_TURN);
+        }
+    }
+
+    /// An account says that it leaves.
+    pub(super) fn met_leave(&mut self, gid: GroupId, leave: &Signed<GroupLeave>, cx: &mut Context<'_>) {
+        let root = leave.payload().root();
+        if !self.is_signed(leave, &root) {
+            return;
+        }
+        if root == self.my_root() {
+            return self.left(gid, None, cx);
+        }
+        if let (Some(group), Ok(json)) = (self.groups.change(gid), leave.to_json())
+            && group.stored.role(&root).is_some()
+        {
+            group.stored.left.retain(|(other, _)| *other != root);
+            group.stored.left.push((root, json));
         }
     }
 
@@ -141,6 +161,7 @@ impl Session {
         group.stored.out_at = group.stored.cursor;
         group.stored.sent.clear();
         group.forget_state();
+        self.settle_requests(gid, &[]);
         self.drop_unsent(gid, cx);
     }
 }

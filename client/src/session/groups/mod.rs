@@ -3,6 +3,7 @@
 
 mod commit;
 mod create;
+mod invites;
 mod join;
 mod lines;
 mod news;
@@ -12,14 +13,13 @@ mod restored;
 mod send;
 mod work;
 
-use kez_core::group_statements::GroupLeave;
 use kez_core::identity::{Primary, Seed};
 use kez_core::mls::call::{Call, Certified, Me, Op};
 use kez_core::mls::credential::Credential;
 use kez_core::mls::reply::Reply;
 use kez_core::mls::{GroupId, LeafId};
 use kez_core::sigchain::{Chain, Hash};
-use kez_core::signed::Signed;
+use kez_core::signed::{Payload, Signed};
 use zeroize::Zeroizing;
 
 use crate::chains::certified;
@@ -89,20 +89,23 @@ impl Session {
         revoked.map(|leaf| (*leaf, self.chains.members().revoked(leaf))).collect()
     }
 
-    /// Whether a statement that an account leaves is signed by a device of that account.
-    fn is_signed(&self, leave: &Signed<GroupLeave>) -> bool {
-        let chain = self.chain_of(&leave.payload().root());
-        let mut devices = chain.map(Chain::devices).unwrap_or_default().iter();
-        let device = devices.find(|known| known.device.key == *leave.key() && !known.is_revoked());
-        device.is_some_and(|known| leave.clone().verify_by(&known.device.key).is_ok())
+    /// Whether a statement of an account is signed by a device of that account.
+    fn is_signed<P: Payload + Clone>(&self, statement: &Signed<P>, root: &Primary) -> bool {
+        let mut devices = self.chain_of(root).map(Chain::devices).unwrap_or_default().iter();
+        let device = devices.find(|known| known.device.key == *statement.key() && !known.is_revoked());
+        device.is_some_and(|known| statement.clone().verify_by(&known.device.key).is_ok())
     }
 
     /// Performs the next step of every group, as far as there is one.
     pub(crate) fn advance_groups(&mut self, cx: &mut Context<'_>) {
         self.group_work.is_ready = self.groups_are_ready(cx) && !self.was_removed();
-        if !self.group_work.is_ready {
-            return;
+        if self.group_work.is_ready {
+            self.advance_ready(cx);
         }
+        self.invites.save(cx);
+    }
+
+    fn advance_ready(&mut self, cx: &mut Context<'_>) {
         self.keep_packages(cx);
         self.ask_about_members(cx);
         self.ask_for_news(cx);
@@ -110,6 +113,7 @@ impl Session {
         for gid in self.groups.ids() {
             self.advance_group(gid, cx);
         }
+        self.advance_invites(cx);
         for gid in self.groups.ids() {
             self.send_in(Place::Group(gid), cx);
         }
@@ -143,8 +147,14 @@ impl Session {
     /// When the next action for groups is due.
     pub(super) fn wake_of_groups(&self) -> Option<u64> {
         let work = &self.group_work;
-        let wakes =
-            [work.news_at, work.people_at, self.packages.due_at, self.groups.wake(), self.devices.list_at];
+        let wakes = [
+            work.news_at,
+            work.people_at,
+            self.packages.due_at,
+            self.groups.wake(),
+            self.invites.wake(),
+            self.devices.list_at,
+        ];
         wakes.into_iter().flatten().min().filter(|_| work.is_ready)
     }
 

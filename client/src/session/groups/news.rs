@@ -126,6 +126,7 @@ impl Session {
         }
         self.group_work.people_at = Some(cx.now.saturating_add(PEOPLE_INTERVAL));
         let mut roots = self.invited();
+        roots.extend(self.unproven_askers());
         for (_, group) in self.groups.iter().filter(|(_, group)| group.stored.stage == Stage::In) {
             let accounts = group.stored.known.iter().flat_map(|known| known.policy.accounts());
             roots.extend(accounts.map(|account| account.root));
@@ -148,6 +149,7 @@ impl Session {
             self.compare_with_contact(root, cx);
         }
         self.people_answered(&news.answered, cx);
+        self.check_askers(&news.answered);
         self.go_on_inviting(&news.answered, cx);
     }
 

@@ -6,7 +6,7 @@ use kez_core::api::InboxItem;
 use kez_core::content::What as Content;
 use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::group_item::{Body, GroupItem, Reason as Why};
-use kez_core::group_statements::GroupLeave;
+use kez_core::group_statements::{GroupLeave, GroupRequest};
 use kez_core::message::{MalformedMessage, Message};
 use kez_core::mls::call::{Item, MAX_ITEM_BYTES, MAX_ITEMS, May, Op};
 use kez_core::mls::reply::{Done, Fault, Outcome, Reply, Stop, Why as Cause};
@@ -31,6 +31,8 @@ enum Step {
     Engine(Item),
     /// An account leaves.
     Leave(Box<Signed<GroupLeave>>),
+    /// An account wants to join.
+    Request(Box<Signed<GroupRequest>>),
     /// Nothing that concerns this version.
     Nothing,
 }
@@ -157,6 +159,7 @@ impl Session {
             match step {
                 Step::Own(name) => self.met_own(gid, *name, item, cx),
                 Step::Leave(leave) => self.met_leave(gid, leave, cx),
+                Step::Request(request) => self.met_request(gid, request, cx),
                 Step::Nothing => {}
                 Step::Engine(_) => match done.next() {
                     Some(Done::Own) => return (at, Halted::Rejoin),
@@ -228,7 +231,8 @@ impl Session {
             Body::Leave(leave) if self.chain_of(&leave.payload().root()).is_some() => {
                 Ok(Step::Leave(Box::new(leave.clone())))
             }
-            Body::Leave(_) | Body::Request(_) => Ok(Step::Nothing),
+            Body::Leave(_) => Ok(Step::Nothing),
+            Body::Request(request) => Ok(Step::Request(Box::new(request.clone()))),
         }
     }
 
@@ -252,7 +256,9 @@ impl Session {
         let (mut may, mut missing) = (May::default(), Vec::new());
         for reason in why {
             match reason {
-                Why::Leave(leave) if self.is_signed(leave) => may.left.push(leave.payload().root()),
+                Why::Leave(leave) if self.is_signed(leave, &leave.payload().root()) => {
+                    may.left.push(leave.payload().root())
+                }
                 Why::Leave(_) => {}
                 Why::Revoked(revoked) => {
                     let leaf = LeafId { root: revoked.root, device: revoked.device };
@@ -372,23 +378,6 @@ impl Session {
 
     fn is_own_item(&self, gid: GroupId, name: &Hash) -> bool {
         self.groups.get(gid).is_some_and(|group| group.stored.sent.iter().any(|sent| sent.item == *name))
-    }
-
-    /// An account says that it leaves.
-    fn met_leave(&mut self, gid: GroupId, leave: &Signed<GroupLeave>, cx: &mut Context<'_>) {
-        let root = leave.payload().root();
-        if !self.is_signed(leave) {
-            return;
-        }
-        if root == self.my_root() {
-            return self.left(gid, None, cx);
-        }
-        if let (Some(group), Ok(json)) = (self.groups.change(gid), leave.to_json())
-            && group.stored.role(&root).is_some()
-        {
-            group.stored.left.retain(|(other, _)| *other != root);
-            group.stored.left.push((root, json));
-        }
     }
 
     /// Adds an event of the group.

@@ -23,6 +23,7 @@ use kez_mls::observer::{self, Observed, Posted};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::invites::Invites;
 use super::relay::{json, problem};
 
 /// The most items in a frame.
@@ -44,6 +45,9 @@ pub(crate) struct Groups {
     pub(crate) posted: Vec<Vec<u8>>,
     /// Keeps commits from being shown.
     pub(crate) withholds: bool,
+    invites: Invites,
+    /// The seconds until the packages of these people can be claimed.
+    pub(crate) later: BTreeMap<Handle, u64>,
 }
 
 /// A group.
@@ -228,6 +232,10 @@ impl Groups {
         if target == "/v1/groups" && method == "POST" {
             return Some(self.create(&serde_json::from_str(body).unwrap(), leaf?, facts));
         }
+        if target == "/v1/groups/requests" {
+            let ask = serde_json::from_str(body).unwrap();
+            return Some(self.invites.ask(&mut self.logs, &ask, facts));
+        }
         let path = target.strip_prefix("/v1/groups/")?;
         let (gid, what) = path.split_once('/').unwrap_or((path, ""));
         let gid: GroupId = gid.parse().unwrap();
@@ -238,6 +246,12 @@ impl Groups {
             "state" => self.offer(gid, &serde_json::from_str(body).unwrap(), facts),
             "commits" => self.commit(gid, serde_json::from_str(body).unwrap(), leaf?, facts),
             "messages" => self.message(gid, &serde_json::from_str(body).unwrap(), leaf?, facts),
+            invite if invite.starts_with("invites/") => {
+                if self.logs[&gid].observed.policy.role(&facts.root) != Some(Role::Admin) {
+                    return Some(problem(ProblemCode::NotAuthorised));
+                }
+                self.invites.change(gid, method, invite.strip_prefix("invites/")?, body)
+            }
             _ => problem(ProblemCode::NotFound),
         })
     }
@@ -283,6 +297,10 @@ impl Groups {
     fn claim(&mut self, claim: &ClaimPackages, facts: &Facts<'_>) -> HttpResponse {
         let mut claimed = PackagesClaimed::default();
         for handle in &claim.handles {
+            if let Some(seconds) = self.later.remove(handle) {
+                claimed.later.insert(handle.clone(), seconds);
+                continue;
+            }
             let Some(chain) = facts.chains.get(handle) else { continue };
             let mut packages = Vec::new();
             for device in chain.live(facts.now) {
@@ -508,7 +526,7 @@ impl Log {
         (welcome.welcome.clone(), welcome.tree.clone())
     }
 
-    fn position(&self, item: &RawValue) -> Option<usize> {
+    pub(super) fn position(&self, item: &RawValue) -> Option<usize> {
         self.items.iter().position(|other| other.envelope.get() == item.get())
     }
 
@@ -517,7 +535,12 @@ impl Log {
         json(409, &StaleEpochProblem { problem, epoch: self.observed.epoch, head: self.items.len() as u64 })
     }
 
-    fn append(&mut self, item: Box<RawValue>, created_at: Timestamp, tamper: &mut Option<Tamper>) -> u64 {
+    pub(crate) fn append(
+        &mut self,
+        item: Box<RawValue>,
+        created_at: Timestamp,
+        tamper: &mut Option<Tamper>,
+    ) -> u64 {
         let stored = tamper.as_mut().map_or_else(|| vec![item.clone()], |tamper| tamper(item.clone()));
         for envelope in stored {
             let seq = self.items.len() as u64 + 1;

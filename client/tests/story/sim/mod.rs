@@ -5,6 +5,7 @@ mod broker;
 mod browser;
 mod engine;
 mod groups;
+mod invites;
 mod keeping;
 mod relay;
 mod sigchains;

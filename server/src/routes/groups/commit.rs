@@ -80,7 +80,7 @@ pub async fn commit(
 }
 
 async fn append(state: &AppState, gid: GroupId, request: Request) -> Result<Response, ApiError> {
-    let caller = state.authenticator.for_append(request).await?;
+    let caller = state.authenticator.for_commit(request).await?;
     let device = state.authenticator.device(&caller).await?;
     let Posted { item, info: Base64Url(info), welcome } = serde_json::from_slice(&caller.body)
         .map_err(|error| ApiError::malformed(format!("the body is malformed: {error}")))?;

@@ -2,11 +2,13 @@
 
 pub mod commit;
 pub mod create;
+pub mod invites;
 pub mod list;
 pub mod log;
 pub mod message;
 pub mod news;
 mod path;
+pub mod requests;
 pub mod show;
 pub mod state;
 

@@ -1,5 +1,6 @@
 //! The epoch in an append: a compare-and-swap on the row of the log (docs/SPEC.md, section 17).
 
+use kez_core::invite::InviteHash;
 use kez_core::mls::LeafId;
 use kez_core::time::Timestamp;
 
@@ -16,7 +17,8 @@ pub const MOST_MEMBERSHIPS: u64 = 1000;
 ///
 /// # Errors
 /// For a commit [`StoreError::TooManyGroups`] when an account that comes belongs to too many groups; for a statement of
-/// leaving [`StoreError::NoSuchAccount`] when the account does not belong to the group.
+/// leaving [`StoreError::NoSuchAccount`] when the account does not belong to the group; for a request
+/// [`StoreError::InviteRefused`] when its invitation is not valid.
 pub(in crate::store) fn apply(
     connection: &mut Connection<'_>,
     group: GroupNumber,
@@ -28,6 +30,7 @@ pub(in crate::store) fn apply(
         At::Epoch(_) => Ok(()),
         At::Commit { epoch, next } => advance(connection, group, seq, now, (epoch + 1, next)),
         At::Leave(account) => leave(connection, group, *account),
+        At::Request(invite) => use_up(connection, group, *invite, now),
     }
 }
 
@@ -37,6 +40,24 @@ fn leave(connection: &mut Connection<'_>, group: GroupNumber, account: AccountId
         WHERE account = $1 AND group_id = $2 AND until IS NULL";
     match connection.execute(SQL, values![account, group])? {
         0 => Err(StoreError::NoSuchAccount),
+        _ => Ok(()),
+    }
+}
+
+/// Uses an invitation up by one.
+///
+/// # Errors
+/// [`StoreError::InviteRefused`] when it is not valid.
+fn use_up(
+    connection: &mut Connection<'_>,
+    group: GroupNumber,
+    hash: InviteHash,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    const SQL: &str = "UPDATE group_invites SET used = used + 1 \
+        WHERE hash = $1 AND group_id = $2 AND used < uses AND expires_at > $3";
+    match connection.execute(SQL, values![hash, group, now])? {
+        0 => Err(StoreError::InviteRefused),
         _ => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 //! and the state that it brings change in the same transaction ([`epoch`]).
 
 pub mod epoch;
+pub mod invites;
 mod list;
 mod offer;
 mod sweep;

@@ -4,7 +4,10 @@ use kez_chat_server::store::groups::epoch::{At, NewEpoch};
 use kez_chat_server::store::groups::{CreateOutcome, NewGroup, NewMember};
 use kez_chat_server::store::usage::Origin;
 use kez_chat_server::store::{AccountId, NewMessage, Store};
-use kez_core::api::{AskForNews, GROUPS_TARGET, log_target, messages_target, news_target};
+use kez_core::api::{
+    AskForNews, GROUPS_TARGET, MAX_BODY_BYTES, MAX_COMMIT_BYTES, commits_target, log_target, messages_target,
+    news_target,
+};
 use kez_core::group_item::GroupItem;
 use kez_core::group_statements::GroupLeave;
 use kez_core::identity::SecretIdentity;
@@ -90,7 +93,7 @@ impl World {
         self.server.signed_by(&self.devices[who], "POST", &messages_target(GID), body).await
     }
 
-    async fn log(&self, who: usize, since: u64) -> Reply {
+    pub(super) async fn log(&self, who: usize, since: u64) -> Reply {
         self.server.signed_by(&self.devices[who], "GET", &log_target(GID, since), "").await
     }
 
@@ -170,6 +173,18 @@ async fn only_members_post_and_read() {
         let method = if target.ends_with("log") { "GET" } else { "POST" };
         world.server.signed_by(&world.devices[0], method, target, "").await.refused(400, "malformed");
     }
+}
+
+#[tokio::test]
+async fn the_body_of_a_commit_may_have_a_mebibyte() {
+    let world = World::start().await;
+    let post = async |target: &str, length: usize| {
+        world.server.signed_by(&world.devices[0], "POST", target, "[".repeat(length)).await
+    };
+    post(&commits_target(GID), MAX_COMMIT_BYTES).await.refused(400, "malformed");
+    post(&commits_target(GID), MAX_COMMIT_BYTES + 1).await.refused(413, "body_too_large");
+    post(&messages_target(GID), MAX_BODY_BYTES).await.refused(400, "malformed");
+    post(&messages_target(GID), MAX_BODY_BYTES + 1).await.refused(413, "body_too_large");
 }
 
 #[tokio::test]

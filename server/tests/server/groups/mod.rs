@@ -1,6 +1,7 @@
 //! Groups: the store on both databases, and the routes.
 
 mod http;
+mod invites;
 mod live;
 mod mls;
 mod races;

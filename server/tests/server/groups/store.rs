@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use futures::future::join_all;
 use kez_chat_server::store::groups::epoch::{At, NewEpoch, NewWelcome};
+use kez_chat_server::store::groups::invites::{GroupInvite, InviteOutcome, InviteUse};
 use kez_chat_server::store::groups::{
     CreateOutcome, GroupNumber, Member, NewGroup, NewMember, OfferedState, Welcome,
 };
@@ -12,6 +13,7 @@ use kez_chat_server::store::usage::{Held, Origin, Quota};
 use kez_chat_server::store::{
     AccountId, Appended, InboxId, NewMessage, PageLimit, Store, StoreError, postgres, sqlite,
 };
+use kez_core::invite::InviteHash;
 use kez_core::mls::policy::{Kind, Role};
 use kez_core::mls::{GroupId, LeafId};
 use kez_core::sigchain::{DeviceId, Hash};
@@ -207,6 +209,7 @@ async fn story(open: impl AsyncFn() -> Store, restored: impl AsyncFn()) {
 
     let store = offers(store, &open, &restored, direct).await;
     full_logs_and_limits(&store, alice, bob).await;
+    invites(&store, alice).await;
     sweeps(&store, [alice, bob, carol], [number, direct]).await;
     store.close().await;
 }
@@ -261,6 +264,40 @@ async fn offers(
     let refused = store.offer_state(GroupNumber(4711), unknown).await;
     assert!(matches!(refused, Err(StoreError::NoSuchAccount)), "{refused:?}");
     store
+}
+
+/// A request uses its invitation up by one, and stands in the log only if the invitation is valid.
+async fn invites(store: &Store, alice: AccountId) {
+    let of_alice = |id| group(id, Kind::Group, None, vec![member(alice, Role::Admin, alice)]);
+    let (number, other) = (created(store, of_alice(30)).await, created(store, of_alice(31)).await);
+    let hash = |byte| InviteHash::from(Hash::from_bytes([byte; 32]));
+    let invite = |byte, group, uses| GroupInvite { hash: hash(byte), group, expires_at: LATER, uses };
+    let ask = async |group: GroupNumber, byte, text: &str| {
+        store.append(item(group.log(), text, Some(At::Request(hash(byte))))).await
+    };
+    let is_refused = |answer: &Result<Appended, StoreError>| matches!(answer, Err(StoreError::InviteRefused));
+    assert!(is_refused(&ask(number, 1, "too early").await));
+    for (invite, outcome) in [
+        (invite(1, number, 1), InviteOutcome::Stored),
+        (invite(1, number, 2), InviteOutcome::Stored),
+        (invite(1, other, 9), InviteOutcome::Conflict),
+        (invite(2, number, 1), InviteOutcome::Stored),
+    ] {
+        assert_eq!(store.put_group_invite(invite, NOW_TIME).await.unwrap(), outcome, "{invite:?}");
+    }
+    assert_eq!(ask(number, 1, "ask 1").await.unwrap().seq, 1);
+    assert!(!ask(number, 1, "ask 1").await.unwrap().fresh);
+    assert!(is_refused(&ask(other, 1, "elsewhere").await));
+    assert_eq!(ask(number, 1, "ask 2").await.unwrap().seq, 2);
+    assert!(is_refused(&ask(number, 1, "ask 3").await), "used up");
+    assert!(!ask(number, 1, "ask 2").await.unwrap().fresh, "and still the same item");
+    store.revoke_group_invite(other, hash(2)).await.unwrap();
+    let used = |byte, uses, used| InviteUse { hash: hash(byte).into(), expires_at: LATER, uses, used };
+    assert_eq!(store.group_invites(number).await.unwrap(), [used(1, 2, 2), used(2, 1, 0)]);
+    store.revoke_group_invite(number, hash(2)).await.unwrap();
+    assert!(is_refused(&ask(number, 2, "ask 4").await));
+    assert_eq!(store.sweep_group_invites(LATER).await.unwrap(), 1);
+    assert_eq!(store.last_seq(number.log()).await.unwrap(), 2);
 }
 
 /// A refused commit leaves nothing behind.

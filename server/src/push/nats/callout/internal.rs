@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use kez_core::api::MAX_BODY_BYTES;
 use kez_core::problem::ProblemCode;
 
 use super::{Callout, Unanswerable};
@@ -37,7 +38,7 @@ async fn auth(
     if !media_type(&headers).eq_ignore_ascii_case("application/jwt") {
         return Err(ApiError::malformed("send a broker's request with content-type: application/jwt"));
     }
-    let request = body::within_limits(body).await?;
+    let request = body::within_limits(body, MAX_BODY_BYTES).await?;
     let request = std::str::from_utf8(&request).map_err(|_| ApiError::malformed("a JWT must be text"))?;
     let answer = callout.answer(request.trim()).await?;
     Ok(([(header::CONTENT_TYPE, JWT)], answer).into_response())
