@@ -90,9 +90,9 @@ impl MemberChains {
         self.all.iter().find(|(_, member)| member.stored.handle == *handle).map(|(root, _)| *root)
     }
 
-    /// Every device that the chains certify, or certified once.
-    pub(crate) fn certified(&self) -> impl Iterator<Item = Certified> {
-        self.all.values().flat_map(|member| certified(&member.stored.watched.chain))
+    /// The chains of all members.
+    pub(super) fn chains(&self) -> impl Iterator<Item = &Chain> {
+        self.all.values().map(|member| &member.stored.watched.chain)
     }
 
     /// The link with which a chain has revoked a device: its seqno and hash.
@@ -203,7 +203,7 @@ impl MemberChains {
 }
 
 /// The devices that a chain certifies, or certified once.
-pub(crate) fn certified(chain: &Chain) -> impl Iterator<Item = Certified> {
+pub(super) fn certified(chain: &Chain) -> impl Iterator<Item = Certified> {
     chain.devices().iter().filter_map(|known| {
         let (root, device, seqno) = (chain.root(), known.device.device, known.seqno);
         let credential = Credential { root, device, seqno, link: chain.hash_at(seqno)? };

@@ -2,14 +2,14 @@
 
 use kez_core::content::Face;
 use kez_core::identity::Primary;
-use kez_core::mls::policy::{Policy, Role};
+use kez_core::mls::policy::{Kind, Policy, Role};
 use kez_core::mls::reply::Group as EngineGroup;
 use kez_core::mls::{Bytes, GroupId, LeafId};
 use kez_core::sigchain::Hash;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::backoff::Backoff;
-use crate::kernel::place::Slot;
+use crate::kernel::place::{PersonId, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::sync::ChainHead;
 
@@ -153,6 +153,8 @@ pub(crate) struct Sent {
 pub(crate) struct Group {
     pub(crate) slot: Slot,
     pub(crate) stored: StoredGroup,
+    /// The other person, if this group carries a conversation of two.
+    pub(crate) person: Option<PersonId>,
     /// The engine's bytes.
     pub(super) state: Option<Bytes>,
     /// Whether the record or the state has changed since they were stored.
@@ -172,6 +174,10 @@ pub(crate) struct Group {
     pub(crate) devices: Vec<LeafId>,
     /// How often in a row the server has named another epoch without showing a commit.
     pub(crate) withheld: u32,
+    /// Whether items wait until the other person of a conversation is a contact.
+    pub(crate) waits_for_person: bool,
+    /// From when on the key packages of the other person of a conversation may be claimed again.
+    pub(crate) claim_at: u64,
 }
 
 impl StoredGroup {
@@ -204,6 +210,19 @@ impl StoredGroup {
     pub(crate) fn name(&self) -> &str {
         let creating = self.creating.as_ref().map(|creating| creating.name.as_str());
         self.face.as_ref().map(|face| face.name.as_str()).or(creating).unwrap_or_default()
+    }
+
+    /// What the group is for; `None` before it is known.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        let joining = self.joining.as_ref().map(|joining| &joining.known);
+        self.known.as_ref().or(joining).map(|known| known.policy.kind())
+    }
+
+    /// The account beside this one in a group of two.
+    pub(crate) fn other(&self, me: &Primary) -> Option<Primary> {
+        let policy = &self.known.as_ref()?.policy;
+        let mut accounts = policy.accounts().iter().filter(|_| policy.kind() == Kind::Direct);
+        accounts.find(|account| account.root != *me).map(|account| account.root)
     }
 
     /// Whether an account is an admin.
@@ -257,6 +276,7 @@ impl Group {
         Self {
             slot,
             stored,
+            person: None,
             state: None,
             changed: (false, false),
             read: false,
@@ -267,6 +287,8 @@ impl Group {
             accounts: Vec::new(),
             devices: Vec::new(),
             withheld: 0,
+            waits_for_person: false,
+            claim_at: 0,
         }
     }
 

@@ -9,7 +9,7 @@ use kez_core::mls::{Bytes, LeafId};
 use kez_core::sigchain::Hash;
 use kez_core::signed::Signed;
 
-use super::group::{StoredGroup, What};
+use super::group::{Known, StoredGroup, What};
 
 /// What the plan has to know beside the group.
 #[derive(Clone, Copy)]
@@ -36,8 +36,13 @@ pub(crate) struct Plan {
 impl StoredGroup {
     /// Drops what the user wanted and is so, or can no longer be. Returns whether something could not be.
     pub(crate) fn settle(&mut self, me: &Primary) -> bool {
-        let Some(policy) = self.known.as_ref().map(|known| known.policy.clone()) else { return false };
+        let Some(Known { policy, leaves, .. }) = &self.known else { return false };
         self.intents.retain(|intent| match &intent.what {
+            // Who belongs to a group of two never changes: only devices are added.
+            What::Add(_) if policy.kind() != Kind::Group => intent
+                .packages
+                .as_ref()
+                .is_none_or(|packages| packages.iter().any(|(leaf, _)| !leaves.contains(leaf))),
             What::Add(roots) => roots.iter().any(|root| policy.role(root).is_none()),
             What::Remove(root) => policy.role(root).is_some(),
             What::Promote(root) => policy.role(root) == Some(Role::Member),
@@ -63,7 +68,9 @@ impl StoredGroup {
         let is_admin = known.policy.is_admin(&facts.me.root);
         let mut plan = Plan::default();
         let mut accounts = known.policy.accounts().to_vec();
-        for (root, statement) in self.left.iter().filter(|(root, _)| *root != facts.me.root) {
+        let kind = known.policy.kind();
+        let may_leave = |root: &Primary| kind == Kind::Group && *root != facts.me.root;
+        for (root, statement) in self.left.iter().filter(|(root, _)| may_leave(root)) {
             let Ok(signed) = Signed::<GroupLeave>::parse(statement.as_bytes()) else { continue };
             if known.policy.role(root).is_some() {
                 accounts.retain(|account| account.root != *root);
@@ -100,7 +107,7 @@ impl StoredGroup {
                 }
             }
         }
-        let policy = Policy::new(Kind::Group, accounts).ok()?;
+        let policy = Policy::new(kind, accounts).ok()?;
         for leaf in known.leaves.iter().filter(|leaf| policy.role(&leaf.root).is_none()) {
             if !plan.remove.contains(leaf) {
                 plan.remove.push(*leaf);

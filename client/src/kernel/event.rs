@@ -258,6 +258,11 @@ pub enum UiEvent {
         /// The device's id.
         device: String,
     },
+    /// /settings: the checkbox "Refuse old messages".
+    OldMessagesRefused {
+        /// Whether it is checked now.
+        on: bool,
+    },
     /// The user dismissed the alarm about their own key history.
     OwnChainAlarmDismissed,
     /// Ask the browser for persistent storage.

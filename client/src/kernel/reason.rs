@@ -126,6 +126,10 @@ pub enum Reason {
     NoteTooLong,
     /// The conversation is gone.
     NoConversation,
+    /// None of the person's devices is live, so there is none to write to.
+    NoDevice,
+    /// The person accepts messages over MLS only, and this browser cannot send them any.
+    OldMessagesRefused,
 
     /// The user's inbox is nearly full.
     InboxNearlyFull,

@@ -122,18 +122,18 @@ impl Kind {
     const fn format(self) -> u8 {
         match self {
             Self::Index | Self::Device | Self::Package | Self::Group | Self::State | Self::Member => 1,
-            Self::Account | Self::Page | Self::Draft | Self::Nkey | Self::Invite => 2,
-            Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
-            Self::Chain => 4,
-            Self::Conversation => 6,
+            Self::Account | Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Page | Self::Sync | Self::Outbox | Self::Quarantine => 3,
+            Self::Contact | Self::Chain => 4,
+            Self::Conversation => 7,
         }
     }
 
-    /// The oldest format whose values this version reads as they are: later ones only have variants that it lacks.
+    /// The oldest format that this version reads: later ones only have variants that it lacks, or there is a migration.
     const fn oldest_format(self) -> u8 {
         match self {
             Self::Page => 1,
-            Self::Chain => 3,
+            Self::Contact | Self::Chain => 3,
             Self::Conversation => 5,
             kind => kind.format(),
         }

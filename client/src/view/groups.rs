@@ -43,13 +43,17 @@ pub(super) fn line(session: &Session, line: &StoredLine) -> GroupLine {
         }
         StoredLine::Device { who } => GroupLine::Device { who: name(who) },
         StoredLine::Rejoined => GroupLine::Rejoined,
+        StoredLine::Upgraded => GroupLine::Upgraded,
     }
 }
 
-/// Whether a group is listed: a request that the user has left is not.
-pub(super) fn is_listed(group: &Group) -> bool {
+/// Whether a group is listed. A request is not that the user has left, or that someone who is blocked has made; nor is a
+/// group that carries the conversation with one person.
+pub(super) fn is_listed(session: &Session, (gid, group): (GroupId, &Group)) -> bool {
     let is_out = matches!(group.stored.stage, Stage::Left | Stage::Removed);
-    !(group.stored.request && is_out)
+    let is_unwanted = || group.stored.added_by.is_some_and(|by| session.is_blocked(&by));
+    session.is_group_of_people(gid)
+        && !(group.stored.request && (is_out || is_unwanted()))
         && (group.stored.known.is_some() || group.stored.stage == Stage::Creating)
 }
 
@@ -111,6 +115,7 @@ pub(super) fn thread(session: &Session, tab: &Tab, shared: &Shared, gid: GroupId
         chain_alarm: None,
         request: group.stored.request,
         block: super::Block::default(),
+        stopped: None,
         refused: tab.refused.clone(),
     })
 }

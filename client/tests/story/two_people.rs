@@ -6,7 +6,15 @@ use crate::sim::World;
 
 /// Alice and Bob, who look at each other.
 pub(crate) fn alice_and_bob(chance: u64) -> World {
-    let mut world = World::new(chance);
+    meet(World::new(chance))
+}
+
+/// The same in a world without MLS.
+pub(crate) fn writing_envelopes(chance: u64) -> World {
+    meet(World::with_envelopes(chance))
+}
+
+fn meet(mut world: World) -> World {
     world.join("alice", "");
     world.join("bob", "");
     world.look("alice", "bob");

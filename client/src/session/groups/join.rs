@@ -97,6 +97,9 @@ impl Session {
         let shown = match outcome(answer, |response| body::<GroupDetails>(response, &[200])) {
             Outcome::Done(shown) if shown.summary.gid == gid => shown,
             Outcome::Refused(problem) if problem.code == ProblemCode::UnknownGroup => {
+                if self.groups.place(gid).person().is_some() {
+                    return self.forget_group_of_two(gid, answer, cx);
+                }
                 return self.out(gid, Stage::Removed, None, cx);
             }
             _ => return self.group_waits(gid, answer, cx),
@@ -112,8 +115,8 @@ impl Session {
             Stage::Joining => {}
             _ => return,
         }
-        if shown.summary.kind != GroupKind::Group {
-            // Conversations with one person, and the user's own devices: not in this version.
+        if shown.summary.kind == GroupKind::Own {
+            // The user's own devices: not in this version.
             group.stored.request = true;
             return self.out(gid, Stage::Removed, Some(shown.summary.head), cx);
         }
@@ -163,6 +166,7 @@ impl Session {
         let (who, by, at) = (self.my_root(), by.root, cx.wall() / 1000);
         self.add_line(gid, StoredLine::Added { by, who }, at, cx);
         self.learn_members(&accounts, cx);
+        self.entered(gid, cx);
         Step::Done
     }
 
@@ -273,6 +277,7 @@ impl Session {
         group.backoff.reset();
         let who = self.my_root();
         let line = if again { StoredLine::Rejoined } else { StoredLine::Device { who } };
+        self.entered(gid, cx);
         self.add_line(gid, line, item.created_at.unix(), cx);
         self.learn_members(&accounts, cx);
     }

@@ -3,6 +3,7 @@
 
 mod commit;
 mod create;
+mod direct;
 mod join;
 mod lines;
 mod news;
@@ -21,16 +22,15 @@ use kez_core::sigchain::{Chain, Hash};
 use kez_core::signed::Signed;
 use zeroize::Zeroizing;
 
-use crate::chains::certified;
 use crate::groups::{Known, Stage};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
 use crate::kernel::device::Standing;
 use crate::kernel::engine::EngineFault;
-use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::session::Session;
 
+pub(super) use direct::Carrier;
 pub(super) use work::GroupWork;
 
 /// How often, in milliseconds, the chains of all members are fetched.
@@ -57,12 +57,24 @@ impl Session {
         cx.shared.engine.is_ready && self.my_credential(cx).is_some()
     }
 
+    /// Calls the MLS engine for a group that this device is in.
+    pub(super) fn engine_in(&self, gid: GroupId, op: Op, cx: &mut Context<'_>) -> Result<Reply, EngineFault> {
+        let me = self.my_root();
+        match self.groups.get(gid).and_then(|group| group.stored.other(&me)) {
+            // Nobody else can ever belong to it.
+            Some(other) => self.call(op, self.chains.certified_of(&[me, other]), cx),
+            None => self.engine(op, cx),
+        }
+    }
+
     /// Calls the MLS engine.
     pub(super) fn engine(&self, op: Op, cx: &mut Context<'_>) -> Result<Reply, EngineFault> {
+        self.call(op, self.chains.certified(), cx)
+    }
+
+    fn call(&self, op: Op, certified: Vec<Certified>, cx: &mut Context<'_>) -> Result<Reply, EngineFault> {
         let credential = self.my_credential(cx).ok_or(EngineFault::Absent)?;
         let device = self.me.device.as_ref().ok_or(EngineFault::Absent)?;
-        let certified: Vec<Certified> =
-            certified(self.chains.own().chain()).chain(self.chains.members().certified()).collect();
         let me = Me { credential, secret: device.key().seed().clone() };
         let mut seed = Zeroizing::new([0; 32]);
         cx.rng.fill_bytes(&mut *seed);
@@ -72,8 +84,7 @@ impl Session {
 
     /// The verified chain with this root.
     pub(super) fn chain_of(&self, root: &Primary) -> Option<&Chain> {
-        let own = self.chains.own().chain();
-        if own.root() == *root { Some(own) } else { self.chains.members().chain(root) }
+        self.chains.chain(root)
     }
 
     /// The leaves of a group whose chain has revoked them, each with the link if it is known.
@@ -105,11 +116,12 @@ impl Session {
         self.keep_packages(cx);
         self.ask_about_members(cx);
         self.ask_for_news(cx);
+        self.begin_groups_of_two(cx);
         for gid in self.groups.ids() {
             self.advance_group(gid, cx);
         }
         for gid in self.groups.ids() {
-            self.send_in(Place::Group(gid), cx);
+            self.send_in(self.groups.place(gid), cx);
         }
         self.groups.save(cx);
     }

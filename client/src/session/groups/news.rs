@@ -147,6 +147,7 @@ impl Session {
             self.compare_with_contact(root, cx);
         }
         self.people_answered(&news.answered, cx);
+        self.look_at_groups_of_strangers(cx);
         self.go_on_inviting(&news.answered, cx);
     }
 

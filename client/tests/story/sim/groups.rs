@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use kez_client::event::HttpResponse;
 use kez_core::api::{
-    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupKind, GroupRole, InboxItem, ItemStored,
-    KeepPackages, LiveFrame, News, PackagesClaimed, PackagesKept, PostItem, StaleEpochProblem,
+    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupExistsProblem, GroupKind, GroupRole, InboxItem,
+    ItemStored, KeepPackages, LiveFrame, News, PackagesClaimed, PackagesKept, PostItem, StaleEpochProblem,
 };
 use kez_core::group_item::{Body, GroupItem, Reason};
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::mls::call::{Certified, May};
 use kez_core::mls::credential::Credential;
-use kez_core::mls::policy::Role;
+use kez_core::mls::policy::{Kind, Role};
 use kez_core::mls::{GroupId, LeafId};
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::sigchain::{Chain, DeviceId, Hash};
@@ -283,7 +283,6 @@ impl Groups {
             let same = log.info == create.info.0;
             return if same { json(200, &()) } else { problem(ProblemCode::GroupExists) };
         }
-        assert_eq!(create.kind, GroupKind::Group);
         let Ok(observed) = observer::open(&create.info.0, &create.tree.0, &facts.certified()) else {
             return problem(ProblemCode::Malformed);
         };
@@ -291,6 +290,13 @@ impl Groups {
             (observed.epoch, observed.leaves.as_slice(), observed.gid),
             (0, [leaf].as_slice(), create.gid)
         );
+        let kind = kind_of(&observed);
+        assert_eq!(create.kind, kind);
+        let of_these_people = |log: &Log| kind == GroupKind::Direct && log.observed.policy == observed.policy;
+        if let Some((gid, _)) = self.logs.iter().find(|(_, log)| of_these_people(log)) {
+            let problem = Problem::new(ProblemCode::GroupExists, "this group exists already");
+            return json(409, &GroupExistsProblem { problem, gid: *gid });
+        }
         let mut log = Log {
             observed,
             info: create.info.0.clone(),
@@ -317,7 +323,7 @@ impl Groups {
             200,
             &Shown {
                 gid,
-                kind: GroupKind::Group,
+                kind: kind_of(&log.observed),
                 epoch: log.observed.epoch,
                 head: log.items.len() as u64,
                 since: *since,
@@ -433,6 +439,14 @@ impl Groups {
         let last = items.last()?.seq;
         let frame = LiveFrame::Group { epoch: epoch.to_owned(), group: gid, items, last: None };
         Some((serde_json::to_string(&frame).unwrap(), last))
+    }
+}
+
+fn kind_of(group: &Observed) -> GroupKind {
+    match group.policy.kind() {
+        Kind::Group => GroupKind::Group,
+        Kind::Direct => GroupKind::Direct,
+        Kind::Own => GroupKind::Own,
     }
 }
 
