@@ -176,6 +176,8 @@ pub(crate) struct Group {
     pub(crate) withheld: u32,
     /// Whether items wait until the other person of a conversation is a contact.
     pub(crate) waits_for_person: bool,
+    /// From when on that person may be looked up again.
+    pub(crate) look_up_at: u64,
     /// From when on the key packages of the other person of a conversation may be claimed again.
     pub(crate) claim_at: u64,
 }
@@ -288,6 +290,7 @@ impl Group {
             devices: Vec::new(),
             withheld: 0,
             waits_for_person: false,
+            look_up_at: 0,
             claim_at: 0,
         }
     }

@@ -20,6 +20,8 @@ use crate::session::groups::Carrier;
 /// How much text is certain to fit into a message, in KiB, when none of it needs escaping in JSON. The sender's own
 /// copy has to fit into [`envelope::MAX_BYTES`] after padding and base64.
 const TEXT_LIMIT_KIB: usize = 187;
+/// The same for a message over MLS, whose item has a smaller limit after base64.
+const MLS_TEXT_LIMIT_KIB: usize = 168;
 
 impl Session {
     /// "Send". The page may report the same press twice; the id that the page chose makes it one message.
@@ -51,7 +53,9 @@ impl Session {
         }
         let content = Content::text(id, text, cx.timestamp());
         if !self.fits(place, &content, cx) {
-            return cx.refuse(tab, Reason::TooLong(TEXT_LIMIT_KIB));
+            let is_sealed = self.carrier(Lane::Place(place)) == Carrier::Envelopes;
+            let limit = if is_sealed { TEXT_LIMIT_KIB } else { MLS_TEXT_LIMIT_KIB };
+            return cx.refuse(tab, Reason::TooLong(limit));
         }
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;

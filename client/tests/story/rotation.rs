@@ -17,14 +17,14 @@ use rstest::rstest;
 use crate::restore::restore;
 use crate::sigchains::kinds;
 use crate::sim::{BASE, Weather, World, problem};
-use crate::two_people::alice_and_bob;
+use crate::two_people::alice_without_mls;
 
 /// The chain after one change of the key.
 const CHANGED: [&str; 5] = ["init", "claim_handle", "add_device", "rotate_primary", "claim_handle"];
 
-/// Alice and Bob have chatted, and Bob has written down his rotation phrase.
+/// Alice and Bob have chatted in envelopes, and Bob has written down his rotation phrase.
 pub(crate) fn ready(chance: u64) -> (World, String) {
-    let mut world = alice_and_bob(chance);
+    let mut world = alice_without_mls(chance);
     world.send("alice", "bob", "one");
     world.run(1_000);
     world.send("bob", "alice", "two");

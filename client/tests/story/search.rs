@@ -26,7 +26,7 @@ fn search_covers_all_pages_newest_first() {
     world.run(1_000);
     world.reload("bob");
     let view = search(&mut world, "message 12", None);
-    assert!(view.done && view.searched == view.total && view.total == 302, "{view:?}");
+    assert!(view.done && view.searched == view.total && view.total == 303, "{view:?}");
     let numbers = (0..300).rev().map(|n| n.to_string()).filter(|n| n.contains("12"));
     let mut expected: Vec<String> = numbers.map(|n| format!("message {n}")).collect();
     let mut all = found(&view);

@@ -14,6 +14,13 @@ pub(crate) fn writing_envelopes(chance: u64) -> World {
     meet(World::with_envelopes(chance))
 }
 
+/// The same where Alice's browsers have no MLS engine: both write envelopes, and the chain of Bob alone names devices.
+pub(crate) fn alice_without_mls(chance: u64) -> World {
+    let mut world = World::new(chance);
+    world.without_engine = vec!["alice", "alice anew"];
+    meet(world)
+}
+
 fn meet(mut world: World) -> World {
     world.join("alice", "");
     world.join("bob", "");

@@ -14,6 +14,7 @@ use kez_core::sigchain::{Certified, Chain};
 use crate::groups::{Group, Intent, Stage, StoredGroup, What};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
+use crate::kernel::lookup::Found;
 use crate::kernel::place::{Lane, PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::messages::{StoredBody, StoredLine, StoredMessage};
@@ -70,16 +71,19 @@ impl Session {
             Carrier::Envelopes => {
                 chain.is_some_and(|chain| chain.min_version() > 1).then_some(Reason::OldMessagesRefused)
             }
-            Carrier::Group(gid)
-                if let Some(Stage::Broken(why)) = self.groups.get(gid).map(|group| &group.stored.stage) =>
-            {
-                Some(why.clone())
-            }
-            Carrier::Group(_) | Carrier::NoGroup => {
-                let devices = chain.map(Chain::devices).unwrap_or_default();
-                devices.iter().all(Certified::is_revoked).then_some(Reason::NoDevice)
-            }
+            Carrier::Group(_) | Carrier::NoGroup if chain.is_none_or(has_no_device) => Some(Reason::NoDevice),
+            Carrier::Group(gid) => self.groups.get(gid).and_then(|group| match &group.stored.stage {
+                Stage::Broken(why) => Some(why.clone()),
+                Stage::In if self.is_out_of_reach(group) => Some(Reason::NoReader),
+                _ => None,
+            }),
+            Carrier::NoGroup => None,
         }
+    }
+
+    /// Whether the devices of the other person of a group had no key packages, and have not joined by themselves yet.
+    fn is_out_of_reach(&self, group: &Group) -> bool {
+        group.claim_at > 0 && group.stored.intents.is_empty() && !self.reaches(group)
     }
 
     /// Notes that a person is written to over MLS from now on, if their chain has named a device and this browser's own
@@ -106,8 +110,18 @@ impl Session {
     /// Creates the groups of two that messages wait for.
     pub(super) fn begin_groups_of_two(&mut self, cx: &mut Context<'_>) {
         for lane in self.outbox.lanes() {
-            if let Lane::Place(Place::Direct(person)) = lane
-                && self.carrier(lane) == Carrier::NoGroup
+            let Lane::Place(Place::Direct(person)) = lane else { continue };
+            let stage = match self.carrier(lane) {
+                Carrier::Envelopes => continue,
+                Carrier::Group(gid) => self.groups.get(gid).map(|group| &group.stored.stage),
+                Carrier::NoGroup => None,
+            };
+            if !matches!(stage, Some(Stage::In | Stage::Broken(_))) {
+                // The user is told if that takes long.
+                let attempts = self.outbox.attempts.get_or_default(lane);
+                attempts.since = attempts.since.or(Some(cx.now)).filter(|_| !cx.shared.offline);
+            }
+            if self.carrier(lane) == Carrier::NoGroup
                 && self.outbox.is_free(lane, cx.now)
                 && self.outbox.next_in(lane).is_some()
                 && self.why_not_sent(person).is_none()
@@ -272,7 +286,7 @@ impl Session {
         if !items.iter().any(|item| is_message(&item)) {
             return false;
         }
-        self.meet_person(&other, cx);
+        self.meet_person(gid, &other, cx);
         self.entered(gid, cx);
         let Some(group) = self.groups.recall(gid) else { return false };
         group.waits_for_person = group.person.is_none();
@@ -280,31 +294,36 @@ impl Session {
     }
 
     /// Makes a contact of the other person of a group of two, once their handle is proven.
-    fn meet_person(&mut self, root: &Primary, cx: &mut Context<'_>) {
+    fn meet_person(&mut self, gid: GroupId, root: &Primary, cx: &mut Context<'_>) {
         if self.contact_of(root).is_some() {
             return;
         }
         let Some(handle) = self.chains.members().handle(root).cloned() else {
             return self.chains.members().ask(vec![*root], &self.me, cx);
         };
+        let proves = |found: &Found| {
+            let chain = self.chains.chain(root);
+            chain.is_some_and(|chain| chain.primary() == found.key.primary())
+        };
         match self.directory.handles.get(&handle) {
-            Some(HandleState::Found(found)) if found.root.unwrap_or(found.key.primary()) == *root => {
+            Some(HandleState::Found(found)) if proves(found) => {
                 let found = found.as_ref().clone();
                 if let Some(person) = self.add_contact(found, true, cx) {
                     self.ask_about_chain(person, cx);
                 }
             }
             Some(HandleState::Asked) => {}
-            None => self.ask_about(&handle, cx),
-            Some(_) => {
-                let again = cx.now.saturating_add(LOOK_UP_AGAIN);
-                if self.group_work.look_up_at <= cx.now {
-                    self.group_work.look_up_at = again;
-                    self.ask_about(&handle, cx);
-                }
-                self.group_work.news_at = Some(again);
-            }
+            // They are unknown, or a contact who has another key: then the user is asked about the new one.
+            _ => self.look_up_again(gid, &handle, cx),
         }
+    }
+
+    fn look_up_again(&mut self, gid: GroupId, handle: &Handle, cx: &mut Context<'_>) {
+        let again = cx.now.saturating_add(LOOK_UP_AGAIN);
+        self.group_work.news_at = Some(again);
+        let Some(group) = self.groups.recall(gid).filter(|group| group.look_up_at <= cx.now) else { return };
+        group.look_up_at = again;
+        self.ask_about(handle, cx);
     }
 
     /// Someone was looked up: groups of two may have waited for that.
@@ -349,9 +368,10 @@ impl Session {
             || self.handle_of(root).is_some_and(|handle| self.lists.blocks_stranger(&handle))
     }
 
-    /// The contact whose chain has this root.
+    /// The contact whose pinned key the chain with this root proves. What the server says of roots proves nothing.
     fn contact_of(&self, root: &Primary) -> Option<PersonId> {
-        self.contacts.iter().find(|(_, contact)| contact.stored.root() == *root).map(|(id, _)| id)
+        let keys = self.chains.chain(root).map(Chain::primaries).unwrap_or_default();
+        keys.iter().chain([root]).find_map(|key| self.contacts.by_key(key))
     }
 
     /// The handle of a person by the root of their chain.
@@ -365,8 +385,12 @@ impl Session {
     /// The root of the chain of the person with this handle.
     pub(super) fn root_of(&self, handle: &Handle) -> Option<Primary> {
         let own = (*handle == self.me.handle).then(|| self.my_root());
-        let contact = || self.contacts.by_handle(handle).and_then(|id| self.contacts.get(id));
-        own.or_else(|| self.chains.members().by_handle(handle))
-            .or_else(|| contact().map(|contact| contact.stored.root()))
+        let chain = || self.proven_chain(self.contacts.by_handle(handle)?);
+        own.or_else(|| self.chains.members().by_handle(handle)).or_else(|| chain().map(Chain::root))
     }
+}
+
+/// Whether every device that a chain names is revoked.
+fn has_no_device(chain: &Chain) -> bool {
+    chain.devices().iter().all(Certified::is_revoked)
 }

@@ -21,8 +21,6 @@ pub(in crate::session) struct GroupWork {
     /// When the server is asked about people again.
     pub(super) people_at: Option<u64>,
     pub(super) people_backoff: Backoff,
-    /// From when on a person who was not found may be looked up again.
-    pub(super) look_up_at: u64,
     /// Whether this device could take part in groups after the last event.
     pub(super) is_ready: bool,
 }
@@ -37,7 +35,6 @@ impl Default for GroupWork {
             unknown: Vec::new(),
             people_at: Some(0),
             people_backoff: Backoff::new(1_000, 60_000),
-            look_up_at: 0,
             is_ready: false,
         }
     }

@@ -221,6 +221,11 @@ impl Groups {
         let published = self.packages.entry((facts.caller.clone(), facts.device.unwrap())).or_default();
         published.once.retain(|(reference, _)| keep.keep.contains(reference));
         published.last_resort.take_if(|(reference, _)| !keep.keep.contains(reference));
+        // A wrong clock makes packages that are not valid now.
+        let is_valid = |package: &Base64Url| key_package::check(&package.0, facts.now).is_ok();
+        if !keep.packages.iter().chain(&keep.last_resort).all(is_valid) {
+            return problem(ProblemCode::Malformed);
+        }
         let check = |package: Base64Url| {
             let checked = key_package::check(&package.0, facts.now).unwrap();
             assert_eq!((checked.root, Some(checked.device)), (facts.root, facts.device));

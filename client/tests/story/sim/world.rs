@@ -122,6 +122,8 @@ pub(crate) struct World {
     pub(crate) broker: Broker,
     /// Everything that MLS engines have sealed; `None` in a world without engines.
     pub(crate) seals: Option<Seals>,
+    /// The browsers that have no engine, so that no chain names them as devices.
+    pub(crate) without_engine: Vec<&'static str>,
     queue: BTreeMap<(u64, u64), Happening>,
     count: u64,
 }
@@ -138,6 +140,7 @@ impl World {
             streams: BTreeMap::new(),
             broker: Broker::new(),
             seals: Some(Seals::default()),
+            without_engine: Vec::new(),
             queue: BTreeMap::new(),
             count: 0,
         }
@@ -150,7 +153,8 @@ impl World {
 
     /// Opens a new browser with empty storage.
     pub(crate) fn open(&mut self, who: &'static str) {
-        self.browsers.insert(who, Browser::new(self.most_pages, self.seals.clone()));
+        let seals = self.seals.clone().filter(|_| !self.without_engine.contains(&who));
+        self.browsers.insert(who, Browser::new(self.most_pages, seals));
         self.start(who);
     }
 
