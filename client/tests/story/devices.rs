@@ -130,6 +130,8 @@ fn another_browser_of_the_account_is_seen_by_its_owner_and_by_friends() {
 #[test]
 fn a_removed_browser_stops_at_once_and_for_good() {
     let mut world = with_phone(4);
+    world.send("bob", "alice", "for both");
+    world.run(5_000);
     world.ui("alice", UiEvent::OwnChainAlarmDismissed);
     remove(&mut world, "alice", 2);
     assert!(devices(&world, "alice").busy);
@@ -149,7 +151,7 @@ fn a_removed_browser_stops_at_once_and_for_good() {
         world.reload(PHONE);
         world.run(2_000);
     }
-    assert!(world.texts(PHONE).contains(&"them: two".to_owned()), "what it had, it keeps");
+    assert!(world.texts(PHONE).contains(&"them: for both".to_owned()), "what it had, it keeps");
     world.ui(PHONE, UiEvent::SignOutConfirmed);
     assert!(matches!(world.view(PHONE).account, AccountView::None { .. }));
     assert!(world.browser(PHONE).disk.is_empty());

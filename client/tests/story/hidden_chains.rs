@@ -17,7 +17,7 @@ use rstest::rstest;
 
 use crate::restore::restore;
 use crate::sim::{BASE, World, json, problem, shown};
-use crate::two_people::{alice_and_bob, writing_envelopes};
+use crate::two_people::{alice_and_bob, alice_without_mls};
 
 fn now(world: &World) -> Timestamp {
     Timestamp::from_unix(world.now / 1000)
@@ -156,7 +156,7 @@ fn heads_from_a_stranger_raise_no_alarm_about_the_own_chain() {
 
 #[test]
 fn a_restored_browser_starts_no_second_chain_while_the_first_is_hidden() {
-    let mut world = writing_envelopes(5);
+    let mut world = alice_without_mls(5);
     for text in ["hello", "hello again"] {
         world.send("bob", "alice", text);
         world.run(1_000);

@@ -7,7 +7,7 @@ use kez_core::problem::{Problem, ProblemCode};
 use rstest::rstest;
 
 use crate::sim::{Weather, World, json, problem};
-use crate::two_people::{alice_and_bob, writing_envelopes};
+use crate::two_people::{alice_and_bob, look_up_bob, writing_envelopes};
 
 const SENDING: DeliveryState = DeliveryState::Sending;
 const SENT: DeliveryState = DeliveryState::Sent;
@@ -72,6 +72,7 @@ fn where_streams_cannot_be_opened_messages_are_posted() {
 #[case::before_its_answer(Weather { answer_lost: 100, delay: 20, ..Weather::default() }, 1)]
 fn a_stream_that_ends_before_the_answer_costs_a_repeat(#[case] weather: Weather, #[case] stored: usize) {
     let mut world = writing_envelopes(3);
+    look_up_bob(&mut world);
     world.weather = weather;
     world.send("alice", "bob", "one");
     world.run(30);

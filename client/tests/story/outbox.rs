@@ -7,7 +7,7 @@ use kez_core::problem::ProblemCode;
 use rstest::rstest;
 
 use crate::sim::{World, json, problem};
-use crate::two_people::{alice_and_bob, writing_envelopes};
+use crate::two_people::{alice_and_bob, look_up_bob, writing_envelopes};
 
 const SENDING: DeliveryState = DeliveryState::Sending;
 const SENT: DeliveryState = DeliveryState::Sent;
@@ -43,6 +43,7 @@ fn offline_messages_are_queued_and_sent_in_order() {
 #[test]
 fn a_failed_send_survives_a_reload_and_a_retry_makes_no_duplicate() {
     let mut world = writing_envelopes(2);
+    look_up_bob(&mut world);
     world.weather.answer_lost = 100;
     let id = world.send("alice", "bob", "Hello");
     world.send("alice", "bob", "Again");
@@ -241,6 +242,7 @@ fn a_slow_send_is_reported_and_retried_automatically() {
 #[test]
 fn a_missing_answer_is_reported() {
     let mut world = writing_envelopes(14);
+    look_up_bob(&mut world);
     world.weather.delay = 60_000;
     world.send("alice", "bob", "one");
     world.run(10_000);

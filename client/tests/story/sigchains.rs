@@ -161,7 +161,8 @@ fn every_message_carries_the_heads_that_its_sender_has_seen() {
 
 #[test]
 fn a_long_chain_comes_in_pages() {
-    let mut world = World::with_envelopes(17);
+    let mut world = World::new(17);
+    world.without_engine = vec!["alice"];
     world.join("alice", "");
     world.join("bob", "");
     let root = world.key("bob").public().primary();

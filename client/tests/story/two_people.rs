@@ -1,5 +1,6 @@
 //! Alice and Bob chat.
 
+use kez_client::event::UiEvent;
 use kez_client::view::{Connection, DeliveryState, Preview, ThreadState};
 
 use crate::sim::World;
@@ -19,6 +20,12 @@ pub(crate) fn alice_without_mls(chance: u64) -> World {
     let mut world = World::new(chance);
     world.without_engine = vec!["alice", "alice anew"];
     meet(world)
+}
+
+/// Alice has looked at Bob's key history before she writes.
+pub(crate) fn look_up_bob(world: &mut World) {
+    world.ui("alice", UiEvent::ConversationStarted { to: "bob".into() });
+    world.run(1_000);
 }
 
 fn meet(mut world: World) -> World {
