@@ -25,8 +25,8 @@ use facts::Base;
 
 pub use alarm::ChainAlarm;
 pub(crate) use facts::Facts;
-use members::certified;
 pub(crate) use members::MemberChains;
+use members::certified;
 pub(crate) use news::{ChangedKey, ContactNews, KeyNews, OwnNews};
 pub(crate) use own::{OwnChain, is_own};
 pub(crate) use people::ContactChains;
@@ -92,7 +92,8 @@ impl Sigchains {
 
     /// Every device that any chain certifies, or certified once.
     pub(crate) fn certified(&self) -> Vec<Certified> {
-        let members = self.members.chains().map(|chain| longer(Some(chain), self.contacts.chain_of(&chain.root())));
+        let members =
+            self.members.chains().map(|chain| longer(Some(chain), self.contacts.chain_of(&chain.root())));
         let others = self.contacts.chains().filter(|chain| self.members.chain(&chain.root()).is_none());
         let all = std::iter::once(self.own.chain()).chain(members.flatten()).chain(others);
         all.flat_map(certified).collect()

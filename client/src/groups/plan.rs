@@ -36,13 +36,14 @@ pub(crate) struct Plan {
 impl StoredGroup {
     /// Drops what the user wanted and is so, or can no longer be. Returns whether something could not be.
     pub(crate) fn settle(&mut self, me: &Primary) -> bool {
-        let Some(Known { policy, leaves, .. }) = &self.known else { return false };
+        let Some(Known { policy, leaves, epoch, .. }) = &self.known else { return false };
         self.intents.retain(|intent| match &intent.what {
-            // Who belongs to a group of two never changes: only devices are added.
-            What::Add(_) if policy.kind() != Kind::Group => intent
-                .packages
-                .as_ref()
-                .is_none_or(|packages| packages.iter().any(|(leaf, _)| !leaves.contains(leaf))),
+            // Who belongs to a group of two never changes: only devices are added. Without a commit, the other account
+            // never hears of the group.
+            What::Add(_) if policy.kind() != Kind::Group => {
+                let is_new = |(leaf, _): &(LeafId, Bytes)| !leaves.contains(leaf);
+                *epoch == 0 || intent.packages.as_ref().is_none_or(|packages| packages.iter().any(is_new))
+            }
             What::Add(roots) => roots.iter().any(|root| policy.role(root).is_none()),
             What::Remove(root) => policy.role(root).is_some(),
             What::Promote(root) => policy.role(root) == Some(Role::Member),
@@ -114,7 +115,8 @@ impl StoredGroup {
             }
         }
         plan.policy = Some(policy).filter(|policy| *policy != known.policy);
-        let is_needed = plan.policy.is_some() || !plan.add.is_empty() || !plan.remove.is_empty();
+        let is_first = plan.is_wanted && kind != Kind::Group && known.epoch == 0;
+        let is_needed = is_first || plan.policy.is_some() || !plan.add.is_empty() || !plan.remove.is_empty();
         is_needed.then_some(plan)
     }
 }

@@ -166,13 +166,32 @@ pub(crate) enum StoredBody {
 /// An event of a group. People are named by the roots of their sigchains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum StoredLine {
-    Created { by: Primary },
-    Added { by: Primary, who: Primary },
-    Removed { by: Primary, who: Primary },
-    Left { who: Primary },
-    Renamed { by: Primary, name: String },
-    Role { by: Primary, who: Primary, admin: bool },
-    Device { who: Primary },
+    Created {
+        by: Primary,
+    },
+    Added {
+        by: Primary,
+        who: Primary,
+    },
+    Removed {
+        by: Primary,
+        who: Primary,
+    },
+    Left {
+        who: Primary,
+    },
+    Renamed {
+        by: Primary,
+        name: String,
+    },
+    Role {
+        by: Primary,
+        who: Primary,
+        admin: bool,
+    },
+    Device {
+        who: Primary,
+    },
     Rejoined,
     /// The conversation of two people has moved to MLS.
     Upgraded,

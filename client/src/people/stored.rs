@@ -104,7 +104,11 @@ impl StoredContact {
     /// # Errors
     /// [`StorageFault`] when the record cannot be read.
     pub(super) fn read(record: &Record) -> Result<Self, StorageFault> {
-        if record.has_format(WITHOUT_MLS) { record.read::<WithoutMls>().map(Self::from) } else { record.read() }
+        if record.has_format(WITHOUT_MLS) {
+            record.read::<WithoutMls>().map(Self::from)
+        } else {
+            record.read()
+        }
     }
 
     /// Every key that this contact has or had, including one that waits to be accepted.

@@ -39,7 +39,12 @@ impl Session {
     }
 
     /// Compares the heads in a message of a contact or, if it is `mine`, of another browser of the user.
-    pub(super) fn heard_heads(&mut self, (person, mine): (PersonId, bool), heads: &Heads, cx: &mut Context<'_>) {
+    pub(super) fn heard_heads(
+        &mut self,
+        (person, mine): (PersonId, bool),
+        heads: &Heads,
+        cx: &mut Context<'_>,
+    ) {
         let (chains, facts) = self.chains_with_facts();
         match mine {
             false => chains.on_heads(person, heads, facts, cx),

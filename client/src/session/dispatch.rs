@@ -259,8 +259,18 @@ impl Session {
         let reactions = conversation.take_waiting(mine, &content.id);
         let note = StoredMessage::note(body, kept_at);
         let (id, envelope) = (Some(content.id), Some(envelope));
-        let message =
-            StoredMessage { id, mine, from, sent_at, envelope, position, former_key, reactions, old_way, ..note };
+        let message = StoredMessage {
+            id,
+            mine,
+            from,
+            sent_at,
+            envelope,
+            position,
+            former_key,
+            reactions,
+            old_way,
+            ..note
+        };
         self.add_message(place, message, cx);
     }
 

@@ -67,8 +67,9 @@ impl Session {
             }
             let gid = text.get(at + NAME.len()..at + NAME.len() + 32);
             let gid = gid.and_then(|gid| std::str::from_utf8(gid).ok()?.parse().ok());
-            if let Some((place, conversation)) =
-                gid.map(|gid| self.groups.place(gid)).and_then(|place| Some((place, self.conversations.get(&place)?)))
+            if let Some((place, conversation)) = gid
+                .map(|gid| self.groups.place(gid))
+                .and_then(|place| Some((place, self.conversations.get(&place)?)))
             {
                 pages.push((place, conversation.next_page()));
             }

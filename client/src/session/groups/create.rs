@@ -237,7 +237,9 @@ impl Session {
     ) -> Option<GroupId> {
         let me = self.my_root();
         let policy = Policy::new(Kind::Group, vec![Account { root: me, role: Role::Admin }]).ok()?;
-        let wish = Some(members).filter(|members| !members.is_empty()).map(|members| Intent::new(What::Add(members)));
+        let wish = Some(members)
+            .filter(|members| !members.is_empty())
+            .map(|members| Intent::new(What::Add(members)));
         let gid = self.create_group(policy, name, wish, cx)?;
         self.add_line(gid, StoredLine::Created { by: me }, cx.wall() / 1000, cx);
         Some(gid)
@@ -274,7 +276,9 @@ impl Session {
     /// Posts a group that the server does not have yet.
     pub(super) fn post_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let purpose = Purpose::CreateGroup(gid);
-        let Some(group) = self.groups.get(gid).filter(|_| !cx.shared.requests.awaits(&purpose)) else { return };
+        let Some(group) = self.groups.get(gid).filter(|_| !cx.shared.requests.awaits(&purpose)) else {
+            return;
+        };
         let Some(creating) = &group.stored.creating else { return };
         let kind = match group.stored.kind() {
             Some(Kind::Direct) => GroupKind::Direct,

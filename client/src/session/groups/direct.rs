@@ -91,7 +91,8 @@ impl Session {
     pub(in crate::session) fn require_mls(&mut self, person: PersonId, cx: &mut Context<'_>) {
         let names_device = self.proven_chain(person).is_some_and(|chain| !chain.devices().is_empty());
         let stands = names_device && self.my_credential(cx).is_some();
-        if let Some(contact) = self.contacts.get_mut(person).filter(|one| stands && !one.stored.mls.required) {
+        if let Some(contact) = self.contacts.get_mut(person).filter(|one| stands && !one.stored.mls.required)
+        {
             contact.stored.mls.required = true;
             self.contacts.save(person, cx);
             self.forget_sealed(Place::Direct(person), cx);
@@ -197,7 +198,9 @@ impl Session {
     /// them.
     pub(super) fn reach_other(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let me = self.my_root();
-        let Some(group) = self.groups.get(gid).filter(|group| group.stored.intents.is_empty()) else { return };
+        let Some(group) = self.groups.get(gid).filter(|group| group.stored.intents.is_empty()) else {
+            return;
+        };
         let Some(other) = group.stored.other(&me) else { return };
         let is_due = group.claim_at <= cx.now && self.has_waiting(gid) && !self.reaches(group);
         if is_due && let Some(group) = self.groups.change(gid) {
@@ -270,12 +273,7 @@ impl Session {
     }
 
     /// Whether messages have come in a group of two whose other person is no contact yet. Then they are looked up first.
-    pub(super) fn lacks_person(
-        &mut self,
-        gid: GroupId,
-        items: &[&InboxItem],
-        cx: &mut Context<'_>,
-    ) -> bool {
+    pub(super) fn lacks_person(&mut self, gid: GroupId, items: &[&InboxItem], cx: &mut Context<'_>) -> bool {
         let me = self.my_root();
         let group = self.groups.get(gid).filter(|group| group.person.is_none());
         let Some(other) = group.and_then(|group| group.stored.other(&me)) else { return false };
@@ -352,7 +350,8 @@ impl Session {
         for gid in self.groups.ids() {
             let other = self.groups.get(gid).and_then(|group| group.stored.other(&me));
             let mut contacts = self.contacts.iter();
-            let chosen = contacts.find(|(_, contact)| contact.stored.mls.group == Some(gid)).map(|(id, _)| id);
+            let chosen =
+                contacts.find(|(_, contact)| contact.stored.mls.group == Some(gid)).map(|(id, _)| id);
             let person = chosen.or_else(|| self.contact_of(&other?));
             if let (Some(person), Some(group)) = (person, self.groups.recall(gid)) {
                 group.person = Some(person);

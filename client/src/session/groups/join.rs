@@ -17,6 +17,7 @@ use crate::kernel::effect::Method;
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
 use crate::messages::StoredLine;
+use crate::people::Contact;
 use crate::session::Session;
 
 const DAY: u64 = 24 * 60 * 60;
@@ -189,7 +190,7 @@ impl Session {
             String::from_utf8(GroupItem::commit(gid, shown.summary.epoch, &mls, &[])).unwrap_or_default();
         let is_friend = shown.summary.added_by.as_ref().is_none_or(|by| {
             let contact = self.contacts.by_handle(by).and_then(|id| self.contacts.get(id));
-            *by == self.me.handle || contact.is_some_and(|contact| !contact.stored.standing.request)
+            *by == self.me.handle || contact.is_some_and(is_accepted)
         });
         let Some(group) = self.groups.change(gid) else { return Step::Failed };
         let again = group.stored.known.is_some();
@@ -286,6 +287,11 @@ impl Session {
     fn is_friend(&self, root: &Primary) -> bool {
         let mut contacts = self.contacts.iter();
         *root == self.my_root()
-            || contacts.any(|(_, contact)| contact.stored.root() == *root && !contact.stored.standing.request)
+            || contacts.any(|(_, contact)| contact.stored.root() == *root && is_accepted(contact))
     }
+}
+
+/// Whether a contact is neither a request nor blocked.
+const fn is_accepted(contact: &Contact) -> bool {
+    !contact.stored.standing.request && !contact.stored.standing.blocked
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use kez_client::event::HttpResponse;
 use kez_core::api::{
-    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupExistsProblem, GroupKind, GroupRole, InboxItem,
-    ItemStored, KeepPackages, LiveFrame, News, PackagesClaimed, PackagesKept, PostItem, StaleEpochProblem,
+    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupExistsProblem, GroupKind, GroupRole,
+    InboxItem, ItemStored, KeepPackages, LiveFrame, News, PackagesClaimed, PackagesKept, PostItem,
+    StaleEpochProblem,
 };
 use kez_core::group_item::{Body, GroupItem, Reason};
 use kez_core::handle::Handle;
