@@ -32,6 +32,7 @@ fn me() -> Me {
         primary: format!("ed25519:{}", "0b".repeat(32)),
         has_passphrase: true,
         passphrase_change: PassphraseView::default(),
+        has_words: true,
         phrase_confirmed: true,
         phrase: None,
         unreadable: 0,
@@ -53,6 +54,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
         contradicts_chain: false,
         cut: false,
         former_key: None,
+        old_way: false,
         error: None,
         reactions: Vec::new(),
     }

@@ -4,13 +4,14 @@
 //! driver performs and answers with [`event::Event`]s. The screen is a [`view::View`], derived and never stored.
 //!
 //! Modules, each with private state and a small interface: `kernel` (the base of all others), `account`, `people`,
-//! `chains`, `messages`, `groups`, `search`, `link`, and `view`, which is built from all of them and which none of them
+//! `chains`, `messages`, `groups`, `devices`, `search`, `link`, and `view`, which is built from all of them and which none of them
 //! imports. `session` is the only module that uses several of them: it passes the result of one to the next.
 
 pub mod view;
 
 mod account;
 mod chains;
+mod devices;
 mod groups;
 mod kernel;
 mod link;

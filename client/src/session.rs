@@ -2,6 +2,7 @@
 
 mod chains;
 mod compose;
+mod devices;
 pub(crate) mod directory;
 pub(crate) mod dispatch;
 mod export;
@@ -22,6 +23,7 @@ use kez_core::identity::{Peer, SecretIdentity};
 
 use crate::account::{AccountExit, PassphraseChange};
 use crate::chains::Sigchains;
+use crate::devices::Devices;
 use crate::groups::{Groups, Packages};
 use crate::kernel::answer::Answer;
 use crate::kernel::config::Config;
@@ -43,8 +45,8 @@ use crate::session::loading::Paging;
 /// An open account: its parts. What concerns more than one of them is in one file per topic below `session`.
 pub(crate) struct Session {
     pub(crate) me: Me,
-    /// The user as the recipient of their own copies.
-    pub(crate) myself: Peer,
+    /// The user as the recipient of their own copies; `None` in a browser without the recovery words.
+    pub(crate) myself: Option<Peer>,
     /// The signed claim of the handle, if it is known here.
     pub(crate) registration: Option<String>,
     /// Whether the account was restored from its words.
@@ -69,6 +71,7 @@ pub(crate) struct Session {
     pub(crate) groups: Groups,
     group_work: GroupWork,
     packages: Packages,
+    pub(crate) devices: Devices,
     pub(crate) link: Link,
     pub(crate) exit: AccountExit,
     pub(crate) passphrase: PassphraseChange,
@@ -150,6 +153,7 @@ impl Session {
             self.chains.wake(),
             self.searches.wake(),
             self.wake_of_groups(),
+            self.devices.wake(),
         ];
         wakes.into_iter().flatten().min()
     }
@@ -227,6 +231,10 @@ impl Session {
 
     /// Messages were stored: the server can free their space.
     pub(crate) fn acknowledge_soon(&mut self, cx: &mut Context<'_>) {
+        if self.me.key.secret().is_none() {
+            // Nothing of the inbox is stored here.
+            return;
+        }
         self.keeping.on_stored(&stored(&self.sync, &self.quarantine), cx);
     }
 

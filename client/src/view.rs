@@ -158,6 +158,8 @@ pub struct Me {
     pub has_passphrase: bool,
     /// The state of a passphrase change.
     pub passphrase_change: PassphraseView,
+    /// Whether this browser has the recovery phrase. A linked browser has none.
+    pub has_words: bool,
     /// Whether the user has confirmed that they have the recovery phrase.
     pub phrase_confirmed: bool,
     /// The recovery phrase while it is shown in /settings.
@@ -177,6 +179,9 @@ pub struct Me {
 pub struct DevicesView {
     /// The devices that were not removed, in the order in which they were added.
     pub rows: Vec<DeviceRow>,
+    /// Earlier messages on their way to a linked browser, or to this one: how many parts have gone or come, and how many
+    /// there are.
+    pub history: Option<(u64, u64)>,
     /// Whether there are as many as an account may have, so that this browser has found no room.
     pub full: bool,
     /// Whether a device is being removed.
@@ -194,6 +199,8 @@ pub struct DeviceRow {
     pub id: String,
     /// Its number among all devices that the account ever had, from 1.
     pub number: u64,
+    /// What the user calls it; empty for no name.
+    pub name: String,
     /// Whether it is this browser.
     pub here: bool,
     /// When it was added, according to the link that certifies it; Unix seconds.

@@ -4,6 +4,7 @@ mod base64;
 mod groups;
 mod inbox;
 mod key_packages;
+mod links;
 mod people;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use key_packages::{
     CLAIM_TARGET, ClaimPackages, ClaimedPackage, KeepPackages, MAX_CLAIMED_HANDLES, MAX_KEY_PACKAGE_BYTES,
     MAX_KEY_PACKAGES, PackagesClaimed, PackagesKept, UnclaimedPackages, key_packages_target,
 };
+pub use links::{LinkMessage, LinkState, PutLink, link_messages_target, link_target};
 pub use people::{ChainEnd, LookUpPeople, MAX_PEOPLE, PEOPLE_TARGET, People, PersonFound};
 
 /// The largest request body in bytes: 512 KiB.

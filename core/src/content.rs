@@ -11,8 +11,10 @@
 
 mod face;
 mod former_key;
+mod history;
 mod reaction;
 mod sent;
+mod sync;
 mod text;
 
 use std::fmt;
@@ -30,8 +32,10 @@ use crate::time::Timestamp;
 
 pub use face::Face;
 pub use former_key::FormerKey;
+pub use history::{History, MAX_PART_BYTES, Past};
 pub use reaction::{Emoji, InvalidEmoji, Reaction};
 pub use sent::Sent;
+pub use sync::{Change, Chat, InvalidChat, MOST_CHANGES, Sync};
 pub use text::Text;
 
 /// The most bytes of a message's id.
@@ -63,6 +67,10 @@ pub enum What {
     FormerKey(FormerKey),
     /// The name of a group.
     Face(Face),
+    /// What the user has done in another browser.
+    Sync(Sync),
+    /// Earlier messages, for a new browser of the user's.
+    History(History),
     /// A kind that this version does not know. Its members are not kept.
     Unknown {
         /// The name of the kind.
@@ -177,6 +185,8 @@ impl What {
             "sent" => known(members).map(Self::Sent),
             "former_key" => known(members).map(Self::FormerKey),
             "face" => known(members).map(Self::Face),
+            "sync" => known(members).map(Self::Sync),
+            "history" => known(members).map(Self::History),
             _ => Some(Self::Unknown { kind, quiet }),
         }
     }
@@ -189,6 +199,8 @@ impl What {
             Self::Sent(_) => "sent",
             Self::FormerKey(_) => "former_key",
             Self::Face(_) => "face",
+            Self::Sync(_) => "sync",
+            Self::History(_) => "history",
             Self::Unknown { kind, .. } => kind,
         }
     }
@@ -197,7 +209,7 @@ impl What {
     pub const fn is_quiet(&self) -> bool {
         match self {
             Self::Unknown { quiet, .. } => *quiet,
-            Self::Reaction(_) => true,
+            Self::Reaction(_) | Self::Sync(_) | Self::History(_) => true,
             Self::Text(_) | Self::Sent(_) | Self::FormerKey(_) | Self::Face(_) => false,
         }
     }
@@ -285,7 +297,27 @@ mod tests {
         let former = Content { what: What::FormerKey(FormerKey { seed }), sent_at: None, ..text.clone() };
         let face = Face { name: "Hiking".into(), about: None, expires: Some(86_400) };
         let face = Content { what: What::Face(face), ..text.clone() };
-        for content in [text.clone(), reply.clone(), reaction.clone(), text.own_copy(root), former, face] {
+        let gid = "0b".repeat(16).parse().unwrap();
+        let registration = serde_json::value::RawValue::from_string(r#"{"kez":1}"#.to_owned()).ok();
+        let device = "0c".repeat(16).parse().unwrap();
+        let changes = vec![
+            Change::Read { chat: Chat::Group(gid), by: root, id: id("01JC") },
+            Change::Standing { root, accepted: true, blocked: false, registration },
+            Change::Group { gid, accepted: true, name: Some("Hiking".into()) },
+            Change::Verified { root, key: None },
+            Change::Name { device, name: "Work".into() },
+            Change::Link { seqno: 7, hash: crate::sigchain::Hash::of_json("{}") },
+        ];
+        let sync = Content { what: What::Sync(Sync { changes }), ..text.clone() };
+        let chat = Chat::Person(root);
+        let past =
+            Past { chat, id: id("01JB"), from: root, text: "old".into(), re: None, sent_at: at, kept_at: at };
+        let history = History { device, part: 1, of: 2, messages: vec![past] };
+        let history = Content { what: What::History(history), ..text.clone() };
+        let rest = [former, face, sync, history];
+        for content in
+            [text.clone(), reply.clone(), reaction.clone(), text.own_copy(root)].into_iter().chain(rest)
+        {
             let json = content.to_json();
             let read = Content::parse(&json).unwrap();
             assert_eq!((&read.id, read.sent_at), (&content.id, content.sent_at));
@@ -300,6 +332,20 @@ mod tests {
             r#"{{"id":"01JD","kind":"reaction","quiet":true,"sent_at":"2026-11-22T19:00:00Z","of":{{"by":"{root}","id":"01JC"}},"emoji":"👍","on":true}}"#
         );
         assert_eq!(String::from_utf8(reaction.to_json().to_vec()).unwrap(), expected);
+    }
+
+    #[test]
+    fn changes_of_another_version_are_ignored() {
+        let device = "0c".repeat(16);
+        let json = format!(
+            r#"{{"id":"a","kind":"sync","changes":[7,{{"theme":{{}}}},{{"name":{{"device":"{device}","name":"Work","new":1}}}},{{"name":{{"device":"{device}","name":"a\u0007"}}}}]}}"#
+        );
+        let What::Sync(Sync { changes }) = parse(&json).unwrap().what else { panic!("no sync") };
+        assert!(matches!(changes.as_slice(), [Change::Name { name, .. }] if name == "Work"), "{changes:?}");
+        for bad in [r#"{"id":"a","kind":"sync"}"#, r#"{"id":"a","kind":"history","part":1}"#] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!("bob".parse::<Chat>(), Err(InvalidChat));
     }
 
     #[test]

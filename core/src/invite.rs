@@ -11,16 +11,14 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::code::{Code, LENGTH};
+
 /// The header that carries the invitation code of a registration.
 pub const HEADER: &str = "X-KEZ-Invite";
 
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const LENGTH: usize = 20;
-const GROUP: usize = 5;
-
 /// An invitation code. Anyone who has it can use it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct InviteCode(Zeroizing<String>);
+pub struct InviteCode(Code);
 
 /// The hash by which a server knows an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,13 +34,12 @@ impl InviteCode {
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = Zeroizing::new([0_u8; LENGTH]);
         rng.fill_bytes(bytes.as_mut_slice());
-        let characters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte % 32)));
-        Self(Zeroizing::new(characters.map(|character| char::from(*character)).collect()))
+        Self(Code::of_numbers(bytes.iter().copied()))
     }
 
     /// The hash that a server stores.
     pub fn hash(&self) -> InviteHash {
-        InviteHash(Sha256::digest(self.0.as_bytes()).into())
+        InviteHash(Sha256::digest(self.0.characters()).into())
     }
 }
 
@@ -57,32 +54,13 @@ impl FromStr for InviteCode {
     type Err = InvalidInvite;
 
     fn from_str(text: &str) -> Result<Self, InvalidInvite> {
-        let mut code = Zeroizing::new(String::with_capacity(LENGTH));
-        for typed in text.trim().chars().filter(|character| *character != '-') {
-            let character = match typed.to_ascii_uppercase() {
-                'O' => '0',
-                'I' | 'L' => '1',
-                other => other,
-            };
-            let known = u8::try_from(character).is_ok_and(|byte| ALPHABET.contains(&byte));
-            if !known || code.len() == LENGTH {
-                return Err(InvalidInvite);
-            }
-            code.push(character);
-        }
-        if code.len() == LENGTH { Ok(Self(code)) } else { Err(InvalidInvite) }
+        Code::parse(text).map(Self).ok_or(InvalidInvite)
     }
 }
 
 impl fmt::Display for InviteCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, character) in self.0.chars().enumerate() {
-            if at > 0 && at % GROUP == 0 {
-                f.write_str("-")?;
-            }
-            write!(f, "{character}")?;
-        }
-        Ok(())
+        fmt::Display::fmt(&self.0, f)
     }
 }
 

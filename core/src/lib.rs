@@ -41,6 +41,7 @@ pub mod handle;
 pub mod identity;
 pub mod inbox_auth;
 pub mod invite;
+pub mod link;
 pub mod log;
 pub mod message;
 pub mod mls;
@@ -57,4 +58,5 @@ pub mod time;
 pub mod webfinger;
 pub mod work;
 
+mod code;
 mod hex;

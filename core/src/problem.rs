@@ -82,6 +82,8 @@ pub enum ProblemCode {
     InvalidCommit,
     /// The group has reached its limit of accounts or devices.
     GroupFull,
+    /// There is no such link between two browsers, or it has expired.
+    UnknownLink,
     /// The server takes no new accounts.
     RegistrationClosed,
     /// The server takes new accounts by invitation only, and this invitation is not valid.
@@ -115,6 +117,7 @@ impl ProblemCode {
             | Self::UnknownChain
             | Self::UnknownNkey
             | Self::UnknownGroup
+            | Self::UnknownLink
             | Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::BodyTimeout => 408,
@@ -184,6 +187,7 @@ impl ProblemCode {
             Self::TooManyKeyPackages => "This device has too many key packages",
             Self::InvalidCommit => "The commit is invalid",
             Self::GroupFull => "The group is full",
+            Self::UnknownLink => "No such link",
             Self::RegistrationClosed => "Registration is closed",
             Self::InviteRefused => "An invitation is needed",
             Self::Timeout => "The server took too long",

@@ -12,7 +12,8 @@ use crate::steps::{api, load, rehearsal, server, site, tests, tools};
 pub(crate) struct Options {
     /// The test to run.
     name: Name,
-    /// The number of rounds. By default 20 for nodes, 200 for power-loss and mls-interop, and 3 for streams.
+    /// The number of rounds. By default 20 for nodes, 200 for power-loss and mls-interop, 1,000 for groups, and 3 for
+    /// streams.
     #[arg(long)]
     rounds: Option<u32>,
     /// The duration of the flood.
@@ -36,6 +37,8 @@ enum Name {
     Streams,
     /// Requests generated from the OpenAPI document.
     Api,
+    /// Eight members of a group that commit at once, round after round; then 50 members with 200 commits.
+    Groups,
     /// Our MLS engine and openmls in the same groups, for that many random steps.
     MlsInterop,
     /// The commands of README.md and deploy/README.md, exactly as documented: systemd, Compose, NATS, backup, restore.
@@ -50,6 +53,7 @@ pub(crate) fn soak(project: &Project, options: &Options) -> Result<(), Failure> 
     match options.name {
         Name::Nodes => of_the_server(project, "nodes::soak", options.rounds.unwrap_or(20)),
         Name::PowerLoss => of_the_server(project, "power::soak", options.rounds.unwrap_or(200)),
+        Name::Groups => of_the_server(project, "groups::races::soak", options.rounds.unwrap_or(1_000)),
         Name::Flood => load::flood(project, options.seconds),
         Name::Streams => load::streams(project, options.streams, options.rounds.unwrap_or(3)),
         Name::Api => api::thoroughly(project),

@@ -20,8 +20,11 @@ struct Step {
 /// The step that needs a browser.
 const BROWSER: &str = "browser";
 
+/// The random steps of our MLS engine and openmls in the same groups; the soak takes more.
+const INTEROP_STEPS: u32 = 200;
+
 /// In the order that reveals mistakes soonest. Each step relies on those before it.
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     Step { name: "format", check: |project, _| checks::formatting(project) },
     Step { name: "wasm-target", check: |project, _| tools::wasm_target(project) },
     Step { name: "imports", check: |project, _| imports::check(project) },
@@ -32,6 +35,7 @@ const STEPS: [Step; 18] = [
     Step { name: "docs", check: |project, _| checks::documentation(project) },
     Step { name: "tests", check: tests::native },
     Step { name: "tests-wasm", check: |project, _| tests::wasm(project) },
+    Step { name: "interop", check: |project, _| tests::mls_interop(project, INTEROP_STEPS) },
     Step { name: "compose", check: |project, _| compose::check(project) },
     Step { name: "site", check: |project, _| site(project) },
     Step { name: "engine", check: |project, _| engine::check(project) },

@@ -8,11 +8,10 @@ mod registering;
 mod restore;
 
 use kez_core::handle::{Handle, ServerName};
-use kez_core::identity::SecretIdentity;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::record::StorageFault;
-use crate::kernel::record::{Kind, Record};
+use crate::kernel::me::{AccountKey, StoredKey};
+use crate::kernel::record::{Kind, Record, StorageFault};
 use crate::kernel::seed::StoredSeed;
 
 pub(crate) use exit::AccountExit;
@@ -25,6 +24,9 @@ pub use passphrase::PassphraseView;
 pub(crate) use registering::LONGEST_CLAIM_AGE;
 pub(crate) use restore::Restore;
 
+/// The format of accounts whose browser always has the recovery words.
+const WITH_WORDS: u8 = 2;
+
 /// An account that can be opened.
 pub(crate) struct Ready {
     pub(crate) account: StoredAccount,
@@ -35,7 +37,7 @@ pub(crate) struct Ready {
 /// The record of kind [`Kind::Account`].
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StoredAccount {
-    pub(crate) seed: StoredSeed,
+    pub(crate) key: StoredKey,
     pub(crate) handle: Handle,
     pub(crate) server: ServerName,
     /// The signed claim as it was or will be posted.
@@ -52,9 +54,23 @@ pub(crate) struct StoredAccount {
     pub(crate) former: Vec<StoredSeed>,
 }
 
+/// The account in the format in which every browser has the recovery words.
+#[derive(Deserialize)]
+struct WithWords {
+    seed: StoredSeed,
+    handle: Handle,
+    server: ServerName,
+    registration: Option<String>,
+    signed_at: u64,
+    registered: bool,
+    restored: bool,
+    phrase_confirmed: bool,
+    former: Vec<StoredSeed>,
+}
+
 impl StoredAccount {
-    pub(crate) fn identity(&self) -> SecretIdentity {
-        SecretIdentity::from_seed(self.seed.0.clone())
+    pub(crate) fn identity(&self) -> AccountKey {
+        self.key.key()
     }
 
     pub(crate) fn record(&self) -> Record {
@@ -67,6 +83,23 @@ impl StoredAccount {
     /// [`StorageFault::Damaged`] when there is none.
     pub(crate) fn find(records: &[Record]) -> Result<Self, StorageFault> {
         let record = records.iter().find(|record| record.kind == Kind::Account);
-        record.ok_or(StorageFault::Damaged)?.read()
+        let record = record.ok_or(StorageFault::Damaged)?;
+        if record.has_format(WITH_WORDS) { record.read::<WithWords>().map(Self::from) } else { record.read() }
+    }
+}
+
+impl From<WithWords> for StoredAccount {
+    fn from(account: WithWords) -> Self {
+        Self {
+            key: StoredKey::Seed(account.seed),
+            handle: account.handle,
+            server: account.server,
+            registration: account.registration,
+            signed_at: account.signed_at,
+            registered: account.registered,
+            restored: account.restored,
+            phrase_confirmed: account.phrase_confirmed,
+            former: account.former,
+        }
     }
 }

@@ -32,7 +32,7 @@ impl Onboarding {
         let join = Join {
             step: Step::Passphrase,
             handle: account.handle.to_string(),
-            seed: Some(account.seed.0.clone()),
+            seed: account.identity().secret().map(|key| key.seed().clone()),
             invitation: Registering::kept_invitation(&records),
             registering: Some(Registering::resume(account, has_passphrase, records, cx)),
             ..Join::default()

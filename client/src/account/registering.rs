@@ -15,6 +15,7 @@ use crate::kernel::context::Context;
 use crate::kernel::effect::{Effect, HttpRequest, Method};
 use crate::kernel::event::HttpResponse;
 use crate::kernel::lookup::{self, Proof};
+use crate::kernel::me::StoredKey;
 use crate::kernel::reason::Reason;
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::requests::Purpose;
@@ -77,7 +78,7 @@ impl Registering {
         cx: &mut Context<'_>,
     ) -> Self {
         let mut account = StoredAccount {
-            seed: StoredSeed(me.seed().clone()),
+            key: StoredKey::Seed(StoredSeed(me.seed().clone())),
             handle,
             server: server.clone(),
             registration: None,
@@ -268,8 +269,10 @@ const fn backoff() -> Backoff {
 }
 
 fn sign(account: &mut StoredAccount, cx: &Context<'_>) {
-    let signed =
-        HandleRegistration::sign(&account.identity(), &account.handle, &account.server, cx.server_time());
-    account.registration = signed.and_then(|signed| signed.to_json()).ok();
+    let key = account.identity();
+    let signed = key.secret().map(|key| {
+        HandleRegistration::sign(key, &account.handle, &account.server, cx.server_time())?.to_json()
+    });
+    account.registration = signed.and_then(Result::ok);
     account.signed_at = cx.wall();
 }

@@ -9,6 +9,7 @@ use crate::kernel::answer::{Answer, refusal};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Effect;
 use crate::kernel::lookup::Proof;
+use crate::kernel::me::StoredKey;
 use crate::kernel::reason::Reason;
 use crate::kernel::record::Record;
 use crate::kernel::requests::Purpose;
@@ -99,7 +100,7 @@ impl Restore {
 impl Attempt {
     fn create_vault(&mut self, handle: Handle, server: &ServerName, cx: &mut Context<'_>) {
         let account = StoredAccount {
-            seed: StoredSeed(self.me.seed().clone()),
+            key: StoredKey::Seed(StoredSeed(self.me.seed().clone())),
             handle,
             server: server.clone(),
             registration: None,

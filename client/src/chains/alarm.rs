@@ -44,13 +44,12 @@ impl ChainAlarm {
         }
     }
 
-    /// What links of the user's own chain mean that this browser did not make.
-    pub(super) fn about_foreign<'a>(links: impl Iterator<Item = &'a Link>) -> Option<Self> {
-        let alarms = links.map(|link| match link.body() {
+    /// What a link of the user's own chain means that this browser did not make.
+    pub(super) const fn about_foreign(link: &Link) -> Self {
+        match link.body() {
             Body::AddDevice(_) => Self::DeviceAdded,
             Body::RevokeDevice { .. } => Self::DeviceRemoved,
             _ => Self::NotMine,
-        });
-        alarms.max_by_key(|alarm| alarm.gravity())
+        }
     }
 }

@@ -203,7 +203,7 @@ impl MemberChains {
 }
 
 /// The devices that a chain certifies, or certified once.
-pub(super) fn certified(chain: &Chain) -> impl Iterator<Item = Certified> {
+pub(crate) fn certified(chain: &Chain) -> impl Iterator<Item = Certified> {
     chain.devices().iter().filter_map(|known| {
         let (root, device, seqno) = (chain.root(), known.device.device, known.seqno);
         let credential = Credential { root, device, seqno, link: chain.hash_at(seqno)? };

@@ -25,9 +25,8 @@ use facts::Base;
 
 pub use alarm::ChainAlarm;
 pub(crate) use facts::Facts;
-pub(crate) use members::MemberChains;
-use members::certified;
-pub(crate) use news::{ChangedKey, ContactNews, KeyNews, OwnNews};
+pub(crate) use members::{MemberChains, certified};
+pub(crate) use news::{ChangedKey, ContactNews, ForeignLink, KeyNews, OwnNews};
 pub(crate) use own::{OwnChain, is_own};
 pub(crate) use people::ContactChains;
 pub(crate) use watched::Watched;

@@ -1,19 +1,38 @@
 //! What the chains report to the other parts.
 
 use kez_core::identity::{Peer, PublicIdentity, SecretIdentity};
+use kez_core::sigchain::{Hash, Link};
+use serde::{Deserialize, Serialize};
+
+use super::ChainAlarm;
 
 /// What an answer about the user's own chain means for the other parts.
 #[must_use]
 pub(crate) enum OwnNews {
     /// Nothing.
     None,
-    /// The chain has new links. They may name former keys of the user's.
-    Links,
+    /// The chain has new links. They may name former keys of the user's. Those that this browser did not make are named.
+    Links(Vec<ForeignLink>),
     /// The user's registration, as the server has it.
     Registration(String),
     /// The server has accepted the new key. The account must be saved with it in the same event: the record of the chain no
     /// longer has its seed.
     Key(Box<ChangedKey>),
+}
+
+/// A link of the user's chain that this browser did not make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ForeignLink {
+    pub(crate) seqno: u64,
+    pub(crate) hash: Hash,
+    /// What it means unless another device of the user's has made it.
+    pub(crate) alarm: ChainAlarm,
+}
+
+impl From<&Link> for ForeignLink {
+    fn from(link: &Link) -> Self {
+        Self { seqno: link.seqno(), hash: link.hash(), alarm: ChainAlarm::about_foreign(link) }
+    }
 }
 
 /// The user's new key, which the server has accepted.

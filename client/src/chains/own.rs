@@ -10,9 +10,9 @@ use kez_core::identity::{Primary, SecretIdentity, Seed};
 use kez_core::sigchain::{Body, Chain, DeviceId, Hash, Heads, Link};
 use serde::{Deserialize, Serialize};
 
-use super::ChainAlarm;
 use super::facts::{Base, Facts};
 use super::watched::{Compared, Watched};
+use super::{ChainAlarm, ForeignLink};
 use crate::kernel::answer::{Answer, retry_after};
 use crate::kernel::backoff::{Backoff, around};
 use crate::kernel::context::Context;
@@ -350,6 +350,8 @@ impl OwnChain {
         }
         match facts.registration {
             None => Step::AskForRecord,
+            // Only the primary claims a handle.
+            Some(_) if facts.me.key.secret().is_none() => Step::Nothing,
             Some(registration) => {
                 let registration = Hash::of_json(registration);
                 let (handle, server) = (facts.me.handle.clone(), facts.me.server.clone());
@@ -360,16 +362,17 @@ impl OwnChain {
     }
 
     fn begin(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
+        facts.me.key.secret()?;
         let next = Seed::random(&mut &mut *cx.rng);
         let next_key = SecretIdentity::from_seed(next.clone()).public();
         self.stored.next_seed = Some(StoredSeed(next));
         self.draft(Body::Init { primary: facts.me.key.public(), next: Hash::of_key(&next_key) }, facts, cx)
     }
 
-    /// Signs the next link with the current key, and stores it until it is in the chain.
+    /// Signs the next link, and stores it until it is in the chain.
     fn draft(&mut self, body: Body, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
         let draft = self.chain().draft(body, cx.timestamp());
-        self.keep_pending(&draft.sign(&facts.me.key).ok()?, cx)
+        self.keep_pending(&draft.sign(facts.me.link_signer()?).ok()?, cx)
     }
 
     fn keep_pending(&mut self, link: &Link, cx: &mut Context<'_>) -> Option<String> {
@@ -381,6 +384,21 @@ impl OwnChain {
     fn advance_later(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let wait = self.backoff.next_after(retry_after(answer), cx.rng);
         self.try_at = Some(cx.now.saturating_add(wait.max(500)));
+    }
+
+    /// This browser's link that is not in the chain yet: its number and hash.
+    pub(crate) fn making(&self) -> Option<(u64, Hash)> {
+        self.pending().map(|link| (link.seqno(), link.hash()))
+    }
+
+    /// No device of the user's has announced these links.
+    pub(crate) fn warn_about(&mut self, foreign: &[ForeignLink], cx: &mut Context<'_>) {
+        for link in foreign {
+            self.stored.watched.warn(link.alarm);
+        }
+        if !foreign.is_empty() {
+            self.save(cx);
+        }
     }
 
     fn raise(&mut self, alarm: ChainAlarm, cx: &mut Context<'_>) {

@@ -168,6 +168,9 @@ pub(crate) struct Group {
     pub(crate) asked: Vec<LeafId>,
     /// When this client commits the pending removals, unless another member has done so by then.
     pub(crate) duty_at: Option<u64>,
+    /// When this client, an admin's, tells the group's name to a device that has joined by itself, unless another admin
+    /// has done so by then.
+    pub(crate) face_at: Option<u64>,
     /// The accounts at the item that is being processed.
     pub(crate) accounts: Vec<(Primary, Role)>,
     /// The leaves at the item that is being processed.
@@ -227,6 +230,11 @@ impl StoredGroup {
         accounts.find(|account| account.root != *me).map(|account| account.root)
     }
 
+    /// Whether it is the group of the user's own devices, which is no conversation.
+    pub(crate) fn is_own(&self) -> bool {
+        self.kind() == Some(Kind::Own)
+    }
+
     /// Whether an account is an admin.
     pub(crate) fn is_admin(&self, root: &Primary) -> bool {
         self.known.as_ref().is_some_and(|known| known.policy.is_admin(root))
@@ -252,6 +260,13 @@ impl Known {
             format!("{:05}", number % 100_000)
         });
         groups.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl StoredFace {
+    /// A face of which only the name is known.
+    pub(crate) const fn named(name: String) -> Self {
+        Self { name, about: None, expires: None }
     }
 }
 
@@ -286,6 +301,7 @@ impl Group {
             backoff: Backoff::new(200, 60_000),
             asked: Vec::new(),
             duty_at: None,
+            face_at: None,
             accounts: Vec::new(),
             devices: Vec::new(),
             withheld: 0,

@@ -65,6 +65,11 @@ impl Groups {
         self.iter().filter(|(_, group)| group.person == Some(person)).map(|(gid, _)| gid).collect()
     }
 
+    /// The group of the user's own devices.
+    pub(crate) fn own(&self) -> Option<(GroupId, &Group)> {
+        self.iter().find(|(_, group)| group.stored.is_own())
+    }
+
     /// Removes a group and its records.
     pub(crate) fn remove(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let Some(group) = self.all.remove(&gid) else { return };
@@ -115,6 +120,6 @@ impl Groups {
 
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
-        self.all.values().flat_map(|group| [group.retry_at, group.duty_at]).flatten().min()
+        self.all.values().flat_map(|group| [group.retry_at, group.duty_at, group.face_at]).flatten().min()
     }
 }

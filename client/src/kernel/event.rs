@@ -263,6 +263,13 @@ pub enum UiEvent {
         /// Whether it is checked now.
         on: bool,
     },
+    /// /settings: "Rename" beside a device.
+    DeviceRenamed {
+        /// The device's id.
+        device: String,
+        /// What the user calls it; empty for no name.
+        name: String,
+    },
     /// The user dismissed the alarm about their own key history.
     OwnChainAlarmDismissed,
     /// Ask the browser for persistent storage.

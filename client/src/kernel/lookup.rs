@@ -4,6 +4,8 @@ use kez_core::api::Lookup;
 use kez_core::handle::{Handle, ServerName};
 use kez_core::identity::{Primary, PublicIdentity};
 use kez_core::problem::ProblemCode;
+use kez_core::registration::HandleRegistration;
+use kez_core::signed::Signed;
 
 use crate::kernel::answer::{Answer, problem};
 use crate::kernel::event::HttpResponse;
@@ -17,6 +19,15 @@ pub(crate) struct Found {
     pub(crate) registration: String,
     /// The root of the key's chain, as claimed by the server.
     pub(crate) root: Option<Primary>,
+}
+
+impl Found {
+    /// What a signed registration on this server proves, with the root that the user's own device names.
+    pub(crate) fn of_registration(json: &str, server: &ServerName, root: Primary) -> Option<Self> {
+        let signed = Signed::<HandleRegistration>::parse(json.as_bytes()).ok()?.verify().ok()?;
+        let handle = signed.handle().parse().ok().filter(|_| signed.server() == server.as_str())?;
+        Some(Self { handle, key: *signed.primary(), registration: json.to_owned(), root: Some(root) })
+    }
 }
 
 /// What an answer proves.

@@ -101,6 +101,8 @@ pub enum Reason {
     TheirInboxFull,
     /// The text names no handle of this server.
     NoSuchHandle,
+    /// The browser was linked, so it has no recovery words. Only browsers with the words can do that.
+    NoWords,
     /// The handle is the user's own.
     OwnHandle,
     /// The person has not been found yet.

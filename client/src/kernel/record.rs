@@ -66,11 +66,13 @@ pub enum Kind {
     State,
     /// A member of a group, with the verified part of their sigchain.
     Member,
+    /// What the user calls their devices, and what these have told each other. One record.
+    Devices,
 }
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -88,6 +90,7 @@ impl Kind {
         Self::Group,
         Self::State,
         Self::Member,
+        Self::Devices,
     ];
 
     /// The kind with this text form.
@@ -115,15 +118,22 @@ impl Kind {
             Self::Group => "group",
             Self::State => "state",
             Self::Member => "member",
+            Self::Devices => "devices",
         }
     }
 
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Index | Self::Device | Self::Package | Self::Group | Self::State | Self::Member => 1,
-            Self::Account | Self::Draft | Self::Nkey | Self::Invite => 2,
-            Self::Page | Self::Sync | Self::Outbox | Self::Quarantine => 3,
+            Self::Index
+            | Self::Device
+            | Self::Package
+            | Self::Group
+            | Self::State
+            | Self::Member
+            | Self::Devices => 1,
+            Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Account | Self::Page | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Contact | Self::Chain => 4,
             Self::Conversation => 7,
         }
@@ -133,6 +143,7 @@ impl Kind {
     const fn oldest_format(self) -> u8 {
         match self {
             Self::Page => 1,
+            Self::Account => 2,
             Self::Contact | Self::Chain => 3,
             Self::Conversation => 5,
             kind => kind.format(),

@@ -109,6 +109,8 @@ pub(crate) enum Purpose {
     LeaveGroup(GroupId),
     /// Fetch what is new in the groups.
     News,
+    /// Find the group of the user's own devices.
+    OwnGroups,
 }
 
 /// A change to a contact that the server has to be told.

@@ -546,8 +546,13 @@ impl Link {
         self.look_again = false;
         self.polled_since = since;
         let target = format!("/v1/inbox/{}?since={since}&limit={MAX_PAGE_ITEMS}", me.handle);
-        let auth = inbox_auth::header(&me.key, &me.handle, since, cx.server_time());
-        let request = HttpRequest { method: Method::Get, target, auth: Some(auth), invite: None, body: None };
+        let request = match me.key.secret() {
+            Some(key) => {
+                let auth = Some(inbox_auth::header(key, &me.handle, since, cx.server_time()));
+                HttpRequest { method: Method::Get, target, auth, invite: None, body: None }
+            }
+            None => me.signed(Method::Get, target, None, cx),
+        };
         cx.request(request, Purpose::Page);
     }
 

@@ -2,6 +2,7 @@
 //! each hint and every 30 s regardless. Until hints arrive, and after they stop, the client uses the live stream and
 //! polling.
 
+use kez_core::identity::SecretIdentity;
 use kez_core::nats_binding::{self, NatsBinding, subscription};
 use kez_core::problem::ProblemCode;
 use kez_core::time::Timestamp;
@@ -101,6 +102,11 @@ impl Nats {
         if !matches!(self.stage, Stage::Idle(at) if at <= cx.now) {
             return;
         }
+        let Some(key) = me.key.secret() else {
+            // Only the account's key binds an nkey.
+            self.stage = Stage::Asking;
+            return;
+        };
         let Some(url) = self.url.clone() else {
             self.stage = Stage::Asking;
             return config::ask_now(cx);
@@ -109,9 +115,9 @@ impl Nats {
         let Ok(signer) = nkey.signer() else { return self.suspend(cx) };
         if nkey.is_bound(cx.wall() / 1000) {
             self.stage = Stage::Connecting;
-            cx.push(Effect::OpenNats { url, subject: subscription(&me.key.public().primary()), signer });
+            cx.push(Effect::OpenNats { url, subject: subscription(&key.public().primary()), signer });
         } else {
-            self.bind(&signer, me, cx);
+            self.bind(&signer, key, me, cx);
         }
     }
 
@@ -214,11 +220,11 @@ impl Nats {
         made.clone()
     }
 
-    fn bind(&mut self, signer: &Signer, me: &Me, cx: &mut Context<'_>) {
+    fn bind(&mut self, signer: &Signer, key: &SecretIdentity, me: &Me, cx: &mut Context<'_>) {
         let now = cx.server_time();
         let until = now.unix() + LIFETIME;
         let expires_at = Timestamp::from_unix(until);
-        let signed = NatsBinding::sign(&me.key, signer.public(), &me.server, now, expires_at);
+        let signed = NatsBinding::sign(key, signer.public(), &me.server, now, expires_at);
         let Ok(body) = signed.and_then(|signed| signed.to_json()) else { return self.suspend(cx) };
         self.stage = Stage::Asking;
         let request = me.signed(Method::Put, nats_binding::target(&me.handle), Some(body), cx);

@@ -21,6 +21,8 @@ use crate::kernel::sync::ChainHead;
 
 /// The most messages that are not here yet, or not in memory, whose reactions are kept.
 const MOST_WAITING: usize = 200;
+/// The first order after the messages that a linked browser gets from another one.
+const HISTORY_END: u64 = 1 << 32;
 /// The most characters of a text in the list of conversations.
 const LINE_CHARS: usize = 120;
 
@@ -84,6 +86,12 @@ impl Conversation {
     /// An empty conversation.
     pub(crate) fn new(slot: Slot) -> Self {
         Self { slot, ..Self::default() }
+    }
+
+    /// An empty conversation of a browser that gets earlier messages later: their orders come before all others.
+    pub(crate) fn after_history(slot: Slot) -> Self {
+        let summary = Summary { next: HISTORY_END, read_up_to: HISTORY_END - 1, ..Summary::default() };
+        Self { slot, summary, changed: true, ..Self::default() }
     }
 
     /// Loads the summary.
@@ -441,6 +449,55 @@ impl Conversation {
             self.summary.read_up_to = entry.order;
             self.changed = true;
         }
+    }
+
+    /// The order of the newest message of others that was read; 0 for none.
+    pub(crate) const fn read_up_to(&self) -> u64 {
+        self.summary.read_up_to
+    }
+
+    /// Another browser of the user's has read up to this message. A mark never goes back.
+    pub(crate) fn on_read_elsewhere(&mut self, order: u64) {
+        if order > self.summary.read_up_to {
+            self.summary.read_up_to = order;
+            self.unread = self.unread_rows().count() as u64;
+            self.changed = true;
+        }
+    }
+
+    /// The order of the next content.
+    pub(crate) fn next_order(&self) -> u64 {
+        self.summary.next.max(1)
+    }
+
+    /// The order of the last row before an order.
+    pub(crate) fn row_before(&self, order: u64) -> Option<u64> {
+        self.order_at(self.count_before(order).checked_sub(1)?)
+    }
+
+    /// When the row with this order was sent, Unix seconds.
+    pub(crate) fn time_of(&self, order: u64) -> Option<u64> {
+        self.index.get(order).map(|entry| entry.at)
+    }
+
+    /// Adds a message from before all others. It is no news: neither the last row nor the read mark changes.
+    pub(crate) fn insert_first(&mut self, message: StoredMessage) {
+        let first = self.order_at(0).unwrap_or(HISTORY_END);
+        let Some(mut order) = first.checked_sub(1).filter(|order| *order > 0) else { return };
+        if !self.has_page(page_of(order)) {
+            // Its page is not in memory: another one begins before it.
+            let Some(before) = (page_of(order) * pages::PAGE).checked_sub(1).filter(|order| *order > 0)
+            else {
+                return;
+            };
+            order = before;
+        }
+        if self.summary.last.is_none() {
+            self.summary.last = Some(LastRow::of(order, &message));
+        }
+        self.changed = true;
+        self.index.insert(order, &message);
+        self.pages.add(order, message);
     }
 
     pub(crate) const fn last(&self) -> Option<&LastRow> {

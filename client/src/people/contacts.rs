@@ -1,13 +1,14 @@
 //! Contacts: each has a pinned key, the registration that proved it, and the user's decisions about it.
 
 use kez_core::handle::Handle;
-use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity};
+use kez_core::identity::{Peer, Primary, PublicIdentity};
 
 use super::standing::Standing;
 use super::stored::{Mls, StoredContact};
 use crate::kernel::context::Context;
 use crate::kernel::event::StorageFault;
 use crate::kernel::lookup::Found;
+use crate::kernel::me::AccountKey;
 use crate::kernel::place::{PersonId, Slot};
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
@@ -17,8 +18,8 @@ pub(crate) struct Contact {
     /// The number of the contact's records.
     pub(crate) slot: Slot,
     pub(crate) stored: StoredContact,
-    /// The secret shared with the pinned key.
-    pub(crate) peer: Peer,
+    /// The secret shared with the pinned key; `None` in a browser without the recovery words.
+    pub(crate) peer: Option<Peer>,
     /// When the registry was last asked about the handle, Unix milliseconds; 0 before the first time.
     pub(crate) checked_at: u64,
 }
@@ -41,7 +42,7 @@ impl Contacts {
         &mut self,
         slot: Slot,
         record: &Record,
-        me: &SecretIdentity,
+        me: &AccountKey,
     ) -> Result<PersonId, StorageFault> {
         self.insert(slot, StoredContact::read(record)?, me).ok_or(StorageFault::Damaged)
     }
@@ -56,7 +57,7 @@ impl Contacts {
         found: Found,
         since: u64,
         standing: Standing,
-        me: &SecretIdentity,
+        me: &AccountKey,
     ) -> Option<PersonId> {
         let key = found.key.primary();
         if self.by_handle.contains_key(&found.handle) || self.by_key.contains_key(&key) {
@@ -85,7 +86,7 @@ impl Contacts {
     pub(crate) fn accept_new_key(
         &mut self,
         id: PersonId,
-        me: &SecretIdentity,
+        me: &AccountKey,
     ) -> Option<(Primary, PublicIdentity)> {
         let contact = self.all.get_mut(&id)?;
         let new = contact.stored.new_key.clone()?;
@@ -93,7 +94,7 @@ impl Contacts {
         if self.by_key.contains_key(&new.key.primary()) {
             return None;
         }
-        contact.peer = Peer::new(me, new.key).ok()?;
+        contact.peer = me.agree(new.key).ok()?;
         self.by_key.remove(&old.primary());
         self.by_key.insert(new.key.primary(), id);
         contact.stored.key = new.key;
@@ -114,9 +115,9 @@ impl Contacts {
     }
 
     /// Recomputes all shared secrets after the user's own key has changed.
-    pub(crate) fn agree_anew(&mut self, me: &SecretIdentity) {
+    pub(crate) fn agree_anew(&mut self, me: &AccountKey) {
         for contact in self.all.values_mut() {
-            if let Ok(peer) = Peer::new(me, contact.stored.key) {
+            if let Ok(peer) = me.agree(contact.stored.key) {
                 contact.peer = peer;
             }
         }
@@ -189,8 +190,8 @@ impl Contacts {
         Some(contact)
     }
 
-    fn insert(&mut self, slot: Slot, stored: StoredContact, me: &SecretIdentity) -> Option<PersonId> {
-        let peer = Peer::new(me, stored.key).ok()?;
+    fn insert(&mut self, slot: Slot, stored: StoredContact, me: &AccountKey) -> Option<PersonId> {
+        let peer = me.agree(stored.key).ok()?;
         let id = stored.person;
         self.by_slot.insert(slot, id);
         self.by_handle.insert(stored.handle.clone(), id);
@@ -211,7 +212,7 @@ impl Contact {
 
 #[cfg(test)]
 mod tests {
-    use kez_core::identity::Seed;
+    use kez_core::identity::{SecretIdentity, Seed};
 
     use super::*;
 
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_person_is_identified_by_their_own_chain_root() {
-        let me = SecretIdentity::from_seed(Seed::from_bytes([9; 32]));
+        let me = SecretIdentity::from_seed(Seed::from_bytes([9; 32])).into();
         let mut contacts = Contacts::default();
         let mut pin = |slot, found| contacts.pin(Slot(slot), found, 0, Standing::default(), &me);
         let named = |byte| Some(PersonId(key(byte).primary()));

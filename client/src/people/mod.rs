@@ -10,4 +10,4 @@ pub(crate) use contacts::{Contact, Contacts};
 pub(crate) use lists::ListSync;
 pub(crate) use pace::Pace;
 pub use standing::{Block, BlockedRow};
-pub(crate) use stored::NewKey;
+pub(crate) use stored::{NewKey, StoredContact};

@@ -76,6 +76,13 @@ impl Standing {
         }
     }
 
+    /// Another browser of the user's has decided this, and tells the server.
+    pub(crate) const fn follow(&mut self, accepted: bool, blocked: bool) {
+        self.request &= !accepted;
+        (self.accepted, self.told_accepted) = (accepted, accepted);
+        (self.blocked, self.told_blocked) = (blocked, blocked);
+    }
+
     pub(super) const fn acknowledged(&mut self, change: ListChange) {
         match change {
             ListChange::Accepted => self.told_accepted = true,

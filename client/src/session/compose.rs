@@ -93,6 +93,10 @@ impl Session {
         if handle == self.me.handle {
             return Err(Reason::OwnHandle);
         }
+        if self.me.key.secret().is_none() {
+            // Envelopes are sealed with the account's key.
+            return Err(Reason::NoWords);
+        }
         let person = self.contact_for(&handle, cx).ok_or(Reason::NotFoundYet)?;
         match self.contacts.get(person) {
             Some(contact) if contact.stored.awaits_person() => Err(Reason::KeyChanged),
@@ -117,9 +121,11 @@ impl Session {
         let plaintext = plaintext(&content.own_copy(key.primary()), &chain, &longest_heads(key));
         // Base64 encodes three bytes as four characters.
         const ALWAYS_FITS: usize = envelope::MAX_BYTES / 2;
-        plaintext.len() < ALWAYS_FITS
-            || envelope::seal(&self.me.key, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng)
-                .is_ok()
+        if plaintext.len() < ALWAYS_FITS {
+            return true;
+        }
+        let (Some(key), Some(myself)) = (self.me.key.secret(), &self.myself) else { return false };
+        envelope::seal(key, myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng).is_ok()
     }
 
     /// Saves a draft. Other tabs that show the conversation must show it too.

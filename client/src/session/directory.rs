@@ -12,7 +12,6 @@ use crate::kernel::lookup::{Found, Proof};
 use crate::kernel::place::{PersonId, Place, Slot};
 use crate::kernel::requests::Purpose;
 use crate::kernel::sorted_map::SortedMap;
-use crate::messages::Conversation;
 use crate::people::NewKey;
 use crate::people::Pace;
 use crate::session::Session;
@@ -303,7 +302,7 @@ impl Session {
         let handle = found.handle.clone();
         let standing = self.lists.first_standing(&handle, wrote_first);
         let id = self.contacts.pin(slot, found, cx.wall() / 1000, standing, &self.me.key)?;
-        self.conversations.insert(Place::Direct(id), Conversation::new(slot));
+        self.conversations.insert(Place::Direct(id), self.new_conversation(slot));
         self.sync.last_contact = slot.0;
         self.directory.handles.remove(&handle);
         if let Some(contact) = self.contacts.get_mut(id) {

@@ -85,6 +85,11 @@ impl Session {
                 cx.shared.tabs.entry(tab).rotation_phrase_shown = false;
                 self.chains.own_mut().forget_next_seed(cx);
             }
+            UiEvent::KeyChangeSubmitted { .. } | UiEvent::DeletionConfirmed
+                if self.me.key.secret().is_none() =>
+            {
+                cx.warn(Reason::NoWords);
+            }
             UiEvent::KeyChangeSubmitted { phrase } => {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().change_key(&phrase, facts, cx);
@@ -94,6 +99,7 @@ impl Session {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().refuse_old_messages(on, facts, cx);
             }
+            UiEvent::DeviceRenamed { device, name } => self.rename_device(&device, &name, cx),
             UiEvent::OwnChainAlarmDismissed => {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().dismiss_alarm(facts, cx);
@@ -215,6 +221,7 @@ impl Session {
             Purpose::Rejoin(gid) => self.rejoin_answered(gid, answer, cx),
             Purpose::LeaveGroup(gid) => self.leave_answered(gid, answer, cx),
             Purpose::News => self.on_news(answer, cx),
+            Purpose::OwnGroups => self.on_own_groups(answer, cx),
             // Requests from before the account was open.
             Purpose::Config
             | Purpose::Availability(_)
@@ -248,6 +255,8 @@ impl Session {
                 return self.react(place, from, content.id, reaction);
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
+            // They count only among the user's own devices.
+            What::Sync(_) | What::History(_) => return self.count_unreadable(envelope, cx),
             What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) | What::Face(_) => {
                 StoredBody::Unsupported
             }

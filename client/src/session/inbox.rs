@@ -201,6 +201,10 @@ impl Session {
     }
 
     fn receive_one(&mut self, item: &InboxItem, cx: &mut Context<'_>) -> Next {
+        if self.me.key.secret().is_none() {
+            // Envelopes are sealed for the account's key. A browser without it passes over them.
+            return Next::Item;
+        }
         let json = item.envelope.get();
         let parsed = Envelope::parse(json.as_bytes());
         let hash = parsed.as_ref().map_or_else(|_| hash_of_bytes(json), |envelope| Some(envelope.hash()));
@@ -293,10 +297,10 @@ impl Session {
             return Class::Unreadable;
         }
         let former = self.former.iter().find(|key| key.public().primary() == envelope.recipient());
+        let Some(me) = self.me.key.secret() else { return Class::Nowhere };
         let known = from_myself || contact.is_some();
         let peer = if known { self.peer_of_former(&sender, former) } else { None };
-        let opened =
-            envelope.open(former.unwrap_or(&self.me.key), |key| peer.as_ref().or_else(|| self.peer(key)));
+        let opened = envelope.open(former.unwrap_or(me), |key| peer.as_ref().or_else(|| self.peer(key)));
         match (opened, contact) {
             (Ok(opened), _) if from_myself => self.classify_own(&opened, former.is_some(), incoming),
             (Ok(opened), Some(contact)) => {
@@ -319,7 +323,8 @@ impl Session {
     /// Signed by a key that belongs to no contact. It may wait only if it opens, since anyone can forge one that does
     /// not.
     fn classify_strangers(&self, envelope: &Envelope, former: Option<&SecretIdentity>) -> Class {
-        let (me, key) = (former.unwrap_or(&self.me.key), envelope.claimed_sender());
+        let key = envelope.claimed_sender();
+        let Some(me) = former.or(self.me.key.secret()) else { return Class::Nowhere };
         let peer = PublicIdentity::try_from(key).ok().and_then(|sender| Peer::new(me, sender).ok());
         match envelope.open(me, |_| peer.as_ref()) {
             Ok(opened) => Class::Wait { key, own_copy: false, quiet: is_quiet(&opened) },
@@ -358,8 +363,8 @@ impl Session {
 
     /// The user's own key with this value, former keys included.
     pub(crate) fn own_key(&self, key: &Primary) -> Option<PublicIdentity> {
-        let own = std::iter::once(&self.me.key).chain(&self.former).map(SecretIdentity::public);
-        own.into_iter().find(|own| own.primary() == *key)
+        let former = self.former.iter().map(SecretIdentity::public);
+        std::iter::once(self.me.key.public()).chain(former).find(|own| own.primary() == *key)
     }
 
     /// The secret between two keys, one of them a former key. Computed on demand, which is rare.
@@ -367,7 +372,7 @@ impl Session {
         if former.is_none() && self.peer(sender).is_some() {
             return None;
         }
-        Peer::new(former.unwrap_or(&self.me.key), PublicIdentity::try_from(*sender).ok()?).ok()
+        Peer::new(former.or(self.me.key.secret())?, PublicIdentity::try_from(*sender).ok()?).ok()
     }
 
     /// Keeps a replaced key of the user's. Reads everything again from the start, in order, so that envelopes that
@@ -409,10 +414,10 @@ impl Session {
 
     fn peer(&self, key: &Primary) -> Option<&Peer> {
         if *key == self.me.key.public().primary() {
-            return Some(&self.myself);
+            return self.myself.as_ref();
         }
         let contact = self.contacts.by_key(key).and_then(|id| self.contacts.get(id));
-        contact.map(|contact| &contact.peer).filter(|peer| peer.identity().primary() == *key)
+        contact.and_then(|contact| contact.peer.as_ref()).filter(|peer| peer.identity().primary() == *key)
     }
 
     fn hold(&mut self, held: Held, cx: &mut Context<'_>) {

@@ -230,16 +230,17 @@ impl Session {
                 let conversation = self.conversations.get_mut(&key.place)?;
                 let chain = conversation.next_position(&self.sync.installation);
                 let plaintext = plaintext(&content, &chain, &heads);
-                let peer = &self.contacts.get(person)?.peer;
-                let sealed = envelope::seal(&self.me.key, peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
+                let peer = self.contacts.get(person)?.peer.as_ref()?;
+                let key = self.me.key.secret()?;
+                let sealed = envelope::seal(key, peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 conversation.sent(sealed.hash);
                 sealed
             }
             Lane::Own => {
                 let chain = self.sync.own_chain.next(&self.sync.installation);
                 let plaintext = plaintext(&content, &chain, &heads);
-                let sealed =
-                    envelope::seal(&self.me.key, &self.myself, &plaintext, now, &mut &mut *cx.rng).ok()?;
+                let (key, myself) = (self.me.key.secret()?, self.myself.as_ref()?);
+                let sealed = envelope::seal(key, myself, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 self.sync.own_chain.advance(sealed.hash);
                 cx.save(self.sync.record());
                 sealed

@@ -2,6 +2,7 @@
 
 use kez_core::content::{Content, FormerKey, MessageId, What};
 use kez_core::envelope;
+use kez_core::identity::PublicIdentity;
 use kez_core::message::plaintext;
 use kez_core::sigchain::Heads;
 use kez_core::time::Timestamp;
@@ -10,6 +11,7 @@ use crate::chains::{ChangedKey, OwnNews};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
 use crate::kernel::device::{OwnDevice, Standing};
+use crate::kernel::me::AccountKey;
 use crate::kernel::requests::Purpose;
 use crate::link::Inbox;
 use crate::session::Session;
@@ -28,11 +30,13 @@ impl Session {
         chains.own_mut().on_engine(facts, cx);
     }
 
-    /// This browser gets a key of its own: its first, or the successor of one whose time is over.
+    /// This browser gets a key of its own: its first, or the successor of one whose time is over. Without the recovery words
+    /// it could not certify another one.
     fn prepare_device(&mut self, cx: &mut Context<'_>) {
         let chain = self.chains.own().chain();
         let standing = self.me.device.as_ref().map(|device| device.standing(chain, cx.timestamp()));
-        if matches!(standing, None | Some(Standing::Expired)) {
+        let has_words = self.me.key.secret().is_some();
+        if has_words && matches!(standing, None | Some(Standing::Expired)) {
             let device = OwnDevice::random(cx.rng);
             cx.save(device.record());
             self.me.device = Some(device);
@@ -67,7 +71,11 @@ impl Session {
         let (chains, facts) = self.chains_with_facts();
         match chains.own_mut().on_answer(purpose, answer, facts, cx) {
             OwnNews::None => {}
-            OwnNews::Links => self.read_notes_again(cx),
+            OwnNews::Links(foreign) => {
+                self.judge_links(foreign, cx);
+                self.follow_primary(cx);
+                self.read_notes_again(cx);
+            }
             OwnNews::Registration(registration) => {
                 self.registration = Some(registration);
                 self.save_account(cx);
@@ -91,11 +99,25 @@ impl Session {
         self.chains.own().has_replaced(&self.me.key.public().primary())
     }
 
+    /// Another browser has changed the account's key. A browser without the recovery words goes on as its device.
+    fn follow_primary(&mut self, cx: &mut Context<'_>) {
+        let primary = self.chains.own().chain().primary();
+        if let AccountKey::Public(key) = &mut self.me.key
+            && key.primary() != primary
+            && let Ok(new) = PublicIdentity::try_from(primary)
+        {
+            **key = new;
+            self.save_account(cx);
+        }
+    }
+
     /// The server has switched to the new key. The former key is kept to open envelopes that were sealed for it.
     fn switch_key(&mut self, changed: ChangedKey, cx: &mut Context<'_>) {
         let ChangedKey { key, myself, registration } = changed;
-        self.former.push(std::mem::replace(&mut self.me.key, key));
-        self.myself = myself;
+        if let AccountKey::Secret(former) = std::mem::replace(&mut self.me.key, key.into()) {
+            self.former.push(*former);
+        }
+        self.myself = Some(myself);
         self.registration = registration;
         self.contacts.agree_anew(&self.me.key);
         // The words of the new key are those that the user has just typed.
@@ -109,13 +131,16 @@ impl Session {
 
     /// Seals the replaced key for the user's own inbox, so that a browser restored with the new phrase finds it there.
     fn seal_former_key(&mut self, cx: &mut Context<'_>) {
-        let Some(former) = self.former.last() else { return };
+        let (Some(former), Some(key), Some(myself)) =
+            (self.former.last(), self.me.key.secret(), &self.myself)
+        else {
+            return;
+        };
         let id = MessageId::ulid(cx.wall(), &mut &mut *cx.rng);
         let what = What::FormerKey(FormerKey { seed: former.seed().clone() });
         let chain = self.sync.own_chain.next(&self.sync.installation);
         let plaintext = plaintext(&Content { id, sent_at: None, what }, &chain, &Heads::new());
-        let sealed =
-            envelope::seal(&self.me.key, &self.myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng);
+        let sealed = envelope::seal(key, myself, &plaintext, cx.timestamp(), &mut &mut *cx.rng);
         if let Ok(sealed) = sealed {
             self.sync.own_chain.advance(sealed.hash);
             cx.save(self.sync.record());

@@ -136,7 +136,10 @@ impl Session {
     /// Ends an event: stores what has changed, has the pages loaded that the screens lack, and drops those that were not
     /// used for longest.
     pub(crate) fn end_event(&mut self, cx: &mut Context<'_>) {
+        self.tell_devices(cx);
         self.advance_groups(cx);
+        self.advance_history(cx);
+        self.devices.save(cx);
         self.paging.now += 1;
         for (place, conversation) in self.conversations.iter_mut() {
             for page in conversation.save(self.paging.now, cx) {

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use kez_core::identity::{Peer, SecretIdentity};
+use kez_core::identity::SecretIdentity;
 
 use crate::account::{AccountExit, PassphraseChange, Ready, StoredAccount};
 use crate::chains::{self, Sigchains};
+use crate::devices::Devices;
 use crate::groups::{Groups, Packages};
 use crate::kernel::context::Context;
 use crate::kernel::device::OwnDevice;
@@ -36,7 +37,7 @@ impl Session {
         let me = account.identity();
         let sync = records.iter().find(|record| record.kind == Kind::Sync).ok_or(StorageFault::Damaged)?;
         let mut session = Self {
-            myself: Peer::new(&me, me.public()).map_err(|_| StorageFault::Damaged)?,
+            myself: me.agree(me.public()).map_err(|_| StorageFault::Damaged)?,
             chains: Sigchains::new(me.public().primary()),
             former: account.former.iter().map(|seed| SecretIdentity::from_seed(seed.0.clone())).collect(),
             phrase_confirmed: account.phrase_confirmed,
@@ -56,6 +57,7 @@ impl Session {
             groups: Groups::default(),
             group_work: GroupWork::default(),
             packages: Packages::default(),
+            devices: Devices::default(),
             link: Link::default(),
             exit: AccountExit::default(),
             passphrase: PassphraseChange::new(*has_passphrase),
@@ -89,13 +91,17 @@ impl Session {
             let next = conversation.last().map_or(0, |last| last.arrival + 1);
             session.arrivals = session.arrivals.max(next);
         }
+        session.devices_know_all();
+        if session.me.link_signer().is_none() {
+            return Err(StorageFault::Damaged);
+        }
         Ok(session)
     }
 
     /// Saves the account.
     pub(crate) fn save_account(&self, cx: &mut Context<'_>) {
         let account = StoredAccount {
-            seed: StoredSeed(self.me.key.seed().clone()),
+            key: self.me.key.stored(),
             handle: self.me.handle.clone(),
             server: self.me.server.clone(),
             registration: self.registration.clone(),
@@ -159,6 +165,7 @@ impl Session {
             Kind::State => self.groups.load_state(record)?,
             Kind::Member => self.chains.members_mut().load(record)?,
             Kind::Package => self.packages.load(record)?,
+            Kind::Devices => self.devices.load(record)?,
             Kind::Quarantine => {
                 self.seen.extend(self.quarantine.load(record)?.as_ref().map(Tag::of_envelope));
             }

@@ -69,6 +69,7 @@ impl Session {
                 && let Some(conversation) = self.conversations.get_mut(&place)
             {
                 conversation.mark_read();
+                self.devices.on_read(place, cx.now);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The account, as shown on screen.
 
+use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
 use kez_core::sigchain::{Certified, Link, MAX_LIVE_DEVICES};
 
@@ -48,7 +49,9 @@ fn restore(restore: &Restore) -> RestoreView {
 }
 
 fn me(session: &Session, tab: &Tab) -> Me {
-    let words = || recovery_phrase::words(session.me.key.seed()).into_iter().map(str::to_owned).collect();
+    let words =
+        |key: &SecretIdentity| recovery_phrase::words(key.seed()).into_iter().map(str::to_owned).collect();
+    let key = session.me.key.secret();
     Me {
         handle: session.me.handle.to_string(),
         server: session.me.server.to_string(),
@@ -56,7 +59,8 @@ fn me(session: &Session, tab: &Tab) -> Me {
         has_passphrase: session.passphrase.is_set(),
         passphrase_change: session.passphrase.view().clone(),
         phrase_confirmed: session.phrase_confirmed,
-        phrase: tab.phrase_shown.then(words),
+        has_words: key.is_some(),
+        phrase: key.filter(|_| tab.phrase_shown).map(words),
         unreadable: session.sync.unreadable,
         chain: chain(session, tab.rotation_phrase_shown),
         devices: devices(session),
@@ -74,6 +78,7 @@ fn devices(session: &Session) -> DevicesView {
     let row = |(number, known): (u64, &Certified)| DeviceRow {
         id: known.device.device.to_string(),
         number,
+        name: session.devices.name(&known.device.device).unwrap_or_default().to_owned(),
         here: Some(known.device.device) == here,
         added: added(known.seqno).unwrap_or_default(),
     };
@@ -81,6 +86,7 @@ fn devices(session: &Session) -> DevicesView {
     let rows: Vec<_> = known.map(row).collect();
     DevicesView {
         full: rows.len() >= MAX_LIVE_DEVICES && !rows.iter().any(|row| row.here),
+        history: session.history_progress(),
         rows,
         busy: own.removing().is_some(),
         error: own.device_error().cloned(),

@@ -220,6 +220,7 @@ fn another_browser_of_a_member_joins_by_itself() {
     world.run(150_000);
     world.look(PHONE, &at);
     assert_eq!(members(&world, PHONE), ["alice*", "bob", "carol"]);
+    assert_eq!(group(&world, PHONE).name, "Hiking");
     for (who, text) in [("bob", "to both"), (PHONE, "from the phone"), ("alice", "from here")] {
         world.send(who, &at, text);
         world.run(3_000);

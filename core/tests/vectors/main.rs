@@ -13,10 +13,12 @@
 use std::convert::Infallible;
 
 use include_dir::{Dir, include_dir};
+use kez_core::api::Base64Url;
 use kez_core::caller_auth::{CallerAuth, CallerRequest};
 use kez_core::content::{Content, MalformedContent, What};
 use kez_core::envelope::{self, Envelope, OpenError};
 use kez_core::identity::{Peer, PublicIdentity, SecretIdentity, Seed};
+use kez_core::link::{BoxKey, LinkOffer, LinkSecret, Side};
 use kez_core::registration::HandleRegistration;
 use kez_core::sigchain::{Chain, Link, LinkRefused};
 use kez_core::signature::verify_ed25519_hex;
@@ -117,6 +119,8 @@ fn content() {
             What::Sent(_) => "sent",
             What::FormerKey(_) => "former_key",
             What::Face(_) => "face",
+            What::Sync(_) => "sync",
+            What::History(_) => "history",
             What::Unknown { quiet: true, .. } => return "dropped",
             What::Unknown { quiet: false, .. } => return "unsupported",
         };
@@ -272,6 +276,30 @@ fn sealed_alike(name: &str, vector: &Value) {
     unsigned.as_object_mut().expect("an object").remove("sig");
     let canonical = kez_core::canonical_json::to_bytes(&unsigned).expect("canonical");
     assert_eq!(canonical, text(vector, "canonical_unsigned").as_bytes(), "{name}");
+}
+
+#[test]
+fn links() {
+    each("link", 3, |name, vector| {
+        let Ok(offer) = LinkOffer::parse(vector["offer"].to_string().as_bytes()) else { return "malformed" };
+        let old = LinkSecret::from_bytes(bytes(vector, "old_secret"));
+        let Ok(at_old) = old.keys(offer.box_key(), &offer) else { return "no_shared_secret" };
+        let code = offer.code().expect("canonical");
+        assert_eq!(code.to_string(), text(vector, "code"), "{name}");
+        assert_eq!(code.id().to_string(), text(vector, "id"), "{name}");
+        let new = LinkSecret::from_bytes(bytes(vector, "new_secret"));
+        let old_box: BoxKey = serde_json::from_value(vector["old_box"].clone()).expect("a key");
+        assert_eq!(old_box, old.public(), "{name}");
+        let at_new = new.keys(&old_box, &offer).expect("a secret");
+        for message in vector["messages"].as_array().expect("messages") {
+            let from: Side = serde_json::from_value(message["from"].clone()).expect("a side");
+            let (n, plain) = (message["n"].as_u64().expect("a number"), text(message, "text").as_bytes());
+            let Base64Url(sealed) = serde_json::from_value(message["sealed"].clone()).expect("bytes");
+            assert_eq!(at_old.seal(from, n, plain).expect("sealed"), sealed, "{name}");
+            assert_eq!(at_new.open(from, n, &sealed).expect("opened").as_slice(), plain, "{name}");
+        }
+        "ok"
+    });
 }
 
 const fn error_name(error: OpenError) -> &'static str {

@@ -60,3 +60,19 @@ CREATE TABLE group_welcomes (
 );
 
 CREATE INDEX group_welcomes_by_age ON group_welcomes (created_at);
+
+CREATE TABLE links (
+    id         BYTEA  PRIMARY KEY,
+    created_at BIGINT NOT NULL,
+    offer      BYTEA  NOT NULL
+);
+
+CREATE INDEX links_by_age ON links (created_at);
+
+CREATE TABLE link_messages (
+    link    BYTEA  NOT NULL REFERENCES links (id) ON DELETE CASCADE,
+    side    BIGINT NOT NULL CHECK (side IN (1, 2)),
+    number  BIGINT NOT NULL,
+    message BYTEA  NOT NULL,
+    PRIMARY KEY (link, side, number)
+);

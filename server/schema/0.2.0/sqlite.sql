@@ -90,3 +90,21 @@ CREATE TABLE group_welcomes (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX group_welcomes_by_age ON group_welcomes (created_at);
+
+-- Links between a new browser and an old one (docs/SPEC.md, section 19), for ten minutes. offer: JSON as sent. side:
+-- 1 old, 2 new. message: JSON, sealed.
+CREATE TABLE links (
+    id         BLOB    PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    offer      BLOB    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX links_by_age ON links (created_at);
+
+CREATE TABLE link_messages (
+    link    BLOB    NOT NULL REFERENCES links (id) ON DELETE CASCADE,
+    side    INTEGER NOT NULL CHECK (side IN (1, 2)),
+    number  INTEGER NOT NULL,
+    message BLOB    NOT NULL,
+    PRIMARY KEY (link, side, number)
+) STRICT, WITHOUT ROWID;

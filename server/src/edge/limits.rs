@@ -31,6 +31,8 @@ pub enum Kind {
     Read,
     /// Appends to a sigchain.
     Link,
+    /// Leaves an offer or a message for another browser of the same user, without an account.
+    Pairing,
     /// Reads sigchains or their log. Auditors read all of it.
     Audit,
 }
@@ -42,6 +44,7 @@ pub struct Limits {
     signed: Bucket<ClientNetwork>,
     read: Bucket<ClientNetwork>,
     link: Bucket<ClientNetwork>,
+    pairing: Bucket<ClientNetwork>,
     audit: Bucket<ClientNetwork>,
 }
 
@@ -77,6 +80,7 @@ impl Limits {
             signed: half(rates.signed),
             read: half(rates.reads),
             link: twice(30),
+            pairing: twice(10),
             audit: twice(600),
         }
     }
@@ -94,7 +98,9 @@ impl Limits {
 
     /// Removes the full buckets.
     pub fn evict_idle(&self) {
-        for kind in [Kind::Register, Kind::Lookup, Kind::Signed, Kind::Read, Kind::Link, Kind::Audit] {
+        let kinds =
+            [Kind::Register, Kind::Lookup, Kind::Signed, Kind::Read, Kind::Link, Kind::Pairing, Kind::Audit];
+        for kind in kinds {
             self.bucket(kind).evict_full();
         }
     }
@@ -106,6 +112,7 @@ impl Limits {
             Kind::Signed => &self.signed,
             Kind::Read => &self.read,
             Kind::Link => &self.link,
+            Kind::Pairing => &self.pairing,
             Kind::Audit => &self.audit,
         }
     }

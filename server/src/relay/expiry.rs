@@ -1,4 +1,4 @@
-//! Deletes expired messages and key packages.
+//! Deletes expired messages, key packages and links between browsers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +54,9 @@ pub async fn delete_expired_messages(
             Ok(0) => {}
             Ok(packages) => tracing::info!(packages, "deleted expired key packages"),
             Err(error) => log_failure(&error),
+        }
+        if let Err(error) = store.sweep_links(now).await {
+            log_failure(&error);
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod host_meta;
 pub mod inbox;
 pub mod inbox_owner;
 pub mod key_packages;
+pub mod links;
 pub mod live;
 pub mod log;
 pub mod lookup;

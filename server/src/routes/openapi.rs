@@ -21,6 +21,7 @@ use utoipa::OpenApi;
         (name = "NATS", description = "The nkeys that may subscribe to hints of new messages"),
         (name = "People", description = "Lists of accepted and blocked users"),
         (name = "Groups", description = "Key packages of devices, and groups"),
+        (name = "Links", description = "How a new browser and one that belongs to an account find each other"),
         (name = "Server", description = "The server itself"),
     )
 )]
@@ -54,11 +55,12 @@ pub fn route<S: Clone + Send + Sync + 'static>(
 }
 
 /// The patterns of parameters by name, for those whose text is the whole rule, or nearly.
-const PATTERNS: [(&str, &str); 7] = [
+const PATTERNS: [(&str, &str); 8] = [
     ("handle", "^[a-z0-9][a-z0-9_-]{2,31}$"),
     ("peer", "^[a-z0-9][a-z0-9_-]{2,31}$"),
     ("primary", "^ed25519:[0-9a-f]{64}$"),
     ("hex", "^[0-9a-f]{64}$"),
+    ("id", "^[0-9a-f]{64}$"),
     ("device", "^[0-9a-f]{32}$"),
     ("gid", "^[0-9a-f]{32}$"),
     ("nkey", "^U[A-Z2-7]{55}$"),

@@ -14,8 +14,8 @@ use crate::edge::request_layer::wrap_monitored;
 use crate::routes::{
     api_page, by_primary, config, delete_account, export, groups, healthz, host_meta, inbox, inbox_owner,
     key_packages::{claim, keep},
-    live, log, lookup, nats_keys, openapi, people, people_lookup, readyz, register, report, security_txt,
-    send_message, sigchains, webfinger,
+    links, live, log, lookup, nats_keys, openapi, people, people_lookup, readyz, register, report,
+    security_txt, send_message, sigchains, webfinger,
 };
 use crate::state::AppState;
 
@@ -49,6 +49,9 @@ pub fn router(state: AppState, pages: Router) -> Result<Router, serde_json::Erro
         .routes(routes!(groups::news::news).layer(rate(Kind::Read)))
         .routes(routes!(keep::keep, keep::unclaimed).layer(rate(Kind::Signed)))
         .routes(routes!(claim::claim).layer(rate(Kind::Signed)))
+        .routes(routes!(links::read).layer(rate(Kind::Read)))
+        .routes(routes!(links::offer).layer(rate(Kind::Pairing)))
+        .routes(routes!(links::add).layer(rate(Kind::Pairing)))
         .routes(routes!(live::live).layer(rate(Kind::Read)))
         .routes(routes!(delete_account::delete_account).layer(rate(Kind::Read)))
         .routes(routes!(export::export).layer(rate(Kind::Read)))

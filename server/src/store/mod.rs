@@ -19,6 +19,7 @@ pub mod groups;
 pub mod inboxes;
 pub mod invites;
 pub mod key_packages;
+pub mod links;
 mod migrations;
 pub mod moderation;
 pub mod operations;

@@ -36,7 +36,7 @@ macro_rules! table {
 }
 
 /// Every table but `messages`, parents first.
-const TABLES: [Table; 22] = [
+const TABLES: [Table; 24] = [
     table!("meta", "only_row, epoch, work_key", "$1, $2, $3", "only_row"),
     table!("fixed_settings", "name, value", "$1, $2", "name"),
     table!(
@@ -111,6 +111,8 @@ const TABLES: [Table; 22] = [
         "$1, $2, $3, $4, $5, $6",
         "group_id, seq"
     ),
+    table!("links", "id, created_at, offer", "$1, $2, $3", "id"),
+    table!("link_messages", "link, side, number, message", "$1, $2, $3, $4", "link, side, number"),
 ];
 
 /// The tables of message requests, once the messages are there.

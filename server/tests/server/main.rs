@@ -21,6 +21,7 @@ mod inbox;
 mod inbox_owner;
 mod key_packages;
 mod ledger;
+mod links;
 mod live;
 mod live_send;
 mod live_timings;

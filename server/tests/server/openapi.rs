@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Reply, TestServer};
 
 /// The documented routes. The document is generated from the router's own list, so both must match this one.
-const ROUTES: [(&str, &str); 47] = [
+const ROUTES: [(&str, &str); 50] = [
     ("delete", "/v1/inbox/{handle}/requests/{sender}"),
     ("delete", "/v1/u/{handle}"),
     ("delete", "/v1/u/{handle}/blocks/{peer}"),
@@ -25,6 +25,7 @@ const ROUTES: [(&str, &str); 47] = [
     ("get", "/v1/inbox/{handle}"),
     ("get", "/v1/inbox/{handle}/live"),
     ("get", "/v1/inbox/{handle}/status"),
+    ("get", "/v1/links/{id}"),
     ("get", "/v1/log/checkpoint"),
     ("get", "/v1/log/inclusion/{hex}"),
     ("get", "/v1/log/key"),
@@ -41,6 +42,7 @@ const ROUTES: [(&str, &str); 47] = [
     ("post", "/v1/groups/{gid}/messages"),
     ("post", "/v1/inbox/{handle}/ack"),
     ("post", "/v1/key-packages/claim"),
+    ("post", "/v1/links/{id}/messages"),
     ("post", "/v1/messages"),
     ("post", "/v1/people"),
     ("post", "/v1/register"),
@@ -49,6 +51,7 @@ const ROUTES: [(&str, &str); 47] = [
     ("post", "/v1/u/{handle}/news"),
     ("put", "/v1/groups/{gid}/state"),
     ("put", "/v1/inbox/{handle}/keep"),
+    ("put", "/v1/links/{id}"),
     ("put", "/v1/u/{handle}/blocks/{peer}"),
     ("put", "/v1/u/{handle}/contacts/{peer}"),
     ("put", "/v1/u/{handle}/devices/{device}/key-packages"),
@@ -84,10 +87,11 @@ async fn every_described_route_exists_and_answers_as_described() {
 
 /// The path with each parameter replaced by a value that is in none of the databases.
 fn filled(path: &str) -> String {
-    const VALUES: [(&str, &str); 8] = [
+    const VALUES: [(&str, &str); 9] = [
         ("{device}", "00000000000000000000000000000000"),
         ("{gid}", "00000000000000000000000000000000"),
         ("{handle}", "nobody2"),
+        ("{id}", "0000000000000000000000000000000000000000000000000000000000000000"),
         ("{peer}", "nobody3"),
         ("{primary}", "nothing"),
         ("{hex}", "nothing"),

@@ -37,7 +37,15 @@ pub(super) fn Keys() -> impl IntoView {
                 <h3>"Public key"</h3>
                 <KeyText key=primary/>
             })}
-            <Phrase/>
+            <Show
+                when=move || has_words(session)
+                fallback=|| view! {
+                    <h3 id="recovery-phrase">"Recovery phrase"</h3>
+                    <p>"This browser was linked by another one. It does not have your recovery phrase."</p>
+                }
+            >
+                <Phrase/>
+            </Show>
             <Rotation/>
             <Lock/>
         </section>
@@ -94,6 +102,11 @@ fn Phrase() -> impl IntoView {
             </button>
         </p>
     }
+}
+
+/// Whether this browser has the recovery phrase.
+pub(super) fn has_words(session: Session) -> bool {
+    me(session, |me| me.has_words).unwrap_or(true)
 }
 
 pub(super) fn me<T>(session: Session, part: impl Fn(&Me) -> T) -> Option<T> {

@@ -4,6 +4,7 @@ use kez_client::event::UiEvent;
 use kez_client::view::{AccountView, LeavingView};
 use leptos::prelude::*;
 
+use super::keys::has_words;
 use crate::components::dialog::Dialog;
 use crate::session::{Session, use_session};
 use crate::text::sentence;
@@ -30,9 +31,11 @@ pub(super) fn Leaving() -> impl IntoView {
                 >
                     "Export my data"
                 </button>
-                <button type="button" class="button" on:click=move |_| open.set(true)>
-                    "Delete account"
-                </button>
+                <Show when=move || has_words(session)>
+                    <button type="button" class="button" on:click=move |_| open.set(true)>
+                        "Delete account"
+                    </button>
+                </Show>
             </p>
             <p role="alert">{move || error.get()}</p>
             <DeleteDialog open busy/>

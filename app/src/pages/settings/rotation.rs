@@ -4,7 +4,7 @@ use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
 use leptos::{ev, html, prelude::*};
 
-use super::keys::me;
+use super::keys::{has_words, me};
 use crate::components::field::ErrorText;
 use crate::components::key_history::KeyHistory;
 use crate::components::word_list::WordList;
@@ -27,8 +27,10 @@ pub(super) fn Rotation() -> impl IntoView {
                 let entries = history.get().into_iter().map(|row| (row.at, row.text)).collect();
                 view! { <KeyHistory entries/> }
             }}
-            <Phrase/>
-            <ChangeKey/>
+            <Show when=move || has_words(session)>
+                <Phrase/>
+                <ChangeKey/>
+            </Show>
         </Show>
     }
 }

@@ -3,7 +3,7 @@
 use kez_client::event::UiEvent;
 use leptos::prelude::*;
 
-use super::keys::me;
+use super::keys::{has_words, me};
 use crate::components::dialog::Dialog;
 use crate::components::words_check::WordsCheck;
 use crate::reactive::memo;
@@ -30,9 +30,32 @@ pub(super) fn SignOut() -> impl IntoView {
     }
 }
 
-/// Asks for the words before signing out: without them, the account would be lost.
 #[component]
 fn Confirm() -> impl IntoView {
+    let session = use_session();
+    if has_words(session) {
+        return view! { <ConfirmWithWords/> }.into_any();
+    }
+    view! {
+        <div class="stack">
+            <p>"This browser leaves your account. Unsent messages and drafts are deleted."</p>
+            <p class="actions">
+                <button
+                    type="button"
+                    class="button button-primary"
+                    on:click=move |_| session.send(UiEvent::SignOutConfirmed)
+                >
+                    "Sign out"
+                </button>
+            </p>
+        </div>
+    }
+    .into_any()
+}
+
+/// Asks for the words before signing out: without them, the account would be lost.
+#[component]
+fn ConfirmWithWords() -> impl IntoView {
     let session = use_session();
     let words = memo(move || me(session, |me| me.phrase.clone()).flatten());
     session.send(UiEvent::PhraseShown);

@@ -6,7 +6,7 @@ use kez_core::sigchain::{Appended, Body, Link};
 use super::{CHECK_INTERVAL, OwnChain};
 use crate::chains::facts::Facts;
 use crate::chains::watched::{Fetched, Watched};
-use crate::chains::{ChainAlarm, OwnNews};
+use crate::chains::{ForeignLink, OwnNews};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::backoff::around;
 use crate::kernel::context::Context;
@@ -97,10 +97,8 @@ impl OwnChain {
                 let pending = self.pending().map(|link| link.hash());
                 let mine = |link: &Link| Some(link.hash()) == pending;
                 let adopted = first_sight && facts.restored && pending.is_none();
-                let foreign = links.iter().filter(|link| !adopted && !mine(link));
-                if let Some(alarm) = ChainAlarm::about_foreign(foreign) {
-                    self.stored.watched.warn(alarm);
-                }
+                let foreign =
+                    links.iter().filter(|link| !adopted && !mine(link)).map(ForeignLink::from).collect();
                 if links.iter().any(mine) {
                     self.stored.pending = None;
                 } else if !links.is_empty() && pending.is_some() {
@@ -109,7 +107,7 @@ impl OwnChain {
                 self.stored.links.extend(links.iter().map(|link| link.json().to_owned()));
                 if !links.is_empty() {
                     self.save(cx);
-                    news = OwnNews::Links;
+                    news = OwnNews::Links(foreign);
                 }
             }
             Fetched::None => self.checked = true,

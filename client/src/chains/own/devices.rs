@@ -33,7 +33,7 @@ impl OwnChain {
             return;
         };
         let revoke = Body::RevokeDevice { device: device.id(), since: now };
-        if let Ok(link) = chain.draft(revoke, now).sign(&facts.me.key) {
+        if let Some(Ok(link)) = facts.me.link_signer().map(|signer| chain.draft(revoke, now).sign(signer)) {
             cx.post(&target, link.json().to_owned(), Purpose::AppendLink);
         }
     }
@@ -82,7 +82,7 @@ impl OwnChain {
         }
         let name: DeviceName = PUBLIC_NAME.parse().ok()?;
         let draft = self.chain().draft(Body::AddDevice(device.certificate(name, now)), now);
-        self.keep_pending(&draft.sign_with_device(&facts.me.key, device.key()).ok()?, cx)
+        self.keep_pending(&draft.sign_with_device(facts.me.key.secret()?, device.key()).ok()?, cx)
     }
 
     /// The server has refused the pending link for this reason.

@@ -45,10 +45,14 @@ impl Session {
         }
         self.reach_other(gid, cx);
         let Some(group) = self.groups.get(gid) else { return };
+        let has_intents = !group.stored.intents.is_empty();
+        let now = cx.now;
+        let tells = self.groups.recall(gid).and_then(|group| group.face_at.take_if(|at| *at <= now));
+        if tells.is_some() {
+            self.tell_face(gid, cx);
+        }
         let me = self.my_root();
-        if !group.stored.intents.is_empty()
-            && let Some(group) = self.groups.change(gid)
-        {
+        if has_intents && let Some(group) = self.groups.change(gid) {
             let tries = group.stored.intents.first().map_or(0, |intent| intent.tries);
             if group.stored.settle(&me) || tries > MOST_TRIES {
                 return self.change_failed(gid, Reason::GroupNotChanged);

@@ -22,7 +22,7 @@ use crate::kernel::place::{Place, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
 use crate::kernel::requests::Purpose;
-use crate::messages::{Conversation, StoredLine};
+use crate::messages::StoredLine;
 use crate::session::Session;
 use crate::view::NewGroup;
 
@@ -235,18 +235,23 @@ impl Session {
         members: Vec<Primary>,
         cx: &mut Context<'_>,
     ) -> Option<GroupId> {
-        let me = self.my_root();
-        let policy = Policy::new(Kind::Group, vec![Account { root: me, role: Role::Admin }]).ok()?;
+        let policy = self.alone(Kind::Group)?;
         let wish = Some(members)
             .filter(|members| !members.is_empty())
             .map(|members| Intent::new(What::Add(members)));
         let gid = self.create_group(policy, name, wish, cx)?;
-        self.add_line(gid, StoredLine::Created { by: me }, cx.wall() / 1000, cx);
+        let by = self.my_root();
+        self.add_line(gid, StoredLine::Created { by }, cx.wall() / 1000, cx);
         Some(gid)
     }
 
+    /// A policy with this account alone.
+    pub(in crate::session) fn alone(&self, kind: Kind) -> Option<Policy> {
+        Policy::new(kind, vec![Account { root: self.my_root(), role: Role::Admin }]).ok()
+    }
+
     /// Creates a group with this device alone. What is wished is done once the server has it.
-    pub(super) fn create_group(
+    pub(in crate::session) fn create_group(
         &mut self,
         policy: Policy,
         name: String,
@@ -265,12 +270,12 @@ impl Session {
     }
 
     /// A group and its conversation begin here.
-    pub(super) fn add_group(&mut self, stored: StoredGroup, cx: &mut Context<'_>) {
+    pub(in crate::session) fn add_group(&mut self, stored: StoredGroup, cx: &mut Context<'_>) {
         let (slot, gid) = (Slot(self.sync.last_contact + 1), stored.gid);
         self.sync.last_contact = slot.0;
         cx.save(self.sync.record());
         self.groups.add(slot, stored);
-        self.conversations.insert(Place::Group(gid), Conversation::new(slot));
+        self.conversations.insert(Place::Group(gid), self.new_conversation(slot));
     }
 
     /// Posts a group that the server does not have yet.
@@ -282,7 +287,8 @@ impl Session {
         let Some(creating) = &group.stored.creating else { return };
         let kind = match group.stored.kind() {
             Some(Kind::Direct) => GroupKind::Direct,
-            _ => GroupKind::Group,
+            Some(Kind::Own) => GroupKind::Own,
+            Some(Kind::Group) | None => GroupKind::Group,
         };
         let (info, tree) = (Base64Url(creating.info.to_vec()), Base64Url(creating.tree.to_vec()));
         let Ok(body) = serde_json::to_string(&CreateGroup { gid, kind, info, tree }) else {
@@ -309,6 +315,8 @@ impl Session {
                 if group.person.is_some() {
                     return self.say_upgraded(self.groups.place(gid), cx);
                 }
+                // Only groups of people have a name.
+                let name = name.filter(|name| !name.is_empty());
                 let has_members = !group.stored.intents.is_empty();
                 let face = name.map(|name| Face { name, about: None, expires: None });
                 if let Some(face) = face {
@@ -321,6 +329,11 @@ impl Session {
             Outcome::Refused(problem) if problem.code == ProblemCode::Unauthorized => {
                 self.check_own_chain(cx);
                 self.group_waits(gid, answer, cx);
+            }
+            Outcome::Refused(problem)
+                if problem.code == ProblemCode::GroupExists && self.is_own_group(gid) =>
+            {
+                self.own_group_exists(gid, answer, cx);
             }
             Outcome::Refused(problem)
                 if problem.code == ProblemCode::GroupExists && self.follow_existing(gid, answer, cx) => {}

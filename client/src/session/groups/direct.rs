@@ -53,7 +53,7 @@ impl Session {
     /// Whether a group has a conversation of its own.
     pub(crate) fn is_group_of_people(&self, gid: GroupId) -> bool {
         let group = self.groups.get(gid).filter(|group| group.person.is_none());
-        group.is_some_and(|group| group.stored.kind() != Some(Kind::Direct))
+        group.is_some_and(|group| !matches!(group.stored.kind(), Some(Kind::Direct | Kind::Own)))
     }
 
     /// The chain of a contact, if it is proven to be theirs: it names the pinned key.

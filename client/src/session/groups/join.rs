@@ -1,6 +1,6 @@
 //! Joining a group: by a Welcome or, where there is none that fits, by an external commit. Never both.
 
-use kez_core::api::{CommitStored, GroupDetails, GroupKind, InboxItem, commits_target, group_target};
+use kez_core::api::{CommitStored, GroupDetails, InboxItem, commits_target, group_target};
 use kez_core::group_item::{Body, GroupItem};
 use kez_core::identity::Primary;
 use kez_core::mls::GroupId;
@@ -10,7 +10,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::Hash;
 
 use super::lines::accounts_of;
-use crate::groups::{Built, Joining, Known, Stage, StoredGroup};
+use crate::groups::{Built, Joining, Known, Stage, StoredFace, StoredGroup};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -35,7 +35,7 @@ enum Step {
 
 impl Session {
     /// A group that is not known here: the account was added to it, or this browser is new.
-    pub(super) fn meet_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+    pub(in crate::session) fn meet_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         self.add_group(StoredGroup::new(gid, Stage::Joining, cx.wall() / 1000), cx);
     }
 
@@ -116,11 +116,6 @@ impl Session {
             Stage::Joining => {}
             _ => return,
         }
-        if shown.summary.kind == GroupKind::Own {
-            // The user's own devices: not in this version.
-            group.stored.request = true;
-            return self.out(gid, Stage::Removed, Some(shown.summary.head), cx);
-        }
         if shown.summary.until.is_some() {
             return self.out(gid, Stage::Removed, shown.summary.until, cx);
         }
@@ -192,10 +187,15 @@ impl Session {
             let contact = self.contacts.by_handle(by).and_then(|id| self.contacts.get(id));
             *by == self.me.handle || contact.is_some_and(is_accepted)
         });
+        let expected = self.devices.take_expected(gid);
         let Some(group) = self.groups.change(gid) else { return Step::Failed };
         let again = group.stored.known.is_some();
         if !again {
-            group.stored.request = !is_friend;
+            group.stored.request = !is_friend && expected.is_none();
+        }
+        if let Some(Some(name)) = expected {
+            // Who joins by itself has not seen the face, and no one sends it again.
+            group.stored.face.get_or_insert_with(|| StoredFace::named(name));
         }
         let (known, state) = Known::of(new);
         group.stored.joining =

@@ -12,6 +12,9 @@ use crate::kernel::context::Context;
 use crate::messages::StoredLine;
 use crate::session::Session;
 
+/// How long, in milliseconds, an admin waits at most before telling the group's name again.
+const LONGEST_TURN: u64 = 10_000;
+
 impl Session {
     /// A commit was applied. The group is in its new epoch already.
     pub(super) fn met_change(
@@ -81,8 +84,20 @@ impl Session {
             self.join_anew(gid, cx);
         } else if own && (!change.added.is_empty() || after.len() > before.len()) {
             self.tell_face(gid, cx);
+        } else if change.external && role(&after, &me) == Some(Role::Admin) {
+            self.tell_face_in_turn(gid, cx);
         }
         self.learn_members(&after, cx);
+        if joined && by == me {
+            self.device_joined(gid, change.by.device, cx);
+        }
+    }
+
+    /// A device has joined by itself, and may know no name. One admin is enough to tell it.
+    fn tell_face_in_turn(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        if let Some(group) = self.groups.recall(gid).filter(|group| group.stored.face.is_some()) {
+            group.face_at = Some(cx.now + 1 + cx.rng.next_u64() % LONGEST_TURN);
+        }
     }
 
     /// A face stands in the log.
@@ -95,6 +110,7 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         let Some(group) = self.groups.change(gid).filter(|group| group.is_admin_now(&by)) else { return };
+        group.face_at = None;
         let former = group.stored.face.replace(face);
         let name = group.stored.name().to_owned();
         if former.is_some_and(|former| former.name != name) {

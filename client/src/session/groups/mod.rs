@@ -53,7 +53,7 @@ impl Session {
     }
 
     /// Whether this device can take part in groups now.
-    pub(super) fn groups_are_ready(&self, cx: &Context<'_>) -> bool {
+    pub(in crate::session) fn groups_are_ready(&self, cx: &Context<'_>) -> bool {
         cx.shared.engine.is_ready && self.my_credential(cx).is_some()
     }
 
@@ -117,6 +117,7 @@ impl Session {
         self.ask_about_members(cx);
         self.ask_for_news(cx);
         self.begin_groups_of_two(cx);
+        self.find_own_group(cx);
         for gid in self.groups.ids() {
             self.advance_group(gid, cx);
         }
@@ -146,7 +147,8 @@ impl Session {
     /// When the next action for groups is due.
     pub(super) fn wake_of_groups(&self) -> Option<u64> {
         let work = &self.group_work;
-        let wakes = [work.news_at, work.people_at, self.packages.due_at, self.groups.wake()];
+        let wakes =
+            [work.news_at, work.people_at, self.packages.due_at, self.groups.wake(), self.devices.list_at];
         wakes.into_iter().flatten().min().filter(|_| work.is_ready)
     }
 

@@ -19,7 +19,7 @@ use crate::groups::Stage;
 use crate::kernel::context::Context;
 use crate::kernel::engine::EngineFault;
 use crate::kernel::reason::Reason;
-use crate::messages::{StoredBody, StoredLine, StoredMessage};
+use crate::messages::{StoredBody, StoredLine, StoredMessage, Tag};
 use crate::session::Session;
 use crate::session::dispatch::{Arrived, Transport};
 
@@ -33,6 +33,14 @@ enum Step {
     Leave(Box<Signed<GroupLeave>>),
     /// Nothing that concerns this version.
     Nothing,
+}
+
+/// What the items of one call, so far, make of the log.
+struct Line {
+    /// The epoch after them.
+    epoch: u64,
+    /// The messages among them.
+    names: Vec<Hash>,
 }
 
 /// What the rest of the items waits for.
@@ -128,8 +136,10 @@ impl Session {
     fn process(&mut self, gid: GroupId, items: &[&InboxItem], cx: &mut Context<'_>) -> (usize, Halted) {
         let mut steps = Vec::with_capacity(items.len());
         let mut missing = Halted::No;
+        let known = self.groups.get(gid).and_then(|group| group.stored.known.as_ref());
+        let mut line = Line { epoch: known.map_or(0, |known| known.epoch), names: Vec::new() };
         for item in items {
-            match self.look_at_item(gid, item) {
+            match self.look_at_item(gid, item, &mut line) {
                 Ok(step) => steps.push(step),
                 Err(leaves) if self.groups.get(gid).is_some_and(|group| covers(&group.asked, &leaves)) => {
                     steps.push(self.unproven(gid, item));
@@ -157,6 +167,7 @@ impl Session {
                     None => return (at, halted(stop)),
                 },
             }
+            self.seen.extend(name_of(item).map(|name| Tag::of_envelope(&name)));
         }
         (steps.len(), missing)
     }
@@ -190,17 +201,31 @@ impl Session {
     }
 
     /// Decides what to do with an item. An error names devices whose chains have to be fetched first.
-    fn look_at_item(&self, gid: GroupId, item: &InboxItem) -> Result<Step, Vec<LeafId>> {
+    ///
+    /// An honest server never repeats an item. A repeated one is ignored: a message by its name, a commit because its
+    /// epoch is over.
+    fn look_at_item(&self, gid: GroupId, item: &InboxItem, line: &mut Line) -> Result<Step, Vec<LeafId>> {
         let parsed = GroupItem::parse(item.envelope.get().as_bytes().to_vec());
         let Some(parsed) = parsed.ok().filter(|parsed| parsed.gid() == gid) else { return Ok(Step::Nothing) };
         let stored_at = item.created_at;
         match parsed.body() {
-            Body::Message(_) if self.is_own_item(gid, &parsed.name()) => Ok(Step::Own(parsed.name())),
             Body::Message(post) => {
-                Ok(Step::Engine(Item { mls: post.mls.clone().into(), stored_at, may: May::default() }))
+                let name = parsed.name();
+                if line.has(name) {
+                    return Ok(Step::Nothing);
+                }
+                Ok(match self.is_own_item(gid, &name) {
+                    true => Step::Own(name),
+                    false if self.has_seen(item) => Step::Nothing,
+                    false => {
+                        Step::Engine(Item { mls: post.mls.clone().into(), stored_at, may: May::default() })
+                    }
+                })
             }
+            Body::Commit(post, _) if post.epoch < line.epoch => Ok(Step::Nothing),
             Body::Commit(post, why) => {
                 let may = self.proven(why)?;
+                line.epoch = line.epoch.max(post.epoch.saturating_add(1));
                 Ok(Step::Engine(Item { mls: post.mls.clone().into(), stored_at, may }))
             }
             Body::Leave(leave) if self.chain_of(&leave.payload().root()).is_some() => {
@@ -281,6 +306,9 @@ impl Session {
             Err(_) => return self.add_unread(gid, Some((by, mine)), StoredBody::Malformed, item, cx),
         };
         let Message { content, chain, heads, .. } = message;
+        if self.is_own_group(gid) {
+            return self.met_from_device(by, content.what, cx);
+        }
         let envelope = name_of(item);
         let chain = chain.map(|mut chain| {
             // An installation is named by its author, and an author speaks for no other.
@@ -326,6 +354,9 @@ impl Session {
         item: &InboxItem,
         cx: &mut Context<'_>,
     ) {
+        if self.is_own_group(gid) {
+            return;
+        }
         let (row, place) = (StoredMessage::note(body, item.created_at.unix()), self.groups.place(gid));
         let from = by.filter(|(_, mine)| !mine).map(|(by, _)| by.root);
         let from = from.filter(|_| place.person().is_none());
@@ -342,6 +373,11 @@ impl Session {
             let me = self.my_root();
             self.met_face(gid, me, face, item, cx);
         }
+    }
+
+    /// Whether a message was processed before.
+    fn has_seen(&self, item: &InboxItem) -> bool {
+        name_of(item).is_some_and(|name| self.seen.contains(&Tag::of_envelope(&name)))
     }
 
     fn is_own_item(&self, gid: GroupId, name: &Hash) -> bool {
@@ -367,11 +403,23 @@ impl Session {
 
     /// Adds an event of the group. Who belongs to a conversation of two is no event.
     pub(super) fn add_line(&mut self, gid: GroupId, line: StoredLine, at: u64, cx: &mut Context<'_>) {
+        if self.is_own_group(gid) {
+            return;
+        }
         let is_of_two = self.groups.get(gid).is_some_and(|group| group.stored.kind() == Some(Kind::Direct));
         if !is_of_two || line == StoredLine::Rejoined {
             let note = StoredMessage::note(StoredBody::Group(line), at);
             self.add_message(self.groups.place(gid), note, cx);
         }
+    }
+}
+
+impl Line {
+    /// Whether a message is among them; it is from now on.
+    fn has(&mut self, name: Hash) -> bool {
+        let is_there = self.names.contains(&name);
+        self.names.push(name);
+        is_there
     }
 }
 

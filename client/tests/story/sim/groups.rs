@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kez_client::event::HttpResponse;
 use kez_core::api::{
-    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupExistsProblem, GroupKind, GroupRole,
-    InboxItem, ItemStored, KeepPackages, LiveFrame, News, PackagesClaimed, PackagesKept, PostItem,
-    StaleEpochProblem,
+    AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupExistsProblem, GroupKind, GroupList,
+    GroupRole, GroupSummary, InboxItem, ItemStored, KeepPackages, LiveFrame, News, PackagesClaimed,
+    PackagesKept, PostItem, StaleEpochProblem,
 };
 use kez_core::group_item::{Body, GroupItem, Reason};
 use kez_core::handle::Handle;
@@ -28,10 +28,17 @@ use super::relay::{json, problem};
 /// The most items in a frame.
 const FRAME_ITEMS: usize = 20;
 
+/// What a relay stores in place of an item that it was given.
+pub(crate) type Tamper = Box<dyn FnMut(Box<RawValue>) -> Vec<Box<RawValue>>>;
+
 /// All groups and key packages.
 #[derive(Default)]
 pub(crate) struct Groups {
     pub(crate) logs: BTreeMap<GroupId, Log>,
+    /// The logs of the accounts to which the relay shows another history.
+    pub(crate) split: BTreeMap<Handle, BTreeMap<GroupId, Log>>,
+    /// Changes items before they are stored.
+    pub(crate) tamper: Option<Tamper>,
     packages: BTreeMap<(Handle, DeviceId), Published>,
     /// Every distinct item that reached the relay, whether or not it took it.
     pub(crate) posted: Vec<Vec<u8>>,
@@ -40,7 +47,9 @@ pub(crate) struct Groups {
 }
 
 /// A group.
+#[derive(Clone)]
 pub(crate) struct Log {
+    pub(crate) kind: GroupKind,
     pub(crate) observed: Observed,
     pub(crate) info: Vec<u8>,
     pub(crate) items: Vec<InboxItem>,
@@ -48,6 +57,7 @@ pub(crate) struct Log {
     welcomes: Vec<Welcome>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Member {
     since: u64,
     until: Option<u64>,
@@ -55,6 +65,7 @@ pub(crate) struct Member {
     added_by: Option<Handle>,
 }
 
+#[derive(Clone)]
 struct Welcome {
     seq: u64,
     devices: Vec<LeafId>,
@@ -188,6 +199,13 @@ impl Groups {
         facts: &Facts<'_>,
     ) -> Option<HttpResponse> {
         let Facts { caller, .. } = facts;
+        if let Some(logs) = self.split.remove(caller) {
+            let shown = std::mem::replace(&mut self.logs, logs);
+            let answer = self.answer(method, target, body, facts);
+            let logs = std::mem::replace(&mut self.logs, shown);
+            self.split.insert(caller.clone(), logs);
+            return answer;
+        }
         if target == format!("/v1/u/{caller}/news") {
             return Some(json(200, &self.news(&serde_json::from_str(body).unwrap(), facts)));
         }
@@ -201,6 +219,9 @@ impl Groups {
         }
         if target == "/v1/key-packages/claim" {
             return Some(self.claim(&serde_json::from_str(body).unwrap(), facts));
+        }
+        if target == "/v1/groups" && method == "GET" {
+            return Some(json(200, &self.list(facts)));
         }
         if target == "/v1/groups" && method == "POST" {
             return Some(self.create(&serde_json::from_str(body).unwrap(), leaf?, facts));
@@ -289,6 +310,13 @@ impl Groups {
             let same = log.info == create.info.0;
             return if same { json(200, &()) } else { problem(ProblemCode::GroupExists) };
         }
+        let is_mine = |log: &Log| log.kind == GroupKind::Own && log.members.contains_key(&facts.caller);
+        if create.kind == GroupKind::Own
+            && let Some((gid, _)) = self.logs.iter().find(|(_, log)| is_mine(log))
+        {
+            let problem = Problem::new(ProblemCode::GroupExists, "the account has its group of devices");
+            return json(409, &GroupExistsProblem { problem, gid: *gid });
+        }
         let Ok(observed) = observer::open(&create.info.0, &create.tree.0, &facts.certified()) else {
             return problem(ProblemCode::Malformed);
         };
@@ -304,6 +332,7 @@ impl Groups {
             return json(409, &GroupExistsProblem { problem, gid: *gid });
         }
         let mut log = Log {
+            kind: create.kind,
             observed,
             info: create.info.0.clone(),
             items: Vec::new(),
@@ -313,6 +342,23 @@ impl Groups {
         log.update_members(0, facts);
         self.logs.insert(create.gid, log);
         json(201, &())
+    }
+
+    fn list(&self, facts: &Facts<'_>) -> GroupList {
+        let summary = |(gid, log): (&GroupId, &Log)| {
+            let member = log.members.get(&facts.caller)?;
+            Some(GroupSummary {
+                gid: *gid,
+                kind: log.kind,
+                epoch: log.observed.epoch,
+                head: log.items.len() as u64,
+                since: member.since,
+                until: member.until,
+                role: GroupRole::Member,
+                added_by: member.added_by.clone(),
+            })
+        };
+        GroupList { groups: self.logs.iter().filter_map(summary).collect() }
     }
 
     fn show(&self, gid: GroupId, facts: &Facts<'_>) -> HttpResponse {
@@ -329,7 +375,7 @@ impl Groups {
             200,
             &Shown {
                 gid,
-                kind: kind_of(&log.observed),
+                kind: log.kind,
                 epoch: log.observed.epoch,
                 head: log.items.len() as u64,
                 since: *since,
@@ -372,7 +418,7 @@ impl Groups {
         };
         log.observed = applied.group;
         log.info = post.info.0;
-        let seq = log.append(post.item, facts.now);
+        let seq = log.append(post.item, facts.now, &mut self.tamper);
         if let Some(welcome) = post.welcome {
             let tree = log.observed.tree.clone();
             log.welcomes.push(Welcome { seq, devices: applied.welcomed, welcome: welcome.0, tree });
@@ -405,7 +451,7 @@ impl Groups {
             Body::Leave(_) => member.leaving = true,
             other => panic!("no message: {other:?}"),
         }
-        let seq = log.append(post.item.clone(), facts.now);
+        let seq = log.append(post.item.clone(), facts.now, &mut self.tamper);
         json(201, &ItemStored { seq, created_at: facts.now })
     }
 
@@ -424,7 +470,8 @@ impl Groups {
 
     /// The groups that an account belongs to or once belonged to.
     pub(crate) fn groups_of(&self, handle: &Handle) -> Vec<GroupId> {
-        self.logs.iter().filter(|(_, log)| log.members.contains_key(handle)).map(|(gid, _)| *gid).collect()
+        let logs = self.split.get(handle).unwrap_or(&self.logs).iter();
+        logs.filter(|(_, log)| log.members.contains_key(handle)).map(|(gid, _)| *gid).collect()
     }
 
     /// The next frame of a group after this cursor.
@@ -435,7 +482,7 @@ impl Groups {
         cursor: u64,
         epoch: &str,
     ) -> Option<(String, u64)> {
-        let log = self.logs.get(&gid)?;
+        let log = self.split.get(handle).unwrap_or(&self.logs).get(&gid)?;
         let member = log.members.get(handle)?;
         let (since, until) = (cursor.max(member.since), member.until.unwrap_or(u64::MAX));
         let shown = log.items.iter().filter(|item| item.seq > since && item.seq <= until);
@@ -457,6 +504,13 @@ fn kind_of(group: &Observed) -> GroupKind {
 }
 
 impl Log {
+    /// The last Welcome for a device of this account, with its ratchet tree.
+    pub(crate) fn welcome_of(&self, root: Primary) -> (Vec<u8>, Vec<u8>) {
+        let is_for = |welcome: &&Welcome| welcome.devices.iter().any(|leaf| leaf.root == root);
+        let welcome = self.welcomes.iter().rfind(is_for).unwrap();
+        (welcome.welcome.clone(), welcome.tree.clone())
+    }
+
     fn position(&self, item: &RawValue) -> Option<usize> {
         self.items.iter().position(|other| other.envelope.get() == item.get())
     }
@@ -466,10 +520,13 @@ impl Log {
         json(409, &StaleEpochProblem { problem, epoch: self.observed.epoch, head: self.items.len() as u64 })
     }
 
-    pub(crate) fn append(&mut self, envelope: Box<RawValue>, created_at: Timestamp) -> u64 {
-        let seq = self.items.len() as u64 + 1;
-        self.items.push(InboxItem { seq, envelope, created_at });
-        seq
+    fn append(&mut self, item: Box<RawValue>, created_at: Timestamp, tamper: &mut Option<Tamper>) -> u64 {
+        let stored = tamper.as_mut().map_or_else(|| vec![item.clone()], |tamper| tamper(item.clone()));
+        for envelope in stored {
+            let seq = self.items.len() as u64 + 1;
+            self.items.push(InboxItem { seq, envelope, created_at });
+        }
+        self.items.len() as u64
     }
 
     fn update_members(&mut self, seq: u64, facts: &Facts<'_>) {

@@ -202,8 +202,8 @@ impl Relay {
         let auth = CallerAuth::parse(&hello.auth).ok()?;
         let target = live_target(&handle, hello.since);
         let request = CallerRequest { server: &self.server, method: "GET", target: &target, body: &[] };
-        let key = self.accounts.get(&handle)?.key;
-        auth.verify(&request, &key, Timestamp::from_unix(now / 1000)).ok()?;
+        let now = Timestamp::from_unix(now / 1000);
+        auth.verify(&request, &self.signer(&auth, now)?, now).ok()?;
         (auth.handle() == &handle).then_some((handle, hello.since, hello.groups))
     }
 
@@ -424,17 +424,13 @@ impl Relay {
         let body = request.body.as_deref().unwrap_or_default();
         let (method, target) = (request.method.as_str(), request.target.as_str());
         let signed = CallerRequest { server: &self.server, method, target, body: body.as_bytes() };
-        let account = self.accounts.get(auth.handle())?;
+        let key = self.signer(&auth, now)?;
         let chains: BTreeMap<Handle, Chain> = self
             .accounts
             .iter()
             .map(|(handle, account)| (handle.clone(), self.sigchains.of(&account.key.primary())))
             .collect();
         let chain = &chains[auth.handle()];
-        let key = match auth.device() {
-            None => account.key,
-            Some(device) => chain.device(&device).filter(|known| known.is_live(now))?.device.key,
-        };
         auth.verify(&signed, &key, now).ok()?;
         let facts = Facts {
             caller: auth.handle().clone(),
@@ -474,9 +470,16 @@ impl Relay {
         let body = request.body.as_deref().unwrap_or_default().as_bytes();
         let (method, target) = (request.method.as_str(), request.target.as_str());
         let signed = CallerRequest { server: &self.server, method, target, body };
-        let key = self.accounts.get(auth.handle())?.key;
-        auth.verify(&signed, &key, now).ok()?;
+        auth.verify(&signed, &self.signer(&auth, now)?, now).ok()?;
         Some(auth.handle().clone())
+    }
+
+    /// The key that a caller signs with: that of the account, or of one of its live devices.
+    fn signer(&self, auth: &CallerAuth, now: Timestamp) -> Option<PublicIdentity> {
+        let key = self.accounts.get(auth.handle())?.key;
+        let Some(device) = auth.device() else { return Some(key) };
+        let chain = self.sigchains.of(&key.primary());
+        chain.device(&device).filter(|known| known.is_live(now)).map(|known| known.device.key)
     }
 
     /// The contact and block lists: `/v1/u/{owner}/{list}` and `/v1/u/{owner}/{list}/{peer}`.
@@ -526,7 +529,7 @@ impl Relay {
 
     fn delete_signed(&mut self, target: &str, request: &HttpRequest, now: Timestamp) -> HttpResponse {
         match self.caller(request, now) {
-            Some(caller) if target == format!("/v1/u/{caller}") => {
+            Some(caller) if target == format!("/v1/u/{caller}") && !is_by_device(request) => {
                 self.delete(caller.as_str());
                 HttpResponse { status: 204, retry_after: None, date: None, body: Vec::new() }
             }
@@ -545,8 +548,17 @@ impl Relay {
         let (handle, query) = target.strip_prefix("/v1/inbox/")?.split_once('?')?;
         let (since, limit) = query.strip_prefix("since=")?.split_once("&limit=")?;
         let (handle, since): (Handle, u64) = (handle.parse().ok()?, since.parse().ok()?);
-        let key = self.accounts.get(&handle)?.key;
-        inbox_auth::verify(auth?, &handle, since, &key, now).ok()?;
+        match CallerAuth::parse(auth?) {
+            Ok(by_caller) => {
+                let signed = CallerRequest { server: &self.server, method: "GET", target, body: &[] };
+                by_caller.verify(&signed, &self.signer(&by_caller, now)?, now).ok()?;
+                (*by_caller.handle() == handle).then_some(())?;
+            }
+            Err(_) => {
+                let key = self.accounts.get(&handle)?.key;
+                inbox_auth::verify(auth?, &handle, since, &key, now).ok()?;
+            }
+        }
         let items = self.after(&handle, since, limit.parse().ok()?);
         let next = items.last().map_or(since, |item| item.seq);
         let last = self.last(&handle);
@@ -564,6 +576,12 @@ impl Relay {
 }
 
 /// Whether a request is about groups or key packages.
+/// Whether a device signed a request.
+fn is_by_device(request: &HttpRequest) -> bool {
+    let auth = request.auth.as_deref().and_then(|auth| CallerAuth::parse(auth).ok());
+    auth.is_some_and(|auth| auth.device().is_some())
+}
+
 fn is_about_groups(target: &str) -> bool {
     target.starts_with("/v1/groups")
         || target.starts_with("/v1/key-packages")

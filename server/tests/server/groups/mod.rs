@@ -3,6 +3,8 @@
 mod http;
 mod live;
 mod mls;
+mod races;
 mod restored;
+mod stolen;
 mod store;
 mod why;

@@ -1,0 +1,155 @@
+//! The user's own devices: what they are called, which links of the user's chain they have announced, what they know of the
+//! user's decisions, and which of them are getting earlier messages.
+
+mod announced;
+mod outgoing;
+
+use kez_core::identity::Primary;
+use kez_core::mls::GroupId;
+use kez_core::sigchain::DeviceId;
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::backoff::Backoff;
+use crate::kernel::context::Context;
+use crate::kernel::event::StorageFault;
+use crate::kernel::place::{PersonId, Place};
+use crate::kernel::record::{Kind, Record};
+use crate::kernel::sorted_map::SortedMap;
+use announced::Announced;
+pub(crate) use outgoing::Outgoing;
+
+/// The id of the record of kind [`Kind::Devices`].
+const DEVICES: &str = "devices";
+
+/// The delay, in milliseconds, before the other devices are told what was read. Marks within it share one message.
+const TELL_READ_AFTER: u64 = 2_000;
+
+/// The record of kind [`Kind::Devices`].
+#[derive(Default, Serialize, Deserialize)]
+struct Stored {
+    /// What the user calls them.
+    names: Vec<(DeviceId, String)>,
+    announced: Announced,
+    /// Groups that another device has accepted, and that are not here yet, with their names.
+    accepted: Vec<(GroupId, Option<String>)>,
+    outgoing: Vec<Outgoing>,
+    /// How many parts of the history have come, and how many there will be.
+    incoming: Option<(u64, u64)>,
+}
+
+/// What the user has decided about a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Decisions {
+    pub(crate) accepted: bool,
+    pub(crate) blocked: bool,
+    /// The key whose safety number was compared.
+    pub(crate) verified: Option<Primary>,
+}
+
+/// The user's own devices.
+pub(crate) struct Devices {
+    stored: Stored,
+    changed: bool,
+    /// What the other devices know of the user's decisions about people.
+    pub(crate) people: SortedMap<PersonId, Decisions>,
+    /// The groups of which the other devices know that they are accepted.
+    pub(crate) groups: SortedMap<GroupId, ()>,
+    /// The conversations that were read here since the others were told.
+    read: Vec<Place>,
+    tell_at: Option<u64>,
+    /// When the server is asked for the group of the user's devices.
+    pub(crate) list_at: Option<u64>,
+    pub(crate) backoff: Backoff,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            stored: Stored::default(),
+            changed: false,
+            people: SortedMap::default(),
+            groups: SortedMap::default(),
+            read: Vec::new(),
+            tell_at: None,
+            list_at: Some(0),
+            backoff: Backoff::new(1_000, 60_000),
+        }
+    }
+}
+
+impl Devices {
+    /// Loads the record.
+    ///
+    /// # Errors
+    /// [`StorageFault`] when the record cannot be read.
+    pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
+        self.stored = record.read()?;
+        Ok(())
+    }
+
+    /// Stores what has changed.
+    pub(crate) fn save(&mut self, cx: &mut Context<'_>) {
+        if std::mem::take(&mut self.changed) {
+            cx.put(Kind::Devices, DEVICES, &self.stored);
+        }
+    }
+
+    /// When the next action is due.
+    pub(crate) fn wake(&self) -> Option<u64> {
+        let alarm_at = self.stored.announced.alarm_at();
+        [self.tell_at, alarm_at].into_iter().flatten().min()
+    }
+
+    /// What the user calls a device, if it has a name.
+    pub(crate) fn name(&self, device: &DeviceId) -> Option<&str> {
+        self.names().find(|(other, _)| *other == device).map(|(_, name)| name)
+    }
+
+    /// The names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&DeviceId, &str)> {
+        self.stored.names.iter().map(|(device, name)| (device, name.as_str()))
+    }
+
+    /// Names a device; an empty name takes the name back. Returns whether that is news.
+    pub(crate) fn rename(&mut self, device: DeviceId, name: &str) -> bool {
+        if self.name(&device).unwrap_or_default() == name {
+            return false;
+        }
+        self.stored.names.retain(|(other, _)| *other != device);
+        if !name.is_empty() {
+            self.stored.names.push((device, name.to_owned()));
+        }
+        self.changed = true;
+        true
+    }
+
+    /// Another device has accepted a group that is not here yet.
+    pub(crate) fn expect_group(&mut self, gid: GroupId, name: Option<String>) {
+        self.stored.accepted.retain(|(other, _)| *other != gid);
+        self.stored.accepted.push((gid, name));
+        self.changed = true;
+    }
+
+    /// Whether another device has accepted a group that is now here, and what it is called.
+    pub(crate) fn take_expected(&mut self, gid: GroupId) -> Option<Option<String>> {
+        let at = self.stored.accepted.iter().position(|(other, _)| *other == gid)?;
+        self.changed = true;
+        Some(self.stored.accepted.remove(at).1)
+    }
+
+    /// A conversation was read here.
+    pub(crate) fn on_read(&mut self, place: Place, now: u64) {
+        if !self.read.contains(&place) {
+            self.read.push(place);
+        }
+        self.tell_at.get_or_insert(now.saturating_add(TELL_READ_AFTER));
+    }
+
+    /// The conversations whose read marks are due.
+    pub(crate) fn take_read(&mut self, now: u64) -> Vec<Place> {
+        if self.tell_at.take_if(|at| *at <= now).is_none() {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.read)
+    }
+}
