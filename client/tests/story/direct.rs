@@ -6,6 +6,7 @@ use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity, Seed};
 use kez_core::message::{Chain, plaintext};
+use kez_core::mls::policy::Kind;
 use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Body, Device, DeviceId, Heads};
 use kez_core::time::Timestamp;
@@ -14,7 +15,7 @@ use rstest::rstest;
 use crate::groups::{assert_no_key_used_twice, people, rows, texts};
 use crate::restore::restore;
 use crate::sigchains::now;
-use crate::sim::{BASE, Weather, World, problem};
+use crate::sim::{BASE, Log, Weather, World, problem};
 use crate::two_people::{alice_and_bob, look_up_bob};
 
 const PHONE: &str = "alice's phone";
@@ -68,9 +69,18 @@ fn upgraded(world: &World, who: &'static str) -> usize {
     rows(world, who).iter().filter(|row| *row == "[upgraded]").count()
 }
 
-/// How many items every group's log has.
+/// The logs of groups of two.
+fn logs_of_two(world: &World) -> impl Iterator<Item = &Log> {
+    world.relay.groups.logs.values().filter(|log| log.observed.policy.kind() == Kind::Direct)
+}
+
+fn groups_of_two(world: &World) -> usize {
+    logs_of_two(world).count()
+}
+
+/// How many items the logs of groups of two have.
 fn items(world: &World) -> usize {
-    world.relay.groups.logs.values().map(|log| log.items.len()).sum()
+    logs_of_two(world).map(|log| log.items.len()).sum()
 }
 
 /// Puts an envelope of Bob's into Alice's inbox, as a thief of his key could.
@@ -119,7 +129,7 @@ fn the_first_message_begins_a_group_that_carries_the_conversation() {
         world.reload("bob");
         world.run(2_000);
     }
-    assert_eq!(world.relay.groups.logs.len(), 1);
+    assert_eq!(groups_of_two(&world), 1);
     assert!(world.relay.posted.is_empty(), "no envelope was sent");
     assert_no_key_used_twice(&world);
 }
@@ -132,7 +142,7 @@ fn both_start_at_once_and_end_in_one_group() {
         world.send("alice", "bob", "from Alice");
         world.send("bob", "alice", "from Bob");
         world.run(30_000);
-        assert_eq!(world.relay.groups.logs.len(), 1);
+        assert_eq!(groups_of_two(&world), 1);
         for (who, own, other) in [("alice", "from Alice", "from Bob"), ("bob", "from Bob", "from Alice")] {
             assert_eq!((count(&world, who, own), count(&world, who, other)), (1, 1), "{who}, {chance}");
             assert_eq!(upgraded(&world, who), 1);
@@ -148,7 +158,7 @@ fn both_start_at_once_and_end_in_one_group() {
 #[test]
 fn an_old_chat_moves_to_mls_with_what_waits_in_it() {
     let mut world = upgrading(2);
-    assert_eq!(world.relay.groups.logs.len(), 0);
+    assert_eq!(groups_of_two(&world), 0);
     world.weather.answer_lost = 100;
     world.send("alice", "bob", "the relay has it, but Alice does not know");
     world.run(500);
@@ -236,7 +246,7 @@ fn a_first_message_that_dies_anywhere_arrives_once(
         world.send("bob", "alice", "after");
         world.run(5_000);
         assert_eq!(count(&world, "alice", ": after"), 1);
-        assert_eq!(world.relay.groups.logs.len(), 1);
+        assert_eq!(groups_of_two(&world), 1);
         assert!(upgraded(&world, "alice") == 1 && upgraded(&world, "bob") == 1);
         assert!(world.relay.posted.is_empty());
         assert_no_key_used_twice(&world);
@@ -449,7 +459,7 @@ fn changed_keys_keep_the_group() {
         }
     }
     let notes = 2;
-    assert_eq!((world.relay.groups.logs.len(), world.relay.posted.len()), (1, notes), "of the former keys");
+    assert_eq!((groups_of_two(&world), world.relay.posted.len()), (1, notes), "of the former keys");
     assert!(world.rows("alice").iter().chain(&world.rows("bob")).all(|row| !row.contradicts_chain));
 }
 
@@ -528,7 +538,7 @@ fn a_revoked_device_is_removed_before_anything_is_sent_again() {
     world.send("alice", "bob", "without the phone");
     world.run(10_000);
     assert_eq!(count(&world, "bob", "without the phone"), 1);
-    let log = world.relay.groups.logs.values().next().unwrap();
+    let log = logs_of_two(&world).next().unwrap();
     assert_eq!(log.observed.leaves.len(), 2);
 }
 

@@ -114,6 +114,8 @@ fn messages_from_before_a_restore_are_read_and_later_ones_unread() {
     assert_eq!(world.view("phone").unread, 0);
     world.send("bob", "alice", "accepted");
     world.run(1_000);
+    // What one browser shows is read in the other.
+    world.ui("bob", UiEvent::Looking { at: None, visible: true });
     world.send("alice", "bob", "news");
     world.run(5_000);
     assert_eq!(world.view("phone").unread, 1);
