@@ -64,6 +64,7 @@ pub fn call(call: &Call) -> Result<Reply, Fault> {
         }
         Op::Welcome { welcome, tree, packages } => engine.welcome(welcome, tree, packages),
         Op::Rejoin { info, tree } => engine.rejoin(info, tree),
+        Op::Export { state, beside } => engine.export(state, beside),
         Op::Process { state, items } => return engine.process(state, items),
     };
     match outcome {
@@ -209,6 +210,15 @@ impl Engine {
         let info = group.group_info_message_allowing_ext_commit(false).map_err(unexplained)?;
         let tree = group.export_tree().to_bytes().map_err(unexplained)?.into();
         Ok(Reply { group: Some(kept), outcome: Outcome::Created { info: bytes(&info)?, tree } })
+    }
+
+    fn export(&self, state: &[u8], beside: &[u8]) -> Result<Reply, Halt> {
+        let (group, _) = self.load(state)?;
+        let beside = self.settle(MlsMessage::from_bytes(beside))?;
+        let is_same = beside.as_group_info().is_some_and(|info| info.group_context() == group.context());
+        let info = group.group_info_message_allowing_ext_commit(false).map_err(unexplained)?;
+        let tree = group.export_tree().to_bytes().map_err(unexplained)?.into();
+        Ok(Reply { group: None, outcome: Outcome::Exported { info: bytes(&info)?, tree, is_same } })
     }
 
     fn seal(&self, state: &[u8], texts: &[Bytes]) -> Result<Reply, Halt> {

@@ -8,6 +8,7 @@ use kez_core::mls::{Bytes, GroupId, LeafId};
 use kez_core::sigchain::Hash;
 use serde::{Deserialize, Serialize};
 
+use super::deferred::Deferred;
 use crate::kernel::backoff::Backoff;
 use crate::kernel::place::{PersonId, Slot};
 use crate::kernel::reason::Reason;
@@ -155,22 +156,28 @@ pub(crate) struct Group {
     pub(crate) stored: StoredGroup,
     /// The other person, if this group carries a conversation of two.
     pub(crate) person: Option<PersonId>,
+    /// When this device last replaced its keys in the group by a commit, Unix seconds; 0 before it has.
+    pub(crate) updated_at: u64,
     /// The engine's bytes.
     pub(super) state: Option<Bytes>,
     /// Whether the record or the state has changed since they were stored.
     pub(super) changed: (bool, bool),
     /// Whether the log was read to its end since the account was opened.
     pub(crate) read: bool,
+    /// Whether the server has another database than the one in which the log was read.
+    pub(crate) is_misplaced: bool,
     /// When the next request may go out.
     pub(crate) retry_at: Option<u64>,
     pub(crate) backoff: Backoff,
     /// The devices that no chain knows, although the server has answered about them.
     pub(crate) asked: Vec<LeafId>,
     /// When this client commits the pending removals, unless another member has done so by then.
-    pub(crate) duty_at: Option<u64>,
+    pub(crate) duty: Deferred,
+    /// When this device replaces its keys.
+    pub(crate) refresh: Deferred,
     /// When this client, an admin's, tells the group's name to a device that has joined by itself, unless another admin
     /// has done so by then.
-    pub(crate) face_at: Option<u64>,
+    pub(crate) retelling: Deferred,
     /// The accounts at the item that is being processed.
     pub(crate) accounts: Vec<(Primary, Role)>,
     /// The leaves at the item that is being processed.
@@ -289,19 +296,22 @@ impl Intent {
 }
 
 impl Group {
-    pub(super) const fn new(slot: Slot, stored: StoredGroup) -> Self {
+    pub(super) fn new(slot: Slot, stored: StoredGroup) -> Self {
         Self {
             slot,
             stored,
             person: None,
+            updated_at: 0,
             state: None,
             changed: (false, false),
             read: false,
+            is_misplaced: false,
             retry_at: None,
             backoff: Backoff::new(200, 60_000),
             asked: Vec::new(),
-            duty_at: None,
-            face_at: None,
+            duty: Deferred::default(),
+            retelling: Deferred::default(),
+            refresh: Deferred::default(),
             accounts: Vec::new(),
             devices: Vec::new(),
             withheld: 0,

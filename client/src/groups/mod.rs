@@ -2,9 +2,11 @@
 //!
 //! Nothing here sends or opens anything: `session::groups` calls the MLS engine and the server, and uses these parts.
 
+mod deferred;
 mod group;
 mod packages;
 mod plan;
+mod refresh;
 mod registry;
 
 pub(crate) use group::{

@@ -18,6 +18,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) me: LeafId,
     /// The leaves whose chain has revoked them, each with the seqno and hash of the link if they are known.
     pub(crate) revoked: &'a [(LeafId, Option<(u64, Hash)>)],
+    /// Whether this device replaces its keys, even if nothing else changes.
+    pub(crate) refreshes: bool,
 }
 
 /// A commit to be made.
@@ -116,7 +118,8 @@ impl StoredGroup {
         }
         plan.policy = Some(policy).filter(|policy| *policy != known.policy);
         let is_first = plan.is_wanted && kind != Kind::Group && known.epoch == 0;
-        let is_needed = is_first || plan.policy.is_some() || !plan.add.is_empty() || !plan.remove.is_empty();
+        let is_asked = is_first || facts.refreshes;
+        let is_needed = is_asked || plan.policy.is_some() || !plan.add.is_empty() || !plan.remove.is_empty();
         is_needed.then_some(plan)
     }
 }

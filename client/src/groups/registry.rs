@@ -8,6 +8,9 @@ use crate::kernel::place::{PersonId, Place, Slot};
 use crate::kernel::record::{Kind, Record, StorageFault};
 use crate::kernel::sorted_map::SortedMap;
 
+/// The format of a group's record that has no time of the device's last update.
+const WITHOUT_UPDATES: u8 = 1;
+
 /// All groups.
 #[derive(Default)]
 pub(crate) struct Groups {
@@ -22,9 +25,12 @@ impl Groups {
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(GroupId, Slot), StorageFault> {
         let slot = record.id.parse()?;
-        let stored: StoredGroup = record.read()?;
+        let (stored, updated_at): (StoredGroup, u64) = match record.has_format(WITHOUT_UPDATES) {
+            true => (record.read()?, 0),
+            false => record.read()?,
+        };
         let gid = stored.gid;
-        self.insert(Group::new(slot, stored));
+        self.insert(Group { updated_at, ..Group::new(slot, stored) });
         Ok((gid, slot))
     }
 
@@ -108,7 +114,7 @@ impl Groups {
         for group in self.all.values_mut() {
             let (record, state) = std::mem::take(&mut group.changed);
             if record {
-                cx.put(Kind::Group, group.slot.to_string(), &group.stored);
+                cx.put(Kind::Group, group.slot.to_string(), &(&group.stored, group.updated_at));
             }
             match &group.state {
                 Some(bytes) if state => cx.put(Kind::State, group.slot.to_string(), bytes),
@@ -120,6 +126,8 @@ impl Groups {
 
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
-        self.all.values().flat_map(|group| [group.retry_at, group.duty_at, group.face_at]).flatten().min()
+        let of =
+            |group: &Group| [group.retry_at, group.duty.wake(), group.retelling.wake(), group.refresh.wake()];
+        self.all.values().flat_map(of).flatten().min()
     }
 }

@@ -125,14 +125,8 @@ impl Kind {
     /// The number of the format in which this version writes values of this kind.
     const fn format(self) -> u8 {
         match self {
-            Self::Index
-            | Self::Device
-            | Self::Package
-            | Self::Group
-            | Self::State
-            | Self::Member
-            | Self::Devices => 1,
-            Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Index | Self::Device | Self::Package | Self::State | Self::Member | Self::Devices => 1,
+            Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
             Self::Account | Self::Page | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Contact | Self::Chain => 4,
             Self::Conversation => 7,
@@ -142,7 +136,7 @@ impl Kind {
     /// The oldest format that this version reads: later ones only have variants that it lacks, or there is a migration.
     const fn oldest_format(self) -> u8 {
         match self {
-            Self::Page => 1,
+            Self::Page | Self::Group => 1,
             Self::Account => 2,
             Self::Contact | Self::Chain => 3,
             Self::Conversation => 5,

@@ -101,6 +101,8 @@ pub(crate) enum Purpose {
     CreateGroup(GroupId),
     /// Fetch the present state of a group, to join it.
     ShowGroup(GroupId),
+    /// The state of a group, offered to a restored server.
+    OfferState(GroupId),
     /// Post a commit that changes a group.
     Commit(GroupId),
     /// Post a commit with which this device joins a group by itself.

@@ -217,6 +217,7 @@ impl Session {
             Purpose::Claim(gid) => self.on_claimed(gid, answer, cx),
             Purpose::CreateGroup(gid) => self.group_posted(gid, answer, cx),
             Purpose::ShowGroup(gid) => self.on_shown(gid, answer, cx),
+            Purpose::OfferState(gid) => self.offer_answered(gid, answer, cx),
             Purpose::Commit(gid) => self.commit_answered(gid, answer, cx),
             Purpose::Rejoin(gid) => self.rejoin_answered(gid, answer, cx),
             Purpose::LeaveGroup(gid) => self.leave_answered(gid, answer, cx),

@@ -274,6 +274,22 @@ fn a_welcome_to_another_group_is_not_taken() {
 }
 
 #[test]
+fn a_restored_server_gets_its_members_back() {
+    let (mut world, at) = three(40);
+    world.send("alice", &at, "before the backup");
+    world.run(2_000);
+    let backup = world.relay.groups.logs.clone();
+    world.send("bob", &at, "after the backup");
+    change(&mut world, "alice", &at, GroupChange::Promote("bob".into()));
+    world.relay.groups.logs = backup;
+    world.relay.restore_from_backup();
+    world.cut_streams();
+    heals(&mut world, &at);
+    assert_eq!(counts(&world, ": before the backup"), [1, 1, 1]);
+    assert_eq!(counts(&world, ": after the backup"), [1, 1, 1], "they have read it");
+}
+
+#[test]
 fn a_hidden_removal_of_a_device_is_seen_in_the_log() {
     let (mut world, at) = three(41);
     let words = world.words("alice");

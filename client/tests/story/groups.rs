@@ -363,3 +363,23 @@ fn two_tabs_show_the_same_group() {
     world.run(2_000);
     assert_eq!(world.thread("alice").draft, "half");
 }
+
+#[test]
+fn every_device_replaces_its_keys() {
+    let (mut world, at) = three(10);
+    let gid = at.strip_prefix("g/").unwrap().parse().unwrap();
+    let commits = |world: &World| world.relay.groups.logs[&gid].observed.epoch;
+    let before = commits(&world);
+    world.run(70 * 60 * 1000);
+    let after_an_hour = commits(&world);
+    assert!((before + 2..=before + 6).contains(&after_an_hour), "Bob and Carol: {before}, {after_an_hour}");
+    world.send("bob", &at, "with new keys");
+    world.run(3_000);
+    assert_eq!(texts(&world, "carol"), ["bob: with new keys"]);
+    for who in THREE {
+        world.reload(who);
+    }
+    world.run(70 * 60 * 1000);
+    assert_eq!(commits(&world), after_an_hour, "not again within a week");
+    assert_no_key_used_twice(&world);
+}

@@ -3,7 +3,7 @@
 use kez_client::effect::Method;
 use kez_client::event::UiEvent;
 use kez_client::secret::Secret;
-use kez_client::view::{AccountView, ChainAlarm, Connection, DeliveryState, FormerKey, MessageBody, Reason};
+use kez_client::view::{AccountView, Connection, DeliveryState, FormerKey, MessageBody, Reason};
 use kez_core::content::Content;
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity};

@@ -126,6 +126,13 @@ pub enum Op {
         /// At most [`MAX_ITEMS`], of [`MAX_ITEM_BYTES`] together.
         items: Vec<Item>,
     },
+    /// Shows the group to a server whose state is older, and compares it with the server's.
+    Export {
+        /// The group's state.
+        state: Bytes,
+        /// The `GroupInfo` that the server shows, an `MLSMessage`.
+        beside: Bytes,
+    },
 }
 
 /// A message or commit of the log.

@@ -86,6 +86,15 @@ pub enum Outcome {
     },
     /// Any other operation that was refused. Nothing has changed.
     Stopped(Stop),
+    /// [`super::call::Op::Export`].
+    Exported {
+        /// The `GroupInfo` of the present epoch.
+        info: Bytes,
+        /// Its ratchet tree.
+        tree: Bytes,
+        /// Whether the other `GroupInfo` is of the same group in the same state.
+        is_same: bool,
+    },
 }
 
 /// The reference of a key package (RFC 9420, section 5.2).

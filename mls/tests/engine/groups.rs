@@ -103,6 +103,16 @@ fn a_device_joins_by_itself_and_replaces_its_own_leaf() {
     }
     assert_same(&[&alice, &second, &again]);
     assert_eq!(again.group().leaves.len(), 3);
+    // What they show of the group is enough for others to join, and tells its states apart.
+    for (beside, same) in [(&join.info, true), (&refresh.info, false)] {
+        let op = Op::Export { state: alice.state(), beside: beside.clone() };
+        let Outcome::Exported { info, tree, is_same } = alice.call(op) else { panic!("not exported") };
+        assert_eq!((is_same, &tree), (same, &alice.tree()));
+        let mut third = Device::new('b', 3);
+        assert!(matches!(third.call(Op::Rejoin { info, tree }), Outcome::Rejoined { .. }));
+    }
+    let malformed = Op::Export { state: alice.state(), beside: b"no info".to_vec().into() };
+    assert!(matches!(alice.call(malformed), Outcome::Stopped(_)));
     // The old storage meets a commit of its own device that it does not know.
     assert_eq!(bob.process(vec![join.item()]), (vec![], Some(Stop::Own)));
     let text = again.seal("back");

@@ -46,10 +46,12 @@ impl Session {
         self.reach_other(gid, cx);
         let Some(group) = self.groups.get(gid) else { return };
         let has_intents = !group.stored.intents.is_empty();
-        let now = cx.now;
-        let tells = self.groups.recall(gid).and_then(|group| group.face_at.take_if(|at| *at <= now));
-        if tells.is_some() {
-            self.tell_face(gid, cx);
+        if let Some(group) = self.groups.recall(gid) {
+            group.plan_refresh(cx);
+            if group.retelling.is_due() {
+                group.retelling.clear();
+                self.tell_face(gid, cx);
+            }
         }
         let me = self.my_root();
         if has_intents && let Some(group) = self.groups.change(gid) {
@@ -66,8 +68,11 @@ impl Session {
         let revoked = self.revoked_leaves(known);
         let me = LeafId { root: me, device: device.id() };
         let is_wanted = !group.stored.intents.is_empty();
-        match group.stored.plan(Facts { me, revoked: &revoked }) {
-            Some(plan) if plan.is_wanted || is_due || self.has_waiting(gid) => self.build(gid, plan, cx),
+        let refreshes = group.refresh.is_due();
+        match group.stored.plan(Facts { me, revoked: &revoked, refreshes }) {
+            Some(plan) if plan.is_wanted || is_due || refreshes || self.has_waiting(gid) => {
+                self.build(gid, plan, cx)
+            }
             Some(_) => self.wait_for_turn(gid, cx),
             None if is_wanted => self.change_failed(gid, Reason::GroupNotChanged),
             None => {}
@@ -77,8 +82,8 @@ impl Session {
     /// What any device could do is done after a while, unless another one is faster. A device that has something to send
     /// does not wait.
     fn wait_for_turn(&mut self, gid: GroupId, cx: &mut Context<'_>) {
-        if let Some(group) = self.groups.recall(gid) {
-            group.duty_at.get_or_insert_with(|| cx.now + 1 + cx.rng.next_u64() % LONGEST_DUTY);
+        if let Some(group) = self.groups.recall(gid).filter(|group| group.duty.is_unset()) {
+            group.duty.set(cx.now + 1 + cx.rng.next_u64() % LONGEST_DUTY);
         }
     }
 
@@ -228,6 +233,7 @@ impl Session {
             Outcome::Refused(problem) => {
                 if let Some(group) = self.groups.change(gid) {
                     group.stored.commit = None;
+                    group.put_off_refresh(cx);
                 }
                 self.change_failed(gid, Reason::server(&problem.detail));
                 self.group_waits(gid, answer, cx);

@@ -59,7 +59,7 @@ impl Session {
         let members = group.stored.known.as_ref().map_or(1, |known| known.policy.accounts().len() as u64);
         group.stored.stage = Stage::Joining;
         group.stored.commit = None;
-        group.read = false;
+        (group.read, group.is_misplaced) = (false, false);
         // All members may have to join again at the same time: a random delay spreads them.
         group.retry_at = Some(cx.now.saturating_add(cx.rng.next_u64() % (members * 1_000)));
         self.unseal(gid, cx);
@@ -82,7 +82,7 @@ impl Session {
         }
     }
 
-    fn show_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+    pub(super) fn show_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let purpose = Purpose::ShowGroup(gid);
         // Before the chains of its devices are here, no group can be joined.
         if !self.group_work.unknown.is_empty() || cx.shared.requests.awaits(&purpose) {
@@ -114,6 +114,10 @@ impl Session {
                 group.stored.request = true;
             }
             Stage::Joining => {}
+            Stage::In if group.is_misplaced && shown.summary.until.is_none() => {
+                return self.on_place(gid, &shown, cx);
+            }
+            Stage::In if group.is_misplaced => {}
             _ => return,
         }
         if shown.summary.until.is_some() {
@@ -275,6 +279,7 @@ impl Session {
         group.become_known(known, state);
         group.stored.stage = Stage::In;
         group.stored.sent.clear();
+        group.has_refreshed(item.created_at.unix());
         group.backoff.reset();
         let who = self.my_root();
         let line = if again { StoredLine::Rejoined } else { StoredLine::Device { who } };

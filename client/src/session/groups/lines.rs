@@ -28,13 +28,18 @@ impl Session {
         let name = Hash::of(item.envelope.get().as_bytes());
         let Some(group) = self.groups.change(gid) else { return };
         let own = group.stored.commit.take().is_some_and(|built| Hash::of(built.item.as_bytes()) == name);
+        match own {
+            true => group.has_refreshed(at),
+            false => group.put_off_refresh(cx),
+        }
         if !own && let Some(intent) = group.stored.intents.first_mut() {
             intent.tries += 1;
             // Other members that lost against this commit try again too.
             let most = 50_u64.saturating_mul(1 << intent.tries.min(10));
             group.retry_at = Some(cx.now.saturating_add(cx.rng.next_u64() % most));
         }
-        (group.duty_at, group.stored.error) = (None, group.stored.error.take().filter(|_| !own));
+        group.duty.clear();
+        group.stored.error = group.stored.error.take().filter(|_| !own);
         let before = std::mem::take(&mut group.accounts);
         let after = change.policy.as_ref().map_or_else(|| before.clone(), accounts_of);
         group.accounts.clone_from(&after);
@@ -96,7 +101,7 @@ impl Session {
     /// A device has joined by itself, and may know no name. One admin is enough to tell it.
     fn tell_face_in_turn(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         if let Some(group) = self.groups.recall(gid).filter(|group| group.stored.face.is_some()) {
-            group.face_at = Some(cx.now + 1 + cx.rng.next_u64() % LONGEST_TURN);
+            group.retelling.set(cx.now + 1 + cx.rng.next_u64() % LONGEST_TURN);
         }
     }
 
@@ -110,7 +115,7 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         let Some(group) = self.groups.change(gid).filter(|group| group.is_admin_now(&by)) else { return };
-        group.face_at = None;
+        group.retelling.clear();
         let former = group.stored.face.replace(face);
         let name = group.stored.name().to_owned();
         if former.is_some_and(|former| former.name != name) {

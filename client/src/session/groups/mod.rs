@@ -9,6 +9,7 @@ mod lines;
 mod news;
 mod packages;
 mod receive;
+mod restored;
 mod send;
 mod work;
 
@@ -129,16 +130,23 @@ impl Session {
 
     fn advance_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let Some(group) = self.groups.recall(gid) else { return };
+        group.refresh.advance(cx.now);
+        group.retelling.advance(cx.now);
+        group.duty.advance(cx.now);
         if group.retry_at.is_some_and(|at| at > cx.now) {
             return;
         }
         group.retry_at = None;
-        let is_due = group.duty_at.take_if(|at| *at <= cx.now).is_some();
+        let is_due = group.duty.is_due();
+        if is_due {
+            group.duty.clear();
+        }
         match &group.stored.stage {
             Stage::Creating => self.post_group(gid, cx),
             Stage::Joining => self.go_on_joining(gid, cx),
             Stage::In if group.stored.leaving.is_some() => self.post_leave(gid, cx),
             Stage::In if group.state().is_none() => self.join_anew(gid, cx),
+            Stage::In if group.is_misplaced => self.find_place(gid, cx),
             Stage::In => self.go_on_changing(gid, is_due, cx),
             Stage::Left | Stage::Removed | Stage::Broken(_) => {}
         }

@@ -46,7 +46,7 @@ impl Session {
     /// Handles the answer with the news.
     pub(crate) fn on_news(&mut self, answer: &Answer, cx: &mut Context<'_>) {
         let news: Option<News> = answer.as_ref().ok().and_then(|response| body(response, &[200]));
-        let Some(News { frames, more, .. }) = news else {
+        let Some(News { epoch, frames, more }) = news else {
             let wait = match answer {
                 Ok(response) if response.status == 404 => UNSUPPORTED,
                 _ => self.group_work.backoff.next_after(retry_after(answer), cx.rng).max(500),
@@ -55,6 +55,7 @@ impl Session {
             return;
         };
         self.group_work.backoff.reset();
+        self.on_database(&epoch);
         let mut stuck = Vec::new();
         for frame in frames {
             if let Ok(LiveFrame::Group { epoch, group, items, .. }) = serde_json::from_str(frame.get())
@@ -71,7 +72,7 @@ impl Session {
         }
         for gid in self.groups.ids() {
             if let Some(group) = self.groups.recall(gid).filter(|_| !stuck.contains(&gid)) {
-                group.read |= group.is_in() && !self.group_work.look_again;
+                group.read |= group.is_in() && !group.is_misplaced && !self.group_work.look_again;
             }
         }
     }

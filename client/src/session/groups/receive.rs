@@ -71,7 +71,7 @@ impl Session {
         let stage = group.stored.stage.clone();
         if group.stored.log.as_deref().is_some_and(|known| known != log) && stage == Stage::In {
             // The server has another database, in which this group may be in another epoch.
-            self.join_anew(gid, cx);
+            self.on_database(log);
             return false;
         }
         let fresh: Vec<&InboxItem> = items.iter().filter(|item| item.seq > group.stored.cursor).collect();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use kez_client::event::HttpResponse;
 use kez_core::api::{
     AskForNews, Base64Url, ClaimPackages, ClaimedPackage, GroupExistsProblem, GroupKind, GroupList,
-    GroupRole, GroupSummary, InboxItem, ItemStored, KeepPackages, LiveFrame, News, PackagesClaimed,
-    PackagesKept, PostItem, StaleEpochProblem,
+    GroupRole, GroupSummary, InboxItem, ItemStored, KeepPackages, LiveFrame, News, OfferState,
+    PackagesClaimed, PackagesKept, PostItem, StaleEpochProblem,
 };
 use kez_core::group_item::{Body, GroupItem, Reason};
 use kez_core::handle::Handle;
@@ -54,6 +54,8 @@ pub(crate) struct Log {
     pub(crate) info: Vec<u8>,
     pub(crate) items: Vec<InboxItem>,
     pub(crate) members: BTreeMap<Handle, Member>,
+    /// Whether the relay was restored, and takes a later state.
+    pub(crate) ahead: bool,
     welcomes: Vec<Welcome>,
 }
 
@@ -233,6 +235,7 @@ impl Groups {
         Some(match what {
             _ if !known => problem(ProblemCode::UnknownGroup),
             "" => self.show(gid, facts),
+            "state" => self.offer(gid, &serde_json::from_str(body).unwrap(), facts),
             "commits" => self.commit(gid, serde_json::from_str(body).unwrap(), leaf?, facts),
             "messages" => self.message(gid, &serde_json::from_str(body).unwrap(), leaf?, facts),
             _ => problem(ProblemCode::NotFound),
@@ -337,6 +340,7 @@ impl Groups {
             info: create.info.0.clone(),
             items: Vec::new(),
             members: BTreeMap::new(),
+            ahead: false,
             welcomes: Vec::new(),
         };
         log.update_members(0, facts);
@@ -416,7 +420,7 @@ impl Groups {
             Ok(applied) if applied.change.by == leaf => applied,
             other => panic!("a commit that no server takes: {:?}", other.err()),
         };
-        log.observed = applied.group;
+        (log.observed, log.ahead) = (applied.group, false);
         log.info = post.info.0;
         let seq = log.append(post.item, facts.now, &mut self.tamper);
         if let Some(welcome) = post.welcome {
@@ -425,6 +429,18 @@ impl Groups {
         }
         log.update_members(seq, facts);
         json(201, &CommitStored { seq, created_at: facts.now, epoch: log.observed.epoch })
+    }
+
+    fn offer(&mut self, gid: GroupId, offer: &OfferState, facts: &Facts<'_>) -> HttpResponse {
+        let log = self.logs.get_mut(&gid).unwrap();
+        let observed = observer::open(&offer.info.0, &offer.tree.0, &facts.certified()).unwrap();
+        assert_eq!(observed.gid, gid);
+        if !log.ahead || observed.epoch <= log.observed.epoch {
+            return log.stale();
+        }
+        log.info = offer.info.0.clone();
+        log.observed = observed;
+        HttpResponse { status: 204, body: Vec::new(), ..json(204, &()) }
     }
 
     fn message(&mut self, gid: GroupId, post: &PostItem, leaf: LeafId, facts: &Facts<'_>) -> HttpResponse {

@@ -272,6 +272,9 @@ impl Relay {
                 item.seq = seq as u64 + 1;
             }
         }
+        for log in self.groups.logs.values_mut() {
+            log.ahead = true;
+        }
         self.keeping.acknowledged.clear();
         self.seq = self.inboxes.values().map(|inbox| inbox.len() as u64).max().unwrap_or(0);
     }
