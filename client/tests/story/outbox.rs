@@ -105,7 +105,8 @@ fn a_restored_connection_resumes_sending() {
 
 #[test]
 fn a_deleted_message_is_never_sent() {
-    let mut world = alice_and_bob(6);
+    let mut world = writing_envelopes(6);
+    look_up_bob(&mut world);
     world.weather.request_lost = 100;
     let first = world.send("alice", "bob", "one");
     delete(&mut world, &first);
