@@ -54,6 +54,7 @@ fn row(id: &str, mine: bool, at: u64, state: DeliveryState) -> MessageRow {
         contradicts_chain: false,
         cut: false,
         former_key: None,
+        old_way: false,
         error: None,
         reactions: Vec::new(),
     }

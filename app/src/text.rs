@@ -53,10 +53,14 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::NotInGroup => "You are not in this group.",
         Reason::GroupNotChanged => "The group was not changed. Try again.",
         Reason::UnknownDevice => {
-            "A device is in this group that belongs to no member's key history. Nothing is sent here."
+            "A device takes part here that no member's key history names. Nothing is sent here."
         }
-        Reason::CommitsWithheld => "The server withholds changes of this group. Nothing is sent here.",
-        Reason::GroupDamaged => "This group cannot be repaired in this browser. Nothing is sent here.",
+        Reason::CommitsWithheld => {
+            "The server withholds changes of this conversation's keys. Nothing is sent here."
+        }
+        Reason::GroupDamaged => {
+            "This conversation's keys cannot be repaired in this browser. Nothing is sent here."
+        }
         Reason::NoWords => {
             "This browser was linked to your account and has no recovery phrase. Do that in a browser that has it."
         }
@@ -96,6 +100,15 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::Blocked => "You have blocked this person. Unblock them first.",
         Reason::NoteTooLong => "The note is too long. Shorten it.",
         Reason::NoConversation => "You no longer have a conversation with this person.",
+        Reason::NoDevice => {
+            "All browsers of this person were removed from their account, so nothing is sent here."
+        }
+        Reason::NoReader => {
+            "No browser of this person can read this yet. It is sent once one of them is online."
+        }
+        Reason::OldMessagesRefused => {
+            "This person refuses old messages, and this browser cannot send newer ones yet."
+        }
         Reason::InboxNearlyFull => {
             "Your inbox on the server is nearly full. Make room in the settings: choose a shorter time under \"Keep on \
              the server\"."

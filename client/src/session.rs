@@ -94,6 +94,7 @@ impl Session {
         cx.push(Effect::PersistStorage);
         cx.push(Effect::BringEngine);
         self.link.connect(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
+        self.require_mls_of_all(cx);
         self.send_queued(cx);
         self.expire_waiting(cx);
         self.ask_about_senders(cx);

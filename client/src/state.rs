@@ -131,7 +131,12 @@ impl State {
                 cx.shared.storage.persisted = Some(persisted);
                 cx.shared.storage.used = used;
             }
-            Event::EngineReady(is_ready) => cx.shared.engine.is_ready = is_ready,
+            Event::EngineReady(is_ready) => {
+                cx.shared.engine.is_ready = is_ready;
+                if let Account::Open(session) = &mut self.account {
+                    session.on_engine(cx);
+                }
+            }
             Event::PhraseRefused(_) => cx.warn(Reason::PhraseElsewhere),
             Event::Tick => self.tick(cx),
             Event::Loaded(_) => {}

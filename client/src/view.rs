@@ -229,6 +229,8 @@ pub struct ChainView {
     pub error: Option<Reason>,
     /// Another browser has changed the key. This browser has the former key, and can no longer use it.
     pub replaced: bool,
+    /// Whether the user accepts messages over MLS only.
+    pub refuses_old: bool,
 }
 
 /// One link of a chain.

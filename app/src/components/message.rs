@@ -35,7 +35,7 @@ pub(crate) fn Message(
     /// The message that is the tab stop of the thread.
     roving: Roving,
 ) -> impl IntoView {
-    let MessageRow { id, mine, author, body, state: first_state, at, former_key, .. } = first;
+    let MessageRow { id, mine, author, body, state: first_state, at, former_key, old_way, .. } = first;
     let state = memo(move || row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
     let error = memo(move || row.with(|row| row.as_ref().and_then(|row| row.error.as_ref().map(sentence))));
     let in_group = is_group(&handle);
@@ -70,6 +70,7 @@ pub(crate) fn Message(
             {former_key.map(|key| view! { <p class="message-note">{former_key_note(key)}</p> })}
             <p class="message-meta" id=format!("{element_id}-meta")>
                 <time datetime=iso(at) title=full_label(at)>{time_label(at)}</time>
+                {old_way.then(|| view! { <span class="old-way">"Sent the old way"</span> })}
                 <DeliveryMark state/>
             </p>
             {can_react.then(|| view! { <Reactions handle=target.0 id=target.1 row tabindex/> })}
@@ -196,6 +197,7 @@ mod tests {
             contradicts_chain: false,
             cut: false,
             former_key: None,
+            old_way: false,
             reactions: Vec::new(),
             error: Some(Reason::NoAnswer).filter(|_| state == DeliveryState::Failed),
         };

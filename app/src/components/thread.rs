@@ -19,7 +19,7 @@ use key_changed::KeyChangedBanner;
 use log::MessageLog;
 use menu::ConversationMenu;
 use report_dialog::ReportDialog;
-use standing::StandingBanner;
+use standing::{StandingBanner, StoppedBanner};
 
 mod announcer;
 mod block_dialog;
@@ -84,6 +84,7 @@ fn body(state: ThreadState, handle: &str) -> AnyView {
             <KeyChangedBanner handle=handle.clone()/>
             <ChainAlarmBanner handle=handle.clone()/>
             <StandingBanner handle=handle.clone()/>
+            <StoppedBanner handle=handle.clone()/>
             <OfflineBanner/>
             <Composer handle/>
         }

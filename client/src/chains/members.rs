@@ -90,9 +90,9 @@ impl MemberChains {
         self.all.iter().find(|(_, member)| member.stored.handle == *handle).map(|(root, _)| *root)
     }
 
-    /// Every device that the chains certify, or certified once.
-    pub(crate) fn certified(&self) -> impl Iterator<Item = Certified> {
-        self.all.values().flat_map(|member| certified(&member.stored.watched.chain))
+    /// The chains of all members.
+    pub(super) fn chains(&self) -> impl Iterator<Item = &Chain> {
+        self.all.values().map(|member| &member.stored.watched.chain)
     }
 
     /// The link with which a chain has revoked a device: its seqno and hash.

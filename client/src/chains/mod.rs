@@ -17,6 +17,8 @@ mod people;
 mod watched;
 
 use kez_core::identity::Primary;
+use kez_core::mls::call::Certified;
+use kez_core::sigchain::Chain;
 
 use crate::kernel::context::Context;
 use facts::Base;
@@ -76,6 +78,26 @@ impl Sigchains {
         &mut self.members
     }
 
+    /// The longest verified chain with this root: the user's own, a member's or a contact's.
+    pub(crate) fn chain(&self, root: &Primary) -> Option<&Chain> {
+        let own = Some(self.own.chain()).filter(|chain| chain.root() == *root);
+        own.or_else(|| longer(self.members.chain(root), self.contacts.chain_of(root)))
+    }
+
+    /// Every device that the chains with these roots certify, or certified once.
+    pub(crate) fn certified_of(&self, roots: &[Primary]) -> Vec<Certified> {
+        roots.iter().filter_map(|root| self.chain(root)).flat_map(certified).collect()
+    }
+
+    /// Every device that any chain certifies, or certified once.
+    pub(crate) fn certified(&self) -> Vec<Certified> {
+        let members =
+            self.members.chains().map(|chain| longer(Some(chain), self.contacts.chain_of(&chain.root())));
+        let others = self.contacts.chains().filter(|chain| self.members.chain(&chain.root()).is_none());
+        let all = std::iter::once(self.own.chain()).chain(members.flatten()).chain(others);
+        all.flat_map(certified).collect()
+    }
+
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         [self.own.wake(), self.contacts.wake()].into_iter().flatten().min()
@@ -100,4 +122,9 @@ impl Sigchains {
         self.contacts.move_to(base);
         is_new
     }
+}
+
+/// The longer one of two chains of one person.
+fn longer<'a>(one: Option<&'a Chain>, other: Option<&'a Chain>) -> Option<&'a Chain> {
+    one.into_iter().chain(other).max_by_key(|chain| chain.length())
 }

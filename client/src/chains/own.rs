@@ -2,6 +2,7 @@
 //! hours, and extended when something is missing.
 
 mod answers;
+mod capabilities;
 mod devices;
 mod rotation;
 
@@ -59,6 +60,8 @@ pub(crate) struct OwnChain {
     removing: Option<DeviceId>,
     /// Why the last change of devices failed.
     device_error: Option<Reason>,
+    /// The lowest version that the user wants the chain to name, until the link that names it is made.
+    wanted_version: Option<u64>,
 }
 
 /// The record of kind [`Kind::Chain`] for the user's own chain.
@@ -132,6 +135,7 @@ impl OwnChain {
             error: None,
             removing: None,
             device_error: None,
+            wanted_version: None,
         }
     }
 
@@ -337,7 +341,7 @@ impl OwnChain {
         if chain.primary() != me || chain.is_closed() {
             return Step::Nothing;
         }
-        if let Some(link) = self.remove_wanted(facts, cx) {
+        if let Some(link) = self.remove_wanted(facts, cx).or_else(|| self.version_wanted(facts, cx)) {
             return Step::Append(link);
         }
         let claim = self.chain().claim(&facts.me.handle, &facts.me.server);

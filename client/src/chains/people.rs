@@ -60,6 +60,16 @@ impl ContactChains {
         self.watched.get(&id).map(|watched| &watched.chain)
     }
 
+    /// The chains of all contacts.
+    pub(super) fn chains(&self) -> impl Iterator<Item = &Chain> {
+        self.watched.values().map(|watched| &watched.chain)
+    }
+
+    /// The chain of the contact who is named by this root.
+    pub(super) fn chain_of(&self, root: &Primary) -> Option<&Chain> {
+        self.chain(PersonId(*root)).filter(|chain| chain.root() == *root)
+    }
+
     /// The alarm about this contact's chain, until the user has dismissed it.
     pub(crate) fn alarm(&self, id: PersonId) -> Option<ChainAlarm> {
         self.watched.get(&id).and_then(|watched| watched.alarm)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deferred::Deferred;
 use crate::kernel::backoff::Backoff;
-use crate::kernel::place::Slot;
+use crate::kernel::place::{PersonId, Slot};
 use crate::kernel::reason::Reason;
 use crate::kernel::sync::ChainHead;
 
@@ -154,6 +154,8 @@ pub(crate) struct Sent {
 pub(crate) struct Group {
     pub(crate) slot: Slot,
     pub(crate) stored: StoredGroup,
+    /// The other person, if this group carries a conversation of two.
+    pub(crate) person: Option<PersonId>,
     /// When this device last replaced its keys in the group by a commit, Unix seconds; 0 before it has.
     pub(crate) updated_at: u64,
     /// The engine's bytes.
@@ -184,6 +186,12 @@ pub(crate) struct Group {
     pub(crate) devices: Vec<LeafId>,
     /// How often in a row the server has named another epoch without showing a commit.
     pub(crate) withheld: u32,
+    /// Whether items wait until the other person of a conversation is a contact.
+    pub(crate) waits_for_person: bool,
+    /// From when on that person may be looked up again.
+    pub(crate) look_up_at: u64,
+    /// From when on the key packages of the other person of a conversation may be claimed again.
+    pub(crate) claim_at: u64,
 }
 
 impl StoredGroup {
@@ -222,6 +230,13 @@ impl StoredGroup {
     pub(crate) fn kind(&self) -> Option<Kind> {
         let joining = self.joining.as_ref().map(|joining| &joining.known);
         self.known.as_ref().or(joining).map(|known| known.policy.kind())
+    }
+
+    /// The account beside this one in a group of two.
+    pub(crate) fn other(&self, me: &Primary) -> Option<Primary> {
+        let policy = &self.known.as_ref()?.policy;
+        let mut accounts = policy.accounts().iter().filter(|_| policy.kind() == Kind::Direct);
+        accounts.find(|account| account.root != *me).map(|account| account.root)
     }
 
     /// Whether it is the group of the user's own devices, which is no conversation.
@@ -287,6 +302,7 @@ impl Group {
         Self {
             slot,
             stored,
+            person: None,
             updated_at: 0,
             state: None,
             changed: (false, false),
@@ -302,6 +318,9 @@ impl Group {
             accounts: Vec::new(),
             devices: Vec::new(),
             withheld: 0,
+            waits_for_person: false,
+            look_up_at: 0,
+            claim_at: 0,
         }
     }
 
@@ -344,13 +363,6 @@ impl Group {
         self.stored.commit = None;
         self.stored.intents.clear();
         self.changed = (true, true);
-    }
-
-    /// Whether it is in the list of conversations: a request that the user has left is not.
-    pub(crate) fn is_listed(&self) -> bool {
-        let is_out = matches!(self.stored.stage, Stage::Left | Stage::Removed);
-        let is_there = self.stored.known.is_some() || self.stored.stage == Stage::Creating;
-        is_there && !(self.stored.is_own() || self.stored.request && is_out)
     }
 
     /// Whether the user takes part, and this device can read and write.

@@ -4,12 +4,12 @@ use kez_core::group_item::{Reason as Why, Revoked};
 use kez_core::group_statements::GroupLeave;
 use kez_core::identity::Primary;
 use kez_core::mls::call::May;
-use kez_core::mls::policy::{Account, Policy, Role};
+use kez_core::mls::policy::{Account, Kind, Policy, Role};
 use kez_core::mls::{Bytes, LeafId};
 use kez_core::sigchain::Hash;
 use kez_core::signed::Signed;
 
-use super::group::{StoredGroup, What};
+use super::group::{Known, StoredGroup, What};
 
 /// What the plan has to know beside the group.
 #[derive(Clone, Copy)]
@@ -38,8 +38,14 @@ pub(crate) struct Plan {
 impl StoredGroup {
     /// Drops what the user wanted and is so, or can no longer be. Returns whether something could not be.
     pub(crate) fn settle(&mut self, me: &Primary) -> bool {
-        let Some(policy) = self.known.as_ref().map(|known| known.policy.clone()) else { return false };
+        let Some(Known { policy, leaves, epoch, .. }) = &self.known else { return false };
         self.intents.retain(|intent| match &intent.what {
+            // Who belongs to a group of two never changes: only devices are added. Without a commit, the other account
+            // never hears of the group.
+            What::Add(_) if policy.kind() != Kind::Group => {
+                let is_new = |(leaf, _): &(LeafId, Bytes)| !leaves.contains(leaf);
+                *epoch == 0 || intent.packages.as_ref().is_none_or(|packages| packages.iter().any(is_new))
+            }
             What::Add(roots) => roots.iter().any(|root| policy.role(root).is_none()),
             What::Remove(root) => policy.role(root).is_some(),
             What::Promote(root) => policy.role(root) == Some(Role::Member),
@@ -65,7 +71,9 @@ impl StoredGroup {
         let is_admin = known.policy.is_admin(&facts.me.root);
         let mut plan = Plan::default();
         let mut accounts = known.policy.accounts().to_vec();
-        for (root, statement) in self.left.iter().filter(|(root, _)| *root != facts.me.root) {
+        let kind = known.policy.kind();
+        let may_leave = |root: &Primary| kind == Kind::Group && *root != facts.me.root;
+        for (root, statement) in self.left.iter().filter(|(root, _)| may_leave(root)) {
             let Ok(signed) = Signed::<GroupLeave>::parse(statement.as_bytes()) else { continue };
             if known.policy.role(root).is_some() {
                 accounts.retain(|account| account.root != *root);
@@ -102,15 +110,16 @@ impl StoredGroup {
                 }
             }
         }
-        let policy = Policy::new(known.policy.kind(), accounts).ok()?;
+        let policy = Policy::new(kind, accounts).ok()?;
         for leaf in known.leaves.iter().filter(|leaf| policy.role(&leaf.root).is_none()) {
             if !plan.remove.contains(leaf) {
                 plan.remove.push(*leaf);
             }
         }
         plan.policy = Some(policy).filter(|policy| *policy != known.policy);
-        let is_needed =
-            facts.refreshes || plan.policy.is_some() || !plan.add.is_empty() || !plan.remove.is_empty();
+        let is_first = plan.is_wanted && kind != Kind::Group && known.epoch == 0;
+        let is_asked = is_first || facts.refreshes;
+        let is_needed = is_asked || plan.policy.is_some() || !plan.add.is_empty() || !plan.remove.is_empty();
         is_needed.then_some(plan)
     }
 }

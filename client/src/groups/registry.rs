@@ -4,7 +4,7 @@ use kez_core::mls::GroupId;
 
 use super::group::{Group, StoredGroup};
 use crate::kernel::context::Context;
-use crate::kernel::place::Slot;
+use crate::kernel::place::{PersonId, Place, Slot};
 use crate::kernel::record::{Kind, Record, StorageFault};
 use crate::kernel::sorted_map::SortedMap;
 
@@ -59,6 +59,16 @@ impl Groups {
 
     pub(crate) fn get(&self, gid: GroupId) -> Option<&Group> {
         self.all.get(&gid)
+    }
+
+    /// The conversation that a group carries.
+    pub(crate) fn place(&self, gid: GroupId) -> Place {
+        self.get(gid).and_then(|group| group.person).map_or(Place::Group(gid), Place::Direct)
+    }
+
+    /// The groups that carry, or have carried, the conversation with a person.
+    pub(crate) fn of_person(&self, person: PersonId) -> Vec<GroupId> {
+        self.iter().filter(|(_, group)| group.person == Some(person)).map(|(gid, _)| gid).collect()
     }
 
     /// The group of the user's own devices.

@@ -266,6 +266,11 @@ pub enum UiEvent {
         /// The device's id.
         device: String,
     },
+    /// /settings: the checkbox "Refuse old messages".
+    OldMessagesRefused {
+        /// Whether it is checked now.
+        on: bool,
+    },
     /// /settings: "Rename" beside a device.
     DeviceRenamed {
         /// The device's id.

@@ -128,6 +128,12 @@ pub enum Reason {
     NoteTooLong,
     /// The conversation is gone.
     NoConversation,
+    /// None of the person's devices is live, so there is none to write to.
+    NoDevice,
+    /// None of the person's devices could be added to the conversation's group yet.
+    NoReader,
+    /// The person accepts messages over MLS only, and this browser cannot send them any.
+    OldMessagesRefused,
 
     /// The user's inbox is nearly full.
     InboxNearlyFull,

@@ -136,19 +136,19 @@ impl Kind {
             | Self::Member
             | Self::GroupInvites
             | Self::Devices => 1,
-            Self::Page | Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
-            Self::Account | Self::Contact | Self::Sync | Self::Outbox | Self::Quarantine => 3,
-            Self::Chain => 4,
-            Self::Conversation => 6,
+            Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
+            Self::Account | Self::Page | Self::Sync | Self::Outbox | Self::Quarantine => 3,
+            Self::Contact | Self::Chain => 4,
+            Self::Conversation => 7,
         }
     }
 
-    /// The oldest format whose values this version reads.
+    /// The oldest format that this version reads: later ones only have variants that it lacks, or there is a migration.
     const fn oldest_format(self) -> u8 {
         match self {
             Self::Page | Self::Group => 1,
             Self::Account => 2,
-            Self::Chain => 3,
+            Self::Contact | Self::Chain => 3,
             Self::Conversation => 5,
             kind => kind.format(),
         }

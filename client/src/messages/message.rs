@@ -36,11 +36,14 @@ pub(crate) struct StoredMessage {
     pub(crate) reactions: Vec<StoredReaction>,
     /// In a group, who wrote it: the root of the author's sigchain. `None` for the user's own messages and for events.
     pub(crate) from: Option<Primary>,
+    /// Whether it came in an envelope after the conversation had moved to MLS.
+    pub(crate) old_way: bool,
 }
 
-/// A message in a page of format 1, which knew no groups.
+/// A message in a page of an earlier format. `T` is what followed the reactions: nothing in format 1, which knew no groups,
+/// and the author in format 2.
 #[derive(Deserialize)]
-pub(super) struct WithoutAuthor {
+pub(super) struct Former<T> {
     id: Option<MessageId>,
     mine: bool,
     body: StoredBody,
@@ -51,11 +54,12 @@ pub(super) struct WithoutAuthor {
     position: Option<Position>,
     former_key: Option<FormerKey>,
     reactions: Vec<StoredReaction>,
+    from: T,
 }
 
-impl From<WithoutAuthor> for StoredMessage {
-    fn from(old: WithoutAuthor) -> Self {
-        let WithoutAuthor {
+impl<T: IntoAuthor> From<Former<T>> for StoredMessage {
+    fn from(old: Former<T>) -> Self {
+        let Former {
             id,
             mine,
             body,
@@ -66,9 +70,41 @@ impl From<WithoutAuthor> for StoredMessage {
             position,
             former_key,
             reactions,
+            from,
         } = old;
-        let from = None;
-        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions, from }
+        let (from, old_way) = (from.into_author(), false);
+        Self {
+            id,
+            mine,
+            body,
+            sent_at,
+            kept_at,
+            arrival,
+            envelope,
+            position,
+            former_key,
+            reactions,
+            from,
+            old_way,
+        }
+    }
+}
+
+/// The author in an earlier format.
+pub(super) trait IntoAuthor {
+    /// The root of the author's sigchain, if the format had one.
+    fn into_author(self) -> Option<Primary>;
+}
+
+impl IntoAuthor for () {
+    fn into_author(self) -> Option<Primary> {
+        None
+    }
+}
+
+impl IntoAuthor for Option<Primary> {
+    fn into_author(self) -> Self {
+        self
     }
 }
 
@@ -130,14 +166,35 @@ pub(crate) enum StoredBody {
 /// An event of a group. People are named by the roots of their sigchains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum StoredLine {
-    Created { by: Primary },
-    Added { by: Primary, who: Primary },
-    Removed { by: Primary, who: Primary },
-    Left { who: Primary },
-    Renamed { by: Primary, name: String },
-    Role { by: Primary, who: Primary, admin: bool },
-    Device { who: Primary },
+    Created {
+        by: Primary,
+    },
+    Added {
+        by: Primary,
+        who: Primary,
+    },
+    Removed {
+        by: Primary,
+        who: Primary,
+    },
+    Left {
+        who: Primary,
+    },
+    Renamed {
+        by: Primary,
+        name: String,
+    },
+    Role {
+        by: Primary,
+        who: Primary,
+        admin: bool,
+    },
+    Device {
+        who: Primary,
+    },
     Rejoined,
+    /// The conversation of two people has moved to MLS.
+    Upgraded,
 }
 
 /// Which replaced key a message was sealed with or for.
@@ -190,8 +247,21 @@ impl StoredMessage {
     pub(crate) fn note(body: StoredBody, at: u64) -> Self {
         let (id, envelope, position, former_key, reactions) = (None, None, None, None, Vec::new());
         let (mine, sent_at, kept_at, arrival) = (false, at, at, 0);
-        let from = None;
-        Self { id, mine, body, sent_at, kept_at, arrival, envelope, position, former_key, reactions, from }
+        let (from, old_way) = (None, false);
+        Self {
+            id,
+            mine,
+            body,
+            sent_at,
+            kept_at,
+            arrival,
+            envelope,
+            position,
+            former_key,
+            reactions,
+            from,
+            old_way,
+        }
     }
 
     /// Who wrote it.

@@ -1,10 +1,12 @@
 //! The messages of a conversation, in pages. A message's order is its number in the conversation; a page covers 64
 //! orders, is one record, and is read when it is needed.
 
+use kez_core::identity::Primary;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::index::Index;
-use super::message::{StoredBody, StoredMessage, WithoutAuthor};
+use super::message::{Former, IntoAuthor, StoredBody, StoredMessage};
 use crate::kernel::context::Context;
 use crate::kernel::place::Slot;
 use crate::kernel::record::{Kind, Record, StorageFault};
@@ -15,6 +17,8 @@ pub(crate) const PAGE: u64 = 64;
 
 /// The format of pages in which messages have no author.
 const WITHOUT_AUTHORS: u8 = 1;
+/// The format of pages in which messages do not tell which way they came.
+const WITHOUT_WAY: u8 = 2;
 
 /// The record of kind [`Kind::Page`]: messages by order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +48,19 @@ pub(crate) const fn page_of(order: u64) -> u64 {
 /// [`StorageFault`] when the record cannot be read.
 pub(crate) fn read(record: &Record) -> Result<Vec<(u64, StoredMessage)>, StorageFault> {
     if record.has_format(WITHOUT_AUTHORS) {
-        let messages: Vec<(u64, WithoutAuthor)> = record.read()?;
-        return Ok(messages.into_iter().map(|(order, message)| (order, message.into())).collect());
+        read_former::<()>(record)
+    } else if record.has_format(WITHOUT_WAY) {
+        read_former::<Option<Primary>>(record)
+    } else {
+        record.read::<StoredPage>().map(|page| page.0)
     }
-    record.read::<StoredPage>().map(|page| page.0)
+}
+
+fn read_former<T: IntoAuthor + DeserializeOwned>(
+    record: &Record,
+) -> Result<Vec<(u64, StoredMessage)>, StorageFault> {
+    let messages: Vec<(u64, Former<T>)> = record.read()?;
+    Ok(messages.into_iter().map(|(order, message)| (order, message.into())).collect())
 }
 
 impl Pages {

@@ -2,9 +2,9 @@
 
 use kez_core::handle::Handle;
 use kez_core::identity::{Peer, Primary, PublicIdentity};
-use serde::{Deserialize, Serialize};
 
 use super::standing::Standing;
+use super::stored::{Mls, StoredContact};
 use crate::kernel::context::Context;
 use crate::kernel::event::StorageFault;
 use crate::kernel::lookup::Found;
@@ -12,41 +12,6 @@ use crate::kernel::me::AccountKey;
 use crate::kernel::place::{PersonId, Slot};
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
-
-/// The record of kind [`Kind::Contact`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredContact {
-    /// The person's name here, which never changes.
-    pub(crate) person: PersonId,
-    pub(crate) handle: Handle,
-    /// The pinned key: only this key is used to open and seal.
-    pub(crate) key: PublicIdentity,
-    /// The signed registration that proved it.
-    pub(crate) registration: String,
-    /// Whether the user compared the safety number.
-    pub(crate) verified: bool,
-    /// A newer key of the handle, until the user accepts it.
-    pub(crate) new_key: Option<NewKey>,
-    /// When the contact was created, Unix seconds.
-    pub(crate) since: u64,
-    /// The root of their chain, if it is not the pinned key.
-    pub(crate) root: Option<Primary>,
-    /// Keys that their chain has replaced. Messages signed with these are shown with a mark.
-    pub(crate) former: Vec<PublicIdentity>,
-    /// Whether the user had verified the key that was replaced last.
-    pub(crate) was_verified: bool,
-    /// Whether the user must confirm before the next message, because their chain has replaced a verified key.
-    pub(crate) unconfirmed: bool,
-    /// Whether the contact is accepted or blocked.
-    pub(crate) standing: Standing,
-}
-
-/// A key that the user has not accepted yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct NewKey {
-    pub(crate) key: PublicIdentity,
-    pub(crate) registration: String,
-}
 
 /// A contact in memory.
 pub(crate) struct Contact {
@@ -79,7 +44,7 @@ impl Contacts {
         record: &Record,
         me: &AccountKey,
     ) -> Result<PersonId, StorageFault> {
-        self.insert(slot, record.read()?, me).ok_or(StorageFault::Damaged)
+        self.insert(slot, StoredContact::read(record)?, me).ok_or(StorageFault::Damaged)
     }
 
     /// Pins a looked-up key. `None` when no shared secret can be computed, or when the key or handle is already pinned.
@@ -112,6 +77,7 @@ impl Contacts {
             was_verified: false,
             unconfirmed: false,
             standing,
+            mls: Mls::default(),
         };
         self.insert(slot, stored, me)
     }
@@ -241,30 +207,6 @@ impl Contacts {
 impl Contact {
     pub(crate) fn record(&self) -> Record {
         Record::put(Kind::Contact, self.slot.to_string(), &self.stored)
-    }
-}
-
-impl StoredContact {
-    /// Every key that this contact has or had, including one that waits to be accepted.
-    pub(crate) fn keys(&self) -> Vec<Primary> {
-        let new = self.new_key.as_ref().map(|new| new.key.primary());
-        let former = self.former.iter().map(PublicIdentity::primary);
-        std::iter::once(self.key.primary()).chain(former).chain(new).collect()
-    }
-
-    /// The root of their chain, as far as it is known.
-    pub(crate) fn root(&self) -> Primary {
-        self.root.unwrap_or(self.key.primary())
-    }
-
-    /// The key that is on screen: the new one, if there is one.
-    pub(crate) fn shown_key(&self) -> Primary {
-        self.new_key.as_ref().map_or(self.key, |new| new.key).primary()
-    }
-
-    /// Whether sending is blocked until the user has decided about a key.
-    pub(crate) const fn awaits_person(&self) -> bool {
-        self.new_key.is_some() || self.unconfirmed
     }
 }
 

@@ -101,6 +101,11 @@ impl ListSync {
         keys
     }
 
+    /// Whether a handle is blocked that is not a contact here.
+    pub(crate) fn blocks_stranger(&self, handle: &Handle) -> bool {
+        self.strangers.get(handle) == Some(&false)
+    }
+
     /// All blocked handles, including those whose unblocking the server does not know yet, in alphabetical order.
     pub(crate) fn rows(&self, contacts: &Contacts) -> Vec<BlockedRow> {
         let row =

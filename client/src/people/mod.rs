@@ -4,8 +4,10 @@ mod contacts;
 mod lists;
 mod pace;
 mod standing;
+mod stored;
 
-pub(crate) use contacts::{Contact, Contacts, NewKey, StoredContact};
+pub(crate) use contacts::{Contact, Contacts};
 pub(crate) use lists::ListSync;
 pub(crate) use pace::Pace;
 pub use standing::{Block, BlockedRow};
+pub(crate) use stored::{NewKey, StoredContact};

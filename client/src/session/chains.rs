@@ -1,15 +1,17 @@
 //! What the chains of contacts report, and the work of the other parts that follows from it.
 
 use kez_core::identity::{Primary, PublicIdentity};
+use kez_core::sigchain::Heads;
 
 use crate::chains::{ContactNews, Facts, KeyNews, Sigchains, Watched};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
 use crate::kernel::lookup::Found;
-use crate::kernel::place::{PersonId, Place};
+use crate::kernel::place::{Lane, PersonId, Place};
 use crate::link::Connection;
 use crate::messages::{StoredBody, StoredMessage};
 use crate::session::Session;
+use crate::session::groups::Carrier;
 
 impl Session {
     /// The chains, and the facts that they decide by.
@@ -36,6 +38,20 @@ impl Session {
         }
     }
 
+    /// Compares the heads in a message of a contact or, if it is `mine`, of another browser of the user.
+    pub(super) fn heard_heads(
+        &mut self,
+        (person, mine): (PersonId, bool),
+        heads: &Heads,
+        cx: &mut Context<'_>,
+    ) {
+        let (chains, facts) = self.chains_with_facts();
+        match mine {
+            false => chains.on_heads(person, heads, facts, cx),
+            true => chains.own_mut().on_heads(heads, None, facts, cx),
+        }
+    }
+
     /// Requests the next links of this contact's chain.
     pub(crate) fn ask_about_chain(&mut self, contact: PersonId, cx: &mut Context<'_>) {
         let (chains, facts) = self.chains_with_facts();
@@ -47,10 +63,13 @@ impl Session {
         let (chains, facts) = self.chains_with_facts();
         let ContactNews { key, devices_added } = chains.contacts_mut().on_chain(contact, answer, facts, cx);
         self.act_on_key(contact, key, cx);
+        self.require_mls(contact, cx);
         for _ in 0..devices_added {
             let added = StoredMessage::note(StoredBody::DeviceAdded, cx.wall() / 1000);
             self.add_message(Place::Direct(contact), added, cx);
         }
+        // The first look at their chain may have held envelopes back.
+        self.send_in(Place::Direct(contact), cx);
     }
 
     /// The registry names a new key of a contact. The contact's chain decides whether it is adopted.
@@ -85,7 +104,9 @@ impl Session {
             contact.stored.unconfirmed = was_verified;
         }
         self.contacts.save(id, cx);
-        self.forget_sealed(Place::Direct(id), cx);
+        if self.carrier(Lane::Place(Place::Direct(id))) == Carrier::Envelopes {
+            self.forget_sealed(Place::Direct(id), cx);
+        }
         let at = cx.wall() / 1000;
         self.add_message(Place::Direct(id), StoredMessage::note(StoredBody::KeyReplaced, at), cx);
         self.release(&[key], cx);
@@ -117,6 +138,7 @@ impl Session {
             let (chains, facts) = self.chains_with_facts();
             let former = chains.contacts_mut().adopt(id, watched, facts, cx);
             self.remember_former_keys(id, former, cx);
+            self.require_mls(id, cx);
         }
         self.settle_senders(&keys, cx);
     }

@@ -9,16 +9,19 @@ use kez_core::sigchain::{Hash, Heads, SeenHead};
 
 use crate::kernel::context::Context;
 use crate::kernel::event::TabId;
-use crate::kernel::place::{PersonId, Place};
+use crate::kernel::place::{Lane, PersonId, Place};
 use crate::kernel::reason::Reason;
 use crate::kernel::recipient::parse_recipient;
 use crate::kernel::record::Kind;
 use crate::kernel::tabs::Window;
 use crate::session::Session;
+use crate::session::groups::Carrier;
 
 /// How much text is certain to fit into a message, in KiB, when none of it needs escaping in JSON. The sender's own
 /// copy has to fit into [`envelope::MAX_BYTES`] after padding and base64.
 const TEXT_LIMIT_KIB: usize = 187;
+/// The same for a message over MLS, whose item has a smaller limit after base64.
+const MLS_TEXT_LIMIT_KIB: usize = 168;
 
 impl Session {
     /// "Send". The page may report the same press twice; the id that the page chose makes it one message.
@@ -50,7 +53,9 @@ impl Session {
         }
         let content = Content::text(id, text, cx.timestamp());
         if !self.fits(place, &content, cx) {
-            return cx.refuse(tab, Reason::TooLong(TEXT_LIMIT_KIB));
+            let is_sealed = self.carrier(Lane::Place(place)) == Carrier::Envelopes;
+            let limit = if is_sealed { TEXT_LIMIT_KIB } else { MLS_TEXT_LIMIT_KIB };
+            return cx.refuse(tab, Reason::TooLong(limit));
         }
         let screen = cx.shared.tabs.entry(tab);
         screen.refused = None;
@@ -104,6 +109,9 @@ impl Session {
     /// message.
     fn fits(&self, place: Place, content: &Content, cx: &mut Context<'_>) -> bool {
         let Place::Direct(person) = place else { return self.fits_in_group(content) };
+        if self.carrier(Lane::Place(place)) != Carrier::Envelopes {
+            return self.fits_in_group(content);
+        }
         let Some(contact) = self.contacts.get(person) else { return false };
         let mut chain = self.sync.own_chain.next(&self.sync.installation);
         // The largest possible chain number.

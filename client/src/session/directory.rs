@@ -99,6 +99,7 @@ impl Session {
             self.directory.handles.insert(handle.clone(), state);
         }
         self.answer_dialogs(handle, cx);
+        self.look_at_groups_of_strangers(cx);
     }
 
     /// The contact with this handle. Creates it from the lookup result if necessary.
@@ -130,10 +131,13 @@ impl Session {
         if let Some(conversation) = self.conversations.get_mut(&Place::Direct(contact)) {
             conversation.restart_sequence();
         }
-        // The chain of the former key says nothing about this one.
+        // The chain of the former key says nothing about this one, and the group was that of its owner.
+        self.part_from(contact, cx);
         self.forget_chain(contact, cx);
         self.contacts.save(contact, cx);
         self.forget_sealed(Place::Direct(contact), cx);
+        self.ask_about_chain(contact, cx);
+        self.look_at_groups_of_strangers(cx);
         self.release(&[key], cx);
         self.send_queued(cx);
     }

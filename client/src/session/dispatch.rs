@@ -7,7 +7,6 @@ use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::message::Chain;
-use kez_core::mls::GroupId;
 
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
@@ -40,7 +39,26 @@ pub(crate) struct Arrived {
     pub(crate) kept_at: u64,
     /// Its position in its author's sequence, for contents of others.
     pub(crate) chain: Option<Chain>,
-    pub(crate) former_key: Option<FormerKey>,
+    pub(crate) transport: Transport,
+}
+
+/// How a content came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// In an envelope, perhaps sealed with or for a replaced key.
+    Envelope(Option<FormerKey>),
+    /// Over MLS.
+    Mls,
+}
+
+impl Transport {
+    /// The replaced key, if one was used.
+    const fn former_key(self) -> Option<FormerKey> {
+        match self {
+            Self::Envelope(former) => former,
+            Self::Mls => None,
+        }
+    }
 }
 
 impl Arrived {
@@ -77,6 +95,10 @@ impl Session {
                 chains.own_mut().change_key(&phrase, facts, cx);
             }
             UiEvent::DeviceRemoved { device } => self.remove_device(&device, cx),
+            UiEvent::OldMessagesRefused { on } => {
+                let (chains, facts) = self.chains_with_facts();
+                chains.own_mut().refuse_old_messages(on, facts, cx);
+            }
             UiEvent::DeviceRenamed { device, name } => self.rename_device(&device, &name, cx),
             UiEvent::OwnChainAlarmDismissed => {
                 let (chains, facts) = self.chains_with_facts();
@@ -216,11 +238,11 @@ impl Session {
 
     /// A content has arrived. It is stored once, however often it comes.
     pub(crate) fn arrived(&mut self, arrived: Arrived, cx: &mut Context<'_>) {
-        let Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, former_key } = arrived;
+        let Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, transport } = arrived;
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
-        let position = chain.map(|chain| match place {
-            Place::Direct(_) => conversation.receive(chain, envelope),
-            Place::Group(_) => conversation.receive_in_group(chain, envelope),
+        let position = chain.map(|chain| match transport {
+            Transport::Envelope(_) => conversation.receive(chain, envelope),
+            Transport::Mls => conversation.receive_in_group(chain, envelope),
         });
         if mine && let Place::Direct(person) = place {
             // Another browser of the user has written or reacted here.
@@ -234,7 +256,7 @@ impl Session {
             What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
             What::Reaction(_) if place.person().is_none() => return,
             What::Reaction(reaction) => {
-                let from = (mine, former_key.is_some());
+                let from = (mine, transport.former_key().is_some());
                 return self.react(place, from, content.id, reaction);
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
@@ -245,12 +267,24 @@ impl Session {
             }
         };
         let sent_at = content.sent_at.map_or(sealed_at, |at| at.unix());
+        let former_key = transport.former_key();
+        let old_way = !mine && transport != Transport::Mls && self.had_moved(place, sealed_at.max(kept_at));
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let reactions = conversation.take_waiting(mine, &content.id);
         let note = StoredMessage::note(body, kept_at);
         let (id, envelope) = (Some(content.id), Some(envelope));
-        let message =
-            StoredMessage { id, mine, from, sent_at, envelope, position, former_key, reactions, ..note };
+        let message = StoredMessage {
+            id,
+            mine,
+            from,
+            sent_at,
+            envelope,
+            position,
+            former_key,
+            reactions,
+            old_way,
+            ..note
+        };
         self.add_message(place, message, cx);
     }
 
@@ -328,6 +362,7 @@ impl Session {
     /// Sends a content: it takes the next order in its conversation. Its row, if its kind makes one, and its entry in the
     /// outbox are stored in one transaction.
     pub(crate) fn say(&mut self, place: Place, content: &Content, cx: &mut Context<'_>) {
+        self.say_upgraded(place, cx);
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
         let order = conversation.take_order();
         if let What::Text(text) = &content.what {
@@ -356,6 +391,7 @@ impl Session {
         };
         let keys = contact.stored.keys();
         let slot = contact.slot;
+        self.part_from(id, cx);
         if let Some(conversation) = self.conversations.remove(&Place::Direct(id)) {
             conversation.erase(cx);
         }
@@ -391,11 +427,7 @@ impl Session {
     /// The conversation that a URL names.
     pub(crate) fn place_shown(&self, at: &str) -> Option<Place> {
         match at.strip_prefix(GROUP) {
-            Some(gid) => {
-                let is_shown =
-                    |gid: &GroupId| self.groups.get(*gid).is_some_and(|group| !group.stored.is_own());
-                gid.parse().ok().filter(is_shown).map(Place::Group)
-            }
+            Some(gid) => gid.parse().ok().filter(|gid| self.is_group_of_people(*gid)).map(Place::Group),
             None => self.contact_at(at).map(Place::Direct),
         }
     }

@@ -26,7 +26,7 @@ impl Session {
                 contact.handle, contact.key, contact.verified
             )
         });
-        let groups = self.groups.iter().filter(|(_, group)| group.is_listed()).map(|(gid, group)| {
+        let groups = self.groups.iter().filter(|(gid, _)| self.is_listed(*gid)).map(|(gid, group)| {
             let messages = self.exported(Place::Group(gid));
             format!(r#"{{"gid":"{gid}","name":{},"messages":[{messages}]}}"#, json(group.stored.name()))
         });

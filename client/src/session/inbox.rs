@@ -18,7 +18,7 @@ use crate::kernel::record::{Kind, Record};
 use crate::link::{Batch, Received};
 use crate::messages::{FormerKey, Held, Quarantined, StoredBody, StoredMessage, Tag, page_of, record_id};
 use crate::session::Session;
-use crate::session::dispatch::Arrived;
+use crate::session::dispatch::{Arrived, Transport};
 
 /// What to do after an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -247,10 +247,8 @@ impl Session {
             Class::Content(arrived, heads) => {
                 let (person, mine) = (arrived.place.person(), arrived.mine);
                 self.arrived(*arrived, cx);
-                let (chains, facts) = self.chains_with_facts();
-                match person {
-                    Some(person) if !mine => chains.on_heads(person, &heads, facts, cx),
-                    _ => chains.own_mut().on_heads(&heads, None, facts, cx),
+                if let Some(person) = person {
+                    self.heard_heads((person, mine), &heads, cx);
                 }
             }
             Class::Unread(place, message) => self.add_message(place, *message, cx),
@@ -294,6 +292,10 @@ impl Session {
             .is_some_and(|id| self.contacts.is_blocked(id))
         {
             return Class::Nowhere;
+        }
+        let since = self.chains.own().refuses_envelopes_since().filter(|_| !from_myself);
+        if since.is_some_and(|since| since < incoming.kept_at) {
+            return Class::Unreadable;
         }
         let former = self.former.iter().find(|key| key.public().primary() == envelope.recipient());
         let Some(me) = self.me.key.secret() else { return Class::Nowhere };
@@ -473,8 +475,8 @@ impl Incoming {
     ) -> Class {
         let (place, sealed_at) = (Place::Direct(person), opened.created_at.unix());
         let (envelope, kept_at) = (self.hash, self.kept_at);
-        let from = None;
-        let arrived = Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, former_key };
+        let (from, transport) = (None, Transport::Envelope(former_key));
+        let arrived = Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, transport };
         Class::Content(Box::new(arrived), heads)
     }
 

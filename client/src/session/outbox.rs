@@ -19,8 +19,8 @@ use crate::kernel::place::Place;
 use crate::kernel::place::{Key, Lane};
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
-use crate::kernel::sorted_map::SortedMap;
 use crate::session::Session;
+use crate::session::groups::Carrier;
 
 /// The number of attempts after which the user is told that a message does not get through. The attempts continue.
 const ATTEMPTS: u32 = 4;
@@ -57,7 +57,7 @@ impl Session {
 
     /// Handles the answer to a message, or its absence.
     pub(crate) fn send_answered(&mut self, key: Key, answer: &Answer, cx: &mut Context<'_>) {
-        if let Lane::Place(Place::Group(gid)) = key.lane {
+        if let Carrier::Group(gid) = self.carrier(key.lane) {
             return self.item_answered(gid, key, answer, cx);
         }
         let sealed = self.outbox.entries.get(&key).and_then(|entry| entry.sealed());
@@ -104,7 +104,7 @@ impl Session {
     pub(crate) fn delete(&mut self, place: Place, order: u64, cx: &mut Context<'_>) {
         let key = Key { lane: Lane::Place(place), place, order };
         let Some(entry) = self.outbox.entry(place, order) else { return };
-        let failed = entry.refused().is_some() || self.outbox.trouble(key.lane).is_some();
+        let failed = entry.refused().is_some() || self.trouble(place).is_some();
         if !failed || self.outbox.in_flight(key) {
             return;
         }
@@ -112,6 +112,12 @@ impl Session {
         if let Some(conversation) = self.conversations.get_mut(&place) {
             conversation.remove_own(order);
         }
+    }
+
+    /// Why the messages of a conversation are delayed for long, or are not sent.
+    pub(crate) fn trouble(&self, place: Place) -> Option<Reason> {
+        let why = place.person().and_then(|person| self.why_not_sent(person));
+        why.or_else(|| self.outbox.trouble(Lane::Place(place)).cloned())
     }
 
     /// Handles the timer: resumes lanes whose delay is over, and reports long delays to the user.
@@ -133,11 +139,18 @@ impl Session {
         self.outbox.forget_sealed(|other| other == lane, cx);
     }
 
-    /// Has unacknowledged messages sealed anew, with a new key of the user's.
+    /// Has unacknowledged envelopes sealed anew, with a new key of the user's.
     pub(crate) fn forget_all_sealed(&mut self, cx: &mut Context<'_>) {
-        self.outbox.attempts = SortedMap::default();
-        cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(_)));
-        self.outbox.forget_sealed(|_| true, cx);
+        let lanes = self.outbox.lanes().into_iter();
+        // Items of groups are sealed with the key of the device.
+        let lanes: Vec<Lane> = lanes.filter(|lane| self.carrier(*lane) == Carrier::Envelopes).collect();
+        for lane in &lanes {
+            self.outbox.attempts.remove(lane);
+        }
+        let is_theirs =
+            |purpose: &Purpose| matches!(purpose, Purpose::Send(key) if lanes.contains(&key.lane));
+        cx.shared.requests.forget(is_theirs);
+        self.outbox.forget_sealed(|lane| lanes.contains(&lane), cx);
     }
 
     /// Sends the next message of a conversation, if it is its turn.
@@ -146,8 +159,11 @@ impl Session {
     }
 
     fn send_next(&mut self, lane: Lane, cx: &mut Context<'_>) {
-        if let Lane::Place(Place::Group(gid)) = lane {
-            return self.send_next_in_group(gid, cx);
+        match self.carrier(lane) {
+            Carrier::Envelopes => {}
+            Carrier::Group(gid) => return self.send_next_in_group(gid, cx),
+            // It is created at the end of the event.
+            Carrier::NoGroup => return,
         }
         while let Some(key) = self.next_in(lane, cx) {
             let body = self.recipient(key).zip(self.sealed(key, cx)).and_then(|(to, sealed)| {
@@ -174,7 +190,15 @@ impl Session {
     /// The next entry to send in this lane, if the lane is ready.
     fn next_in(&self, lane: Lane, cx: &Context<'_>) -> Option<Key> {
         let blocked = match lane {
-            Lane::Place(Place::Direct(person)) => self.contacts.get(person)?.stored.awaits_person(),
+            Lane::Place(Place::Direct(person)) => {
+                let chains = self.chains.contacts();
+                // Their chain may name a device: then no envelope is sent.
+                let is_first_look =
+                    chains.chain(person).is_none() && cx.shared.requests.awaits(&Purpose::Chain(person));
+                is_first_look
+                    || self.contacts.get(person)?.stored.awaits_person()
+                    || self.why_not_sent(person).is_some()
+            }
             Lane::Place(Place::Group(_)) => true,
             Lane::Own => false,
         };

@@ -24,6 +24,12 @@ impl Session {
         chains.own_mut().advance(facts, cx);
     }
 
+    /// The MLS engine is loaded, or cannot be loaded.
+    pub(crate) fn on_engine(&mut self, cx: &mut Context<'_>) {
+        let (chains, facts) = self.chains_with_facts();
+        chains.own_mut().on_engine(facts, cx);
+    }
+
     /// This browser gets a key of its own: its first, or the successor of one whose time is over. Without the recovery words
     /// it could not certify another one.
     fn prepare_device(&mut self, cx: &mut Context<'_>) {
@@ -77,6 +83,7 @@ impl Session {
             OwnNews::Key(changed) => self.switch_key(*changed, cx),
         }
         self.advance_own_chain(cx);
+        self.require_mls_of_all(cx);
         if *purpose == Purpose::OwnChain && answer.is_ok() {
             self.people_answered(&[self.my_root()], cx);
         }

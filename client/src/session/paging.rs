@@ -66,9 +66,10 @@ impl Session {
                 continue;
             }
             let gid = text.get(at + NAME.len()..at + NAME.len() + 32);
-            let gid = gid.and_then(|gid| std::str::from_utf8(gid).ok()?.parse().ok()).map(Place::Group);
-            if let Some((place, conversation)) =
-                gid.and_then(|place| Some((place, self.conversations.get(&place)?)))
+            let gid = gid.and_then(|gid| std::str::from_utf8(gid).ok()?.parse().ok());
+            if let Some((place, conversation)) = gid
+                .map(|gid| self.groups.place(gid))
+                .and_then(|place| Some((place, self.conversations.get(&place)?)))
             {
                 pages.push((place, conversation.next_page()));
             }

@@ -85,6 +85,7 @@ impl Session {
                 outcome => outcome?,
             }
         }
+        session.find_people_of_groups();
         for conversation in session.conversations.values_mut() {
             conversation.on_rows_loaded();
             session.seen.extend(conversation.envelopes());

@@ -1,6 +1,5 @@
 //! Search: which pages a tab searches, in portions between other events.
 
-use crate::groups::Group;
 use crate::kernel::context::Context;
 use crate::kernel::event::TabId;
 use crate::kernel::place::{PageKey, Place};
@@ -29,7 +28,7 @@ impl Session {
         }
         let people = self.by_activity().into_iter().map(|(contact, _)| contact.stored.handle.to_string());
         let people = people.map(|handle| (handle.clone(), handle));
-        let groups = self.groups.iter().filter(|(_, group)| group.is_listed());
+        let groups = self.groups.iter().filter(|(gid, _)| self.is_listed(*gid));
         let groups = groups.map(|(gid, group)| (Place::Group(gid), group.stored.name().to_owned()));
         let groups = groups.filter_map(|(place, name)| Some((self.address_of(place)?, name)));
         let names = people.chain(groups).collect();
@@ -40,7 +39,7 @@ impl Session {
     fn is_searched(&self, place: Place) -> bool {
         match place {
             Place::Direct(person) => !self.contacts.is_blocked(person),
-            Place::Group(gid) => self.groups.get(gid).is_some_and(Group::is_listed),
+            Place::Group(gid) => self.is_listed(gid),
         }
     }
 

@@ -110,6 +110,7 @@ fn chain(session: &Session, phrase_shown: bool) -> ChainView {
         changing: own.is_changing(),
         error: own.error().cloned(),
         replaced: session.key_was_replaced(),
+        refuses_old: own.refuses_old_messages(),
     }
 }
 

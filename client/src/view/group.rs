@@ -144,4 +144,6 @@ pub enum GroupLine {
     },
     /// This browser joined anew: it may have missed messages.
     Rejoined,
+    /// A conversation with one person has moved to MLS.
+    Upgraded,
 }

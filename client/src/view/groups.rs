@@ -45,6 +45,7 @@ pub(super) fn line(session: &Session, line: &StoredLine) -> GroupLine {
         }
         StoredLine::Device { who } => GroupLine::Device { who: name(who) },
         StoredLine::Rejoined => GroupLine::Rejoined,
+        StoredLine::Upgraded => GroupLine::Upgraded,
     }
 }
 
@@ -126,6 +127,7 @@ pub(super) fn thread(session: &Session, tab: &Tab, shared: &Shared, gid: GroupId
         chain_alarm: None,
         request: group.stored.request,
         block: super::Block::default(),
+        stopped: None,
         refused: tab.refused.clone(),
     })
 }

@@ -15,7 +15,7 @@ pub(crate) fn conversations(session: &Session) -> Vec<ConversationRow> {
         (active, row(session, contact, conversation))
     });
     let mut rows: Vec<_> = contacts.collect();
-    for (gid, group) in session.groups.iter().filter(|(_, group)| group.is_listed()) {
+    for (gid, group) in session.groups.iter().filter(|(gid, _)| session.is_listed(*gid)) {
         if let Some(conversation) = session.conversations.get(&Place::Group(gid)) {
             let preview = preview(session, conversation.last());
             let row = groups::row(session, (gid, group), conversation, preview);

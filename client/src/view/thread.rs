@@ -10,7 +10,6 @@ use super::excerpt::excerpt;
 use super::groups;
 use super::{Block, ChainAlarm, FormerKey, GroupLine, GroupView};
 use crate::kernel::context::{Halt, Shared};
-use crate::kernel::place::Lane;
 use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::kernel::tabs::Tab;
@@ -60,6 +59,8 @@ pub struct ThreadView {
     pub request: bool,
     /// Whether this contact is blocked.
     pub block: Block,
+    /// Why nothing can be sent to this contact, if that is so.
+    pub stopped: Option<Reason>,
     /// Why the last "Send" was refused (too long, say).
     pub refused: Option<Reason>,
 }
@@ -104,6 +105,8 @@ pub struct MessageRow {
     pub contradicts_chain: bool,
     /// Which replaced key it was sealed with or for, if any.
     pub former_key: Option<FormerKey>,
+    /// Whether it came in an envelope after the conversation had moved to MLS.
+    pub old_way: bool,
     /// Why sending failed, if it did.
     pub error: Option<Reason>,
     /// The reactions, sorted by emoji.
@@ -205,6 +208,7 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         chain_alarm: id.and_then(|id| session.chains.contacts().alarm(id)),
         request: contact.is_some_and(|contact| contact.stored.standing.request),
         block: contact.map(|contact| contact.stored.standing.block()).unwrap_or_default(),
+        stopped: id.and_then(|id| session.why_not_sent(id)),
         refused: tab.refused.clone(),
     })
 }
@@ -281,6 +285,7 @@ impl Source<'_> {
             missing_before: self.conversation.missing_before(message),
             contradicts_chain: self.conversation.contradicts(message),
             former_key: message.former_key,
+            old_way: message.old_way,
             error,
             reactions: reactions(message),
         }
@@ -314,7 +319,7 @@ impl Source<'_> {
                     Halt::Storage(fault) => Reason::NotSent(fault),
                     Halt::Removed => Reason::BrowserRemoved,
                 });
-                let trouble = || self.session.outbox.trouble(Lane::Place(self.place)).cloned();
+                let trouble = || self.session.trouble(self.place);
                 match entry.refused().cloned().or(halted).or_else(trouble) {
                     Some(why) => (DeliveryState::Failed, Some(why)),
                     None => (DeliveryState::Sending, None),

@@ -4,7 +4,7 @@ use kez_client::event::UiEvent;
 use kez_client::view::{Reason, Room};
 use kez_core::api::InboxLimits;
 
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 fn acknowledged(world: &crate::sim::World, who: &str) -> u64 {
     world.relay.keeping.acknowledged.get(&who.parse().unwrap()).copied().unwrap_or_default()
@@ -29,7 +29,7 @@ fn acknowledgements_are_batched() {
 
 #[test]
 fn unsaved_messages_are_not_acknowledged() {
-    let mut world = alice_and_bob(2);
+    let mut world = writing_envelopes(2);
     world.browser("bob").full = Some(kez_client::event::StorageFault::Full);
     world.send("alice", "bob", "one");
     world.run(120_000);
@@ -83,7 +83,7 @@ fn the_retention_on_the_server_can_be_chosen() {
 
 #[test]
 fn a_nearly_full_inbox_is_reported_in_advance() {
-    let mut world = alice_and_bob(5);
+    let mut world = writing_envelopes(5);
     world.relay.keeping.limits = Some(InboxLimits {
         waiting: 100_000,
         bytes: 20_000,

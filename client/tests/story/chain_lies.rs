@@ -124,7 +124,7 @@ fn a_false_own_chain_raises_an_alarm_in_the_settings(#[case] lie: Lie, #[case] a
 
 #[test]
 fn friends_detect_a_forked_chain() {
-    let mut world = World::new(14);
+    let mut world = World::with_envelopes(14);
     world.join("alice", "");
     world.join("bob", "");
     // Bob's seed is stolen. The server shows Alice a chain made by the thief, and Bob his own.

@@ -4,7 +4,7 @@ use kez_client::view::DeliveryState;
 use rstest::rstest;
 
 use crate::sim::World;
-use crate::two_people::alice_and_bob;
+use crate::two_people::writing_envelopes;
 
 fn texts_of_bob(world: &World) -> Vec<String> {
     world.rows("bob").iter().map(crate::sim::text).collect()
@@ -19,7 +19,7 @@ fn a_message_arrives_once_or_was_never_accepted(
     #[values(false, true)] answers_are_lost: bool,
     #[values(false, true)] has_streams: bool,
 ) {
-    let mut world = alice_and_bob(30 + effects as u64);
+    let mut world = writing_envelopes(30 + effects as u64);
     world.relay.has_streams = has_streams;
     if !has_streams {
         world.cut_streams();

@@ -9,7 +9,7 @@ use crate::sim::{SealedAt, World};
 
 /// A world with these people, who have not met.
 pub(crate) fn people(chance: u64, who: &[&'static str]) -> World {
-    let mut world = World::with_groups(chance);
+    let mut world = World::new(chance);
     for one in who {
         world.join(one, "");
     }
@@ -70,11 +70,12 @@ fn shown(line: &GroupLine) -> String {
         GroupLine::Role { by, who, admin } => format!("[{} role {} {admin}]", name(by), name(who)),
         GroupLine::Device { who } => format!("[device of {}]", name(who)),
         GroupLine::Rejoined => "[rejoined]".into(),
+        GroupLine::Upgraded => "[upgraded]".into(),
     }
 }
 
 pub(crate) fn rows(world: &World, who: &'static str) -> Vec<String> {
-    world.rows(who).iter().map(row).collect()
+    world.all_rows(who).iter().map(row).collect()
 }
 
 /// Has someone scroll up, so that the whole conversation is on screen.

@@ -7,7 +7,7 @@ use kez_core::problem::{Problem, ProblemCode};
 use rstest::rstest;
 
 use crate::sim::{Weather, World, json, problem};
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, look_up_bob, writing_envelopes};
 
 const SENDING: DeliveryState = DeliveryState::Sending;
 const SENT: DeliveryState = DeliveryState::Sent;
@@ -37,7 +37,7 @@ fn arrived(world: &mut World, texts: &[&str]) {
 
 #[test]
 fn a_message_and_its_copy_go_on_a_stream_that_has_caught_up() {
-    let mut world = alice_and_bob(1);
+    let mut world = writing_envelopes(1);
     world.send("alice", "bob", "one");
     world.run(500);
     assert_eq!(ways(&world), (2, 0));
@@ -56,7 +56,7 @@ fn a_message_and_its_copy_go_on_a_stream_that_has_caught_up() {
 
 #[test]
 fn where_streams_cannot_be_opened_messages_are_posted() {
-    let mut world = alice_and_bob(2);
+    let mut world = writing_envelopes(2);
     world.relay.has_streams = false;
     world.cut_streams();
     world.run(1_000);
@@ -71,7 +71,8 @@ fn where_streams_cannot_be_opened_messages_are_posted() {
 #[case::before_the_relay_has_it(Weather { request_lost: 100, delay: 20, ..Weather::default() }, 0)]
 #[case::before_its_answer(Weather { answer_lost: 100, delay: 20, ..Weather::default() }, 1)]
 fn a_stream_that_ends_before_the_answer_costs_a_repeat(#[case] weather: Weather, #[case] stored: usize) {
-    let mut world = alice_and_bob(3);
+    let mut world = writing_envelopes(3);
+    look_up_bob(&mut world);
     world.weather = weather;
     world.send("alice", "bob", "one");
     world.run(30);
@@ -90,7 +91,7 @@ fn a_stream_that_ends_before_the_answer_costs_a_repeat(#[case] weather: Weather,
 #[case::the_message(true)]
 #[case::its_answer(false)]
 fn an_answer_that_never_comes_is_given_up_and_the_next_hour_is_posted(#[case] message: bool) {
-    let mut world = alice_and_bob(4);
+    let mut world = writing_envelopes(4);
     if message {
         // The stream is dead, and no one is told.
         world.silence_streams();
@@ -136,7 +137,7 @@ fn an_answer_that_the_protocol_does_not_name_is_none() {
 
 #[test]
 fn a_refusal_on_the_stream_fails_one_message() {
-    let mut world = alice_and_bob(6);
+    let mut world = writing_envelopes(6);
     let mut refused = false;
     world.relay.script = Some(Box::new(move |request, response| {
         let first = request.target == "/v1/messages" && !std::mem::replace(&mut refused, true);
@@ -157,7 +158,7 @@ fn a_refusal_on_the_stream_fails_one_message() {
 #[case(ProblemCode::Timeout, SENDING)]
 #[case(ProblemCode::InboxFull, FAILED)]
 fn a_busy_server_is_asked_again_on_the_stream(#[case] code: ProblemCode, #[case] shown: DeliveryState) {
-    let mut world = alice_and_bob(7);
+    let mut world = writing_envelopes(7);
     world.relay.script = Some(Box::new(move |request, response| match request.target.as_str() {
         "/v1/messages" => {
             let mut busy = problem(code);
@@ -178,7 +179,7 @@ fn a_busy_server_is_asked_again_on_the_stream(#[case] code: ProblemCode, #[case]
 
 #[test]
 fn a_message_that_is_too_large_for_a_frame_is_posted() {
-    let mut world = alice_and_bob(8);
+    let mut world = writing_envelopes(8);
     let frame = |world: &mut World, characters: usize| {
         let text = "x".repeat(characters);
         world.send("alice", "bob", &text);
@@ -200,7 +201,7 @@ fn a_message_that_is_too_large_for_a_frame_is_posted() {
 
 #[test]
 fn answers_that_nothing_waits_for_change_nothing() {
-    let mut world = alice_and_bob(9);
+    let mut world = writing_envelopes(9);
     world.weather.answer_doubled = 100;
     world.send("alice", "bob", "one");
     world.run(500);
@@ -220,7 +221,7 @@ fn answers_that_nothing_waits_for_change_nothing() {
 
 #[test]
 fn a_late_answer_of_an_earlier_stream_is_not_taken_for_one_of_the_next() {
-    let mut world = alice_and_bob(10);
+    let mut world = writing_envelopes(10);
     world.weather.answer_lost = 100;
     world.send("alice", "bob", "one");
     world.run(30);
@@ -244,7 +245,7 @@ fn a_late_answer_of_an_earlier_stream_is_not_taken_for_one_of_the_next() {
 #[case(r#"{"id":1,"status":70000,"body":{}}"#)]
 #[case(r#"{"id":-1,"status":201,"body":{}}"#)]
 fn nonsense_on_the_stream_ends_it_and_the_message_is_sent_again(#[case] nonsense: &str) {
-    let mut world = alice_and_bob(11);
+    let mut world = writing_envelopes(11);
     world.weather.delay = 1_000;
     world.send("alice", "bob", "one");
     world.event("alice", Event::Live(LiveEvent::Frame(nonsense.to_owned())));
@@ -255,7 +256,7 @@ fn nonsense_on_the_stream_ends_it_and_the_message_is_sent_again(#[case] nonsense
 
 #[test]
 fn a_key_that_may_not_send_on_the_stream_is_tried_as_a_post() {
-    let mut world = alice_and_bob(12);
+    let mut world = writing_envelopes(12);
     world.relay.intercept = Some(Box::new(|request| {
         let on_stream = request.auth.as_deref().is_some_and(|auth| auth.starts_with("the stream"));
         on_stream.then(|| problem(ProblemCode::Unauthorized))
@@ -289,7 +290,7 @@ fn with_nats_messages_are_posted() {
 
 #[test]
 fn a_broker_that_comes_back_takes_the_stream_away_but_no_message() {
-    let mut world = World::new(14);
+    let mut world = World::with_envelopes(14);
     world.relay.nats_ws_url = Some("wss://kez.lat:8443".to_owned());
     world.broker.up = false;
     world.join("alice", "");
@@ -311,7 +312,7 @@ fn a_broker_that_comes_back_takes_the_stream_away_but_no_message() {
 
 #[test]
 fn a_network_that_goes_and_comes_back_costs_no_message_on_the_stream() {
-    let mut world = alice_and_bob(15);
+    let mut world = writing_envelopes(15);
     world.weather.delay = 1_000;
     world.send("alice", "bob", "one");
     world.network("alice", false);
@@ -329,7 +330,7 @@ fn twenty_conversations_at_once_are_answered_in_any_order() {
         "p00", "p01", "p02", "p03", "p04", "p05", "p06", "p07", "p08", "p09", "p10", "p11", "p12", "p13",
         "p14", "p15", "p16", "p17", "p18", "p19",
     ];
-    let mut world = alice_and_bob(16);
+    let mut world = writing_envelopes(16);
     for name in NAMES {
         world.join(name, "");
         world.look("alice", name);

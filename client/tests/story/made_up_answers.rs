@@ -7,7 +7,7 @@ use rstest::rstest;
 
 use crate::rotation::{change, ready};
 use crate::sim::{BASE, World};
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 fn page(status: u16) -> HttpResponse {
     HttpResponse {
@@ -36,7 +36,7 @@ fn is_write(request: &HttpRequest) -> bool {
 #[case(403)]
 #[case(404)]
 fn a_message_is_sent_only_once_the_server_has_it(#[case] status: u16) {
-    let mut world = alice_and_bob(1);
+    let mut world = writing_envelopes(1);
     // It lets no stream through.
     world.relay.has_streams = false;
     world.cut_streams();

@@ -6,6 +6,7 @@ mod chain_lies;
 mod clocks;
 mod crashes;
 mod devices;
+mod direct;
 mod engine;
 mod group_faults;
 mod group_invites;

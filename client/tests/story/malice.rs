@@ -10,7 +10,7 @@ use kez_core::time::Timestamp;
 use rstest::rstest;
 
 use crate::sim::{World, json};
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 fn stranger(number: u8) -> SecretIdentity {
     SecretIdentity::from_seed(Seed::from_bytes([number; 32]))
@@ -36,7 +36,7 @@ fn start(world: &mut World, to: &str) {
 
 #[test]
 fn a_new_key_is_announced_and_accepted_before_anything_is_sent() {
-    let mut world = alice_and_bob(1);
+    let mut world = writing_envelopes(1);
     world.send("alice", "bob", "one");
     world.run(1_000);
     let primary = world.shown_key("alice");
@@ -83,7 +83,7 @@ fn a_key_that_returns_is_not_a_change() {
 
 #[test]
 fn mail_from_a_new_key_waits_until_it_is_accepted() {
-    let mut world = alice_and_bob(3);
+    let mut world = writing_envelopes(3);
     world.send("bob", "alice", "from the old bob");
     world.run(1_000);
     // Bob loses all his data; the operator lets him register again.
@@ -195,7 +195,7 @@ fn changed(response: &HttpResponse, field: &str, value: serde_json::Value) -> Ht
 
 #[test]
 fn a_false_by_primary_answer_never_names_a_sender() {
-    let mut world = World::new(6);
+    let mut world = World::with_envelopes(6);
     world.join("alice", "");
     world.join("bob", "");
     world.join("carol", "");

@@ -3,14 +3,14 @@
 use kez_client::view::Connection;
 
 use crate::sim::World;
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// Alice and Bob on a server that has NATS.
 pub(crate) fn with_nats(chance: u64) -> World {
-    let mut world = World::new(chance);
+    let mut world = World::with_envelopes(chance);
     world.relay.nats_ws_url = Some("wss://kez.lat:8443".to_owned());
     world.join("alice", "");
     world.join("bob", "");
@@ -149,7 +149,7 @@ fn an_nkey_that_was_removed_is_replaced() {
 
 #[test]
 fn a_server_without_nats_is_rarely_asked_for_it() {
-    let mut world = alice_and_bob(9);
+    let mut world = writing_envelopes(9);
     world.run(50 * MINUTE);
     assert!(world.has_stream("bob"));
     assert_eq!(world.broker.attempts, 0);

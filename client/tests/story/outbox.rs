@@ -7,7 +7,7 @@ use kez_core::problem::ProblemCode;
 use rstest::rstest;
 
 use crate::sim::{World, json, problem};
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, look_up_bob, writing_envelopes};
 
 const SENDING: DeliveryState = DeliveryState::Sending;
 const SENT: DeliveryState = DeliveryState::Sent;
@@ -42,7 +42,8 @@ fn offline_messages_are_queued_and_sent_in_order() {
 
 #[test]
 fn a_failed_send_survives_a_reload_and_a_retry_makes_no_duplicate() {
-    let mut world = alice_and_bob(2);
+    let mut world = writing_envelopes(2);
+    look_up_bob(&mut world);
     world.weather.answer_lost = 100;
     let id = world.send("alice", "bob", "Hello");
     world.send("alice", "bob", "Again");
@@ -104,7 +105,8 @@ fn a_restored_connection_resumes_sending() {
 
 #[test]
 fn a_deleted_message_is_never_sent() {
-    let mut world = alice_and_bob(6);
+    let mut world = writing_envelopes(6);
+    look_up_bob(&mut world);
     world.weather.request_lost = 100;
     let first = world.send("alice", "bob", "one");
     delete(&mut world, &first);
@@ -125,7 +127,7 @@ fn a_deleted_message_is_never_sent() {
 
 #[test]
 fn a_refused_message_fails_alone() {
-    let mut world = alice_and_bob(7);
+    let mut world = writing_envelopes(7);
     let mut refused = 0;
     world.relay.script = Some(Box::new(move |request, response| {
         refused += u32::from(request.target == "/v1/messages");
@@ -147,7 +149,7 @@ fn a_refused_message_fails_alone() {
 #[case::rate_limit(429)]
 #[case::a_proxy(410)]
 fn a_busy_server_is_asked_again(#[case] status: u16) {
-    let mut world = alice_and_bob(8);
+    let mut world = writing_envelopes(8);
     let mut answers = 0;
     world.relay.script = Some(Box::new(move |request, response| {
         answers += u32::from(request.target == "/v1/messages");
@@ -194,7 +196,7 @@ fn invalid_send_events_store_nothing() {
 
 #[test]
 fn an_over_long_text_is_refused_with_the_limit() {
-    let mut world = alice_and_bob(11);
+    let mut world = writing_envelopes(11);
     world.send("alice", "bob", &"x".repeat(187 * 1024));
     assert_eq!(world.thread("alice").refused, None);
     for long in ["x".repeat(192 * 1024), "\u{1}".repeat(33 * 1024)] {
@@ -221,7 +223,7 @@ fn drafts_survive_a_reload_and_are_cleared_by_sending() {
 
 #[test]
 fn a_slow_send_is_reported_and_retried_automatically() {
-    let mut world = alice_and_bob(13);
+    let mut world = writing_envelopes(13);
     world.relay.script = Some(Box::new(|request, mut response| {
         if request.target == "/v1/messages" {
             response.retry_after = Some(3_600);
@@ -240,7 +242,8 @@ fn a_slow_send_is_reported_and_retried_automatically() {
 
 #[test]
 fn a_missing_answer_is_reported() {
-    let mut world = alice_and_bob(14);
+    let mut world = writing_envelopes(14);
+    look_up_bob(&mut world);
     world.weather.delay = 60_000;
     world.send("alice", "bob", "one");
     world.run(10_000);
@@ -271,7 +274,7 @@ fn sending_does_not_depend_on_the_offline_flag_of_the_browser() {
 
 #[test]
 fn a_full_inbox_is_reported_to_both_sides() {
-    let mut world = alice_and_bob(16);
+    let mut world = writing_envelopes(16);
     world.send("alice", "bob", "one");
     world.run(2_000);
     let limits =

@@ -7,7 +7,7 @@ use kez_client::view::MessageRow;
 use proptest::prelude::*;
 
 use crate::sim::{World, text};
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 /// Alice and Bob after a long conversation, with this many pages in memory.
 pub(crate) fn long(chance: u64, most_pages: usize, messages: u64) -> World {
@@ -198,7 +198,7 @@ fn an_unreadable_page_stops_the_client_and_is_not_requested_again() {
 
 #[test]
 fn a_declined_request_leaves_no_page() {
-    let mut world = alice_and_bob(4);
+    let mut world = writing_envelopes(4);
     for n in 0..150 {
         world.send("alice", "bob", &format!("message {n}"));
         if n % 16 == 0 {

@@ -8,7 +8,7 @@ use kez_core::envelope::OpenError;
 use kez_core::handle::InvalidHandle;
 
 use crate::sim::World;
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 fn looking(at: Option<&str>, visible: bool) -> UiEvent {
     UiEvent::Looking { at: at.map(str::to_owned), visible }
@@ -67,7 +67,7 @@ fn two_tabs_both_work_and_both_send() {
     world.send("bob", "alice", "from the first");
     world.run(1_000);
     assert_eq!(world.texts("alice"), ["me: Hello", "them: from the second", "them: from the first"]);
-    assert_eq!(world.tab_view("bob", "second").thread.unwrap().messages, world.rows("bob"));
+    assert_eq!(world.tab_view("bob", "second").thread.unwrap().messages, world.all_rows("bob"));
     world.tab_ui("bob", "second", UiEvent::PhraseShown);
     let phrase = |world: &World, tab| match world.tab_view("bob", tab).account {
         AccountView::Open(me) => me.phrase,
@@ -80,7 +80,7 @@ fn two_tabs_both_work_and_both_send() {
 
 #[test]
 fn an_undecryptable_message_never_blocks_the_inbox() {
-    let mut world = alice_and_bob(3);
+    let mut world = writing_envelopes(3);
     world.send("alice", "bob", "one");
     world.run(1_000);
     let good = world.relay.inbox("bob")[0].clone();
@@ -117,7 +117,7 @@ fn sender(envelope: &str) -> String {
 
 #[test]
 fn a_relay_reset_loses_and_duplicates_nothing() {
-    let mut world = alice_and_bob(4);
+    let mut world = writing_envelopes(4);
     for n in 0..5 {
         world.send("alice", "bob", &format!("before {n}"));
         world.run(500);
@@ -149,7 +149,7 @@ fn polling_replaces_a_failing_live_stream() {
 
 #[test]
 fn slow_answers_cause_no_busy_loop() {
-    let mut world = alice_and_bob(11);
+    let mut world = writing_envelopes(11);
     world.weather.stream_cut = 100;
     world.weather.delay = 90_000;
     world.cut_streams();
@@ -238,7 +238,7 @@ fn older_messages_load_on_demand() {
 
 #[test]
 fn a_thread_opens_at_the_first_unread_message_and_shows_a_bounded_part() {
-    let mut world = alice_and_bob(9);
+    let mut world = writing_envelopes(9);
     world.look("bob", "nobody");
     for n in 0..450 {
         world.send("alice", "bob", &format!("{n}"));
@@ -278,7 +278,7 @@ fn a_long_text_is_shown_in_full_on_request() {
 
 #[test]
 fn the_latest_sender_is_listed_first_even_within_one_second() {
-    let mut world = alice_and_bob(3);
+    let mut world = writing_envelopes(3);
     world.join("zoe", "");
     world.look("zoe", "alice");
     world.look("alice", "bob");
@@ -295,7 +295,7 @@ fn the_latest_sender_is_listed_first_even_within_one_second() {
 
 #[test]
 fn a_silently_dead_stream_is_replaced_within_minutes() {
-    let mut world = alice_and_bob(12);
+    let mut world = writing_envelopes(12);
     world.silence_streams();
     world.send("alice", "bob", "are you there?");
     world.run(1_000);
@@ -370,14 +370,14 @@ fn a_late_frame_does_not_start_the_reading_over() {
 
 #[test]
 fn a_long_catch_up_in_pages_reports_its_progress() {
-    let mut world = alice_and_bob(1);
+    let mut world = writing_envelopes(1);
     world.weather.stream_cut = 100;
     reports_a_long_catch_up(&mut world);
 }
 
 #[test]
 fn a_long_catch_up_on_the_stream_reports_its_progress_without_any_other_answer() {
-    let mut world = alice_and_bob(2);
+    let mut world = writing_envelopes(2);
     world.relay.intercept = Some(Box::new(|request| {
         let of_the_inbox = request.target.starts_with("/v1/inbox/bob");
         of_the_inbox.then(|| HttpResponse { status: 503, retry_after: None, date: None, body: Vec::new() })

@@ -29,7 +29,10 @@ fn press(world: &mut World, who: &'static str, event: UiEvent) {
 
 /// Alice has written to Bob, who does not know her and has another conversation open.
 fn a_request(chance: u64) -> World {
-    let mut world = World::new(chance);
+    request_in(World::new(chance))
+}
+
+fn request_in(mut world: World) -> World {
     world.join("alice", "");
     world.join("bob", "");
     world.look("alice", "bob");
@@ -236,7 +239,7 @@ fn a_declined_request_is_deleted_everywhere_and_the_next_one_is_new() {
 
 #[test]
 fn a_report_names_the_key_and_the_last_messages_and_no_content() {
-    let mut world = a_request(12);
+    let mut world = request_in(World::with_envelopes(12));
     for n in 0..60 {
         world.send("alice", "bob", &format!("buy {n}"));
         world.run(1_000);

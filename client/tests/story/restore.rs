@@ -7,7 +7,7 @@ use kez_core::recovery_phrase::InvalidPhrase;
 use rstest::rstest;
 
 use crate::sim::World;
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 /// Restores bob in a browser with another name.
 pub(crate) fn restore(world: &mut World, who: &'static str, words: &str) {
@@ -25,7 +25,7 @@ fn error(world: &World, who: &'static str) -> Reason {
 
 #[test]
 fn a_restore_brings_back_sent_and_received_messages() {
-    let mut world = alice_and_bob(1);
+    let mut world = writing_envelopes(1);
     for turn in 0..5 {
         world.send("alice", "bob", &format!("question {turn}"));
         world.run(1_000);
@@ -52,7 +52,7 @@ fn a_restore_brings_back_sent_and_received_messages() {
 
 #[test]
 fn a_restore_brings_back_thousands_of_messages() {
-    let mut world = alice_and_bob(2);
+    let mut world = writing_envelopes(2);
     world.look("alice", "nobody");
     for n in 0..1_300 {
         world.send("alice", "bob", &format!("{n}"));
@@ -114,6 +114,8 @@ fn messages_from_before_a_restore_are_read_and_later_ones_unread() {
     assert_eq!(world.view("phone").unread, 0);
     world.send("bob", "alice", "accepted");
     world.run(1_000);
+    // What one browser shows is read in the other.
+    world.ui("bob", UiEvent::Looking { at: None, visible: true });
     world.send("alice", "bob", "news");
     world.run(5_000);
     assert_eq!(world.view("phone").unread, 1);

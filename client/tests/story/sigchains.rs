@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::restore::restore;
 use crate::sim::{BASE, Weather, World, json, shown};
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 pub(crate) fn kinds(world: &mut World, who: &'static str) -> Vec<&'static str> {
     let key = world.key(who).public().primary();
@@ -137,7 +137,7 @@ fn a_crash_at_any_step_makes_no_second_link(#[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 
 
 #[test]
 fn every_message_carries_the_heads_that_its_sender_has_seen() {
-    let mut world = alice_and_bob(9);
+    let mut world = writing_envelopes(9);
     for (from, to) in [("alice", "bob"), ("bob", "alice")] {
         // The first message to a contact triggers the look-up of their chain. From the second message on, the sender
         // has seen it.
@@ -162,6 +162,7 @@ fn every_message_carries_the_heads_that_its_sender_has_seen() {
 #[test]
 fn a_long_chain_comes_in_pages() {
     let mut world = World::new(17);
+    world.without_engine = vec!["alice"];
     world.join("alice", "");
     world.join("bob", "");
     let root = world.key("bob").public().primary();
@@ -188,7 +189,7 @@ fn a_long_chain_comes_in_pages() {
 
 #[test]
 fn a_half_finished_key_change_is_not_polled_forever() {
-    let mut world = alice_and_bob(18);
+    let mut world = writing_envelopes(18);
     world.send("bob", "alice", "hello");
     world.run(1_000);
     let next = recovery_phrase::parse(&world.rotation_words("bob")).unwrap();

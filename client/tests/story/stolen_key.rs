@@ -82,6 +82,7 @@ fn an_invented_former_key_is_rejected() {
 fn a_restore_reads_messages_from_before_a_key_change_in_order_even_with_a_late_chain() {
     for (chance, delay) in [(4, 0), (5, 400)] {
         let (mut world, phrase) = ready(chance);
+        world.without_engine.push("phone");
         change(&mut world, "bob", &phrase);
         world.run(5_000);
         world.send("alice", "bob", "three");

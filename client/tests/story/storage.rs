@@ -26,6 +26,11 @@ fn ids(world: &mut World, kind: &str) -> Vec<String> {
     disk.filter(|(other, _)| other.as_str() == kind).map(|(_, id)| id.clone()).collect()
 }
 
+/// The number of the conversation with Bob.
+fn slot(world: &mut World) -> String {
+    ids(world, "contact").remove(0)
+}
+
 fn damage(world: &mut World, kind: &str, id: &str, how: impl Fn(&mut Vec<u8>)) {
     let disk = world.browser("alice").disk.iter_mut();
     for (_, value) in disk.filter(|((other, name), _)| other.as_str() == kind && name == id) {
@@ -57,7 +62,8 @@ fn a_damaged_record_loses_only_its_contents() {
 #[test]
 fn a_damaged_page_is_shown_as_one_row() {
     let mut world = with_everything(2);
-    damage(&mut world, "page", "c1/000000000000", |value| value[1] ^= 0xff);
+    let page = format!("{}/000000000000", slot(&mut world));
+    damage(&mut world, "page", &page, |value| value[1] ^= 0xff);
     let damaged = |world: &World| {
         let rows = world.rows("alice").into_iter();
         rows.map(|row| row.body == MessageBody::Damaged).collect::<Vec<_>>()
@@ -76,7 +82,8 @@ fn a_damaged_page_is_shown_as_one_row() {
 #[test]
 fn a_damaged_index_part_is_rebuilt_once() {
     let mut world = with_everything(7);
-    damage(&mut world, "index", "c1/000000000000", |value| value.truncate(1));
+    let index = format!("{}/000000000000", slot(&mut world));
+    damage(&mut world, "index", &index, |value| value.truncate(1));
     assert_eq!(world.rows("alice").len(), 3);
     world.reload("alice");
     assert_eq!((world.rows("alice").len(), world.view("alice").notice), (3, None));
@@ -86,7 +93,8 @@ fn a_damaged_index_part_is_rebuilt_once() {
 fn a_chain_with_a_lost_end_starts_over() {
     let mut world = with_everything(6);
     let row = world.view("alice").conversations.remove(0);
-    damage(&mut world, "conversation", "c1", |value| value.truncate(1));
+    let conversation = slot(&mut world);
+    damage(&mut world, "conversation", &conversation, |value| value.truncate(1));
     assert_eq!(world.view("alice").conversations, [row], "rebuilt from the newest page");
     world.relay_up(true);
     world.run(60_000);

@@ -17,7 +17,7 @@ use kez_core::time::Timestamp;
 
 use crate::restore::restore;
 use crate::sim::{World, json, problem};
-use crate::two_people::alice_and_bob;
+use crate::two_people::{alice_and_bob, writing_envelopes};
 
 fn key(number: u32) -> SecretIdentity {
     let mut seed = [7; 32];
@@ -105,7 +105,7 @@ fn flood(world: &mut World, from: &SecretIdentity) {
 
 #[test]
 fn an_unresolvable_key_delays_no_other_sender() {
-    let mut world = alice_and_bob(1);
+    let mut world = writing_envelopes(1);
     world.send("bob", "alice", "before");
     world.run(2_000);
     let keys = mallory(&mut world);

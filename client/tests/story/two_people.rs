@@ -1,12 +1,34 @@
 //! Alice and Bob chat.
 
+use kez_client::event::UiEvent;
 use kez_client::view::{Connection, DeliveryState, Preview, ThreadState};
 
 use crate::sim::World;
 
 /// Alice and Bob, who look at each other.
 pub(crate) fn alice_and_bob(chance: u64) -> World {
+    meet(World::new(chance))
+}
+
+/// The same in a world without MLS.
+pub(crate) fn writing_envelopes(chance: u64) -> World {
+    meet(World::with_envelopes(chance))
+}
+
+/// The same where Alice's browsers have no MLS engine: both write envelopes, and the chain of Bob alone names devices.
+pub(crate) fn alice_without_mls(chance: u64) -> World {
     let mut world = World::new(chance);
+    world.without_engine = vec!["alice", "alice anew"];
+    meet(world)
+}
+
+/// Alice has looked at Bob's key history before she writes.
+pub(crate) fn look_up_bob(world: &mut World) {
+    world.ui("alice", UiEvent::ConversationStarted { to: "bob".into() });
+    world.run(1_000);
+}
+
+fn meet(mut world: World) -> World {
     world.join("alice", "");
     world.join("bob", "");
     world.look("alice", "bob");

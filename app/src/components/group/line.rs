@@ -22,8 +22,12 @@ pub(crate) fn line(line: &GroupLine) -> (&'static str, String) {
         GroupLine::Device { who: Some(who) } => ("device", format!("@{who} added a device")),
         GroupLine::Device { who: None } => ("device", "You added a device".to_owned()),
         GroupLine::Rejoined => {
-            ("rejoined", "This browser joined the group again. Some messages may be missing.".to_owned())
+            ("rejoined", "This browser joined again. Some messages may be missing.".to_owned())
         }
+        GroupLine::Upgraded => (
+            "upgraded",
+            "Messages are now protected by keys that change. Earlier ones stay as they were sent.".to_owned(),
+        ),
     }
 }
 

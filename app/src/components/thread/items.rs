@@ -110,6 +110,7 @@ mod tests {
             contradicts_chain: false,
             cut: false,
             former_key: None,
+            old_way: false,
             error: None,
             reactions: Vec::new(),
         }

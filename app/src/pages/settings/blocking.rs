@@ -4,18 +4,36 @@ use kez_client::event::UiEvent;
 use kez_client::view;
 use leptos::prelude::*;
 
+use super::keys::me;
+use crate::reactive::memo;
 use crate::session::use_session;
 
 #[component]
 pub(super) fn Blocking() -> impl IntoView {
     let session = use_session();
     let blocked = session.blocked;
+    let refuses = memo(move || me(session, |me| me.chain.refuses_old).unwrap_or_default());
     view! {
         <section>
             <h2>"Privacy and blocking"</h2>
             <p>
                 "Nothing that blocked people send reaches you, and they are not told. Your server knows who you have \
                  accepted and who you have blocked."
+            </p>
+            <label class="choice">
+                <input
+                    type="checkbox"
+                    aria-describedby="refuse-old"
+                    prop:checked=move || refuses.get()
+                    on:change=move |event| {
+                        session.send(UiEvent::OldMessagesRefused { on: event_target_checked(&event) });
+                    }
+                />
+                "Refuse old messages"
+            </label>
+            <p class="hint" id="refuse-old">
+                "Messages of other apps, or of browsers without an update, are then not read. People who write with \
+                 one are told."
             </p>
             <h3 id="blocked-title">"Blocked"</h3>
             {move || blocked.with(Vec::is_empty).then(|| view! { <p class="hint">"You have not blocked anyone."</p> })}

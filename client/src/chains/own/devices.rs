@@ -38,6 +38,15 @@ impl OwnChain {
         }
     }
 
+    /// The MLS engine is loaded, so this browser's device can be certified.
+    pub(crate) fn on_engine(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        let device = facts.me.device.as_ref();
+        if device.is_some_and(|device| device.standing(self.chain(), cx.timestamp()) == Standing::New) {
+            self.try_at = None;
+            self.advance(facts, cx);
+        }
+    }
+
     /// Why the last change of devices failed.
     pub(crate) const fn device_error(&self) -> Option<&Reason> {
         self.device_error.as_ref()
@@ -66,7 +75,9 @@ impl OwnChain {
     pub(super) fn certify(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) -> Option<String> {
         let (device, now) = (facts.me.device.as_ref()?, cx.timestamp());
         let is_full = self.chain().live(now).count() >= MAX_LIVE_DEVICES;
-        if device.standing(self.chain(), now) != Standing::New || is_full {
+        // Contacts send to a certified device what only the engine can read.
+        let can_read = cx.shared.engine.is_ready;
+        if device.standing(self.chain(), now) != Standing::New || is_full || !can_read {
             return None;
         }
         let name: DeviceName = PUBLIC_NAME.parse().ok()?;

@@ -79,7 +79,10 @@ impl Session {
             Some(gid) if self.groups.get(gid).is_some() => {}
             Some(gid) => self.meet_group(gid, cx),
             None if self.groups.own().is_some() || !self.groups_are_ready(cx) => {}
-            None => drop(self.create_group(Kind::Own, String::new(), Vec::new(), cx)),
+            None => {
+                let policy = self.alone(Kind::Own);
+                let _ = policy.and_then(|policy| self.create_group(policy, String::new(), None, cx));
+            }
         }
     }
 

@@ -45,6 +45,8 @@ impl Session {
         if group.stored.commit.is_some() {
             return self.post_commit(gid, cx);
         }
+        self.reach_other(gid, cx);
+        let Some(group) = self.groups.get(gid) else { return };
         let has_intents = !group.stored.intents.is_empty();
         if let Some(group) = self.groups.recall(gid) {
             group.plan_refresh(cx);
@@ -101,7 +103,7 @@ impl Session {
 
     /// Claims the key packages of the devices of these people.
     fn claim(&mut self, gid: GroupId, roots: Vec<Primary>, cx: &mut Context<'_>) {
-        let handles = roots.iter().filter_map(|root| self.chains.members().handle(root).cloned());
+        let handles = roots.iter().filter_map(|root| self.handle_of(root));
         let Ok(body) = serde_json::to_string(&ClaimPackages { handles: handles.collect() }) else { return };
         if let Some(request) = self.me.signed_by_device(Method::Post, CLAIM_TARGET.to_owned(), Some(body), cx)
         {
@@ -136,10 +138,8 @@ impl Session {
                 }
                 Outcome::Unknown => return self.group_waits(gid, answer, cx),
             };
-        let members = self.chains.members();
-        let all = claimed
-            .into_iter()
-            .filter_map(|(handle, packages)| Some((members.by_handle(&handle)?, packages)));
+        let all =
+            claimed.into_iter().filter_map(|(handle, packages)| Some((self.root_of(&handle)?, packages)));
         let all: Vec<(LeafId, Bytes)> = all
             .flat_map(|(root, packages)| {
                 packages
@@ -149,7 +149,7 @@ impl Session {
             .collect();
         let later = later.into_iter().filter(|(_, seconds)| *seconds <= LONGEST_CLAIM);
         let later: Vec<(Primary, u64)> =
-            later.filter_map(|(handle, seconds)| Some((members.by_handle(&handle)?, seconds))).collect();
+            later.filter_map(|(handle, seconds)| Some((self.root_of(&handle)?, seconds))).collect();
         let Some(group) = self.groups.change(gid) else { return };
         let is_second = group.late.take().is_some();
         if let Some(intent) = group.stored.intents.first_mut() {
@@ -172,7 +172,7 @@ impl Session {
             return;
         };
         let op = Op::Commit { state: state.clone(), add, remove, policy: policy.clone(), may };
-        match self.engine(op, cx) {
+        match self.engine_in(gid, op, cx) {
             Ok(Reply { group: Some(new), outcome: EngineOutcome::Committed { mls, info, welcome } }) => {
                 let item = String::from_utf8(GroupItem::commit(gid, epoch, &mls, &why)).unwrap_or_default();
                 if let Some(group) = self.groups.change(gid) {
@@ -211,7 +211,7 @@ impl Session {
                 policy,
                 may: Default::default(),
             };
-            matches!(self.engine(op, cx), Ok(Reply { outcome: EngineOutcome::Committed { .. }, .. }))
+            matches!(self.engine_in(gid, op, cx), Ok(Reply { outcome: EngineOutcome::Committed { .. }, .. }))
         };
         let good: Vec<LeafId> =
             packages.iter().filter(|one| is_good(one, cx)).map(|(leaf, _)| *leaf).collect();

@@ -63,7 +63,7 @@ impl Session {
 
     /// A change in the dialog "Group members", or an answer to a request.
     pub(crate) fn group_changed(&mut self, gid: &str, change: GroupChange, cx: &mut Context<'_>) {
-        let Ok(gid) = gid.parse::<GroupId>() else { return };
+        let Some(gid) = gid.parse().ok().filter(|gid| self.is_group_of_people(*gid)) else { return };
         let Some(group) = self.groups.change(gid) else { return };
         group.stored.error = None;
         let is_admin = group.stored.is_admin(&self.chains.own().chain().root());
@@ -208,7 +208,7 @@ impl Session {
             match to {
                 To::Group(gid) => self.want(gid, What::Add(roots)),
                 To::New(tab, name) => {
-                    let made = self.create_group(Kind::Group, name, roots, cx);
+                    let made = self.create_group_of_people(name, roots, cx);
                     let screen = cx.shared.tabs.entry(&tab);
                     screen.group_dialog = match made {
                         Some(gid) => NewGroup { started: Some(gid.to_string()), ..NewGroup::default() },
@@ -239,26 +239,43 @@ impl Session {
         }
     }
 
-    /// Creates a group with this device alone. The members are added once the server has it.
-    pub(in crate::session) fn create_group(
+    fn create_group_of_people(
         &mut self,
-        kind: Kind,
         name: String,
         members: Vec<Primary>,
         cx: &mut Context<'_>,
     ) -> Option<GroupId> {
-        let (gid, me) = (GroupId::random(&mut &mut *cx.rng), self.my_root());
-        let policy = Policy::new(kind, vec![Account { root: me, role: Role::Admin }]).ok()?;
+        let policy = self.alone(Kind::Group)?;
+        let wish = Some(members)
+            .filter(|members| !members.is_empty())
+            .map(|members| Intent::new(What::Add(members)));
+        let gid = self.create_group(policy, name, wish, cx)?;
+        let by = self.my_root();
+        self.add_line(gid, StoredLine::Created { by }, cx.wall() / 1000, cx);
+        Some(gid)
+    }
+
+    /// A policy with this account alone.
+    pub(in crate::session) fn alone(&self, kind: Kind) -> Option<Policy> {
+        Policy::new(kind, vec![Account { root: self.my_root(), role: Role::Admin }]).ok()
+    }
+
+    /// Creates a group with this device alone. What is wished is done once the server has it.
+    pub(in crate::session) fn create_group(
+        &mut self,
+        policy: Policy,
+        name: String,
+        wish: Option<Intent>,
+        cx: &mut Context<'_>,
+    ) -> Option<GroupId> {
+        let gid = GroupId::random(&mut &mut *cx.rng);
         let Reply { group, outcome } = self.engine(Op::Create { gid, policy }, cx).ok()?;
         let EngineOutcome::Created { info, tree } = outcome else { return None };
         let mut stored = StoredGroup::new(gid, Stage::Creating, cx.wall() / 1000);
         stored.creating = Some(Creating { info, tree, name });
-        if !members.is_empty() {
-            stored.intents.push(Intent::new(What::Add(members)));
-        }
+        stored.intents.extend(wish);
         self.add_group(stored, cx);
         self.groups.change(gid)?.take(group?);
-        self.add_line(gid, StoredLine::Created { by: me }, cx.wall() / 1000, cx);
         Some(gid)
     }
 
@@ -274,13 +291,16 @@ impl Session {
     /// Posts a group that the server does not have yet.
     pub(super) fn post_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let purpose = Purpose::CreateGroup(gid);
-        let creating = self.groups.get(gid).and_then(|group| group.stored.creating.as_ref());
-        let Some(creating) = creating.filter(|_| !cx.shared.requests.awaits(&purpose)) else { return };
-        let (info, tree) = (Base64Url(creating.info.to_vec()), Base64Url(creating.tree.to_vec()));
-        let kind = match self.groups.get(gid).and_then(|group| group.stored.kind()) {
-            Some(Kind::Own) => GroupKind::Own,
-            _ => GroupKind::Group,
+        let Some(group) = self.groups.get(gid).filter(|_| !cx.shared.requests.awaits(&purpose)) else {
+            return;
         };
+        let Some(creating) = &group.stored.creating else { return };
+        let kind = match group.stored.kind() {
+            Some(Kind::Direct) => GroupKind::Direct,
+            Some(Kind::Own) => GroupKind::Own,
+            Some(Kind::Group) | None => GroupKind::Group,
+        };
+        let (info, tree) = (Base64Url(creating.info.to_vec()), Base64Url(creating.tree.to_vec()));
         let Ok(body) = serde_json::to_string(&CreateGroup { gid, kind, info, tree }) else {
             return;
         };
@@ -302,6 +322,9 @@ impl Session {
                 group.read = true;
                 group.backoff.reset();
                 let name = group.stored.creating.take().map(|creating| creating.name);
+                if group.person.is_some() {
+                    return self.say_upgraded(self.groups.place(gid), cx);
+                }
                 // Only groups of people have a name.
                 let name = name.filter(|name| !name.is_empty());
                 let has_members = !group.stored.intents.is_empty();
@@ -321,6 +344,11 @@ impl Session {
                 if problem.code == ProblemCode::GroupExists && self.is_own_group(gid) =>
             {
                 self.own_group_exists(gid, answer, cx);
+            }
+            Outcome::Refused(problem)
+                if problem.code == ProblemCode::GroupExists && self.follow_existing(gid, answer, cx) => {}
+            Outcome::Refused(problem) if self.groups.place(gid).person().is_some() => {
+                self.could_not_begin(gid, &Reason::server(&problem.detail), cx);
             }
             Outcome::Refused(problem) => self.break_group(gid, Reason::server(&problem.detail), cx),
             Outcome::Unknown => self.group_waits(gid, answer, cx),

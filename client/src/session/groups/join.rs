@@ -1,6 +1,6 @@
 //! Joining a group: by a Welcome or, where there is none that fits, by an external commit. Never both.
 
-use kez_core::api::{CommitStored, GroupDetails, GroupKind, InboxItem, commits_target, group_target};
+use kez_core::api::{CommitStored, GroupDetails, InboxItem, commits_target, group_target};
 use kez_core::group_item::{Body, GroupItem};
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -18,6 +18,7 @@ use crate::kernel::effect::Method;
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
 use crate::messages::StoredLine;
+use crate::people::Contact;
 use crate::session::Session;
 
 const DAY: u64 = 24 * 60 * 60;
@@ -98,6 +99,9 @@ impl Session {
         let shown = match outcome(answer, |response| body::<GroupDetails>(response, &[200])) {
             Outcome::Done(shown) if shown.summary.gid == gid => shown,
             Outcome::Refused(problem) if problem.code == ProblemCode::UnknownGroup => {
+                if self.groups.place(gid).person().is_some() {
+                    return self.forget_group_of_two(gid, answer, cx);
+                }
                 return self.out(gid, Stage::Removed, None, cx);
             }
             _ => return self.group_waits(gid, answer, cx),
@@ -116,11 +120,6 @@ impl Session {
             }
             Stage::In if group.is_misplaced => {}
             _ => return,
-        }
-        if shown.summary.kind == GroupKind::Direct {
-            // Conversations with one person: not in this version.
-            group.stored.request = true;
-            return self.out(gid, Stage::Removed, Some(shown.summary.head), cx);
         }
         if shown.summary.until.is_some() {
             return self.out(gid, Stage::Removed, shown.summary.until, cx);
@@ -170,6 +169,7 @@ impl Session {
         let (who, by, at) = (self.my_root(), by.root, cx.wall() / 1000);
         self.add_line(gid, StoredLine::Added { by, who }, at, cx);
         self.learn_members(&accounts, cx);
+        self.entered(gid, cx);
         Step::Done
     }
 
@@ -192,7 +192,7 @@ impl Session {
             String::from_utf8(GroupItem::commit(gid, shown.summary.epoch, &mls, &[])).unwrap_or_default();
         let is_friend = |by: &Handle| {
             let contact = self.contacts.by_handle(by).and_then(|id| self.contacts.get(id));
-            *by == self.me.handle || contact.is_some_and(|contact| !contact.stored.standing.request)
+            *by == self.me.handle || contact.is_some_and(is_accepted)
         };
         let is_wanted = shown.summary.added_by.as_ref().is_none_or(is_friend) || self.has_asked(gid);
         let expected = self.devices.take_expected(gid);
@@ -287,6 +287,7 @@ impl Session {
         group.backoff.reset();
         let who = self.my_root();
         let line = if again { StoredLine::Rejoined } else { StoredLine::Device { who } };
+        self.entered(gid, cx);
         self.add_line(gid, line, item.created_at.unix(), cx);
         self.forget_own_request(gid);
         self.learn_members(&accounts, cx);
@@ -296,6 +297,11 @@ impl Session {
     fn is_friend(&self, root: &Primary) -> bool {
         let mut contacts = self.contacts.iter();
         *root == self.my_root()
-            || contacts.any(|(_, contact)| contact.stored.root() == *root && !contact.stored.standing.request)
+            || contacts.any(|(_, contact)| contact.stored.root() == *root && is_accepted(contact))
     }
+}
+
+/// Whether a contact is neither a request nor blocked.
+const fn is_accepted(contact: &Contact) -> bool {
+    !contact.stored.standing.request && !contact.stored.standing.blocked
 }

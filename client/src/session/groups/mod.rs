@@ -3,6 +3,7 @@
 
 mod commit;
 mod create;
+mod direct;
 mod invites;
 mod join;
 mod lines;
@@ -22,16 +23,15 @@ use kez_core::sigchain::{Chain, Hash};
 use kez_core::signed::{Payload, Signed};
 use zeroize::Zeroizing;
 
-use crate::chains::certified;
 use crate::groups::{Known, Stage};
 use crate::kernel::answer::Answer;
 use crate::kernel::context::Context;
 use crate::kernel::device::Standing;
 use crate::kernel::engine::EngineFault;
-use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::session::Session;
 
+pub(super) use direct::Carrier;
 pub(super) use work::GroupWork;
 
 /// How often, in milliseconds, the chains of all members are fetched.
@@ -58,12 +58,24 @@ impl Session {
         cx.shared.engine.is_ready && self.my_credential(cx).is_some()
     }
 
+    /// Calls the MLS engine for a group that this device is in.
+    pub(super) fn engine_in(&self, gid: GroupId, op: Op, cx: &mut Context<'_>) -> Result<Reply, EngineFault> {
+        let me = self.my_root();
+        match self.groups.get(gid).and_then(|group| group.stored.other(&me)) {
+            // Nobody else can ever belong to it.
+            Some(other) => self.call(op, self.chains.certified_of(&[me, other]), cx),
+            None => self.engine(op, cx),
+        }
+    }
+
     /// Calls the MLS engine.
     pub(super) fn engine(&self, op: Op, cx: &mut Context<'_>) -> Result<Reply, EngineFault> {
+        self.call(op, self.chains.certified(), cx)
+    }
+
+    fn call(&self, op: Op, certified: Vec<Certified>, cx: &mut Context<'_>) -> Result<Reply, EngineFault> {
         let credential = self.my_credential(cx).ok_or(EngineFault::Absent)?;
         let device = self.me.device.as_ref().ok_or(EngineFault::Absent)?;
-        let certified: Vec<Certified> =
-            certified(self.chains.own().chain()).chain(self.chains.members().certified()).collect();
         let me = Me { credential, secret: device.key().seed().clone() };
         let mut seed = Zeroizing::new([0; 32]);
         cx.rng.fill_bytes(&mut *seed);
@@ -71,10 +83,20 @@ impl Session {
         cx.shared.engine.call(&call)
     }
 
+    /// Whether a group is in the list of conversations. A request is not that the user has left, or that someone who is
+    /// blocked has made; nor is a group that carries the conversation with one person.
+    pub(crate) fn is_listed(&self, gid: GroupId) -> bool {
+        let Some(group) = self.groups.get(gid) else { return false };
+        let is_out = matches!(group.stored.stage, Stage::Left | Stage::Removed);
+        let is_unwanted = || group.stored.added_by.is_some_and(|by| self.is_blocked(&by));
+        self.is_group_of_people(gid)
+            && !(group.stored.request && (is_out || is_unwanted()))
+            && (group.stored.known.is_some() || group.stored.stage == Stage::Creating)
+    }
+
     /// The verified chain with this root.
     pub(super) fn chain_of(&self, root: &Primary) -> Option<&Chain> {
-        let own = self.chains.own().chain();
-        if own.root() == *root { Some(own) } else { self.chains.members().chain(root) }
+        self.chains.chain(root)
     }
 
     /// The leaves of a group whose chain has revoked them, each with the link if it is known.
@@ -109,13 +131,14 @@ impl Session {
         self.keep_packages(cx);
         self.ask_about_members(cx);
         self.ask_for_news(cx);
+        self.begin_groups_of_two(cx);
         self.find_own_group(cx);
         for gid in self.groups.ids() {
             self.advance_group(gid, cx);
         }
         self.advance_invites(cx);
         for gid in self.groups.ids() {
-            self.send_in(Place::Group(gid), cx);
+            self.send_in(self.groups.place(gid), cx);
         }
         self.groups.save(cx);
     }

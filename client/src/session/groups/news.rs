@@ -150,6 +150,7 @@ impl Session {
         }
         self.people_answered(&news.answered, cx);
         self.check_askers(&news.answered);
+        self.look_at_groups_of_strangers(cx);
         self.go_on_inviting(&news.answered, cx);
     }
 

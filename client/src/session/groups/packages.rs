@@ -16,9 +16,12 @@ use crate::session::Session;
 impl Session {
     /// Makes the packages that are missing, and tells the server which there are, if that is due.
     pub(super) fn keep_packages(&mut self, cx: &mut Context<'_>) {
-        if self.packages.due_at.is_some_and(|at| at > cx.now)
-            || cx.shared.requests.awaits(&Purpose::KeepPackages)
-        {
+        if self.packages.due_at.is_some_and(|at| at > cx.now) {
+            return;
+        }
+        if cx.shared.requests.awaits(&Purpose::KeepPackages) {
+            // The answer sets the time of the next request.
+            self.packages.due_at = None;
             return;
         }
         let now = cx.wall() / 1000;

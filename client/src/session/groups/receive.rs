@@ -9,6 +9,7 @@ use kez_core::group_item::{Body, GroupItem, Reason as Why};
 use kez_core::group_statements::{GroupLeave, GroupRequest};
 use kez_core::message::{MalformedMessage, Message};
 use kez_core::mls::call::{Item, MAX_ITEM_BYTES, MAX_ITEMS, May, Op};
+use kez_core::mls::policy::Kind;
 use kez_core::mls::reply::{Done, Fault, Outcome, Reply, Stop, Why as Cause};
 use kez_core::mls::{GroupId, LeafId};
 use kez_core::sigchain::Hash;
@@ -17,11 +18,10 @@ use kez_core::signed::Signed;
 use crate::groups::Stage;
 use crate::kernel::context::Context;
 use crate::kernel::engine::EngineFault;
-use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::messages::{StoredBody, StoredLine, StoredMessage, Tag};
 use crate::session::Session;
-use crate::session::dispatch::Arrived;
+use crate::session::dispatch::{Arrived, Transport};
 
 /// An item after a first look.
 enum Step {
@@ -98,6 +98,9 @@ impl Session {
     }
 
     fn receive_in(&mut self, gid: GroupId, mut items: &[&InboxItem], cx: &mut Context<'_>) -> bool {
+        if self.lacks_person(gid, items, cx) {
+            return false;
+        }
         while !items.is_empty() {
             let count = one_call(items);
             let (now, later) = items.split_at(count);
@@ -187,7 +190,7 @@ impl Session {
             return Ok((Vec::new(), None));
         }
         let state = state.ok_or(EngineFault::Refused(Fault::DamagedState))?;
-        let Reply { group, outcome } = self.engine(Op::Process { state, items }, cx)?;
+        let Reply { group, outcome } = self.engine_in(gid, Op::Process { state, items }, cx)?;
         let Outcome::Processed { done, stop } = outcome else {
             return Err(EngineFault::Refused(Fault::Engine));
         };
@@ -295,7 +298,10 @@ impl Session {
         item: &InboxItem,
         cx: &mut Context<'_>,
     ) {
-        let (place, mine) = (Place::Group(gid), by.root == self.my_root());
+        let (place, mine) = (self.groups.place(gid), by.root == self.my_root());
+        if !mine && place.person().is_some_and(|person| self.contacts.is_blocked(person)) {
+            return;
+        }
         let message = match Message::parse(text) {
             // Another member may have sealed this text again.
             Ok(message) if message.generation != Some(generation.into()) => {
@@ -325,12 +331,15 @@ impl Session {
             self.met_face(gid, by.root, face.into(), item, cx);
         } else if let Some(envelope) = envelope {
             let (sealed_at, kept_at) = (item.created_at.unix(), item.created_at.unix());
-            let from = (!mine).then_some(by.root);
-            let former_key = None;
+            let from = (!mine && place.person().is_none()).then_some(by.root);
+            let transport = Transport::Mls;
             self.arrived(
-                Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, former_key },
+                Arrived { place, mine, from, content, envelope, sealed_at, kept_at, chain, transport },
                 cx,
             );
+        }
+        if let Some(person) = place.person() {
+            self.heard_heads((person, mine), &heads, cx);
         }
         if self.chains.members_mut().is_behind(&heads, &by.root) {
             self.chains.members().ask(vec![by.root], &self.me, cx);
@@ -354,9 +363,10 @@ impl Session {
         if self.is_own_group(gid) {
             return;
         }
-        let row = StoredMessage::note(body, item.created_at.unix());
+        let (row, place) = (StoredMessage::note(body, item.created_at.unix()), self.groups.place(gid));
         let from = by.filter(|(_, mine)| !mine).map(|(by, _)| by.root);
-        self.add_message(Place::Group(gid), StoredMessage { envelope: name_of(item), from, ..row }, cx);
+        let from = from.filter(|_| place.person().is_none());
+        self.add_message(place, StoredMessage { envelope: name_of(item), from, ..row }, cx);
     }
 
     /// A message of this device stands in the log.
@@ -364,7 +374,7 @@ impl Session {
         let Some(group) = self.groups.change(gid) else { return };
         let Some(at) = group.stored.sent.iter().position(|sent| sent.item == name) else { return };
         let sent = group.stored.sent.remove(at);
-        self.stands(Place::Group(gid), sent.order, cx);
+        self.stands(self.groups.place(gid), sent.order, cx);
         if let Some(face) = sent.face {
             let me = self.my_root();
             self.met_face(gid, me, face, item, cx);
@@ -380,13 +390,16 @@ impl Session {
         self.groups.get(gid).is_some_and(|group| group.stored.sent.iter().any(|sent| sent.item == *name))
     }
 
-    /// Adds an event of the group.
+    /// Adds an event of the group. Who belongs to a conversation of two is no event.
     pub(super) fn add_line(&mut self, gid: GroupId, line: StoredLine, at: u64, cx: &mut Context<'_>) {
         if self.is_own_group(gid) {
             return;
         }
-        let note = StoredMessage::note(StoredBody::Group(line), at);
-        self.add_message(Place::Group(gid), note, cx);
+        let is_of_two = self.groups.get(gid).is_some_and(|group| group.stored.kind() == Some(Kind::Direct));
+        if !is_of_two || line == StoredLine::Rejoined {
+            let note = StoredMessage::note(StoredBody::Group(line), at);
+            self.add_message(self.groups.place(gid), note, cx);
+        }
     }
 }
 

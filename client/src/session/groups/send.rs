@@ -41,6 +41,9 @@ impl Session {
             return false;
         };
         let stored = &group.stored;
+        if group.person.is_some_and(|person| !self.may_reach(person, group)) {
+            return false;
+        }
         let is_clean = stored.known.as_ref().is_some_and(|known| self.revoked_leaves(known).is_empty());
         stored.commit.is_none() && stored.leaving.is_none() && is_clean && self.groups_are_ready(cx)
     }
@@ -70,12 +73,12 @@ impl Session {
 
     /// Whether messages to a group are waiting.
     pub(super) fn has_waiting(&self, gid: GroupId) -> bool {
-        self.outbox.next_in(Lane::Place(Place::Group(gid))).is_some()
+        self.outbox.next_in(Lane::Place(self.groups.place(gid))).is_some()
     }
 
     /// Sends the next message to a group, if it is its turn.
     pub(crate) fn send_next_in_group(&mut self, gid: GroupId, cx: &mut Context<'_>) {
-        let lane = Lane::Place(Place::Group(gid));
+        let lane = Lane::Place(self.groups.place(gid));
         while self.outbox.is_free(lane, cx.now) && self.may_send(gid, cx) {
             let Some(key) = self.outbox.next_in(lane) else { return };
             match self.sealed_in_group(gid, key, cx) {
@@ -112,9 +115,13 @@ impl Session {
         let expires = group.stored.face.as_ref().and_then(|face| face.expires);
         let conversation = self.conversations.get(&key.place).ok_or(NotSealed::Never)?;
         let (chain, before) = (conversation.next_position(&self.sync.installation), conversation.sent_head());
-        let text = group_plaintext(&content, &chain, &self.chains.own_head(), generation, expires);
+        let heads = match key.place {
+            Place::Direct(person) => self.chains.heads_for(person),
+            Place::Group(_) => self.chains.own_head(),
+        };
+        let text = group_plaintext(&content, &chain, &heads, generation, expires);
         let texts = vec![text.to_vec().into()];
-        let reply = self.engine(Op::Seal { state, texts }, cx).map_err(|_| NotSealed::Later)?;
+        let reply = self.engine_in(gid, Op::Seal { state, texts }, cx).map_err(|_| NotSealed::Later)?;
         let Reply { group: Some(sealed), outcome: EngineOutcome::Sealed(made) } = reply else {
             return Err(NotSealed::Never);
         };
@@ -175,7 +182,7 @@ impl Session {
 
     /// The messages to a group that are not in its log are to be sealed anew, with the same ids.
     pub(super) fn unseal(&mut self, gid: GroupId, cx: &mut Context<'_>) {
-        let place = Place::Group(gid);
+        let place = self.groups.place(gid);
         self.forget_sealed(place, cx);
         let Some(group) = self.groups.change(gid) else { return };
         let sent = std::mem::take(&mut group.stored.sent);
@@ -197,8 +204,11 @@ impl Session {
 
     /// Nothing more can be sent to a group.
     pub(super) fn drop_unsent(&mut self, gid: GroupId, cx: &mut Context<'_>) {
-        let place = Place::Group(gid);
+        let place = self.groups.place(gid);
         self.forget_sealed(place, cx);
+        if place.person().is_some() {
+            return;
+        }
         for key in self.outbox.keys_of(place) {
             self.refused(key, Reason::NotInGroup, cx);
         }

@@ -13,7 +13,7 @@ use kez_core::handle::Handle;
 use kez_core::identity::Primary;
 use kez_core::mls::call::{Certified, May};
 use kez_core::mls::credential::Credential;
-use kez_core::mls::policy::Role;
+use kez_core::mls::policy::{Kind, Role};
 use kez_core::mls::{GroupId, LeafId};
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::sigchain::{Chain, DeviceId, Hash};
@@ -260,6 +260,11 @@ impl Groups {
         let published = self.packages.entry((facts.caller.clone(), facts.device.unwrap())).or_default();
         published.once.retain(|(reference, _)| keep.keep.contains(reference));
         published.last_resort.take_if(|(reference, _)| !keep.keep.contains(reference));
+        // A wrong clock makes packages that are not valid now.
+        let is_valid = |package: &Base64Url| key_package::check(&package.0, facts.now).is_ok();
+        if !keep.packages.iter().chain(&keep.last_resort).all(is_valid) {
+            return problem(ProblemCode::Malformed);
+        }
         let check = |package: Base64Url| {
             let checked = key_package::check(&package.0, facts.now).unwrap();
             assert_eq!((checked.root, Some(checked.device)), (facts.root, facts.device));
@@ -326,7 +331,6 @@ impl Groups {
             let same = log.info == create.info.0;
             return if same { json(200, &()) } else { problem(ProblemCode::GroupExists) };
         }
-        assert!(matches!(create.kind, GroupKind::Group | GroupKind::Own));
         let is_mine = |log: &Log| log.kind == GroupKind::Own && log.members.contains_key(&facts.caller);
         if create.kind == GroupKind::Own
             && let Some((gid, _)) = self.logs.iter().find(|(_, log)| is_mine(log))
@@ -341,6 +345,13 @@ impl Groups {
             (observed.epoch, observed.leaves.as_slice(), observed.gid),
             (0, [leaf].as_slice(), create.gid)
         );
+        let kind = kind_of(&observed);
+        assert_eq!(create.kind, kind);
+        let of_these_people = |log: &Log| kind == GroupKind::Direct && log.observed.policy == observed.policy;
+        if let Some((gid, _)) = self.logs.iter().find(|(_, log)| of_these_people(log)) {
+            let problem = Problem::new(ProblemCode::GroupExists, "this group exists already");
+            return json(409, &GroupExistsProblem { problem, gid: *gid });
+        }
         let mut log = Log {
             kind: create.kind,
             observed,
@@ -515,6 +526,14 @@ impl Groups {
         let last = items.last()?.seq;
         let frame = LiveFrame::Group { epoch: epoch.to_owned(), group: gid, items, last: None };
         Some((serde_json::to_string(&frame).unwrap(), last))
+    }
+}
+
+fn kind_of(group: &Observed) -> GroupKind {
+    match group.policy.kind() {
+        Kind::Group => GroupKind::Group,
+        Kind::Direct => GroupKind::Direct,
+        Kind::Own => GroupKind::Own,
     }
 }
 

@@ -17,6 +17,7 @@ mod chance;
 pub(crate) use browser::Out;
 pub(crate) use chance::Chance;
 pub(crate) use engine::SealedAt;
+pub(crate) use groups::Log;
 pub(crate) use relay::{json, problem};
 pub(crate) use sigchains::{BASE, shown};
 pub(crate) use world::{Superseded, Weather, World, text};

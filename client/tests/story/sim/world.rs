@@ -6,7 +6,7 @@ use kez_client::effect::{HttpRequest, RequestId};
 use kez_client::event::{Event, HttpResponse, LiveEvent, NatsEvent, NetworkFault, TabId, UiEvent};
 use kez_client::secret::Secret;
 use kez_client::view::{
-    AccountView, ChainView, DeliveryState, JoinStep, MessageBody, MessageRow, ThreadView, View,
+    AccountView, ChainView, DeliveryState, GroupLine, JoinStep, MessageBody, MessageRow, ThreadView, View,
 };
 use kez_client::{Client, Signer};
 use kez_core::api::LiveFrame;
@@ -120,8 +120,10 @@ pub(crate) struct World {
     browsers: BTreeMap<&'static str, Browser>,
     streams: BTreeMap<&'static str, Stream>,
     pub(crate) broker: Broker,
-    /// Everything that MLS engines have sealed; `None` in a world without groups.
+    /// Everything that MLS engines have sealed; `None` in a world without engines.
     pub(crate) seals: Option<Seals>,
+    /// The browsers that have no engine, so that no chain names them as devices.
+    pub(crate) without_engine: Vec<&'static str>,
     queue: BTreeMap<(u64, u64), Happening>,
     count: u64,
 }
@@ -137,20 +139,22 @@ impl World {
             browsers: BTreeMap::new(),
             streams: BTreeMap::new(),
             broker: Broker::new(),
-            seals: None,
+            seals: Some(Seals::default()),
+            without_engine: Vec::new(),
             queue: BTreeMap::new(),
             count: 0,
         }
     }
 
-    /// A world whose browsers have an MLS engine.
-    pub(crate) fn with_groups(chance: u64) -> Self {
-        Self { seals: Some(Seals::default()), ..Self::new(chance) }
+    /// A world whose browsers have no MLS engine. So no chain names a device, and people write in envelopes.
+    pub(crate) fn with_envelopes(chance: u64) -> Self {
+        Self { seals: None, ..Self::new(chance) }
     }
 
     /// Opens a new browser with empty storage.
     pub(crate) fn open(&mut self, who: &'static str) {
-        self.browsers.insert(who, Browser::new(self.most_pages, self.seals.clone()));
+        let seals = self.seals.clone().filter(|_| !self.without_engine.contains(&who));
+        self.browsers.insert(who, Browser::new(self.most_pages, seals));
         self.start(who);
     }
 
@@ -346,7 +350,15 @@ impl World {
         self.thread(who).primary.expect("a key")
     }
 
+    /// The rows on screen, without the line that the conversation has moved to MLS.
     pub(crate) fn rows(&self, who: &'static str) -> Vec<MessageRow> {
+        let mut rows = self.all_rows(who);
+        rows.retain(|row| row.body != MessageBody::Group(GroupLine::Upgraded));
+        rows
+    }
+
+    /// The rows on screen.
+    pub(crate) fn all_rows(&self, who: &'static str) -> Vec<MessageRow> {
         self.thread(who).messages
     }
 
