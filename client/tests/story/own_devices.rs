@@ -323,6 +323,15 @@ fn what_was_read_in_one_browser_is_read_in_the_other() {
     world.reload("alice");
     world.run(2_000);
     assert_eq!(world.view("alice").unread, 0);
+    // The mark may come before the message.
+    world.network("alice", false);
+    world.send("bob", &at, "three");
+    world.run(5_000);
+    assert_eq!((world.view("alice").unread, world.view(PHONE).unread), (0, 0));
+    world.network("alice", true);
+    world.run(10_000);
+    world.tab_ui("alice", "tab", UiEvent::Looking { at: Some(at), visible: false });
+    assert_eq!((world.view("alice").unread, texts(&world, "alice").len()), (0, 3));
 }
 
 #[test]
