@@ -12,6 +12,7 @@ use crate::idle_lock::IdleLock;
 use crate::pages::home::Home;
 use crate::pages::join::Join;
 use crate::pages::join_group::JoinGroup;
+use crate::pages::link::Link;
 use crate::pages::messages::Messages;
 use crate::pages::not_found::NotFound;
 use crate::pages::profile::ProfilePage;
@@ -38,6 +39,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/") view=Home/>
                 <Route path=path!("/join") view=Join/>
                 <Route path=path!("/restore") view=Restore/>
+                <Route path=path!("/link") view=Link/>
                 <Route path=path!("/messages/:who?") view=Messages/>
                 <Route path=path!("/messages/g/:gid") view=Messages/>
                 <Route path=path!("/g") view=JoinGroup/>

@@ -166,6 +166,17 @@ fn title_with(unread: u64, title: &str) -> String {
     }
 }
 
+/// What follows this text at the start of the address's fragment. The fragment is removed from the address, since it is to
+/// count once. Browser only.
+pub(crate) fn take_hash(start: &str) -> Option<String> {
+    let location = window().location();
+    let rest = location.hash().ok()?.strip_prefix(start)?.to_owned();
+    let path = location.pathname().ok()?;
+    // The path is that of this page, so the browser accepts it.
+    let _ = window().history().ok()?.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&path));
+    Some(rest)
+}
+
 /// Calls `f` whenever the size of `element` changes, until the calling reactive scope ends. Browser only.
 pub(crate) fn on_resize(element: &web_sys::Element, f: impl Fn() + 'static) {
     let callback = Closure::<dyn Fn()>::new(f);

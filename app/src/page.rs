@@ -9,6 +9,8 @@ pub enum Page {
     Join,
     /// `/restore`
     Restore,
+    /// `/link`
+    Link,
     /// `/messages`, without a conversation.
     Messages,
     /// `/messages/{who}` and `/messages/g/{gid}`, for any `who` and `gid`.
@@ -25,10 +27,11 @@ pub enum Page {
 
 impl Page {
     /// All pages.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Home,
         Self::Join,
         Self::Restore,
+        Self::Link,
         Self::Messages,
         Self::Thread,
         Self::JoinGroup,
@@ -43,6 +46,7 @@ impl Page {
             "" => Self::Home,
             "/join" => Self::Join,
             "/restore" => Self::Restore,
+            "/link" => Self::Link,
             "/messages" => Self::Messages,
             "/g" => Self::JoinGroup,
             "/settings" => Self::Settings,
@@ -60,6 +64,7 @@ impl Page {
             Self::Home => "/",
             Self::Join => "/join",
             Self::Restore => "/restore",
+            Self::Link => "/link",
             Self::Messages => "/messages",
             Self::Thread => "/messages/-",
             Self::JoinGroup => "/g",
@@ -75,6 +80,7 @@ impl Page {
             Self::Home => "KEZ Chat: messages only the two of you can read",
             Self::Join => "Create account · KEZ Chat",
             Self::Restore => "Restore account · KEZ Chat",
+            Self::Link => "Link this browser · KEZ Chat",
             Self::Messages | Self::Thread => "KEZ Chat",
             Self::JoinGroup => "Invitation to a group · KEZ Chat",
             Self::Settings => "Settings · KEZ Chat",
@@ -92,6 +98,7 @@ impl Page {
             }
             Self::Join => "Choose a handle and create an account. No phone number, no e-mail address.",
             Self::Restore => "Restore your account with its 24-word recovery phrase.",
+            Self::Link => "Link this browser to an account that another browser has.",
             Self::Messages | Self::Thread => "Your conversations, readable only in this browser.",
             Self::JoinGroup => "Ask to join an end-to-end encrypted group.",
             Self::Settings => "Your keys, and the appearance and storage of KEZ Chat in this browser.",

@@ -4,8 +4,9 @@
 use kez_client::view::{
     AccountView, AskingRow, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
     ConversationRow, DeliveryState, DeviceRow, DevicesView, GroupLine, GroupRow, GroupStage, GroupView,
-    HistoryRow, JoinStep, JoinView, LeavingView, Me, MemberRow, MessageBody, MessageRow, Notice,
-    PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView, View,
+    HistoryRow, JoinStep, JoinView, LeavingView, LinkStep, LinkView, LinkingStep, LinkingView, Me, MemberRow,
+    MessageBody, MessageRow, Notice, PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView,
+    View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -85,6 +86,7 @@ fn thread() -> ThreadView {
         chain_alarm: None,
         request: false,
         block: Block::None,
+        stopped: None,
         refused: None,
     }
 }
@@ -109,7 +111,15 @@ fn open(thread: Option<ThreadView>) -> View {
 }
 
 fn joining(join: JoinView) -> View {
-    let account = AccountView::None { join, restore: RestoreView::default(), lost: None };
+    none(join, LinkView::default())
+}
+
+fn linking(link: LinkView) -> View {
+    none(JoinView::default(), link)
+}
+
+fn none(join: JoinView, link: LinkView) -> View {
+    let account = AccountView::None { join, restore: RestoreView::default(), link, lost: None };
     View { account, ..View::default() }
 }
 
@@ -326,7 +336,14 @@ fn with_devices(devices: DevicesView) -> View {
 
 #[test]
 fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
-    let device = |number, here| DeviceRow { id: "ab".repeat(16), number, here, added: 27 * 86_400 };
+    let named = |number, here, name: &str| DeviceRow {
+        id: "ab".repeat(16),
+        number,
+        name: name.to_owned(),
+        here,
+        added: 27 * 86_400,
+    };
+    let device = |number, here| named(number, here, "");
     let devices = DevicesView { rows: vec![device(1, false), device(3, true)], ..DevicesView::default() };
     let html = show("/settings", with_devices(devices.clone()));
     assert_holds(
@@ -338,12 +355,49 @@ fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
             "aria-label=\"Remove Browser 1\"",
             "Browser 3",
             "<strong>This browser</strong>",
+            "aria-label=\"Rename Browser 1\"",
+            "Link a device",
         ],
     );
+    let rows = vec![named(1, false, "Desk")];
+    let html =
+        show("/settings", with_devices(DevicesView { rows, history: Some((3, 17)), ..devices.clone() }));
+    assert_holds(&html, &["aria-label=\"Remove Desk\"", "Earlier messages: part 3 of 17"]);
     assert!(!html.contains("Remove Browser 3") && !html.contains("20 browsers"), "{html}");
     let error = Some(Reason::NoAnswer);
     let html = show("/settings", with_devices(DevicesView { full: true, error, ..devices }));
     assert_holds(&html, &["An account can have 20 browsers", "The server did not answer. Try again."]);
+}
+
+#[test]
+fn a_browser_is_linked_by_its_code() {
+    let html = show("/link", linking(LinkView::default()));
+    assert_holds(&html, &["Link this browser", ">Passphrase<", ">Repeat passphrase<", "Continue"]);
+    let (code, url) = ("K7QXM-2R9VD-WT4HB-N8ZPC".to_owned(), "https://kez.lat/settings#link=K7".to_owned());
+    let html = show("/link", linking(LinkView { step: LinkStep::Code { code, url }, error: None }));
+    assert_holds(
+        &html,
+        &["aria-label=\"Code\"", "K7QXM-2R9VD-WT4HB-N8ZPC", "aria-label=\"QR code\"", "Cancel"],
+    );
+    let expired = LinkView { error: Some(Reason::LinkExpired), ..LinkView::default() };
+    assert_holds(&show("/link", linking(expired)), &["The other browser did not answer in time."]);
+    assert_holds(&show("/", View::default()), &["Link to another browser"]);
+
+    let asked = |step, error| DevicesView { linking: LinkingView { step, error }, ..DevicesView::default() };
+    let html = show("/settings", with_devices(asked(LinkingStep::Confirm, None)));
+    assert_holds(&html, &["Link this browser to @alice?", ">Link<", "Cancel"]);
+    let html = show("/settings", with_devices(asked(LinkingStep::Linked, None)));
+    assert_holds(&html, &["The browser is linked."]);
+}
+
+#[test]
+fn a_linked_browser_has_no_words_to_show() {
+    let account = AccountView::Open(Me { has_words: false, ..me() });
+    let html = show("/settings", View { account, ..View::default() });
+    assert_holds(&html, &["It does not have your recovery phrase.", "Sign out of this browser"]);
+    for absent in ["Show recovery phrase", "Change key", "Delete account"] {
+        assert!(!html.contains(absent), "{absent}: {html}");
+    }
 }
 
 #[test]
@@ -434,8 +488,7 @@ fn asking(handle: &str) -> AskingRow {
 fn a_link_to_a_group_asks_for_an_account_first() {
     let html = show("/g", View { account: AccountView::default(), ..View::default() });
     assert_holds(&html, &["You were invited to a group</h1>"]);
-    let none = AccountView::None { join: JoinView::default(), restore: RestoreView::default(), lost: None };
-    let html = show("/g", View { account: none, ..View::default() });
+    let html = show("/g", joining(JoinView::default()));
     assert_holds(&html, &["You were invited to a group</h1>", "href=\"/join\"", "href=\"/restore\""]);
 }
 

@@ -61,6 +61,14 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::GroupDamaged => {
             "This conversation's keys cannot be repaired in this browser. Nothing is sent here."
         }
+        Reason::InvalidLinkCode => return as_sentence(&kez_core::link::InvalidLinkCode.to_string()),
+        Reason::UnknownLinkCode => "No browser shows this code, or it has expired.",
+        Reason::OtherOffer => {
+            "The server sent another browser than the one with this code. Nothing was linked."
+        }
+        Reason::LinkExpired => "The other browser did not answer in time. Try again.",
+        Reason::LinkFailed => "The browsers did not understand each other. Nothing was linked. Try again.",
+        Reason::DevicesFull => "Your account has 20 browsers, which is the limit. Remove one first.",
         Reason::NoWords => {
             "This browser was linked to your account and has no recovery phrase. Do that in a browser that has it."
         }

@@ -210,6 +210,11 @@ impl Session {
             let (chains, facts) = self.chains_with_facts();
             chains.own_mut().on_length(length, facts, cx);
         }
+        if outcome.refused && self.me.key.secret().is_none() {
+            // Another browser may have removed this device. The chain shows that.
+            let (chains, facts) = self.chains_with_facts();
+            chains.own_mut().suspect_removal(facts, cx);
+        }
         // Another browser may have replaced the key. The chain shows that, and then the clock is not to blame.
         if outcome.signature_refused && !self.key_was_replaced() {
             let (chains, facts) = self.chains_with_facts();

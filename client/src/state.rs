@@ -269,7 +269,7 @@ impl State {
         match (event, &mut self.account) {
             (event, Account::Open(session)) => session.passphrase.on_vault(&event, cx),
             (VaultEvent::Created, Account::None(onboarding)) => {
-                if let Some(ready) = onboarding.vault_created(cx) {
+                if let Some(ready) = onboarding.vault_created(&self.config, cx) {
                     self.open(&ready, cx);
                 }
             }
@@ -346,7 +346,7 @@ impl State {
         self.config.tick(cx);
         match &mut self.account {
             Account::None(onboarding) => {
-                onboarding.on_tick(cx);
+                onboarding.on_tick(&self.config, cx);
             }
             Account::Open(session) => session.tick(cx),
             _ => {}

@@ -19,8 +19,9 @@ pub use self::group::*;
 pub(crate) use self::groups::asked;
 pub(crate) use self::list::conversations;
 pub use self::thread::*;
-pub use crate::account::{Availability, JoinStep, LeavingView, PassphraseView};
+pub use crate::account::{Availability, JoinStep, LeavingView, LinkStep, PassphraseView};
 pub use crate::chains::ChainAlarm;
+pub use crate::devices::LinkingStep;
 pub use crate::kernel::event::StorageView;
 pub use crate::kernel::reason::{Notice, Reason};
 pub use crate::kernel::tabs::{NewConversation, NewGroup, ReportView};
@@ -101,6 +102,8 @@ pub enum AccountView {
         join: JoinView,
         /// The state of /restore.
         restore: RestoreView,
+        /// The state of /link.
+        link: LinkView,
         /// The handle of an account whose storage the browser has lost.
         lost: Option<String>,
     },
@@ -148,6 +151,15 @@ pub struct RestoreView {
     pub error: Option<Reason>,
 }
 
+/// The state of /link.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// The step.
+    pub step: LinkStep,
+    /// What went wrong.
+    pub error: Option<Reason>,
+}
+
 /// The user's own account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Me {
@@ -191,8 +203,19 @@ pub struct DevicesView {
     pub busy: bool,
     /// Why the last change failed.
     pub error: Option<Reason>,
+    /// "Link a device".
+    pub linking: LinkingView,
     /// Whether another browser has removed this one.
     pub removed: bool,
+}
+
+/// "Link a device" in the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkingView {
+    /// The step.
+    pub step: LinkingStep,
+    /// What went wrong.
+    pub error: Option<Reason>,
 }
 
 /// A device of the account.

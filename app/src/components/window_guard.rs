@@ -46,7 +46,7 @@ fn has_words_to_lose(session: Session) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use kez_client::view::{AccountView, JoinStep, JoinView, RestoreView};
+    use kez_client::view::{AccountView, JoinStep, JoinView, LinkView, RestoreView};
     use leptos::prelude::*;
 
     use super::has_words_to_lose;
@@ -64,8 +64,9 @@ mod tests {
             (JoinStep::Confirm { positions: vec![1] }, true),
             (JoinStep::Passphrase, true),
         ] {
-            let join = JoinView { step, ..JoinView::default() };
-            session.account.set(AccountView::None { join, restore: RestoreView::default(), lost: None });
+            let (join, restore) = (JoinView { step, ..JoinView::default() }, RestoreView::default());
+            let link = LinkView::default();
+            session.account.set(AccountView::None { join, restore, link, lost: None });
             assert_eq!(has_words_to_lose(session), lost);
         }
     }

@@ -100,6 +100,7 @@ fn Ways() -> impl IntoView {
                 view! {
                     <a class="button button-primary" href="/join">"Create account"</a>
                     <a class="button" href="/restore">"Restore account"</a>
+                    <a class="button" href="/link">"Link to another browser"</a>
                 }.into_any()
             }}
         </p>

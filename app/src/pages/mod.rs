@@ -3,6 +3,7 @@
 pub(crate) mod home;
 pub(crate) mod join;
 pub(crate) mod join_group;
+pub(crate) mod link;
 pub(crate) mod messages;
 pub(crate) mod not_found;
 pub(crate) mod profile;

@@ -2,6 +2,7 @@
 
 mod exit;
 mod join;
+mod linking;
 mod onboarding;
 mod passphrase;
 mod registering;
@@ -18,6 +19,7 @@ pub(crate) use exit::AccountExit;
 pub use exit::LeavingView;
 pub(crate) use join::Join;
 pub use join::{Availability, JoinStep};
+pub use linking::LinkStep;
 pub(crate) use onboarding::Onboarding;
 pub(crate) use passphrase::PassphraseChange;
 pub use passphrase::PassphraseView;

@@ -1,6 +1,7 @@
 //! Without an account: dispatches events to /join and /restore.
 
 use crate::account::join::{Join, Step};
+use crate::account::linking::Linking;
 use crate::account::registering::{Outcome, Registering};
 use crate::account::restore::Restore;
 use crate::account::{Ready, StoredAccount};
@@ -17,6 +18,7 @@ use crate::kernel::requests::Purpose;
 pub(crate) struct Onboarding {
     pub(crate) join: Join,
     pub(crate) restore: Restore,
+    pub(crate) linking: Linking,
     /// The handle of an account whose storage was lost.
     pub(crate) lost: Option<String>,
 }
@@ -29,6 +31,10 @@ impl Onboarding {
         records: Vec<Record>,
         cx: &mut Context<'_>,
     ) -> Self {
+        if account.identity().secret().is_none() {
+            let linking = Linking::resume(account, has_passphrase, records, cx);
+            return Self { linking, ..Self::default() };
+        }
         let join = Join {
             step: Step::Passphrase,
             handle: account.handle.to_string(),
@@ -50,6 +56,12 @@ impl Onboarding {
             UiEvent::PhraseConfirmationPutOff => self.join.confirmation_put_off(),
             UiEvent::PhraseConfirmed { words } => self.join.phrase_confirmed(&words),
             UiEvent::JoinBack => self.join.back(),
+            UiEvent::LinkBegun { passphrase } if !self.restore.busy() && self.join.registering.is_none() => {
+                self.linking.begin(passphrase, config, cx);
+            }
+            UiEvent::LinkCancelled => self.linking.cancel(cx),
+            // One way to an account at a time.
+            _ if self.linking.busy() => {}
             UiEvent::AccountCreated { passphrase } if !self.restore.busy() => {
                 self.join.create_account(passphrase, config, cx);
             }
@@ -62,11 +74,13 @@ impl Onboarding {
 
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
-        self.join.registering.as_ref().and_then(Registering::wake)
+        let registering = self.join.registering.as_ref().and_then(Registering::wake);
+        [registering, self.linking.wake()].into_iter().flatten().min()
     }
 
     /// Handles the timer.
-    pub(crate) fn on_tick(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn on_tick(&mut self, config: &Config, cx: &mut Context<'_>) {
+        self.linking.on_tick(config, cx);
         if let Some(registering) = &mut self.join.registering {
             registering.tick(cx);
         }
@@ -84,6 +98,7 @@ impl Onboarding {
         match (purpose, &mut self.join.registering) {
             (Purpose::Availability(handle), _) => self.join.availability_answered(handle, answer, server),
             (Purpose::Restore, _) => self.restore.answered(answer, server, cx),
+            (Purpose::Link(request), _) => return self.linking.answered(*request, answer, config, cx),
             (Purpose::Register, Some(registering)) => {
                 config.refused(answer);
                 let outcome = registering.claim_answered(answer, cx);
@@ -99,7 +114,8 @@ impl Onboarding {
     }
 
     /// The vault has been created. Returns the account, if nothing else was missing.
-    pub(crate) fn vault_created(&mut self, cx: &mut Context<'_>) -> Option<Ready> {
+    pub(crate) fn vault_created(&mut self, config: &Config, cx: &mut Context<'_>) -> Option<Ready> {
+        self.linking.vault_created(config, cx);
         if let Some(registering) = &mut self.join.registering {
             registering.vault_created(cx);
             return None;
@@ -112,6 +128,8 @@ impl Onboarding {
         let error = Reason::Storage(fault);
         if self.restore.creating_vault() {
             self.restore.fail(error);
+        } else if self.linking.creating_vault() {
+            self.linking.fail(error);
         } else if self.join.registering.as_ref().is_some_and(Registering::creating_vault) {
             self.join.registering = None;
             self.join.error = Some(error);

@@ -27,7 +27,7 @@ pub use alarm::ChainAlarm;
 pub(crate) use facts::Facts;
 pub(crate) use members::{MemberChains, certified};
 pub(crate) use news::{ChangedKey, ContactNews, ForeignLink, KeyNews, OwnNews};
-pub(crate) use own::{OwnChain, is_own};
+pub(crate) use own::{OwnChain, is_own, own_links, own_record};
 pub(crate) use people::ContactChains;
 pub(crate) use watched::Watched;
 

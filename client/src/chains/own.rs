@@ -38,6 +38,9 @@ const MOST_HEARD: usize = 1_000;
 /// How often, in milliseconds, the client checks whether a key that the server rejects was replaced.
 const SUSPICION_INTERVAL: u64 = 60 * 1000;
 
+/// How often, in milliseconds, a device that the server rejects checks whether it was removed.
+const REFUSAL_INTERVAL: u64 = 3_000;
+
 /// The user's own chain and the state of its maintenance.
 pub(crate) struct OwnChain {
     base: Base,
@@ -109,6 +112,23 @@ enum Step {
 /// Whether this is the record of the user's own chain.
 pub(crate) fn is_own(record: &Record) -> bool {
     record.kind == Kind::Chain && record.id == OWN
+}
+
+/// The record of a chain that was verified before the account was opened.
+pub(crate) fn own_record(chain: Chain, links: Vec<String>) -> Record {
+    let mut own = OwnChain::new(chain.root()).stored;
+    own.watched.chain = chain;
+    own.links = links;
+    Record::put(Kind::Chain, OWN, &own)
+}
+
+/// The chain in the record of the user's own chain, with every link as canonical JSON.
+///
+/// # Errors
+/// [`StorageFault`] when the record cannot be read.
+pub(crate) fn own_links(record: &Record) -> Result<(Chain, Vec<String>), StorageFault> {
+    let stored: StoredOwn = record.read()?;
+    Ok((stored.watched.chain, stored.links))
 }
 
 impl OwnChain {
@@ -306,6 +326,13 @@ impl OwnChain {
     /// The server rejects the user's signature, perhaps because another browser has changed the key.
     pub(crate) fn suspect_replaced_key(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
         if self.asked_at.saturating_add(SUSPICION_INTERVAL) <= cx.now {
+            self.check(facts, cx);
+        }
+    }
+
+    /// The server rejects the signature of this device, which has no other key.
+    pub(crate) fn suspect_removal(&mut self, facts: Facts<'_>, cx: &mut Context<'_>) {
+        if self.asked_at.saturating_add(REFUSAL_INTERVAL) <= cx.now {
             self.check(facts, cx);
         }
     }

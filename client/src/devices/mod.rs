@@ -2,8 +2,10 @@
 //! user's decisions, and which of them are getting earlier messages.
 
 mod announced;
+mod linking;
 mod outgoing;
 
+use kez_core::content::{Chat, MessageId};
 use kez_core::identity::Primary;
 use kez_core::mls::GroupId;
 use kez_core::sigchain::DeviceId;
@@ -16,10 +18,16 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use announced::Announced;
+use linking::Linking;
+pub use linking::LinkingStep;
+pub(crate) use linking::{Offered, Stage as LinkStage, Talk};
 pub(crate) use outgoing::Outgoing;
 
 /// The id of the record of kind [`Kind::Devices`].
 const DEVICES: &str = "devices";
+
+/// The most read marks that wait for their messages.
+const MOST_MARKS: usize = 100;
 
 /// The delay, in milliseconds, before the other devices are told what was read. Marks within it share one message.
 const TELL_READ_AFTER: u64 = 2_000;
@@ -33,8 +41,19 @@ struct Stored {
     /// Groups that another device has accepted, and that are not here yet, with their names.
     accepted: Vec<(GroupId, Option<String>)>,
     outgoing: Vec<Outgoing>,
+    /// Read marks whose messages are not here yet, one of each chat.
+    read_marks: Vec<ReadMark>,
     /// How many parts of the history have come, and how many there will be.
     incoming: Option<(u64, u64)>,
+}
+
+/// How far another device of the user's has read a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReadMark {
+    pub(crate) chat: Chat,
+    /// The root of the author of the last message that was read.
+    pub(crate) by: Primary,
+    pub(crate) id: MessageId,
 }
 
 /// What the user has decided about a person.
@@ -60,6 +79,8 @@ pub(crate) struct Devices {
     /// When the server is asked for the group of the user's devices.
     pub(crate) list_at: Option<u64>,
     pub(crate) backoff: Backoff,
+    /// "Link a device".
+    pub(crate) linking: Linking,
 }
 
 impl Default for Devices {
@@ -73,6 +94,7 @@ impl Default for Devices {
             tell_at: None,
             list_at: Some(0),
             backoff: Backoff::new(1_000, 60_000),
+            linking: Linking::default(),
         }
     }
 }
@@ -97,7 +119,7 @@ impl Devices {
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let alarm_at = self.stored.announced.alarm_at();
-        [self.tell_at, alarm_at].into_iter().flatten().min()
+        [self.tell_at, alarm_at, self.linking.due].into_iter().flatten().min()
     }
 
     /// What the user calls a device, if it has a name.
@@ -135,6 +157,27 @@ impl Devices {
         let at = self.stored.accepted.iter().position(|(other, _)| *other == gid)?;
         self.changed = true;
         Some(self.stored.accepted.remove(at).1)
+    }
+
+    /// Another device has read up to a message.
+    pub(crate) fn on_read_elsewhere(&mut self, mark: ReadMark) {
+        let marks = &mut self.stored.read_marks;
+        marks.retain(|other| other.chat != mark.chat);
+        marks.push(mark);
+        let excess = marks.len().saturating_sub(MOST_MARKS);
+        marks.drain(..excess);
+        self.changed = true;
+    }
+
+    /// The read marks whose messages were not here yet.
+    pub(crate) fn read_marks(&self) -> Vec<ReadMark> {
+        self.stored.read_marks.clone()
+    }
+
+    /// A read mark has been moved.
+    pub(crate) fn on_mark_followed(&mut self, mark: &ReadMark) {
+        self.stored.read_marks.retain(|other| other != mark);
+        self.changed = true;
     }
 
     /// A conversation was read here.

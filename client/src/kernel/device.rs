@@ -2,8 +2,8 @@
 //!
 //! The key is generated here and never leaves this browser. Removing the device ends this browser's part in the account.
 
-use kez_core::identity::{SecretIdentity, Seed};
-use kez_core::sigchain::{Chain, Device, DeviceId, DeviceName};
+use kez_core::identity::{PublicIdentity, SecretIdentity, Seed};
+use kez_core::sigchain::{Chain, Device, DeviceId};
 use kez_core::time::Timestamp;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,9 @@ use crate::kernel::seed::StoredSeed;
 
 /// The id of the record of kind [`Kind::Device`].
 const DEVICE: &str = "device";
+
+/// The name of every device in its link, which anyone can read for ever.
+const PUBLIC_NAME: &str = "browser";
 
 /// How long a device is certified, in seconds: five years.
 const LIFETIME: u64 = 5 * 365 * 24 * 60 * 60;
@@ -89,10 +92,10 @@ impl OwnDevice {
             Some(_) => Standing::Expired,
         }
     }
+}
 
-    /// What the chain is to certify from `now` on.
-    pub(crate) fn certificate(&self, name: DeviceName, now: Timestamp) -> Device {
-        let expires_at = Timestamp::from_unix(now.unix().saturating_add(LIFETIME));
-        Device { device: self.id(), key: self.key.public(), name, expires_at }
-    }
+/// What a chain is to certify of a device from `now` on.
+pub(crate) fn certificate(device: DeviceId, key: PublicIdentity, now: Timestamp) -> Option<Device> {
+    let expires_at = Timestamp::from_unix(now.unix().saturating_add(LIFETIME));
+    Some(Device { device, key, name: PUBLIC_NAME.parse().ok()?, expires_at })
 }

@@ -230,6 +230,14 @@ pub enum UiEvent {
         passphrase: Secret,
     },
 
+    /// /link: "Continue".
+    LinkBegun {
+        /// Empty for none.
+        passphrase: Secret,
+    },
+    /// /link: "Cancel"; in the settings, "Cancel" below "Link a device".
+    LinkCancelled,
+
     /// The lock screen's "Unlock".
     UnlockSubmitted {
         /// The passphrase as typed.
@@ -271,6 +279,13 @@ pub enum UiEvent {
         /// Whether it is checked now.
         on: bool,
     },
+    /// /settings: "Continue" with the code of another browser, or the address that has it.
+    LinkCodeTyped {
+        /// The text.
+        text: Secret,
+    },
+    /// /settings: "Link".
+    LinkConfirmed,
     /// /settings: "Rename" beside a device.
     DeviceRenamed {
         /// The device's id.

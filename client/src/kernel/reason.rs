@@ -101,6 +101,18 @@ pub enum Reason {
     TheirInboxFull,
     /// The text names no handle of this server.
     NoSuchHandle,
+    /// The text is not the code of a browser.
+    InvalidLinkCode,
+    /// No browser offers this code, or it has expired.
+    UnknownLinkCode,
+    /// The offer is not the one with this code. The server may have replaced it.
+    OtherOffer,
+    /// The other browser did not answer in time.
+    LinkExpired,
+    /// The other browser's answer is not valid, or it could not be linked.
+    LinkFailed,
+    /// The account has as many browsers as it may have.
+    DevicesFull,
     /// The browser was linked, so it has no recovery words. Only browsers with the words can do that.
     NoWords,
     /// The handle is the user's own.

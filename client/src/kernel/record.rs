@@ -66,6 +66,8 @@ pub enum Kind {
     State,
     /// A member of a group, with the verified part of their sigchain.
     Member,
+    /// A link with another browser that is not complete yet. One record.
+    Link,
     /// The link to a group, the user's own request to join it, and the people who ask to.
     GroupInvites,
     /// What the user calls their devices, and what these have told each other. One record.
@@ -74,7 +76,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Account,
         Self::Sync,
         Self::Contact,
@@ -94,6 +96,7 @@ impl Kind {
         Self::Member,
         Self::GroupInvites,
         Self::Devices,
+        Self::Link,
     ];
 
     /// The kind with this text form.
@@ -123,6 +126,7 @@ impl Kind {
             Self::Member => "member",
             Self::GroupInvites => "group-invites",
             Self::Devices => "devices",
+            Self::Link => "link",
         }
     }
 
@@ -135,7 +139,8 @@ impl Kind {
             | Self::State
             | Self::Member
             | Self::GroupInvites
-            | Self::Devices => 1,
+            | Self::Devices
+            | Self::Link => 1,
             Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
             Self::Account | Self::Page | Self::Sync | Self::Outbox | Self::Quarantine => 3,
             Self::Contact | Self::Chain => 4,

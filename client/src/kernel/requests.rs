@@ -120,6 +120,21 @@ pub(crate) enum Purpose {
     News,
     /// Find the group of the user's own devices.
     OwnGroups,
+    /// Link another browser, or this one.
+    Link(LinkRequest),
+}
+
+/// A request about a link between two browsers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkRequest {
+    /// Put the offer.
+    Put,
+    /// Fetch the offer and the messages.
+    Look,
+    /// Post a message.
+    Say,
+    /// Fetch the sigchain of the account.
+    Chain,
 }
 
 /// A change to a contact that the server has to be told.

@@ -111,6 +111,8 @@ pub(crate) struct Outcome {
     pub(crate) reconnected: bool,
     /// The inbox was read to its end for the first time.
     pub(crate) read_to_end: bool,
+    /// The server has rejected the signature.
+    pub(crate) refused: bool,
     /// The server keeps rejecting the signature.
     pub(crate) signature_refused: bool,
     /// The account's own chain has this many links.
@@ -478,7 +480,8 @@ impl Link {
         if matches!(self.live, Live::Resting | Live::Down(_)) {
             return Outcome::default();
         }
-        let signature_refused = code == CLOSE_UNAUTHORIZED && self.on_signature_refused(inbox, cx);
+        let refused = code == CLOSE_UNAUTHORIZED;
+        let signature_refused = refused && self.on_signature_refused(inbox, cx);
         let was_up = matches!(self.live, Live::Up(_));
         self.down(cx);
         if was_up {
@@ -487,7 +490,7 @@ impl Link {
         if was_up || self.state == Connection::Connecting {
             self.poll(inbox, cx);
         }
-        Outcome { signature_refused, ..Outcome::default() }
+        Outcome { refused, signature_refused, ..Outcome::default() }
     }
 
     /// The live stream is down. Reopens it after a growing delay.
@@ -572,15 +575,15 @@ impl Link {
             let asked = asked.saturating_mul(1000).min(300_000);
             self.poll_at = self.poll_at.map(|at| at.max(cx.now.saturating_add(asked)));
         }
-        let unauthorized = matches!(answer, Ok(response) if response.status == 401);
-        let signature_refused = unauthorized && self.on_signature_refused(inbox, cx);
+        let refused = matches!(answer, Ok(response) if response.status == 401);
+        let signature_refused = refused && self.on_signature_refused(inbox, cx);
         if cx.shared.offline && answer.is_err() && matches!(self.live, Live::Up(_)) {
             self.reopen_later(cx);
         }
         if !matches!(self.live, Live::Up(_)) {
             self.lost(Connection::Offline);
         }
-        Outcome { signature_refused, ..Outcome::default() }
+        Outcome { refused, signature_refused, ..Outcome::default() }
     }
 
     /// The server rejected the signature. The answer may have just corrected our clock, so the client retries once

@@ -78,7 +78,7 @@ impl Standing {
 
     /// Another browser of the user's has decided this, and tells the server.
     pub(crate) const fn follow(&mut self, accepted: bool, blocked: bool) {
-        self.request &= !accepted;
+        self.request &= !accepted && !blocked;
         (self.accepted, self.told_accepted) = (accepted, accepted);
         (self.blocked, self.told_blocked) = (blocked, blocked);
     }

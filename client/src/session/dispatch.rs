@@ -99,6 +99,9 @@ impl Session {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().refuse_old_messages(on, facts, cx);
             }
+            UiEvent::LinkCodeTyped { text } => self.link_code_typed(&text, cx),
+            UiEvent::LinkConfirmed => self.link_confirmed(cx),
+            UiEvent::LinkCancelled => self.link_cancelled(cx),
             UiEvent::DeviceRenamed { device, name } => self.rename_device(&device, &name, cx),
             UiEvent::OwnChainAlarmDismissed => {
                 let (chains, facts) = self.chains_with_facts();
@@ -227,6 +230,7 @@ impl Session {
             Purpose::AskToJoin(gid) => self.ask_answered(gid, answer, cx),
             Purpose::News => self.on_news(answer, cx),
             Purpose::OwnGroups => self.on_own_groups(answer, cx),
+            Purpose::Link(request) => self.link_answered(request, answer, cx),
             // Requests from before the account was open.
             Purpose::Config
             | Purpose::Availability(_)

@@ -118,7 +118,7 @@ impl Session {
     fn load_record(&mut self, record: &Record) -> Result<(), StorageFault> {
         let conversation = |this: &Self, id: &str| this.place_at(id.parse()?);
         match record.kind {
-            Kind::Account | Kind::Sync | Kind::Invite | Kind::Page => {}
+            Kind::Account | Kind::Sync | Kind::Invite | Kind::Page | Kind::Link => {}
             Kind::Contact => {
                 let slot = record.id.parse()?;
                 let person = self.contacts.load(slot, record, &self.me.key)?;

@@ -4,7 +4,10 @@ use kez_core::identity::SecretIdentity;
 use kez_core::recovery_phrase;
 use kez_core::sigchain::{Certified, Link, MAX_LIVE_DEVICES};
 
-use super::{AccountView, ChainView, DeviceRow, DevicesView, HistoryRow, JoinView, Me, RestoreView};
+use super::{
+    AccountView, ChainView, DeviceRow, DevicesView, HistoryRow, JoinView, LinkView, LinkingView, Me,
+    RestoreView,
+};
 use crate::account::{Join, Onboarding, Restore};
 use crate::kernel::config::Config;
 use crate::kernel::device::OwnDevice;
@@ -28,6 +31,7 @@ fn none(onboarding: &Onboarding, config: &Config) -> AccountView {
     AccountView::None {
         join: join(&onboarding.join, config),
         restore: restore(&onboarding.restore),
+        link: LinkView { step: onboarding.linking.step(), error: onboarding.linking.error.clone() },
         lost: onboarding.lost.clone(),
     }
 }
@@ -69,7 +73,7 @@ fn me(session: &Session, tab: &Tab) -> Me {
 }
 
 fn devices(session: &Session) -> DevicesView {
-    let own = session.chains.own();
+    let (own, linking) = (session.chains.own(), &session.devices.linking);
     let (chain, here) = (own.chain(), session.me.device.as_ref().map(OwnDevice::id));
     let added = |seqno: u64| {
         let at = usize::try_from(seqno).ok()?.checked_sub(1)?;
@@ -87,6 +91,7 @@ fn devices(session: &Session) -> DevicesView {
     DevicesView {
         full: rows.len() >= MAX_LIVE_DEVICES && !rows.iter().any(|row| row.here),
         history: session.history_progress(),
+        linking: LinkingView { step: linking.step(), error: linking.error.clone() },
         rows,
         busy: own.removing().is_some(),
         error: own.device_error().cloned(),

@@ -17,6 +17,7 @@ mod invitations;
 mod joining;
 mod leases;
 mod leaving;
+mod linking;
 mod live_send;
 mod made_up_answers;
 mod malice;

@@ -7,6 +7,7 @@ use kez_core::api::GroupKind;
 use kez_core::caller_auth::CallerAuth;
 use kez_core::sigchain::Body;
 use kez_core::time::Timestamp;
+use rstest::rstest;
 
 use crate::groups::{change, create, people, rows, texts};
 use crate::restore::restore;
@@ -323,6 +324,15 @@ fn what_was_read_in_one_browser_is_read_in_the_other() {
     world.reload("alice");
     world.run(2_000);
     assert_eq!(world.view("alice").unread, 0);
+    // The mark may come before the message.
+    world.network("alice", false);
+    world.send("bob", &at, "three");
+    world.run(5_000);
+    assert_eq!((world.view("alice").unread, world.view(PHONE).unread), (0, 0));
+    world.network("alice", true);
+    world.run(10_000);
+    world.tab_ui("alice", "tab", UiEvent::Looking { at: Some(at), visible: false });
+    assert_eq!((world.view("alice").unread, texts(&world, "alice").len()), (0, 3));
 }
 
 #[test]
@@ -370,4 +380,36 @@ fn a_link_that_no_device_announces_is_an_alarm_soon() {
     world.run(20_000);
     assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::NotMine), "the wait survives a restart");
     assert_eq!(world.chain(PHONE).alarm, Some(ChainAlarm::NotMine));
+}
+
+/// The words add a browser when no other one is left: its device was lost, or was removed by signing out.
+#[rstest]
+fn the_words_bring_the_account_back_when_no_device_is_left(#[values(false, true)] signed_out: bool) {
+    let mut world = people(16, &["alice", "bob"]);
+    let at = create(&mut world, "alice", "Hiking", &["bob"]);
+    change(&mut world, "bob", &at, GroupChange::Accept);
+    let words = world.words("alice");
+    if signed_out {
+        world.ui("alice", UiEvent::SignOutConfirmed);
+        world.run(3_000);
+    } else {
+        world.network("alice", false);
+    }
+    restore(&mut world, PHONE, &words);
+    world.run(10_000);
+    world.look(PHONE, &at);
+    world.send(PHONE, &at, "back again");
+    world.run(3_000);
+    world.send("bob", &at, "welcome");
+    world.run(3_000);
+    assert_eq!(texts(&world, PHONE), ["me: back again", "bob: welcome"]);
+    assert_eq!(texts(&world, "bob"), ["alice: back again", "me: welcome"]);
+    rename(&mut world, PHONE, 2, "Phone");
+    let listed = me(&world, PHONE).devices.rows;
+    assert_eq!(listed.len(), if signed_out { 1 } else { 2 }, "the lost one stays until it is removed");
+    if !signed_out {
+        world.ui(PHONE, UiEvent::DeviceRemoved { device: listed[0].id.clone() });
+        world.run(5_000);
+    }
+    assert_eq!((names(&world, PHONE), own_groups(&world)), (vec!["Phone".to_owned()], vec![1, 1]));
 }

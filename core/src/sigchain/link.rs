@@ -170,7 +170,7 @@ impl Payload {
         Value::Object(fields)
     }
 
-    fn from_value(value: &Value) -> Result<Self, LinkRefused> {
+    pub(super) fn from_value(value: &Value) -> Result<Self, LinkRefused> {
         let fields = Fields(value);
         Ok(Self {
             root: fields.key("root")?.primary(),

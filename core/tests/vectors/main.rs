@@ -106,7 +106,7 @@ fn identity() {
 
 #[test]
 fn content() {
-    each("content", 20, |name, vector| {
+    each("content", 23, |name, vector| {
         let json = vector["content"].to_string();
         let content = match Content::parse(json.as_bytes()) {
             Ok(content) => content,

@@ -10,6 +10,11 @@ use crate::components::dialog::Dialog;
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
 use crate::text::sentence;
+use linking::LinkDevice;
+use rename::RenameDialog;
+
+mod linking;
+mod rename;
 
 #[component]
 pub(super) fn Devices() -> impl IntoView {
@@ -18,7 +23,9 @@ pub(super) fn Devices() -> impl IntoView {
     let busy = memo(move || part(session, |devices| devices.busy));
     let full = memo(move || part(session, |devices| devices.full));
     let error = memo(move || part(session, |devices| devices.error.as_ref().map(sentence)));
+    let history = memo(move || part(session, |devices| devices.history));
     let chosen = RwSignal::new(None::<DeviceRow>);
+    let renamed = RwSignal::new(None::<DeviceRow>);
     view! {
         <section>
             <h2 id="devices">"Devices"</h2>
@@ -35,18 +42,33 @@ pub(super) fn Devices() -> impl IntoView {
                 <p class="hint">"This browser has not been added to your key history yet."</p>
             })}
             <ul class="blocked" aria-label="Devices">
-                {move || rows.get().into_iter().map(|row| view! { <Row row busy chosen/> }).collect_view()}
+                {move || rows.get().into_iter().map(|row| view! { <Row row busy chosen renamed/> }).collect_view()}
             </ul>
             <p role="alert">{move || error.get()}</p>
+            {move || history.get().map(|(done, of)| view! {
+                <p role="status">{format!("Earlier messages: part {done} of {of}")}</p>
+            })}
+            <LinkDevice/>
+            <RenameDialog chosen=renamed/>
             <RemoveDialog chosen/>
         </section>
     }
 }
 
 #[component]
-fn Row(row: DeviceRow, busy: Memo<bool>, chosen: RwSignal<Option<DeviceRow>>) -> impl IntoView {
+fn Row(
+    row: DeviceRow,
+    busy: Memo<bool>,
+    chosen: RwSignal<Option<DeviceRow>>,
+    renamed: RwSignal<Option<DeviceRow>>,
+) -> impl IntoView {
     let name = name(&row);
     let added = row.added;
+    let rename_label = format!("Rename {name}");
+    let rename = {
+        let row = row.clone();
+        move |_| renamed.set(Some(row.clone()))
+    };
     let end = if row.here {
         view! { <strong>"This browser"</strong> }.into_any()
     } else {
@@ -65,7 +87,10 @@ fn Row(row: DeviceRow, busy: Memo<bool>, chosen: RwSignal<Option<DeviceRow>>) ->
                 {name}
                 <span class="hint">", added "<time datetime=iso(added)>{move || date_label(added)}</time></span>
             </span>
-            {end}
+            <span class="actions">
+                <button type="button" class="button" aria-label=rename_label on:click=rename>"Rename"</button>
+                {end}
+            </span>
         </li>
     }
 }
@@ -100,7 +125,10 @@ fn RemoveDialog(chosen: RwSignal<Option<DeviceRow>>) -> impl IntoView {
 }
 
 fn name(row: &DeviceRow) -> String {
-    format!("Browser {}", row.number)
+    match row.name.as_str() {
+        "" => format!("Browser {}", row.number),
+        name => kez_core::display::limit_marks(name),
+    }
 }
 
 fn part<T: Default>(session: Session, part: impl Fn(&DevicesView) -> T) -> T {

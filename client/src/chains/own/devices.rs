@@ -1,16 +1,13 @@
 //! The devices of the user's own chain: this browser's certificate, and the removal of others.
 
-use kez_core::sigchain::{Body, DeviceId, DeviceName, MAX_LIVE_DEVICES};
+use kez_core::sigchain::{Body, DeviceId, Link, MAX_LIVE_DEVICES};
 
 use super::OwnChain;
 use crate::chains::facts::Facts;
 use crate::kernel::context::Context;
-use crate::kernel::device::Standing;
+use crate::kernel::device::{Standing, certificate};
 use crate::kernel::reason::Reason;
 use crate::kernel::requests::Purpose;
-
-/// The name of every device in its link, which anyone can read for ever.
-const PUBLIC_NAME: &str = "browser";
 
 impl OwnChain {
     /// "Remove" beside a device.
@@ -80,9 +77,20 @@ impl OwnChain {
         if device.standing(self.chain(), now) != Standing::New || is_full || !can_read {
             return None;
         }
-        let name: DeviceName = PUBLIC_NAME.parse().ok()?;
-        let draft = self.chain().draft(Body::AddDevice(device.certificate(name, now)), now);
+        let added = certificate(device.id(), device.key().public(), now)?;
+        let draft = self.chain().draft(Body::AddDevice(added), now);
         self.keep_pending(&draft.sign_with_device(facts.me.key.secret()?, device.key()).ok()?, cx)
+    }
+
+    /// Appends the link of a device that was linked here. `false` when it no longer follows the chain.
+    pub(crate) fn add_device(&mut self, link: &Link, facts: Facts<'_>, cx: &mut Context<'_>) -> bool {
+        let fits = self.stored.pending.is_none() && self.chain().clone().append(link).is_ok();
+        if fits {
+            self.keep_pending(link, cx);
+            self.try_at = None;
+            self.advance(facts, cx);
+        }
+        fits
     }
 
     /// The server has refused the pending link for this reason.

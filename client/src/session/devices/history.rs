@@ -64,27 +64,29 @@ impl Session {
         let others = self.other_devices();
         for device in wanted {
             if !others.contains(&device) {
-                // It was removed.
-                self.devices.end_history(device);
+                // It is not in the devices' group yet, or no longer.
+                let known = self.chains.own().chain().device(&device);
+                if known.is_none_or(|known| known.is_revoked()) {
+                    self.devices.end_history(device);
+                }
                 continue;
             }
-            match self.next_part(device) {
-                Next::Part(messages) => {
-                    let left = self.devices.outgoing(device).map_or(0, |outgoing| self.parts_left(outgoing));
-                    let Some(outgoing) = self.devices.change_outgoing(device) else { continue };
-                    outgoing.sent += 1;
-                    outgoing.of = outgoing.sent + left;
-                    let (part, of) = (outgoing.sent, outgoing.of);
-                    self.say_to_devices(What::History(History { device, part, of, messages }), cx);
-                    return self.send_in(Place::Group(gid), cx);
-                }
+            let messages = match self.next_part(device) {
+                Next::Part(messages) => messages,
                 Next::Load(page) => return self.paging.want(page),
-                Next::End => {
-                    if let Some(outgoing) = self.devices.change_outgoing(device) {
-                        outgoing.of = outgoing.sent;
-                    }
-                }
-            }
+                // What was left has no texts. An empty part says that this is the end.
+                Next::End => Vec::new(),
+            };
+            let left = match self.devices.outgoing(device) {
+                Some(outgoing) if !messages.is_empty() => self.parts_left(outgoing),
+                _ => 0,
+            };
+            let Some(outgoing) = self.devices.change_outgoing(device) else { continue };
+            outgoing.sent += 1;
+            outgoing.of = outgoing.sent + left;
+            let (part, of) = (outgoing.sent, outgoing.of);
+            self.say_to_devices(What::History(History { device, part, of, messages }), cx);
+            return self.send_in(Place::Group(gid), cx);
         }
     }
 

@@ -7,7 +7,7 @@ use kez_core::mls::LeafId;
 use serde_json::value::RawValue;
 
 use crate::chains::ForeignLink;
-use crate::devices::Decisions;
+use crate::devices::{Decisions, ReadMark};
 use crate::groups::StoredFace;
 use crate::kernel::context::Context;
 use crate::kernel::lookup::Found;
@@ -34,6 +34,8 @@ impl Session {
 
     /// Tells the other devices what has changed in this event.
     pub(crate) fn tell_devices(&mut self, cx: &mut Context<'_>) {
+        self.advance_linking(cx);
+        self.follow_read_marks();
         let unannounced = self.devices.unannounced(cx.now);
         self.chains.own_mut().warn_about(&unannounced, cx);
         let read = self.devices.take_read(cx.now);
@@ -46,7 +48,7 @@ impl Session {
         {
             changes.push(Change::Link { seqno, hash });
         }
-        changes.extend(self.new_decisions());
+        changes.extend(self.new_decisions(false));
         self.say_changes(changes, cx);
     }
 
@@ -55,9 +57,8 @@ impl Session {
         let names = self.devices.names();
         let mut changes: Vec<Change> =
             names.map(|(device, name)| Change::Name { device: *device, name: name.to_owned() }).collect();
-        self.devices.people = Default::default();
         self.devices.groups = Default::default();
-        changes.extend(self.new_decisions());
+        changes.extend(self.new_decisions(true));
         self.say_changes(changes, cx);
     }
 
@@ -67,15 +68,15 @@ impl Session {
         }
     }
 
-    /// The user's decisions that the other devices do not know.
-    fn new_decisions(&mut self) -> Vec<Change> {
+    /// The user's decisions that the other devices do not know; or, for a device that knows no one, all of them.
+    fn new_decisions(&mut self, all: bool) -> Vec<Change> {
         let mut changes = Vec::new();
         for (id, contact) in self.contacts.iter() {
             let (stored, root) = (&contact.stored, contact.stored.root());
             let (now, before) = (decisions(stored), self.devices.people.get(&id).copied());
             let Decisions { accepted, blocked, verified } = now;
-            let before = before.unwrap_or_default();
-            if (accepted, blocked) != (before.accepted, before.blocked) {
+            let before = before.filter(|_| !all).unwrap_or_default();
+            if all || (accepted, blocked) != (before.accepted, before.blocked) {
                 let registration = RawValue::from_string(stored.registration.clone()).ok();
                 changes.push(Change::Standing { root, accepted, blocked, registration });
             }
@@ -128,26 +129,25 @@ impl Session {
 
     fn follow(&mut self, by: LeafId, change: Change, cx: &mut Context<'_>) {
         match change {
-            Change::Read { chat, by, id } => self.follow_read(chat, &by, &id),
+            Change::Read { chat, by, id } => self.devices.on_read_elsewhere(ReadMark { chat, by, id }),
             Change::Standing { root, accepted, blocked, registration } => {
                 let known = self.person(&root);
-                let Some(id) = known.or_else(|| self.introduced(root, registration.as_deref()?, cx)) else {
-                    return;
-                };
+                let introduced = || self.introduced((root, !accepted), registration.as_deref()?, cx);
+                let Some(id) = known.or_else(introduced) else { return };
                 if let Some(contact) = self.contacts.get_mut(id) {
                     contact.stored.standing.follow(accepted, blocked);
                 }
                 self.decided_elsewhere(id, cx);
             }
             Change::Group { gid, accepted: true, name } => match self.groups.change(gid) {
-                Some(group) => {
+                Some(group) if group.stored.known.is_some() => {
                     group.stored.request = false;
                     if let Some(name) = name {
                         group.stored.face.get_or_insert_with(|| StoredFace::named(name));
                     }
                     self.devices.groups.insert(gid, ());
                 }
-                None => self.devices.expect_group(gid, name),
+                _ => self.devices.expect_group(gid, name),
             },
             Change::Group { accepted: false, .. } => {}
             Change::Verified { root, key } => {
@@ -170,16 +170,20 @@ impl Session {
         }
     }
 
-    fn follow_read(&mut self, chat: Chat, by: &Primary, id: &kez_core::content::MessageId) {
-        let (place, author) = match chat {
-            Chat::Group(gid) => (Some(Place::Group(gid)), Author::Member(*by)),
-            Chat::Person(root) => (self.person(&root).map(Place::Direct), Author::Them),
-        };
-        let conversation = place.and_then(|place| self.conversations.get_mut(&place));
-        if let Some(conversation) = conversation
-            && let Some(order) = conversation.order_of(author, id)
-        {
-            conversation.on_read_elsewhere(order);
+    /// Moves the read marks whose messages are here. The others wait: a message may come after the mark.
+    fn follow_read_marks(&mut self) {
+        for mark in self.devices.read_marks() {
+            let (place, author) = match mark.chat {
+                Chat::Group(gid) => (Some(Place::Group(gid)), Author::Member(mark.by)),
+                Chat::Person(root) => (self.person(&root).map(Place::Direct), Author::Them),
+            };
+            let conversation = place.and_then(|place| self.conversations.get_mut(&place));
+            if let Some(conversation) = conversation
+                && let Some(order) = conversation.order_of(author, &mark.id)
+            {
+                conversation.on_read_elsewhere(order);
+                self.devices.on_mark_followed(&mark);
+            }
         }
     }
 
@@ -200,7 +204,7 @@ impl Session {
     /// A contact whom another device knows: the registration proves the key.
     fn introduced(
         &mut self,
-        root: Primary,
+        (root, is_request): (Primary, bool),
         registration: &RawValue,
         cx: &mut Context<'_>,
     ) -> Option<PersonId> {
@@ -211,7 +215,7 @@ impl Session {
         match self.contacts.by_handle(&found.handle) {
             Some(id) => Some(id),
             None => {
-                let id = self.add_contact(found, false, cx)?;
+                let id = self.add_contact(found, is_request, cx)?;
                 self.ask_about_chain(id, cx);
                 Some(id)
             }

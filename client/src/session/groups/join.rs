@@ -195,15 +195,10 @@ impl Session {
             *by == self.me.handle || contact.is_some_and(is_accepted)
         };
         let is_wanted = shown.summary.added_by.as_ref().is_none_or(is_friend) || self.has_asked(gid);
-        let expected = self.devices.take_expected(gid);
         let Some(group) = self.groups.change(gid) else { return Step::Failed };
         let again = group.stored.known.is_some();
         if !again {
-            group.stored.request = !is_wanted && expected.is_none();
-        }
-        if let Some(Some(name)) = expected {
-            // Who joins by itself has not seen the face, and no one sends it again.
-            group.stored.face.get_or_insert_with(|| StoredFace::named(name));
+            group.stored.request = !is_wanted;
         }
         let (known, state) = Known::of(new);
         group.stored.joining =
@@ -277,9 +272,17 @@ impl Session {
 
     /// This device's commit stands in the log.
     fn joined(&mut self, gid: GroupId, item: &InboxItem, cx: &mut Context<'_>) {
+        let expected = self.devices.take_expected(gid);
         let Some(group) = self.groups.change(gid) else { return };
         let Some(Joining { state, known, again, .. }) = group.stored.joining.take() else { return };
         let accounts = accounts_of(&known.policy);
+        if let Some(name) = expected {
+            // Another device has accepted it. Who joins by itself has not seen the face, and no one sends it again.
+            group.stored.request = false;
+            if let Some(name) = name {
+                group.stored.face.get_or_insert_with(|| StoredFace::named(name));
+            }
+        }
         group.become_known(known, state);
         group.stored.stage = Stage::In;
         group.stored.sent.clear();

@@ -7,6 +7,7 @@ mod engine;
 mod groups;
 mod invites;
 mod keeping;
+mod links;
 mod relay;
 mod sigchains;
 mod world;

@@ -20,7 +20,7 @@ use kez_core::mls::GroupId;
 use kez_core::nats_binding::{self, NatsBinding};
 use kez_core::problem::{Problem, ProblemCode};
 use kez_core::registration::HandleRegistration;
-use kez_core::sigchain::Chain;
+use kez_core::sigchain::{Chain, DeviceId};
 use kez_core::signed::Signed;
 use kez_core::time::Timestamp;
 use serde::Deserialize;
@@ -28,6 +28,7 @@ use serde_json::value::RawValue;
 
 use super::groups::{Facts, Groups};
 use super::keeping::Keeping;
+use super::links::Links;
 use super::sigchains::{self, Sigchains};
 
 /// The groups that a stream follows, each with its cursor; `None` if it follows none.
@@ -43,6 +44,7 @@ pub(crate) type Script = Box<dyn FnMut(&HttpRequest, HttpResponse) -> HttpRespon
 pub(crate) type Intercept = Box<dyn FnMut(&HttpRequest) -> Option<HttpResponse>>;
 
 pub(crate) struct Relay {
+    pub(crate) links: Links,
     pub(crate) server: ServerName,
     pub(crate) epoch: String,
     pub(crate) up: bool,
@@ -103,6 +105,7 @@ struct Registered {
 impl Relay {
     pub(crate) fn new() -> Self {
         Self {
+            links: Links::default(),
             server: "kez.lat".parse().unwrap(),
             epoch: "00000000000000aa".into(),
             up: true,
@@ -139,6 +142,7 @@ impl Relay {
         let now = Timestamp::from_unix(now / 1000);
         let response = match (request.method, request.body.as_deref(), request.target.as_str()) {
             (Method::Get, _, "/v1/config") => self.config(),
+            (_, _, target) if target.starts_with("/v1/links/") => self.links.answer(request, now),
             (Method::Post, Some(body), "/v1/register") => self.register(body, request.invite.as_deref(), now),
             (Method::Post, Some(body), "/v1/messages") => match request.auth {
                 Some(_) if self.caller(request, now).is_none() => problem(ProblemCode::Unauthorized),
@@ -196,7 +200,12 @@ impl Relay {
     }
 
     /// Checks the first frame of a live stream, and returns the handle and the cursor.
-    pub(crate) fn open_live(&self, path: &str, hello: &str, now: u64) -> Option<(Handle, u64, Cursors)> {
+    pub(crate) fn open_live(
+        &self,
+        path: &str,
+        hello: &str,
+        now: u64,
+    ) -> Option<(Handle, Option<DeviceId>, u64, Cursors)> {
         let handle: Handle = path.strip_prefix("/v1/inbox/")?.strip_suffix("/live")?.parse().ok()?;
         let hello: LiveHello = serde_json::from_str(hello).ok()?;
         let auth = CallerAuth::parse(&hello.auth).ok()?;
@@ -204,7 +213,7 @@ impl Relay {
         let request = CallerRequest { server: &self.server, method: "GET", target: &target, body: &[] };
         let now = Timestamp::from_unix(now / 1000);
         auth.verify(&request, &self.signer(&auth, now)?, now).ok()?;
-        (auth.handle() == &handle).then_some((handle, hello.since, hello.groups))
+        (auth.handle() == &handle).then_some((handle, auth.device(), hello.since, hello.groups))
     }
 
     /// Answers a message on the stream of this owner. Also returns the status.

@@ -14,6 +14,7 @@ use kez_core::handle::Handle;
 use kez_core::identity::SecretIdentity;
 use kez_core::mls::GroupId;
 use kez_core::recovery_phrase;
+use kez_core::sigchain::{Certified, DeviceId};
 use rand_core::Rng;
 
 use super::broker::Broker;
@@ -97,6 +98,8 @@ enum Fate {
 struct Stream {
     number: u64,
     handle: Handle,
+    /// The device that opened it, if a device did.
+    device: Option<DeviceId>,
     cursor: u64,
     /// The groups that it follows, each with its cursor.
     groups: Option<BTreeMap<GroupId, u64>>,
@@ -613,11 +616,12 @@ impl World {
             return self
                 .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 1006 } });
         }
-        let Some((handle, since, groups)) = self.relay.open_live(path, hello, self.now) else {
+        let Some((handle, device, since, groups)) = self.relay.open_live(path, hello, self.now) else {
             return self
                 .after(0, Happening::Live { who, stream: number, event: LiveEvent::Closed { code: 4401 } });
         };
-        self.streams.insert(who, Stream { number, handle, cursor: since, groups, last_due: self.now });
+        self.streams
+            .insert(who, Stream { number, handle, device, cursor: since, groups, last_due: self.now });
         self.push_to_streams();
         if let Some(stream) = self.streams.get(who) {
             let frame = self.relay.caught_up(stream.cursor);
@@ -652,6 +656,14 @@ impl World {
             }
         }
         for (root, length) in self.relay.sigchains.take_grown() {
+            // The stream of a device that was removed ends, and does not say why.
+            let chain = self.relay.sigchains.of(&root);
+            let is_out = |device: &DeviceId| chain.device(device).is_some_and(Certified::is_revoked);
+            let ended = self.streams.extract_if(.., |_, stream| stream.device.as_ref().is_some_and(is_out));
+            for (who, stream) in ended.collect::<Vec<_>>() {
+                let event = LiveEvent::Closed { code: 4401 };
+                self.after(0, Happening::Live { who, stream: stream.number, event });
+            }
             let of_owner = |stream: &Stream| self.relay.root_of(&stream.handle) == Some(root);
             let streams = self.streams.iter().filter(|(_, stream)| of_owner(stream));
             for who in streams.map(|(who, _)| *who).collect::<Vec<_>>() {
