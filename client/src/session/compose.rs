@@ -93,23 +93,28 @@ impl Session {
         if handle == self.me.handle {
             return Err(Reason::OwnHandle);
         }
-        if self.me.key.secret().is_none() {
-            // Envelopes are sealed with the account's key.
-            return Err(Reason::NoWords);
-        }
         let person = self.contact_for(&handle, cx).ok_or(Reason::NotFoundYet)?;
         match self.contacts.get(person) {
+            _ if self.lacks_words_for(person) => Err(Reason::NoWords),
             Some(contact) if contact.stored.awaits_person() => Err(Reason::KeyChanged),
             Some(contact) if contact.stored.standing.blocked => Err(Reason::Blocked),
             _ => Ok(person),
         }
     }
 
+    /// Whether messages to a person go in envelopes, which this browser cannot seal: that takes the account's key. Before
+    /// the person's chain was seen, it may yet name a device.
+    fn lacks_words_for(&self, person: PersonId) -> bool {
+        self.me.key.secret().is_none()
+            && self.carrier(Lane::Place(Place::Direct(person))) == Carrier::Envelopes
+            && self.chains.contacts().chain(person).is_some()
+    }
+
     /// Whether both message and copy stay within the relay's limit. The copy is the larger one: it contains the
     /// message.
     fn fits(&self, place: Place, content: &Content, cx: &mut Context<'_>) -> bool {
         let Place::Direct(person) = place else { return self.fits_in_group(content) };
-        if self.carrier(Lane::Place(place)) != Carrier::Envelopes {
+        if self.carrier(Lane::Place(place)) != Carrier::Envelopes || self.me.key.secret().is_none() {
             return self.fits_in_group(content);
         }
         let Some(contact) = self.contacts.get(person) else { return false };

@@ -182,7 +182,9 @@ impl Session {
                 }
             } else {
                 // The message is gone or cannot be sealed. Waiting would not change that.
-                self.refused(key, Reason::CannotBeSent, cx);
+                let has_words = self.me.key.secret().is_some();
+                let why = if has_words { Reason::CannotBeSent } else { Reason::NoWords };
+                self.refused(key, why, cx);
             }
         }
     }

@@ -141,8 +141,10 @@ impl OwnChain {
         match Proof::of_handle(answer, &facts.me.server, &facts.me.handle) {
             Proof::Proven(found) if found.key == facts.me.key.public() => {
                 self.root_known = true;
-                if self.chain().length() == 0 {
-                    self.stored.watched = Watched::new(found.root.unwrap_or(found.key.primary()));
+                let root = found.root.unwrap_or(found.key.primary());
+                // What was claimed about the chain of this root before still holds.
+                if self.chain().length() == 0 && self.chain().root() != root {
+                    self.stored.watched = Watched::new(root);
                 }
                 OwnNews::Registration(found.registration)
             }

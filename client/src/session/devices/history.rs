@@ -33,7 +33,7 @@ impl Session {
         let mut ends = Vec::new();
         for (place, conversation) in self.conversations.iter() {
             let is_due = match place {
-                Place::Direct(_) => is_own,
+                Place::Direct(_) => is_own || self.groups.place(gid) == *place,
                 Place::Group(other) => *other == gid && !is_own,
             };
             if is_due {
