@@ -92,7 +92,12 @@ fn a_browser_without_words_writes_and_reads_in_groups() {
 
 #[test]
 fn a_browser_without_words_leaves_the_inbox_to_the_others() {
-    let mut world = people(3, &["alice", "bob"]);
+    let mut world = World::new(3);
+    world.without_engine.push("bob");
+    for who in ["alice", "bob"] {
+        world.join(who, "");
+    }
+    world.run(3_000);
     without_words(&mut world);
     world.network("alice", false);
     world.look("bob", "alice");
@@ -108,9 +113,33 @@ fn a_browser_without_words_leaves_the_inbox_to_the_others() {
     assert_eq!(world.texts("alice"), ["them: for the words"], "the phone has acknowledged nothing");
     world.look(PHONE, "bob");
     world.run(1_000);
+    // His chain may yet name a device. Once it was seen, it is clear that he reads envelopes only.
     world.send(PHONE, "bob", "sealed with what?");
+    world.run(2_000);
+    assert_eq!(world.states(PHONE), [DeliveryState::Failed]);
+    world.send(PHONE, "bob", "with nothing");
     assert_eq!(world.thread(PHONE).refused, Some(Reason::NoWords));
-    assert!(!world.states(PHONE).contains(&DeliveryState::Failed));
+    assert_eq!(world.states(PHONE), [DeliveryState::Failed]);
+}
+
+#[test]
+fn a_browser_without_words_writes_over_mls() {
+    let mut world = people(4, &["alice", "bob"]);
+    without_words(&mut world);
+    world.network("alice", false);
+    world.look(PHONE, "bob");
+    world.run(1_000);
+    world.send(PHONE, "bob", "from the phone");
+    world.run(5_000);
+    world.look("bob", "alice");
+    world.run(1_000);
+    world.send("bob", "alice", "to the phone");
+    world.run(5_000);
+    assert_eq!(world.texts(PHONE), ["me: from the phone", "them: to the phone"]);
+    world.network("alice", true);
+    world.look("alice", "bob");
+    world.run(60_000);
+    assert_eq!(world.texts("alice").last().unwrap(), "them: to the phone");
 }
 
 #[test]
