@@ -17,7 +17,7 @@ use crate::phases::store::{Stored, Way};
 use crate::phases::{drain, idle, within};
 use crate::process::{anonymous_kib, open_files_allowed, resident_kib};
 use crate::report::{Figure, Goal, Report};
-use crate::target::{Kind, Place, Target, signature};
+use crate::target::{Kind, MESSAGES_PATH, Place, Target, signature};
 
 /// How many messages each sender posts before anything is counted.
 const WARM_UP: usize = 64;
@@ -159,7 +159,7 @@ impl Load {
         let mut messages = mem::take(&mut self.signed);
         for (sender, messages) in self.senders.iter().zip(&mut messages) {
             for message in messages {
-                message.auth = Some(signature(sender, "POST", "/v1/messages", &message.body)?);
+                message.auth = Some(signature(sender, "POST", MESSAGES_PATH, &message.body)?);
             }
         }
         let each = self.each / SIGNED;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use kez_core::api::live_target;
+use kez_core::caller_auth::{CallerName, CallerRequest};
 use kez_core::handle::ServerName;
+use kez_core::identity::SecretIdentity;
 use kez_core::{caller_auth, inbox_auth};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -19,6 +21,8 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::people::{Person, Sealed, now, rng};
 
+/// The path of messages from one person to another.
+pub(crate) const MESSAGES_PATH: &str = "/v1/messages";
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// How many users register at once.
 const REGISTER_AT_ONCE: usize = 64;
@@ -127,7 +131,7 @@ impl Target {
     /// The path to post a message to.
     pub(crate) fn message_path(&self, message: &Sealed) -> String {
         match self.kind {
-            Kind::Server => "/v1/messages".to_owned(),
+            Kind::Server => message.log_path.clone().unwrap_or_else(|| MESSAGES_PATH.to_owned()),
             Kind::Writer => format!("/messages/{}", message.inbox),
             Kind::Echo => "/echo".to_owned(),
         }
@@ -178,9 +182,20 @@ impl Kind {
 
 /// The header with which a user signs a request.
 pub(crate) fn signature(person: &Person, method: &str, target: &str, body: &[u8]) -> Result<String, Failure> {
+    signature_by(&person.identity, &person.handle.clone().into(), method, target, body)
+}
+
+/// The header with which a user, or a device of a user, signs a request.
+pub(crate) fn signature_by(
+    key: &SecretIdentity,
+    caller: &CallerName,
+    method: &str,
+    target: &str,
+    body: &[u8],
+) -> Result<String, Failure> {
     let server = server_name()?;
-    let request = caller_auth::CallerRequest { server: &server, method, target, body };
-    Ok(caller_auth::header(&person.identity, &person.handle.clone().into(), &request, now(), &mut rng()))
+    let request = CallerRequest { server: &server, method, target, body };
+    Ok(caller_auth::header(key, caller, &request, now(), &mut rng()))
 }
 
 /// The server name of the server under test.
