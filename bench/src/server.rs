@@ -2,7 +2,7 @@
 //! writer reaches in the same run, because two runs differ more than two builds. docs/PERFORMANCE.md explains them.
 
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -74,12 +74,8 @@ pub(crate) struct Options {
 
 /// Runs all phases.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
-    let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
-    let place = Place {
-        binary: options.server_bin.clone().unwrap_or_else(|| beside.join("kez-chat-server")),
-        directory: options.dir.clone().unwrap_or(beside),
-        postgres: options.postgres.clone(),
-    };
+    let place = Place::given(options.server_bin.as_deref(), options.dir.as_deref())?;
+    let place = Place { postgres: options.postgres.clone(), ..place };
     let (wanted, allowed) = (options.idle as usize, open_files_allowed()?);
     if wanted + 200 > allowed {
         return Err(Failure::OpenFiles { wanted, allowed });

@@ -23,6 +23,8 @@ use crate::people::{Person, Sealed, now, rng};
 
 /// The path of messages from one person to another.
 pub(crate) const MESSAGES_PATH: &str = "/v1/messages";
+/// The file of the database in its directory.
+const DATABASE_FILE: &str = "bench.db";
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// How many users register at once.
 const REGISTER_AT_ONCE: usize = 64;
@@ -36,6 +38,18 @@ pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     /// A database server to use instead of a file.
     pub(crate) postgres: Option<String>,
+}
+
+impl Place {
+    /// This binary and this directory; by default, those beside this program.
+    pub(crate) fn given(binary: Option<&Path>, directory: Option<&Path>) -> Result<Self, Failure> {
+        let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self {
+            binary: binary.map_or_else(|| beside.join("kez-chat-server"), Path::to_owned),
+            directory: directory.map_or(beside, Path::to_owned),
+            postgres: None,
+        })
+    }
 }
 
 /// A running program with its own database, which is removed together with it.
@@ -96,7 +110,7 @@ impl Target {
         // Environment variables of the shell would affect one run and not the next.
         command.env_clear().env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
         let bind = address.to_string();
-        let file = || directory.path().join("bench.db").into_os_string();
+        let file = || directory.path().join(DATABASE_FILE).into_os_string();
         let db = database.as_ref().map_or_else(file, |database| database.url.clone().into());
         match kind {
             Kind::Server => command.args(["--server", server_name()?.as_str()]).args(flags),
@@ -157,6 +171,16 @@ impl Target {
     /// The reader's authentication in the first frame of the live stream.
     pub(crate) fn live_auth(&self, person: &Person, since: u64) -> Result<String, Failure> {
         signature(person, "GET", &live_target(&person.handle, since), b"")
+    }
+
+    /// Waits until the server has emptied SQLite's log, which it does after two seconds without a write unless a reader
+    /// delays it.
+    pub(crate) async fn log_emptied(&self) -> Result<(), Failure> {
+        let log = self.directory.path().join(format!("{DATABASE_FILE}-wal"));
+        while std::fs::metadata(&log)?.len() > 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
     }
 
     /// The size of the database's files in bytes.

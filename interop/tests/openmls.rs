@@ -33,7 +33,7 @@ impl World {
 
     fn device(&self, number: u16) -> Box<dyn Member> {
         let device = Device::new(number);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             Box::new(Ours::new(device, &self.certified))
         } else {
             Box::new(Theirs::new(&device))

@@ -4,15 +4,13 @@
 mod device;
 mod group;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use kez_core::mls::GroupId;
 use kez_core::mls::policy::Kind;
 use serde::Serialize;
-use tokio::time::sleep;
 
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -36,8 +34,6 @@ const SENDERS: usize = 32;
 const LIVE_RATE: u32 = 20;
 /// A message takes too little CPU for the resolution of the kernel's clock, so there are more of them than of commits.
 const MESSAGES_PER_COMMIT: usize = 10;
-/// After this time without a write, the server has filed everything and emptied its log.
-const SETTLE: Duration = Duration::from_secs(4);
 
 /// The settings of the run. The report repeats those that the figures depend on.
 #[derive(Clone, Debug, Args, Serialize)]
@@ -67,12 +63,7 @@ pub(crate) struct Options {
 
 /// Runs all phases.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
-    let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
-    let place = Place {
-        binary: options.server_bin.clone().unwrap_or_else(|| beside.join("kez-chat-server")),
-        directory: options.dir.clone().unwrap_or(beside),
-        postgres: None,
-    };
+    let place = Place::given(options.server_bin.as_deref(), options.dir.as_deref())?;
     let target = Arc::new(Target::server(&place).await?);
     let mut world = World::found(target).await?;
     let mut report = Report::start(options)?;
@@ -153,12 +144,12 @@ impl World {
             |rows: &Rows| rows.iter().flatten().map(|message| message.body.len()).max().unwrap_or_default();
         report.add([Figure::new("bytes of a request's body, group of 50", body(&to_group) as f64)
             .version_1(body(&to_one) as f64)]);
-        sleep(SETTLE).await;
+        within("disk", self.target.log_emptied()).await?;
         let mut kib = [0.0; 2];
         for (kib, rows) in kib.iter_mut().zip([to_one, to_group]) {
             let before = self.target.disk_bytes()?;
             within("disk", Stored::default().round(&self.target, &Way::Post, &rows.into(), 0, each)).await?;
-            sleep(SETTLE).await;
+            within("disk", self.target.log_emptied()).await?;
             let grown = self.target.disk_bytes()?.saturating_sub(before);
             *kib = grown as f64 / 1024.0 / (each * SENDERS) as f64;
         }

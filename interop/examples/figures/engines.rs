@@ -4,20 +4,24 @@
 //! encrypted to every leaf: the most that a commit costs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kez_core::mls::call::Certified;
 use kez_mls_interop::{Device, Member, Ours, Theirs, certified, policy};
 
 use crate::TEXT_BYTES;
 use crate::table::{head, median, row, timed};
 
-/// How often a group is created, and joined by a Welcome.
-const CREATIONS: usize = 9;
-/// How often each other step is made.
-const TURNS: usize = 51;
-/// How long one engine may take for one size. What it has not reached by then is left out.
+/// How often the engines take turns, so that changes in the machine's speed affect both alike.
+const ROUNDS: usize = 5;
+/// How often a group is created in each round, and joined by a Welcome.
+const CREATIONS: usize = 3;
+/// How often each other step is made in each round.
+const TURNS: usize = 11;
+/// How long a round of one engine may take. What it has not reached by then is left out.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// What is measured.
@@ -27,6 +31,7 @@ enum Step {
     Join,
     Add,
     Remove,
+    Own,
     Process,
     Seal,
     Open,
@@ -36,11 +41,12 @@ enum Step {
     Welcome,
 }
 
-const STEPS: [(Step, &str); 11] = [
+const STEPS: [(Step, &str); 12] = [
     (Step::Create, "create and add all, ms"),
     (Step::Join, "join by the Welcome, ms"),
     (Step::Add, "add one: its author, ms"),
     (Step::Remove, "remove one: its author, ms"),
+    (Step::Own, "  of this, to apply it, ms"),
     (Step::Process, "update: each reader, ms"),
     (Step::Seal, "seal 1 KiB, ms"),
     (Step::Open, "open 1 KiB, ms"),
@@ -54,37 +60,46 @@ type Found = BTreeMap<Step, Vec<f64>>;
 
 /// Measures both engines and prints the medians.
 pub(crate) fn run(leaves: u16) {
-    let known = certified(leaves + 1).into();
-    let ours = within_limit(move |out| {
-        measure(leaves, |number| Ours::new(Device::new(number), &known), out);
-    });
-    let theirs = within_limit(move |out| measure(leaves, |number| Theirs::new(&Device::new(number)), out));
+    let known: Arc<[Certified]> = certified(leaves + 1).into();
+    let mut engines = [(Found::new(), true), (Found::new(), true)];
+    for _ in 0..ROUNDS {
+        let [ours, theirs] = &mut engines;
+        let known = Arc::clone(&known);
+        within_limit(ours, move |out| measure(leaves, |number| Ours::new(Device::new(number), &known), out));
+        within_limit(theirs, move |out| measure(leaves, |number| Theirs::new(&Device::new(number)), out));
+    }
     println!();
     head(&format!("{leaves} leaves"), ["kez-mls", "openmls"]);
     for (step, name) in STEPS {
-        row(name, [&ours, &theirs].map(|(found, _)| found.get(&step).cloned().and_then(median)));
+        row(name, engines.each_ref().map(|(found, _)| found.get(&step).cloned().and_then(median)));
     }
-    for ((_, complete), engine) in [ours, theirs].into_iter().zip(["kez-mls", "openmls"]) {
+    for ((_, complete), engine) in engines.into_iter().zip(["kez-mls", "openmls"]) {
         if !complete {
             println!("{engine}: the rest was left out after {} s", LIMIT.as_secs());
         }
     }
 }
 
-/// Runs measurements on a thread, and returns what they found within the limit, and whether that is all.
-fn within_limit(measure: impl FnOnce(&Sender<(Step, f64)>) + Send + 'static) -> (Found, bool) {
+/// Runs measurements on a thread and adds what they find within the limit, and whether that is all. Does nothing if an
+/// earlier round was not complete.
+fn within_limit(
+    (found, complete): &mut (Found, bool),
+    measure: impl FnOnce(&Sender<(Step, f64)>) + Send + 'static,
+) {
+    if !*complete {
+        return;
+    }
     let (out, values) = mpsc::channel();
-    let thread = thread::spawn(move || measure(&out));
-    let (start, mut found) = (Instant::now(), Found::new());
+    let (thread, start) = (thread::spawn(move || measure(&out)), Instant::now());
     loop {
         match values.recv_timeout(LIMIT.saturating_sub(start.elapsed())) {
             Ok((step, value)) => found.entry(step).or_default().push(value),
-            // An operation cannot be interrupted. Its thread ends with the program.
-            Err(RecvTimeoutError::Timeout) => return (found, false),
-            Err(RecvTimeoutError::Disconnected) => {
-                thread.join().unwrap();
-                return (found, true);
+            Err(RecvTimeoutError::Timeout) => {
+                // An operation cannot be interrupted. Its thread ends with the program.
+                *complete = false;
+                return;
             }
+            Err(RecvTimeoutError::Disconnected) => return thread.join().unwrap(),
         }
     }
 }
@@ -114,21 +129,21 @@ fn measure<M: Member>(leaves: u16, new: impl Fn(u16) -> M, out: &Sender<(Step, f
     let newcomer = Device::new(leaves);
     for turn in 0..TURNS {
         let package = [new(leaves).package()];
+        // Returns the commit, and the times to make it, to apply it, and to apply it as another member.
         let mut commit = |author: &mut M, add: &[Vec<u8>], remove| {
-            let (commit, time) = timed(|| {
-                let commit = author.commit(add, remove);
-                author.apply(&commit.mls, true);
-                commit
-            });
-            let applied = timed(|| reader.apply(&commit.mls, false)).1;
-            (commit, time, applied)
+            let (commit, made) = timed(|| author.commit(add, remove));
+            let own = timed(|| author.apply(&commit.mls, true)).1;
+            let others = timed(|| reader.apply(&commit.mls, false)).1;
+            (commit, made, own, others)
         };
-        let (added, time, _) = commit(&mut author, &package, None);
-        note(Step::Add, time);
+        let (added, made, own, _) = commit(&mut author, &package, None);
+        note(Step::Add, made + own);
         note(Step::Welcome, added.welcome.expect("a Welcome").len() as f64);
-        note(Step::Remove, commit(&mut author, &[], Some(&newcomer)).1);
-        let (update, _, applied) = commit(&mut author, &[], None);
-        note(Step::Process, applied);
+        let (_, made, own, _) = commit(&mut author, &[], Some(&newcomer));
+        note(Step::Remove, made + own);
+        note(Step::Own, own);
+        let (update, _, _, others) = commit(&mut author, &[], None);
+        note(Step::Process, others);
         note(Step::Commit, update.mls.len() as f64);
         let text = vec![turn as u8; TEXT_BYTES];
         let (sealed, time) = timed(|| author.seal(&text));
