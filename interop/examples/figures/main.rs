@@ -1,4 +1,4 @@
-//! What groups cost natively, on one core: our engine beside openmls, and a message in a group beside one in a version 1
+//! What groups cost natively: our engine beside openmls, and a message in a group beside one in a version 1
 //! envelope. Prints medians; `docs/PERFORMANCE.md` explains them.
 
 mod engines;
