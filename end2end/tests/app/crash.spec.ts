@@ -1,17 +1,8 @@
 // The tab dies in the middle of an operation, as when a browser short of memory kills it.
 
-import type { Page } from '@playwright/test';
+import { crash } from '../../support/crash.ts';
 import { BROKEN_ON_PURPOSE, expect, test, unique } from '../../support/fixtures.ts';
 import { interceptMessages } from '../../support/outgoing.ts';
-
-/** Kills the process behind a page. */
-async function crash(page: Page): Promise<void> {
-  const crashed = page.waitForEvent('crash');
-  const session = await page.context().newCDPSession(page);
-  // The process is gone, so the call gets no answer.
-  session.send('Page.crash').catch(() => undefined);
-  await crashed;
-}
 
 const POINTS = ['before the server hears of it', 'before its answer comes'] as const;
 for (const [point, way] of POINTS.flatMap((point) => [[point, 'stream'], [point, 'POST']] as const)) {

@@ -5,67 +5,15 @@ import type { Locator, Page } from '@playwright/test';
 import { expectAccessible } from '../../support/axe.ts';
 import { mustStaySecret } from '../../support/evidence.ts';
 import { BROKEN_ON_PURPOSE, expect, handleFrom, test, unique } from '../../support/fixtures.ts';
-import type { Person } from '../../support/person.ts';
-
-/** The thread of a group in a page. */
-class Group {
-  constructor(readonly page: Page, readonly name: string) {}
-
-  get log(): Locator {
-    return this.page.getByRole('log', { name: `Messages in ${this.name}`, exact: true });
-  }
-
-  get composer(): Locator {
-    return this.page.getByRole('textbox', { name: 'Message', exact: true });
-  }
-
-  line(kind: string, text: string): Locator {
-    return this.log.locator(`[data-line="${kind}"]`).filter({ hasText: text });
-  }
-
-  async send(text: string): Promise<void> {
-    await this.composer.fill(text);
-    await this.composer.press('Enter');
-    await this.shows(text, 'sent');
-  }
-
-  message(text: string): Locator {
-    return this.log.getByRole('article').filter({ has: this.page.getByText(text, { exact: true }) });
-  }
-
-  async shows(text: string, state: 'sent' | 'received'): Promise<void> {
-    await expect(this.message(text)).toHaveAttribute('data-state', state);
-  }
-
-  async members(): Promise<Locator> {
-    await this.page.getByRole('button', { name: 'Members', exact: true }).click();
-    return this.page.getByRole('dialog', { name: 'Group members' });
-  }
-}
-
-async function create(person: Person, name: string, members: string[]): Promise<Group> {
-  await person.button('New group').click();
-  const dialog = person.page.getByRole('dialog', { name: 'New group' });
-  await dialog.getByRole('textbox', { name: 'Group name' }).fill(name);
-  await dialog.getByRole('textbox', { name: 'Members' }).fill(members.join(', '));
-  await dialog.getByRole('button', { name: 'Create group' }).click();
-  await person.page.waitForURL('**/messages/g/*');
-  return new Group(person.page, name);
-}
-
-async function open(person: Person, name: string): Promise<Group> {
-  await person.conversations().getByRole('link', { name: new RegExp(`^${name}\\b`) }).click();
-  await person.page.waitForURL('**/messages/g/*');
-  return new Group(person.page, name);
-}
+import { Group, createGroup, openGroup } from '../../support/group.ts';
 
 test('three people talk in a group, one is removed, and reads nothing that follows', async ({ people }) => {
   const [alice, bob, carol] = [await people.join('alice'), await people.join('bob'), await people.join('carol')];
   const name = unique('Family');
   mustStaySecret(name);
-  const ofAlice = await create(alice, name, [`@${bob.handle}`, carol.handle]);
+  const ofAlice = await createGroup(alice, name, [`@${bob.handle}`, carol.handle]);
   await expect(ofAlice.line('added', `You added @${bob.handle}.`)).toBeVisible();
-  const [ofBob, ofCarol] = [await open(bob, name), await open(carol, name)];
+  const [ofBob, ofCarol] = [await openGroup(bob, name), await openGroup(carol, name)];
   await bob.button('Accept').click();
   await carol.button('Accept').click();
 
@@ -101,8 +49,8 @@ test('three people talk in a group, one is removed, and reads nothing that follo
 test('an admin renames the group and makes another admin, a member leaves', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   const [name, renamed] = [unique('Before'), unique('After')];
-  const ofAlice = await create(alice, name, [bob.handle]);
-  await open(bob, name);
+  const ofAlice = await createGroup(alice, name, [bob.handle]);
+  await openGroup(bob, name);
   await bob.button('Accept').click();
   const members = await ofAlice.members();
   await members.getByRole('button', { name: 'Rename group' }).click();
@@ -125,7 +73,7 @@ test('an admin renames the group and makes another admin, a member leaves', asyn
 test('a member who is added later reads nothing from before', async ({ people }) => {
   const [alice, bob, carol] = [await people.join('alice'), await people.join('bob'), await people.join('carol')];
   const name = unique('Club');
-  const ofAlice = await create(alice, name, [bob.handle]);
+  const ofAlice = await createGroup(alice, name, [bob.handle]);
   const early = unique('early');
   await ofAlice.send(early);
   const members = await ofAlice.members();
@@ -134,7 +82,7 @@ test('a member who is added later reads nothing from before', async ({ people })
   await members.getByRole('button', { name: 'Add', exact: true }).click();
   await expect(members.getByRole('list', { name: 'Members' }).getByRole('listitem')).toHaveCount(3);
   await members.getByRole('button', { name: 'Close', exact: true }).click();
-  const ofCarol = await open(carol, name);
+  const ofCarol = await openGroup(carol, name);
   const late = unique('late');
   await ofAlice.send(late);
   await ofCarol.shows(late, 'received');
@@ -154,7 +102,7 @@ async function inviteLink(members: Locator, page: Page): Promise<{ dialog: Locat
 test('a visitor with a link creates an account, asks to join, and is approved', async ({ people }) => {
   const [alice, dana] = [await people.join('alice'), await people.join('dana')];
   const name = unique('Choir');
-  const ofAlice = await create(alice, name, [dana.handle]);
+  const ofAlice = await createGroup(alice, name, [dana.handle]);
   const members = await ofAlice.members();
   await alice.context.grantPermissions(['clipboard-read', 'clipboard-write']);
   const { dialog, link } = await inviteLink(members, alice.page);
@@ -204,7 +152,7 @@ test('a visitor with a link creates an account, asks to join, and is approved', 
 test('an admin declines a request, and revokes the link', async ({ people }) => {
   const [alice, dana] = [await people.join('alice'), await people.join('dana')];
   const [bob, carol] = [await people.join('bob'), await people.join('carol')];
-  const ofAlice = await create(alice, unique('Court'), [dana.handle]);
+  const ofAlice = await createGroup(alice, unique('Court'), [dana.handle]);
   const members = await ofAlice.members();
   const { dialog, link } = await inviteLink(members, alice.page);
   await bob.open(link);
