@@ -1,7 +1,10 @@
 //! The client's end of the live stream.
 
+use std::collections::BTreeMap;
+
 use futures::{SinkExt, StreamExt};
 use kez_core::api::{InboxItem, LiveFrame, LiveHello};
+use kez_core::mls::GroupId;
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -29,9 +32,24 @@ impl LiveStream {
     pub(crate) async fn open(target: &Target, person: &Person) -> Result<Self, Failure> {
         let tcp = TcpStream::connect(target.address).await?;
         tcp.set_nodelay(true)?;
-        let mut stream = Self::greet(tcp, target, person, None, 0).await?;
-        while let LiveFrame::Items { .. } = stream.frame().await? {}
-        Ok(stream)
+        Self::greet(tcp, target, person, None, 0, None).await?.caught_up().await
+    }
+
+    /// The same with a group, whose items after the cursor arrive too.
+    pub(crate) async fn open_group(
+        target: &Target,
+        person: &Person,
+        group: (GroupId, u64),
+    ) -> Result<Self, Failure> {
+        let tcp = TcpStream::connect(target.address).await?;
+        tcp.set_nodelay(true)?;
+        let groups = Some(BTreeMap::from([group]));
+        Self::greet(tcp, target, person, None, 0, groups).await?.caught_up().await
+    }
+
+    async fn caught_up(mut self) -> Result<Self, Failure> {
+        while let LiveFrame::Items { .. } | LiveFrame::Group { .. } = self.frame().await? {}
+        Ok(self)
     }
 
     /// Connects from the given origin and authenticates. The backlog after the cursor arrives as items.
@@ -42,7 +60,7 @@ impl LiveStream {
         since: u64,
     ) -> Result<Self, Failure> {
         let tcp = origin.connect(target.address).await?;
-        Self::greet(tcp, target, person, Some(origin), since).await
+        Self::greet(tcp, target, person, Some(origin), since, None).await
     }
 
     async fn greet(
@@ -51,6 +69,7 @@ impl LiveStream {
         person: &Person,
         origin: Option<Origin>,
         since: u64,
+        groups: Option<BTreeMap<GroupId, u64>>,
     ) -> Result<Self, Failure> {
         let url = format!("ws://{}{}", target.address, target.live_path(person));
         let mut request = url.into_client_request()?;
@@ -62,16 +81,15 @@ impl LiveStream {
         let small = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
         let (socket, _) = client_async_with_config(request, tcp, Some(small)).await?;
         let mut stream = Self(socket);
-        let hello = LiveHello { since, auth: target.live_auth(person, since)?, groups: None };
+        let hello = LiveHello { since, auth: target.live_auth(person, since)?, groups };
         stream.0.send(Message::text(serde_json::to_string(&hello)?)).await?;
         Ok(stream)
     }
 
-    /// Waits for items.
+    /// Waits for items, of the inbox or of a group.
     pub(crate) async fn items(&mut self) -> Result<Vec<InboxItem>, Failure> {
         match self.frame().await? {
-            LiveFrame::Items { items, .. } => Ok(items),
-            LiveFrame::Group { .. } => Err(Failure::Stream("unexpected items of a group".into())),
+            LiveFrame::Items { items, .. } | LiveFrame::Group { items, .. } => Ok(items),
             LiveFrame::CaughtUp { .. } => Err(Failure::Stream("the backlog ended twice".into())),
             LiveFrame::Chain { .. } => Err(Failure::Stream("a chain that did not grow".into())),
             LiveFrame::Answer { .. } => Err(Failure::Stream("an answer to no message".into())),

@@ -7,6 +7,7 @@ mod connection;
 mod database;
 mod failure;
 mod flood;
+mod groups;
 mod latency;
 mod live_stream;
 mod origin;
@@ -40,6 +41,8 @@ enum Command {
     Server(server::Options),
     /// Times how fast a client opens the messages of a backlog.
     Client(client::Options),
+    /// Starts a server and compares messages and commits in groups with messages from one person to another.
+    Groups(groups::Options),
     /// Starts a server and floods it, and checks whether users who know each other are affected.
     Flood(flood::Options),
     /// Starts a server with thousands of live streams, cuts them all at once, and checks that they reconnect.
@@ -64,6 +67,7 @@ async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Server(options) => server::run(&options).await,
         Command::Client(options) => client::run(&options),
+        Command::Groups(options) => groups::run(&options).await,
         Command::Flood(options) => flood::run(&options).await,
         Command::Streams(options) => streams::run(&options).await,
         Command::Yardstick(options) => yardstick::run(&options).await,

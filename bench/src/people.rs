@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use crate::failure::Failure;
 
 /// The length of a text whose sealed envelope has 1 KiB, give or take the padding.
-const TEXT_BYTES: usize = 276;
+pub(crate) const TEXT_BYTES: usize = 276;
 
 /// A user with a key and an inbox.
 pub(crate) struct Person {
@@ -41,6 +41,8 @@ pub(crate) struct Person {
 pub(crate) struct Sealed {
     /// The recipient's inbox.
     pub(crate) inbox: usize,
+    /// The path on the server, if it goes to the log of a group instead.
+    pub(crate) log_path: Option<String>,
     /// The body of the request.
     pub(crate) body: Bytes,
     /// The header with which the sender signs the request, if it does.
@@ -82,7 +84,7 @@ impl Person {
         let sealed = envelope::seal(&self.identity, peer, &plaintext, now(), &mut rng());
         let envelope = RawValue::from_string(sealed.map_err(Failure::protocol)?.json)?;
         let body = serde_json::to_vec(&SendMessage { to: to.handle.to_string(), envelope })?;
-        Ok(Sealed { inbox: to.inbox, body: body.into(), auth: None })
+        Ok(Sealed { inbox: to.inbox, log_path: None, body: body.into(), auth: None })
     }
 }
 

@@ -4,16 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::process::load_average;
-use crate::server::Options;
 
 /// The measurements of one run.
 #[derive(Serialize)]
 pub(crate) struct Report {
     /// The settings that the figures depend on.
-    settings: Options,
+    settings: Value,
     /// The number of cores of the machine.
     cores: usize,
     /// The machine's load averages before the run.
@@ -82,6 +82,11 @@ impl Figure {
         self.beside("POST", value)
     }
 
+    /// Adds the value of the server itself for messages from one person to another.
+    pub(crate) fn version_1(self, value: f64) -> Self {
+        self.beside("v1", value)
+    }
+
     /// Adds the bare echo's value.
     pub(crate) const fn echo(mut self, figure: f64) -> Self {
         self.echo = Some(figure);
@@ -92,6 +97,13 @@ impl Figure {
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
         self.met = Some(goal.met_by(self.ratio.unwrap_or(self.server)));
+        self
+    }
+
+    /// Adds the goal for the figure itself, even if it has a yardstick.
+    pub(crate) fn absolute_goal(mut self, goal: Goal) -> Self {
+        self.goal = Some(goal);
+        self.met = Some(goal.met_by(self.server));
         self
     }
 
@@ -119,7 +131,7 @@ impl Figure {
 
 impl Report {
     /// A report without figures. Reads the load of the machine.
-    pub(crate) fn start(settings: &Options) -> Result<Self, Failure> {
+    pub(crate) fn start(settings: &impl Serialize) -> Result<Self, Failure> {
         let cores = std::thread::available_parallelism()?.get();
         let (load_before, load_after) = (load_average()?, String::new());
         println!("{cores} cores, load {load_before}\n");
@@ -127,7 +139,7 @@ impl Report {
             "{:<44} {:>9} {:>9} {:<6} {:>9} {:>6} {:>8}",
             "1 KiB messages", "server", "beside", "", "echo", "ratio", "goal"
         );
-        let settings = settings.clone();
+        let settings = serde_json::to_value(settings)?;
         Ok(Self { settings, cores, load_before, load_after, figures: Vec::new() })
     }
 

@@ -2,7 +2,7 @@
 //! writer reaches in the same run, because two runs differ more than two builds. docs/PERFORMANCE.md explains them.
 
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -17,7 +17,7 @@ use crate::phases::store::{Stored, Way};
 use crate::phases::{drain, idle, within};
 use crate::process::{anonymous_kib, open_files_allowed, resident_kib};
 use crate::report::{Figure, Goal, Report};
-use crate::target::{Kind, Place, Target, signature};
+use crate::target::{Kind, MESSAGES_PATH, Place, Target, signature};
 
 /// How many messages each sender posts before anything is counted.
 const WARM_UP: usize = 64;
@@ -74,12 +74,8 @@ pub(crate) struct Options {
 
 /// Runs all phases.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
-    let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
-    let place = Place {
-        binary: options.server_bin.clone().unwrap_or_else(|| beside.join("kez-chat-server")),
-        directory: options.dir.clone().unwrap_or(beside),
-        postgres: options.postgres.clone(),
-    };
+    let place = Place::given(options.server_bin.as_deref(), options.dir.as_deref())?;
+    let place = Place { postgres: options.postgres.clone(), ..place };
     let (wanted, allowed) = (options.idle as usize, open_files_allowed()?);
     if wanted + 200 > allowed {
         return Err(Failure::OpenFiles { wanted, allowed });
@@ -159,7 +155,7 @@ impl Load {
         let mut messages = mem::take(&mut self.signed);
         for (sender, messages) in self.senders.iter().zip(&mut messages) {
             for message in messages {
-                message.auth = Some(signature(sender, "POST", "/v1/messages", &message.body)?);
+                message.auth = Some(signature(sender, "POST", MESSAGES_PATH, &message.body)?);
             }
         }
         let each = self.each / SIGNED;

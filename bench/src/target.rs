@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use kez_core::api::live_target;
+use kez_core::caller_auth::{CallerName, CallerRequest};
 use kez_core::handle::ServerName;
+use kez_core::identity::SecretIdentity;
 use kez_core::{caller_auth, inbox_auth};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -19,6 +21,10 @@ use crate::database::Database;
 use crate::failure::Failure;
 use crate::people::{Person, Sealed, now, rng};
 
+/// The path of messages from one person to another.
+pub(crate) const MESSAGES_PATH: &str = "/v1/messages";
+/// The file of the database in its directory.
+const DATABASE_FILE: &str = "bench.db";
 const START_LIMIT: Duration = Duration::from_secs(15);
 /// How many users register at once.
 const REGISTER_AT_ONCE: usize = 64;
@@ -32,6 +38,18 @@ pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     /// A database server to use instead of a file.
     pub(crate) postgres: Option<String>,
+}
+
+impl Place {
+    /// This binary and this directory; by default, those beside this program.
+    pub(crate) fn given(binary: Option<&Path>, directory: Option<&Path>) -> Result<Self, Failure> {
+        let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self {
+            binary: binary.map_or_else(|| beside.join("kez-chat-server"), Path::to_owned),
+            directory: directory.map_or(beside, Path::to_owned),
+            postgres: None,
+        })
+    }
 }
 
 /// A running program with its own database, which is removed together with it.
@@ -92,7 +110,7 @@ impl Target {
         // Environment variables of the shell would affect one run and not the next.
         command.env_clear().env("RUST_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
         let bind = address.to_string();
-        let file = || directory.path().join("bench.db").into_os_string();
+        let file = || directory.path().join(DATABASE_FILE).into_os_string();
         let db = database.as_ref().map_or_else(file, |database| database.url.clone().into());
         match kind {
             Kind::Server => command.args(["--server", server_name()?.as_str()]).args(flags),
@@ -127,7 +145,7 @@ impl Target {
     /// The path to post a message to.
     pub(crate) fn message_path(&self, message: &Sealed) -> String {
         match self.kind {
-            Kind::Server => "/v1/messages".to_owned(),
+            Kind::Server => message.log_path.clone().unwrap_or_else(|| MESSAGES_PATH.to_owned()),
             Kind::Writer => format!("/messages/{}", message.inbox),
             Kind::Echo => "/echo".to_owned(),
         }
@@ -155,6 +173,16 @@ impl Target {
         signature(person, "GET", &live_target(&person.handle, since), b"")
     }
 
+    /// Waits until the server has emptied SQLite's log, which it does after two seconds without a write unless a reader
+    /// delays it.
+    pub(crate) async fn log_emptied(&self) -> Result<(), Failure> {
+        let log = self.directory.path().join(format!("{DATABASE_FILE}-wal"));
+        while std::fs::metadata(&log)?.len() > 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     /// The size of the database's files in bytes.
     pub(crate) fn disk_bytes(&self) -> Result<u64, Failure> {
         let mut bytes = 0;
@@ -178,9 +206,20 @@ impl Kind {
 
 /// The header with which a user signs a request.
 pub(crate) fn signature(person: &Person, method: &str, target: &str, body: &[u8]) -> Result<String, Failure> {
+    signature_by(&person.identity, &person.handle.clone().into(), method, target, body)
+}
+
+/// The header with which a user, or a device of a user, signs a request.
+pub(crate) fn signature_by(
+    key: &SecretIdentity,
+    caller: &CallerName,
+    method: &str,
+    target: &str,
+    body: &[u8],
+) -> Result<String, Failure> {
     let server = server_name()?;
-    let request = caller_auth::CallerRequest { server: &server, method, target, body };
-    Ok(caller_auth::header(&person.identity, &person.handle.clone().into(), &request, now(), &mut rng()))
+    let request = CallerRequest { server: &server, method, target, body };
+    Ok(caller_auth::header(key, caller, &request, now(), &mut rng()))
 }
 
 /// The server name of the server under test.

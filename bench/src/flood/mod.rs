@@ -10,7 +10,7 @@ mod attackers;
 mod known;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,12 +63,7 @@ pub(crate) struct Options {
 /// Runs the flood, prints the results, and fails when the server breaks a promise.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     raise_open_files()?;
-    let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
-    let place = Place {
-        binary: options.server_bin.clone().unwrap_or_else(|| beside.join("kez-chat-server")),
-        directory: options.dir.clone().unwrap_or(beside),
-        postgres: None,
-    };
+    let place = Place::given(options.server_bin.as_deref(), options.dir.as_deref())?;
     let quotas = if options.brief { Quotas::BRIEF } else { Quotas::DEFAULT };
     let flags = quotas.flags();
     let mut flags: Vec<&str> = flags.iter().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! Live: measures from a sender's request to the arrival at the receiver on the live stream.
 //!
-//! Sender i writes only to receiver i and waits for each acknowledgement. So the items arrive in the order of sending,
-//! and the k-th arrival belongs to the k-th departure.
+//! Sender i writes only to receiver i, or to a group of its own, and waits for each acknowledgement. So the items arrive
+//! in the order of sending, and the k-th arrival on a stream belongs to the k-th departure.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,18 +35,35 @@ pub(crate) async fn run(
 ) -> Result<Sorted, Failure> {
     let mut lines = Vec::with_capacity(receivers.len());
     for receiver in receivers {
-        let stream = LiveStream::open(target, receiver).await?;
-        lines.push((stream, Connection::open(target.address).await?));
+        lines.push(vec![LiveStream::open(target, receiver).await?]);
+    }
+    deliver(target, lines, messages, pace).await
+}
+
+/// Sends every message of every row, each row from a sender of its own to the streams with the same number.
+pub(crate) async fn deliver(
+    target: &Arc<Target>,
+    receivers: Vec<Vec<LiveStream>>,
+    messages: &Arc<Vec<Vec<Sealed>>>,
+    pace: Pace,
+) -> Result<Sorted, Failure> {
+    let mut lines = Vec::with_capacity(receivers.len());
+    for streams in receivers {
+        lines.push((streams, Connection::open(target.address).await?));
     }
     let (mut senders, mut arrivals) = (JoinSet::new(), JoinSet::new());
     let start = Instant::now();
-    for (line, (stream, connection)) in lines.into_iter().enumerate() {
+    for (line, (streams, connection)) in lines.into_iter().enumerate() {
         let (target, messages) = (Arc::clone(target), Arc::clone(messages));
-        let (departures, departed) = mpsc::unbounded_channel();
-        arrivals.spawn(receive(stream, departed, messages[line].len()));
+        let mut departures = Vec::with_capacity(streams.len());
+        for stream in streams {
+            let (departs, departed) = mpsc::unbounded_channel();
+            departures.push(departs);
+            arrivals.spawn(receive(stream, departed, messages[line].len()));
+        }
         senders.spawn(async move {
             let clock = Clock { pace, start, line, lines: messages.len() };
-            send(connection, &target, &messages[line], clock, departures).await
+            send(connection, &target, &messages[line], clock, &departures).await
         });
     }
     while let Some(sent) = senders.join_next().await {
@@ -64,12 +81,15 @@ async fn send(
     target: &Target,
     messages: &[Sealed],
     clock: Clock,
-    departures: mpsc::UnboundedSender<Instant>,
+    departures: &[mpsc::UnboundedSender<Instant>],
 ) -> Result<(), Failure> {
     for (number, message) in messages.iter().enumerate() {
         let departure = clock.departure(number).await;
-        departures.send(departure).map_err(|_| Failure::Stream("its receiver has gone".into()))?;
-        connection.post(&target.message_path(message), message.body.clone(), None).await?;
+        for receiver in departures {
+            receiver.send(departure).map_err(|_| Failure::Stream("its receiver has gone".into()))?;
+        }
+        let path = target.message_path(message);
+        connection.post(&path, message.body.clone(), message.auth.as_deref()).await?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 mod crowd;
 mod passers_by;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,12 +62,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     if wanted + 500 > allowed {
         return Err(Failure::OpenFiles { wanted, allowed });
     }
-    let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
-    let place = Place {
-        binary: options.server_bin.clone().unwrap_or_else(|| beside.join("kez-chat-server")),
-        directory: options.dir.clone().unwrap_or(beside),
-        postgres: None,
-    };
+    let place = Place::given(options.server_bin.as_deref(), options.dir.as_deref())?;
     let target = Arc::new(Target::limited_server(&place, &["--trusted-proxies", PROXIES]).await?);
     println!("load average before: {}", load_average()?);
     let others = PassersBy::start(&target).await?;

@@ -6,11 +6,12 @@ use openmls::prelude::*;
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::OpenMlsRustCrypto;
 
-use super::{Commit, Device, GID};
+use crate::{Commit, Device, GID, Member};
 
 const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 
-pub(crate) struct Theirs {
+/// A device with openmls.
+pub struct Theirs {
     provider: OpenMlsRustCrypto,
     signer: SignatureKeyPair,
     credential: CredentialWithKey,
@@ -18,7 +19,8 @@ pub(crate) struct Theirs {
 }
 
 impl Theirs {
-    pub(crate) fn new(device: Device) -> Self {
+    /// A device that is in no group.
+    pub fn new(device: &Device) -> Self {
         let (secret, public) = (device.secret.as_bytes().to_vec(), device.key().as_bytes().to_vec());
         let signer = SignatureKeyPair::from_raw(SignatureScheme::ED25519, secret, public.clone());
         let credential = BasicCredential::new(device.credential.to_bytes().to_vec());
@@ -26,7 +28,20 @@ impl Theirs {
         Self { provider: OpenMlsRustCrypto::default(), signer, credential, group: None }
     }
 
-    pub(crate) fn create(&mut self, policy: &Policy) {
+    fn config() -> MlsGroupJoinConfig {
+        MlsGroupJoinConfig::builder()
+            .use_ratchet_tree_extension(false)
+            .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
+            .build()
+    }
+
+    fn group(&self) -> &MlsGroup {
+        self.group.as_ref().unwrap()
+    }
+}
+
+impl Member for Theirs {
+    fn create(&mut self, policy: &Policy) {
         let policy = Extension::Unknown(EXTENSION, UnknownExtension(policy.to_bytes()));
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(SUITE)
@@ -41,18 +56,7 @@ impl Theirs {
         self.group = Some(group.unwrap());
     }
 
-    fn config() -> MlsGroupJoinConfig {
-        MlsGroupJoinConfig::builder()
-            .use_ratchet_tree_extension(false)
-            .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
-            .build()
-    }
-
-    fn group(&self) -> &MlsGroup {
-        self.group.as_ref().unwrap()
-    }
-
-    pub(crate) fn package(&mut self) -> Vec<u8> {
+    fn package(&mut self) -> Vec<u8> {
         let bundle = KeyPackage::builder()
             .leaf_node_capabilities(capabilities())
             .build(SUITE, &self.provider, &self.signer, self.credential.clone())
@@ -60,14 +64,14 @@ impl Theirs {
         MlsMessageOut::from(bundle.into_key_package()).tls_serialize_detached().unwrap()
     }
 
-    pub(crate) fn join(&mut self, welcome: &[u8], tree: &[u8]) {
+    fn join(&mut self, welcome: &[u8], tree: &[u8]) {
         let MlsMessageBodyIn::Welcome(welcome) = message(welcome).extract() else { panic!("no Welcome") };
         let tree = RatchetTreeIn::tls_deserialize_exact(tree).unwrap();
         let staged = StagedWelcome::new_from_welcome(&self.provider, &Self::config(), welcome, Some(tree));
         self.group = Some(staged.unwrap().into_group(&self.provider).unwrap());
     }
 
-    pub(crate) fn rejoin(&mut self, info: &[u8], tree: &[u8]) -> Vec<u8> {
+    fn rejoin(&mut self, info: &[u8], tree: &[u8]) -> Vec<u8> {
         let MlsMessageBodyIn::GroupInfo(info) = message(info).extract() else { panic!("no GroupInfo") };
         let leaf = LeafNodeParameters::builder().with_capabilities(capabilities()).build();
         let (group, bundle) = MlsGroup::external_commit_builder()
@@ -86,24 +90,27 @@ impl Theirs {
         bundle.into_commit().tls_serialize_detached().unwrap()
     }
 
-    pub(crate) fn commit(&mut self, add: Option<Vec<u8>>, remove: Option<&Device>) -> Commit {
+    fn commit(&mut self, add: &[Vec<u8>], remove: Option<&Device>) -> Commit {
         let (provider, signer, group) = (&self.provider, &self.signer, self.group.as_mut().unwrap());
-        let (commit, welcome) = match (add, remove) {
-            (Some(package), _) => {
-                let MlsMessageBodyIn::KeyPackage(package) = message(&package).extract() else {
-                    panic!("no key package");
+        let (commit, welcome) = match remove {
+            _ if !add.is_empty() => {
+                let package = |package: &Vec<u8>| {
+                    let MlsMessageBodyIn::KeyPackage(package) = message(package).extract() else {
+                        panic!("no key package");
+                    };
+                    package.validate(provider.crypto(), ProtocolVersion::Mls10).unwrap()
                 };
-                let package = package.validate(provider.crypto(), ProtocolVersion::Mls10).unwrap();
-                let (commit, welcome, _) = group.add_members(provider, signer, &[package]).unwrap();
+                let packages: Vec<_> = add.iter().map(package).collect();
+                let (commit, welcome, _) = group.add_members(provider, signer, &packages).unwrap();
                 (commit, Some(welcome))
             }
-            (None, Some(device)) => {
+            Some(device) => {
                 let bytes = device.credential.to_bytes().to_vec();
                 let leaf = group.member_leaf_index(&BasicCredential::new(bytes).into()).unwrap();
                 let (commit, welcome, _) = group.remove_members(provider, signer, &[leaf]).unwrap();
                 (commit, welcome)
             }
-            (None, None) => {
+            None => {
                 let bundle = group.self_update(provider, signer, LeafNodeParameters::default()).unwrap();
                 (bundle.into_commit(), None)
             }
@@ -112,7 +119,7 @@ impl Theirs {
         Commit { mls: bytes(commit), welcome: welcome.map(bytes) }
     }
 
-    pub(crate) fn apply(&mut self, mls: &[u8], own: bool) {
+    fn apply(&mut self, mls: &[u8], own: bool) {
         let group = self.group.as_mut().unwrap();
         if own {
             return group.merge_pending_commit(&self.provider).unwrap();
@@ -124,12 +131,12 @@ impl Theirs {
         group.merge_staged_commit(&self.provider, *staged).unwrap();
     }
 
-    pub(crate) fn seal(&mut self, text: &[u8]) -> Vec<u8> {
+    fn seal(&mut self, text: &[u8]) -> Vec<u8> {
         let group = self.group.as_mut().unwrap();
         group.create_message(&self.provider, &self.signer, text).unwrap().tls_serialize_detached().unwrap()
     }
 
-    pub(crate) fn open(&mut self, mls: &[u8]) -> Vec<u8> {
+    fn open(&mut self, mls: &[u8]) -> Vec<u8> {
         let group = self.group.as_mut().unwrap();
         let received = group.process_message(&self.provider, protocol(mls)).unwrap();
         let ProcessedMessageContent::ApplicationMessage(text) = received.into_content() else {
@@ -138,15 +145,19 @@ impl Theirs {
         text.into_bytes()
     }
 
-    pub(crate) fn state(&self) -> (u64, Vec<u8>) {
+    fn agreed(&self) -> (u64, Vec<u8>) {
         (self.group().epoch().as_u64(), self.group().epoch_authenticator().as_slice().to_vec())
     }
 
-    /// `GroupInfo` and tree, as newcomers need them.
-    pub(crate) fn export(&self) -> (Vec<u8>, Vec<u8>) {
+    fn export(&mut self) -> (Vec<u8>, Vec<u8>) {
         let info = self.group().export_group_info(self.provider.crypto(), &self.signer, false).unwrap();
         let tree = self.group().export_ratchet_tree().tls_serialize_detached().unwrap();
         (info.tls_serialize_detached().unwrap(), tree)
+    }
+
+    fn stored(&self) -> usize {
+        let values = self.provider.storage().values.read().unwrap();
+        values.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 }
 
