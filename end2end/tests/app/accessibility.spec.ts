@@ -7,7 +7,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
   test(`every route without an account, ${colorScheme}`, async ({ people }) => {
     const visitor = await people.visitor({ colorScheme });
     const peer = await people.peer('profile');
-    for (const route of ['/', '/join', '/restore', '/messages', '/settings', '/security', `/u/${peer.handle}`]) {
+    for (const route of ['/', '/join', '/restore', '/link', '/g', '/messages', '/settings', '/security', `/u/${peer.handle}`]) {
       await visitor.open(route);
       // Wait for what the worker shows, not the placeholder before it.
       if (['/messages', '/settings'].includes(route)) await expect(visitor.link('Create account').first()).toBeVisible();

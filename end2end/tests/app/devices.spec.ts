@@ -22,19 +22,22 @@ test('a second browser is seen by its owner and by a friend, and is out once it 
 
   const phone = await people.visitor();
   await phone.restore(alice.words);
-  const fromPhone = await phone.openChat(bob.handle);
-  await fromPhone.shows(answer, 'received');
   await expect(alert(alice, 'A browser was added to your account.'), 'at once').toBeVisible();
   await alice.button('It was me').click();
   await expect(alert(alice, 'A browser was added')).toHaveCount(0);
 
   await phone.open('/settings');
   await expect(devices(phone)).toHaveText([/^Browser 1, added .+Remove$/, /^Browser 2, added .+This browser$/]);
-  await phone.open(`/messages/${bob.handle}`);
-  const more = unique('from the phone');
+  await expect(bob.page.locator('[data-line="device"]')).toHaveText(`@${alice.handle} added a device`);
+  const [both, more] = [unique('to both'), unique('from the phone')];
+  await toAlice.send(both);
+  await phone.open('/messages');
+  const fromPhone = await phone.openChat(bob.handle);
+  await fromPhone.shows(both, 'received');
+  await toBob.shows(both, 'received');
   await fromPhone.send(more);
   await toAlice.shows(more, 'received');
-  await expect(bob.page.locator('[data-line="device"]')).toHaveText(`@${alice.handle} added a device`);
+  await toBob.shows(more, 'sent');
 
   await alice.open('/settings');
   await expect(devices(alice)).toHaveText([/This browser$/, /Remove$/]);
@@ -59,7 +62,7 @@ test('a second browser is seen by its owner and by a friend, and is out once it 
   await phone.reload();
   await expect(alert(phone, 'This browser was removed from your account.')).toBeVisible();
   await expect(fromPhone.message(late)).toHaveCount(0);
-  await fromPhone.shows(answer, 'received');
+  await fromPhone.shows(both, 'received');
 });
 
 test('signing out of a browser removes it from the account', async ({ people }) => {

@@ -5,10 +5,11 @@ import { BROKEN_ON_PURPOSE, expect, test } from '../../support/fixtures.ts';
 import { transferred } from '../../support/loading.ts';
 
 /** The budget of compressed bytes until the page reacts to input: document, scripts, style sheet and its module. */
-const PAGE_BUDGET = 360_000;
-// Groups cost 16 KB in the page and 80 KB in the worker, whose client decides everything about them.
+const PAGE_BUDGET = 377_000;
 /** The budget of compressed bytes for page and worker together until the network is idle. */
-const TOTAL_BUDGET = 780_000;
+const TOTAL_BUDGET = 842_000;
+// Both are the measured bytes, 373,348 and 834,112, and 1 %. Groups cost 16 KB in the page and 80 KB in the worker, whose client
+// decides everything about them. Chats of two over MLS, linking a browser and links to groups cost 18 KB and 55 KB.
 
 const PAGE_MODULE = /kez-chat-page\.[0-9a-f]+\.wasm$/;
 const WORKER_MODULE = /kez-chat-worker\.[0-9a-f]+\.wasm$/;

@@ -25,6 +25,13 @@ test('the rotation phrase changes the key, and a friend continues with the new o
   const [before, after, answer] = [unique('before'), unique('after'), unique('answer')];
   const toBob = await alice.chatWith(bob.handle);
   await toBob.send(before);
+  // The recovery words bring only envelopes back: this friend's app knows nothing else.
+  const peer = await people.peer('peer');
+  const [early, reply] = [await peer.say(bob.handle, 'early'), unique('reply')];
+  const toPeer = await bob.openChat(peer.handle);
+  await toPeer.shows(early, 'received');
+  await toPeer.send(reply);
+  await toPeer.shows(reply, 'sent');
   const toAlice = await bob.openChat(alice.handle);
   await toAlice.shows(before, 'received');
 
@@ -47,21 +54,22 @@ test('the rotation phrase changes the key, and a friend continues with the new o
   await toBob.send(answer);
   await toAlice.shows(answer, 'received');
 
+  const late = await peer.say(bob.handle, 'late');
   const elsewhere = await people.visitor();
   await elsewhere.restore(words);
-  const restored = await elsewhere.openChat(alice.handle);
-  await restored.showsInOrder([before, after, answer]);
+  const restored = await elsewhere.openChat(peer.handle);
+  await restored.showsInOrder([early, reply, late]);
   await elsewhere.open('/settings');
   await expect(elsewhere.keyHistory()).toHaveCount(6);
 
-  const late = await people.visitor();
-  await late.open('/restore');
-  await late.textbox('Recovery phrase').fill(bob.words.join(' '));
-  await late.button('Restore account').click();
-  await expect(late.page.getByRole('alert')).toContainText('This key was replaced');
+  const refused = await people.visitor();
+  await refused.open('/restore');
+  await refused.textbox('Recovery phrase').fill(bob.words.join(' '));
+  await refused.button('Restore account').click();
+  await expect(refused.page.getByRole('alert')).toContainText('This key was replaced');
 
-  await late.open(`/u/${bob.handle}`);
-  await expect(late.keyHistory()).toHaveCount(6);
+  await refused.open(`/u/${bob.handle}`);
+  await expect(refused.keyHistory()).toHaveCount(6);
 });
 
 test('a wrong phrase changes nothing and is reported', async ({ people }) => {

@@ -1,6 +1,37 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
 
-test('the phrase restores the handle and all messages in a fresh browser', async ({ people }) => {
+test('the phrase restores the handle and all envelopes in a fresh browser', async ({ people }) => {
+  const bob = await people.join('bob');
+  const peer = await people.peer('peer');
+  const [answer, more, copied] = [unique('answer'), unique('from the restored browser'), unique('seen in both')];
+  const question = await peer.say(bob.handle, 'question');
+  const here = await bob.openChat(peer.handle);
+  await here.shows(question, 'received');
+  await here.send(answer);
+  await here.shows(answer, 'sent');
+
+  const elsewhere = await people.visitor();
+  await elsewhere.restore(bob.words);
+  const restored = await elsewhere.openChat(peer.handle);
+  await restored.showsInOrder([question, answer]);
+  await restored.shows(question, 'received');
+  await restored.shows(answer, 'sent');
+
+  await restored.send(more);
+  await here.shows(more, 'sent');
+  await here.send(copied);
+  await restored.shows(copied, 'sent');
+  const late = await peer.say(bob.handle, 'late');
+  for (const thread of [restored, here]) {
+    await thread.shows(late, 'received');
+    await thread.showsInOrder([question, answer, more, copied, late]);
+  }
+  await elsewhere.reload();
+  await restored.showsInOrder([question, answer, more, copied, late]);
+  expect((await peer.inbox()).map((envelope) => peer.open(envelope).text)).toEqual([answer, more, copied]);
+});
+
+test('a restored browser reads over MLS what is sent from then on', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
   const [question, answer] = [unique('question'), unique('answer')];
   const toBob = await alice.chatWith(bob.handle);
@@ -12,21 +43,20 @@ test('the phrase restores the handle and all messages in a fresh browser', async
 
   const elsewhere = await people.visitor();
   await elsewhere.restore(bob.words);
+  const joined = alice.page.locator('[data-line="device"]');
+  await expect(joined).toHaveText(`@${bob.handle} added a device`);
+  const [copied, more] = [unique('seen in both'), unique('from the restored browser')];
+  await toBob.send(copied);
+  await toAlice.shows(copied, 'received');
   const restored = await elsewhere.openChat(alice.handle);
-  await restored.showsInOrder([question, answer]);
-  await restored.shows(question, 'received');
-  await restored.shows(answer, 'sent');
-
-  const [more, copied] = [unique('from the restored browser'), unique('seen in both')];
+  await restored.shows(copied, 'received');
   await restored.send(more);
   await toBob.shows(more, 'received');
   await toAlice.shows(more, 'sent');
-  await toBob.send(copied);
-  await restored.shows(copied, 'received');
-  await toAlice.shows(copied, 'received');
-  await restored.showsInOrder([question, answer, more, copied]);
+  await restored.showsInOrder([copied, more]);
   await elsewhere.reload();
-  await restored.showsInOrder([question, answer, more, copied]);
+  await restored.showsInOrder([copied, more]);
+  await toAlice.showsInOrder([question, answer, copied, more]);
 });
 
 test('an invalid phrase and a phrase without an account get different errors', async ({ people }) => {
