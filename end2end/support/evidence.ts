@@ -27,13 +27,18 @@ export function mustStaySecret(text: string): void {
   appendFileSync(path.join(folder('secrets'), `${process.pid}.jsonl`), `${JSON.stringify(text)}\n`);
 }
 
+/** The seed that a recovery phrase encodes. */
+export function seedOf(words: string[]): Buffer {
+  return Buffer.from(mnemonicToEntropy(words.join(' '), wordlist));
+}
+
 /** Records the words of a recovery phrase as secrets, and their seed in every usual encoding. */
 export function phraseMustStaySecret(words: string[]): void {
   for (let i = 0; i + 3 <= words.length; i++) {
     const three = words.slice(i, i + 3);
     for (const between of [' ', ',', '","', '\n']) mustStaySecret(three.join(between));
   }
-  const seed = Buffer.from(mnemonicToEntropy(words.join(' '), wordlist));
+  const seed = seedOf(words);
   for (const form of ['hex', 'base64', 'base64url', 'latin1'] as const) {
     mustStaySecret(seed.toString(form).replace(/=+$/, ''));
   }

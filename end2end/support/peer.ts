@@ -5,7 +5,7 @@ import {
   createCipheriv, createDecipheriv, createHash, createPrivateKey, createPublicKey, diffieHellman, hkdfSync, randomBytes,
   sign, type KeyObject,
 } from 'node:crypto';
-import { unique } from './evidence.ts';
+import { seedOf, unique } from './evidence.ts';
 
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 export type Envelope = Record<string, Json>;
@@ -18,6 +18,11 @@ export class Peer {
   constructor(private readonly origin: string, readonly handle: string, readonly seed: Buffer) {
     this.signing = privateKey('302e020100300506032b657004220420', seed);
     this.primary = `ed25519:${rawPublic(this.signing).toString('hex')}`;
+  }
+
+  /** The owner of an account of the app, by its recovery words. */
+  static ofWords(origin: string, handle: string, words: string[]): Peer {
+    return new Peer(origin, handle, seedOf(words));
   }
 
   static async register(origin: string, handle: string): Promise<Peer> {
