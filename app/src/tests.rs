@@ -373,6 +373,7 @@ fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
 fn a_browser_is_linked_by_its_code() {
     let html = show("/link", linking(LinkView::default()));
     assert_holds(&html, &["Link this browser", ">Passphrase<", ">Repeat passphrase<", "Continue"]);
+    assert!(html.contains("class=\"actions\"><button"), "nothing stands beside the button: {html}");
     let (code, url) = ("K7QXM-2R9VD-WT4HB-N8ZPC".to_owned(), "https://kez.lat/settings#link=K7".to_owned());
     let html = show("/link", linking(LinkView { step: LinkStep::Code { code, url }, error: None }));
     assert_holds(

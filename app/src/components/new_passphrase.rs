@@ -19,7 +19,8 @@ pub(crate) fn NewPassphrase(
     /// Is given the passphrase.
     on_done: Callback<Secret>,
     /// What stands beside the button.
-    children: Children,
+    #[prop(optional)]
+    children: Option<Children>,
 ) -> impl IntoView {
     let [first, second] = [NodeRef::<html::Input>::new(), NodeRef::new()];
     let differ = RwSignal::new(false);
@@ -46,7 +47,7 @@ pub(crate) fn NewPassphrase(
             <Field label="Repeat passphrase" id=ids.1 node=second secret=true autocomplete="new-password" disabled=busy/>
             <ErrorText text=error/>
             <p class="actions">
-                {children()}
+                {children.map(|children| children())}
                 <button type="submit" class="button button-primary" disabled=move || busy.get()>
                     {move || label.get()}
                 </button>

@@ -52,9 +52,7 @@ fn PassphraseStep() -> impl IntoView {
             "Another browser that has your account adds this one, and sends it your messages. Your recovery phrase stays \
              there: this browser does not get it."
         </p>
-        <NewPassphrase ids=("link-passphrase", "link-repeat") failed busy label="Continue".to_owned() on_done=begin>
-            ()
-        </NewPassphrase>
+        <NewPassphrase ids=("link-passphrase", "link-repeat") failed busy label="Continue".to_owned() on_done=begin/>
     }
 }
 

@@ -194,8 +194,8 @@ impl Session {
         leaves.any(|leaf| Some(leaf.root) == other)
     }
 
-    /// Has the devices of the other person added, and this account's other devices, if messages wait and nobody can read
-    /// them.
+    /// Has the devices of the other person added, and this account's other devices, if messages wait that no device of
+    /// theirs can read.
     pub(super) fn reach_other(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let me = self.my_root();
         let Some(group) = self.groups.get(gid).filter(|group| group.stored.intents.is_empty()) else {
