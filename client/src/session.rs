@@ -199,6 +199,7 @@ impl Session {
         if outcome.read_to_end {
             self.advance_own_chain(cx);
             self.load_recent();
+            self.look_at_groups_after_envelopes(cx);
         }
         if outcome.polled {
             self.look_at_groups(cx);

@@ -186,6 +186,8 @@ pub(crate) struct Group {
     pub(crate) devices: Vec<LeafId>,
     /// How often in a row the server has named another epoch without showing a commit.
     pub(crate) withheld: u32,
+    /// Whether the inbox was read since the account was opened, because the conversation may have envelopes there.
+    pub(crate) follows_inbox: bool,
     /// Whether items wait until the other person of a conversation is a contact.
     pub(crate) waits_for_person: bool,
     /// From when on that person may be looked up again.
@@ -318,6 +320,7 @@ impl Group {
             accounts: Vec::new(),
             devices: Vec::new(),
             withheld: 0,
+            follows_inbox: false,
             waits_for_person: false,
             look_up_at: 0,
             claim_at: 0,

@@ -146,6 +146,8 @@ pub(crate) struct Link {
     look_again: bool,
     /// Whether the inbox has been read to its end since start-up.
     read_to_end: bool,
+    /// Whether the inbox is to be read to its end once more.
+    once_more: bool,
     /// The groups, each with the position that its log was read to.
     groups: BTreeMap<GroupId, u64>,
 }
@@ -178,6 +180,7 @@ impl Default for Link {
             refusals: 0,
             look_again: false,
             read_to_end: false,
+            once_more: false,
             groups: BTreeMap::new(),
         }
     }
@@ -209,7 +212,7 @@ impl Link {
 
     /// Whether the inbox has been read to its end at least once since the account was opened.
     pub(crate) const fn was_read_to_its_end(&self) -> bool {
-        self.read_to_end
+        self.read_to_end && !self.once_more
     }
 
     /// When the next action is due.
@@ -358,7 +361,8 @@ impl Link {
             (Received::All { .. }, Source::Page) if self.look_again => self.poll(inbox, cx),
             (Received::All { .. }, Source::Page | Source::CaughtUp) => {
                 self.catch_up.ended();
-                outcome.read_to_end = !std::mem::replace(&mut self.read_to_end, true);
+                let is_first = !std::mem::replace(&mut self.read_to_end, true);
+                outcome.read_to_end = is_first || is_page && std::mem::take(&mut self.once_more);
             }
             (Received::All { .. }, Source::Items) | (Received::Absurd | Received::Loading, _) => {}
             (Received::Anew, _) => self.restart(cx),
@@ -420,6 +424,12 @@ impl Link {
     pub(crate) fn look(&mut self, inbox: Inbox<'_>, cx: &mut Context<'_>) {
         self.look_again = cx.shared.requests.awaits(&Purpose::Page);
         self.poll(inbox, cx);
+    }
+
+    /// Reads the inbox to its present end once more.
+    pub(crate) fn read_once_more(&mut self, inbox: Inbox<'_>, cx: &mut Context<'_>) {
+        self.once_more = true;
+        self.look(inbox, cx);
     }
 
     /// The relay's database changed under the stream. Answers in flight follow the old cursor and would leave a gap.
@@ -561,8 +571,8 @@ impl Link {
 
     fn poll_later(&mut self, cx: &mut Context<'_>) {
         let interval = match self.live {
-            Live::Up(_) => WATCH_INTERVAL,
-            _ if self.nats.is_up() => HINTED_INTERVAL,
+            Live::Up(_) if !self.once_more => WATCH_INTERVAL,
+            _ if self.nats.is_up() && !self.once_more => HINTED_INTERVAL,
             _ if cx.shared.offline => LONGEST_WAIT,
             _ => POLL_INTERVAL,
         };

@@ -17,12 +17,15 @@ use crate::kernel::context::Context;
 use crate::kernel::lookup::Found;
 use crate::kernel::place::{Lane, PersonId, Place};
 use crate::kernel::reason::Reason;
+use crate::link::Inbox;
 use crate::messages::{StoredBody, StoredLine, StoredMessage};
 use crate::session::Session;
 use crate::session::directory::HandleState;
 
 /// How long, in milliseconds, before the key packages of a person whose devices had none are claimed again.
 const CLAIM_AGAIN: u64 = 10 * 60 * 1000;
+/// For how long, in seconds, a conversation that has moved to MLS may have envelopes that were sent before.
+const JUST_MOVED: u64 = 24 * 60 * 60;
 /// How long, in milliseconds, before a group is looked at again whose other person could not be looked up.
 const LOOK_UP_AGAIN: u64 = 60 * 1000;
 
@@ -289,6 +292,28 @@ impl Session {
         let Some(group) = self.groups.recall(gid) else { return false };
         group.waits_for_person = group.person.is_none();
         group.waits_for_person
+    }
+
+    /// Whether items have to wait for the inbox. Just after a conversation has moved to MLS, the inbox may have envelopes
+    /// that were sent before them. So it is read to its end first, once for each such conversation.
+    pub(super) fn awaits_envelopes(&mut self, gid: GroupId, cx: &mut Context<'_>) -> bool {
+        let Place::Direct(person) = self.groups.place(gid) else { return false };
+        let since = self.contacts.get(person).and_then(|contact| contact.stored.mls.since);
+        if since.is_some_and(|since| since.saturating_add(JUST_MOVED) < cx.wall() / 1000) {
+            return false;
+        }
+        if let Some(group) = self.groups.recall(gid).filter(|group| !group.follows_inbox) {
+            group.follows_inbox = true;
+            self.link.read_once_more(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
+        }
+        !self.link.was_read_to_its_end()
+    }
+
+    /// The inbox was read to its end: items of groups may have waited for that.
+    pub(in crate::session) fn look_at_groups_after_envelopes(&mut self, cx: &mut Context<'_>) {
+        if self.groups.iter().any(|(_, group)| group.follows_inbox) {
+            self.look_at_groups(cx);
+        }
     }
 
     /// Makes a contact of the other person of a group of two, once their handle is proven.

@@ -98,7 +98,7 @@ impl Session {
     }
 
     fn receive_in(&mut self, gid: GroupId, mut items: &[&InboxItem], cx: &mut Context<'_>) -> bool {
-        if self.lacks_person(gid, items, cx) {
+        if self.lacks_person(gid, items, cx) || self.awaits_envelopes(gid, cx) {
             return false;
         }
         while !items.is_empty() {
