@@ -55,6 +55,8 @@ pub(crate) struct Groups {
 pub(crate) struct Log {
     pub(crate) kind: GroupKind,
     pub(crate) observed: Observed,
+    /// The `GroupInfo` with which it was created.
+    created: Vec<u8>,
     pub(crate) info: Vec<u8>,
     pub(crate) items: Vec<InboxItem>,
     pub(crate) members: BTreeMap<Handle, Member>,
@@ -328,7 +330,8 @@ impl Groups {
 
     fn create(&mut self, create: &CreateGroup, leaf: LeafId, facts: &Facts<'_>) -> HttpResponse {
         if let Some(log) = self.logs.get(&create.gid) {
-            let same = log.info == create.info.0;
+            // As the server: what was posted then, although the group may have changed since.
+            let same = log.created == create.info.0;
             return if same { json(200, &()) } else { problem(ProblemCode::GroupExists) };
         }
         let is_mine = |log: &Log| log.kind == GroupKind::Own && log.members.contains_key(&facts.caller);
@@ -355,6 +358,7 @@ impl Groups {
         let mut log = Log {
             kind: create.kind,
             observed,
+            created: create.info.0.clone(),
             info: create.info.0.clone(),
             items: Vec::new(),
             members: BTreeMap::new(),
