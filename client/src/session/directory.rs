@@ -291,6 +291,20 @@ impl Session {
         Some(id)
     }
 
+    /// Makes a contact of someone who was met elsewhere than in the inbox. Their mail may wait there.
+    pub(crate) fn meet_contact(
+        &mut self,
+        found: Found,
+        wrote_first: bool,
+        cx: &mut Context<'_>,
+    ) -> Option<PersonId> {
+        let key = found.key.primary();
+        let id = self.add_contact(found, wrote_first, cx)?;
+        self.ask_about_chain(id, cx);
+        self.settle_senders(&[key], cx);
+        Some(id)
+    }
+
     /// Creates a contact from a lookup.
     pub(crate) fn add_contact(
         &mut self,

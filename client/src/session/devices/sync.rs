@@ -214,11 +214,7 @@ impl Session {
         }
         match self.contacts.by_handle(&found.handle) {
             Some(id) => Some(id),
-            None => {
-                let id = self.add_contact(found, is_request, cx)?;
-                self.ask_about_chain(id, cx);
-                Some(id)
-            }
+            None => self.meet_contact(found, is_request, cx),
         }
     }
 

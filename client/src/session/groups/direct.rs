@@ -331,9 +331,7 @@ impl Session {
         match self.directory.handles.get(&handle) {
             Some(HandleState::Found(found)) if proves(found) => {
                 let found = found.as_ref().clone();
-                if let Some(person) = self.add_contact(found, true, cx) {
-                    self.ask_about_chain(person, cx);
-                }
+                self.meet_contact(found, true, cx);
             }
             Some(HandleState::Asked) => {}
             // They are unknown, or a contact who has another key: then the user is asked about the new one.
