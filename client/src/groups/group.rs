@@ -186,7 +186,8 @@ pub(crate) struct Group {
     pub(crate) devices: Vec<LeafId>,
     /// How often in a row the server has named another epoch without showing a commit.
     pub(crate) withheld: u32,
-    /// Whether the inbox was read since the account was opened, because the conversation may have envelopes there.
+    /// Whether the inbox is read first, or was since the account was opened, because a message has come and there may be
+    /// earlier envelopes.
     pub(crate) follows_inbox: bool,
     /// Whether items wait until the other person of a conversation is a contact.
     pub(crate) waits_for_person: bool,

@@ -280,11 +280,7 @@ impl Session {
         let me = self.my_root();
         let group = self.groups.get(gid).filter(|group| group.person.is_none());
         let Some(other) = group.and_then(|group| group.stored.other(&me)) else { return false };
-        let is_message = |item: &&&InboxItem| {
-            let parsed = GroupItem::parse(item.envelope.get().as_bytes().to_vec());
-            parsed.is_ok_and(|parsed| matches!(parsed.body(), Body::Message(_)))
-        };
-        if !items.iter().any(|item| is_message(&item)) {
+        if !self.have_message(gid, items) {
             return false;
         }
         self.meet_person(gid, &other, cx);
@@ -294,12 +290,31 @@ impl Session {
         group.waits_for_person
     }
 
+    /// Whether a message of another device is among these items.
+    fn have_message(&self, gid: GroupId, items: &[&InboxItem]) -> bool {
+        items.iter().any(|item| {
+            let parsed = GroupItem::parse(item.envelope.get().as_bytes().to_vec());
+            parsed.is_ok_and(|parsed| {
+                matches!(parsed.body(), Body::Message(_)) && !self.is_own_item(gid, &parsed.name())
+            })
+        })
+    }
+
     /// Whether items have to wait for the inbox. Just after a conversation has moved to MLS, the inbox may have envelopes
-    /// that were sent before them. So it is read to its end first, once for each such conversation.
-    pub(super) fn awaits_envelopes(&mut self, gid: GroupId, cx: &mut Context<'_>) -> bool {
+    /// that were sent before the first message. So it is read to its end then.
+    pub(super) fn awaits_envelopes(
+        &mut self,
+        gid: GroupId,
+        items: &[&InboxItem],
+        cx: &mut Context<'_>,
+    ) -> bool {
         let Place::Direct(person) = self.groups.place(gid) else { return false };
         let since = self.contacts.get(person).and_then(|contact| contact.stored.mls.since);
         if since.is_some_and(|since| since.saturating_add(JUST_MOVED) < cx.wall() / 1000) {
+            return false;
+        }
+        let follows = self.groups.get(gid).is_some_and(|group| group.follows_inbox);
+        if !follows && !self.have_message(gid, items) {
             return false;
         }
         if let Some(group) = self.groups.recall(gid).filter(|group| !group.follows_inbox) {

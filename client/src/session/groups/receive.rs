@@ -98,7 +98,7 @@ impl Session {
     }
 
     fn receive_in(&mut self, gid: GroupId, mut items: &[&InboxItem], cx: &mut Context<'_>) -> bool {
-        if self.lacks_person(gid, items, cx) || self.awaits_envelopes(gid, cx) {
+        if self.lacks_person(gid, items, cx) || self.awaits_envelopes(gid, items, cx) {
             return false;
         }
         while !items.is_empty() {
@@ -386,7 +386,7 @@ impl Session {
         name_of(item).is_some_and(|name| self.seen.contains(&Tag::of_envelope(&name)))
     }
 
-    fn is_own_item(&self, gid: GroupId, name: &Hash) -> bool {
+    pub(super) fn is_own_item(&self, gid: GroupId, name: &Hash) -> bool {
         self.groups.get(gid).is_some_and(|group| group.stored.sent.iter().any(|sent| sent.item == *name))
     }
 
