@@ -75,7 +75,7 @@ fn NoAccount() -> impl IntoView {
                         <p>
                             {format!(
                                 "@{handle} was used here, but the browser has deleted its storage. Your recovery phrase \
-                                 brings the account back, with the messages that the server still keeps for you.",
+                                 brings the account back, but only another browser of yours has all its messages.",
                             )}
                         </p>
                     }.into_any(),

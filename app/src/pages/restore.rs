@@ -24,8 +24,9 @@ pub(crate) fn Restore() -> impl IntoView {
             <main class="prose narrow" id="main" tabindex="-1">
                 <h1>"Restore account"</h1>
                 <p>
-                    "Type the 24 words of your recovery phrase. It brings back your handle, and the messages that the \
-                     server still keeps for you."
+                    "Type the 24 words of your recovery phrase. It brings back your handle, your groups, and messages that \
+                     were sent the old way. Only a browser that still has your account can pass on the others: if you have \
+                     one, " <a href="/link">"link this browser to it"</a> " instead."
                 </p>
                 <RestoreForm/>
                 <p class="hint">"No account yet? " <a href="/join">"Create account"</a></p>

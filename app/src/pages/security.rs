@@ -57,9 +57,8 @@ fn CanSee() -> impl IntoView {
                 <li>"When you are connected, and the network address that you connect from."</li>
             </ul>
             <p>
-                "It keeps the encrypted messages, so that they wait for you and come back when you restore your \
-                 account. You choose for how long in the settings. A message request that you leave unanswered is \
-                 deleted after 30 days."
+                "It keeps the encrypted messages, so that they wait for your browsers. You choose for how long in the \
+                 settings. A message request that you leave unanswered is deleted after 30 days."
             </p>
             <p>
                 "When you report a person, the operator learns who you report, which messages it is about, and what you write. \
@@ -98,9 +97,12 @@ fn Limits() -> impl IntoView {
             <h2>"Limits"</h2>
             <ul>
                 <li>
-                    "Conversations of two have no forward secrecy yet. Anyone who gets your recovery phrase or secret key can \
-                     read your past messages too, if they also have the encrypted copies. In groups the keys change with the \
-                     members: who was removed reads nothing that follows, and who is new reads nothing from before."
+                    "Messages that were sent the old way, before a conversation had keys that change, have no forward secrecy: \
+                     anyone who gets your recovery phrase and the encrypted copies can read them."
+                </li>
+                <li>
+                    "Keys that change cannot be restored. Your recovery phrase brings your account back, but not the messages \
+                     of conversations whose keys change. Only your browsers have them, so link a second one to keep a copy."
                 </li>
                 <li>
                     "A web app is loaded from its server each time. A malicious server could send you a modified app. \

@@ -337,7 +337,7 @@ fn nothing_is_sent_when_all_their_devices_are_revoked() {
 }
 
 #[test]
-fn whoever_has_no_packages_left_joins_by_themself_and_then_reads() {
+fn a_person_without_packages_joins_by_an_external_commit_and_then_reads() {
     let mut world = alice_and_bob(6);
     look_up_bob(&mut world);
     world.network("bob", false);
@@ -464,7 +464,7 @@ fn changed_keys_keep_the_group() {
 }
 
 #[test]
-fn a_key_that_nobody_proves_is_not_read_before_the_user_accepts_it() {
+fn an_unproven_key_is_not_read_before_the_user_accepts_it() {
     let mut world = talking(13);
     // Bob loses all his data; the operator lets him register again with another key, and so another chain.
     let stranger = SecretIdentity::from_seed(Seed::from_bytes([9; 32]));

@@ -210,7 +210,7 @@ fn carol_loses_her_state(world: &mut World) {
 }
 
 #[test]
-fn nobody_joins_an_earlier_state() {
+fn an_earlier_state_is_not_joined() {
     let (mut world, at) = three(37);
     let log = world.relay.groups.logs[&gid(&at)].clone();
     change(&mut world, "alice", &at, GroupChange::Promote("bob".into()));
@@ -233,7 +233,7 @@ fn nobody_joins_an_earlier_state() {
 }
 
 #[test]
-fn nobody_joins_with_another_tree() {
+fn a_state_with_another_tree_is_not_joined() {
     let (mut world, at) = three(38);
     let tree = encoded(&world.relay.groups.logs[&gid(&at)].observed.tree.clone());
     change(&mut world, "alice", &at, GroupChange::Promote("bob".into()));
