@@ -362,7 +362,8 @@ impl Link {
             (Received::All { .. }, Source::Page | Source::CaughtUp) => {
                 self.catch_up.ended();
                 let is_first = !std::mem::replace(&mut self.read_to_end, true);
-                outcome.read_to_end = is_first || is_page && std::mem::take(&mut self.once_more);
+                let is_once_more = is_page && std::mem::take(&mut self.once_more);
+                outcome.read_to_end = is_first || is_once_more;
             }
             (Received::All { .. }, Source::Items) | (Received::Absurd | Received::Loading, _) => {}
             (Received::Anew, _) => self.restart(cx),

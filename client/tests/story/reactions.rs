@@ -1,5 +1,6 @@
 //! Reactions: one side sets and withdraws them, and the other side sees the latest state, whatever the order of arrival.
 
+use kez_client::effect::Method;
 use kez_client::event::UiEvent;
 use kez_client::view::MessageRow;
 use kez_core::content::{Content, MessageId, Reaction, Ref, What};
@@ -136,12 +137,10 @@ fn a_refused_reaction_is_reverted_and_blocks_no_later_message() {
 
     let mut world = talking(6);
     let mut refused = 0;
-    world.relay.script = Some(Box::new(move |request, response| {
-        refused += u32::from(request.target.ends_with("/messages"));
-        match request.target.ends_with("/messages") && refused == 1 {
-            true => crate::sim::problem(ProblemCode::Malformed),
-            false => response,
-        }
+    world.relay.intercept = Some(Box::new(move |request| {
+        let is_message = request.method == Method::Post && request.target.ends_with("/messages");
+        refused += u32::from(is_message);
+        (is_message && refused == 1).then(|| crate::sim::problem(ProblemCode::Malformed))
     }));
     react(&mut world, "alice", "bob", "👍", true);
     world.send("alice", "bob", "after it");
