@@ -79,6 +79,7 @@ test('an envelope that comes later is marked, and is not read once old messages 
   await expect(alice.keyHistory().last()).toContainText('Reads messages from version 2 on.');
   await alice.reload();
   await expect(refuse).toBeChecked();
+  await nextSecond();
   await thief.say(alice.handle, 'not read');
   const toAlice = bob.thread(alice.handle);
   said.push(marked, unique('over MLS'));
