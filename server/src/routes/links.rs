@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LinkId {
 
 /// Publishes the offer of a new browser for ten minutes.
 ///
-/// The same offer again is answered 201 again. The server does not read the offer; the browser that fetches it compares it
+/// The same offer again is answered 201 again. The server does not read the offer, which is any JSON object; the browser that fetches it compares it
 /// with the code that the user has given.
 #[utoipa::path(put, path = "/v1/links/{id}", tag = "Links", params(("id" = String, Path)), request_body = PutLink,
     responses(
@@ -56,6 +56,9 @@ pub async fn offer(
     let PutLink { offer } = parse(&body)?;
     if offer.get().len() > MAX_OFFER_BYTES {
         return Err(ApiError::new(ProblemCode::BodyTooLarge, "an offer has at most 8 KiB (8,192 bytes)"));
+    }
+    if !offer.get().starts_with('{') {
+        return Err(ApiError::malformed("an offer is a JSON object"));
     }
     let outcome = state.store.put_link(id, offer.get().as_bytes().to_vec(), state.now()).await?;
     stored(outcome, StatusCode::CREATED)

@@ -90,6 +90,9 @@ async fn malformed_and_large_bodies_are_refused() {
     put(&server, id, &offer(8 * 1024 + 1)).await.refused(413, "body_too_large");
     put(&server, id, "{").await.refused(400, "malformed");
     put(&server, id, r#"{},"more":1"#).await.refused(400, "malformed");
+    for other in ["[]", "1", "null", r#""{}""#] {
+        put(&server, id, other).await.refused(400, "malformed");
+    }
     assert_eq!(put(&server, id, &offer(8 * 1024)).await.status, 201);
     for (from, n) in [("old", 0), ("old", 5), ("other", 1)] {
         say(&server, id, from, n, "AAAA").await.refused(400, "malformed");
