@@ -207,6 +207,8 @@ pub struct DevicesView {
     pub linking: LinkingView,
     /// Whether another browser has removed this one.
     pub removed: bool,
+    /// Whether messages are kept for the recovery words.
+    pub keeps_history: bool,
 }
 
 /// "Link a device" in the settings.

@@ -9,6 +9,7 @@
 //! content. It ignores unknown members. A known member of a wrong type makes the content malformed, except `sent_at`,
 //! which then counts as absent.
 
+mod archive;
 mod face;
 mod former_key;
 mod history;
@@ -30,6 +31,7 @@ use crate::canonical_json::{self, Numbers};
 use crate::identity::Primary;
 use crate::time::Timestamp;
 
+pub use archive::{Archive, MOST_ARCHIVED};
 pub use face::Face;
 pub use former_key::FormerKey;
 pub use history::{History, MAX_PART_BYTES, Past};
@@ -71,6 +73,8 @@ pub enum What {
     Sync(Sync),
     /// Earlier messages, for a new browser of the user's.
     History(History),
+    /// Earlier messages, for a browser that is restored from the recovery words.
+    Archive(Archive),
     /// A kind that this version does not know. Its members are not kept.
     Unknown {
         /// The name of the kind.
@@ -187,6 +191,7 @@ impl What {
             "face" => known(members).map(Self::Face),
             "sync" => known(members).map(Self::Sync),
             "history" => known(members).map(Self::History),
+            "archive" => known(members).map(Self::Archive),
             _ => Some(Self::Unknown { kind, quiet }),
         }
     }
@@ -201,6 +206,7 @@ impl What {
             Self::Face(_) => "face",
             Self::Sync(_) => "sync",
             Self::History(_) => "history",
+            Self::Archive(_) => "archive",
             Self::Unknown { kind, .. } => kind,
         }
     }
@@ -209,7 +215,7 @@ impl What {
     pub const fn is_quiet(&self) -> bool {
         match self {
             Self::Unknown { quiet, .. } => *quiet,
-            Self::Reaction(_) | Self::Sync(_) | Self::History(_) => true,
+            Self::Reaction(_) | Self::Sync(_) | Self::History(_) | Self::Archive(_) => true,
             Self::Text(_) | Self::Sent(_) | Self::FormerKey(_) | Self::Face(_) => false,
         }
     }

@@ -2,6 +2,7 @@
 //! user's decisions, and which of them are getting earlier messages.
 
 mod announced;
+mod backup;
 mod linking;
 mod outgoing;
 
@@ -18,6 +19,7 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use announced::Announced;
+use backup::{Backup, Keeping};
 use linking::Linking;
 pub use linking::LinkingStep;
 pub(crate) use linking::{Offered, Stage as LinkStage, Talk};
@@ -45,6 +47,7 @@ struct Stored {
     read_marks: Vec<ReadMark>,
     /// How many parts of the history have come, and how many there will be.
     incoming: Option<(u64, u64)>,
+    backup: Backup,
 }
 
 /// How far another device of the user's has read a conversation.
@@ -81,6 +84,7 @@ pub(crate) struct Devices {
     pub(crate) backoff: Backoff,
     /// "Link a device".
     pub(crate) linking: Linking,
+    keeping: Keeping,
 }
 
 impl Default for Devices {
@@ -95,6 +99,7 @@ impl Default for Devices {
             list_at: Some(0),
             backoff: Backoff::new(1_000, 60_000),
             linking: Linking::default(),
+            keeping: Keeping::default(),
         }
     }
 }
@@ -119,7 +124,7 @@ impl Devices {
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let alarm_at = self.stored.announced.alarm_at();
-        [self.tell_at, alarm_at, self.linking.due].into_iter().flatten().min()
+        [self.tell_at, alarm_at, self.linking.due, self.keeping.wake()].into_iter().flatten().min()
     }
 
     /// What the user calls a device, if it has a name.

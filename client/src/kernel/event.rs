@@ -279,6 +279,11 @@ pub enum UiEvent {
         /// Whether it is checked now.
         on: bool,
     },
+    /// /settings: the checkbox "Keep history for my recovery words".
+    BackupChanged {
+        /// Whether it is checked now.
+        on: bool,
+    },
     /// /settings: "Continue" with the code of another browser, or the address that has it.
     LinkCodeTyped {
         /// The text.

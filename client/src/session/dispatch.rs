@@ -99,6 +99,7 @@ impl Session {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().refuse_old_messages(on, facts, cx);
             }
+            UiEvent::BackupChanged { on } => self.keep_history(on, cx),
             UiEvent::LinkCodeTyped { text } => self.link_code_typed(&text, cx),
             UiEvent::LinkConfirmed => self.link_confirmed(cx),
             UiEvent::LinkCancelled => self.link_cancelled(cx),
@@ -265,7 +266,9 @@ impl Session {
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
             // They count only among the user's own devices.
-            What::Sync(_) | What::History(_) => return self.count_unreadable(envelope, cx),
+            What::Sync(_) | What::History(_) | What::Archive(_) => {
+                return self.count_unreadable(envelope, cx);
+            }
             What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) | What::Face(_) => {
                 StoredBody::Unsupported
             }

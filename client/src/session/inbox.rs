@@ -5,7 +5,7 @@
 
 use kez_core::api::InboxItem;
 use kez_core::canonical_json::MAX_INTEGER;
-use kez_core::content::{FormerKey as FormerKeyNote, Sent, What};
+use kez_core::content::{Archive, FormerKey as FormerKeyNote, Sent, What};
 use kez_core::envelope::{Envelope, EnvelopeHash, OpenError, OpenedMessage};
 use kez_core::identity::{Peer, Primary, PublicIdentity, SecretIdentity, Seed};
 use kez_core::message::{MalformedMessage, Message};
@@ -51,6 +51,8 @@ enum Class {
     Malformed(Place, Box<StoredMessage>, MalformedMessage),
     /// Among the user's own keys: it opens earlier envelopes.
     FormerKey(Seed),
+    /// In a conversation, as messages that were kept for a restored browser.
+    Archive(Box<Archive>),
     /// In the quarantine until this key is known.
     Wait { key: Primary, own_copy: bool, quiet: bool },
     /// Nowhere, but counted.
@@ -74,6 +76,7 @@ impl Session {
                 self.read_from_the_start(cx);
                 // The server may have restored an older database, without the latest list changes.
                 self.lists.on_new_epoch(&mut self.contacts, &self.me, cx);
+                self.devices.keep_all_again();
                 self.look_at_groups(cx);
                 return Received::Anew;
             }
@@ -253,6 +256,7 @@ impl Session {
             }
             Class::Unread(place, message) => self.add_message(place, *message, cx),
             Class::Malformed(place, message, malformed) => self.malformed(place, *message, malformed, cx),
+            Class::Archive(archive) => self.met_archive(*archive, incoming.kept_at, cx),
             Class::Unreadable => self.count_unreadable(incoming.hash, cx),
             Class::FormerKey(_) | Class::Wait { .. } | Class::Nowhere => {}
         }
@@ -263,6 +267,7 @@ impl Session {
         let place = match class {
             Class::Content(arrived, _) => arrived.place,
             Class::Unread(place, _) | Class::Malformed(place, ..) => *place,
+            Class::Archive(archive) => return self.page_lacking_for_archive(archive),
             _ => return None,
         };
         let conversation = self.conversations.get(&place)?;
@@ -341,9 +346,10 @@ impl Session {
         let (to, mut message) = match content.what {
             What::Sent(Sent { to, message }) => (to, *message),
             What::FormerKey(FormerKeyNote { seed }) => return Class::FormerKey(seed),
+            What::Archive(archive) => return Class::Archive(Box::new(archive)),
             _ => return Class::Unreadable,
         };
-        if matches!(message.what, What::Sent(_) | What::FormerKey(_)) {
+        if matches!(message.what, What::Sent(_) | What::FormerKey(_) | What::Archive(_)) {
             return Class::Unreadable;
         }
         let Some(person) = self.contacts.by_key(&to) else {

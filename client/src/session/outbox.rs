@@ -225,14 +225,14 @@ impl Session {
             return Some(sealed.to_owned());
         }
         let content = entry.content()?;
-        let person = key.place.person()?;
-        let (now, heads) = (cx.timestamp(), self.chains.heads_for(person));
+        let (now, person) = (cx.timestamp(), key.place.person());
+        let heads = person.map_or_else(|| self.chains.own_head(), |person| self.chains.heads_for(person));
         let sealed = match key.lane {
             Lane::Place(_) => {
                 let conversation = self.conversations.get_mut(&key.place)?;
                 let chain = conversation.next_position(&self.sync.installation);
                 let plaintext = plaintext(&content, &chain, &heads);
-                let peer = self.contacts.get(person)?.peer.as_ref()?;
+                let peer = self.contacts.get(person?)?.peer.as_ref()?;
                 let key = self.me.key.secret()?;
                 let sealed = envelope::seal(key, peer, &plaintext, now, &mut &mut *cx.rng).ok()?;
                 conversation.sent(sealed.hash);

@@ -139,6 +139,7 @@ impl Session {
         self.tell_devices(cx);
         self.advance_groups(cx);
         self.advance_history(cx);
+        self.advance_backup(cx);
         self.devices.save(cx);
         self.paging.now += 1;
         for (place, conversation) in self.conversations.iter_mut() {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod acknowledging;
+mod backup;
 mod chain_lies;
 mod clocks;
 mod crashes;

@@ -9,6 +9,7 @@
 //! | `verified` | `root`, `key`: the user has compared this key; `key` is absent when the user takes that back |
 //! | `name` | `device`, `name`: what the user calls a device; an empty name takes it back |
 //! | `link` | `seqno`, `hash`: the device adds this link to the user's sigchain |
+//! | `keep_history` | `on`: whether messages are kept for the recovery words |
 
 use std::fmt;
 use std::str::FromStr;
@@ -91,6 +92,11 @@ pub enum Change {
         seqno: u64,
         /// Its hash.
         hash: Hash,
+    },
+    /// Messages are kept for the recovery words (kind `archive`), or no longer.
+    KeepHistory {
+        /// Whether they are.
+        on: bool,
     },
 }
 

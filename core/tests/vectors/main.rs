@@ -121,6 +121,7 @@ fn content() {
             What::Face(_) => "face",
             What::Sync(_) => "sync",
             What::History(_) => "history",
+            What::Archive(_) => "archive",
             What::Unknown { quiet: true, .. } => return "dropped",
             What::Unknown { quiet: false, .. } => return "unsupported",
         };

@@ -154,7 +154,7 @@ impl Session {
     }
 
     /// A message as another device gets it; `None` for events and for what could not be read.
-    fn past(&self, place: Place, order: u64) -> Option<Past> {
+    pub(super) fn past(&self, place: Place, order: u64) -> Option<Past> {
         let message = self.conversations.get(&place)?.get(order)?;
         let StoredBody::Text { text, re } = &message.body else { return None };
         let (chat, them) = match place {

@@ -1,5 +1,6 @@
 //! The group of the user's own devices: how it begins, and what happens when a device joins a group.
 
+mod backup;
 mod history;
 mod linking;
 mod sync;

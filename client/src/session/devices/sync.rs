@@ -57,6 +57,7 @@ impl Session {
         let names = self.devices.names();
         let mut changes: Vec<Change> =
             names.map(|(device, name)| Change::Name { device: *device, name: name.to_owned() }).collect();
+        changes.extend(self.devices.keeps_history().map(|on| Change::KeepHistory { on }));
         self.devices.groups = Default::default();
         changes.extend(self.new_decisions(true));
         self.say_changes(changes, cx);
@@ -159,6 +160,7 @@ impl Session {
                     self.decided_elsewhere(id, cx);
                 }
             }
+            Change::KeepHistory { on } => drop(self.devices.keep_history(on)),
             Change::Name { device, name } => drop(self.devices.rename(device, &limited(&name))),
             Change::Link { seqno, hash } => {
                 // A device that was added by a thief of the key cannot speak for the link that added it.
@@ -202,7 +204,7 @@ impl Session {
     }
 
     /// A contact whom another device knows: the registration proves the key.
-    fn introduced(
+    pub(super) fn introduced(
         &mut self,
         (root, is_request): (Primary, bool),
         registration: &RawValue,

@@ -68,6 +68,9 @@ impl Session {
 
     /// Performs the next step of joining.
     pub(super) fn go_on_joining(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        if self.reads_kept_messages(cx) {
+            return;
+        }
         let purpose = Purpose::Rejoin(gid);
         match self.groups.get(gid).and_then(|group| group.stored.joining.as_ref()) {
             None => self.show_group(gid, cx),

@@ -91,7 +91,9 @@ impl Session {
         let is_unwanted = || group.stored.added_by.is_some_and(|by| self.is_blocked(&by));
         self.is_group_of_people(gid)
             && !(group.stored.request && (is_out || is_unwanted()))
-            && (group.stored.known.is_some() || group.stored.stage == Stage::Creating)
+            && (group.stored.known.is_some()
+                || group.stored.face.is_some()
+                || group.stored.stage == Stage::Creating)
     }
 
     /// The verified chain with this root.
