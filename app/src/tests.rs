@@ -357,8 +357,15 @@ fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
             "<strong>This browser</strong>",
             "aria-label=\"Rename Browser 1\"",
             "Link a device",
+            "Keep history for my recovery words",
         ],
     );
+    let alone = "Only this browser has your messages.";
+    assert!(!html.contains(alone), "{html}");
+    let only = DevicesView { rows: vec![device(1, true)], ..DevicesView::default() };
+    assert_holds(&show("/settings", with_devices(only.clone())), &[alone]);
+    let kept = show("/settings", with_devices(DevicesView { keeps_history: true, ..only }));
+    assert!(!kept.contains(alone), "{kept}");
     let rows = vec![named(1, false, "Desk")];
     let html =
         show("/settings", with_devices(DevicesView { rows, history: Some((3, 17)), ..devices.clone() }));
@@ -396,7 +403,7 @@ fn a_linked_browser_has_no_words_to_show() {
     let account = AccountView::Open(Me { has_words: false, ..me() });
     let html = show("/settings", View { account, ..View::default() });
     assert_holds(&html, &["It does not have your recovery phrase.", "Sign out of this browser"]);
-    for absent in ["Show recovery phrase", "Change key", "Delete account"] {
+    for absent in ["Show recovery phrase", "Change key", "Delete account", "Keep history"] {
         assert!(!html.contains(absent), "{absent}: {html}");
     }
 }

@@ -75,7 +75,7 @@ fn NoAccount() -> impl IntoView {
                         <p>
                             {format!(
                                 "@{handle} was used here, but the browser has deleted its storage. Your recovery phrase \
-                                 brings the account back, but only another browser of yours has all its messages.",
+                                 brings the account back, with the messages that you chose to keep for it.",
                             )}
                         </p>
                     }.into_any(),

@@ -24,8 +24,8 @@ pub(crate) fn Restore() -> impl IntoView {
             <main class="prose narrow" id="main" tabindex="-1">
                 <h1>"Restore account"</h1>
                 <p>
-                    "Type the 24 words of your recovery phrase. It brings back your handle, your groups, and messages that \
-                     were sent the old way. Only a browser that still has your account can pass on the others: if you have \
+                    "Type the 24 words of your recovery phrase. It brings back your handle, your groups, and the messages that \
+                     you chose to keep for it. A browser that still has your account can pass on all of them: if you have \
                      one, " <a href="/link">"link this browser to it"</a> " instead."
                 </p>
                 <RestoreForm/>

@@ -101,8 +101,9 @@ fn Limits() -> impl IntoView {
                      anyone who gets your recovery phrase and the encrypted copies can read them."
                 </li>
                 <li>
-                    "Keys that change cannot be restored. Your recovery phrase brings your account back, but not the messages \
-                     of conversations whose keys change. Only your browsers have them, so link a second one to keep a copy."
+                    "Keys that change cannot be restored. Your recovery phrase brings the messages of such conversations back \
+                     only if you switch on \"Keep history for my recovery words\" in the settings. Anyone who gets the phrase and \
+                     the encrypted copies can then read them. Without it only your browsers have them, so link a second one."
                 </li>
                 <li>
                     "A web app is loaded from its server each time. A malicious server could send you a modified app. \

@@ -36,7 +36,9 @@ fn with_messages(chance: u64) -> (World, String) {
     world.look("alice", "bob");
     world.look("bob", "alice");
     world.run(1_000);
-    for (who, to, text) in [("alice", "bob", "hello"), ("bob", "alice", "hi"), ("alice", "bob", "how are you?")] {
+    for (who, to, text) in
+        [("alice", "bob", "hello"), ("bob", "alice", "hi"), ("alice", "bob", "how are you?")]
+    {
         world.send(who, to, text);
         world.run(2_000);
     }
@@ -192,7 +194,10 @@ fn a_group_that_the_user_has_left_is_there_to_read() {
     world.look(NEXT, &at);
     world.run(1_000);
     assert_eq!(texts(&world, NEXT), GROUP);
-    assert_eq!((group(&world, NEXT).name.as_str(), group(&world, NEXT).stage), ("Hiking", GroupStage::Removed));
+    assert_eq!(
+        (group(&world, NEXT).name.as_str(), group(&world, NEXT).stage),
+        ("Hiking", GroupStage::Removed)
+    );
 }
 
 /// The tab dies at each step of keeping messages.
@@ -232,7 +237,15 @@ fn sealed(world: &mut World, from: &SecretIdentity, to: &SecretIdentity, what: W
 
 fn past(chat: Chat, from: Primary, at: u64) -> Past {
     let at = Timestamp::from_unix(at);
-    Past { chat, id: "01JF".parse().unwrap(), from, text: "never said".into(), re: None, sent_at: at, kept_at: at }
+    Past {
+        chat,
+        id: "01JF".parse().unwrap(),
+        from,
+        text: "never said".into(),
+        re: None,
+        sent_at: at,
+        kept_at: at,
+    }
 }
 
 #[test]

@@ -31,14 +31,18 @@ fn every_kind_reads_back() {
         Change::Verified { root, key: None },
         Change::Name { device, name: "Work".into() },
         Change::Link { seqno: 7, hash: crate::sigchain::Hash::of_json("{}") },
+        Change::KeepHistory { on: true },
     ];
     let sync = Content { what: What::Sync(Sync { changes }), ..text.clone() };
     let chat = Chat::Person(root);
     let past =
         Past { chat, id: id("01JB"), from: root, text: "old".into(), re: None, sent_at: at, kept_at: at };
-    let history = History { device, part: 1, of: 2, messages: vec![past] };
+    let history = History { device, part: 1, of: 2, messages: vec![past.clone()] };
+    let registration = serde_json::value::RawValue::from_string(r#"{"kez":1}"#.to_owned()).ok();
+    let archive = Archive { messages: vec![past], registration, name: Some("Hiking".into()) };
+    let archive = Content { what: What::Archive(archive), ..text.clone() };
     let history = Content { what: What::History(history), ..text.clone() };
-    let rest = [former, face, sync, history];
+    let rest = [former, face, sync, history, archive];
     for content in
         [text.clone(), reply.clone(), reaction.clone(), text.own_copy(root)].into_iter().chain(rest)
     {
@@ -102,6 +106,7 @@ fn a_known_member_of_a_wrong_type_makes_the_content_malformed() {
         (r#"{"id":"a","kind":"face"}"#, false),
         (r#"{"id":"a","kind":"face","name":"x","expires":-1}"#, false),
         (r#"{"id":"a","kind":"former_key","seed":"00"}"#, false),
+        (r#"{"id":"a","kind":"archive","quiet":true,"messages":[{"id":"b"}]}"#, true),
         ("[]", false),
         ("hello", false),
         ("\u{ff}", false),

@@ -59,6 +59,34 @@ test('a restored browser reads over MLS what is sent from then on', async ({ peo
   await toAlice.showsInOrder([question, answer, copied, more]);
 });
 
+test('what was kept for the words is there in a restored browser', async ({ people }) => {
+  // Messages are kept a minute after they have come.
+  test.setTimeout(150_000);
+  const [alice, bob] = [await people.join('alice'), await people.join('bob')];
+  const [question, answer] = [unique('question'), unique('answer')];
+  const toBob = await alice.chatWith(bob.handle);
+  await toBob.send(question);
+  const toAlice = await bob.openChat(alice.handle);
+  await toAlice.send(answer);
+  await toBob.shows(answer, 'received');
+
+  await bob.open('/settings');
+  const keep = bob.page.getByRole('checkbox', { name: 'Keep history for my recovery words', exact: true });
+  await expect(bob.page.getByRole('note')).toHaveText('Only this browser has your messages. If it is lost, so are they.');
+  await keep.check();
+  await expect(bob.page.getByRole('note')).toBeHidden();
+  await bob.reload();
+  await expect(keep).toBeChecked();
+  await expect.poll(() => bob.recorder.messages().length, { timeout: 100_000 }).toBe(1);
+
+  const elsewhere = await people.visitor();
+  await elsewhere.restore(bob.words);
+  const restored = await elsewhere.openChat(alice.handle);
+  await restored.showsInOrder([question, answer]);
+  await elsewhere.open('/settings');
+  await expect(elsewhere.page.getByRole('checkbox', { name: 'Keep history for my recovery words', exact: true })).toBeChecked();
+});
+
 test('an invalid phrase and a phrase without an account get different errors', async ({ people }) => {
   const visitor = await people.visitor();
   await visitor.open('/restore');

@@ -10,9 +10,11 @@ use crate::components::dialog::Dialog;
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
 use crate::text::sentence;
+use keep_history::KeepHistory;
 use linking::LinkDevice;
 use rename::RenameDialog;
 
+mod keep_history;
 mod linking;
 mod rename;
 
@@ -49,6 +51,7 @@ pub(super) fn Devices() -> impl IntoView {
                 <p role="status">{format!("Earlier messages: part {done} of {of}")}</p>
             })}
             <LinkDevice/>
+            <KeepHistory/>
             <RenameDialog chosen=renamed/>
             <RemoveDialog chosen/>
         </section>

@@ -18,7 +18,7 @@ pub(super) fn SignOut() -> impl IntoView {
             <h2>"This browser"</h2>
             <p>
                 "Signing out deletes your keys and messages from this browser. Your account stays: your recovery phrase brings it \
-                 back, here or elsewhere. Messages whose keys change do not come back: they remain only in your other browsers."
+                 back, here or elsewhere. Messages that were not kept for your recovery phrase remain only in your other browsers."
             </p>
             <p class="actions">
                 <button type="button" class="button" on:click=move |_| open.set(true)>"Sign out of this browser"</button>
