@@ -12,6 +12,7 @@ mod loading;
 mod outbox;
 mod own_chain;
 mod paging;
+mod reactions;
 mod records;
 mod reporting;
 mod screen;

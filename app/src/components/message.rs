@@ -6,7 +6,6 @@ use leptos::prelude::*;
 
 use crate::browser::{full_label, iso, time_label};
 use crate::components::delivery_mark::{DeliveryMark, state_name};
-use crate::components::group::is_group;
 use crate::components::keyboard::focus;
 use crate::components::message_text::MessageText;
 use crate::components::reactions::Reactions;
@@ -38,7 +37,6 @@ pub(crate) fn Message(
     let MessageRow { id, mine, author, body, state: first_state, at, former_key, old_way, .. } = first;
     let state = memo(move || row.with(|row| row.as_ref().map_or(first_state, |row| row.state)));
     let error = memo(move || row.with(|row| row.as_ref().and_then(|row| row.error.as_ref().map(sentence))));
-    let in_group = is_group(&handle);
     let shown_author = author.clone();
     let author = match mine {
         true => "You: ".to_owned(),
@@ -50,7 +48,7 @@ pub(crate) fn Message(
     let stop_key = id.clone();
     let body_id = format!("m-{id}-text");
     let shown = Body { handle: handle.clone(), id: id.clone(), element: body_id.clone(), tabindex };
-    let can_react = !in_group && matches!(body, MessageBody::Text { .. });
+    let can_react = matches!(body, MessageBody::Text { .. });
     let target = (handle.clone(), id.clone());
     view! {
         <article

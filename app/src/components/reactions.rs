@@ -1,7 +1,7 @@
 //! The reactions below a message, and the dialog in which the user chooses one.
 
 use kez_client::event::UiEvent;
-use kez_client::view::{MessageRow, ReactionRow};
+use kez_client::view::{GroupStage, MessageRow, ReactionRow, ThreadView};
 use kez_core::content::Emoji;
 use leptos::{ev, html, prelude::*};
 
@@ -37,8 +37,7 @@ pub(crate) fn Reactions(
         memo(move || row.with(|row| row.as_ref().map(|row| row.reactions.clone()).unwrap_or_default()));
     let choice = Choice { session, target: StoredValue::new((handle, id)), reactions };
     let choosing = RwSignal::new(false);
-    let may_react =
-        memo(move || !session.thread.with(|thread| thread.as_ref().is_some_and(|thread| thread.request)));
+    let may_react = memo(move || session.thread.with(|thread| thread.as_ref().is_none_or(may_react)));
     let items = Signal::derive(move || match may_react.get() {
         true => vec![MenuItem::action("React", move || choosing.set(true))],
         false => Vec::new(),
@@ -57,6 +56,11 @@ pub(crate) fn Reactions(
         </div>
         <ReactDialog choice open=choosing/>
     }
+}
+
+/// Whether the user may react in a conversation: it is no request, and a group is one in which the user takes part.
+fn may_react(thread: &ThreadView) -> bool {
+    !thread.request && thread.group.as_ref().is_none_or(|group| group.stage == GroupStage::In)
 }
 
 /// The user's reactions to one message.
@@ -88,14 +92,9 @@ impl Choice {
 
 /// A reaction that is set, as a button that sets or withdraws the user's own.
 fn badge(choice: Choice, reaction: ReactionRow, tabindex: Signal<&'static str>) -> impl IntoView {
-    let ReactionRow { emoji, mine, count } = reaction;
-    let (handle, id) = choice.target.get_value();
-    let people = match (mine, count) {
-        (true, 1) => "You".to_owned(),
-        (true, _) => format!("You, @{handle}"),
-        (false, _) => format!("@{handle}"),
-    };
-    let label = format!("{emoji}, {count}: {people}");
+    let id = choice.target.with_value(|(_, id)| id.clone());
+    let label = label(&reaction);
+    let ReactionRow { emoji, mine, count, .. } = reaction;
     let shown = if count > 1 { format!("{emoji} {count}") } else { emoji.clone() };
     let set = move |_| {
         // The button may disappear, and the focus would be lost with it.
@@ -116,6 +115,20 @@ fn badge(choice: Choice, reaction: ReactionRow, tabindex: Signal<&'static str>) 
             </button>
         </li>
     }
+}
+
+/// Names the button of a reaction: `👍, 5: You, @bob, @carol, @dave and 1 other`.
+fn label(reaction: &ReactionRow) -> String {
+    let ReactionRow { emoji, mine, count, others } = reaction;
+    let named = others.iter().map(|handle| format!("@{handle}"));
+    let people: Vec<String> = mine.then(|| "You".to_owned()).into_iter().chain(named).collect();
+    let rest = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(people.len());
+    let rest = match rest {
+        0 => String::new(),
+        1 => " and 1 other".to_owned(),
+        rest => format!(" and {rest} others"),
+    };
+    format!("{emoji}, {count}: {}{rest}", people.join(", "))
 }
 
 /// The dialog "React": some emojis, and a field for every other one.
@@ -183,7 +196,7 @@ mod tests {
     use kez_client::view::{DeliveryState, MessageBody, MessageRow, ReactionRow};
     use leptos::prelude::*;
 
-    use super::{Choice, FULL, Reactions, ReactionsProps};
+    use super::{Choice, FULL, Reactions, ReactionsProps, label};
     use crate::session::Session;
 
     fn html(reactions: Vec<ReactionRow>) -> String {
@@ -212,12 +225,29 @@ mod tests {
 
     #[test]
     fn each_reaction_is_a_button_that_says_who_set_it() {
-        let row = |emoji: &str, mine, count| ReactionRow { emoji: emoji.to_owned(), mine, count };
+        let row = |emoji: &str, mine, count| ReactionRow {
+            emoji: emoji.to_owned(),
+            mine,
+            count,
+            others: vec!["bob".to_owned()],
+        };
         let html = html(vec![row("❤️", false, 1), row("👍", true, 2)]);
         assert!(html.contains("<ul aria-label=\"Reactions\">"), "{html}");
         assert!(html.contains("aria-label=\"❤️, 1: @bob\" aria-pressed=\"false\""), "{html}");
         assert!(html.contains("aria-label=\"👍, 2: You, @bob\" aria-pressed=\"true\""), "{html}");
         assert!(html.contains("aria-label=\"Message actions\""), "{html}");
+    }
+
+    #[test]
+    fn of_many_people_some_are_named() {
+        let named = |mine, count, others: &[&str]| {
+            let others = others.iter().map(|one| (*one).to_owned()).collect();
+            label(&ReactionRow { emoji: "👍".to_owned(), mine, count, others })
+        };
+        assert_eq!(named(true, 1, &[]), "👍, 1: You");
+        assert_eq!(named(false, 2, &["bob", "carol"]), "👍, 2: @bob, @carol");
+        assert_eq!(named(true, 5, &["bob", "carol", "dave"]), "👍, 5: You, @bob, @carol, @dave and 1 other");
+        assert_eq!(named(false, 250, &["a", "b", "c"]), "👍, 250: @a, @b, @c and 247 others");
     }
 
     #[test]
@@ -230,7 +260,7 @@ mod tests {
     fn the_ninth_reaction_is_refused_with_a_sentence() {
         let owner = Owner::new();
         owner.set();
-        let row = |n: usize| ReactionRow { emoji: format!("e{n}"), mine: true, count: 1 };
+        let row = |n: usize| ReactionRow { emoji: format!("e{n}"), mine: true, count: 1, others: Vec::new() };
         for (set, says) in [(7, None), (8, Some(FULL))] {
             let target = StoredValue::new(("bob".to_owned(), "in-1".to_owned()));
             let reactions = Memo::new(move |_| (0..set).map(row).collect());

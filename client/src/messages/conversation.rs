@@ -40,7 +40,7 @@ struct Summary {
     /// The envelopes that have arrived here.
     received: Sequences,
     /// Reactions to messages that are not here yet, or not in memory, by author and id, the oldest first.
-    waiting: Vec<((bool, MessageId), Vec<StoredReaction>)>,
+    waiting: Vec<((Author, MessageId), Vec<StoredReaction>)>,
 }
 
 /// What the list of conversations shows of a row.
@@ -125,7 +125,7 @@ impl Conversation {
         self.on_rows_loaded();
         self.update_last();
         for (of, reactions) in std::mem::take(&mut self.summary.waiting) {
-            let here = self.index.order_of(of.0.into(), &of.1).filter(|order| page_of(*order) == page);
+            let here = self.index.order_of(of.0, &of.1).filter(|order| page_of(*order) == page);
             match here.and_then(|order| self.pages.change(order)) {
                 Some(message) => {
                     self.changed = true;
@@ -352,10 +352,10 @@ impl Conversation {
         entries.iter().find(|entry| entry.at >= time).or(entries.last()).map(|entry| entry.order)
     }
 
-    /// Applies a reaction to a message of the user (`true`) or the other side, or keeps it until the message is in memory.
+    /// Applies a reaction to a message, named by its author and id, or keeps it until the message is in memory.
     /// Returns the page to load for it.
-    pub(crate) fn react(&mut self, of: (bool, MessageId), reaction: StoredReaction) -> Option<u64> {
-        let order = self.index.order_of(of.0.into(), &of.1);
+    pub(crate) fn react(&mut self, of: (Author, MessageId), reaction: StoredReaction) -> Option<u64> {
+        let order = self.index.order_of(of.0, &of.1);
         if let Some(message) = order.and_then(|order| self.pages.change(order)) {
             merge(&mut message.reactions, reaction);
             return None;
@@ -374,9 +374,9 @@ impl Conversation {
     }
 
     /// The reactions that waited for this message.
-    pub(crate) fn take_waiting(&mut self, mine: bool, id: &MessageId) -> Vec<StoredReaction> {
+    pub(crate) fn take_waiting(&mut self, author: Author, id: &MessageId) -> Vec<StoredReaction> {
         let waiting = &mut self.summary.waiting;
-        let at = waiting.iter().position(|((by_me, other), _)| (*by_me, other) == (mine, id));
+        let at = waiting.iter().position(|((by, other), _)| (*by, other) == (author, id));
         self.changed |= at.is_some();
         at.map(|at| waiting.remove(at).1).unwrap_or_default()
     }

@@ -5,10 +5,12 @@ use kez_core::envelope::{EnvelopeHash, OpenError};
 use kez_core::identity::Primary;
 use serde::{Deserialize, Serialize};
 
-/// The most reactions of one side that are set and shown on one message.
+/// The most reactions of one person that are set and shown on one message.
 pub(crate) const MOST_REACTIONS: usize = 8;
-/// The most emojis that are kept of one side on one message: the smallest by bytes, in whatever order they come.
+/// The most emojis that are kept of one person on one message: the smallest by bytes, in whatever order they come.
 const MOST_EMOJIS: usize = 64;
+/// The most reactions that are kept on one message: those of the smallest authors, in whatever order they come.
+const MOST_KEPT: usize = 512;
 /// The longest plausible delivery delay, in seconds: a week.
 const LONGEST_ON_THE_WAY: u64 = 7 * 24 * 60 * 60;
 
@@ -32,7 +34,7 @@ pub(crate) struct StoredMessage {
     pub(crate) position: Option<Position>,
     /// Which former key it was sealed with or for, if any.
     pub(crate) former_key: Option<FormerKey>,
-    /// Sorted by side and emoji.
+    /// Sorted by author and emoji.
     pub(crate) reactions: Vec<StoredReaction>,
     /// In a group, who wrote it: the root of the author's sigchain. `None` for the user's own messages and for events.
     pub(crate) from: Option<Primary>,
@@ -108,13 +110,14 @@ impl IntoAuthor for Option<Primary> {
     }
 }
 
-/// The author of a message. Two authors may choose the same id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The author of a message or a reaction. Two authors may choose the same id. Earlier formats had a `bool` here: the first two
+/// are stored like `false` and `true`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Author {
-    /// The user.
-    Me,
     /// The other person of a conversation with one person.
     Them,
+    /// The user.
+    Me,
     /// A member of the group.
     Member(Primary),
 }
@@ -126,10 +129,10 @@ impl From<bool> for Author {
     }
 }
 
-/// The last reaction of one side (the user's, if `mine`) with one emoji.
+/// The last reaction of one author with one emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StoredReaction {
-    pub(crate) mine: bool,
+    pub(crate) by: Author,
     pub(crate) emoji: Emoji,
     /// Whether it was signed with, or sealed for, a key that was replaced since. Any other reaction then takes
     /// precedence, so that the holder of a stolen key cannot override it.
@@ -220,20 +223,21 @@ pub(crate) struct Position {
 
 /// Adds a reaction, unless a later one with the same emoji is there. Returns whether it is now the last one.
 pub(super) fn merge(reactions: &mut Vec<StoredReaction>, new: StoredReaction) -> bool {
-    let key = |of: &StoredReaction| (of.mine, of.emoji.clone());
+    let key = |of: &StoredReaction| (of.by, of.emoji.clone());
     match reactions.binary_search_by_key(&key(&new), key) {
         Ok(at) if reactions.get(at).is_some_and(|old| (!old.former, &old.id) >= (!new.former, &new.id)) => {
             return false;
         }
         Ok(at) => drop(std::mem::replace(&mut reactions[at], new)),
         Err(at) => {
-            let mine = new.mine;
+            let by = new.by;
             reactions.insert(at, new);
-            if reactions.iter().filter(|of| of.mine == mine).count() > MOST_EMOJIS
-                && let Some(last) = reactions.iter().rposition(|of| of.mine == mine)
+            if reactions.iter().filter(|of| of.by == by).count() > MOST_EMOJIS
+                && let Some(last) = reactions.iter().rposition(|of| of.by == by)
             {
                 reactions.remove(last);
             }
+            reactions.truncate(MOST_KEPT);
         }
     }
     true
@@ -306,6 +310,36 @@ pub(crate) fn their_row_id(order: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn authors_are_stored_as_before_there_were_groups() {
+        for (author, before) in [(Author::Them, false), (Author::Me, true)] {
+            assert_eq!(postcard::to_allocvec(&author), postcard::to_allocvec(&before));
+        }
+    }
+
+    #[test]
+    fn members_cannot_make_the_reactions_grow_for_ever() {
+        let member = |n: u8| Author::Member(format!("ed25519:{n:064x}").parse().unwrap());
+        let reaction = |by: Author, n: usize| StoredReaction {
+            by,
+            emoji: format!("e{n:02}").parse().unwrap(),
+            former: false,
+            id: "01JD".parse().unwrap(),
+            on: true,
+        };
+        let all = || (0..20).flat_map(|who| (0..80).map(move |n| (who, n)));
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        for (who, n) in all() {
+            merge(&mut there, reaction(member(who), n));
+        }
+        for (who, n) in all().collect::<Vec<_>>().into_iter().rev() {
+            merge(&mut back, reaction(member(who), n));
+        }
+        assert_eq!(there.len(), MOST_KEPT);
+        assert_eq!(there, back, "in whatever order they come");
+        assert!(there.iter().filter(|of| of.by == member(3)).count() <= MOST_EMOJIS);
+    }
 
     #[test]
     fn the_shown_time_stays_near_the_arrival() {

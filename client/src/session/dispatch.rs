@@ -2,7 +2,7 @@
 //!
 //! [`Session::arrived`] and [`Session::say`] separate the transport of contents from their meaning.
 
-use kez_core::content::{Content, Emoji, MessageId, Reaction, Ref, What};
+use kez_core::content::{Content, What};
 use kez_core::envelope::EnvelopeHash;
 use kez_core::handle::Handle;
 use kez_core::identity::Primary;
@@ -17,7 +17,7 @@ use crate::kernel::record::Kind;
 use crate::kernel::requests::Purpose;
 use crate::kernel::tabs::Window;
 use crate::kernel::tabs::{NewConversation, NewGroup, ReportView};
-use crate::messages::{Author, FormerKey, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
+use crate::messages::{Author, FormerKey, StoredBody, StoredMessage};
 use crate::session::Session;
 
 /// What the name of a group's conversation begins with, before the group's id.
@@ -254,15 +254,15 @@ impl Session {
             self.lists.on_accepted_here(person, &mut self.contacts, &self.me, cx);
         }
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
-        if conversation.order_of(from.map_or(Author::from(mine), Author::Member), &content.id).is_some() {
+        let author = from.map_or(Author::from(mine), Author::Member);
+        if conversation.order_of(author, &content.id).is_some() {
             return;
         }
         let body = match content.what {
             What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
-            What::Reaction(_) if place.person().is_none() => return,
             What::Reaction(reaction) => {
-                let from = (mine, transport.former_key().is_some());
-                return self.react(place, from, content.id, reaction);
+                let by = (author, transport.former_key().is_some());
+                return self.react(place, by, content.id, reaction);
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
             // They count only among the user's own devices.
@@ -277,7 +277,7 @@ impl Session {
         let former_key = transport.former_key();
         let old_way = !mine && transport != Transport::Mls && self.had_moved(place, sealed_at.max(kept_at));
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
-        let reactions = conversation.take_waiting(mine, &content.id);
+        let reactions = conversation.take_waiting(author, &content.id);
         let note = StoredMessage::note(body, kept_at);
         let (id, envelope) = (Some(content.id), Some(envelope));
         let message = StoredMessage {
@@ -293,77 +293,6 @@ impl Session {
             ..note
         };
         self.add_message(place, message, cx);
-    }
-
-    /// Sets or withdraws a reaction of the user. `None` when there is nothing to do: another press was faster, or the
-    /// message has as many as are shown.
-    fn set_reaction(
-        &mut self,
-        at: &str,
-        row: &str,
-        emoji: &str,
-        on: bool,
-        cx: &mut Context<'_>,
-    ) -> Option<()> {
-        let person = self.recipient_of(at, cx).ok()?;
-        if self.contacts.get(person)?.stored.standing.request {
-            return None;
-        }
-        let (place, order) = self.message_shown(at, row)?;
-        let emoji: Emoji = emoji.parse().ok()?;
-        let target = self.conversations.get(&place)?.get(order)?;
-        let id = target.id.clone()?;
-        let mut mine = target.reactions.iter().filter(|of| of.mine);
-        let last = mine.clone().find(|of| of.emoji == emoji).cloned();
-        let full = mine.by_ref().filter(|of| of.on).count() >= MOST_REACTIONS;
-        if last.as_ref().is_some_and(|last| last.on) == on || (on && full) {
-            return None;
-        }
-        let by = match target.mine {
-            true => self.chains.own().chain().root(),
-            false => self.contacts.get(person)?.stored.root(),
-        };
-        let what = What::Reaction(Reaction { of: Ref { by, id }, emoji, on });
-        let id = id_after(last.filter(|last| !last.former).map(|last| last.id).as_ref(), cx);
-        let content = Content { id, sent_at: Some(cx.timestamp()), what };
-        if let What::Reaction(reaction) = content.what.clone() {
-            self.react(place, (true, false), content.id.clone(), reaction);
-        }
-        self.say(place, &content, cx);
-        Some(())
-    }
-
-    /// Takes back a reaction that the server has refused.
-    pub(crate) fn take_back(
-        &mut self,
-        place: Place,
-        refused: &MessageId,
-        reaction: Reaction,
-        cx: &mut Context<'_>,
-    ) {
-        let id = id_after(Some(refused), cx);
-        self.react(place, (true, false), id, Reaction { on: !reaction.on, ..reaction });
-    }
-
-    /// Whether the user is the author of a message, or the other side; `None` if neither is.
-    pub(crate) fn is_mine(&self, place: Place, of: &Ref) -> Option<bool> {
-        let person = place.person()?;
-        let of_mine = self.own_key(&of.by).is_some() || self.chains.own().chain().root() == of.by;
-        let of_theirs = self.contacts.get(person).is_some_and(|contact| {
-            person.0 == of.by || contact.stored.root() == of.by || contact.stored.keys().contains(&of.by)
-        });
-        (of_mine || of_theirs).then_some(of_mine)
-    }
-
-    /// Applies a reaction. One to a message of neither side is dropped.
-    fn react(&mut self, place: Place, (mine, former): (bool, bool), id: MessageId, new: Reaction) {
-        let Reaction { of, emoji, on } = new;
-        let Some(of_mine) = self.is_mine(place, &of) else { return };
-        let reaction = StoredReaction { mine, emoji, former, id, on };
-        let conversation = self.conversations.get_mut(&place);
-        if let Some(page) = conversation.and_then(|talk| talk.react((of_mine, of.id), reaction)) {
-            self.paging.want((place, page));
-        }
     }
 
     /// Sends a content: it takes the next order in its conversation. Its row, if its kind makes one, and its entry in the
@@ -453,19 +382,6 @@ impl Session {
     pub(crate) fn message_shown(&self, at: &str, row: &str) -> Option<(Place, u64)> {
         let place = self.place_shown(at)?;
         Some((place, self.conversations.get(&place)?.order_of_row(row)?))
-    }
-}
-
-/// An id that is greater than another: the user's later reaction wins, whatever the clock of the browser that set the
-/// earlier one.
-fn id_after(last: Option<&MessageId>, cx: &mut Context<'_>) -> MessageId {
-    let mut ahead = 0_u64;
-    loop {
-        let id = MessageId::ulid(cx.wall().saturating_add(ahead), &mut &mut *cx.rng);
-        if last.is_none_or(|last| *last < id) || ahead > 1 << 48 {
-            return id;
-        }
-        ahead = 2 * ahead + 1;
     }
 }
 

@@ -274,8 +274,8 @@ impl Session {
         let page = match class {
             Class::Content(arrived, _) if !arrived.makes_row() => {
                 let What::Reaction(reaction) = &arrived.content.what else { return None };
-                let of_mine = self.is_mine(place, &reaction.of)?;
-                page_of(conversation.order_of(of_mine, &reaction.of.id)?)
+                let author = self.author_of(place, &reaction.of)?;
+                page_of(conversation.order_of(author, &reaction.of.id)?)
             }
             _ => conversation.next_page(),
         };

@@ -13,10 +13,15 @@ use crate::kernel::context::{Halt, Shared};
 use crate::kernel::place::Place;
 use crate::kernel::reason::Reason;
 use crate::kernel::tabs::Tab;
-use crate::messages::{Conversation, MOST_REACTIONS, StoredBody, StoredMessage};
+use crate::messages::{Author, Conversation, MOST_REACTIONS, StoredBody, StoredMessage, StoredReaction};
 use crate::people::Contact;
 use crate::session::Session;
 use crate::session::directory::HandleState;
+
+/// The most emojis that are shown below one message.
+const MOST_EMOJIS: usize = 64;
+/// The most people that are named for one emoji.
+const MOST_NAMES: usize = 3;
 
 /// The open conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +127,8 @@ pub struct ReactionRow {
     pub mine: bool,
     /// How many people have set it.
     pub count: u64,
+    /// The handles of the others, at most three.
+    pub others: Vec<String>,
 }
 
 /// What a row shows.
@@ -238,22 +245,6 @@ fn state(handle: Option<&Handle>, contact: Option<&Contact>, found: Option<&Hand
     }
 }
 
-/// The reactions that are set, at most [`MOST_REACTIONS`] of each side: the smallest by bytes.
-fn reactions(message: &StoredMessage) -> Vec<ReactionRow> {
-    let mut rows: Vec<ReactionRow> = Vec::new();
-    for mine in [true, false] {
-        let set = message.reactions.iter().filter(|of| of.on && of.mine == mine);
-        for emoji in set.take(MOST_REACTIONS).map(|of| of.emoji.as_str()) {
-            match rows.iter_mut().find(|row| row.emoji == emoji) {
-                Some(row) => row.count += 1,
-                None => rows.push(ReactionRow { emoji: emoji.to_owned(), mine, count: 1 }),
-            }
-        }
-    }
-    rows.sort_by(|a, b| a.emoji.cmp(&b.emoji));
-    rows
-}
-
 /// Rows that follow each other and cannot be read, from a damaged page, are shown as one.
 fn one_of_damaged(mut rows: Vec<MessageRow>) -> Vec<MessageRow> {
     rows.dedup_by(|row, before| row.body == MessageBody::Damaged && before.body == MessageBody::Damaged);
@@ -287,7 +278,44 @@ impl Source<'_> {
             former_key: message.former_key,
             old_way: message.old_way,
             error,
-            reactions: reactions(message),
+            reactions: self.reactions(message),
+        }
+    }
+
+    /// The reactions that are set, at most [`MOST_REACTIONS`] of each person and [`MOST_EMOJIS`] in all: the smallest by
+    /// bytes.
+    fn reactions(&self, message: &StoredMessage) -> Vec<ReactionRow> {
+        let mut rows: Vec<ReactionRow> = Vec::new();
+        for of_one in message.reactions.chunk_by(|one, next| one.by == next.by) {
+            let set = of_one.iter().filter(|of| of.on).take(MOST_REACTIONS);
+            for StoredReaction { by, emoji, .. } in set {
+                let at = rows.iter().position(|row| row.emoji == emoji.as_str()).unwrap_or_else(|| {
+                    let emoji = emoji.as_str().to_owned();
+                    rows.push(ReactionRow { emoji, mine: false, count: 0, others: Vec::new() });
+                    rows.len() - 1
+                });
+                let Some(row) = rows.get_mut(at) else { continue };
+                row.count += 1;
+                row.mine |= *by == Author::Me;
+                if row.others.len() < MOST_NAMES {
+                    row.others.extend(self.name_of(*by));
+                }
+            }
+        }
+        rows.sort_by(|a, b| a.emoji.cmp(&b.emoji));
+        rows.truncate(MOST_EMOJIS);
+        rows
+    }
+
+    /// The handle of an author other than the user.
+    fn name_of(&self, author: Author) -> Option<String> {
+        match (author, self.place) {
+            (Author::Member(root), _) => groups::handle_of(self.session, &root),
+            (Author::Them, Place::Direct(person)) => {
+                let contact = self.session.contacts.get(person)?;
+                Some(contact.stored.handle.to_string())
+            }
+            _ => None,
         }
     }
 

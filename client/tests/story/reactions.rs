@@ -1,8 +1,8 @@
 //! Reactions: one side sets and withdraws them, and the other side sees the latest state, whatever the order of arrival.
 
 use kez_client::effect::Method;
-use kez_client::event::UiEvent;
-use kez_client::view::MessageRow;
+use kez_client::event::{GroupChange, UiEvent};
+use kez_client::view::{MessageBody, MessageRow};
 use kez_core::content::{Content, MessageId, Reaction, Ref, What};
 use kez_core::envelope;
 use kez_core::identity::{Peer, SecretIdentity};
@@ -11,6 +11,7 @@ use kez_core::sigchain::Heads;
 use kez_core::time::Timestamp;
 use proptest::prelude::*;
 
+use crate::groups::{change, three};
 use crate::restore::restore;
 use crate::sim::World;
 use crate::two_people::{alice_and_bob, writing_envelopes};
@@ -254,5 +255,104 @@ proptest! {
         expected.sort_unstable();
         let row = world.rows("bob").into_iter().find(|row| crate::sim::text(row) == "late").unwrap();
         prop_assert_eq!(shown(&row), expected.join(" "));
+    }
+}
+
+/// Alice, Bob and Carol in a group, where Alice has written "hello".
+fn in_group(chance: u64) -> (World, String) {
+    let (mut world, at) = three(chance);
+    world.send("alice", &at, "hello");
+    world.run(2_000);
+    (world, at)
+}
+
+/// The reactions to the last text, as each of these people sees them.
+fn all_see(world: &World, who: &[&'static str]) -> Vec<String> {
+    let last =
+        |who| world.messages(who).iter().rfind(|row| matches!(row.body, MessageBody::Text { .. })).map(shown);
+    who.iter().map(|who| last(who).unwrap()).collect()
+}
+
+fn react_in(world: &mut World, who: &'static str, at: &str, emoji: &str, on: bool) {
+    let rows = world.messages(who);
+    let id = rows.iter().rfind(|row| matches!(row.body, MessageBody::Text { .. })).unwrap().id.clone();
+    world.ui(who, UiEvent::ReactionSet { handle: at.into(), id, emoji: emoji.into(), on });
+}
+
+#[test]
+fn members_of_a_group_react() {
+    let (mut world, at) = in_group(20);
+    react_in(&mut world, "bob", &at, "👍", true);
+    react_in(&mut world, "carol", &at, "👍", true);
+    react_in(&mut world, "carol", &at, "🎉", true);
+    world.run(2_000);
+    assert_eq!(all_see(&world, &["alice", "bob", "carol"]), ["🎉 👍2", "🎉 👍2+", "🎉+ 👍2+"]);
+    let named =
+        world.messages("alice").iter().rfind(|row| !row.reactions.is_empty()).unwrap().reactions.clone();
+    let mut others = named[1].others.clone();
+    others.sort();
+    assert_eq!(others, ["bob", "carol"]);
+    react_in(&mut world, "bob", &at, "👍", false);
+    react_in(&mut world, "alice", &at, "🎉", true);
+    world.run(2_000);
+    assert_eq!(all_see(&world, &["alice", "bob", "carol"]), ["🎉2+ 👍", "🎉2 👍", "🎉2+ 👍+"]);
+    assert!(
+        world.rows("alice").iter().all(|row| row.missing_before == 0 && !row.contradicts_chain),
+        "no gap"
+    );
+    for who in ["alice", "bob", "carol"] {
+        world.reload(who);
+        world.run(2_000);
+    }
+    assert_eq!(all_see(&world, &["alice", "bob", "carol"]), ["🎉2+ 👍", "🎉2 👍", "🎉2+ 👍+"]);
+}
+
+#[test]
+fn the_reactions_of_a_removed_member_stay_and_new_ones_are_refused() {
+    let (mut world, at) = in_group(21);
+    react_in(&mut world, "carol", &at, "👍", true);
+    world.run(2_000);
+    change(&mut world, "alice", &at, GroupChange::Remove("carol".into()));
+    assert_eq!(all_see(&world, &["alice", "bob"]), ["👍", "👍"]);
+    let posted = world.relay.groups.posted.len();
+    react_in(&mut world, "carol", &at, "🎉", true);
+    world.run(2_000);
+    assert_eq!(
+        (all_see(&world, &["carol"]), world.relay.groups.posted.len()),
+        (vec!["👍+".to_owned()], posted)
+    );
+}
+
+#[test]
+fn a_refused_reaction_in_a_group_is_reverted() {
+    use kez_core::problem::ProblemCode;
+
+    let (mut world, at) = in_group(22);
+    let mut refused = 0;
+    world.relay.intercept = Some(Box::new(move |request| {
+        let is_message = request.method == Method::Post && request.target.ends_with("/messages");
+        refused += u32::from(is_message);
+        (is_message && refused == 1).then(|| crate::sim::problem(ProblemCode::Malformed))
+    }));
+    react_in(&mut world, "bob", &at, "👍", true);
+    world.send("bob", &at, "after it");
+    world.run(5_000);
+    assert!(world.rows("bob").iter().all(|row| row.reactions.is_empty()));
+    assert!(world.rows("alice").iter().all(|row| row.reactions.is_empty()));
+    assert!(world.texts("alice").last().unwrap().ends_with("after it"));
+}
+
+#[test]
+fn a_crash_leaves_a_reaction_in_a_group_whole() {
+    for effects in 0..8 {
+        let (mut world, at) = in_group(30 + effects as u64);
+        world.browser("bob").dies_after = Some(effects);
+        react_in(&mut world, "bob", &at, "👍", true);
+        world.run(2_000);
+        world.browser("bob").dies_after = None;
+        world.reload("bob");
+        world.run(30_000);
+        let seen = all_see(&world, &["alice", "bob", "carol"]);
+        assert!(seen == ["👍", "👍+", "👍"] || (effects == 0 && seen == ["", "", ""]), "{effects}: {seen:?}");
     }
 }

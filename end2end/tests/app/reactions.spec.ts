@@ -5,6 +5,7 @@ import type { Locator } from '@playwright/test';
 import type { Person } from '../../support/person.ts';
 import { expectAccessible } from '../../support/axe.ts';
 import { expect, test, unique } from '../../support/fixtures.ts';
+import { createGroup, openGroup } from '../../support/group.ts';
 
 /** The button of a reaction below a message. */
 const reaction = (message: Locator, name: string) =>
@@ -141,4 +142,27 @@ test('the message menu takes no extra line and works by keyboard and touch', asy
     await expect(item).toBeFocused();
     await expect(item).toBeInViewport({ ratio: 0.9 });
   }
+});
+
+test('members of a group react, and see who did', async ({ people }) => {
+  const [alice, bob, carol] = [await people.join('alice'), await people.join('bob'), await people.join('carol')];
+  const name = unique('Reactions');
+  const ofAlice = await createGroup(alice, name, [bob.handle, carol.handle]);
+  const [ofBob, ofCarol] = [await openGroup(bob, name), await openGroup(carol, name)];
+  const text = unique('lunch?');
+  await ofAlice.send(text);
+  for (const [person, thread] of [[bob, ofBob], [carol, ofCarol]] as const) {
+    await thread.shows(text, 'received');
+    await expect(thread.message(text).getByRole('button', { name: 'Message actions', exact: true })).toHaveCount(0);
+    await person.button('Accept').click();
+  }
+  await react(bob, ofBob.message(text), '👍');
+  await reaction(ofCarol.message(text), `👍, 1: @${bob.handle}`).click();
+  const both = [bob.handle, carol.handle].map((handle) => `@${handle}`);
+  const seen = ofAlice.message(text).getByRole('button', { name: /^👍, 2: / });
+  for (const one of both) await expect(seen).toHaveAccessibleName(new RegExp(one));
+  await expectAccessible(alice.page, 'reactions in a group');
+  await expect(reaction(ofBob.message(text), `👍, 2: You, ${both[1]}`)).toHaveAttribute('aria-pressed', 'true');
+  await carol.reload();
+  await expect(reaction(ofCarol.message(text), `👍, 2: You, ${both[0]}`)).toBeVisible();
 });
