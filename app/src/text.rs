@@ -96,6 +96,9 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::PassphraseChanged => "Your passphrase was changed.",
         Reason::PassphraseRemoved => "Your passphrase was removed.",
         Reason::TheirInboxFull => "Their inbox is full. KEZ Chat keeps trying to send this.",
+        Reason::GroupFull => {
+            "The server has no room for more messages of this conversation. KEZ Chat keeps trying to send this."
+        }
         Reason::NoSuchHandle => "No account here has this handle.",
         Reason::OwnHandle => "This is your own handle.",
         Reason::NotFoundYet => "This person has not been found on the server yet.",

@@ -99,6 +99,8 @@ pub enum Reason {
     CannotBeSent,
     /// The recipient's inbox is full. The client tries again.
     TheirInboxFull,
+    /// The log of the group is full.
+    GroupFull,
     /// The text names no handle of this server.
     NoSuchHandle,
     /// The text is not the code of a browser.

@@ -286,6 +286,7 @@ impl Session {
     pub(super) fn attempt_failed(&mut self, lane: Lane, answer: &Answer, cx: &mut Context<'_>) {
         let code = answer.as_ref().ok().and_then(problem).map(|problem| problem.code);
         let is_full = code == Some(ProblemCode::InboxFull);
+        let is_log = matches!(self.carrier(lane), Carrier::Group(_));
         let attempts = self.outbox.attempts.get_or_default(lane);
         let asked = retry_after(answer).or(is_full.then_some(FULL_INBOX));
         let wait = attempts.backoff.next_after(asked, cx.rng);
@@ -303,6 +304,7 @@ impl Session {
         attempts.retry_at = Some(cx.now.saturating_add(wait));
         if is_full || attempts.backoff.attempts() >= ATTEMPTS {
             attempts.trouble = Some(match (answer, is_full) {
+                (_, true) if is_log => Reason::GroupFull,
                 (_, true) => Reason::TheirInboxFull,
                 (Err(_), _) => Reason::StillTrying,
                 (Ok(response), _) => refusal(response),

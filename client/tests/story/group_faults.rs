@@ -1,9 +1,12 @@
 //! Groups when something fails: tabs die, answers get lost, commits race, storage is old, a server lies.
 
+use kez_client::effect::Method;
 use kez_client::event::{GroupChange, UiEvent};
 use kez_client::view::{DeliveryState, GroupStage, Reason};
+use kez_core::group_item::{Body, GroupItem};
 use kez_core::identity::{SecretIdentity, Seed};
-use kez_core::sigchain::{Body, Device, DeviceId};
+use kez_core::problem::ProblemCode;
+use kez_core::sigchain::{self, Device, DeviceId};
 use kez_core::time::Timestamp;
 use rstest::rstest;
 
@@ -319,11 +322,145 @@ fn a_device_of_another_key_is_never_added() {
         name: "browser".parse().unwrap(),
         expires_at: Timestamp::from_unix(world.now / 1000 + 1_000_000),
     };
-    let link = chain.draft(Body::AddDevice(device), now(&world)).sign_with_device(&bob, &ghost).unwrap();
+    let link =
+        chain.draft(sigchain::Body::AddDevice(device), now(&world)).sign_with_device(&bob, &ghost).unwrap();
     world.relay.sigchains.append(&link);
     let at = create(&mut world, "alice", "Hiking", &["bob"]);
     assert_eq!(group(&world, "alice").members[1].devices, 1, "it has no key package");
     world.send("alice", &at, "hello");
     world.run(3_000);
     assert_eq!(texts(&world, "bob"), ["alice: hello"]);
+}
+
+fn log_of<'a>(world: &'a mut World, at: &str) -> &'a mut crate::sim::Log {
+    world.relay.groups.logs.get_mut(&at.strip_prefix("g/").unwrap().parse().unwrap()).unwrap()
+}
+
+/// All three write, and read each other, in the same state.
+fn all_talk(world: &mut World, at: &str) {
+    for who in ["alice", "bob", "carol"] {
+        world.send(who, at, &format!("{who} talks"));
+        world.run(3_000);
+        for reader in ["alice", "bob", "carol"] {
+            assert_eq!(
+                count(world, reader, &format!(": {who} talks")),
+                1,
+                "{reader}: {:?}",
+                rows(world, reader)
+            );
+        }
+    }
+    assert_eq!(group(world, "carol").number, group(world, "alice").number);
+    assert_no_key_used_twice(world);
+}
+
+/// A member was away for longer than the server keeps items.
+#[rstest]
+fn a_member_who_was_away_too_long_joins_anew(#[values(false, true)] with_commit: bool) {
+    let (mut world, at) = three(15);
+    world.send("alice", &at, "first");
+    world.run(2_000);
+    world.browser("carol").unplugged = true;
+    world.cut_streams();
+    world.send("alice", &at, "long ago");
+    world.run(2_000);
+    if with_commit {
+        change(&mut world, "alice", &at, GroupChange::Promote("bob".into()));
+    }
+    let log = log_of(&mut world, &at);
+    log.deleted = log.items.len() as u64;
+    world.send("alice", &at, "later");
+    world.run(2_000);
+    change(&mut world, "alice", &at, GroupChange::Promote("carol".into()));
+    world.browser("carol").unplugged = false;
+    world.run(240_000);
+    assert_eq!(count(&world, "carol", ": long ago"), 0);
+    if with_commit {
+        assert!(rows(&world, "carol").contains(&"[rejoined]".to_owned()), "{:?}", rows(&world, "carol"));
+    } else {
+        let later = world.messages("carol").into_iter().find(|row| crate::sim::text(row).ends_with("later"));
+        assert_eq!(later.unwrap().missing_before, 1, "the deleted message is missed");
+    }
+    all_talk(&mut world, &at);
+}
+
+#[test]
+fn a_welcome_whose_package_is_gone_is_replaced_by_a_commit_of_ones_own() {
+    let mut world = people(16, &["alice", "bob", "carol"]);
+    world.browser("carol").unplugged = true;
+    world.cut_streams();
+    let at = create(&mut world, "alice", "Hiking", &["bob", "carol"]);
+    world.browser("carol").disk.retain(|(kind, _), _| *kind != kez_client::record::Kind::Package);
+    world.browser("carol").unplugged = false;
+    world.reload("carol");
+    world.run(60_000);
+    world.look("carol", &at);
+    for who in ["bob", "carol"] {
+        change(&mut world, who, &at, GroupChange::Accept);
+    }
+    all_talk(&mut world, &at);
+}
+
+#[test]
+fn a_full_log_fails_the_message_with_that_reason() {
+    let (mut world, at) = three(17);
+    world.relay.intercept = Some(Box::new(|request| {
+        let is_message = request.method == Method::Post && request.target.ends_with("/messages");
+        is_message.then(|| crate::sim::problem(ProblemCode::InboxFull))
+    }));
+    world.send("alice", &at, "no room");
+    world.run(20_000);
+    let row = world.messages("alice").pop().unwrap();
+    assert_eq!((row.state, row.error), (DeliveryState::Failed, Some(Reason::GroupFull)));
+    world.relay.intercept = None;
+    world.run(120_000);
+    assert_eq!(count(&world, "bob", ": no room"), 1, "it goes on by itself once there is room");
+    all_talk(&mut world, &at);
+}
+
+/// Makes all engines trap at the last message or commit of a group.
+fn trap_at_the_last(world: &mut World, at: &str, is_commit: bool) {
+    let items = log_of(world, at).items.iter().rev();
+    let parsed = items.map(|item| GroupItem::parse(item.envelope.get().as_bytes().to_vec()).unwrap());
+    let mls: Option<Vec<u8>> = parsed.into_iter().find_map(|item| match item.body() {
+        Body::Message(post) if !is_commit => Some(post.mls.clone()),
+        Body::Commit(post, _) if is_commit => Some(post.mls.clone()),
+        _ => None,
+    });
+    world.seals.as_ref().unwrap().traps.borrow_mut().insert(mls.unwrap());
+}
+
+#[test]
+fn a_message_at_which_the_engine_traps_is_a_row_that_cannot_be_read() {
+    let (mut world, at) = three(18);
+    world.browser("carol").unplugged = true;
+    world.cut_streams();
+    world.send("alice", &at, "before");
+    world.run(2_000);
+    world.send("alice", &at, "it traps");
+    world.run(2_000);
+    trap_at_the_last(&mut world, &at, false);
+    world.send("alice", &at, "after");
+    world.run(2_000);
+    world.browser("carol").unplugged = false;
+    world.run(120_000);
+    let seen = rows(&world, "carol");
+    assert!(!seen.contains(&"[rejoined]".to_owned()), "{seen:?}");
+    let texts: Vec<&str> = seen.iter().rev().take(3).map(String::as_str).collect();
+    assert_eq!((texts[0], texts[2]), ("alice: after", "alice: before"));
+    assert!(texts[1].contains("Undecryptable"), "{seen:?}");
+    all_talk(&mut world, &at);
+}
+
+#[test]
+fn a_commit_at_which_the_engine_traps_makes_one_join_anew() {
+    let (mut world, at) = three(19);
+    world.browser("carol").unplugged = true;
+    world.cut_streams();
+    change(&mut world, "alice", &at, GroupChange::Promote("bob".into()));
+    trap_at_the_last(&mut world, &at, true);
+    world.browser("carol").unplugged = false;
+    world.run(120_000);
+    assert!(rows(&world, "carol").contains(&"[rejoined]".to_owned()), "{:?}", rows(&world, "carol"));
+    all_talk(&mut world, &at);
 }

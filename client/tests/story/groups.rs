@@ -93,7 +93,7 @@ pub(crate) fn texts(world: &World, who: &'static str) -> Vec<String> {
 
 /// No two different messages that left a browser were sealed with the same key.
 pub(crate) fn assert_no_key_used_twice(world: &World) {
-    let seals = world.seals.as_ref().unwrap().borrow();
+    let seals = world.seals.as_ref().unwrap().made.borrow();
     let mut used: BTreeMap<SealedAt, Vec<u8>> = BTreeMap::new();
     for posted in &world.relay.groups.posted {
         let item = kez_core::group_item::GroupItem::parse(posted.clone()).unwrap();

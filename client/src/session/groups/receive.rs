@@ -53,6 +53,8 @@ enum Halted {
     Unknown(Vec<LeafId>),
     /// The group cannot go on from this state.
     Rejoin,
+    /// The engine trapped, and it is not known at which of these items.
+    Trapped,
     /// The engine gave no reply.
     Engine,
 }
@@ -101,8 +103,10 @@ impl Session {
         if self.lacks_person(gid, items, cx) || self.awaits_envelopes(gid, items, cx) {
             return false;
         }
+        let mut one_by_one = 0_usize;
         while !items.is_empty() {
-            let count = one_call(items);
+            let count = if one_by_one > 0 { 1 } else { one_call(items) };
+            one_by_one = one_by_one.saturating_sub(1);
             let (now, later) = items.split_at(count);
             let (done, halted) = self.process(gid, now, cx);
             if let Some(last) = done.checked_sub(1).and_then(|last| now.get(last))
@@ -120,6 +124,7 @@ impl Session {
                     }
                     return false;
                 }
+                Halted::Trapped => one_by_one = count,
                 Halted::Rejoin => {
                     self.join_anew(gid, cx);
                     return false;
@@ -156,6 +161,11 @@ impl Session {
         let (mut done, stop) = match self.apply_items(gid, for_engine, cx) {
             Ok((done, stop)) => (done.into_iter(), stop),
             Err(EngineFault::Absent) => return (0, Halted::Engine),
+            Err(EngineFault::Trapped) if items.len() > 1 => return (0, Halted::Trapped),
+            Err(EngineFault::Trapped) if are_messages(items) => {
+                items.iter().for_each(|item| self.met_unreadable(gid, item, cx));
+                return (items.len(), Halted::No);
+            }
             Err(EngineFault::Refused(_) | EngineFault::Trapped) => return (0, Halted::Rejoin),
         };
         for (at, (step, item)) in steps.iter().zip(items).enumerate() {
@@ -428,6 +438,15 @@ fn halted(stop: Option<Stop>) -> Halted {
         Some(Stop::Refused { why: Cause::Removed, .. }) => Halted::No,
         Some(Stop::Own | Stop::Refused { .. }) | None => Halted::Rejoin,
     }
+}
+
+/// Whether all of these items are messages: the group can go on without them.
+fn are_messages(items: &[&InboxItem]) -> bool {
+    let is_message = |item: &&InboxItem| {
+        let parsed = GroupItem::parse(item.envelope.get().as_bytes().to_vec());
+        parsed.is_ok_and(|parsed| matches!(parsed.body(), Body::Message(_)))
+    };
+    items.iter().all(is_message)
 }
 
 fn covers(asked: &[LeafId], leaves: &[LeafId]) -> bool {

@@ -1,7 +1,7 @@
 //! The MLS engine of the simulated browsers: the real one, and a list of everything that it has sealed.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use kez_client::engine::{EngineFault, GroupEngine};
@@ -12,8 +12,14 @@ use kez_core::mls::{GroupId, LeafId};
 /// Which device sealed a message, and where: the epoch and the generation name its key.
 pub(crate) type SealedAt = (LeafId, GroupId, u64, u32);
 
-/// Everything that was sealed, by its bytes.
-pub(crate) type Seals = Rc<RefCell<BTreeMap<Vec<u8>, SealedAt>>>;
+/// What all engines of a world share.
+#[derive(Clone, Default)]
+pub(crate) struct Seals {
+    /// Everything that was sealed, by its bytes.
+    pub(crate) made: Rc<RefCell<BTreeMap<Vec<u8>, SealedAt>>>,
+    /// MLS messages that make an engine trap when it processes them.
+    pub(crate) traps: Rc<RefCell<BTreeSet<Vec<u8>>>>,
+}
 
 /// The engine of one browser.
 pub(crate) struct TestEngine {
@@ -22,13 +28,18 @@ pub(crate) struct TestEngine {
 
 impl GroupEngine for TestEngine {
     fn call(&mut self, call: &Call) -> Result<Reply, EngineFault> {
+        if let Op::Process { items, .. } = &call.op
+            && items.iter().any(|item| self.seals.traps.borrow().contains(&item.mls.to_vec()))
+        {
+            return Err(EngineFault::Trapped);
+        }
         let reply = kez_mls::engine::call(call).map_err(EngineFault::Refused)?;
         if let (Op::Seal { .. }, Some(group), Outcome::Sealed(sealed)) =
             (&call.op, &reply.group, &reply.outcome)
         {
             for one in sealed {
                 let at = (call.me.credential.leaf(), group.gid, group.epoch, one.generation);
-                self.seals.borrow_mut().insert(one.mls.to_vec(), at);
+                self.seals.made.borrow_mut().insert(one.mls.to_vec(), at);
             }
         }
         Ok(reply)

@@ -59,6 +59,8 @@ pub(crate) struct Log {
     created: Vec<u8>,
     pub(crate) info: Vec<u8>,
     pub(crate) items: Vec<InboxItem>,
+    /// Items up to this number were deleted, because they were too old.
+    pub(crate) deleted: u64,
     pub(crate) members: BTreeMap<Handle, Member>,
     /// Whether the relay was restored, and takes a later state.
     pub(crate) ahead: bool,
@@ -356,6 +358,7 @@ impl Groups {
             return json(409, &GroupExistsProblem { problem, gid: *gid });
         }
         let mut log = Log {
+            deleted: 0,
             kind: create.kind,
             observed,
             created: create.info.0.clone(),
@@ -523,7 +526,7 @@ impl Groups {
         let log = self.split.get(handle).unwrap_or(&self.logs).get(&gid)?;
         let member = log.members.get(handle)?;
         let (since, until) = (cursor.max(member.since), member.until.unwrap_or(u64::MAX));
-        let shown = log.items.iter().filter(|item| item.seq > since && item.seq <= until);
+        let shown = log.items.iter().filter(|item| item.seq > since.max(log.deleted) && item.seq <= until);
         let is_commit = |item: &InboxItem| item.envelope.get().contains(r#""kind":"commit""#);
         let shown = shown.take_while(|item| !(self.withholds && is_commit(item)));
         let items: Vec<InboxItem> = shown.take(FRAME_ITEMS).cloned().collect();
