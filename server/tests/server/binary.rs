@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::devices::Device;
 use crate::support::{Person, Reply, second_connection};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_kez-chat-server");
@@ -166,6 +167,19 @@ impl Endpoint {
         let header = caller.signs(method, target, body.as_bytes(), SystemClock.now());
         let request = self.http.request(method.parse().unwrap(), self.url(target));
         Reply::of(request.header(inbox_auth::HEADER, header).body(body)).await
+    }
+
+    /// A request that a device signs. There may be no answer.
+    pub(crate) async fn signed_by(
+        &self,
+        device: &Device,
+        method: &str,
+        target: &str,
+        body: String,
+    ) -> reqwest::Result<Reply> {
+        let header = device.signs(method, target, body.as_bytes(), SystemClock.now());
+        let request = self.http.request(method.parse().unwrap(), self.url(target));
+        Reply::try_of(request.header(inbox_auth::HEADER, header).body(body)).await
     }
 
     pub(crate) async fn register(&self, person: &Person) -> u16 {

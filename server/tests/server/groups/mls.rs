@@ -1,5 +1,6 @@
 //! Groups with the engine as their client: created, changed by commits, and raced for.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kez_core::api::{
@@ -15,7 +16,10 @@ use kez_core::mls::{Bytes, GroupId, LeafId};
 use kez_core::time::Timestamp;
 use kez_mls::engine;
 use serde_json::{Value, json, value::RawValue};
+use tempfile::TempDir;
 
+use crate::binary::{Binary, Endpoint};
+use crate::devices::Device;
 use crate::package_routes::Certificate;
 use crate::sig_server::{Host, Owner};
 use crate::support::{NOW, Person, Reply, TestServer, rng};
@@ -33,11 +37,29 @@ pub(super) struct Client {
     pub(super) cursor: AtomicU64,
 }
 
-pub(super) struct World {
-    pub(super) server: TestServer,
+/// The clients of one server: in this process, or another one.
+pub(super) struct World<S = TestServer> {
+    pub(super) server: S,
     pub(super) people: Vec<Person>,
     pub(super) clients: Vec<Client>,
     certified: Vec<Certified>,
+}
+
+/// A server that answers the requests of devices.
+pub(super) trait Answers {
+    async fn answer(&self, device: &Device, method: &str, target: &str, body: String) -> Reply;
+}
+
+impl Answers for TestServer {
+    async fn answer(&self, device: &Device, method: &str, target: &str, body: String) -> Reply {
+        self.signed_by(device, method, target, body).await
+    }
+}
+
+impl Answers for Endpoint {
+    async fn answer(&self, device: &Device, method: &str, target: &str, body: String) -> Reply {
+        self.signed_by(device, method, target, body).await.unwrap()
+    }
 }
 
 /// A commit that its author keeps pending.
@@ -81,6 +103,32 @@ impl World {
         Self { server, people, clients, certified }
     }
 
+    /// Alice is an admin of a group with the other people, and each has joined.
+    pub(super) async fn of_members(count: usize, flags: &[&str]) -> Self {
+        let mut world = Self::with(count, flags).await;
+        let role = |who| if who == 0 { Role::Admin } else { Role::Member };
+        let members: Vec<_> = (0..count).map(|who| (who, role(who))).collect();
+        let created = world.create(0, GroupKind::Group, world.policy(Kind::Group, &members)).await;
+        assert_eq!(created.status, 201, "{created:?}");
+        for who in 1..count {
+            assert_eq!(world.join(who).await.status, 201);
+        }
+        for who in 0..count {
+            world.read(who).await;
+        }
+        world
+    }
+
+    /// The same clients, and the database, with a server in a process of its own.
+    pub(super) async fn into_process(self, flags: &[&str]) -> (World<Endpoint>, Binary, Arc<TempDir>) {
+        let Self { server, people, clients, certified } = self;
+        let directory = server.stop().await;
+        let process = Binary::start(directory.path().join("kez-chat.db"), flags).await;
+        (World { server: process.endpoint.clone(), people, clients, certified }, process, directory)
+    }
+}
+
+impl<S: Answers> World<S> {
     pub(super) fn policy(&self, kind: Kind, members: &[(usize, Role)]) -> Policy {
         let account = |(who, role): &(usize, Role)| Account { root: self.root(*who), role: *role };
         Policy::new(kind, members.iter().map(account).collect()).unwrap()
@@ -108,7 +156,7 @@ impl World {
         target: &str,
         body: impl Into<String>,
     ) -> Reply {
-        self.server.signed_by(&self.clients[who].certificate.device, method, target, body).await
+        self.server.answer(&self.clients[who].certificate.device, method, target, body.into()).await
     }
 
     pub(super) async fn create(&mut self, who: usize, kind: GroupKind, policy: Policy) -> Reply {
@@ -122,22 +170,6 @@ impl World {
             assert_eq!(self.request(who, "POST", GROUPS_TARGET, body).await.status, 200, "the same again");
         }
         created
-    }
-
-    /// Alice is an admin of a group with the other people, and each has joined.
-    pub(super) async fn of_members(count: usize, flags: &[&str]) -> Self {
-        let mut world = Self::with(count, flags).await;
-        let role = |who| if who == 0 { Role::Admin } else { Role::Member };
-        let members: Vec<_> = (0..count).map(|who| (who, role(who))).collect();
-        let created = world.create(0, GroupKind::Group, world.policy(Kind::Group, &members)).await;
-        assert_eq!(created.status, 201, "{created:?}");
-        for who in 1..count {
-            assert_eq!(world.join(who).await.status, 201);
-        }
-        for who in 0..count {
-            world.read(who).await;
-        }
-        world
     }
 
     /// Makes a commit, keeps it pending, and returns the body of the request.

@@ -2,6 +2,7 @@
 
 mod http;
 mod invites;
+mod killed;
 mod live;
 mod mls;
 mod races;

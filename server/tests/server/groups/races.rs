@@ -6,7 +6,7 @@ use futures::future::join_all;
 use kez_core::api::GroupKind;
 use kez_core::mls::policy::{Kind, Role};
 
-use super::mls::World;
+use super::mls::{Answers, World};
 use crate::proxy::Chance;
 
 /// What the rounds of a race came to.
@@ -31,7 +31,7 @@ fn shuffle(numbers: &mut [usize], chance: &mut Chance) {
 
 impl World {
     /// All members are admins, and each has joined.
-    async fn of_admins(count: usize) -> Self {
+    pub(super) async fn of_admins(count: usize) -> Self {
         let mut world = Self::start(count).await;
         let members: Vec<_> = (0..count).map(|who| (who, Role::Admin)).collect();
         let created = world.create(0, GroupKind::Group, world.policy(Kind::Group, &members)).await;
@@ -68,9 +68,11 @@ impl World {
         assert!(tries <= contenders, "{tries} tries of {contenders} contenders");
         race.most_tries = race.most_tries.max(tries);
     }
+}
 
+impl<S: Answers> World<S> {
     /// All members read the log to its end, and are in one state. Returns its epoch.
-    async fn converge(&mut self) -> u64 {
+    pub(super) async fn converge(&mut self) -> u64 {
         let mut states = BTreeSet::new();
         for who in 0..self.clients.len() {
             self.read(who).await;
