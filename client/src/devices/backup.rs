@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Devices;
 use crate::kernel::place::Slot;
 
 /// The delay, in milliseconds, before new messages are kept. Those within it share one envelope.
@@ -10,18 +9,23 @@ const KEEP_AFTER: u64 = 60_000;
 /// How much later, in milliseconds, the next device of the account does it. It keeps only what the first one has not.
 const KEEP_LATER: u64 = 30_000;
 
-/// What is stored of it.
+/// The setting, and how far it has come.
 #[derive(Default, Serialize, Deserialize)]
-pub(super) struct Backup {
+pub(crate) struct Backup {
     /// The user's choice, if they have made one.
     on: Option<bool>,
     /// For each conversation, by the number of its records, the first order that was not kept.
     ends: Vec<(u64, u64)>,
+    /// Whether it differs from what is stored.
+    #[serde(skip)]
+    changed: bool,
+    #[serde(skip)]
+    keeping: Keeping,
 }
 
 /// What is under way, in memory only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Keeping {
+enum Keeping {
     /// Nothing is left to keep.
     #[default]
     Idle,
@@ -31,17 +35,17 @@ pub(super) enum Keeping {
     Busy,
 }
 
-impl Devices {
+impl Backup {
     /// Whether messages are kept for the recovery words; `None` as long as the user has not chosen.
     pub(crate) const fn keeps_history(&self) -> Option<bool> {
-        self.stored.backup.on
+        self.on
     }
 
     /// The user's choice. Returns whether it is news.
     pub(crate) fn keep_history(&mut self, on: bool) -> bool {
-        let is_news = self.stored.backup.on != Some(on);
+        let is_news = self.on != Some(on);
         if is_news {
-            self.stored.backup.on = Some(on);
+            self.on = Some(on);
             self.changed = true;
         }
         is_news
@@ -49,7 +53,7 @@ impl Devices {
 
     /// The first order of a conversation that was not kept.
     pub(crate) fn kept_up_to(&self, slot: Slot) -> u64 {
-        let ends = &self.stored.backup.ends;
+        let ends = &self.ends;
         ends.binary_search_by_key(&slot.0, |end| end.0)
             .ok()
             .and_then(|at| ends.get(at))
@@ -58,7 +62,7 @@ impl Devices {
 
     /// Everything of a conversation before this order was kept, or need not be.
     pub(crate) fn set_kept(&mut self, slot: Slot, end: u64) {
-        let ends = &mut self.stored.backup.ends;
+        let ends = &mut self.ends;
         match ends.binary_search_by_key(&slot.0, |end| end.0) {
             Ok(at) => ends.iter_mut().skip(at).take(1).for_each(|known| known.1 = end),
             Err(at) => ends.insert(at, (slot.0, end)),
@@ -68,8 +72,8 @@ impl Devices {
 
     /// The server has lost what came after a backup of its own: everything is kept again.
     pub(crate) fn keep_all_again(&mut self) {
-        self.changed |= !self.stored.backup.ends.is_empty();
-        self.stored.backup.ends.clear();
+        self.changed |= !self.ends.is_empty();
+        self.ends.clear();
     }
 
     /// Whether messages are to be kept now; `rank` is the number of devices of the account that do it before this one.
@@ -82,6 +86,16 @@ impl Devices {
         self.keeping == Keeping::Busy
     }
 
+    /// When the next action is due.
+    pub(super) const fn wake(&self) -> Option<u64> {
+        self.keeping.wake()
+    }
+
+    /// Whether it has to be stored; once for each change.
+    pub(super) const fn take_changed(&mut self) -> bool {
+        std::mem::replace(&mut self.changed, false)
+    }
+
     /// Nothing is left to keep.
     pub(crate) const fn end_keeping(&mut self) {
         self.keeping = Keeping::Idle;
@@ -90,7 +104,7 @@ impl Devices {
 
 impl Keeping {
     /// When the next action is due.
-    pub(super) const fn wake(self) -> Option<u64> {
+    const fn wake(self) -> Option<u64> {
         match self {
             Self::Waiting(at) => Some(at),
             Self::Idle | Self::Busy => None,

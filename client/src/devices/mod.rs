@@ -19,7 +19,7 @@ use crate::kernel::place::{PersonId, Place};
 use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use announced::Announced;
-use backup::{Backup, Keeping};
+use backup::Backup;
 use linking::Linking;
 pub use linking::LinkingStep;
 pub(crate) use linking::{Offered, Stage as LinkStage, Talk};
@@ -84,7 +84,6 @@ pub(crate) struct Devices {
     pub(crate) backoff: Backoff,
     /// "Link a device".
     pub(crate) linking: Linking,
-    keeping: Keeping,
 }
 
 impl Default for Devices {
@@ -99,7 +98,6 @@ impl Default for Devices {
             list_at: Some(0),
             backoff: Backoff::new(1_000, 60_000),
             linking: Linking::default(),
-            keeping: Keeping::default(),
         }
     }
 }
@@ -116,15 +114,25 @@ impl Devices {
 
     /// Stores what has changed.
     pub(crate) fn save(&mut self, cx: &mut Context<'_>) {
-        if std::mem::take(&mut self.changed) {
+        if std::mem::take(&mut self.changed) | self.stored.backup.take_changed() {
             cx.put(Kind::Devices, DEVICES, &self.stored);
         }
+    }
+
+    /// "Keep history for my recovery words".
+    pub(crate) const fn backup(&self) -> &Backup {
+        &self.stored.backup
+    }
+
+    /// The same, to be changed.
+    pub(crate) const fn backup_mut(&mut self) -> &mut Backup {
+        &mut self.stored.backup
     }
 
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
         let alarm_at = self.stored.announced.alarm_at();
-        [self.tell_at, alarm_at, self.linking.due, self.keeping.wake()].into_iter().flatten().min()
+        [self.tell_at, alarm_at, self.linking.due, self.stored.backup.wake()].into_iter().flatten().min()
     }
 
     /// What the user calls a device, if it has a name.

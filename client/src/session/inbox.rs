@@ -76,7 +76,7 @@ impl Session {
                 self.read_from_the_start(cx);
                 // The server may have restored an older database, without the latest list changes.
                 self.lists.on_new_epoch(&mut self.contacts, &self.me, cx);
-                self.devices.keep_all_again();
+                self.devices.backup_mut().keep_all_again();
                 self.look_at_groups(cx);
                 return Received::Anew;
             }

@@ -96,7 +96,7 @@ fn devices(session: &Session) -> DevicesView {
         busy: own.removing().is_some(),
         error: own.device_error().cloned(),
         removed: session.was_removed(),
-        keeps_history: session.devices.keeps_history() == Some(true),
+        keeps_history: session.devices.backup().keeps_history() == Some(true),
     }
 }
 

@@ -30,22 +30,23 @@ enum Next {
 impl Session {
     /// The checkbox "Keep history for my recovery words".
     pub(in crate::session) fn keep_history(&mut self, on: bool, cx: &mut Context<'_>) {
-        if self.devices.keep_history(on) && !self.other_devices().is_empty() {
+        if self.devices.backup_mut().keep_history(on) && !self.other_devices().is_empty() {
             self.say_to_devices(What::Sync(Sync { changes: vec![Change::KeepHistory { on }] }), cx);
         }
     }
 
     /// Keeps the next messages, if it is time. The envelope before them has to be at the server.
     pub(in crate::session) fn advance_backup(&mut self, cx: &mut Context<'_>) {
-        if self.devices.keeps_history() != Some(true) || self.me.key.secret().is_none() {
-            return self.devices.end_keeping();
+        if self.devices.backup().keeps_history() != Some(true) || self.me.key.secret().is_none() {
+            return self.devices.backup_mut().end_keeping();
         }
         let Some(own) = self.own_group().map(Place::Group) else { return };
         if self.outbox.keys_of(own).iter().any(|key| key.lane == Lane::Own) {
             return;
         }
         while let Some((place, order)) = self.first_not_kept() {
-            if !self.devices.is_time_to_keep(self.rank_among_devices(), cx.now) {
+            let rank = self.rank_among_devices();
+            if !self.devices.backup_mut().is_time_to_keep(rank, cx.now) {
                 return;
             }
             match self.take_not_kept(place, order) {
@@ -54,7 +55,7 @@ impl Session {
                 Next::Nothing => {}
             }
         }
-        self.devices.end_keeping();
+        self.devices.backup_mut().end_keeping();
     }
 
     /// How many of the user's live devices come before this one.
@@ -66,7 +67,7 @@ impl Session {
     /// The first row that was not kept, in the first conversation that has one.
     fn first_not_kept(&self) -> Option<(Place, u64)> {
         self.conversations.iter().find_map(|(place, conversation)| {
-            let first = conversation.count_before(self.devices.kept_up_to(conversation.slot()));
+            let first = conversation.count_before(self.devices.backup().kept_up_to(conversation.slot()));
             let order = conversation.order_at(first)?;
             let waits = self.outbox.entry(*place, order).is_some_and(|entry| entry.refused().is_none());
             (!waits && self.is_kept(*place)).then_some((*place, order))
@@ -114,7 +115,7 @@ impl Session {
             next = conversation.and_then(|talk| talk.order_at(talk.count_before(end)));
         }
         if let Some(slot) = self.conversations.get(&place).map(|conversation| conversation.slot()) {
-            self.devices.set_kept(slot, end);
+            self.devices.backup_mut().set_kept(slot, end);
         }
         if messages.is_empty() { Next::Nothing } else { Next::Messages(messages) }
     }
@@ -151,8 +152,8 @@ impl Session {
         let Archive { messages, registration, name } = archive;
         let Some(chat) = messages.first().map(|past| past.chat) else { return };
         let was_before = kept_at <= self.sync.read_before;
-        if was_before && self.devices.keeps_history().is_none() {
-            self.devices.keep_history(true);
+        if was_before && self.devices.backup().keeps_history().is_none() {
+            self.devices.backup_mut().keep_history(true);
         }
         let place = match chat {
             Chat::Group(gid) => {
@@ -178,7 +179,7 @@ impl Session {
         match self.conversations.get(&place) {
             // Everything up to here is in the inbox.
             Some(conversation) if was_before => {
-                self.devices.set_kept(conversation.slot(), conversation.next_order());
+                self.devices.backup_mut().set_kept(conversation.slot(), conversation.next_order());
             }
             _ => self.skip_kept(place, &kept),
         }
@@ -231,7 +232,7 @@ impl Session {
         loop {
             let Some(conversation) = self.conversations.get(&place) else { return };
             let slot = conversation.slot();
-            let first = conversation.count_before(self.devices.kept_up_to(slot));
+            let first = conversation.count_before(self.devices.backup().kept_up_to(slot));
             let Some(order) = conversation.order_at(first).filter(|order| conversation.get(*order).is_some())
             else {
                 return;
@@ -240,7 +241,7 @@ impl Session {
             if past.is_some_and(|past| !kept.contains(&(past.from, past.id))) {
                 return;
             }
-            self.devices.set_kept(slot, order + 1);
+            self.devices.backup_mut().set_kept(slot, order + 1);
         }
     }
 

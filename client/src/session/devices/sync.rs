@@ -57,7 +57,7 @@ impl Session {
         let names = self.devices.names();
         let mut changes: Vec<Change> =
             names.map(|(device, name)| Change::Name { device: *device, name: name.to_owned() }).collect();
-        changes.extend(self.devices.keeps_history().map(|on| Change::KeepHistory { on }));
+        changes.extend(self.devices.backup().keeps_history().map(|on| Change::KeepHistory { on }));
         self.devices.groups = Default::default();
         changes.extend(self.new_decisions(true));
         self.say_changes(changes, cx);
@@ -160,7 +160,7 @@ impl Session {
                     self.decided_elsewhere(id, cx);
                 }
             }
-            Change::KeepHistory { on } => drop(self.devices.keep_history(on)),
+            Change::KeepHistory { on } => drop(self.devices.backup_mut().keep_history(on)),
             Change::Name { device, name } => drop(self.devices.rename(device, &limited(&name))),
             Change::Link { seqno, hash } => {
                 // A device that was added by a thief of the key cannot speak for the link that added it.
