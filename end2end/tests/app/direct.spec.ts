@@ -3,23 +3,11 @@
 import { expectAccessible } from '../../support/axe.ts';
 import { BROKEN_ON_PURPOSE, expect, nextSecond, test, unique } from '../../support/fixtures.ts';
 import { Peer } from '../../support/peer.ts';
-import type { Person } from '../../support/person.ts';
+import { talking } from '../../support/talking.ts';
 import type { Thread } from '../../support/thread.ts';
 
 const upgraded = (thread: Thread) => thread.log.locator('[data-line="upgraded"]');
 const oldWay = (thread: Thread) => thread.log.getByText('Sent the old way', { exact: true });
-
-/** Two people who have written to each other. */
-async function talking(alice: Person, bob: Person): Promise<{ toBob: Thread; toAlice: Thread; said: string[] }> {
-  const said = [unique('hello'), unique('answer')];
-  const toBob = await alice.chatWith(bob.handle);
-  await toBob.send(said[0]!);
-  const toAlice = await bob.openChat(alice.handle);
-  await toAlice.shows(said[0]!, 'received');
-  await toAlice.send(said[1]!);
-  await toBob.shows(said[1]!, 'received');
-  return { toBob, toAlice, said };
-}
 
 test('two people write over MLS, and a line says so once on each side', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];

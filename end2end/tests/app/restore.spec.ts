@@ -1,4 +1,5 @@
 import { expect, test, unique } from '../../support/fixtures.ts';
+import { talking } from '../../support/talking.ts';
 
 test('the phrase restores the handle and all envelopes in a fresh browser', async ({ people }) => {
   const bob = await people.join('bob');
@@ -33,13 +34,7 @@ test('the phrase restores the handle and all envelopes in a fresh browser', asyn
 
 test('a restored browser reads over MLS what is sent from then on', async ({ people }) => {
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
-  const [question, answer] = [unique('question'), unique('answer')];
-  const toBob = await alice.chatWith(bob.handle);
-  await toBob.send(question);
-  const toAlice = await bob.openChat(alice.handle);
-  await toAlice.send(answer);
-  await toAlice.shows(answer, 'sent');
-  await toBob.shows(answer, 'received');
+  const { toBob, toAlice, said } = await talking(alice, bob);
 
   const elsewhere = await people.visitor();
   await elsewhere.restore(bob.words);
@@ -56,19 +51,14 @@ test('a restored browser reads over MLS what is sent from then on', async ({ peo
   await restored.showsInOrder([copied, more]);
   await elsewhere.reload();
   await restored.showsInOrder([copied, more]);
-  await toAlice.showsInOrder([question, answer, copied, more]);
+  await toAlice.showsInOrder([...said, copied, more]);
 });
 
 test('what was kept for the words is there in a restored browser', async ({ people }) => {
   // Messages are kept a minute after they have come.
   test.setTimeout(150_000);
   const [alice, bob] = [await people.join('alice'), await people.join('bob')];
-  const [question, answer] = [unique('question'), unique('answer')];
-  const toBob = await alice.chatWith(bob.handle);
-  await toBob.send(question);
-  const toAlice = await bob.openChat(alice.handle);
-  await toAlice.send(answer);
-  await toBob.shows(answer, 'received');
+  const { said } = await talking(alice, bob);
 
   await bob.open('/settings');
   const keep = bob.page.getByRole('checkbox', { name: 'Keep history for my recovery words', exact: true });
@@ -82,7 +72,7 @@ test('what was kept for the words is there in a restored browser', async ({ peop
   const elsewhere = await people.visitor();
   await elsewhere.restore(bob.words);
   const restored = await elsewhere.openChat(alice.handle);
-  await restored.showsInOrder([question, answer]);
+  await restored.showsInOrder(said);
   await elsewhere.open('/settings');
   await expect(elsewhere.page.getByRole('checkbox', { name: 'Keep history for my recovery words', exact: true })).toBeChecked();
 });
