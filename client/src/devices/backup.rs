@@ -70,6 +70,13 @@ impl Backup {
         self.changed = true;
     }
 
+    /// What follows from this order on was not kept.
+    pub(crate) fn keep_from(&mut self, slot: Slot, order: u64) {
+        if self.kept_up_to(slot) > order {
+            self.set_kept(slot, order);
+        }
+    }
+
     /// The server has lost what came after a backup of its own: everything is kept again.
     pub(crate) fn keep_all_again(&mut self) {
         self.changed |= !self.ends.is_empty();

@@ -52,7 +52,7 @@ enum Class {
     /// Among the user's own keys: it opens earlier envelopes.
     FormerKey(Seed),
     /// In a conversation, as messages that were kept for a restored browser.
-    Archive(Box<Archive>),
+    Archive(Box<Archive>, Option<FormerKey>),
     /// In the quarantine until this key is known.
     Wait { key: Primary, own_copy: bool, quiet: bool },
     /// Nowhere, but counted.
@@ -256,7 +256,7 @@ impl Session {
             }
             Class::Unread(place, message) => self.add_message(place, *message, cx),
             Class::Malformed(place, message, malformed) => self.malformed(place, *message, malformed, cx),
-            Class::Archive(archive) => self.met_archive(*archive, incoming.kept_at, cx),
+            Class::Archive(archive, former) => self.met_archive(*archive, incoming.kept_at, former, cx),
             Class::Unreadable => self.count_unreadable(incoming.hash, cx),
             Class::FormerKey(_) | Class::Wait { .. } | Class::Nowhere => {}
         }
@@ -267,7 +267,7 @@ impl Session {
         let place = match class {
             Class::Content(arrived, _) => arrived.place,
             Class::Unread(place, _) | Class::Malformed(place, ..) => *place,
-            Class::Archive(archive) => return self.page_lacking_for_archive(archive),
+            Class::Archive(archive, _) => return self.page_lacking_for_archive(archive),
             _ => return None,
         };
         let conversation = self.conversations.get(&place)?;
@@ -343,10 +343,11 @@ impl Session {
         let Ok(Message { content, heads, .. }) = Message::parse(&opened.plaintext) else {
             return Class::Unreadable;
         };
+        let former_key = with_former_key.then_some(FormerKey::Mine);
         let (to, mut message) = match content.what {
             What::Sent(Sent { to, message }) => (to, *message),
             What::FormerKey(FormerKeyNote { seed }) => return Class::FormerKey(seed),
-            What::Archive(archive) => return Class::Archive(Box::new(archive)),
+            What::Archive(archive) => return Class::Archive(Box::new(archive), former_key),
             _ => return Class::Unreadable,
         };
         if matches!(message.what, What::Sent(_) | What::FormerKey(_) | What::Archive(_)) {
@@ -356,7 +357,6 @@ impl Session {
             return Class::Wait { key: to, own_copy: true, quiet: false };
         };
         message.sent_at = message.sent_at.or(content.sent_at);
-        let former_key = with_former_key.then_some(FormerKey::Mine);
         let message = Message { content: message, chain: None, heads, generation: None, expires: None };
         incoming.content((person, true), message, former_key, opened)
     }

@@ -2,17 +2,22 @@
 
 use kez_client::event::{GroupChange, UiEvent};
 use kez_client::record::Kind;
-use kez_client::view::{AccountView, GroupStage, Me};
+use kez_client::view::{AccountView, GroupStage, Me, MessageBody};
+use kez_core::api::GroupKind;
 use kez_core::content::{Archive, Chat, Content, MessageId, Past, What};
 use kez_core::envelope;
 use kez_core::identity::{Peer, Primary, SecretIdentity};
 use kez_core::message::{Chain, plaintext};
+use kez_core::problem::ProblemCode;
 use kez_core::sigchain::Heads;
 use kez_core::time::Timestamp;
 use rstest::rstest;
 
+use crate::direct::get_engine;
+use crate::group_faults::trap_at_the_last;
 use crate::groups::{change, create, group, people, texts};
 use crate::restore::restore;
+use crate::rotation;
 use crate::sim::World;
 
 const PHONE: &str = "alice's phone";
@@ -235,6 +240,15 @@ fn sealed(world: &mut World, from: &SecretIdentity, to: &SecretIdentity, what: W
     envelope::seal(from, &peer, &plaintext, now, &mut world.rng).unwrap().json
 }
 
+/// The account gets an archive that someone with this key has sealed.
+fn deliver(world: &mut World, from: &SecretIdentity, archive: Archive) {
+    let alice = world.key("alice");
+    let envelope = sealed(world, from, &alice, What::Archive(archive));
+    world.relay.append("alice", &envelope, world.now);
+    world.push_to_streams();
+    world.run(3_000);
+}
+
 fn past(chat: Chat, from: Primary, at: u64) -> Past {
     let at = Timestamp::from_unix(at);
     Past {
@@ -254,11 +268,7 @@ fn an_archive_of_another_person_has_no_meaning() {
     let (alice, bob) = (world.key("alice"), world.key("bob"));
     let gid = at.strip_prefix("g/").unwrap().parse().unwrap();
     let messages = vec![past(Chat::Group(gid), alice.public().primary(), world.now / 1000)];
-    let what = What::Archive(Archive { messages, registration: None, name: Some("Stolen".into()) });
-    let envelope = sealed(&mut world, &bob, &alice, what);
-    world.relay.append("alice", &envelope, world.now);
-    world.push_to_streams();
-    world.run(3_000);
+    deliver(&mut world, &bob, Archive { messages, registration: None, name: Some("Stolen".into()) });
     world.look("alice", &at);
     assert_eq!(texts(&world, "alice"), GROUP);
     assert_eq!(group(&world, "alice").name, "Hiking");
@@ -269,22 +279,19 @@ fn an_archive_of_another_person_has_no_meaning() {
 fn odd_archives_change_nothing() {
     let (mut world, at) = with_messages(8);
     let alice = world.key("alice");
-    let (mine, nobody) = (alice.public().primary(), world.key("bob").public().primary());
+    let (mine, bob) = (alice.public().primary(), world.key("bob").public().primary());
     let gid = at.strip_prefix("g/").unwrap().parse().unwrap();
     let registration = || serde_json::value::RawValue::from_string("{}".into()).ok();
     for messages in [
         vec![],
-        // Older than what is here.
-        vec![past(Chat::Group(gid), mine, 1)],
+        // A browser that was there takes no one's word for what was said, not even that of a thief of the words.
+        vec![past(Chat::Group(gid), bob, 1)],
+        vec![past(Chat::Group(gid), bob, world.now / 1000 + 60)],
         // In a browser that is older than the archive, unknown conversations stay unknown.
         vec![past(Chat::Group("0c".repeat(16).parse().unwrap()), mine, world.now / 1000)],
-        vec![past(Chat::Person(mine), nobody, world.now / 1000)],
+        vec![past(Chat::Person(mine), bob, world.now / 1000)],
     ] {
-        let what = What::Archive(Archive { messages, registration: registration(), name: None });
-        let envelope = sealed(&mut world, &alice, &alice, what);
-        world.relay.append("alice", &envelope, world.now);
-        world.push_to_streams();
-        world.run(2_000);
+        deliver(&mut world, &alice, Archive { messages, registration: registration(), name: None });
     }
     world.look("alice", &at);
     assert_eq!(texts(&world, "alice"), GROUP);
@@ -309,4 +316,139 @@ fn a_browser_without_words_seals_nothing() {
     world.send("bob", &at, "unkept");
     world.run(200_000);
     assert_eq!(to_herself(&world), 0);
+}
+
+/// The server loses what was kept last, in a browser that was itself restored from what was kept before.
+#[test]
+fn a_restored_server_gets_everything_again() {
+    let (mut world, at) = with_messages(10);
+    keep(&mut world, "alice", true);
+    world.run(90_000);
+    restored(&mut world);
+    let before = world.relay.inbox("alice").len();
+    world.send("bob", &at, "after the restore");
+    world.run(90_000);
+    assert_eq!(world.relay.inbox("alice").len(), before + 1);
+    world.relay.lose_last("alice");
+    world.relay.restore_from_backup();
+    world.cut_streams();
+    world.reload(NEXT);
+    world.run(200_000);
+    world.network(NEXT, false);
+    let words = world.words(NEXT);
+    restore(&mut world, PHONE, &words);
+    world.run(20_000);
+    world.look(PHONE, &at);
+    world.run(1_000);
+    assert_eq!(texts(&world, PHONE), ["me: who comes?", "bob: I do", "bob: after the restore"]);
+}
+
+/// A message that waits while others are kept is not forgotten.
+#[test]
+fn a_message_that_was_sent_late_is_kept_too() {
+    let (mut world, at) = with_messages(11);
+    keep(&mut world, "alice", true);
+    world.run(90_000);
+    world.relay.intercept = Some(Box::new(|request| {
+        let is_item = request.target.starts_with("/v1/groups/") && request.target.ends_with("/messages");
+        is_item.then(|| crate::sim::problem(ProblemCode::Malformed))
+    }));
+    let refused = world.send("alice", &at, "refused at first");
+    world.run(2_000);
+    world.relay.intercept = None;
+    world.send("bob", &at, "meanwhile");
+    world.run(120_000);
+    world.ui("alice", UiEvent::RetryPressed { handle: at.clone(), id: refused });
+    world.run(120_000);
+    restored(&mut world);
+    world.look(NEXT, &at);
+    world.run(1_000);
+    assert!(texts(&world, NEXT).contains(&"me: refused at first".to_owned()), "{:?}", texts(&world, NEXT));
+}
+
+/// A chat moves to MLS, and what waited in it is sent that way: that is in no envelope.
+#[test]
+fn a_message_from_before_the_move_is_kept_if_it_went_over_mls() {
+    let mut world = World::new(12);
+    world.without_engine = vec!["alice", "bob"];
+    for who in ["alice", "bob"] {
+        world.join(who, "");
+    }
+    world.look("alice", "bob");
+    world.look("bob", "alice");
+    world.run(1_000);
+    for (who, to, text) in [("alice", "bob", "old"), ("bob", "alice", "older")] {
+        world.send(who, to, text);
+        world.run(2_000);
+    }
+    world.network("alice", false);
+    world.send("alice", "bob", "waited");
+    get_engine(&mut world, "bob");
+    world.run(20_000);
+    get_engine(&mut world, "alice");
+    world.network("alice", true);
+    let envelopes = world.relay.posted.len();
+    world.run(60_000);
+    assert_eq!(world.texts("bob"), ["them: old", "me: older", "them: waited"]);
+    assert_eq!(world.relay.posted.len(), envelopes, "it went over MLS");
+    keep(&mut world, "alice", true);
+    world.run(90_000);
+    restored(&mut world);
+    world.look(NEXT, "bob");
+    world.run(1_000);
+    assert_eq!(world.texts(NEXT), ["me: old", "them: older", "me: waited"]);
+}
+
+/// While this browser joins the group of devices anew, nothing is kept, and no timer runs without pause.
+#[test]
+fn without_the_group_of_devices_keeping_waits() {
+    let (mut world, at) = with_messages(13);
+    keep(&mut world, "alice", true);
+    world.run(90_000);
+    let words = world.words("alice");
+    world.send("bob", &at, "later");
+    world.run(5_000);
+    world.browser("alice").unplugged = true;
+    world.cut_streams();
+    // The commit with which the phone joins cannot be processed, and the server does not show the group.
+    restore(&mut world, PHONE, &words);
+    world.run(20_000);
+    let own = world.relay.groups.logs.iter().find(|(_, log)| {
+        log.kind == GroupKind::Own && log.members.keys().any(|handle| handle.as_str() == "alice")
+    });
+    let gid = *own.unwrap().0;
+    trap_at_the_last(&mut world, &format!("g/{gid}"), true);
+    world.relay.intercept = Some(Box::new(move |request| {
+        let shows = request.target == format!("/v1/groups/{gid}");
+        shows.then(|| crate::sim::problem(ProblemCode::Unavailable))
+    }));
+    world.network(PHONE, false);
+    world.browser("alice").unplugged = false;
+    world.network("alice", true);
+    world.run(200_000);
+    let before = to_herself(&world);
+    world.relay.intercept = None;
+    world.run(400_000);
+    assert_eq!(to_herself(&world), before + 1, "it goes on once the browser is back in the group");
+}
+
+/// What was kept before a change of the key is readable with the new words, and marked: the old words could have sealed it.
+#[test]
+fn what_a_former_key_has_kept_is_marked() {
+    let (mut world, at) = with_messages(14);
+    keep(&mut world, "alice", true);
+    world.run(90_000);
+    let phrase = world.rotation_words("alice");
+    world.ui("alice", UiEvent::RotationPhraseKept);
+    rotation::change(&mut world, "alice", &phrase);
+    world.run(10_000);
+    world.send("bob", &at, "after the change");
+    world.run(120_000);
+    restored(&mut world);
+    world.look(NEXT, &at);
+    world.run(1_000);
+    assert_eq!(texts(&world, NEXT), ["me: who comes?", "bob: I do", "bob: after the change"]);
+    let rows = world.messages(NEXT);
+    let texts = rows.iter().filter(|row| matches!(row.body, MessageBody::Text { .. }));
+    assert_eq!(texts.map(|row| row.former_key.is_some()).collect::<Vec<_>>(), [true, true, false]);
 }

@@ -49,7 +49,7 @@ fn upgrading(chance: u64) -> World {
 }
 
 /// A browser gets the engine, and starts again.
-fn get_engine(world: &mut World, who: &'static str) {
+pub(crate) fn get_engine(world: &mut World, who: &'static str) {
     let seals = world.seals.clone();
     world.browser(who).seals = seals;
     world.reload(who);

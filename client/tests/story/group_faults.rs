@@ -419,7 +419,7 @@ fn a_full_log_fails_the_message_with_that_reason() {
 }
 
 /// Makes all engines trap at the last message or commit of a group.
-fn trap_at_the_last(world: &mut World, at: &str, is_commit: bool) {
+pub(crate) fn trap_at_the_last(world: &mut World, at: &str, is_commit: bool) {
     let items = log_of(world, at).items.iter().rev();
     let parsed = items.map(|item| GroupItem::parse(item.envelope.get().as_bytes().to_vec()).unwrap());
     let mls: Option<Vec<u8>> = parsed.into_iter().find_map(|item| match item.body() {

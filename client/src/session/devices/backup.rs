@@ -6,16 +6,17 @@ use kez_core::content::{
     Archive, Change, Chat, Content, MAX_PART_BYTES, MOST_ARCHIVED, MessageId, Past, Sync, What,
 };
 use kez_core::identity::Primary;
-use kez_core::mls::GroupId;
 use serde_json::value::RawValue;
 
 use crate::groups::{Stage, StoredFace, StoredGroup};
 use crate::kernel::context::Context;
 use crate::kernel::place::{Key, Lane, PageKey, Place};
-use crate::messages::{Author, StoredBody, StoredMessage, page_of};
+use crate::messages::{FormerKey, StoredMessage, page_of};
 use crate::session::Session;
 
 const DAY: u64 = 24 * 60 * 60;
+/// How long, in seconds, a message may have waited before its conversation moved to MLS.
+const LONGEST_WAIT: u64 = 30 * DAY;
 
 /// What to keep now.
 enum Next {
@@ -40,7 +41,9 @@ impl Session {
         if self.devices.backup().keeps_history() != Some(true) || self.me.key.secret().is_none() {
             return self.devices.backup_mut().end_keeping();
         }
-        let Some(own) = self.own_group().map(Place::Group) else { return };
+        let Some(own) = self.own_group().map(Place::Group) else {
+            return self.devices.backup_mut().end_keeping();
+        };
         if self.outbox.keys_of(own).iter().any(|key| key.lane == Lane::Own) {
             return;
         }
@@ -69,8 +72,7 @@ impl Session {
         self.conversations.iter().find_map(|(place, conversation)| {
             let first = conversation.count_before(self.devices.backup().kept_up_to(conversation.slot()));
             let order = conversation.order_at(first)?;
-            let waits = self.outbox.entry(*place, order).is_some_and(|entry| entry.refused().is_none());
-            (!waits && self.is_kept(*place)).then_some((*place, order))
+            self.is_kept(*place).then_some((*place, order))
         })
     }
 
@@ -97,18 +99,12 @@ impl Session {
         let (mut messages, mut size, mut end) = (Vec::new(), 0, first);
         let mut next = Some(first);
         while let Some(order) = next.filter(|order| page_of(*order) == page.1) {
-            if self.outbox.entry(place, order).is_some_and(|entry| entry.refused().is_none()) {
-                break;
-            }
-            if let Some(past) = self.past(place, order).filter(|past| self.came_over_mls(place, past)) {
-                let bytes = past.size();
-                if messages.len() >= MOST_ARCHIVED || (size + bytes > MAX_PART_BYTES && !messages.is_empty())
-                {
+            if let Some(past) = self.not_kept(place, order) {
+                size += past.size();
+                if messages.len() >= MOST_ARCHIVED || (size > MAX_PART_BYTES && !messages.is_empty()) {
                     break;
                 }
-                // A message beside which nothing fits is larger than any that is sent.
-                messages.extend(Some(past).filter(|_| bytes <= MAX_PART_BYTES));
-                size += bytes;
+                messages.push(past);
             }
             end = order + 1;
             let conversation = self.conversations.get(&place);
@@ -120,11 +116,21 @@ impl Session {
         if messages.is_empty() { Next::Nothing } else { Next::Messages(messages) }
     }
 
-    /// Whether a message is not in an envelope of the inbox anyway.
-    fn came_over_mls(&self, place: Place, past: &Past) -> bool {
-        let Place::Direct(person) = place else { return true };
-        let since = self.contacts.get(person).and_then(|contact| contact.stored.mls.since);
-        since.is_some_and(|since| past.kept_at.unix() >= since)
+    /// The message to keep of a row: one that the server has, and that is not in an envelope of the inbox anyway.
+    fn not_kept(&self, place: Place, order: u64) -> Option<Past> {
+        let past = self.past(place, order).filter(|_| self.outbox.entry(place, order).is_none())?;
+        let Place::Direct(person) = place else { return Some(past) };
+        let since = self.contacts.get(person)?.stored.mls.since?;
+        // The user may have written a message before the conversation moved to MLS, which sent it afterwards.
+        let since = if past.from == self.my_root() { since.saturating_sub(LONGEST_WAIT) } else { since };
+        (past.kept_at.unix() >= since).then_some(past)
+    }
+
+    /// A message of the user's has reached a log. It may have been passed over while it waited.
+    pub(in crate::session) fn keep_from(&mut self, place: Place, order: u64) {
+        if let Some(slot) = self.conversations.get(&place).map(|conversation| conversation.slot()) {
+            self.devices.backup_mut().keep_from(slot, order);
+        }
     }
 
     /// Queues messages for the account's own inbox.
@@ -146,88 +152,85 @@ impl Session {
         self.send_queued(cx);
     }
 
-    /// Kept messages have come. They are shown in a browser that was restored after they were kept, and where nothing
-    /// later is: other browsers have got them from the log.
-    pub(in crate::session) fn met_archive(&mut self, archive: Archive, kept_at: u64, cx: &mut Context<'_>) {
+    /// Kept messages have come. A browser that was restored after they were kept shows them, with a mark if they were sealed
+    /// with a former key. Others have got them from the log: they take no one's word for what was said, and only learn
+    /// what they need not keep.
+    pub(in crate::session) fn met_archive(
+        &mut self,
+        archive: Archive,
+        kept_at: u64,
+        former_key: Option<FormerKey>,
+        cx: &mut Context<'_>,
+    ) {
         let Archive { messages, registration, name } = archive;
         let Some(chat) = messages.first().map(|past| past.chat) else { return };
-        let was_before = kept_at <= self.sync.read_before;
-        if was_before && self.devices.backup().keeps_history().is_none() {
-            self.devices.backup_mut().keep_history(true);
+        let is_restored = kept_at <= self.sync.read_before;
+        if is_restored {
+            self.expect_kept(chat, registration.as_deref(), name, cx);
         }
-        let place = match chat {
-            Chat::Group(gid) => {
-                if was_before && self.groups.get(gid).is_none() {
-                    self.meet_kept_group(gid, name, cx);
-                }
-                Some(Place::Group(gid))
+        let Some(place) = self.place_of(chat) else { return };
+        let messages: Vec<Past> = messages.into_iter().filter(|past| past.chat == chat).collect();
+        let names: Vec<(Primary, MessageId)> =
+            messages.iter().map(|past| (past.from, past.id.clone())).collect();
+        if is_restored {
+            for past in messages {
+                self.take_kept(place, StoredMessage { former_key, ..self.row_of(past) }, cx);
             }
-            Chat::Person(root) => {
-                let mut person = self.person(&root);
-                if person.is_none() && was_before {
-                    person = registration.and_then(|signed| self.introduced((root, false), &signed, cx));
-                }
-                person.map(Place::Direct)
-            }
-        };
-        let Some(place) = place else { return };
-        let mut kept = Vec::new();
-        for past in messages.into_iter().filter(|past| past.chat == chat) {
-            kept.push((past.from, past.id.clone()));
-            self.take_kept(place, past, was_before);
         }
-        match self.conversations.get(&place) {
-            // Everything up to here is in the inbox.
-            Some(conversation) if was_before => {
-                self.devices.backup_mut().set_kept(conversation.slot(), conversation.next_order());
-            }
-            _ => self.skip_kept(place, &kept),
-        }
+        self.skip_kept(place, &names);
     }
 
     /// The page to which kept messages would be added, if it has to be loaded first.
     pub(in crate::session) fn page_lacking_for_archive(&self, archive: &Archive) -> Option<PageKey> {
-        let place = match archive.messages.first()?.chat {
-            Chat::Group(gid) => Place::Group(gid),
-            Chat::Person(root) => Place::Direct(self.person(&root)?),
-        };
+        let place = self.place_of(archive.messages.first()?.chat)?;
         let page = self.conversations.get(&place)?.next_page();
         Some((place, page)).filter(|page| self.lacks(page))
     }
 
-    /// A group of which messages were kept. Whether the user still belongs to it will be seen; its messages are shown.
-    fn meet_kept_group(&mut self, gid: GroupId, name: Option<String>, cx: &mut Context<'_>) {
-        self.devices.expect_group(gid, name.clone());
-        let face = name.map(StoredFace::named);
-        self.add_group(StoredGroup { face, ..StoredGroup::new(gid, Stage::Joining, cx.wall() / 1000) }, cx);
+    /// Makes room for the messages of a conversation. Whether the user still belongs to a group will be seen.
+    fn expect_kept(
+        &mut self,
+        chat: Chat,
+        registration: Option<&RawValue>,
+        name: Option<String>,
+        cx: &mut Context<'_>,
+    ) {
+        if self.devices.backup().keeps_history().is_none() {
+            self.devices.backup_mut().keep_history(true);
+        }
+        match chat {
+            Chat::Group(gid) if self.groups.get(gid).is_none() => {
+                self.devices.expect_group(gid, name.clone());
+                let new = StoredGroup::new(gid, Stage::Joining, cx.wall() / 1000);
+                self.add_group(StoredGroup { face: name.map(StoredFace::named), ..new }, cx);
+            }
+            Chat::Person(root) if self.person(&root).is_none() => {
+                let _ = registration.and_then(|signed| self.introduced((root, false), signed, cx));
+            }
+            Chat::Group(_) | Chat::Person(_) => {}
+        }
     }
 
-    fn take_kept(&mut self, place: Place, past: Past, was_before: bool) {
-        let Past { id, from, text, re, sent_at, kept_at, .. } = past;
-        let mine = from == self.my_root();
-        let author = match place {
-            _ if mine => Author::Me,
-            Place::Group(_) => Author::Member(from),
-            Place::Direct(_) => Author::Them,
-        };
+    /// Adds a kept message, as read.
+    fn take_kept(&mut self, place: Place, message: StoredMessage, cx: &mut Context<'_>) {
         let Some(conversation) = self.conversations.get_mut(&place) else { return };
-        let is_latest = conversation.last().is_none_or(|last| last.kept_at <= kept_at.unix());
-        if conversation.order_of(author, &id).is_some() || !(was_before || is_latest) {
+        let is_here = |id| conversation.order_of(message.author(), id).is_some();
+        if message.id.as_ref().is_none_or(is_here) {
             return;
         }
-        let all_read = conversation.unread() == 0;
-        let note = StoredMessage::note(StoredBody::Text { text, re }, kept_at.unix());
-        let from = matches!(author, Author::Member(_)).then_some(from);
-        let (id, sent_at, arrival) = (Some(id), sent_at.unix(), self.arrivals);
-        self.arrivals += 1;
-        let order = conversation.take_order();
-        conversation.insert(order, StoredMessage { id, mine, from, sent_at, arrival, ..note });
-        if was_before && all_read {
+        let (slot, order) = (conversation.slot(), conversation.next_order());
+        let (all_read, all_kept) =
+            (conversation.unread() == 0, self.devices.backup().kept_up_to(slot) == order);
+        self.add_message(place, message, cx);
+        if let Some(conversation) = self.conversations.get_mut(&place).filter(|_| all_read) {
             conversation.mark_read();
+        }
+        if all_kept {
+            self.devices.backup_mut().set_kept(slot, order + 1);
         }
     }
 
-    /// Another browser has kept these messages: this one need not.
+    /// These messages were kept: this browser need not keep them again.
     fn skip_kept(&mut self, place: Place, kept: &[(Primary, MessageId)]) {
         loop {
             let Some(conversation) = self.conversations.get(&place) else { return };
@@ -237,7 +240,7 @@ impl Session {
             else {
                 return;
             };
-            let past = self.past(place, order).filter(|past| self.came_over_mls(place, past));
+            let past = self.not_kept(place, order);
             if past.is_some_and(|past| !kept.contains(&(past.from, past.id))) {
                 return;
             }

@@ -10,7 +10,7 @@ use kez_core::time::Timestamp;
 use crate::devices::Outgoing;
 use crate::kernel::context::Context;
 use crate::kernel::place::{Lane, PageKey, Place, Slot};
-use crate::messages::{Author, StoredBody, StoredMessage, page_of};
+use crate::messages::{StoredBody, StoredMessage, page_of};
 use crate::session::Session;
 
 /// What to do for a transfer now.
@@ -188,26 +188,23 @@ impl Session {
     }
 
     fn take_past(&mut self, past: Past) {
+        let place = self.place_of(past.chat);
+        let message = self.row_of(past);
+        let Some(conversation) = place.and_then(|place| self.conversations.get_mut(&place)) else { return };
+        let is_here =
+            message.id.as_ref().is_some_and(|id| conversation.order_of(message.author(), id).is_some());
+        if !is_here {
+            conversation.insert_first(message);
+        }
+    }
+
+    /// The row of an earlier message.
+    pub(super) fn row_of(&self, past: Past) -> StoredMessage {
         let Past { chat, id, from, text, re, sent_at, kept_at } = past;
         let mine = from == self.my_root();
-        let (place, author) = match chat {
-            Chat::Group(gid) => (Some(Place::Group(gid)), Author::Member(from)),
-            Chat::Person(root) => (self.person(&root).map(Place::Direct), Author::Them),
-        };
-        let author = if mine { Author::Me } else { author };
-        let Some(conversation) = place.and_then(|place| self.conversations.get_mut(&place)) else { return };
-        if conversation.order_of(author, &id).is_some() {
-            return;
-        }
+        let from = (!mine && matches!(chat, Chat::Group(_))).then_some(from);
         let note = StoredMessage::note(StoredBody::Text { text, re }, kept_at.unix());
-        let from = matches!(author, Author::Member(_)).then_some(from);
-        conversation.insert_first(StoredMessage {
-            id: Some(id),
-            mine,
-            from,
-            sent_at: sent_at.unix(),
-            ..note
-        });
+        StoredMessage { id: Some(id), mine, from, sent_at: sent_at.unix(), ..note }
     }
 
     /// How many parts of a transfer have gone or come, and how many there are, while one is under way.

@@ -175,11 +175,11 @@ impl Session {
     /// Moves the read marks whose messages are here. The others wait: a message may come after the mark.
     fn follow_read_marks(&mut self) {
         for mark in self.devices.read_marks() {
-            let (place, author) = match mark.chat {
-                Chat::Group(gid) => (Some(Place::Group(gid)), Author::Member(mark.by)),
-                Chat::Person(root) => (self.person(&root).map(Place::Direct), Author::Them),
+            let author = match mark.chat {
+                Chat::Group(_) => Author::Member(mark.by),
+                Chat::Person(_) => Author::Them,
             };
-            let conversation = place.and_then(|place| self.conversations.get_mut(&place));
+            let conversation = self.place_of(mark.chat).and_then(|place| self.conversations.get_mut(&place));
             if let Some(conversation) = conversation
                 && let Some(order) = conversation.order_of(author, &mark.id)
             {
@@ -194,6 +194,14 @@ impl Session {
         self.contacts.save(id, cx);
         if let Some(contact) = self.contacts.get(id) {
             self.devices.people.insert(id, decisions(&contact.stored));
+        }
+    }
+
+    /// The conversation that the user's devices name like this, if there is one with that person here.
+    pub(super) fn place_of(&self, chat: Chat) -> Option<Place> {
+        match chat {
+            Chat::Group(gid) => Some(Place::Group(gid)),
+            Chat::Person(root) => self.person(&root).map(Place::Direct),
         }
     }
 

@@ -291,7 +291,7 @@ impl Session {
     }
 
     /// Whether a message of another device is among these items.
-    fn have_message(&self, gid: GroupId, items: &[&InboxItem]) -> bool {
+    pub(super) fn have_message(&self, gid: GroupId, items: &[&InboxItem]) -> bool {
         items.iter().any(|item| {
             let parsed = GroupItem::parse(item.envelope.get().as_bytes().to_vec());
             parsed.is_ok_and(|parsed| {

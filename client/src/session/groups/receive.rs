@@ -162,9 +162,9 @@ impl Session {
             Ok((done, stop)) => (done.into_iter(), stop),
             Err(EngineFault::Absent) => return (0, Halted::Engine),
             Err(EngineFault::Trapped) if items.len() > 1 => return (0, Halted::Trapped),
-            Err(EngineFault::Trapped) if are_messages(items) => {
-                items.iter().for_each(|item| self.met_unreadable(gid, item, cx));
-                return (items.len(), Halted::No);
+            // The group can go on without a message.
+            Err(EngineFault::Trapped) if self.have_message(gid, items) => {
+                (vec![Done::Unreadable(Cause::NotDecryptable)].into_iter(), None)
             }
             Err(EngineFault::Refused(_) | EngineFault::Trapped) => return (0, Halted::Rejoin),
         };
@@ -438,15 +438,6 @@ fn halted(stop: Option<Stop>) -> Halted {
         Some(Stop::Refused { why: Cause::Removed, .. }) => Halted::No,
         Some(Stop::Own | Stop::Refused { .. }) | None => Halted::Rejoin,
     }
-}
-
-/// Whether all of these items are messages: the group can go on without them.
-fn are_messages(items: &[&InboxItem]) -> bool {
-    let is_message = |item: &&InboxItem| {
-        let parsed = GroupItem::parse(item.envelope.get().as_bytes().to_vec());
-        parsed.is_ok_and(|parsed| matches!(parsed.body(), Body::Message(_)))
-    };
-    items.iter().all(is_message)
 }
 
 fn covers(asked: &[LeafId], leaves: &[LeafId]) -> bool {

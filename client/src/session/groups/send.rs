@@ -154,8 +154,7 @@ impl Session {
         attempts.in_flight = None;
         match outcome(answer, |response| body::<ItemStored>(response, &[200, 201])) {
             Outcome::Done(_) => {
-                self.outbox.attempts.remove(&key.lane);
-                self.outbox.remove(key, cx);
+                self.stands(key.place, key.order, cx);
             }
             Outcome::Refused(problem) if problem.code == ProblemCode::StaleEpoch => {
                 self.unseal(gid, cx);
@@ -175,6 +174,7 @@ impl Session {
     pub(super) fn stands(&mut self, place: Place, order: u64, cx: &mut Context<'_>) {
         let key = Key { lane: Lane::Place(place), place, order };
         if self.outbox.remove(key, cx).is_some() {
+            self.keep_from(place, order);
             cx.shared.requests.forget(|purpose| *purpose == Purpose::Send(key));
             self.outbox.attempts.remove(&key.lane);
         }

@@ -272,6 +272,11 @@ impl Relay {
         self.seq
     }
 
+    /// Loses what has come last into an inbox.
+    pub(crate) fn lose_last(&mut self, handle: &str) {
+        self.inboxes.get_mut(&handle.parse::<Handle>().unwrap()).unwrap().pop().unwrap();
+    }
+
     /// Restores the database from a complete backup: new epoch, new numbers.
     pub(crate) fn restore_from_backup(&mut self) {
         let number = u64::from_str_radix(&self.epoch, 16).unwrap() + 1;
