@@ -81,12 +81,13 @@ fn NoAccount() -> impl IntoView {
                     }.into_any(),
                     None => view! {
                         <h2>"No account in this browser"</h2>
-                        <p>"Create one in a minute, or restore the one you have with its recovery phrase."</p>
+                        <p>"Create one in a minute, or use the one you have: with its recovery phrase, or from a browser where it is open."</p>
                     }.into_any(),
                 }}
                 <p class="actions">
                     <a class="button button-primary" href="/join">"Create account"</a>
                     <a class="button" href="/restore">"Restore account"</a>
+                    <a class="button" href="/link">"Link to another browser"</a>
                 </p>
             </section>
         </div>

@@ -2,7 +2,7 @@
 
 import { expect, test, type APIResponse } from '@playwright/test';
 
-const PAGES = ['/', '/join', '/restore', '/messages', '/g', '/settings', '/security', '/no-such-page'];
+const PAGES = ['/', '/join', '/restore', '/link', '/messages', '/g', '/settings', '/security', '/no-such-page'];
 
 for (const page of PAGES) {
   test(`${page} has the security policy and nothing inline`, async ({ request }) => {

@@ -9,7 +9,7 @@ import { Peer } from '../../support/peer.ts';
 const root = path.resolve(import.meta.dirname, '../..');
 const validator = new HtmlValidate(new FileSystemConfigLoader());
 
-const ROUTES = ['/', '/join', '/restore', '/messages', '/messages/somebody', '/g', '/settings', '/security'];
+const ROUTES = ['/', '/join', '/restore', '/link', '/messages', '/messages/somebody', '/g', '/settings', '/security'];
 
 for (const route of ROUTES) {
   test(`${route} is valid HTML`, async ({ request }) => {

@@ -60,8 +60,8 @@ fn Link(group: Memo<Option<GroupView>>, change: Change, on_close: Callback<()>) 
                         <p class="actions">
                             <button type="button" class="button button-primary" on:click=copy>"Copy link"</button>
                             <button type="button" class="button" on:click=revoke>"Revoke link"</button>
+                            <span class="hint" role="status">{move || copied.get().then_some("Copied.")}</span>
                         </p>
-                        <p class="hint" role="status">{move || copied.get().then_some("Copied.")}</p>
                     }.into_any()
                 }
             }}
