@@ -94,6 +94,7 @@ impl Session {
         cx.push(Effect::Remember { handle: Some(self.me.handle.to_string()) });
         cx.push(Effect::PersistStorage);
         cx.push(Effect::BringEngine);
+        self.follow_groups();
         self.link.connect(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         self.require_mls_of_all(cx);
         self.send_queued(cx);
@@ -135,6 +136,7 @@ impl Session {
         self.retry_due(cx);
         self.ask_about_senders(cx);
         self.lists.proceed(&self.contacts, &self.me, cx);
+        self.follow_groups();
         self.link.on_tick(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         let (chains, facts) = self.chains_with_facts();
         chains.on_tick(facts, cx);
@@ -166,7 +168,7 @@ impl Session {
         event: impl FnOnce(&mut Link, Inbox<'_>, &mut Context<'_>) -> link::Outcome,
         cx: &mut Context<'_>,
     ) {
-        self.link.follow(self.groups.iter().map(|(gid, group)| (gid, group.stored.cursor)));
+        self.follow_groups();
         let mut outcome = event(&mut self.link, Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         let batch = outcome.batch.take();
         self.after_link(outcome, cx);
@@ -233,6 +235,7 @@ impl Session {
     /// Resumes reading once the server has answered with the account's own chain.
     pub(crate) fn resume_reading(&mut self, cx: &mut Context<'_>) {
         if !self.awaits_own_chain() {
+            self.follow_groups();
             self.link.resume(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         }
     }

@@ -150,6 +150,29 @@ pub(crate) struct Sent {
     pub(crate) before: ChainHead,
 }
 
+/// Where a device stands in the log of a group.
+pub(crate) enum Position {
+    /// Behind the cursor.
+    AtCursor,
+    /// Unknown: the server has this database, and the log was read in another one.
+    Lost(String),
+    /// In a second reading of the log.
+    Rereading(Rereading),
+}
+
+/// A second reading of a log, from its start, in another database of the server. It is not stored: until its end, the
+/// record names the former database, so that a browser that closes begins anew.
+pub(crate) struct Rereading {
+    /// The database.
+    pub(crate) log: String,
+    /// The epoch of the group there when this began.
+    pub(crate) epoch: u64,
+    /// Whether the server was asked for the log from its start. An answer before that continues elsewhere.
+    pub(crate) asked: bool,
+    /// Whether the items are of this device's epoch by now. It has processed all items before.
+    pub(crate) is_current: bool,
+}
+
 /// A group in memory.
 pub(crate) struct Group {
     pub(crate) slot: Slot,
@@ -164,8 +187,8 @@ pub(crate) struct Group {
     pub(super) changed: (bool, bool),
     /// Whether the log was read to its end since the account was opened.
     pub(crate) read: bool,
-    /// Whether the server has another database than the one in which the log was read.
-    pub(crate) is_misplaced: bool,
+    /// Where this device stands in the log.
+    pub(crate) position: Position,
     /// When the next request may go out.
     pub(crate) retry_at: Option<u64>,
     pub(crate) backoff: Backoff,
@@ -310,7 +333,7 @@ impl Group {
             state: None,
             changed: (false, false),
             read: false,
-            is_misplaced: false,
+            position: Position::AtCursor,
             retry_at: None,
             backoff: Backoff::new(200, 60_000),
             asked: Vec::new(),
@@ -367,6 +390,29 @@ impl Group {
         self.stored.commit = None;
         self.stored.intents.clear();
         self.changed = (true, true);
+    }
+
+    /// Whether the log that was read, or is being read again, is in another database than this one.
+    pub(crate) fn is_of_another(&self, database: &str) -> bool {
+        let log = match &self.position {
+            Position::AtCursor => self.stored.log.as_deref(),
+            Position::Lost(log) => Some(log.as_str()),
+            Position::Rereading(again) => Some(again.log.as_str()),
+        };
+        log.is_some_and(|log| log != database)
+    }
+
+    /// Whether this device does not know where it stands in the log.
+    pub(crate) const fn is_lost(&self) -> bool {
+        matches!(self.position, Position::Lost(_))
+    }
+
+    /// The second reading of the log, if there is one.
+    pub(crate) const fn rereading(&mut self) -> Option<&mut Rereading> {
+        match &mut self.position {
+            Position::Rereading(again) => Some(again),
+            _ => None,
+        }
     }
 
     /// Whether the user takes part, and this device can read and write.

@@ -11,7 +11,8 @@ mod refresh;
 mod registry;
 
 pub(crate) use group::{
-    Built, Creating, Group, Intent, Joining, Known, Sent, Stage, StoredFace, StoredGroup, What,
+    Built, Creating, Group, Intent, Joining, Known, Position, Rereading, Sent, Stage, StoredFace,
+    StoredGroup, What,
 };
 pub(crate) use invites::{AskState, GroupInvites, Invites, StoredAsk, StoredAsking, StoredLink};
 pub(crate) use packages::{LIFETIME as PACKAGE_LIFETIME, Packages};

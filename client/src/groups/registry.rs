@@ -104,6 +104,13 @@ impl Groups {
         self.all.keys().copied().collect()
     }
 
+    /// The server is asked for the logs after their cursors.
+    pub(crate) fn on_asked(&mut self) {
+        for again in self.all.values_mut().filter_map(Group::rereading) {
+            again.asked = true;
+        }
+    }
+
     /// The group whose records have this number.
     pub(crate) fn at(&self, slot: Slot) -> Option<GroupId> {
         self.by_slot.get(&slot).copied()

@@ -31,6 +31,7 @@ mod reactions;
 mod reading;
 mod requests;
 mod restore;
+mod restored_server;
 mod rotation;
 mod schedules;
 mod search;

@@ -11,7 +11,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::Hash;
 
 use super::lines::accounts_of;
-use crate::groups::{Built, Joining, Known, Stage, StoredFace, StoredGroup};
+use crate::groups::{Built, Joining, Known, Position, Stage, StoredFace, StoredGroup};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -60,7 +60,7 @@ impl Session {
         let members = group.stored.known.as_ref().map_or(1, |known| known.policy.accounts().len() as u64);
         group.stored.stage = Stage::Joining;
         group.stored.commit = None;
-        (group.read, group.is_misplaced) = (false, false);
+        (group.read, group.position) = (false, Position::AtCursor);
         // All members may have to join again at the same time: a random delay spreads them.
         group.retry_at = Some(cx.now.saturating_add(cx.rng.next_u64() % (members * 1_000)));
         self.unseal(gid, cx);
@@ -118,10 +118,10 @@ impl Session {
                 group.stored.request = true;
             }
             Stage::Joining => {}
-            Stage::In if group.is_misplaced && shown.summary.until.is_none() => {
+            Stage::In if group.is_lost() && shown.summary.until.is_none() => {
                 return self.on_place(gid, &shown, cx);
             }
-            Stage::In if group.is_misplaced => {}
+            Stage::In if group.is_lost() => {}
             _ => return,
         }
         if shown.summary.until.is_some() {

@@ -163,7 +163,7 @@ impl Session {
             Stage::Joining => self.go_on_joining(gid, cx),
             Stage::In if group.stored.leaving.is_some() => self.post_leave(gid, cx),
             Stage::In if group.state().is_none() => self.join_anew(gid, cx),
-            Stage::In if group.is_misplaced => self.find_place(gid, cx),
+            Stage::In if group.is_lost() => self.find_place(gid, cx),
             Stage::In => self.go_on_changing(gid, is_due, cx),
             Stage::Left | Stage::Removed | Stage::Broken(_) => {}
         }

@@ -36,6 +36,7 @@ impl Session {
         }
         self.group_work.news_at = None;
         self.group_work.look_again = false;
+        self.groups.on_asked();
         let groups: BTreeMap<GroupId, u64> =
             self.groups.iter().map(|(gid, group)| (gid, group.stored.cursor)).collect();
         let Ok(body) = serde_json::to_string(&AskForNews { inbox: self.sync.cursor, groups }) else { return };
@@ -71,8 +72,12 @@ impl Session {
             return;
         }
         for gid in self.groups.ids() {
-            if let Some(group) = self.groups.recall(gid).filter(|_| !stuck.contains(&gid)) {
-                group.read |= group.is_in() && !group.is_misplaced && !self.group_work.look_again;
+            if stuck.contains(&gid) || self.group_work.look_again {
+                continue;
+            }
+            self.end_rereading(gid, cx);
+            if let Some(group) = self.groups.recall(gid) {
+                group.read |= group.is_in() && !group.is_lost();
             }
         }
     }

@@ -15,7 +15,7 @@ use kez_core::mls::{GroupId, LeafId};
 use kez_core::sigchain::Hash;
 use kez_core::signed::Signed;
 
-use crate::groups::Stage;
+use crate::groups::{Group, Stage};
 use crate::kernel::context::Context;
 use crate::kernel::engine::EngineFault;
 use crate::kernel::reason::Reason;
@@ -38,11 +38,16 @@ enum Step {
 }
 
 /// What the items of one call, so far, make of the log.
+#[derive(Default)]
 struct Line {
     /// The epoch after them.
     epoch: u64,
     /// The messages among them.
     names: Vec<Hash>,
+    /// Whether the log is read again: items of earlier epochs were processed before.
+    is_again: bool,
+    /// Whether the items are of this device's epoch or a later one.
+    is_current: bool,
 }
 
 /// What the rest of the items waits for.
@@ -68,21 +73,25 @@ impl Session {
         items: &[InboxItem],
         cx: &mut Context<'_>,
     ) -> bool {
-        let Some(group) = self.groups.get(gid) else {
+        let Some(group) = self.groups.recall(gid) else {
             self.meet_group(gid, cx);
             return false;
         };
         let stage = group.stored.stage.clone();
-        if group.stored.log.as_deref().is_some_and(|known| known != log) && stage == Stage::In {
+        if stage == Stage::In && group.is_of_another(log) {
             // The server has another database, in which this group may be in another epoch.
             self.on_database(log);
+            return false;
+        }
+        let (is_lost, again) = (group.is_lost(), group.rereading().map(|again| again.asked));
+        if is_lost || again == Some(false) {
             return false;
         }
         let fresh: Vec<&InboxItem> = items.iter().filter(|item| item.seq > group.stored.cursor).collect();
         if fresh.is_empty() {
             return true;
         }
-        if let Some(group) = self.groups.change(gid) {
+        if let Some(group) = self.groups.change(gid).filter(|_| again.is_none()) {
             group.stored.log = Some(log.to_owned());
         }
         match stage {
@@ -143,8 +152,7 @@ impl Session {
     fn process(&mut self, gid: GroupId, items: &[&InboxItem], cx: &mut Context<'_>) -> (usize, Halted) {
         let mut steps = Vec::with_capacity(items.len());
         let mut missing = Halted::No;
-        let known = self.groups.get(gid).and_then(|group| group.stored.known.as_ref());
-        let mut line = Line { epoch: known.map_or(0, |known| known.epoch), names: Vec::new() };
+        let mut line = self.groups.recall(gid).map_or_else(Line::default, Line::of);
         for item in items {
             match self.look_at_item(gid, item, &mut line) {
                 Ok(step) => steps.push(step),
@@ -158,7 +166,10 @@ impl Session {
             }
         }
         let for_engine: Vec<Item> = steps.iter().filter_map(Step::item).cloned().collect();
-        let (mut done, stop) = match self.apply_items(gid, for_engine, cx) {
+        if let Some(again) = self.groups.recall(gid).and_then(Group::rereading) {
+            again.is_current = line.is_current;
+        }
+        let (mut done, stop) = match self.apply_items(gid, for_engine, line.is_again, cx) {
             Ok((done, stop)) => (done.into_iter(), stop),
             Err(EngineFault::Absent) => return (0, Halted::Engine),
             Err(EngineFault::Trapped) if items.len() > 1 => return (0, Halted::Trapped),
@@ -175,7 +186,14 @@ impl Session {
                 Step::Request(request) => self.met_request(gid, request, cx),
                 Step::Nothing => {}
                 Step::Engine(_) => match done.next() {
-                    Some(Done::Own) => return (at, Halted::Rejoin),
+                    Some(Done::Own) if !line.is_again => return (at, Halted::Rejoin),
+                    // Sent before, without a row. If this storage does not know because it is old, new keys make it safe.
+                    Some(Done::Own) => self.replace_keys(gid, cx),
+                    // Processed before, without a row: its key was used.
+                    Some(Done::Unreadable(Cause::KeyMissing)) if line.is_again => {}
+                    Some(Done::Unreadable(Cause::WrongEpoch)) if line.is_again => {
+                        return (at, Halted::Rejoin);
+                    }
                     Some(result) => self.met(gid, result, item, cx),
                     None => return (at, halted(stop)),
                 },
@@ -190,6 +208,7 @@ impl Session {
         &mut self,
         gid: GroupId,
         items: Vec<Item>,
+        is_again: bool,
         cx: &mut Context<'_>,
     ) -> Result<(Vec<Done>, Option<Stop>), EngineFault> {
         let state = self.groups.recall(gid).and_then(|group| {
@@ -205,7 +224,7 @@ impl Session {
             return Err(EngineFault::Refused(Fault::Engine));
         };
         // Before a message of this device that it does not know, nothing is kept: the device joins anew.
-        if !done.contains(&Done::Own)
+        if (is_again || !done.contains(&Done::Own))
             && let (Some(new), Some(known)) = (group, self.groups.change(gid))
         {
             known.take(new);
@@ -224,7 +243,8 @@ impl Session {
         match parsed.body() {
             Body::Message(post) => {
                 let name = parsed.name();
-                if line.has(name) {
+                line.is_current |= post.epoch >= line.epoch;
+                if line.has(name) || !line.is_current {
                     return Ok(Step::Nothing);
                 }
                 Ok(match self.is_own_item(gid, &name) {
@@ -235,12 +255,17 @@ impl Session {
                     }
                 })
             }
-            Body::Commit(post, _) if post.epoch < line.epoch => Ok(Step::Nothing),
+            Body::Commit(post, _) if post.epoch < line.epoch => {
+                line.is_current |= post.epoch.saturating_add(1) >= line.epoch;
+                Ok(Step::Nothing)
+            }
             Body::Commit(post, why) => {
+                line.is_current = true;
                 let may = self.proven(why)?;
                 line.epoch = line.epoch.max(post.epoch.saturating_add(1));
                 Ok(Step::Engine(Item { mls: post.mls.clone().into(), stored_at, may }))
             }
+            Body::Leave(_) | Body::Request(_) if !line.is_current => Ok(Step::Nothing),
             Body::Leave(leave) if self.chain_of(&leave.payload().root()).is_some() => {
                 Ok(Step::Leave(Box::new(leave.clone())))
             }
@@ -414,6 +439,17 @@ impl Session {
 }
 
 impl Line {
+    /// Before the first of the items.
+    fn of(group: &mut Group) -> Self {
+        let again = group.rereading().map(|again| again.is_current);
+        Self {
+            epoch: group.stored.known.as_ref().map_or(0, |known| known.epoch),
+            names: Vec::new(),
+            is_again: again.is_some(),
+            is_current: again.unwrap_or(true),
+        }
+    }
+
     /// Whether a message is among them; it is from now on.
     fn has(&mut self, name: Hash) -> bool {
         let is_there = self.names.contains(&name);

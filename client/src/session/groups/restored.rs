@@ -8,7 +8,7 @@ use kez_core::mls::GroupId;
 use kez_core::mls::call::Op;
 use kez_core::mls::reply::{Outcome as EngineOutcome, Reply};
 
-use crate::groups::Stage;
+use crate::groups::{Position, Rereading};
 use crate::kernel::answer::{Answer, body};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -23,12 +23,22 @@ impl Session {
         for gid in self.groups.ids() {
             if let Some(group) = self.groups.recall(gid)
                 && group.is_in()
-                && group.stored.log.as_deref().is_some_and(|known| known != database)
+                && group.is_of_another(database)
             {
-                group.is_misplaced = true;
+                group.position = Position::Lost(database.to_owned());
                 group.read = false;
             }
         }
+    }
+
+    /// Tells the stream from where on it follows each group. A cursor of another database means nothing: there it follows
+    /// from the start.
+    pub(crate) fn follow_groups(&mut self) {
+        let database = self.sync.epoch.as_deref();
+        let groups = self.groups.iter().filter(|(_, group)| {
+            !group.is_lost() && database.is_none_or(|database| !group.is_of_another(database))
+        });
+        self.link.follow(groups.map(|(gid, group)| (gid, group.stored.cursor)));
     }
 
     /// Asks the server for the group as it knows it.
@@ -38,7 +48,7 @@ impl Session {
         }
     }
 
-    /// Handles the group as the server knows it: this device goes on from its state, offers it to the server, or joins
+    /// Handles the group as the server knows it: this device reads the log again, offers its state to the server, or joins
     /// anew.
     pub(super) fn on_place(&mut self, gid: GroupId, shown: &GroupDetails, cx: &mut Context<'_>) {
         let Some(group) = self.groups.get(gid) else { return };
@@ -46,10 +56,14 @@ impl Session {
             return self.join_anew(gid, cx);
         };
         let ahead = known.epoch.cmp(&shown.summary.epoch);
+        if ahead == Ordering::Less {
+            // The log shows whether it leads from this device's epoch to the present one.
+            return self.begin_rereading(gid, shown.summary.epoch, cx);
+        }
         let op = Op::Export { state: state.clone(), beside: info.0.clone().into() };
         match (ahead, self.engine(op, cx)) {
             (Ordering::Equal, Ok(Reply { outcome: EngineOutcome::Exported { is_same: true, .. }, .. })) => {
-                self.go_on_after(gid, shown.summary.head, cx);
+                self.begin_rereading(gid, shown.summary.epoch, cx);
             }
             (Ordering::Greater, Ok(Reply { outcome: EngineOutcome::Exported { info, tree, .. }, .. })) => {
                 let (info, tree) = (Base64Url(info.to_vec()), Base64Url(tree.to_vec()));
@@ -73,9 +87,7 @@ impl Session {
         match body::<StaleEpochProblem>(response, &[409]).map(|stale| stale.epoch) {
             _ if response.status == 204 => {
                 // A commit ends the time in which the server takes such offers.
-                if let Some(group) = self.groups.recall(gid) {
-                    group.refresh.set(cx.now);
-                }
+                self.replace_keys(gid, cx);
                 self.show_group(gid, cx);
             }
             // Another member was faster.
@@ -86,13 +98,39 @@ impl Session {
         }
     }
 
-    /// The server is in this device's epoch: the log goes on after its present end.
-    fn go_on_after(&mut self, gid: GroupId, head: u64, cx: &mut Context<'_>) {
-        if let Some(group) = self.groups.change(gid).filter(|group| group.stored.stage == Stage::In) {
-            group.is_misplaced = false;
-            group.stored.cursor = head;
-            group.stored.log = None;
+    /// Reads the log again from its start. What this device has processed is skipped. The rest is what it had not read
+    /// before, or what other members have posted since.
+    fn begin_rereading(&mut self, gid: GroupId, epoch: u64, cx: &mut Context<'_>) {
+        if let Some(group) = self.groups.change(gid)
+            && let Position::Lost(log) = &mut group.position
+        {
+            let log = std::mem::take(log);
+            group.position = Position::Rereading(Rereading { log, epoch, asked: false, is_current: false });
+            group.stored.cursor = 0;
         }
         self.look_at_groups(cx);
+    }
+
+    /// Has this device commit new keys for itself as soon as the group allows it.
+    pub(super) fn replace_keys(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        if let Some(group) = self.groups.recall(gid) {
+            group.refresh.set(cx.now);
+        }
+    }
+
+    /// The log was read to its end. If that ends a second reading, the cursor belongs to the present database from now on.
+    pub(super) fn end_rereading(&mut self, gid: GroupId, cx: &mut Context<'_>) {
+        let Some(group) = self.groups.recall(gid) else { return };
+        let epoch = group.stored.known.as_ref().map_or(0, |known| known.epoch);
+        let Some(again) = group.rereading().filter(|again| again.asked) else { return };
+        if epoch < again.epoch {
+            // A member has offered a later state, and the log does not lead there.
+            return self.join_anew(gid, cx);
+        }
+        let log = std::mem::take(&mut again.log);
+        if let Some(group) = self.groups.change(gid) {
+            group.position = Position::AtCursor;
+            group.stored.log = Some(log);
+        }
     }
 }
