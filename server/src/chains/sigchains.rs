@@ -15,7 +15,11 @@ use crate::store::{Store, StoreError};
 
 /// The largest number of cached chains; beyond it the cache starts over. A long chain takes some 70 KiB.
 const MAX_CACHED: usize = 1024;
-/// The amount of a chain read at once.
+/// How many links are read at once, if they are of few chains.
+const READ_AT_ONCE: u64 = 512;
+/// How many links of each chain are read at once, however many chains there are: most chains have no more.
+const READ_OF_EACH: u64 = 8;
+/// The amount of a chain in one answer.
 pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
 /// The state of the routes for sigchains and their log.
@@ -123,23 +127,51 @@ impl Sigchains {
     /// # Errors
     /// When the store does not answer, or holds a link that the rules forbid.
     pub async fn chain(&self, root: &Primary) -> Result<Arc<Chain>, StoreError> {
-        let known = self.replayed().get(root).cloned();
-        let mut chain = known.unwrap_or_else(|| Arc::new(Chain::new(*root)));
-        // Cached chains stay valid, because chains only grow.
-        while let Some(piece) = self.store.links_after(root, chain.length(), PAGE_BYTES).await? {
-            if piece.links.is_empty() {
-                break;
-            }
-            let longer = Arc::make_mut(&mut chain);
-            for link in &piece.links {
-                let link = Link::parse(link.as_bytes()).map_err(|_| StoreError::Corrupt("sigchain link"))?;
-                longer.append(&link).map_err(|_| StoreError::Corrupt("sigchain"))?;
-            }
-        }
-        if chain.length() > 0 {
-            self.cache(&chain);
-        }
+        let mut chain = [self.known(root)];
+        self.replay(&mut chain).await?;
+        let [chain] = chain;
         Ok(chain)
+    }
+
+    /// The chains of these roots, each of them once, in the same order. The number of queries does not depend on the
+    /// number of chains.
+    ///
+    /// # Errors
+    /// As of [`Sigchains::chain`].
+    pub async fn chains(&self, roots: &[Primary]) -> Result<Vec<Arc<Chain>>, StoreError> {
+        let mut chains: Vec<_> = roots.iter().map(|root| self.known(root)).collect();
+        self.replay(&mut chains).await?;
+        Ok(chains)
+    }
+
+    /// A chain as far as it is cached. It stays valid, because chains only grow.
+    fn known(&self, root: &Primary) -> Arc<Chain> {
+        self.replayed().get(root).cloned().unwrap_or_else(|| Arc::new(Chain::new(*root)))
+    }
+
+    /// Brings these chains to their current end in the store.
+    async fn replay(&self, chains: &mut [Arc<Chain>]) -> Result<(), StoreError> {
+        let mut behind: HashMap<Primary, &mut Arc<Chain>> =
+            chains.iter_mut().map(|chain| (chain.root(), chain)).collect();
+        while !behind.is_empty() {
+            let each = (READ_AT_ONCE / behind.len() as u64).max(READ_OF_EACH);
+            let lengths: Vec<_> = behind.values().map(|chain| (chain.root(), chain.length())).collect();
+            for (root, link) in self.store.links_after_each(&lengths, each).await? {
+                let chain = behind.get_mut(&root).ok_or(StoreError::Corrupt("sigchain link"))?;
+                let link = Link::parse(link.as_bytes()).map_err(|_| StoreError::Corrupt("sigchain link"))?;
+                Arc::make_mut(chain).append(&link).map_err(|_| StoreError::Corrupt("sigchain"))?;
+            }
+            for (root, length) in lengths {
+                let Some(chain) = behind.get(&root) else { continue };
+                if chain.length() > length {
+                    self.cache(chain);
+                }
+                if chain.length() < length + each {
+                    behind.remove(&root);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn cache(&self, chain: &Arc<Chain>) {

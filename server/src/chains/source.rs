@@ -105,6 +105,23 @@ impl ChainSource {
             Self::Remote(remote) => remote.chain(root).await.map(Arc::new),
         }
     }
+
+    /// The chains of these roots, each of them once, in the same order. From a separate server they come one by one.
+    ///
+    /// # Errors
+    /// [`ChainUnavailable`] when one of the chains cannot be determined.
+    pub async fn chains(&self, roots: &[Primary]) -> Result<Vec<Arc<Chain>>, ChainUnavailable> {
+        match self {
+            Self::Embedded(chains) => Ok(chains.chains(roots).await?),
+            Self::Remote(remote) => {
+                let mut chains = Vec::with_capacity(roots.len());
+                for root in roots {
+                    chains.push(Arc::new(remote.chain(root).await?));
+                }
+                Ok(chains)
+            }
+        }
+    }
 }
 
 /// The chains of a sigchain server.

@@ -1,7 +1,7 @@
 //! The check of a new group and of a commit, off the writer: MLS as far as a server sees it, and the chains of the
 //! accounts concerned.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use kez_core::group_item::{Reason, Revoked};
@@ -49,18 +49,29 @@ struct Chains<'a> {
     read: Vec<Arc<Chain>>,
 }
 
-impl Chains<'_> {
+impl<'a> Chains<'a> {
+    /// Reads the chains of these accounts.
+    async fn of_all(source: &'a ChainSource, roots: &[Primary]) -> Result<Self, ApiError> {
+        let mut chains = Self { source, read: Vec::new() };
+        chains.add(roots.iter().copied().collect()).await?;
+        Ok(chains)
+    }
+
+    /// Reads the chains of these accounts, except those that were read before.
+    async fn add(&mut self, mut roots: BTreeSet<Primary>) -> Result<(), ApiError> {
+        for chain in &self.read {
+            roots.remove(&chain.root());
+        }
+        let roots: Vec<Primary> = roots.into_iter().collect();
+        self.read.extend(self.source.chains(&roots).await.map_err(unreadable)?);
+        Ok(())
+    }
+
     async fn of(&mut self, root: &Primary) -> Result<Arc<Chain>, ApiError> {
         if let Some(chain) = self.read.iter().find(|chain| chain.root() == *root) {
             return Ok(Arc::clone(chain));
         }
-        let chain = self.source.chain(root).await.map_err(|error| match error {
-            ChainUnavailable::Store(error) => error.into(),
-            error => {
-                tracing::warn!(%error, "a commit cannot be checked");
-                ApiError::unavailable("the sigchain of a member cannot be read at the moment", 10)
-            }
-        })?;
+        let chain = self.source.chain(root).await.map_err(unreadable)?;
         self.read.push(Arc::clone(&chain));
         Ok(chain)
     }
@@ -72,10 +83,7 @@ impl Chains<'_> {
     async fn more(&mut self, stop: &Stop, asked: &mut HashSet<Primary>) -> Result<(), ApiError> {
         match stop {
             Stop::Unknown(leaves) if leaves.iter().any(|leaf| asked.insert(leaf.root)) => {
-                for leaf in leaves {
-                    self.of(&leaf.root).await?;
-                }
-                Ok(())
+                self.add(leaves.iter().map(|leaf| leaf.root).collect()).await
             }
             stop => Err(refusal(stop)),
         }
@@ -115,8 +123,7 @@ pub async fn open(
     info: Vec<u8>,
     tree: Vec<u8>,
 ) -> Result<Observed, ApiError> {
-    let mut read = Chains { source: chains, read: Vec::new() };
-    read.of(creator).await?;
+    let read = Chains::of_all(chains, &[*creator]).await?;
     let certified = read.certified();
     let opened = spawn_blocking(move || observer::open(&info, &tree, &certified)).await;
     opened.map_err(|_| ApiError::from(StoreError::Closed))?.map_err(|stop| refusal(&stop))
@@ -134,10 +141,7 @@ pub async fn reopen(
     tree: Vec<u8>,
     now: Timestamp,
 ) -> Result<Observed, ApiError> {
-    let mut read = Chains { source: chains, read: Vec::new() };
-    for root in roots {
-        read.of(root).await?;
-    }
+    let mut read = Chains::of_all(chains, roots).await?;
     let (offered, mut asked) = (Arc::new((info, tree)), HashSet::new());
     for _ in 0..ROUNDS {
         let (certified, offered) = (read.certified(), Arc::clone(&offered));
@@ -162,10 +166,7 @@ pub async fn reopen(
 /// # Errors
 /// `invalid_commit`, `not_authorised` or `group_full`, with the reason; `unavailable` when a chain cannot be read.
 pub async fn apply(chains: &ChainSource, proposed: Proposed) -> Result<Applied, ApiError> {
-    let mut read = Chains { source: chains, read: Vec::new() };
-    for root in &proposed.roots {
-        read.of(root).await?;
-    }
+    let mut read = Chains::of_all(chains, &proposed.roots).await?;
     let may = proven(&mut read, &proposed).await?;
     let (proposed, may) = (Arc::new(proposed), Arc::new(may));
     let mut asked = HashSet::new();
@@ -186,6 +187,16 @@ pub async fn apply(chains: &ChainSource, proposed: Proposed) -> Result<Applied, 
         }
     }
     Err(invalid("it names devices that no chain certifies"))
+}
+
+fn unreadable(error: ChainUnavailable) -> ApiError {
+    match error {
+        ChainUnavailable::Store(error) => error.into(),
+        error => {
+            tracing::warn!(%error, "a commit cannot be checked");
+            ApiError::unavailable("the sigchain of a member cannot be read at the moment", 10)
+        }
+    }
 }
 
 /// A device that is added, or that joins by itself, must be live.

@@ -82,6 +82,28 @@ impl Store {
         self.read(move |connection| links_after(connection, &root, since, bytes)).await
     }
 
+    /// The links with which chains go on after the numbers of links given by root: at most `each` of every chain, those of
+    /// one chain in order. It is one statement for all chains.
+    pub async fn links_after_each(
+        &self,
+        known: &[(Primary, u64)],
+        each: u64,
+    ) -> Result<Vec<(Primary, String)>, StoreError> {
+        const SQLITE: &str = "SELECT links.root, link FROM json_each($1) AS known \
+            CROSS JOIN sigchain_links AS links ON links.root = known.key AND seqno > known.value AND seqno <= known.value + $2 ORDER BY seqno";
+        const POSTGRES: &str = "SELECT root, link FROM json_each_text($1::json) AS known \
+            JOIN sigchain_links ON root = known.key AND seqno > known.value::bigint \
+                AND seqno <= known.value::bigint + $2 ORDER BY seqno";
+        let known: serde_json::Map<_, _> =
+            known.iter().map(|(root, length)| (root.to_string(), (*length).into())).collect();
+        let known = serde_json::Value::from(known).to_string();
+        self.read(move |connection| {
+            let sql = connection.either(SQLITE, POSTGRES);
+            connection.rows(sql, values![known, each])
+        })
+        .await
+    }
+
     /// The end of a chain; `None` when there is no such chain.
     pub async fn chain_head(&self, root: &Primary) -> Result<Option<ChainHead>, StoreError> {
         let root = *root;

@@ -1,12 +1,17 @@
 //! `/v1/sigchains/ed25519/{hex}`, on a separate server and on the chat server.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 use include_dir::{Dir, include_dir};
-use kez_core::sigchain::{Body, Hash, Link, Links, MAX_LINK_BYTES};
+use kez_chat_server::chains::log::TransparencyLog;
+use kez_chat_server::chains::sigchains::{Appended, Sigchains};
+use kez_chat_server::store::Store;
+use kez_core::sigchain::{Body, Chain, Hash, Link, Links, MAX_LINK_BYTES};
 use serde_json::Value;
 
 use crate::sig_server::{Host, Owner, SigServer, fresh_keys};
-use crate::support::{NOW, Reply, TestServer};
+use crate::support::{NOW, Reply, TestClock, TestServer};
 
 static VECTORS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../core/vectors/sigchain");
 
@@ -238,6 +243,37 @@ async fn chains_survive_a_restart() {
     // A rotated key can no longer sign links.
     let stolen = Owner { keys: fresh_keys(), ..alice };
     server.host.append(&stolen.draft(capabilities(1))).await.refused(403, "not_authorised");
+}
+
+#[tokio::test]
+async fn the_chains_of_many_are_read_to_their_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::sqlite(&folder.path().join("db")).await.unwrap());
+    let open = async || {
+        let log = TransparencyLog::open(Arc::clone(&store), "kez.lat/log", None).await.unwrap();
+        Sigchains::new(Arc::clone(&store), log, Arc::new(TestClock::new()), false)
+    };
+    let mut owners: Vec<Owner> = (0..70).map(|_| Owner::new()).collect();
+    let writer = open().await;
+    // All but one have links. Two have more than are read of each at once when there are so many.
+    for owner in owners.iter_mut().skip(1) {
+        assert_eq!(writer.append(&owner.init()).await.unwrap(), Appended::Now);
+    }
+    for (place, more) in [(5, 7), (69, 20)] {
+        for _ in 0..more {
+            writer.append(&owners[place].say(capabilities(1))).await.unwrap();
+        }
+    }
+    let roots: Vec<_> = owners.iter().map(|owner| owner.chain.root()).collect();
+    let reader = open().await;
+    let read = |chains: Vec<Arc<Chain>>| chains.iter().map(|chain| Chain::clone(chain)).collect::<Vec<_>>();
+    let expected = |owners: &[Owner]| owners.iter().map(|owner| owner.chain.clone()).collect::<Vec<_>>();
+    assert_eq!(read(reader.chains(&roots).await.unwrap()), expected(&owners));
+    // What another process appends is read after what is cached.
+    writer.append(&owners[5].rotate()).await.unwrap();
+    writer.append(&owners[0].init()).await.unwrap();
+    assert_eq!(read(reader.chains(&roots).await.unwrap()), expected(&owners));
+    assert!(reader.chains(&[]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

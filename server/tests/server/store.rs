@@ -261,9 +261,23 @@ async fn chain_story(store: &Store) -> Primary {
 
     let all = store.links_after(&one, 0, 1024).await.unwrap().unwrap();
     assert_eq!((all.head, all.links), (head, vec![a.json.clone(), c.json.clone()]));
-    assert_eq!(store.links_after(&one, 0, 1).await.unwrap().unwrap().links, [a.json], "one always fits");
-    assert_eq!(store.links_after(&one, 1, 1).await.unwrap().unwrap().links, [c.json]);
+    let [first, second] = [&a, &c].map(|new| [new.json.clone()]);
+    assert_eq!(store.links_after(&one, 0, 1).await.unwrap().unwrap().links, first, "one always fits");
+    assert_eq!(store.links_after(&one, 1, 1).await.unwrap().unwrap().links, second);
     assert!(store.links_after(&one, u64::MAX, 1).await.unwrap().unwrap().links.is_empty());
+    for (known, each, wanted) in [
+        (vec![(one, 0), (two, 0), (root(3), 0)], 9, vec![(one, &a), (one, &c), (two, &b)]),
+        (vec![(one, 0), (two, 0)], 1, vec![(one, &a), (two, &b)]),
+        (vec![(one, 1), (two, 1)], 9, vec![(one, &c)]),
+        (vec![(two, 9)], 9, vec![]),
+        (vec![], 9, vec![]),
+    ] {
+        let mut found = store.links_after_each(&known, each).await.unwrap();
+        // Only the order within a chain counts.
+        found.sort_by_key(|(root, _)| [one, two].iter().position(|it| it == root));
+        let wanted: Vec<_> = wanted.into_iter().map(|(root, new)| (root, new.json.clone())).collect();
+        assert_eq!(found, wanted, "{known:?} {each}");
+    }
 
     let mut tree = GrowingTree::default();
     let entries = store.log_entries(0, 256).await.unwrap();
