@@ -205,7 +205,7 @@ impl Session {
             self.look_at_groups_after_envelopes(cx);
         }
         if outcome.polled {
-            self.look_at_groups(cx);
+            self.poll_groups(outcome.silent, cx);
         }
         if let Some(items) = outcome.group {
             self.on_group_frame(items, cx);

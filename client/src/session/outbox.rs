@@ -134,7 +134,10 @@ impl Session {
     /// Has unacknowledged messages sealed anew, for a new key of the contact.
     pub(crate) fn forget_sealed(&mut self, place: Place, cx: &mut Context<'_>) {
         let lane = Lane::Place(place);
-        self.outbox.attempts.remove(&lane);
+        // They have waited since then all the same.
+        if let Some(since) = self.outbox.attempts.remove(&lane).and_then(|attempts| attempts.since) {
+            self.outbox.attempts.get_or_default(lane).since = Some(since);
+        }
         cx.shared.requests.forget(|purpose| matches!(purpose, Purpose::Send(key) if key.lane == lane));
         self.outbox.forget_sealed(|other| other == lane, cx);
     }

@@ -4,7 +4,7 @@ use kez_client::view::DeliveryState;
 use rstest::rstest;
 
 use crate::sim::World;
-use crate::two_people::writing_envelopes;
+use crate::two_people::Carrier;
 
 fn texts_of_bob(world: &World) -> Vec<String> {
     world.rows("bob").iter().map(crate::sim::text).collect()
@@ -18,8 +18,9 @@ fn a_message_arrives_once_or_was_never_accepted(
     #[values(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)] effects: usize,
     #[values(false, true)] answers_are_lost: bool,
     #[values(false, true)] has_streams: bool,
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
 ) {
-    let mut world = writing_envelopes(30 + effects as u64);
+    let mut world = carrier.alice_and_bob(30 + effects as u64);
     world.relay.has_streams = has_streams;
     if !has_streams {
         world.cut_streams();
@@ -28,7 +29,7 @@ fn a_message_arrives_once_or_was_never_accepted(
     world.send("alice", "bob", "before");
     world.run(2_000);
     world.weather.answer_lost = if answers_are_lost { 100 } else { 0 };
-    assert_eq!(!world.relay.streamed.is_empty(), has_streams);
+    assert_eq!(!world.relay.streamed.is_empty(), has_streams && carrier == Carrier::Envelopes);
     world.browser("alice").dies_after = Some(effects);
     world.send("alice", "bob", "while it dies");
     world.run(3_000);

@@ -10,7 +10,7 @@ use kez_core::time::Timestamp;
 use rstest::rstest;
 
 use crate::sim::{World, json};
-use crate::two_people::{alice_and_bob, writing_envelopes};
+use crate::two_people::{Carrier, alice_and_bob, look_up_bob, writing_envelopes};
 
 fn stranger(number: u8) -> SecretIdentity {
     SecretIdentity::from_seed(Seed::from_bytes([number; 32]))
@@ -34,9 +34,11 @@ fn start(world: &mut World, to: &str) {
     world.run(500);
 }
 
-#[test]
-fn a_new_key_is_announced_and_accepted_before_anything_is_sent() {
-    let mut world = writing_envelopes(1);
+#[rstest]
+fn a_new_key_is_announced_and_accepted_before_anything_is_sent(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(1);
     world.send("alice", "bob", "one");
     world.run(1_000);
     let primary = world.shown_key("alice");
@@ -60,13 +62,23 @@ fn a_new_key_is_announced_and_accepted_before_anything_is_sent() {
     assert!(!world.thread("alice").key_changed);
     world.send("alice", "bob", "three");
     world.run(1_000);
-    let sent: serde_json::Value = serde_json::from_str(world.relay.inbox("bob").last().unwrap()).unwrap();
-    assert_eq!(sent["to"], stranger(9).public().to_string());
+    carrier.assert_the_only_one(&world);
+    match carrier {
+        Carrier::Envelopes => assert_eq!(last_recipient(&world), stranger(9).public().to_string()),
+        // No device is known that belongs to this key, and nothing goes the old way any more.
+        Carrier::Mls => assert_eq!(world.thread("alice").stopped, Some(Reason::NoDevice)),
+    }
 }
 
-#[test]
-fn a_key_that_returns_is_not_a_change() {
-    let mut world = alice_and_bob(2);
+/// The key that the last envelope in Bob's inbox is sealed for.
+fn last_recipient(world: &World) -> String {
+    let sent: serde_json::Value = serde_json::from_str(world.relay.inbox("bob").last().unwrap()).unwrap();
+    sent["to"].as_str().unwrap().to_owned()
+}
+
+#[rstest]
+fn a_key_that_returns_is_not_a_change(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(2);
     world.send("alice", "bob", "one");
     world.run(1_000);
     let real = world.relay.lookup("bob").unwrap().registration.get().to_owned();
@@ -108,31 +120,42 @@ fn mail_from_a_new_key_waits_until_it_is_accepted() {
     assert_eq!(world.texts("alice"), ["them: from the old bob", "them: from the new bob", "them: really"]);
 }
 
-#[test]
-fn queued_messages_are_resealed_for_an_accepted_key() {
-    let mut world = alice_and_bob(4);
+#[rstest]
+fn queued_messages_are_resealed_for_an_accepted_key(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(4);
+    look_up_bob(&mut world);
+    world.send("alice", "bob", "hello");
+    world.run(3_000);
+    let before = carrier.stored_for(&world, "bob");
     world.weather.request_lost = 100;
     world.send("alice", "bob", "secret");
     world.run(10_000);
-    assert_eq!(world.states("alice"), [DeliveryState::Failed]);
+    assert_eq!(world.states("alice"), [DeliveryState::Sent, DeliveryState::Failed]);
     // No message is accepted before Alice learns of the new key.
-    world.relay.intercept = Some(Box::new(|request| {
-        (request.target == "/v1/messages").then(|| crate::sim::problem(ProblemCode::Unavailable))
+    world.relay.intercept = Some(Box::new(move |request| {
+        carrier.is_message(request).then(|| crate::sim::problem(ProblemCode::Unavailable))
     }));
     world.weather.request_lost = 0;
     swap_key(&mut world, "bob", 9);
     start(&mut world, "bob");
     world.relay.intercept = None;
-    let id = world.rows("alice")[0].id.clone();
+    let id = world.rows("alice")[1].id.clone();
     world.ui("alice", UiEvent::RetryPressed { handle: "bob".into(), id });
     world.run(1_000);
-    assert_eq!(world.relay.inbox("bob").len(), 0, "nothing is sent to either key before acceptance");
+    assert_eq!(carrier.stored_for(&world, "bob"), before, "nothing is sent to either key before acceptance");
     let primary = world.shown_key("alice");
     world.ui("alice", UiEvent::NewKeyAccepted { handle: "bob".into(), primary });
     world.run(1_000);
-    let sent: serde_json::Value = serde_json::from_str(&world.relay.inbox("bob")[0]).unwrap();
-    assert_eq!(sent["to"], stranger(9).public().to_string());
-    assert_eq!(world.states("alice"), [DeliveryState::Sent]);
+    carrier.assert_the_only_one(&world);
+    match carrier {
+        Carrier::Envelopes => {
+            assert_eq!(last_recipient(&world), stranger(9).public().to_string());
+            assert_eq!(world.states("alice"), [DeliveryState::Sent; 2]);
+        }
+        Carrier::Mls => assert_eq!(world.thread("alice").stopped, Some(Reason::NoDevice)),
+    }
 }
 
 type Lie = fn(HttpResponse, &str) -> HttpResponse;
@@ -261,9 +284,11 @@ fn a_server_with_two_keys_for_one_handle_causes_no_race() {
     assert!(asked.get() < 30, "{}", asked.get());
 }
 
-#[test]
-fn full_storage_loses_nothing_and_reports_the_failure() {
-    let mut world = alice_and_bob(9);
+#[rstest]
+fn full_storage_loses_nothing_and_reports_the_failure(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(9);
     world.send("alice", "bob", "one");
     world.run(1_000);
     world.browser("bob").full = Some(StorageFault::Full);
@@ -305,9 +330,11 @@ fn damaged_storage_is_reported() {
     assert_eq!(world.view("alice").account, AccountView::Unusable { fault: StorageFault::Damaged });
 }
 
-#[test]
-fn the_key_that_is_accepted_is_the_one_on_screen() {
-    let mut world = alice_and_bob(11);
+#[rstest]
+fn the_key_that_is_accepted_is_the_one_on_screen(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(11);
     world.send("alice", "bob", "one");
     world.run(1_000);
     swap_key(&mut world, "bob", 8);

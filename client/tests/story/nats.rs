@@ -1,16 +1,17 @@
 //! Hints from NATS: used if the server has NATS, not required otherwise, and never a cause of lost messages.
 
 use kez_client::view::Connection;
+use rstest::rstest;
 
 use crate::sim::World;
-use crate::two_people::{alice_and_bob, writing_envelopes};
+use crate::two_people::{Carrier, alice_and_bob};
 
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60 * MINUTE;
 
 /// Alice and Bob on a server that has NATS.
-pub(crate) fn with_nats(chance: u64) -> World {
-    let mut world = World::with_envelopes(chance);
+pub(crate) fn with_nats(carrier: Carrier, chance: u64) -> World {
+    let mut world = carrier.world(chance);
     world.relay.nats_ws_url = Some("wss://kez.lat:8443".to_owned());
     world.join("alice", "");
     world.join("bob", "");
@@ -26,9 +27,9 @@ fn hears(world: &mut World, text: &str, within: u64) {
     assert_eq!(world.texts("bob").last().map(String::as_str), Some(format!("them: {text}").as_str()));
 }
 
-#[test]
-fn hints_replace_the_live_stream() {
-    let mut world = with_nats(1);
+#[rstest]
+fn hints_replace_the_live_stream(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = with_nats(carrier, 1);
     assert!(world.broker.has("alice") && world.broker.has("bob"));
     assert!(!world.has_stream("bob"));
     assert_eq!(world.view("bob").connection, Connection::Online);
@@ -42,16 +43,16 @@ fn hints_replace_the_live_stream() {
     assert!(world.broker.has("bob") && !world.has_stream("bob"));
 }
 
-#[test]
-fn a_lost_hint_delays_by_at_most_half_a_minute() {
-    let mut world = with_nats(2);
+#[rstest]
+fn a_lost_hint_delays_by_at_most_half_a_minute(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = with_nats(carrier, 2);
     world.broker.mute = true;
     hears(&mut world, "without a hint", 37_000);
 }
 
-#[test]
-fn a_burst_of_hints_delivers_every_message() {
-    let mut world = with_nats(3);
+#[rstest]
+fn a_burst_of_hints_delivers_every_message(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = with_nats(carrier, 3);
     world.weather.delay = 200;
     for n in 0..20 {
         world.send("alice", "bob", &format!("{n}"));
@@ -62,9 +63,11 @@ fn a_burst_of_hints_delivers_every_message() {
     assert_eq!(world.texts("bob"), all);
 }
 
-#[test]
-fn without_the_broker_falls_back_to_the_stream_then_polling_and_recovers() {
-    let mut world = with_nats(4);
+#[rstest]
+fn without_the_broker_falls_back_to_the_stream_then_polling_and_recovers(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = with_nats(carrier, 4);
     world.run(10_000);
     world.broker_up(false);
     world.run(5_000);
@@ -84,9 +87,11 @@ fn without_the_broker_falls_back_to_the_stream_then_polling_and_recovers() {
     hears(&mut world, "by a hint again", 500);
 }
 
-#[test]
-fn a_connection_closed_at_expiry_reconnects_without_a_stream() {
-    let mut world = with_nats(5);
+#[rstest]
+fn a_connection_closed_at_expiry_reconnects_without_a_stream(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = with_nats(carrier, 5);
     world.run(15 * MINUTE);
     world.broker_up(false);
     world.broker_up(true);
@@ -115,7 +120,7 @@ fn a_broker_that_requests_an_unexpected_signature_gets_none_and_is_avoided() {
 
 #[test]
 fn an_nkey_is_reused_and_renewed() {
-    let mut world = with_nats(7);
+    let mut world = with_nats(Carrier::Envelopes, 7);
     let bound = world.relay.bound.clone();
     assert_eq!(bound.len(), 2, "one each");
     world.reload("bob");
@@ -135,7 +140,7 @@ fn an_nkey_is_reused_and_renewed() {
 
 #[test]
 fn an_nkey_that_was_removed_is_replaced() {
-    let mut world = with_nats(8);
+    let mut world = with_nats(Carrier::Envelopes, 8);
     let removed = world.relay.bound.iter().find(|(_, (handle, _))| handle.as_str() == "bob");
     let removed = removed.map(|(nkey, _)| nkey.clone()).unwrap();
     world.relay.bound.remove(&removed);
@@ -147,9 +152,11 @@ fn an_nkey_that_was_removed_is_replaced() {
     assert!(!world.relay.bound.contains_key(&removed));
 }
 
-#[test]
-fn a_server_without_nats_is_rarely_asked_for_it() {
-    let mut world = writing_envelopes(9);
+#[rstest]
+fn a_server_without_nats_is_rarely_asked_for_it(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(9);
     world.run(50 * MINUTE);
     assert!(world.has_stream("bob"));
     assert_eq!(world.broker.attempts, 0);
@@ -159,9 +166,9 @@ fn a_server_without_nats_is_rarely_asked_for_it() {
     hears(&mut world, "by a hint", 500);
 }
 
-#[test]
-fn offline_and_online_again() {
-    let mut world = with_nats(10);
+#[rstest]
+fn offline_and_online_again(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = with_nats(carrier, 10);
     world.network("bob", false);
     world.run(1_000);
     assert!(!world.broker.has("bob"));
@@ -177,7 +184,7 @@ fn offline_and_online_again() {
 
 #[test]
 fn the_configuration_is_fetched_once_per_session() {
-    let mut world = with_nats(11);
+    let mut world = with_nats(Carrier::Envelopes, 11);
     assert_eq!(world.relay.described, 2, "once to each");
     world.reload("bob");
     world.run(90 * MINUTE);

@@ -1,5 +1,8 @@
 //! Sending while the network or the relay fails.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use kez_client::event::UiEvent;
 use kez_client::view::{Connection, DeliveryState, Reason, Room};
 use kez_core::api::InboxLimits;
@@ -7,7 +10,7 @@ use kez_core::problem::ProblemCode;
 use rstest::rstest;
 
 use crate::sim::{World, json, problem};
-use crate::two_people::{alice_and_bob, look_up_bob, writing_envelopes};
+use crate::two_people::{Carrier, alice_and_bob, look_up_bob};
 
 const SENDING: DeliveryState = DeliveryState::Sending;
 const SENT: DeliveryState = DeliveryState::Sent;
@@ -21,9 +24,12 @@ fn delete(world: &mut World, id: &str) {
     world.ui("alice", UiEvent::DeletePressed { handle: "bob".into(), id: id.into() });
 }
 
-#[test]
-fn offline_messages_are_queued_and_sent_in_order() {
-    let mut world = alice_and_bob(1);
+#[rstest]
+fn offline_messages_are_queued_and_sent_in_order(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(1);
+    look_up_bob(&mut world);
     world.network("alice", false);
     assert_eq!(world.view("alice").connection, Connection::Offline);
     for text in ["one", "two", "three"] {
@@ -35,14 +41,17 @@ fn offline_messages_are_queued_and_sent_in_order() {
     world.network("alice", false);
     world.run(60_000);
     world.network("alice", true);
-    world.run(2_000);
+    world.run(5_000);
     assert_eq!(world.states("alice"), [SENT; 3]);
     assert_eq!(world.texts("bob"), ["them: one", "them: two", "them: three"]);
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn a_failed_send_survives_a_reload_and_a_retry_makes_no_duplicate() {
-    let mut world = writing_envelopes(2);
+#[rstest]
+fn a_failed_send_survives_a_reload_and_a_retry_makes_no_duplicate(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(2);
     look_up_bob(&mut world);
     world.weather.answer_lost = 100;
     let id = world.send("alice", "bob", "Hello");
@@ -60,24 +69,39 @@ fn a_failed_send_survives_a_reload_and_a_retry_makes_no_duplicate() {
     world.run(30_000);
     assert_eq!(world.texts("bob"), ["them: Hello", "them: Again"]);
     assert!(world.rows("bob").iter().all(|row| row.missing_before == 0));
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn a_sealed_envelope_is_posted_byte_for_byte() {
-    let mut world = alice_and_bob(3);
-    world.weather.answer_lost = 100;
+#[rstest]
+fn what_was_sealed_is_posted_byte_for_byte(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(3);
+    look_up_bob(&mut world);
+    // The group exists, and the relay cannot show that it has the message.
+    world.send("alice", "bob", "first");
+    world.run(3_000);
+    let posted = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&posted);
+    world.relay.intercept = Some(Box::new(move |request| {
+        let is_message = carrier.is_message(request);
+        seen.borrow_mut().extend(request.body.clone().filter(|_| is_message));
+        is_message.then(|| problem(ProblemCode::Unavailable))
+    }));
     let id = world.send("alice", "bob", "Hello");
     world.run(10_000);
     world.reload("alice");
     retry(&mut world, &id);
     world.run(10_000);
-    assert!(world.relay.posted.len() >= 6);
-    assert!(world.relay.posted.windows(2).all(|pair| pair[0] == pair[1]));
+    let posted = posted.borrow();
+    assert!(posted.len() >= 6, "{}", posted.len());
+    assert!(posted.windows(2).all(|pair| pair[0] == pair[1]));
 }
 
-#[test]
-fn a_new_message_also_retries_failed_ones_in_order() {
-    let mut world = alice_and_bob(4);
+#[rstest]
+fn a_new_message_also_retries_failed_ones_in_order(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(4);
+    look_up_bob(&mut world);
     world.weather.request_lost = 100;
     world.send("alice", "bob", "one");
     world.run(10_000);
@@ -85,11 +109,13 @@ fn a_new_message_also_retries_failed_ones_in_order() {
     world.send("alice", "bob", "two");
     world.run(3_000);
     assert_eq!(world.texts("bob"), ["them: one", "them: two"]);
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn a_restored_connection_resumes_sending() {
-    let mut world = alice_and_bob(5);
+#[rstest]
+fn a_restored_connection_resumes_sending(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(5);
+    look_up_bob(&mut world);
     world.relay_up(false);
     world.send("alice", "bob", "one");
     world.send("alice", "bob", "two");
@@ -101,11 +127,12 @@ fn a_restored_connection_resumes_sending() {
     assert_eq!(world.states("alice"), [SENT; 2]);
     assert_eq!(world.view("alice").connection, Connection::Online);
     assert_eq!(world.texts("bob"), ["them: one", "them: two"]);
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn a_deleted_message_is_never_sent() {
-    let mut world = writing_envelopes(6);
+#[rstest]
+fn a_deleted_message_is_never_sent(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(6);
     look_up_bob(&mut world);
     world.weather.request_lost = 100;
     let first = world.send("alice", "bob", "one");
@@ -123,42 +150,40 @@ fn a_deleted_message_is_never_sent() {
     assert_eq!(world.texts("alice"), ["me: two"]);
     assert_eq!(world.texts("bob"), ["them: two"]);
     assert!(!world.browser("alice").disk.keys().any(|(kind, _)| kind.as_str() == "outbox"));
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn a_refused_message_fails_alone() {
-    let mut world = writing_envelopes(7);
+#[rstest]
+fn a_refused_message_fails_alone(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(7);
     let mut refused = 0;
-    world.relay.script = Some(Box::new(move |request, response| {
-        refused += u32::from(request.target == "/v1/messages");
-        if request.target == "/v1/messages" && refused == 1 {
-            problem(ProblemCode::Malformed)
-        } else {
-            response
-        }
+    world.relay.intercept = Some(Box::new(move |request| {
+        refused += u32::from(carrier.is_message(request));
+        (carrier.is_message(request) && refused == 1).then(|| problem(ProblemCode::Malformed))
     }));
     world.send("alice", "bob", "one");
     world.send("alice", "bob", "two");
     world.run(5_000);
     assert_eq!(world.states("alice"), [FAILED, SENT]);
     assert_eq!(world.rows("alice")[0].error, Some(Reason::Server(ProblemCode::Malformed.title().into())));
+    carrier.assert_the_only_one(&world);
 }
 
 #[rstest]
 #[case::busy(503)]
 #[case::rate_limit(429)]
 #[case::a_proxy(410)]
-fn a_busy_server_is_asked_again(#[case] status: u16) {
-    let mut world = writing_envelopes(8);
+fn a_busy_server_is_asked_again(
+    #[case] status: u16,
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(8);
     let mut answers = 0;
-    world.relay.script = Some(Box::new(move |request, response| {
-        answers += u32::from(request.target == "/v1/messages");
-        if request.target != "/v1/messages" || answers > 2 {
-            return response;
-        }
+    world.relay.intercept = Some(Box::new(move |request| {
+        answers += u32::from(carrier.is_message(request));
         let mut busy = json(status, &serde_json::json!({}));
         busy.retry_after = Some(1);
-        busy
+        (carrier.is_message(request) && answers <= 2).then_some(busy)
     }));
     world.send("alice", "bob", "one");
     world.run(1_000);
@@ -167,9 +192,9 @@ fn a_busy_server_is_asked_again(#[case] status: u16) {
     assert_eq!(world.states("alice"), [SENT]);
 }
 
-#[test]
-fn a_repeated_send_event_makes_one_message() {
-    let mut world = alice_and_bob(9);
+#[rstest]
+fn a_repeated_send_event_makes_one_message(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(9);
     let id = world.ulid();
     for text in ["Hello", "Hello", "Hello?"] {
         world.ui("alice", UiEvent::SendPressed { handle: "bob".into(), id: id.clone(), text: text.into() });
@@ -194,9 +219,9 @@ fn invalid_send_events_store_nothing() {
     assert_eq!(world.browser("alice").disk, before);
 }
 
-#[test]
-fn an_over_long_text_is_refused_with_the_limit() {
-    let mut world = writing_envelopes(11);
+#[rstest]
+fn an_over_long_text_is_refused_with_the_limit(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(11);
     world.send("alice", "bob", &"x".repeat(187 * 1024));
     assert_eq!(world.thread("alice").refused, None);
     for long in ["x".repeat(192 * 1024), "\u{1}".repeat(33 * 1024)] {
@@ -206,7 +231,9 @@ fn an_over_long_text_is_refused_with_the_limit() {
     world.run(2_000);
     assert_eq!(world.states("alice"), [SENT]);
     assert_eq!(world.rows("bob").len(), 1);
-    assert_eq!(world.relay.inbox("alice").len(), 1, "the copy fits too");
+    if carrier == Carrier::Envelopes {
+        assert_eq!(world.relay.inbox("alice").len(), 1, "the copy fits too");
+    }
 }
 
 #[test]
@@ -221,28 +248,29 @@ fn drafts_survive_a_reload_and_are_cleared_by_sending() {
     assert_eq!(world.thread("alice").draft, "");
 }
 
-#[test]
-fn a_slow_send_is_reported_and_retried_automatically() {
-    let mut world = writing_envelopes(13);
-    world.relay.script = Some(Box::new(|request, mut response| {
-        if request.target == "/v1/messages" {
-            response.retry_after = Some(3_600);
-            response.status = 503;
-        }
-        response
+#[rstest]
+fn a_slow_send_is_reported_and_retried_automatically(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(13);
+    world.relay.intercept = Some(Box::new(move |request| {
+        let mut busy = problem(ProblemCode::Unavailable);
+        busy.retry_after = Some(3_600);
+        carrier.is_message(request).then_some(busy)
     }));
     world.send("alice", "bob", "one");
     world.run(10_000);
     assert_eq!(world.states("alice"), [FAILED], "within ten seconds");
     assert!(world.rows("alice")[0].error.is_some());
-    world.relay.script = None;
+    world.relay.intercept = None;
     world.run(400_000);
     assert_eq!(world.states("alice"), [SENT], "without a press");
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn a_missing_answer_is_reported() {
-    let mut world = writing_envelopes(14);
+#[rstest]
+fn a_missing_answer_is_reported(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(14);
     look_up_bob(&mut world);
     world.weather.delay = 60_000;
     world.send("alice", "bob", "one");
@@ -252,11 +280,14 @@ fn a_missing_answer_is_reported() {
     world.run(200_000);
     assert_eq!(world.states("alice"), [SENT]);
     assert_eq!(world.texts("bob"), ["them: one"]);
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn sending_does_not_depend_on_the_offline_flag_of_the_browser() {
-    let mut world = alice_and_bob(15);
+#[rstest]
+fn sending_does_not_depend_on_the_offline_flag_of_the_browser(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(15);
     world.network_hint("alice", false);
     world.send("alice", "bob", "one");
     world.run(2_000);
@@ -270,28 +301,36 @@ fn sending_does_not_depend_on_the_offline_flag_of_the_browser() {
     world.send("bob", "alice", "three");
     world.run(10_000);
     assert_eq!(world.texts("alice").last().unwrap(), "them: three");
+    carrier.assert_the_only_one(&world);
 }
 
-#[test]
-fn a_full_inbox_is_reported_to_both_sides() {
-    let mut world = writing_envelopes(16);
+#[rstest]
+fn a_full_inbox_or_log_is_reported(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(16);
     world.send("alice", "bob", "one");
     world.run(2_000);
-    let limits =
-        InboxLimits { waiting: 1, bytes: 1 << 30, requests_messages: 1_000, requests_bytes: 64 << 20 };
-    world.relay.keeping.limits = Some(limits);
-    world.relay.script = Some(Box::new(|request, response| {
-        if request.target == "/v1/messages" { problem(ProblemCode::InboxFull) } else { response }
-    }));
+    if carrier == Carrier::Envelopes {
+        let limits =
+            InboxLimits { waiting: 1, bytes: 1 << 30, requests_messages: 1_000, requests_bytes: 64 << 20 };
+        world.relay.keeping.limits = Some(limits);
+    }
+    world.relay.intercept =
+        Some(Box::new(move |request| carrier.is_message(request).then(|| problem(ProblemCode::InboxFull))));
     world.send("alice", "bob", "two");
     world.run(1_000);
     assert_eq!(world.states("alice"), [SENT, FAILED]);
-    assert_eq!(world.rows("alice")[1].error, Some(Reason::TheirInboxFull));
+    let (why, is_bobs) = match carrier {
+        Carrier::Envelopes => (Reason::TheirInboxFull, true),
+        Carrier::Mls => (Reason::GroupFull, false),
+    };
+    assert_eq!(world.rows("alice")[1].error, Some(why));
     world.reload("bob");
     world.run(1_000);
-    assert_eq!(world.view("bob").notice.unwrap().what, Reason::InboxFull);
-    assert_eq!(world.view("bob").inbox.unwrap().room, Room::Full);
-    world.relay.script = None;
+    if is_bobs {
+        assert_eq!(world.view("bob").notice.unwrap().what, Reason::InboxFull);
+        assert_eq!(world.view("bob").inbox.unwrap().room, Room::Full);
+    }
+    world.relay.intercept = None;
     world.run(180_000);
     assert_eq!(world.states("alice"), [SENT, SENT]);
 }

@@ -1,18 +1,76 @@
 //! Alice and Bob chat.
 
+use kez_client::effect::HttpRequest;
 use kez_client::event::UiEvent;
 use kez_client::view::{Connection, DeliveryState, Preview, ThreadState};
+use kez_core::mls::policy::Kind;
+use rstest::rstest;
 
 use crate::sim::World;
 
+/// What carries a chat of two. Stories that hold for both are told for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// Version 1 envelopes, to people whose chains name no device.
+    Envelopes,
+    /// A group of two.
+    Mls,
+}
+
+impl Carrier {
+    /// A world whose people write to each other in this way.
+    pub(crate) fn world(self, chance: u64) -> World {
+        match self {
+            Self::Envelopes => World::with_envelopes(chance),
+            Self::Mls => World::new(chance),
+        }
+    }
+
+    /// Alice and Bob, who look at each other.
+    pub(crate) fn alice_and_bob(self, chance: u64) -> World {
+        meet(self.world(chance))
+    }
+
+    /// Whether a request carries a message, or the copy of one, in this way.
+    pub(crate) fn is_message(self, request: &HttpRequest) -> bool {
+        match self {
+            Self::Envelopes => request.target == "/v1/messages",
+            Self::Mls => request.target.starts_with("/v1/groups/") && request.target.ends_with("/messages"),
+        }
+    }
+
+    /// Nothing was sent in the other way.
+    pub(crate) fn assert_the_only_one(self, world: &World) {
+        match self {
+            Self::Envelopes => assert!(world.relay.groups.posted.is_empty()),
+            Self::Mls => assert!(world.relay.posted.is_empty()),
+        }
+    }
+
+    /// How many messages the relay has stored for a person, from whomever.
+    pub(crate) fn stored_for(self, world: &World, who: &str) -> usize {
+        match self {
+            Self::Envelopes => world.relay.inbox(who).len(),
+            Self::Mls => {
+                let logs = world.relay.groups.logs.values().filter(|log| {
+                    log.observed.policy.kind() == Kind::Direct
+                        && log.members.contains_key(&who.parse().unwrap())
+                });
+                let items = logs.flat_map(|log| &log.items);
+                items.filter(|item| item.envelope.get().contains(r#""kind":"message""#)).count()
+            }
+        }
+    }
+}
+
 /// Alice and Bob, who look at each other.
 pub(crate) fn alice_and_bob(chance: u64) -> World {
-    meet(World::new(chance))
+    Carrier::Mls.alice_and_bob(chance)
 }
 
 /// The same in a world without MLS.
 pub(crate) fn writing_envelopes(chance: u64) -> World {
-    meet(World::with_envelopes(chance))
+    Carrier::Envelopes.alice_and_bob(chance)
 }
 
 /// The same where Alice's browsers have no MLS engine: both write envelopes, and the chain of Bob alone names devices.
@@ -37,9 +95,9 @@ fn meet(mut world: World) -> World {
     world
 }
 
-#[test]
-fn messages_go_both_ways_and_survive_a_reload() {
-    let mut world = alice_and_bob(1);
+#[rstest]
+fn messages_go_both_ways_and_survive_a_reload(#[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier) {
+    let mut world = carrier.alice_and_bob(1);
     assert_eq!(world.thread("alice").state, ThreadState::Ready);
     assert_eq!(world.view("alice").connection, Connection::Online);
 
@@ -64,9 +122,11 @@ fn messages_go_both_ways_and_survive_a_reload() {
     assert_eq!((row.handle.as_str(), &row.preview), ("bob", &Preview::Theirs("Hello Alice".into())));
 }
 
-#[test]
-fn safety_numbers_match_and_the_verified_mark_persists() {
-    let mut world = alice_and_bob(2);
+#[rstest]
+fn safety_numbers_match_and_the_verified_mark_persists(
+    #[values(Carrier::Envelopes, Carrier::Mls)] carrier: Carrier,
+) {
+    let mut world = carrier.alice_and_bob(2);
     world.send("alice", "bob", "Hello");
     world.run(1_000);
     assert_eq!(world.thread("alice").safety_number, world.thread("bob").safety_number);

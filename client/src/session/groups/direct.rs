@@ -111,21 +111,23 @@ impl Session {
         }
     }
 
-    /// Creates the groups of two that messages wait for.
+    /// Creates the groups of two that messages wait for, and notes since when messages wait for any group.
     pub(super) fn begin_groups_of_two(&mut self, cx: &mut Context<'_>) {
         for lane in self.outbox.lanes() {
-            let Lane::Place(Place::Direct(person)) = lane else { continue };
-            let stage = match self.carrier(lane) {
+            let Lane::Place(place) = lane else { continue };
+            let carrier = self.carrier(lane);
+            let waits = match carrier {
                 Carrier::Envelopes => continue,
-                Carrier::Group(gid) => self.groups.get(gid).map(|group| &group.stored.stage),
-                Carrier::NoGroup => None,
+                Carrier::Group(gid) => self.keeps_waiting(gid, cx),
+                Carrier::NoGroup => true,
             };
-            if !matches!(stage, Some(Stage::In | Stage::Broken(_))) {
+            if waits && self.outbox.next_in(lane).is_some() {
                 // The user is told if that takes long.
                 let attempts = self.outbox.attempts.get_or_default(lane);
                 attempts.since = attempts.since.or(Some(cx.now)).filter(|_| !cx.shared.offline);
             }
-            if self.carrier(lane) == Carrier::NoGroup
+            if let Place::Direct(person) = place
+                && carrier == Carrier::NoGroup
                 && self.outbox.is_free(lane, cx.now)
                 && self.outbox.next_in(lane).is_some()
                 && self.why_not_sent(person).is_none()

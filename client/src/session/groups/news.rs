@@ -28,6 +28,12 @@ impl Session {
         }
     }
 
+    /// The inbox was polled. If the live stream was silent for long before, news are a sign that it is dead.
+    pub(in crate::session) fn poll_groups(&mut self, silent: bool, cx: &mut Context<'_>) {
+        self.group_work.checks_stream |= silent;
+        self.look_at_groups(cx);
+    }
+
     /// Sends the request for news if it is due.
     pub(super) fn ask_for_news(&mut self, cx: &mut Context<'_>) {
         let due = self.group_work.news_at.is_some_and(|at| at <= cx.now);
@@ -57,13 +63,18 @@ impl Session {
         };
         self.group_work.backoff.reset();
         self.on_database(&epoch);
-        let mut stuck = Vec::new();
+        let (mut stuck, mut is_new) = (Vec::new(), false);
         for frame in frames {
-            if let Ok(LiveFrame::Group { epoch, group, items, .. }) = serde_json::from_str(frame.get())
-                && !self.receive_items(group, &epoch, &items, cx)
-            {
+            let frame = serde_json::from_str(frame.get());
+            let Ok(LiveFrame::Group { epoch, group, items, .. }) = frame else { continue };
+            let cursor = self.groups.get(group).map(|group| group.stored.cursor);
+            if !self.receive_items(group, &epoch, &items, cx) {
                 stuck.push(group);
             }
+            is_new |= cursor < self.groups.get(group).map(|group| group.stored.cursor);
+        }
+        if std::mem::take(&mut self.group_work.checks_stream) && is_new {
+            self.link.stream_missed(cx);
         }
         if more || self.group_work.look_again {
             self.group_work.news_at = Some(cx.now);

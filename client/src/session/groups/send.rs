@@ -13,7 +13,7 @@ use kez_core::problem::ProblemCode;
 use kez_core::sigchain::Hash;
 use serde_json::value::RawValue;
 
-use crate::groups::{Sent, Stage};
+use crate::groups::{Group, Sent, Stage};
 use crate::kernel::answer::{Answer, Outcome, body, outcome};
 use crate::kernel::context::Context;
 use crate::kernel::effect::Method;
@@ -46,6 +46,16 @@ impl Session {
         }
         let is_clean = stored.known.as_ref().is_some_and(|known| self.revoked_leaves(known).is_empty());
         stored.commit.is_none() && stored.leaving.is_none() && is_clean && self.groups_are_ready(cx)
+    }
+
+    /// Whether messages to a group wait for something else than their turn. A broken group, and a new key of the other
+    /// person, have notices of their own.
+    pub(super) fn keeps_waiting(&self, gid: GroupId, cx: &Context<'_>) -> bool {
+        let is_broken = |group: &Group| matches!(group.stored.stage, Stage::Broken(_));
+        let contact = self.groups.place(gid).person().and_then(|person| self.contacts.get(person));
+        !self.groups.get(gid).is_some_and(is_broken)
+            && !contact.is_some_and(|contact| contact.stored.awaits_person())
+            && !self.may_send(gid, cx)
     }
 
     /// Whether the user may write to a group. Writing accepts a request.

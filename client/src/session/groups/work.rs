@@ -13,6 +13,8 @@ pub(in crate::session) struct GroupWork {
     pub(super) invitations: Vec<Invitation>,
     /// News may have come since the last request for them.
     pub(super) look_again: bool,
+    /// Whether news would be a sign that the live stream is dead.
+    pub(super) checks_stream: bool,
     /// When the next request for news goes out.
     pub(super) news_at: Option<u64>,
     pub(super) backoff: Backoff,
@@ -30,6 +32,7 @@ impl Default for GroupWork {
         Self {
             invitations: Vec::new(),
             look_again: false,
+            checks_stream: false,
             news_at: Some(0),
             backoff: Backoff::new(1_000, 60_000),
             unknown: Vec::new(),

@@ -21,11 +21,14 @@ pub(crate) struct Broker {
     connections: BTreeMap<&'static str, Connection>,
 }
 
+/// The last number in an inbox, and the number of items in the groups of its owner.
+type Ends = (u64, u64);
+
 struct Connection {
     number: u64,
     handle: Handle,
-    /// The last sequence number that a hint was sent for.
-    hinted: u64,
+    /// The ends of the inbox and of the logs of groups that a hint was sent for.
+    hinted: Ends,
 }
 
 impl Broker {
@@ -53,7 +56,7 @@ impl Broker {
         nkey.verify(self.nonce.as_bytes(), &signature).expect("a signature of the nonce");
         match relay.bound.get(&signer.nkey()) {
             Some((handle, until)) if *until > now => {
-                let (hinted, hex) = relay.end_of(handle);
+                let (hinted, (_, hex)) = (ends(relay, handle), relay.end_of(handle));
                 assert_eq!(subject, format!("kez.inbox.{hex}.>"));
                 self.connections.insert(who, Connection { number, handle: handle.clone(), hinted });
                 NatsEvent::Up
@@ -74,15 +77,21 @@ impl Broker {
         self.connections.contains_key(who)
     }
 
-    /// The clients whose inbox has new messages since the last call.
+    /// The clients whose inbox or groups have new items since the last call.
     pub(crate) fn hints(&mut self, relay: &Relay) -> Vec<(&'static str, u64)> {
         let mut hinted = Vec::new();
         for (who, connection) in &mut self.connections {
-            let (last, _) = relay.end_of(&connection.handle);
-            if std::mem::replace(&mut connection.hinted, last) != last && !self.mute {
+            let ends = ends(relay, &connection.handle);
+            if std::mem::replace(&mut connection.hinted, ends) != ends && !self.mute {
                 hinted.push((*who, connection.number));
             }
         }
         hinted
     }
+}
+
+fn ends(relay: &Relay, handle: &Handle) -> Ends {
+    let groups = relay.groups.groups_of(handle);
+    let items = groups.iter().map(|gid| relay.groups.logs[gid].items.len() as u64);
+    (relay.end_of(handle).0, items.sum())
 }
