@@ -282,6 +282,7 @@ impl Session {
             cx.push(Effect::BringEngine);
         }
         self.resume_all(cx);
+        self.resume_groups(cx);
         self.ask_again(cx);
         self.lists.on_reconnect(&self.contacts, &self.me, cx);
     }

@@ -128,6 +128,14 @@ impl Packages {
         self.due_at = Some(cx.now.saturating_add(wait.max(1_000)));
     }
 
+    /// The connection is back: what failed is tried again.
+    pub(crate) fn on_reconnect(&mut self, now: u64) {
+        if self.backoff.attempts() > 0 {
+            self.backoff.reset();
+            self.due_at = Some(now);
+        }
+    }
+
     /// A Welcome has used a package. Its secret goes.
     pub(crate) fn on_used(&mut self, reference: Option<Hash>, cx: &mut Context<'_>) {
         let used = self.all.iter().find(|(_, package)| Some(package.secret.reference) == reference);

@@ -131,7 +131,7 @@ fn queued_messages_are_resealed_for_an_accepted_key(
     let before = carrier.stored_for(&world, "bob");
     world.weather.request_lost = 100;
     world.send("alice", "bob", "secret");
-    world.run(10_000);
+    world.run(20_000);
     assert_eq!(world.states("alice"), [DeliveryState::Sent, DeliveryState::Failed]);
     // No message is accepted before Alice learns of the new key.
     world.relay.intercept = Some(Box::new(move |request| {

@@ -169,6 +169,23 @@ impl Session {
         }
     }
 
+    /// The connection is back. Repeats all failed requests at once.
+    pub(in crate::session) fn resume_groups(&mut self, cx: &mut Context<'_>) {
+        self.packages.on_reconnect(cx.now);
+        self.group_work.backoff.reset();
+        self.look_at_groups(cx);
+        if self.group_work.people_backoff.attempts() > 0 {
+            self.group_work.people_backoff.reset();
+            self.group_work.people_at = Some(cx.now);
+        }
+        for gid in self.groups.ids() {
+            if let Some(group) = self.groups.recall(gid).filter(|group| group.backoff.attempts() > 0) {
+                group.backoff.reset();
+                group.retry_at = None;
+            }
+        }
+    }
+
     /// When the next action for groups is due.
     pub(super) fn wake_of_groups(&self) -> Option<u64> {
         let work = &self.group_work;
