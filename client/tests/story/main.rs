@@ -12,6 +12,7 @@ mod engine;
 mod group_faults;
 mod group_invites;
 mod group_malice;
+mod group_schedules;
 mod groups;
 mod hidden_chains;
 mod invitations;
