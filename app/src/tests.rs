@@ -5,8 +5,8 @@ use kez_client::view::{
     AccountView, AskingRow, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
     ConversationRow, DeliveryState, DeviceRow, DevicesView, GroupLine, GroupRow, GroupStage, GroupView,
     HistoryRow, JoinStep, JoinView, LeavingView, LinkStep, LinkView, LinkingStep, LinkingView, Me, MemberRow,
-    MessageBody, MessageRow, Notice, PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView,
-    View,
+    MessageBody, MessageRow, Notice, PassphraseView, PersonAlarm, Preview, Reason, RestoreView, ThreadState,
+    ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -582,7 +582,7 @@ fn the_settings_show_the_key_history_and_its_actions() {
 
 #[test]
 fn key_history_alarms_are_shown_where_they_matter() {
-    let alarm = Some(ChainAlarm::Shorter);
+    let alarm = Some(PersonAlarm { handle: "bob".into(), alarm: ChainAlarm::Shorter });
     let html = show("/messages/bob", open(Some(ThreadView { chain_alarm: alarm, ..thread() })));
     assert_holds(
         &html,

@@ -23,6 +23,7 @@ mod linking;
 mod live_send;
 mod made_up_answers;
 mod malice;
+mod member_chains;
 mod nats;
 mod outbox;
 mod own_devices;
