@@ -108,6 +108,7 @@ impl Session {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().dismiss_alarm(facts, cx);
             }
+            UiEvent::TryAgainPressed { handle } => self.try_again(&handle, cx),
             UiEvent::ChainAlarmDismissed { handle } => self.dismiss_alarm(&handle, cx),
             UiEvent::ConversationStarted { to } => self.start_conversation(tab, &to, cx),
             UiEvent::ConversationDialogClosed => {

@@ -322,6 +322,11 @@ pub enum UiEvent {
         /// The key on screen. Only this key is accepted.
         primary: String,
     },
+    /// "Try again" in a conversation that has stopped.
+    TryAgainPressed {
+        /// The conversation.
+        handle: String,
+    },
     /// The user dismissed the alarm about a person's key history.
     ChainAlarmDismissed {
         /// The person.

@@ -12,6 +12,7 @@ mod packages;
 mod receive;
 mod restored;
 mod send;
+mod stopped;
 mod work;
 
 use kez_core::identity::{Primary, Seed};
