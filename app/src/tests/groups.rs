@@ -109,6 +109,7 @@ fn a_group_says_what_stands_in_the_way() {
         (group(GroupStage::Left), "You have left this group."),
         (group(GroupStage::Removed), "You were removed from this group."),
         (damaged, "The server did not answer"),
+        (group(GroupStage::Broken(Reason::GroupDamaged)), "Try again</button>"),
     ] {
         assert_holds(&show(&path, in_group(group)), &[says]);
     }

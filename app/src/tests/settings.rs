@@ -1,7 +1,7 @@
 //! The settings, and the key history.
 
 use kez_client::view::{
-    AccountView, Block, BlockedRow, ChainAlarm, ChainView, HistoryRow, Me, ThreadView, View,
+    AccountView, Block, BlockedRow, ChainAlarm, ChainView, HistoryRow, Me, PersonAlarm, ThreadView, View,
 };
 
 use super::{assert_holds, open, show};
@@ -63,7 +63,7 @@ fn the_settings_show_the_key_history_and_its_actions() {
 
 #[test]
 fn key_history_alarms_are_shown_where_they_matter() {
-    let alarm = Some(ChainAlarm::Shorter);
+    let alarm = Some(PersonAlarm { handle: "bob".into(), alarm: ChainAlarm::Shorter });
     let html = show("/messages/bob", open(Some(ThreadView { chain_alarm: alarm, ..thread() })));
     assert_holds(
         &html,
