@@ -2,7 +2,7 @@
 
 use kez_client::view::{AccountView, Availability, JoinStep, JoinView, Me, Reason, View};
 
-use super::{assert_holds, joining, open, show};
+use super::{assert_holds, joining, me, open, show};
 
 #[test]
 fn a_locked_account_asks_for_its_passphrase() {

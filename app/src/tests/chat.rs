@@ -5,7 +5,7 @@ use kez_client::view::{
     ThreadView, View,
 };
 
-use super::{assert_holds, joining, open, show, thread};
+use super::{assert_holds, joining, open, row, show, thread};
 
 #[test]
 fn the_chat_has_a_list_a_thread_and_a_composer() {

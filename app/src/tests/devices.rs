@@ -4,7 +4,7 @@ use kez_client::view::{
     AccountView, DeviceRow, DevicesView, LinkStep, LinkView, LinkingStep, LinkingView, Me, Reason, View,
 };
 
-use super::{assert_holds, linking, show};
+use super::{assert_holds, linking, me, show};
 
 fn with_devices(devices: DevicesView) -> View {
     View { account: AccountView::Open(Me { devices, ..me() }), ..View::default() }

@@ -5,7 +5,7 @@ use kez_client::view::{
     JoinView, MemberRow, MessageBody, MessageRow, Preview, Reason, ThreadView, View,
 };
 
-use super::{assert_holds, joining, row, show};
+use super::{assert_holds, joining, open, row, show, thread};
 
 const GID: &str = "0123456789abcdef0123456789abcdef";
 

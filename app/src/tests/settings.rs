@@ -4,7 +4,7 @@ use kez_client::view::{
     AccountView, Block, BlockedRow, ChainAlarm, ChainView, HistoryRow, Me, PersonAlarm, ThreadView, View,
 };
 
-use super::{assert_holds, open, show};
+use super::{assert_holds, me, open, show, thread};
 
 #[test]
 fn a_fingerprint_does_not_look_like_a_safety_number() {
