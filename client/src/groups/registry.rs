@@ -3,6 +3,7 @@
 use kez_core::mls::GroupId;
 
 use super::group::{Group, StoredGroup};
+use super::seen::Seen;
 use crate::kernel::context::Context;
 use crate::kernel::place::{PersonId, Place, Slot};
 use crate::kernel::record::{Kind, Record, StorageFault};
@@ -10,6 +11,8 @@ use crate::kernel::sorted_map::SortedMap;
 
 /// The format of a group's record that has no time of the device's last update.
 const WITHOUT_UPDATES: u8 = 1;
+/// The format that does not say when the devices were last heard of.
+const WITHOUT_TIMES: u8 = 2;
 
 /// All groups.
 #[derive(Default)]
@@ -25,12 +28,20 @@ impl Groups {
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(GroupId, Slot), StorageFault> {
         let slot = record.id.parse()?;
-        let (stored, updated_at): (StoredGroup, u64) = match record.has_format(WITHOUT_UPDATES) {
-            true => (record.read()?, 0),
-            false => record.read()?,
+        let has_format = |format| record.has_format(format);
+        let (stored, (updated_at, seen)): (StoredGroup, _) = if has_format(WITHOUT_UPDATES) {
+            (record.read()?, Default::default())
+        } else if has_format(WITHOUT_TIMES) {
+            let (stored, updated_at) = record.read()?;
+            (stored, (updated_at, Seen::default()))
+        } else {
+            record.read()?
         };
         let gid = stored.gid;
-        self.insert(Group { updated_at, ..Group::new(slot, stored) });
+        let mut group = Group { updated_at, seen, ..Group::new(slot, stored) };
+        // The times count from now on.
+        group.changed.0 = has_format(WITHOUT_UPDATES) || has_format(WITHOUT_TIMES);
+        self.insert(group);
         Ok((gid, slot))
     }
 
@@ -121,7 +132,11 @@ impl Groups {
         for group in self.all.values_mut() {
             let (record, state) = std::mem::take(&mut group.changed);
             if record {
-                cx.put(Kind::Group, group.slot.to_string(), &(&group.stored, group.updated_at));
+                if let Some(known) = &group.stored.known {
+                    group.seen.follow(known, cx.wall() / 1000);
+                }
+                let value = (&group.stored, (group.updated_at, &group.seen));
+                cx.put(Kind::Group, group.slot.to_string(), &value);
             }
             match &group.state {
                 Some(bytes) if state => cx.put(Kind::State, group.slot.to_string(), bytes),

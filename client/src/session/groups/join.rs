@@ -167,6 +167,7 @@ impl Session {
         group.stored.cursor = welcome.seq;
         group.stored.added_by = Some(by.root);
         group.stored.request = !is_wanted;
+        group.seen.miss(cx.wall() / 1000);
         group.asked.clear();
         self.forget_own_request(gid);
         let (who, by, at) = (self.my_root(), by.root, cx.wall() / 1000);
@@ -290,6 +291,7 @@ impl Session {
         group.stored.stage = Stage::In;
         group.stored.sent.clear();
         group.has_refreshed(item.created_at.unix());
+        group.seen.miss(cx.wall() / 1000);
         group.backoff.reset();
         let who = self.my_root();
         let line = if again { StoredLine::Rejoined } else { StoredLine::Device { who } };
