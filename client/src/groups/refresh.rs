@@ -26,9 +26,10 @@ impl Group {
         }
     }
 
-    /// A commit of this device was met, which has replaced its keys.
-    pub(crate) const fn has_refreshed(&mut self, at: u64) {
-        self.updated_at = at;
+    /// A commit of this device was met, which has replaced its keys. The time of this browser counts: one that the server
+    /// names could have it commit again and again, or never.
+    pub(crate) const fn has_refreshed(&mut self, cx: &Context<'_>) {
+        self.updated_at = cx.wall() / 1000;
         self.refresh.clear();
     }
 

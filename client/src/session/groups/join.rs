@@ -290,8 +290,9 @@ impl Session {
         group.become_known(known, state);
         group.stored.stage = Stage::In;
         group.stored.sent.clear();
-        group.has_refreshed(item.created_at.unix());
+        group.has_refreshed(cx);
         group.seen.miss(cx.wall() / 1000);
+        group.withheld = 0;
         group.backoff.reset();
         let who = self.my_root();
         let line = if again { StoredLine::Rejoined } else { StoredLine::Device { who } };

@@ -31,7 +31,7 @@ impl Session {
         let Some(group) = self.groups.change(gid) else { return };
         let own = group.stored.commit.take().is_some_and(|built| Hash::of(built.item.as_bytes()) == name);
         match own {
-            true => group.has_refreshed(at),
+            true => group.has_refreshed(cx),
             false => group.put_off_refresh(cx),
         }
         if !own && let Some(intent) = group.stored.intents.first_mut() {
@@ -41,6 +41,7 @@ impl Session {
             group.retry_at = Some(cx.now.saturating_add(cx.rng.next_u64() % most));
         }
         group.duty.clear();
+        group.withheld = 0;
         group.stored.error = group.stored.error.take().filter(|_| !own);
         let before = std::mem::take(&mut group.accounts);
         let after = change.policy.as_ref().map_or_else(|| before.clone(), accounts_of);
