@@ -158,9 +158,8 @@ impl Plan {
     pub(crate) fn makers<'a>(&'a self, known: &'a Known) -> impl Iterator<Item = &'a LeafId> {
         let Makers { everyone, admins, accounts } = &self.makers;
         known.leaves.iter().filter(move |leaf| {
-            let may = *everyone
-                || (*admins && known.policy.is_admin(&leaf.root))
-                || accounts.contains(&leaf.root);
+            let may =
+                *everyone || (*admins && known.policy.is_admin(&leaf.root)) || accounts.contains(&leaf.root);
             may && !self.remove.contains(leaf)
         })
     }

@@ -167,12 +167,13 @@ mod tests {
     fn groups_of_earlier_formats_are_read_and_written_again() {
         let gid = GroupId::from_bytes([7; 16]);
         let stored = StoredGroup { cursor: 41, ..StoredGroup::new(gid, Stage::In, 5) };
-        let bytes = |format: u8, value: Result<Vec<u8>, postcard::Error>| [vec![format], value.unwrap()].concat();
+        let bytes =
+            |format: u8, value: Result<Vec<u8>, postcard::Error>| [vec![format], value.unwrap()].concat();
         let first = bytes(1, postcard::to_allocvec(&stored));
         let second = bytes(2, postcard::to_allocvec(&(&stored, 1_000_u64)));
         for (value, updated_at) in [(first, 0), (second, 1_000)] {
             let mut groups = Groups::default();
-            let record = Record { kind: Kind::Group, id: "3".into(), value: Some(value.into()) };
+            let record = Record { kind: Kind::Group, id: "c3".into(), value: Some(value.into()) };
             assert_eq!(groups.load(&record).unwrap().0, gid);
             let group = groups.get(gid).unwrap();
             assert_eq!((group.stored.cursor, group.updated_at, group.changed.0), (41, updated_at, true));

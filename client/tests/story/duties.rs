@@ -18,8 +18,7 @@ type Posts = Rc<RefCell<Vec<String>>>;
 /// Records what is posted to a group from now on: to its commits or to its messages.
 pub(crate) fn posts(world: &mut World, at: &str, what: &str) -> Posts {
     let posts = Posts::default();
-    let (recorded, target) =
-        (posts.clone(), format!("/v1/groups/{}/{what}", at.strip_prefix("g/").unwrap()));
+    let (recorded, target) = (posts.clone(), format!("/v1/groups/{}/{what}", at.strip_prefix("g/").unwrap()));
     world.relay.script = Some(Box::new(move |request, response| {
         let body = request.body.clone().unwrap_or_default();
         if request.target == target && !recorded.borrow().contains(&body) {

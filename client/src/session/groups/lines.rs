@@ -70,8 +70,9 @@ impl Session {
         let is_new = |leaf: &&LeafId| role(&before, &leaf.root).is_some();
         let joined = change.external && !group.devices.contains(&change.by);
         let added = change.added.iter().chain(joined.then_some(&change.by)).filter(is_new);
-        let is_another =
-            |leaf: &&LeafId| group.devices.iter().any(|other| other.root == leaf.root) && !group.seen.knows(leaf);
+        let is_another = |leaf: &&LeafId| {
+            group.devices.iter().any(|other| other.root == leaf.root) && !group.seen.knows(leaf)
+        };
         let added = added.filter(is_another);
         lines.extend(added.map(|leaf| StoredLine::Device { who: leaf.root }));
         group.devices.retain(|leaf| !change.removed.contains(leaf));
