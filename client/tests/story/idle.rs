@@ -17,7 +17,10 @@ const DAY: u64 = 24 * HOUR;
 fn close(world: &mut World, who: &'static str) {
     world.network(who, false);
     world.run(1_000);
-    world.browser(who).timer = None;
+    let browser = world.browser(who);
+    // No answer wakes it any more.
+    browser.life += 1;
+    browser.timer = None;
 }
 
 /// Opens a closed browser.
