@@ -94,6 +94,15 @@ pub(crate) fn day_label(unix: u64) -> String {
     }
 }
 
+/// The same within a sentence, for a day that is over or present, whatever the clocks of two computers say.
+pub(crate) fn past_day_label(unix: u64) -> String {
+    match today() - day_of(unix) {
+        ..=0 => "today".to_owned(),
+        1 => "yesterday".to_owned(),
+        _ => date_label(unix),
+    }
+}
+
 /// A time label short enough for a row of the list: the time today, then the weekday, then the date.
 pub(crate) fn short_label(unix: u64) -> String {
     match today() - day_of(unix) {

@@ -233,6 +233,9 @@ pub struct DeviceRow {
     pub here: bool,
     /// When it was added, according to the link that certifies it; Unix seconds.
     pub added: u64,
+    /// When the server has stored its last message or commit in a group; Unix seconds. `None` for this browser, and for one
+    /// that this browser has never heard of.
+    pub last_seen: Option<u64>,
 }
 
 /// The history of the user's own key, and the options for changing it.

@@ -18,6 +18,7 @@ fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
         name: name.to_owned(),
         here,
         added: 27 * 86_400,
+        last_seen: (!here).then_some(40 * 86_400),
     };
     let device = |number, here| named(number, here, "");
     let devices = DevicesView { rows: vec![device(1, false), device(3, true)], ..DevicesView::default() };
@@ -28,6 +29,8 @@ fn the_settings_list_the_devices_and_offer_to_remove_the_others() {
             "aria-label=\"Devices\"",
             "Browser 1",
             "28 January 1970</time>",
+            ". Last seen <time",
+            "10 February 1970</time>",
             "aria-label=\"Remove Browser 1\"",
             "Browser 3",
             "<strong>This browser</strong>",

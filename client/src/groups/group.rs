@@ -9,6 +9,7 @@ use kez_core::sigchain::Hash;
 use serde::{Deserialize, Serialize};
 
 use super::deferred::Deferred;
+use super::seen::Seen;
 use crate::kernel::backoff::Backoff;
 use crate::kernel::place::{PersonId, Slot};
 use crate::kernel::reason::Reason;
@@ -181,6 +182,8 @@ pub(crate) struct Group {
     pub(crate) person: Option<PersonId>,
     /// When this device last replaced its keys in the group by a commit, Unix seconds; 0 before it has.
     pub(crate) updated_at: u64,
+    /// When each device was last heard of.
+    pub(crate) seen: Seen,
     /// The engine's bytes.
     pub(super) state: Option<Bytes>,
     /// Whether the record or the state has changed since they were stored.
@@ -196,11 +199,11 @@ pub(crate) struct Group {
     pub(crate) asked: Vec<LeafId>,
     /// The people whose packages can only be claimed later, and when that is.
     pub(crate) late: Option<(Vec<Primary>, u64)>,
-    /// When this client commits the pending removals, unless another member has done so by then.
+    /// When this client commits the pending removals, unless another device has done so by then.
     pub(crate) duty: Deferred,
     /// When this device replaces its keys.
     pub(crate) refresh: Deferred,
-    /// When this client, an admin's, tells the group's name to a device that has joined by itself, unless another admin
+    /// When this client, an admin's, tells the group's name to a device that has joined by itself, unless another device
     /// has done so by then.
     pub(crate) retelling: Deferred,
     /// The accounts at the item that is being processed.
@@ -330,6 +333,7 @@ impl Group {
             stored,
             person: None,
             updated_at: 0,
+            seen: Seen::default(),
             state: None,
             changed: (false, false),
             read: false,

@@ -9,6 +9,8 @@ mod packages;
 mod plan;
 mod refresh;
 mod registry;
+mod seen;
+mod turn;
 
 pub(crate) use group::{
     Built, Creating, Group, Intent, Joining, Known, Position, Rereading, Sent, Stage, StoredFace,

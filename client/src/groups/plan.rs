@@ -18,6 +18,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) me: LeafId,
     /// The leaves whose chain has revoked them, each with the seqno and hash of the link if they are known.
     pub(crate) revoked: &'a [(LeafId, Option<(u64, Hash)>)],
+    /// The devices that were idle for long.
+    pub(crate) idle: &'a [LeafId],
     /// Whether this device replaces its keys, even if nothing else changes.
     pub(crate) refreshes: bool,
 }
@@ -33,6 +35,18 @@ pub(crate) struct Plan {
     pub(crate) why: Vec<Why>,
     /// Whether the user wants it, rather than that it must be.
     pub(crate) is_wanted: bool,
+    /// Whether a message is sent only after it.
+    pub(crate) is_urgent: bool,
+    /// Who else could make it, or a part of it.
+    makers: Makers,
+}
+
+/// Who may make a commit that must be.
+#[derive(Debug, Default)]
+struct Makers {
+    everyone: bool,
+    admins: bool,
+    accounts: Vec<Primary>,
 }
 
 impl StoredGroup {
@@ -77,6 +91,8 @@ impl StoredGroup {
             let Ok(signed) = Signed::<GroupLeave>::parse(statement.as_bytes()) else { continue };
             if known.policy.role(root).is_some() {
                 accounts.retain(|account| account.root != *root);
+                plan.makers.everyone = true;
+                plan.is_urgent = true;
                 plan.may.left.push(*root);
                 plan.why.push(Why::Leave(Box::new(signed)));
             }
@@ -86,10 +102,23 @@ impl StoredGroup {
                 continue;
             }
             plan.remove.push(*leaf);
+            plan.is_urgent = true;
+            plan.makers.admins = true;
+            plan.makers.accounts.push(leaf.root);
             if let Some((seqno, link)) = link {
+                plan.makers.everyone = true;
                 let revoked = Revoked { root: leaf.root, device: leaf.device, seqno: *seqno, link: *link };
                 plan.may.revoked.push(*leaf);
                 plan.why.push(Why::Revoked(revoked));
+            }
+        }
+        // In a group of two, an account whose devices were all idle would be out of reach.
+        let may_remove = |root: &Primary| *root == facts.me.root || (is_admin && kind == Kind::Group);
+        for leaf in facts.idle.iter().filter(|leaf| known.leaves.contains(leaf) && may_remove(&leaf.root)) {
+            if *leaf != facts.me && !plan.remove.contains(leaf) {
+                plan.remove.push(*leaf);
+                plan.makers.admins |= kind == Kind::Group;
+                plan.makers.accounts.push(leaf.root);
             }
         }
         if let Some(intent) = self.intents.first() {
@@ -121,5 +150,17 @@ impl StoredGroup {
         let is_asked = is_first || facts.refreshes;
         let is_needed = is_asked || plan.policy.is_some() || !plan.add.is_empty() || !plan.remove.is_empty();
         is_needed.then_some(plan)
+    }
+}
+
+impl Plan {
+    /// The leaves whose devices could make this commit, or a part of it.
+    pub(crate) fn makers<'a>(&'a self, known: &'a Known) -> impl Iterator<Item = &'a LeafId> {
+        let Makers { everyone, admins, accounts } = &self.makers;
+        known.leaves.iter().filter(move |leaf| {
+            let may =
+                *everyone || (*admins && known.policy.is_admin(&leaf.root)) || accounts.contains(&leaf.root);
+            may && !self.remove.contains(leaf)
+        })
     }
 }

@@ -3,6 +3,7 @@
 use kez_core::mls::GroupId;
 
 use super::group::{Group, StoredGroup};
+use super::seen::Seen;
 use crate::kernel::context::Context;
 use crate::kernel::place::{PersonId, Place, Slot};
 use crate::kernel::record::{Kind, Record, StorageFault};
@@ -10,6 +11,8 @@ use crate::kernel::sorted_map::SortedMap;
 
 /// The format of a group's record that has no time of the device's last update.
 const WITHOUT_UPDATES: u8 = 1;
+/// The format that does not say when the devices were last heard of.
+const WITHOUT_TIMES: u8 = 2;
 
 /// All groups.
 #[derive(Default)]
@@ -25,12 +28,20 @@ impl Groups {
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(GroupId, Slot), StorageFault> {
         let slot = record.id.parse()?;
-        let (stored, updated_at): (StoredGroup, u64) = match record.has_format(WITHOUT_UPDATES) {
-            true => (record.read()?, 0),
-            false => record.read()?,
+        let has_format = |format| record.has_format(format);
+        let (stored, (updated_at, seen)): (StoredGroup, _) = if has_format(WITHOUT_UPDATES) {
+            (record.read()?, Default::default())
+        } else if has_format(WITHOUT_TIMES) {
+            let (stored, updated_at) = record.read()?;
+            (stored, (updated_at, Seen::default()))
+        } else {
+            record.read()?
         };
         let gid = stored.gid;
-        self.insert(Group { updated_at, ..Group::new(slot, stored) });
+        let mut group = Group { updated_at, seen, ..Group::new(slot, stored) };
+        // The times count from now on.
+        group.changed.0 = has_format(WITHOUT_UPDATES) || has_format(WITHOUT_TIMES);
+        self.insert(group);
         Ok((gid, slot))
     }
 
@@ -121,7 +132,11 @@ impl Groups {
         for group in self.all.values_mut() {
             let (record, state) = std::mem::take(&mut group.changed);
             if record {
-                cx.put(Kind::Group, group.slot.to_string(), &(&group.stored, group.updated_at));
+                if let Some(known) = &group.stored.known {
+                    group.seen.follow(known, cx.wall() / 1000);
+                }
+                let value = (&group.stored, (group.updated_at, &group.seen));
+                cx.put(Kind::Group, group.slot.to_string(), &value);
             }
             match &group.state {
                 Some(bytes) if state => cx.put(Kind::State, group.slot.to_string(), bytes),
@@ -136,5 +151,32 @@ impl Groups {
         let of =
             |group: &Group| [group.retry_at, group.duty.wake(), group.retelling.wake(), group.refresh.wake()];
         self.all.values().flat_map(of).flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use kez_core::mls::GroupId;
+
+    use super::{Groups, Kind, Record, StoredGroup};
+    use crate::groups::Stage;
+
+    #[test]
+    fn groups_of_earlier_formats_are_read_and_written_again() {
+        let gid = GroupId::from_bytes([7; 16]);
+        let stored = StoredGroup { cursor: 41, ..StoredGroup::new(gid, Stage::In, 5) };
+        let bytes =
+            |format: u8, value: Result<Vec<u8>, postcard::Error>| [vec![format], value.unwrap()].concat();
+        let first = bytes(1, postcard::to_allocvec(&stored));
+        let second = bytes(2, postcard::to_allocvec(&(&stored, 1_000_u64)));
+        for (value, updated_at) in [(first, 0), (second, 1_000)] {
+            let mut groups = Groups::default();
+            let record = Record { kind: Kind::Group, id: "c3".into(), value: Some(value.into()) };
+            assert_eq!(groups.load(&record).unwrap().0, gid);
+            let group = groups.get(gid).unwrap();
+            assert_eq!((group.stored.cursor, group.updated_at, group.changed.0), (41, updated_at, true));
+        }
     }
 }

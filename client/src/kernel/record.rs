@@ -141,8 +141,8 @@ impl Kind {
             | Self::GroupInvites
             | Self::Devices
             | Self::Link => 1,
-            Self::Draft | Self::Nkey | Self::Invite | Self::Group => 2,
-            Self::Account | Self::Page | Self::Sync | Self::Outbox | Self::Quarantine => 3,
+            Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Account | Self::Page | Self::Sync | Self::Outbox | Self::Quarantine | Self::Group => 3,
             Self::Contact | Self::Chain => 4,
             Self::Conversation => 7,
         }

@@ -3,8 +3,10 @@
 //! The standard library's tree is compiled again for every pair of types, at several KiB each, which the browser has to
 //! download. A client's maps are small, or grow at their end, and a list is as good for that.
 
+use serde::{Deserialize, Serialize};
+
 /// A map sorted by key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SortedMap<K, V>(Vec<(K, V)>);
 
 impl<K, V> Default for SortedMap<K, V> {

@@ -1,8 +1,9 @@
 //! The account, as shown on screen.
 
 use kez_core::identity::SecretIdentity;
+use kez_core::mls::LeafId;
 use kez_core::recovery_phrase;
-use kez_core::sigchain::{Certified, Link, MAX_LIVE_DEVICES};
+use kez_core::sigchain::{Certified, DeviceId, Link, MAX_LIVE_DEVICES};
 
 use super::{
     AccountView, ChainView, DeviceRow, DevicesView, HistoryRow, JoinView, LinkView, LinkingView, Me,
@@ -79,12 +80,17 @@ fn devices(session: &Session) -> DevicesView {
         let at = usize::try_from(seqno).ok()?.checked_sub(1)?;
         Some(Link::parse(own.links().get(at)?.as_bytes()).ok()?.created_at().unix())
     };
+    let last_seen = |device: DeviceId| {
+        let leaf = LeafId { root: chain.root(), device };
+        session.groups.iter().filter_map(|(_, group)| group.seen.last(&leaf)).max()
+    };
     let row = |(number, known): (u64, &Certified)| DeviceRow {
         id: known.device.device.to_string(),
         number,
         name: session.devices.name(&known.device.device).unwrap_or_default().to_owned(),
         here: Some(known.device.device) == here,
         added: added(known.seqno).unwrap_or_default(),
+        last_seen: last_seen(known.device.device).filter(|_| Some(known.device.device) != here),
     };
     let known = (1..).zip(chain.devices()).filter(|(_, known)| !known.is_revoked());
     let rows: Vec<_> = known.map(row).collect();

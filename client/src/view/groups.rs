@@ -182,7 +182,10 @@ fn view(session: &Session, gid: GroupId, group: &Group, shared: &Shared) -> Grou
         name: name(group),
         stage,
         admin,
-        incomplete: members.iter().any(|member| member.devices == 0),
+        // A person whose devices were idle joins by themselves when they are back: that needs no one's attention.
+        incomplete: accounts
+            .iter()
+            .any(|account| devices(&account.root) == 0 && !group.seen.knows_device_of(&account.root)),
         members,
         number: known.map(crate::groups::Known::number),
         busy: stored.commit.is_some()

@@ -40,7 +40,7 @@ test('a second browser is seen by its owner and by a friend, and is out once it 
   await toBob.shows(more, 'sent');
 
   await alice.open('/settings');
-  await expect(devices(alice)).toHaveText([/This browser$/, /Remove$/]);
+  await expect(devices(alice)).toHaveText([/This browser$/, /Last seen today.*Remove$/]);
   await alice.button('Remove Browser 2').click();
   const asks = alice.page.getByRole('alertdialog', { name: 'Remove Browser 2?' });
   await expectAccessible(alice.page, 'the question before a removal');

@@ -5,7 +5,7 @@ use kez_client::view::{DeviceRow, DevicesView};
 use leptos::prelude::*;
 
 use super::keys::me;
-use crate::browser::{date_label, iso};
+use crate::browser::{date_label, iso, past_day_label};
 use crate::components::dialog::Dialog;
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
@@ -66,7 +66,7 @@ fn Row(
     renamed: RwSignal<Option<DeviceRow>>,
 ) -> impl IntoView {
     let name = name(&row);
-    let added = row.added;
+    let (added, last_seen) = (row.added, row.last_seen);
     let rename_label = format!("Rename {name}");
     let rename = {
         let row = row.clone();
@@ -88,7 +88,12 @@ fn Row(
         <li>
             <span>
                 {name}
-                <span class="hint">", added "<time datetime=iso(added)>{move || date_label(added)}</time></span>
+                <span class="hint">
+                    ", added "<time datetime=iso(added)>{move || date_label(added)}</time>
+                    {last_seen.map(|at| view! {
+                        ". Last seen "<time datetime=iso(at)>{move || past_day_label(at)}</time>
+                    })}
+                </span>
             </span>
             <span class="actions">
                 <button type="button" class="button" aria-label=rename_label on:click=rename>"Rename"</button>

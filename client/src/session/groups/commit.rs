@@ -28,12 +28,10 @@ const MOST_TRIES: u32 = 12;
 const MOST_WITHHELD: u32 = 3;
 /// How long, in seconds, a change waits at most for key packages that cannot be claimed yet.
 const LONGEST_CLAIM: u64 = 60;
-/// How long, in milliseconds, a device waits at most before it does what any other could do.
-const LONGEST_DUTY: u64 = 2_000;
 
 impl Session {
     /// Performs the next step of a change of a group.
-    pub(super) fn go_on_changing(&mut self, gid: GroupId, is_due: bool, cx: &mut Context<'_>) {
+    pub(super) fn go_on_changing(&mut self, gid: GroupId, cx: &mut Context<'_>) {
         let is_asked = cx
             .shared
             .requests
@@ -72,24 +70,34 @@ impl Session {
         let (Some(known), Some(device)) = (&group.stored.known, &self.me.device) else { return };
         let revoked = self.revoked_leaves(known);
         let me = LeafId { root: me, device: device.id() };
+        let idle = group.seen.idle(cx.wall() / 1000);
         let is_wanted = !group.stored.intents.is_empty();
         let refreshes = group.refresh.is_due();
-        match group.stored.plan(Facts { me, revoked: &revoked, refreshes }) {
-            Some(plan) if plan.is_wanted || is_due || refreshes || self.has_waiting(gid) => {
+        match group.stored.plan(Facts { me, revoked: &revoked, idle: &idle, refreshes }) {
+            Some(plan)
+                if plan.is_wanted
+                    || refreshes
+                    || (plan.is_urgent && self.has_waiting(gid))
+                    || self.is_its_turn(gid, &me, &plan, cx) =>
+            {
                 self.build(gid, plan, cx)
             }
-            Some(_) => self.wait_for_turn(gid, cx),
+            Some(_) => {}
             None if is_wanted => self.change_failed(gid, Reason::GroupNotChanged),
             None => {}
         }
     }
 
-    /// What any device could do is done after a while, unless another one is faster. A device that has something to send
-    /// does not wait.
-    fn wait_for_turn(&mut self, gid: GroupId, cx: &mut Context<'_>) {
-        if let Some(group) = self.groups.recall(gid).filter(|group| group.duty.is_unset()) {
-            group.duty.set(cx.now + 1 + cx.rng.next_u64() % LONGEST_DUTY);
+    /// Whether it is the turn of this device to make a commit that others could make as well. Until then another one may
+    /// be faster.
+    fn is_its_turn(&mut self, gid: GroupId, me: &LeafId, plan: &Plan, cx: &mut Context<'_>) -> bool {
+        let Some(group) = self.groups.recall(gid) else { return false };
+        if let Some(known) = group.stored.known.as_ref().filter(|_| group.duty.is_unset()) {
+            let wait = known.turn(me, plan.makers(known), cx);
+            group.duty.set(cx.now.saturating_add(wait));
+            group.duty.advance(cx.now);
         }
+        group.duty.is_due()
     }
 
     /// The user's changes were given up.
@@ -164,11 +172,12 @@ impl Session {
 
     /// Makes a commit and posts it.
     fn build(&mut self, gid: GroupId, plan: Plan, cx: &mut Context<'_>) {
-        let Plan { add, remove, policy, may, why, is_wanted } = plan;
-        let group = self.groups.get(gid);
-        let Some((state, epoch)) =
-            group.and_then(|group| Some((group.state()?.clone(), group.stored.known.as_ref()?.epoch)))
-        else {
+        let Plan { add, remove, policy, may, why, is_wanted, .. } = plan;
+        let group = self.groups.recall(gid);
+        let Some((state, epoch)) = group.and_then(|group| {
+            group.duty.clear();
+            Some((group.state()?.clone(), group.stored.known.as_ref()?.epoch))
+        }) else {
             return;
         };
         let op = Op::Commit { state: state.clone(), add, remove, policy: policy.clone(), may };

@@ -167,6 +167,7 @@ impl Session {
         group.stored.cursor = welcome.seq;
         group.stored.added_by = Some(by.root);
         group.stored.request = !is_wanted;
+        group.seen.miss(cx.wall() / 1000);
         group.asked.clear();
         self.forget_own_request(gid);
         let (who, by, at) = (self.my_root(), by.root, cx.wall() / 1000);
@@ -289,7 +290,9 @@ impl Session {
         group.become_known(known, state);
         group.stored.stage = Stage::In;
         group.stored.sent.clear();
-        group.has_refreshed(item.created_at.unix());
+        group.has_refreshed(cx);
+        group.seen.miss(cx.wall() / 1000);
+        group.withheld = 0;
         group.backoff.reset();
         let who = self.my_root();
         let line = if again { StoredLine::Rejoined } else { StoredLine::Device { who } };

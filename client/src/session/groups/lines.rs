@@ -3,19 +3,17 @@
 use kez_core::api::InboxItem;
 use kez_core::group_statements::GroupLeave;
 use kez_core::identity::Primary;
-use kez_core::mls::GroupId;
 use kez_core::mls::policy::{Policy, Role};
 use kez_core::mls::reply::Change;
+use kez_core::mls::{GroupId, LeafId};
 use kez_core::sigchain::Hash;
 use kez_core::signed::Signed;
 
 use crate::groups::{Stage, StoredFace};
 use crate::kernel::context::Context;
+use crate::kernel::device::OwnDevice;
 use crate::messages::StoredLine;
 use crate::session::Session;
-
-/// How long, in milliseconds, an admin waits at most before telling the group's name again.
-const LONGEST_TURN: u64 = 10_000;
 
 impl Session {
     /// A commit was applied. The group is in its new epoch already.
@@ -27,11 +25,13 @@ impl Session {
         cx: &mut Context<'_>,
     ) {
         let (at, me) = (item.created_at.unix(), self.my_root());
+        let revoked: Vec<LeafId> =
+            change.removed.iter().filter(|leaf| self.is_revoked(leaf)).copied().collect();
         let name = Hash::of(item.envelope.get().as_bytes());
         let Some(group) = self.groups.change(gid) else { return };
         let own = group.stored.commit.take().is_some_and(|built| Hash::of(built.item.as_bytes()) == name);
         match own {
-            true => group.has_refreshed(at),
+            true => group.has_refreshed(cx),
             false => group.put_off_refresh(cx),
         }
         if !own && let Some(intent) = group.stored.intents.first_mut() {
@@ -41,6 +41,7 @@ impl Session {
             group.retry_at = Some(cx.now.saturating_add(cx.rng.next_u64() % most));
         }
         group.duty.clear();
+        group.withheld = 0;
         group.stored.error = group.stored.error.take().filter(|_| !own);
         let before = std::mem::take(&mut group.accounts);
         let after = change.policy.as_ref().map_or_else(|| before.clone(), accounts_of);
@@ -66,16 +67,23 @@ impl Session {
                 false => StoredLine::Removed { by, who: *who },
             });
         }
-        let is_new = |leaf: &&kez_core::mls::LeafId| role(&before, &leaf.root).is_some();
+        let is_new = |leaf: &&LeafId| role(&before, &leaf.root).is_some();
         let joined = change.external && !group.devices.contains(&change.by);
         let added = change.added.iter().chain(joined.then_some(&change.by)).filter(is_new);
-        let added = added.filter(|leaf| group.devices.iter().any(|other| other.root == leaf.root));
+        let is_another = |leaf: &&LeafId| {
+            group.devices.iter().any(|other| other.root == leaf.root) && !group.seen.knows(leaf)
+        };
+        let added = added.filter(is_another);
         lines.extend(added.map(|leaf| StoredLine::Device { who: leaf.root }));
         group.devices.retain(|leaf| !change.removed.contains(leaf));
         group.devices.extend(&change.added);
         if joined {
             group.devices.push(change.by);
         }
+        let now = cx.wall() / 1000;
+        revoked.iter().for_each(|leaf| group.seen.forget(leaf));
+        group.seen.came(change.added.iter().chain(change.external.then_some(&change.by)), now);
+        group.seen.heard(&change.by, at, now);
         // A statement counts for the time before the account was added again.
         group.stored.left.retain(|(root, _)| role(&before, root).is_some() && role(&after, root).is_some());
         let is_out = role(&after, &me).is_none();
@@ -92,7 +100,7 @@ impl Session {
         } else if own && (!change.added.is_empty() || after.len() > before.len()) {
             self.tell_face(gid, cx);
         } else if change.external && role(&after, &me) == Some(Role::Admin) {
-            self.tell_face_in_turn(gid, cx);
+            self.tell_face_in_turn(gid, &change.by, cx);
         }
         self.settle_requests(gid, &after);
         self.learn_members(&after, cx);
@@ -101,10 +109,16 @@ impl Session {
         }
     }
 
-    /// A device has joined by itself, and may know no name. One admin is enough to tell it.
-    fn tell_face_in_turn(&mut self, gid: GroupId, cx: &mut Context<'_>) {
-        if let Some(group) = self.groups.recall(gid).filter(|group| group.stored.face.is_some()) {
-            group.retelling.set(cx.now + 1 + cx.rng.next_u64() % LONGEST_TURN);
+    /// A device has joined by itself, and may know no name. One device of an admin is enough to tell it.
+    fn tell_face_in_turn(&mut self, gid: GroupId, newcomer: &LeafId, cx: &mut Context<'_>) {
+        let (me, device) = (self.my_root(), self.me.device.as_ref().map(OwnDevice::id));
+        if let Some(group) = self.groups.recall(gid).filter(|group| group.stored.face.is_some())
+            && let (Some(known), Some(device)) = (&group.stored.known, device)
+        {
+            let of_admins = known.leaves.iter().filter(|leaf| known.policy.is_admin(&leaf.root));
+            let others = of_admins.filter(|leaf| *leaf != newcomer);
+            let wait = known.turn(&LeafId { root: me, device }, others, cx);
+            group.retelling.set(cx.now.saturating_add(wait));
         }
     }
 

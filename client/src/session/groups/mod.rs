@@ -106,14 +106,14 @@ impl Session {
 
     /// The leaves of a group whose chain has revoked them, each with the link if it is known.
     pub(super) fn revoked_leaves(&self, known: &Known) -> Vec<(LeafId, Option<(u64, Hash)>)> {
-        let is_revoked = |leaf: &&LeafId| {
-            let chain = self.chain_of(&leaf.root);
-            chain
-                .and_then(|chain| chain.device(&leaf.device))
-                .is_some_and(kez_core::sigchain::Certified::is_revoked)
-        };
-        let revoked = known.leaves.iter().filter(is_revoked);
+        let revoked = known.leaves.iter().filter(|leaf| self.is_revoked(leaf));
         revoked.map(|leaf| (*leaf, self.chains.members().revoked(leaf))).collect()
+    }
+
+    /// Whether the chain of a leaf's account has revoked its device.
+    fn is_revoked(&self, leaf: &LeafId) -> bool {
+        let device = self.chain_of(&leaf.root).and_then(|chain| chain.device(&leaf.device));
+        device.is_some_and(kez_core::sigchain::Certified::is_revoked)
     }
 
     /// Whether a statement of an account is signed by a device of that account.
@@ -157,17 +157,13 @@ impl Session {
             return;
         }
         group.retry_at = None;
-        let is_due = group.duty.is_due();
-        if is_due {
-            group.duty.clear();
-        }
         match &group.stored.stage {
             Stage::Creating => self.post_group(gid, cx),
             Stage::Joining => self.go_on_joining(gid, cx),
             Stage::In if group.stored.leaving.is_some() => self.post_leave(gid, cx),
             Stage::In if group.state().is_none() => self.join_anew(gid, cx),
             Stage::In if group.is_lost() => self.find_place(gid, cx),
-            Stage::In => self.go_on_changing(gid, is_due, cx),
+            Stage::In => self.go_on_changing(gid, cx),
             Stage::Left | Stage::Removed | Stage::Broken(_) => {}
         }
     }

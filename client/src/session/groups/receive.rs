@@ -318,7 +318,12 @@ impl Session {
     /// What the engine has made of an item.
     fn met(&mut self, gid: GroupId, done: Done, item: &InboxItem, cx: &mut Context<'_>) {
         match done {
-            Done::Text { by, generation, text } => self.met_text(gid, (by, generation), &text, item, cx),
+            Done::Text { by, generation, text } => {
+                if let Some(group) = self.groups.change(gid) {
+                    group.seen.heard(&by, item.created_at.unix(), cx.wall() / 1000);
+                }
+                self.met_text(gid, (by, generation), &text, item, cx);
+            }
             Done::Change(change) => self.met_change(gid, &change, item, cx),
             Done::Unreadable(_) => self.met_unreadable(gid, item, cx),
             Done::Own => {}

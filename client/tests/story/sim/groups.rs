@@ -43,6 +43,8 @@ pub(crate) struct Groups {
     packages: BTreeMap<(Handle, DeviceId), Published>,
     /// Every distinct item that reached the relay, whether or not it took it.
     pub(crate) posted: Vec<Vec<u8>>,
+    /// The time at which every item was stored, as the relay says.
+    pub(crate) says_stored_at: Option<Timestamp>,
     /// Keeps commits from being shown.
     pub(crate) withholds: bool,
     invites: Invites,
@@ -447,7 +449,7 @@ impl Groups {
         };
         (log.observed, log.ahead) = (applied.group, false);
         log.info = post.info.0;
-        let seq = log.append(post.item, facts.now, &mut self.tamper);
+        let seq = log.append(post.item, self.says_stored_at.unwrap_or(facts.now), &mut self.tamper);
         if let Some(welcome) = post.welcome {
             let tree = log.observed.tree.clone();
             log.welcomes.push(Welcome { seq, devices: applied.welcomed, welcome: welcome.0, tree });
@@ -492,7 +494,8 @@ impl Groups {
             Body::Leave(_) => member.leaving = true,
             other => panic!("no message: {other:?}"),
         }
-        let seq = log.append(post.item.clone(), facts.now, &mut self.tamper);
+        let stored_at = self.says_stored_at.unwrap_or(facts.now);
+        let seq = log.append(post.item.clone(), stored_at, &mut self.tamper);
         json(201, &ItemStored { seq, created_at: facts.now })
     }
 
