@@ -11,9 +11,9 @@ use rstest::rstest;
 use crate::groups::{change, create, people, row, texts};
 use crate::sim::World;
 
-const NEW: &str = "alice's new browser";
+pub(crate) const NEW: &str = "alice's new browser";
 
-fn me(world: &World, who: &'static str) -> Me {
+pub(crate) fn me(world: &World, who: &'static str) -> Me {
     match world.view(who).account {
         AccountView::Open(me) => me,
         other => panic!("not open: {other:?}"),
@@ -55,7 +55,7 @@ fn type_code(world: &mut World, code: &str) {
 }
 
 /// Links a new browser to Alice's account.
-fn linked(world: &mut World) {
+pub(crate) fn linked(world: &mut World) {
     let code = offer(world, "");
     type_code(world, &code);
     assert_eq!(linking(world).step, LinkingStep::Confirm);
