@@ -5,8 +5,8 @@ use kez_client::view::{
     AccountView, AskingRow, Availability, Block, BlockedRow, CatchingUp, ChainAlarm, ChainView, Connection,
     ConversationRow, DeliveryState, DeviceRow, DevicesView, GroupLine, GroupRow, GroupStage, GroupView,
     HistoryRow, JoinStep, JoinView, LeavingView, LinkStep, LinkView, LinkingStep, LinkingView, Me, MemberRow,
-    MessageBody, MessageRow, Notice, PassphraseView, Preview, Reason, RestoreView, ThreadState, ThreadView,
-    View,
+    MessageBody, MessageRow, Notice, PassphraseView, PersonAlarm, Preview, Reason, RestoreView, ThreadState,
+    ThreadView, View,
 };
 use leptos::prelude::*;
 use leptos_router::location::RequestUrl;
@@ -516,6 +516,7 @@ fn a_group_says_what_stands_in_the_way() {
         (group(GroupStage::Left), "You have left this group."),
         (group(GroupStage::Removed), "You were removed from this group."),
         (damaged, "The server did not answer"),
+        (group(GroupStage::Broken(Reason::GroupDamaged)), "Try again</button>"),
     ] {
         assert_holds(&show(&path, in_group(group)), &[says]);
     }
@@ -582,7 +583,7 @@ fn the_settings_show_the_key_history_and_its_actions() {
 
 #[test]
 fn key_history_alarms_are_shown_where_they_matter() {
-    let alarm = Some(ChainAlarm::Shorter);
+    let alarm = Some(PersonAlarm { handle: "bob".into(), alarm: ChainAlarm::Shorter });
     let html = show("/messages/bob", open(Some(ThreadView { chain_alarm: alarm, ..thread() })));
     assert_holds(
         &html,

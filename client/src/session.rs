@@ -94,6 +94,7 @@ impl Session {
         cx.push(Effect::Remember { handle: Some(self.me.handle.to_string()) });
         cx.push(Effect::PersistStorage);
         cx.push(Effect::BringEngine);
+        self.try_stopped_groups(cx);
         self.follow_groups();
         self.link.connect(Inbox { me: &self.me, cursor: self.sync.cursor }, cx);
         self.require_mls_of_all(cx);

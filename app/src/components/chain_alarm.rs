@@ -1,21 +1,20 @@
 //! Describes what is wrong with a key history.
 
 use kez_client::event::UiEvent;
-use kez_client::view::{AccountView, ChainAlarm};
+use kez_client::view::{AccountView, ChainAlarm, PersonAlarm};
 use leptos::prelude::*;
 
 use crate::components::icon::{Glyph, Icon};
 use crate::reactive::memo;
 use crate::session::{Session, use_session};
 
-/// Above the composer: the history of the other user's key contradicts what this client saw before.
+/// Above the composer: the history of another user's key contradicts what this client saw before.
 #[component]
-pub(crate) fn ChainAlarmBanner(handle: String) -> impl IntoView {
+pub(crate) fn ChainAlarmBanner() -> impl IntoView {
     let session = use_session();
-    let alarm = session.thread_part(|thread| thread.chain_alarm);
+    let alarm = session.thread_part(|thread| thread.chain_alarm.clone());
     move || {
-        let handle = handle.clone();
-        alarm.get().map(move |alarm| {
+        alarm.get().map(move |PersonAlarm { handle, alarm }| {
             let text = format!(
                 "The key history of @{handle} {} Ask @{handle} some other way before you continue.",
                 words(alarm)

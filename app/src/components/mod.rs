@@ -32,6 +32,7 @@ pub(crate) mod roving;
 pub(crate) mod search;
 pub(crate) mod shortcut_sheet;
 pub(crate) mod site_header;
+pub(crate) mod stopped;
 pub(crate) mod switcher;
 pub(crate) mod thread;
 pub(crate) mod toast;

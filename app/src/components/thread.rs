@@ -82,7 +82,7 @@ fn body(state: ThreadState, handle: &str) -> AnyView {
         ThreadState::Ready => view! {
             <MessageLog handle=handle.clone()/>
             <KeyChangedBanner handle=handle.clone()/>
-            <ChainAlarmBanner handle=handle.clone()/>
+            <ChainAlarmBanner/>
             <StandingBanner handle=handle.clone()/>
             <StoppedBanner handle=handle.clone()/>
             <OfflineBanner/>

@@ -12,6 +12,7 @@ use kez_core::mls::credential::Credential;
 use kez_core::sigchain::{Body, Chain, Hash, Heads, Links, SeenHead};
 use serde::{Deserialize, Serialize};
 
+use super::ChainAlarm;
 use super::watched::{Compared, Fetched, Watched};
 use crate::kernel::answer::{Answer, body};
 use crate::kernel::context::Context;
@@ -50,6 +51,8 @@ struct Member {
 pub(crate) struct MemberChains {
     all: SortedMap<Primary, Member>,
     last: u64,
+    /// Those whose own messages claimed more links while a request about them was open: its answer may be older.
+    claimed_meanwhile: Vec<Primary>,
 }
 
 /// What an answer about members says.
@@ -106,9 +109,7 @@ impl MemberChains {
     pub(crate) fn ask(&self, mut roots: Vec<Primary>, me: &Me, cx: &mut Context<'_>) {
         roots.sort_unstable();
         roots.dedup();
-        roots.retain(|root| {
-            !cx.shared.requests.any(|open| matches!(open, Purpose::People(asked) if asked.contains(root)))
-        });
+        roots.retain(|root| !is_asked(root, cx));
         for some in roots.chunks(MAX_PEOPLE) {
             let length = |root: &Primary| self.chain(root).map_or(0, Chain::length);
             let roots: BTreeMap<Primary, u64> = some.iter().map(|root| (*root, length(root))).collect();
@@ -129,9 +130,15 @@ impl MemberChains {
         let response = answer.as_ref().ok()?;
         let People { people } = body(response, &[200])?;
         let mut news = PeopleNews { answered: asked.to_vec(), grown: Vec::new() };
-        let mut unfinished = Vec::new();
+        let claimed = |root: &Primary| self.claimed_meanwhile.contains(root);
+        let mut unfinished: Vec<Primary> = asked.iter().filter(|root| claimed(root)).copied().collect();
+        self.claimed_meanwhile.retain(|root| !asked.contains(root));
+        news.answered.retain(|root| !unfinished.contains(root));
+        let asked: Vec<Primary> = news.answered.clone();
+        let mut taken = Vec::new();
         for person in people {
-            let Some((root, grown, is_behind)) = self.take(person, asked, &me.server, cx) else { continue };
+            let Some((root, grown, is_behind)) = self.take(person, &asked, &me.server, cx) else { continue };
+            taken.push(root);
             if grown {
                 news.grown.push(root);
             }
@@ -140,17 +147,55 @@ impl MemberChains {
                 unfinished.push(root);
             }
         }
+        for root in asked.iter().filter(|root| !taken.contains(root)) {
+            self.unanswered(root, cx);
+        }
         self.ask(unfinished, me, cx);
         Some(news)
     }
 
-    /// Whether someone else has seen more of a member's chain.
-    pub(crate) fn is_behind(&mut self, heads: &Heads, root: &Primary) -> bool {
+    /// The server has left out a person, or given no chain. If the member claims more links, that counts as an answer after
+    /// a while.
+    fn unanswered(&mut self, root: &Primary, cx: &mut Context<'_>) {
+        if let Some(member) = self.all.get_mut(root)
+            && let Some(alarm) = member.stored.watched.unanswered(cx.wall() / 1000)
+        {
+            member.stored.watched.warn(alarm);
+            member.save(cx);
+        }
+    }
+
+    /// Whether a member claims more links than the server has shown.
+    pub(crate) fn has_claims(&self) -> bool {
+        self.all.values().any(|member| member.stored.watched.is_behind())
+    }
+
+    /// The alarm about a member's chain, until the user has dismissed it.
+    pub(crate) fn alarm(&self, root: &Primary) -> Option<ChainAlarm> {
+        self.all.get(root)?.stored.watched.alarm
+    }
+
+    /// The user has dismissed the alarm.
+    pub(crate) fn dismiss_alarm(&mut self, root: &Primary, cx: &mut Context<'_>) {
+        if let Some(member) = self.all.get_mut(root)
+            && member.stored.watched.alarm.take().is_some()
+        {
+            member.save(cx);
+        }
+    }
+
+    /// Compares the head of a member's chain, as the member's own message names it, with the chain here.
+    pub(crate) fn on_heads(&mut self, root: &Primary, heads: &Heads, me: &Me, cx: &mut Context<'_>) {
         let seen: Option<&SeenHead> = heads.get(root);
-        let member = self.all.get_mut(root);
-        match (seen, member) {
-            (Some(seen), Some(member)) => member.stored.watched.compare(seen, None) == Compared::Ahead,
-            _ => false,
+        let (Some(seen), Some(member)) = (seen, self.all.get_mut(root)) else { return };
+        match member.stored.watched.compare(seen, None) {
+            Compared::Agrees => {}
+            Compared::Ahead if is_asked(root, cx) => self.claimed_meanwhile.push(*root),
+            Compared::Ahead => self.ask(vec![*root], me, cx),
+            Compared::Contradicts => {
+                member.stored.watched.warn(ChainAlarm::Contradicted);
+                member.save(cx);
+            }
         }
     }
 
@@ -178,7 +223,17 @@ impl MemberChains {
             },
             |member| member.stored.clone(),
         );
-        let Fetched::New(new) = stored.watched.take_links(&links) else { return None };
+        let new = match stored.watched.take_links(&links) {
+            Fetched::New(new) => new,
+            Fetched::Alarm(alarm) => {
+                // The chain that is here stays, with the alarm. A person of whom none is here stays unknown.
+                let member = self.all.get_mut(&root)?;
+                member.stored.watched.refuse(stored.watched, alarm);
+                member.save(cx);
+                return None;
+            }
+            Fetched::None | Fetched::Unavailable => return None,
+        };
         for link in &new {
             if let Body::RevokeDevice { device, .. } = link.body() {
                 let leaf = LeafId { root, device: *device };
@@ -195,11 +250,23 @@ impl MemberChains {
         if is_news {
             let number = before.map_or(self.last + 1, |member| member.number);
             self.last = self.last.max(number);
-            cx.put(Kind::Member, format!("m{number}"), &stored);
-            self.all.insert(root, Member { number, stored });
+            let member = Member { number, stored };
+            member.save(cx);
+            self.all.insert(root, member);
         }
         Some((root, is_news, is_behind))
     }
+}
+
+impl Member {
+    fn save(&self, cx: &mut Context<'_>) {
+        cx.put(Kind::Member, format!("m{}", self.number), &self.stored);
+    }
+}
+
+/// Whether a request about this person is open.
+fn is_asked(root: &Primary, cx: &Context<'_>) -> bool {
+    cx.shared.requests.any(|open| matches!(open, Purpose::People(asked) if asked.contains(root)))
 }
 
 /// The devices that a chain certifies, or certified once.

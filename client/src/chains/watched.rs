@@ -166,6 +166,12 @@ impl Watched {
         }
     }
 
+    /// An answer that was tried on a copy has raised an alarm. The chain stays as it was.
+    pub(super) fn refuse(&mut self, tried: Self, alarm: ChainAlarm) {
+        self.claimed = tried.claimed;
+        self.warn(alarm);
+    }
+
     /// Whether there are more links to fetch.
     pub(super) fn is_behind(&self) -> bool {
         self.claimed.as_ref().is_some_and(|claimed| claimed.seen.length > self.chain.length())

@@ -197,6 +197,11 @@ pub struct Notice {
 const MOST_CHARACTERS: usize = 300;
 
 impl Reason {
+    /// Whether a conversation that has stopped for this reason can be tried again.
+    pub const fn can_be_tried_again(&self) -> bool {
+        matches!(self, Self::UnknownDevice | Self::CommitsWithheld | Self::GroupDamaged)
+    }
+
     /// The server refused it, in these words.
     pub(crate) fn server(detail: &str) -> Self {
         Self::Server(detail.chars().take(MOST_CHARACTERS).collect())

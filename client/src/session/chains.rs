@@ -52,6 +52,19 @@ impl Session {
         }
     }
 
+    /// The user has dismissed the alarm about a person, who is a contact, a member of a group, or both.
+    pub(crate) fn dismiss_alarm(&mut self, handle: &str, cx: &mut Context<'_>) {
+        let contact = self.contact_at(handle);
+        let member = self.handle_at(handle).and_then(|handle| self.chains.members().by_handle(&handle));
+        let (chains, facts) = self.chains_with_facts();
+        if let Some(contact) = contact {
+            chains.contacts_mut().dismiss_alarm(contact, facts, cx);
+        }
+        if let Some(member) = member {
+            chains.members_mut().dismiss_alarm(&member, cx);
+        }
+    }
+
     /// Requests the next links of this contact's chain.
     pub(crate) fn ask_about_chain(&mut self, contact: PersonId, cx: &mut Context<'_>) {
         let (chains, facts) = self.chains_with_facts();

@@ -108,12 +108,8 @@ impl Session {
                 let (chains, facts) = self.chains_with_facts();
                 chains.own_mut().dismiss_alarm(facts, cx);
             }
-            UiEvent::ChainAlarmDismissed { handle } => {
-                if let Some(contact) = self.contact_at(&handle) {
-                    let (chains, facts) = self.chains_with_facts();
-                    chains.contacts_mut().dismiss_alarm(contact, facts, cx);
-                }
-            }
+            UiEvent::TryAgainPressed { handle } => self.try_again(&handle, cx),
+            UiEvent::ChainAlarmDismissed { handle } => self.dismiss_alarm(&handle, cx),
             UiEvent::ConversationStarted { to } => self.start_conversation(tab, &to, cx),
             UiEvent::ConversationDialogClosed => {
                 let screen = cx.shared.tabs.entry(tab);

@@ -6,11 +6,12 @@ use kez_core::mls::policy::Role;
 
 use super::thread::{ThreadState, ThreadView, rows_of};
 use super::{
-    AskedRow, AskingRow, ConversationRow, GroupLine, GroupRow, GroupStage, GroupView, MemberRow, Preview,
+    AskedRow, AskingRow, ConversationRow, GroupLine, GroupRow, GroupStage, GroupView, MemberRow, PersonAlarm,
+    Preview,
 };
 use crate::groups::{AskState, Group, GroupInvites, Stage};
 use crate::kernel::context::Shared;
-use crate::kernel::place::Place;
+use crate::kernel::place::{PersonId, Place};
 use crate::kernel::requests::Purpose;
 use crate::kernel::tabs::Tab;
 use crate::messages::{Conversation, StoredLine, one_line};
@@ -124,12 +125,24 @@ pub(super) fn thread(session: &Session, tab: &Tab, shared: &Shared, gid: GroupId
         verified: false,
         key_changed: false,
         key_change_proven: false,
-        chain_alarm: None,
+        chain_alarm: alarm(session, group),
         request: group.stored.request,
         block: super::Block::default(),
         stopped: None,
         refused: tab.refused.clone(),
     })
+}
+
+/// The first alarm about the key history of another member.
+fn alarm(session: &Session, group: &Group) -> Option<PersonAlarm> {
+    let (members, contacts) = (session.chains.members(), session.chains.contacts());
+    let about = |root: &Primary| members.alarm(root).or_else(|| contacts.alarm(PersonId(*root)));
+    let accounts = group.stored.known.as_ref().filter(|_| group.is_in())?.policy.accounts();
+    let others = accounts.iter().map(|account| account.root).filter(|root| *root != session.my_root());
+    others
+        .filter_map(|root| about(&root).zip(members.handle(&root)))
+        .next()
+        .map(|(alarm, handle)| PersonAlarm { handle: handle.to_string(), alarm })
 }
 
 fn view(session: &Session, gid: GroupId, group: &Group, shared: &Shared) -> GroupView {

@@ -23,6 +23,15 @@ const MOST_EMOJIS: usize = 64;
 /// The most people that are named for one emoji.
 const MOST_NAMES: usize = 3;
 
+/// What is wrong with the key history of a person in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonAlarm {
+    /// The person's handle.
+    pub handle: String,
+    /// What is wrong.
+    pub alarm: ChainAlarm,
+}
+
 /// The open conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadView {
@@ -58,8 +67,8 @@ pub struct ThreadView {
     pub key_changed: bool,
     /// Whether the history of their key proves that they changed it themselves.
     pub key_change_proven: bool,
-    /// The alarm about the history of their key, if any.
-    pub chain_alarm: Option<ChainAlarm>,
+    /// The alarm about the history of their key, if any; of a group, about a member's.
+    pub chain_alarm: Option<PersonAlarm>,
     /// An unknown sender wrote first: "Accept" and "Block" are offered.
     pub request: bool,
     /// Whether this contact is blocked.
@@ -212,7 +221,10 @@ pub(crate) fn thread(session: &Session, tab: &Tab, shared: &Shared) -> Option<Th
         verified: contact.is_some_and(|contact| contact.stored.verified),
         key_changed: contact.is_some_and(|contact| contact.stored.awaits_person()),
         key_change_proven: contact.is_some_and(|contact| contact.stored.new_key.is_none()),
-        chain_alarm: id.and_then(|id| session.chains.contacts().alarm(id)),
+        chain_alarm: contact.zip(id).and_then(|(contact, id)| {
+            let alarm = session.chains.contacts().alarm(id)?;
+            Some(PersonAlarm { handle: contact.stored.handle.to_string(), alarm })
+        }),
         request: contact.is_some_and(|contact| contact.stored.standing.request),
         block: contact.map(|contact| contact.stored.standing.block()).unwrap_or_default(),
         stopped: id.and_then(|id| session.why_not_sent(id)),

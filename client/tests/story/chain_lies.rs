@@ -94,19 +94,19 @@ fn a_false_chain_of_a_friend_raises_an_alarm_in_the_thread(#[case] lie: Lie, #[c
     let mut world = alice_and_bob(12);
     world.send("alice", "bob", "hello");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, None);
+    assert_eq!(world.alarm("alice"), None);
     lie_about(&mut world, "bob", lie);
     world.run(2 * 60 * 60 * 1000);
     world.look("alice", "bob");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, Some(alarm));
+    assert_eq!(world.alarm("alice"), Some(alarm));
     world.reload("alice");
-    assert_eq!(world.thread("alice").chain_alarm, Some(alarm), "it stays until it is read");
+    assert_eq!(world.alarm("alice"), Some(alarm), "it stays until it is read");
     world.relay.script = None;
     world.ui("alice", UiEvent::ChainAlarmDismissed { handle: "bob".into() });
     world.reload("alice");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, None);
+    assert_eq!(world.alarm("alice"), None);
 }
 
 #[rstest]
@@ -152,7 +152,7 @@ fn friends_detect_a_forked_chain() {
     world.send("alice", "bob", "hello once more");
     world.run(1_000);
     assert_eq!(world.chain("bob").alarm, Some(ChainAlarm::Contradicted), "Alice says what she was shown");
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Contradicted), "and so does Bob");
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Contradicted), "and so does Bob");
 }
 
 #[test]
@@ -178,14 +178,14 @@ fn a_link_withheld_from_one_friend_is_requested_and_detected() {
     }));
     world.send("bob", "alice", "I have added something");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Withheld));
 
     // A link that merely arrives late raises no alarm.
     world.ui("alice", UiEvent::ChainAlarmDismissed { handle: "bob".into() });
     world.relay.script = None;
     world.send("bob", "alice", "once more");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, None);
+    assert_eq!(world.alarm("alice"), None);
 }
 
 /// A contact invents a head of the user's own chain. This raises an alarm, but one that names the contact, and only

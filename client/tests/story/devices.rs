@@ -100,7 +100,7 @@ fn an_account_of_the_first_edition_becomes_a_device_without_a_word() {
         world.run(1_000);
     }
     assert!(!world.texts("bob").iter().any(|text| text.contains("Device")), "{:?}", world.texts("bob"));
-    assert_eq!((world.chain("alice").alarm, world.thread("bob").chain_alarm), (None, None));
+    assert_eq!((world.chain("alice").alarm, world.alarm("bob")), (None, None));
 }
 
 #[test]

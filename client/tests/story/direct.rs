@@ -523,6 +523,23 @@ fn a_device_that_no_chain_knows_stops_the_conversation() {
     let row = world.rows("bob").pop().unwrap();
     assert_eq!((row.state, row.error), (DeliveryState::Failed, Some(Reason::UnknownDevice)));
     assert_eq!((world.relay.groups.posted.len(), world.relay.posted.len()), (posted, 0));
+
+    // It is tried again in vain, and once more when the server shows the chain.
+    world.ui("bob", UiEvent::TryAgainPressed { handle: "alice".into() });
+    world.run(10_000);
+    assert_eq!(world.thread("bob").stopped, Some(Reason::UnknownDevice));
+    assert_eq!(world.relay.groups.posted.len(), posted);
+    world.relay.script = None;
+    for (who, with) in [("alice", "bob"), ("bob", "alice")] {
+        world.ui(who, UiEvent::TryAgainPressed { handle: with.into() });
+        world.run(10_000);
+        assert_eq!(world.thread(who).stopped, None, "{who}");
+    }
+    world.ui("bob", UiEvent::RetryPressed { handle: "alice".into(), id: row.id });
+    world.run(10_000);
+    world.look(PHONE, "bob");
+    world.run(1_000);
+    assert_eq!([count(&world, "alice", "to a ghost"), count(&world, PHONE, "to a ghost")], [1, 1]);
 }
 
 #[test]

@@ -294,6 +294,22 @@ fn a_device_that_no_chain_knows_stops_the_group() {
         world.run(3_000);
         assert_eq!(world.relay.groups.posted.len(), posted);
         assert_eq!(world.thread(who).refused, Some(Reason::UnknownDevice));
+        // A new start tries it again, in vain.
+        world.reload(who);
+        world.look(who, &at);
+        world.run(10_000);
+        assert_eq!(group(&world, who).stage, GroupStage::Broken(Reason::UnknownDevice), "{who}");
+        assert_eq!(world.relay.groups.posted.len(), posted);
+    }
+    world.relay.script = None;
+    world.reload("bob");
+    world.ui("carol", UiEvent::TryAgainPressed { handle: at.clone() });
+    world.run(10_000);
+    for who in ["bob", "carol"] {
+        world.look(who, &at);
+        world.send(who, &at, &format!("from {who}"));
+        world.run(3_000);
+        assert_eq!(count(&world, "alice", &format!(": from {who}")), 1);
     }
 }
 
@@ -307,6 +323,13 @@ fn withheld_commits_are_noticed() {
     change(&mut world, "bob", &at, GroupChange::Promote("carol".into()));
     world.run(60_000);
     assert_eq!(group(&world, "bob").stage, GroupStage::Broken(Reason::CommitsWithheld));
+    world.relay.groups.withholds = false;
+    world.ui("bob", UiEvent::TryAgainPressed { handle: at.clone() });
+    world.run(10_000);
+    assert_eq!(members(&world, "bob"), ["alice*", "bob*"]);
+    world.send("bob", &at, "again");
+    world.run(3_000);
+    assert_eq!(count(&world, "alice", ": again"), 1);
 }
 
 #[test]

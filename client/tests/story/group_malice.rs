@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use kez_client::event::GroupChange;
-use kez_client::view::{DeliveryState, GroupStage};
+use kez_client::event::{GroupChange, UiEvent};
+use kez_client::view::{DeliveryState, GroupStage, Reason};
 use kez_core::api::Base64Url;
 use kez_core::handle::Handle;
 use kez_core::mls::GroupId;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::groups::{assert_no_key_used_twice, change, create, group, members, rows, texts, three};
+use crate::groups::{assert_no_key_used_twice, change, create, group, members, people, rows, texts, three};
 use crate::sim::World;
 
 const THREE: [&str; 3] = ["alice", "bob", "carol"];
@@ -185,6 +185,43 @@ fn a_commit_that_members_refuse_makes_them_join_anew() {
     }
 }
 
+#[test]
+fn a_group_that_was_damaged_too_often_is_tried_again_when_the_user_wants_it() {
+    let mut world = people(42, &["alice", "bob", "carol", "dave", "erin"]);
+    let at = create(&mut world, "alice", "Hiking", &["bob", "carol"]);
+    for who in ["bob", "carol"] {
+        change(&mut world, who, &at, GroupChange::Accept);
+    }
+    // Four times a day, members refuse what the server has stored.
+    let promote = |who: &str| GroupChange::Promote(who.into());
+    let add = |who: &str| GroupChange::Add(who.into());
+    for wish in [promote("bob"), promote("carol"), add("dave"), add("erin")] {
+        let mut done = false;
+        world.relay.groups.tamper = Some(Box::new(move |item| match is_message(&item) || done {
+            true => vec![item],
+            false => {
+                done = true;
+                vec![with_flipped_bit(&item)]
+            }
+        }));
+        change(&mut world, "alice", &at, wish);
+        world.run(FOUR_MINUTES);
+    }
+    for who in ["bob", "carol"] {
+        assert_eq!(group(&world, who).stage, GroupStage::Broken(Reason::GroupDamaged), "{who}");
+    }
+    // The server is honest from here on. A new start on the same day changes nothing.
+    world.relay.groups.tamper = None;
+    world.reload("bob");
+    world.look("bob", &at);
+    world.run(FOUR_MINUTES);
+    assert_eq!(group(&world, "bob").stage, GroupStage::Broken(Reason::GroupDamaged));
+    for who in THREE {
+        world.ui(who, UiEvent::TryAgainPressed { handle: at.clone() });
+    }
+    heals(&mut world, &at);
+}
+
 /// Has the server answer about the group with parts of what it showed before, from now on.
 fn shows(world: &mut World, at: &str, changed: impl Fn(&mut Value) + 'static) {
     let target = format!("/v1/groups/{}", gid(at));
@@ -246,12 +283,12 @@ fn a_state_with_another_tree_is_not_joined() {
 #[test]
 fn a_welcome_to_another_group_is_not_taken() {
     let (mut world, _) = three(39);
-    world.ui("alice", kez_client::event::UiEvent::GroupDialogClosed);
+    world.ui("alice", UiEvent::GroupDialogClosed);
     // The server keeps Carol's Welcome to one group, and gives it to her in another one.
     let other = create(&mut world, "alice", "Other", &["carol"]);
     let carol = world.key("carol").public().primary();
     let welcomes = world.relay.groups.logs[&gid(&other)].welcome_of(carol);
-    world.ui("alice", kez_client::event::UiEvent::GroupDialogClosed);
+    world.ui("alice", UiEvent::GroupDialogClosed);
     world.relay.script = Some(Box::new(move |request, mut response| {
         if request.target.starts_with("/v1/groups/") && response.status == 200 {
             let mut body: Value = serde_json::from_slice(&response.body).unwrap();

@@ -66,10 +66,10 @@ fn a_chain_hidden_from_the_start_is_detected() {
     world.run(1_000);
     world.send("alice", "bob", "hello");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, None, "no message has claimed that there is one");
+    assert_eq!(world.alarm("alice"), None, "no message has claimed that there is one");
     world.send("bob", "alice", "hello yourself");
     world.run(2_000);
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Withheld));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_false_root_is_exposed_by_the_heads_of_a_friend() {
     world.run(1_000);
     world.send("bob", "alice", "hello yourself");
     world.run(2_000);
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Contradicted));
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Contradicted));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn paging_keeps_the_head_that_a_friend_reported() {
     }));
     world.send("bob", "alice", "there are five links");
     world.run(5_000);
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Withheld));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn an_answer_already_in_flight_raises_no_alarm() {
         let heads = [(bob.public().primary(), SeenHead { length: 4, head })].into();
         say(&mut world, &bob, "alice", &heads);
         world.run(60_000);
-        assert_eq!(world.thread("alice").chain_alarm, None, "{chance}");
+        assert_eq!(world.alarm("alice"), None, "{chance}");
     }
 }
 
@@ -222,7 +222,7 @@ fn withholding_only_the_own_chain_raises_an_alarm(#[case] lie: fn(HttpResponse) 
     world.reload("alice");
     world.run(12 * 3_600_000);
     assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::Withheld));
-    assert_eq!(world.thread("alice").chain_alarm, None);
+    assert_eq!(world.alarm("alice"), None);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn withholding_a_friends_chain_raises_an_alarm() {
     let heads = Heads::from([(bob.public().primary(), SeenHead { length: 4, head: hash })]);
     say(&mut world, &bob, "alice", &heads);
     world.run(12 * 3_600_000);
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Withheld));
     assert_eq!(world.chain("alice").alarm, None);
 }
 
@@ -273,10 +273,10 @@ fn omitting_the_sigchain_address_counts_as_withholding() {
     world.run(60_000);
     say(&mut world, &bob, "alice", &Heads::from(heads));
     world.run(60_000);
-    assert_eq!((world.chain("alice").alarm, world.thread("alice").chain_alarm), (None, None));
+    assert_eq!((world.chain("alice").alarm, world.alarm("alice")), (None, None));
     world.run(12 * 3_600_000);
     assert_eq!(world.chain("alice").alarm, Some(ChainAlarm::Withheld));
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Withheld));
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Withheld));
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn a_long_chain_comes_in_pages() {
         world.send("alice", "bob", text);
         world.run(1_000);
     }
-    assert_eq!((world.thread("alice").chain_alarm, world.chain("bob").alarm), (None, None));
+    assert_eq!((world.alarm("alice"), world.chain("bob").alarm), (None, None));
     let envelope = Envelope::parse(world.relay.inbox("bob").last().unwrap().as_bytes()).unwrap();
     let (bob, alice) = (world.key("bob"), world.key("alice").public());
     let peer = Peer::new(&bob, alice).unwrap();
@@ -234,7 +234,7 @@ fn a_closed_chain_is_reported() {
     world.run(2 * 60 * 60 * 1000);
     world.look("alice", "bob");
     world.run(1_000);
-    assert_eq!(world.thread("alice").chain_alarm, Some(ChainAlarm::Closed));
+    assert_eq!(world.alarm("alice"), Some(ChainAlarm::Closed));
 }
 
 #[test]

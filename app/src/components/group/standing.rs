@@ -5,8 +5,8 @@ use kez_client::view::GroupStage;
 use leptos::prelude::*;
 
 use crate::components::keyboard::{COMPOSER_ID, focus};
+use crate::components::stopped::Stopped;
 use crate::session::use_session;
-use crate::text::sentence;
 
 /// Says what the user has to know before writing to the group, and offers "Accept" and "Leave" for a request.
 #[component]
@@ -30,9 +30,7 @@ pub(crate) fn GroupBanner(
             GroupStage::Joining => banner("This browser is joining the group.".to_owned()),
             GroupStage::Left => banner("You have left this group.".to_owned()),
             GroupStage::Removed => banner("You were removed from this group.".to_owned()),
-            GroupStage::Broken(why) => {
-                view! { <div class="banner banner-bad" role="alert"><p>{sentence(&why)}</p></div> }.into_any()
-            }
+            GroupStage::Broken(why) => view! { <Stopped why handle=handle.clone()/> }.into_any(),
             GroupStage::In if request => view! {
                 <div class="banner" role="status">
                     <p>"Someone who is new to you added you to this group."</p>

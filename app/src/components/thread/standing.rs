@@ -6,18 +6,15 @@ use leptos::prelude::*;
 
 use crate::components::keyboard::{COMPOSER_ID, focus};
 use crate::components::request_actions::RequestActions;
+use crate::components::stopped::Stopped;
 use crate::session::use_session;
-use crate::text::sentence;
 
 /// Says why nothing can be sent to the other user.
 #[component]
 pub(super) fn StoppedBanner(handle: String) -> impl IntoView {
     let session = use_session();
     let stopped = session.thread_part_of(&handle, |thread| thread.stopped.clone());
-    move || {
-        let why = sentence(&stopped.get()?);
-        Some(view! { <div class="banner banner-bad" role="alert"><p>{why}</p></div> })
-    }
+    move || Some(view! { <Stopped why=stopped.get()? handle=handle.clone()/> })
 }
 
 /// Says that this is a message request, or that its sender is blocked, and offers the actions.

@@ -21,9 +21,9 @@ use crate::messages::StoredLine;
 use crate::people::Contact;
 use crate::session::Session;
 
-const DAY: u64 = 24 * 60 * 60;
+pub(super) const DAY: u64 = 24 * 60 * 60;
 /// How often a day a device joins anew.
-const MOST_REJOINS: usize = 3;
+pub(super) const MOST_REJOINS: usize = 3;
 
 /// Whether a step was done.
 enum Step {

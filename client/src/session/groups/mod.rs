@@ -12,6 +12,7 @@ mod packages;
 mod receive;
 mod restored;
 mod send;
+mod stopped;
 mod work;
 
 use kez_core::identity::{Primary, Seed};
@@ -36,6 +37,8 @@ pub(super) use work::GroupWork;
 
 /// How often, in milliseconds, the chains of all members are fetched.
 const PEOPLE_INTERVAL: u64 = 6 * 60 * 60 * 1000;
+/// The same while a member claims links that the server does not show.
+const CLAIM_INTERVAL: u64 = 30 * 60 * 1000;
 
 impl Session {
     /// The root of the user's chain.

@@ -7,7 +7,7 @@ use kez_core::api::{AskForNews, InboxItem, LiveFrame, News, news_target};
 use kez_core::identity::Primary;
 use kez_core::mls::{GroupId, LeafId};
 
-use super::PEOPLE_INTERVAL;
+use super::{CLAIM_INTERVAL, PEOPLE_INTERVAL};
 use crate::groups::Stage;
 use crate::kernel::answer::{Answer, body, retry_after};
 use crate::kernel::context::Context;
@@ -150,6 +150,10 @@ impl Session {
             return;
         };
         self.group_work.people_backoff.reset();
+        if self.chains.members().has_claims() {
+            let soon = cx.now.saturating_add(CLAIM_INTERVAL);
+            self.group_work.people_at = Some(self.group_work.people_at.map_or(soon, |at| at.min(soon)));
+        }
         for root in &news.grown {
             self.compare_with_contact(root, cx);
         }

@@ -382,8 +382,8 @@ impl Session {
         if let Some(person) = place.person() {
             self.heard_heads((person, mine), &heads, cx);
         }
-        if self.chains.members_mut().is_behind(&heads, &by.root) {
-            self.chains.members().ask(vec![by.root], &self.me, cx);
+        if !mine {
+            self.chains.members_mut().on_heads(&by.root, &heads, &self.me, cx);
         }
     }
 

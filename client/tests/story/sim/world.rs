@@ -6,7 +6,8 @@ use kez_client::effect::{HttpRequest, RequestId};
 use kez_client::event::{Event, HttpResponse, LiveEvent, NatsEvent, NetworkFault, TabId, UiEvent};
 use kez_client::secret::Secret;
 use kez_client::view::{
-    AccountView, ChainView, DeliveryState, GroupLine, JoinStep, MessageBody, MessageRow, ThreadView, View,
+    AccountView, ChainAlarm, ChainView, DeliveryState, GroupLine, JoinStep, MessageBody, MessageRow,
+    ThreadView, View,
 };
 use kez_client::{Client, Signer};
 use kez_core::api::LiveFrame;
@@ -346,6 +347,11 @@ impl World {
 
     pub(crate) fn thread(&self, who: &'static str) -> ThreadView {
         self.view(who).thread.expect("looks at a conversation")
+    }
+
+    /// The alarm on screen about the key history of a person.
+    pub(crate) fn alarm(&self, who: &'static str) -> Option<ChainAlarm> {
+        self.thread(who).chain_alarm.map(|about| about.alarm)
     }
 
     /// The key on screen, as the page reports it together with a decision about it.
