@@ -7,7 +7,6 @@ use kez_core::content::{EnvelopeCopy, MessageId};
 use kez_core::identity::Primary;
 use kez_core::sigchain::DeviceId;
 
-use super::Devices;
 use crate::kernel::context::Context;
 
 /// The longest delay, in milliseconds, before a copy is sent. It is random, so that one device is the first.
@@ -19,9 +18,13 @@ const MOST_REMEMBERED: usize = 1_000;
 /// the user's own message from different envelopes.
 type Name = (Primary, bool, MessageId);
 
-/// In memory only: the copies themselves wait in the outbox, and are sent at once after a restart.
+/// All but the devices is in memory only: the copies themselves wait in the outbox, and are sent at once after a restart.
 #[derive(Default)]
 pub(crate) struct Copies {
+    /// The devices that have said that they have the recovery words.
+    pub(super) with_words: Vec<DeviceId>,
+    /// Whether they differ from what is stored.
+    changed: bool,
     /// When the copies that wait are sent.
     due: Option<u64>,
     /// The copies of other devices whose envelopes have not come here, the oldest first.
@@ -49,18 +52,22 @@ impl Copies {
 
     /// Whether another device has sent the copy of a message. It is forgotten, because the envelope is here now.
     pub(crate) fn was_sent_elsewhere(&mut self, copy: &EnvelopeCopy) -> bool {
-        let is_it = |(with, mine, id): &Name| (*with, *mine) == (copy.with, copy.mine) && *id == copy.message.id;
+        let is_it =
+            |(with, mine, id): &Name| (*with, *mine) == (copy.with, copy.mine) && *id == copy.message.id;
         let at = self.sent_elsewhere.iter().position(is_it);
         at.and_then(|at| self.sent_elsewhere.remove(at)).is_some()
+    }
+
+    /// Whether the devices have to be stored; once for each change.
+    pub(super) const fn take_changed(&mut self) -> bool {
+        std::mem::replace(&mut self.changed, false)
     }
 
     /// When the next action is due.
     pub(super) const fn wake(&self) -> Option<u64> {
         self.due
     }
-}
 
-impl Devices {
     /// Whether a device is known to have the recovery words.
     pub(crate) fn has_words(&self, device: &DeviceId) -> bool {
         self.with_words.contains(device)

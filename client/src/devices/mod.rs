@@ -76,8 +76,6 @@ pub(crate) struct Decisions {
 /// The user's own devices.
 pub(crate) struct Devices {
     stored: Stored,
-    /// The devices that have said that they have the recovery words.
-    with_words: Vec<DeviceId>,
     changed: bool,
     /// Copies of envelopes for devices without words.
     pub(crate) copies: Copies,
@@ -99,7 +97,6 @@ impl Default for Devices {
     fn default() -> Self {
         Self {
             stored: Stored::default(),
-            with_words: Vec::new(),
             changed: false,
             copies: Copies::default(),
             people: SortedMap::default(),
@@ -119,7 +116,7 @@ impl Devices {
     /// # Errors
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
-        (self.stored, self.with_words) = match record.has_format(WITHOUT_WORDS) {
+        (self.stored, self.copies.with_words) = match record.has_format(WITHOUT_WORDS) {
             true => (record.read()?, Vec::new()),
             false => record.read()?,
         };
@@ -128,8 +125,9 @@ impl Devices {
 
     /// Stores what has changed.
     pub(crate) fn save(&mut self, cx: &mut Context<'_>) {
-        if std::mem::take(&mut self.changed) | self.stored.backup.take_changed() {
-            cx.put(Kind::Devices, DEVICES, &(&self.stored, &self.with_words));
+        let changed = std::mem::take(&mut self.changed) | self.stored.backup.take_changed();
+        if changed | self.copies.take_changed() {
+            cx.put(Kind::Devices, DEVICES, &(&self.stored, &self.copies.with_words));
         }
     }
 

@@ -378,8 +378,7 @@ impl Conversation {
         let here = self.index.order_of(of.0, &of.1).and_then(|order| self.pages.get(order));
         let waiting = self.summary.waiting.iter().filter(|(other, _)| other == of);
         let mut all = here.into_iter().flat_map(|message| &message.reactions);
-        let has_it =
-            |old: &StoredReaction| (old.by, &old.emoji) == (new.by, &new.emoji) && old.replaces(new);
+        let has_it = |old: &StoredReaction| (old.by, &old.emoji) == (new.by, &new.emoji) && old.replaces(new);
         all.any(has_it) || waiting.flat_map(|(_, reactions)| reactions).any(has_it)
     }
 

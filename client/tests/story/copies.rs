@@ -154,8 +154,14 @@ fn a_request_of_a_stranger_is_one_in_the_linked_browser() {
         let rows = world.view(who).conversations;
         rows.into_iter().filter(|row| row.request).map(|row| row.handle).collect()
     };
-    assert_eq!((requests(&world, "alice"), requests(&world, NEW)), (vec!["carol".into()], vec!["carol".into()]));
-    assert_eq!((see(&mut world, NEW, "carol"), world.view(NEW).unread), (vec!["them: do you know me?".into()], 0));
+    assert_eq!(
+        (requests(&world, "alice"), requests(&world, NEW)),
+        (vec!["carol".into()], vec!["carol".into()])
+    );
+    assert_eq!(
+        (see(&mut world, NEW, "carol"), world.view(NEW).unread),
+        (vec!["them: do you know me?".into()], 0)
+    );
     assert!(world.view(NEW).waiting.is_empty());
     // Declined in one browser, the next message is a new request there.
     world.ui(NEW, UiEvent::RequestDeclined { handle: "carol".into() });
@@ -163,7 +169,10 @@ fn a_request_of_a_stranger_is_one_in_the_linked_browser() {
     assert!(requests(&world, NEW).is_empty());
     world.send("carol", "alice", "hello?");
     world.run(SOON);
-    assert_eq!((requests(&world, NEW), see(&mut world, NEW, "carol")), (vec!["carol".into()], vec!["them: hello?".into()]));
+    assert_eq!(
+        (requests(&world, NEW), see(&mut world, NEW, "carol")),
+        (vec!["carol".into()], vec!["them: hello?".into()])
+    );
     world.ui(NEW, UiEvent::RequestAccepted { handle: "carol".into() });
     world.run(SOON);
     assert!(requests(&world, "alice").is_empty());
@@ -182,7 +191,10 @@ fn a_copy_waits_until_its_person_is_known() {
     world.send("carol", "alice", "one");
     world.run(200);
     world.relay.intercept = Some(Box::new(move |request| {
-        request.target.starts_with(hidden).then(|| crate::sim::problem(kez_core::problem::ProblemCode::Unavailable))
+        request
+            .target
+            .starts_with(hidden)
+            .then(|| crate::sim::problem(kez_core::problem::ProblemCode::Unavailable))
     }));
     world.send("carol", "alice", "two");
     world.run(SOON);
@@ -419,7 +431,10 @@ fn odd_copies_are_counted() {
         with("message", inner("sync")),
         with("message", copy(&bob, "c")),
         with("message", json!({ "id": "b", "kind": "poll", "quiet": true })),
-        with("message", json!({ "id": "b", "kind": "sent", "to": bob, "message": { "id": "c", "kind": "text", "text": "x" } })),
+        with(
+            "message",
+            json!({ "id": "b", "kind": "sent", "to": bob, "message": { "id": "c", "kind": "text", "text": "x" } }),
+        ),
     ];
     let count = odd.len() as u64;
     for (n, mut odd) in odd.into_iter().enumerate() {

@@ -4,7 +4,8 @@ use kez_client::event::{GroupChange, UiEvent};
 use kez_client::record::Kind;
 use kez_client::secret::Secret;
 use kez_client::view::{
-    AccountView, ChainAlarm, LinkStep, LinkView, LinkingStep, LinkingView, Me, MessageRow, ReactionRow, Reason,
+    AccountView, ChainAlarm, LinkStep, LinkView, LinkingStep, LinkingView, Me, MessageRow, ReactionRow,
+    Reason,
 };
 use kez_core::api::{GroupKind, messages_target};
 use kez_core::problem::ProblemCode;

@@ -38,7 +38,8 @@ fn every_kind_reads_back() {
     let chat = Chat::Person(root);
     let reactions = vec![PastReaction { by: root, emoji: "👍".parse().unwrap(), id: id("01JF") }];
     let (from, re) = (root, None);
-    let past = Past { chat, id: id("01JB"), from, text: "old".into(), re, sent_at: at, kept_at: at, reactions };
+    let past =
+        Past { chat, id: id("01JB"), from, text: "old".into(), re, sent_at: at, kept_at: at, reactions };
     let history = History { device, part: 1, of: 2, messages: vec![past.clone()] };
     let registration = serde_json::value::RawValue::from_string(r#"{"kez":1}"#.to_owned()).ok();
     let archive = Archive { messages: vec![past], registration, name: Some("Hiking".into()) };

@@ -17,14 +17,14 @@ impl Session {
     /// This browser has the recovery words, or no longer, and the other devices do not know it yet.
     pub(super) fn news_of_words(&mut self) -> Option<Change> {
         let (device, has) = (self.this_device()?, self.me.key.secret().is_some());
-        self.devices.on_words(device, has).then_some(Change::Words { device, has })
+        self.devices.copies.on_words(device, has).then_some(Change::Words { device, has })
     }
 
     /// Whether a device has the recovery words, according to another one.
     pub(super) fn met_words(&mut self, device: DeviceId, has: bool) {
         let is_known = self.chains.own().chain().device(&device).is_some();
         if is_known && self.this_device() != Some(device) {
-            self.devices.on_words(device, has);
+            self.devices.copies.on_words(device, has);
         }
     }
 
@@ -32,7 +32,7 @@ impl Session {
     fn copies_are_needed(&self) -> bool {
         let chain = self.chains.own().chain();
         let is_live = |device: &DeviceId| chain.device(device).is_some_and(|known| !known.is_revoked());
-        let needs = |device: &DeviceId| !self.devices.has_words(device) && is_live(device);
+        let needs = |device: &DeviceId| !self.devices.copies.has_words(device) && is_live(device);
         self.me.key.secret().is_some() && self.other_devices().iter().any(needs)
     }
 
@@ -170,7 +170,8 @@ impl Session {
             let content = entry.and_then(|entry| entry.content());
             content.is_some_and(|content| match content.what {
                 What::Copy(other) => {
-                    (other.with, other.mine, other.message.id) == (copy.with, copy.mine, copy.message.id.clone())
+                    (other.with, other.mine, other.message.id)
+                        == (copy.with, copy.mine, copy.message.id.clone())
                 }
                 _ => false,
             })

@@ -59,7 +59,7 @@ impl Session {
         let mut changes: Vec<Change> =
             names.map(|(device, name)| Change::Name { device: *device, name: name.to_owned() }).collect();
         changes.extend(self.devices.backup().keeps_history().map(|on| Change::KeepHistory { on }));
-        let with_words = self.devices.with_words().iter();
+        let with_words = self.devices.copies.with_words().iter();
         changes.extend(with_words.map(|device| Change::Words { device: *device, has: true }));
         self.devices.groups = Default::default();
         changes.extend(self.new_decisions(true));

@@ -58,7 +58,7 @@ impl TestEngine {
         let Op::Seal { texts, .. } = &mut call.op else { return None };
         let content = self.seals.forged.borrow_mut().pop_front()?;
         let text = texts.first_mut()?;
-        let mut value: Value = serde_json::from_slice(&text.to_vec()).unwrap();
+        let mut value: Value = serde_json::from_slice(text).unwrap();
         let members = value.as_object_mut().unwrap();
         members.retain(|name, _| matches!(name.as_str(), "chain" | "heads" | "gen" | "pad"));
         members.extend(content.as_object().unwrap().clone());
