@@ -70,7 +70,8 @@ pub(crate) fn sentence(reason: &Reason) -> String {
         Reason::LinkFailed => "The browsers did not understand each other. Nothing was linked. Try again.",
         Reason::DevicesFull => "Your account has 20 browsers, which is the limit. Remove one first.",
         Reason::NoWords => {
-            "This browser was linked to your account and has no recovery phrase. Do that in a browser that has it."
+            "This browser was linked to your account and has no recovery phrase. So it cannot change the key, delete the \
+             account, or write to people who use an earlier version. Do that in a browser that has the phrase."
         }
         Reason::BrowserRemoved => "This browser was removed from your account.",
         Reason::DamagedMessage => "This browser could not read the stored message, so it was not sent.",

@@ -10,6 +10,7 @@
 //! which then counts as absent.
 
 mod archive;
+mod copy;
 mod face;
 mod former_key;
 mod history;
@@ -32,9 +33,10 @@ use crate::identity::Primary;
 use crate::time::Timestamp;
 
 pub use archive::{Archive, MOST_ARCHIVED};
+pub use copy::EnvelopeCopy;
 pub use face::Face;
 pub use former_key::FormerKey;
-pub use history::{History, MAX_PART_BYTES, Past};
+pub use history::{History, MAX_PART_BYTES, Past, PastReaction};
 pub use reaction::{Emoji, InvalidEmoji, Reaction};
 pub use sent::Sent;
 pub use sync::{Change, Chat, InvalidChat, MOST_CHANGES, Sync};
@@ -75,6 +77,8 @@ pub enum What {
     History(History),
     /// Earlier messages, for a browser that is restored from the recovery words.
     Archive(Archive),
+    /// What an envelope contained, for the user's browsers that have no recovery words.
+    Copy(EnvelopeCopy),
     /// A kind that this version does not know. Its members are not kept.
     Unknown {
         /// The name of the kind.
@@ -192,6 +196,7 @@ impl What {
             "sync" => known(members).map(Self::Sync),
             "history" => known(members).map(Self::History),
             "archive" => known(members).map(Self::Archive),
+            "copy" => known(members).map(Self::Copy),
             _ => Some(Self::Unknown { kind, quiet }),
         }
     }
@@ -207,6 +212,7 @@ impl What {
             Self::Sync(_) => "sync",
             Self::History(_) => "history",
             Self::Archive(_) => "archive",
+            Self::Copy(_) => "copy",
             Self::Unknown { kind, .. } => kind,
         }
     }
@@ -215,7 +221,7 @@ impl What {
     pub const fn is_quiet(&self) -> bool {
         match self {
             Self::Unknown { quiet, .. } => *quiet,
-            Self::Reaction(_) | Self::Sync(_) | Self::History(_) | Self::Archive(_) => true,
+            Self::Reaction(_) | Self::Sync(_) | Self::History(_) | Self::Archive(_) | Self::Copy(_) => true,
             Self::Text(_) | Self::Sent(_) | Self::FormerKey(_) | Self::Face(_) => false,
         }
     }

@@ -3,6 +3,7 @@
 
 mod announced;
 mod backup;
+mod copies;
 mod linking;
 mod outgoing;
 
@@ -20,6 +21,7 @@ use crate::kernel::record::{Kind, Record};
 use crate::kernel::sorted_map::SortedMap;
 use announced::Announced;
 use backup::Backup;
+use copies::Copies;
 use linking::Linking;
 pub use linking::LinkingStep;
 pub(crate) use linking::{Offered, Stage as LinkStage, Talk};
@@ -28,13 +30,16 @@ pub(crate) use outgoing::Outgoing;
 /// The id of the record of kind [`Kind::Devices`].
 const DEVICES: &str = "devices";
 
+/// The format of the record that does not say which devices have the recovery words.
+const WITHOUT_WORDS: u8 = 1;
+
 /// The most read marks that wait for their messages.
 const MOST_MARKS: usize = 100;
 
 /// The delay, in milliseconds, before the other devices are told what was read. Marks within it share one message.
 const TELL_READ_AFTER: u64 = 2_000;
 
-/// The record of kind [`Kind::Devices`].
+/// The record of kind [`Kind::Devices`]. Behind it, since format 2, are the devices that have the recovery words.
 #[derive(Default, Serialize, Deserialize)]
 struct Stored {
     /// What the user calls them.
@@ -72,6 +77,8 @@ pub(crate) struct Decisions {
 pub(crate) struct Devices {
     stored: Stored,
     changed: bool,
+    /// Copies of envelopes for devices without words.
+    pub(crate) copies: Copies,
     /// What the other devices know of the user's decisions about people.
     pub(crate) people: SortedMap<PersonId, Decisions>,
     /// The groups of which the other devices know that they are accepted.
@@ -91,6 +98,7 @@ impl Default for Devices {
         Self {
             stored: Stored::default(),
             changed: false,
+            copies: Copies::default(),
             people: SortedMap::default(),
             groups: SortedMap::default(),
             read: Vec::new(),
@@ -108,14 +116,18 @@ impl Devices {
     /// # Errors
     /// [`StorageFault`] when the record cannot be read.
     pub(crate) fn load(&mut self, record: &Record) -> Result<(), StorageFault> {
-        self.stored = record.read()?;
+        (self.stored, self.copies.with_words) = match record.has_format(WITHOUT_WORDS) {
+            true => (record.read()?, Vec::new()),
+            false => record.read()?,
+        };
         Ok(())
     }
 
     /// Stores what has changed.
     pub(crate) fn save(&mut self, cx: &mut Context<'_>) {
-        if std::mem::take(&mut self.changed) | self.stored.backup.take_changed() {
-            cx.put(Kind::Devices, DEVICES, &self.stored);
+        let changed = std::mem::take(&mut self.changed) | self.stored.backup.take_changed();
+        if changed | self.copies.take_changed() {
+            cx.put(Kind::Devices, DEVICES, &(&self.stored, &self.copies.with_words));
         }
     }
 
@@ -131,8 +143,14 @@ impl Devices {
 
     /// When the next action is due.
     pub(crate) fn wake(&self) -> Option<u64> {
-        let alarm_at = self.stored.announced.alarm_at();
-        [self.tell_at, alarm_at, self.linking.due, self.stored.backup.wake()].into_iter().flatten().min()
+        let wakes = [
+            self.tell_at,
+            self.stored.announced.alarm_at(),
+            self.linking.due,
+            self.stored.backup.wake(),
+            self.copies.wake(),
+        ];
+        wakes.into_iter().flatten().min()
     }
 
     /// What the user calls a device, if it has a name.

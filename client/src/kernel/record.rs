@@ -139,9 +139,8 @@ impl Kind {
             | Self::State
             | Self::Member
             | Self::GroupInvites
-            | Self::Devices
             | Self::Link => 1,
-            Self::Draft | Self::Nkey | Self::Invite => 2,
+            Self::Draft | Self::Nkey | Self::Invite | Self::Devices => 2,
             Self::Account | Self::Page | Self::Sync | Self::Outbox | Self::Quarantine | Self::Group => 3,
             Self::Contact | Self::Chain => 4,
             Self::Conversation => 7,
@@ -151,7 +150,7 @@ impl Kind {
     /// The oldest format that this version reads: later ones only have variants that it lacks, or there is a migration.
     const fn oldest_format(self) -> u8 {
         match self {
-            Self::Page | Self::Group => 1,
+            Self::Page | Self::Group | Self::Devices => 1,
             Self::Account => 2,
             Self::Contact | Self::Chain => 3,
             Self::Conversation => 5,

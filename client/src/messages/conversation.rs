@@ -373,6 +373,15 @@ impl Conversation {
         order.map(page_of)
     }
 
+    /// Whether a reaction to a message would change nothing. A message whose page is not in memory is not known to have it.
+    pub(crate) fn has_reaction(&self, of: &(Author, MessageId), new: &StoredReaction) -> bool {
+        let here = self.index.order_of(of.0, &of.1).and_then(|order| self.pages.get(order));
+        let waiting = self.summary.waiting.iter().filter(|(other, _)| other == of);
+        let mut all = here.into_iter().flat_map(|message| &message.reactions);
+        let has_it = |old: &StoredReaction| (old.by, &old.emoji) == (new.by, &new.emoji) && old.replaces(new);
+        all.any(has_it) || waiting.flat_map(|(_, reactions)| reactions).any(has_it)
+    }
+
     /// The reactions that waited for this message.
     pub(crate) fn take_waiting(&mut self, author: Author, id: &MessageId) -> Vec<StoredReaction> {
         let waiting = &mut self.summary.waiting;

@@ -221,13 +221,18 @@ pub(crate) struct Position {
     pub(crate) taken: bool,
 }
 
+impl StoredReaction {
+    /// Whether another reaction of the same author with the same emoji changes nothing once this one is there.
+    pub(super) fn replaces(&self, other: &Self) -> bool {
+        (!self.former, &self.id) >= (!other.former, &other.id)
+    }
+}
+
 /// Adds a reaction, unless a later one with the same emoji is there. Returns whether it is now the last one.
 pub(super) fn merge(reactions: &mut Vec<StoredReaction>, new: StoredReaction) -> bool {
     let key = |of: &StoredReaction| (of.by, of.emoji.clone());
     match reactions.binary_search_by_key(&key(&new), key) {
-        Ok(at) if reactions.get(at).is_some_and(|old| (!old.former, &old.id) >= (!new.former, &new.id)) => {
-            return false;
-        }
+        Ok(at) if reactions.get(at).is_some_and(|old| old.replaces(&new)) => return false,
         Ok(at) => drop(std::mem::replace(&mut reactions[at], new)),
         Err(at) => {
             let by = new.by;
@@ -266,6 +271,11 @@ impl StoredMessage {
             from,
             old_way,
         }
+    }
+
+    /// Adds a reaction, unless a later one with the same emoji is there.
+    pub(crate) fn react(&mut self, reaction: StoredReaction) {
+        merge(&mut self.reactions, reaction);
     }
 
     /// Who wrote it.

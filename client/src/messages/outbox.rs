@@ -42,6 +42,8 @@ pub(crate) struct Entry {
 pub(crate) struct Outbox {
     pub(crate) entries: SortedMap<Key, Entry>,
     pub(crate) attempts: SortedMap<Lane, Attempts>,
+    /// Entries whose turn has not come yet. Known in memory only.
+    held: SortedMap<Key, ()>,
 }
 
 /// The state of the attempts in one lane.
@@ -114,8 +116,20 @@ impl Outbox {
     /// Removes an entry, and its record.
     pub(crate) fn remove(&mut self, key: Key, cx: &mut Context<'_>) -> Option<Entry> {
         let entry = self.entries.remove(&key)?;
+        self.held.remove(&key);
         cx.delete(Kind::Outbox, entry.id.clone());
         Some(entry)
+    }
+
+    /// Has an entry wait, while others of its lane pass.
+    pub(crate) fn hold(&mut self, key: Key) {
+        self.held.insert(key, ());
+    }
+
+    /// The entries that have waited. It is their turn now.
+    pub(crate) fn take_held(&mut self) -> Vec<Key> {
+        let held = std::mem::take(&mut self.held);
+        held.keys().copied().collect()
     }
 
     /// The entries of a conversation: messages and copies.
@@ -150,8 +164,9 @@ impl Outbox {
 
     /// The first entry of a lane that waits for its turn.
     pub(crate) fn next_in(&self, lane: Lane) -> Option<Key> {
-        let mut waiting = self.entries.iter().filter(|(_, entry)| entry.refused().is_none());
-        waiting.find(|(key, _)| key.lane == lane).map(|(key, _)| *key)
+        let mut of_lane = self.entries.iter().filter(|(key, _)| key.lane == lane);
+        let is_next = |key: &Key, entry: &Entry| entry.refused().is_none() && !self.held.contains_key(key);
+        of_lane.find(|(key, entry)| is_next(key, entry)).map(|(key, _)| *key)
     }
 
     pub(crate) fn in_flight(&self, key: Key) -> bool {

@@ -76,11 +76,16 @@ impl Standing {
         }
     }
 
-    /// Another browser of the user's has decided this, and tells the server.
-    pub(crate) const fn follow(&mut self, accepted: bool, blocked: bool) {
+    /// Another browser of the user's has decided this, and tells the server. What was decided here as well, this browser
+    /// still tells the server itself: until it has, the server's list says otherwise.
+    pub(crate) fn follow(&mut self, accepted: bool, blocked: bool) {
         self.request &= !accepted && !blocked;
-        (self.accepted, self.told_accepted) = (accepted, accepted);
-        (self.blocked, self.told_blocked) = (blocked, blocked);
+        if self.accepted != accepted {
+            (self.accepted, self.told_accepted) = (accepted, accepted);
+        }
+        if self.blocked != blocked {
+            (self.blocked, self.told_blocked) = (blocked, blocked);
+        }
     }
 
     pub(super) const fn acknowledged(&mut self, change: ListChange) {

@@ -254,6 +254,9 @@ impl Session {
         if conversation.order_of(author, &content.id).is_some() {
             return;
         }
+        if transport == Transport::Envelope(None) {
+            self.copy_arrived((place, mine), &content, (envelope, kept_at), cx);
+        }
         let body = match content.what {
             What::Text(text) => StoredBody::Text { text: text.text, re: text.re },
             What::Reaction(reaction) => {
@@ -262,7 +265,7 @@ impl Session {
             }
             What::Unknown { quiet: true, .. } => return self.count_unreadable(envelope, cx),
             // They count only among the user's own devices.
-            What::Sync(_) | What::History(_) | What::Archive(_) => {
+            What::Sync(_) | What::History(_) | What::Archive(_) | What::Copy(_) => {
                 return self.count_unreadable(envelope, cx);
             }
             What::Unknown { .. } | What::Sent(_) | What::FormerKey(_) | What::Face(_) => {

@@ -126,7 +126,13 @@ impl Session {
     /// left on the relay.
     pub(crate) fn release(&mut self, keys: &[Primary], cx: &mut Context<'_>) {
         let released = self.quarantine.release(keys, cx);
+        let has_words = self.me.key.secret().is_some();
         for (number, held) in released.held {
+            if !has_words {
+                // What waits here has come from a device that has the words.
+                self.release_copy(&held, cx);
+                continue;
+            }
             let (since, own, quiet) = (held.since, held.own_copy, held.quiet);
             let incoming =
                 Incoming { json: held.envelope, hash: held.hash, kept_at: held.kept_at, seq: held.seq };
@@ -139,7 +145,7 @@ impl Session {
                 class => self.apply(class, &incoming, cx),
             }
         }
-        if let Some(from) = released.left_from {
+        if let Some(from) = released.left_from.filter(|_| has_words) {
             self.sync.cursor = self.sync.cursor.min(from.saturating_sub(1));
             cx.save(self.sync.record());
             self.link.restart(cx);
@@ -427,7 +433,7 @@ impl Session {
         contact.and_then(|contact| contact.peer.as_ref()).filter(|peer| peer.identity().primary() == *key)
     }
 
-    fn hold(&mut self, held: Held, cx: &mut Context<'_>) {
+    pub(in crate::session) fn hold(&mut self, held: Held, cx: &mut Context<'_>) {
         for hash in self.quarantine.hold(&mut self.sync.last_quarantined, held, cx) {
             self.seen.remove(&Tag::of_envelope(&hash));
         }

@@ -265,6 +265,7 @@ impl Session {
             let copy = content.own_copy(contact.stored.key.primary());
             self.outbox.add(Key { lane: Lane::Own, ..key }, contact.slot, &copy, cx);
             self.send_next(Lane::Own, cx);
+            self.copy_delivered(key.place, content, entry.sealed().unwrap_or_default(), cx);
         }
     }
 

@@ -137,6 +137,7 @@ impl Session {
     /// used for longest.
     pub(crate) fn end_event(&mut self, cx: &mut Context<'_>) {
         self.tell_devices(cx);
+        self.advance_copies(cx);
         self.advance_groups(cx);
         self.advance_history(cx);
         self.advance_backup(cx);

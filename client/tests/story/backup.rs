@@ -259,6 +259,7 @@ fn past(chat: Chat, from: Primary, at: u64) -> Past {
         re: None,
         sent_at: at,
         kept_at: at,
+        reactions: Vec::new(),
     }
 }
 

@@ -3,7 +3,12 @@
 use kez_client::event::{GroupChange, UiEvent};
 use kez_client::record::Kind;
 use kez_client::secret::Secret;
-use kez_client::view::{AccountView, ChainAlarm, LinkStep, LinkView, LinkingStep, LinkingView, Me, Reason};
+use kez_client::view::{
+    AccountView, ChainAlarm, LinkStep, LinkView, LinkingStep, LinkingView, Me, MessageRow, ReactionRow,
+    Reason,
+};
+use kez_core::api::{GroupKind, messages_target};
+use kez_core::problem::ProblemCode;
 use kez_core::sigchain::{Body, Chain};
 use kez_core::time::Timestamp;
 use rstest::rstest;
@@ -11,9 +16,9 @@ use rstest::rstest;
 use crate::groups::{change, create, people, row, texts};
 use crate::sim::World;
 
-const NEW: &str = "alice's new browser";
+pub(crate) const NEW: &str = "alice's new browser";
 
-fn me(world: &World, who: &'static str) -> Me {
+pub(crate) fn me(world: &World, who: &'static str) -> Me {
     match world.view(who).account {
         AccountView::Open(me) => me,
         other => panic!("not open: {other:?}"),
@@ -55,7 +60,7 @@ fn type_code(world: &mut World, code: &str) {
 }
 
 /// Links a new browser to Alice's account.
-fn linked(world: &mut World) {
+pub(crate) fn linked(world: &mut World) {
     let code = offer(world, "");
     type_code(world, &code);
     assert_eq!(linking(world).step, LinkingStep::Confirm);
@@ -406,6 +411,133 @@ fn a_long_history_comes_in_parts_and_an_interrupted_transfer_goes_on() {
     assert!(same_start(&world.texts(NEW), &world.texts("alice")), "the oldest");
     let largest = world.relay.groups.posted.iter().map(Vec::len).max().unwrap();
     assert!(largest <= 262_144, "{largest}");
+}
+
+/// The reactions to a row: each emoji with the number of people who have set it, and `+` for the user.
+fn reactions(row: &MessageRow) -> Vec<String> {
+    let one = |of: &ReactionRow| format!("{}{}{}", of.emoji, of.count, if of.mine { "+" } else { "" });
+    row.reactions.iter().map(one).collect()
+}
+
+/// Reacts to the first message that begins like this.
+fn react(world: &mut World, who: &'static str, at: &str, text: &str, emoji: &str, on: bool) {
+    world.look(who, at);
+    world.run(500);
+    let id = world.rows(who).into_iter().find(|row| crate::sim::text(row).starts_with(text)).unwrap().id;
+    world.ui(who, UiEvent::ReactionSet { handle: at.into(), id, emoji: emoji.into(), on });
+    world.run(1_000);
+}
+
+#[test]
+fn a_linked_browser_gets_the_reactions_too() {
+    let (mut world, at) = with_history(19);
+    for (who, to) in [("alice", "bob"), ("bob", "alice")] {
+        react(&mut world, who, to, "answer 2", "👍", true);
+        react(&mut world, who, &at, "bob before", "❤️", true);
+    }
+    react(&mut world, "bob", "alice", "answer 2", "👎", true);
+    react(&mut world, "bob", "alice", "answer 2", "👎", false);
+    linked(&mut world);
+    world.run(20_000);
+    let shown = |world: &mut World, who: &'static str, at: &str| -> Vec<Vec<String>> {
+        world.look(who, at);
+        world.run(1_000);
+        world.rows(who).iter().map(reactions).filter(|all| !all.is_empty()).collect()
+    };
+    assert_eq!(shown(&mut world, NEW, "bob"), [["👍2+"]]);
+    assert_eq!(shown(&mut world, NEW, &at), [["❤️2+"]]);
+    assert_eq!(world.rows(NEW).iter().flat_map(|row| &row.reactions).next().unwrap().others, ["bob"]);
+    // They can be withdrawn, also from the new browser, and after a reload.
+    world.reload(NEW);
+    world.run(3_000);
+    react(&mut world, "bob", "alice", "answer 2", "👍", false);
+    react(&mut world, NEW, &at, "bob before", "❤️", false);
+    for who in ["alice", NEW] {
+        assert_eq!(shown(&mut world, who, "bob"), [["👍1+"]], "{who}");
+        assert_eq!(shown(&mut world, who, &at), [["❤️1"]], "{who}");
+    }
+}
+
+/// The transfer is slow, and someone reacts to a message that has not come yet.
+#[test]
+fn a_reaction_that_comes_before_its_message_is_shown() {
+    let (mut world, _) = with_history(20);
+    let own = world.relay.groups.logs.iter().find(|(_, log)| {
+        log.kind == GroupKind::Own && log.members.keys().any(|handle| handle.as_str() == "alice")
+    });
+    let target = messages_target(*own.unwrap().0);
+    world.relay.intercept = Some(Box::new(move |request| {
+        (request.target == target).then(|| crate::sim::problem(ProblemCode::Unavailable))
+    }));
+    linked(&mut world);
+    react(&mut world, "bob", "alice", "question 1", "👍", true);
+    world.look(NEW, "bob");
+    world.run(2_000);
+    assert!(world.view(NEW).thread.is_none_or(|thread| thread.total < 10));
+    world.relay.intercept = None;
+    world.run(60_000);
+    world.look(NEW, "bob");
+    world.run(1_000);
+    let row = world.rows(NEW).into_iter().find(|row| crate::sim::text(row) == "question 1").unwrap();
+    assert_eq!(reactions(&row), ["👍1"]);
+}
+
+/// Alice and Bob have written to each other, in envelopes if Bob has no MLS.
+fn talking(has_mls: bool) -> World {
+    let mut world = World::new(21);
+    if !has_mls {
+        world.without_engine.push("bob");
+    }
+    for who in ["alice", "bob"] {
+        world.join(who, "");
+    }
+    world.look("alice", "bob");
+    world.look("bob", "alice");
+    world.run(3_000);
+    world.send("alice", "bob", "first");
+    world.run(3_000);
+    world
+}
+
+/// The number of letters of the longest text that Alice's browser sends to Bob.
+fn most_letters(mut world: World) -> usize {
+    let (mut fits, mut too_many) = (100 * 1024, 300 * 1024);
+    while too_many - fits > 1 {
+        let letters = usize::midpoint(fits, too_many);
+        world.send("alice", "bob", &"x".repeat(letters));
+        match world.thread("alice").refused {
+            Some(_) => too_many = letters,
+            None => fits = letters,
+        }
+    }
+    fits
+}
+
+#[rstest]
+fn the_longest_texts_come_in_parts_of_their_own(#[values(false, true)] has_mls: bool) {
+    let most = most_letters(talking(has_mls));
+    assert!(most > if has_mls { 168 } else { 187 } * 1024, "{most}");
+    let mut world = talking(has_mls);
+    for (who, to) in [("alice", "bob"), ("bob", "alice")] {
+        world.send(who, to, &"x".repeat(most));
+        world.run(5_000);
+        react(&mut world, "alice", "bob", "xxx", "👍", true);
+    }
+    world.send("alice", "bob", "last");
+    world.run(5_000);
+    linked(&mut world);
+    world.run(60_000);
+    world.look(NEW, "bob");
+    world.run(1_000);
+    let cut: Vec<bool> = world.rows(NEW).iter().map(|row| row.cut).collect();
+    assert_eq!(cut, [false, true, true, false]);
+    for row in world.rows(NEW).into_iter().filter(|row| row.cut) {
+        world.ui(NEW, UiEvent::WholeTextWanted { handle: "bob".into(), id: row.id });
+    }
+    let letters = |row: &MessageRow| crate::sim::text(row).len();
+    assert_eq!(world.rows(NEW).iter().map(letters).collect::<Vec<_>>(), [5, most, most, 4]);
+    assert_eq!((me(&world, NEW).devices.history, me(&world, "alice").devices.history), (None, None));
+    assert!(world.relay.groups.posted.iter().all(|item| item.len() <= 262_144));
 }
 
 /// A crash at any effect, on either side, leaves a browser that is linked or one that is not, and another attempt works.

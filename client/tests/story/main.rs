@@ -5,6 +5,7 @@ mod acknowledging;
 mod backup;
 mod chain_lies;
 mod clocks;
+mod copies;
 mod crashes;
 mod devices;
 mod direct;

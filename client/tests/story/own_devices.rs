@@ -107,10 +107,6 @@ fn a_browser_without_words_leaves_the_inbox_to_the_others() {
     let view = world.view(PHONE);
     assert!(view.waiting.is_empty() && view.notice.is_none(), "{:?}", view.notice);
     assert_eq!(me(&world, PHONE).unreadable, 0);
-    world.network("alice", true);
-    world.look("alice", "bob");
-    world.run(10_000);
-    assert_eq!(world.texts("alice"), ["them: for the words"], "the phone has acknowledged nothing");
     world.look(PHONE, "bob");
     world.run(1_000);
     // His chain may yet name a device. Once it was seen, it is clear that he reads envelopes only.
@@ -120,6 +116,11 @@ fn a_browser_without_words_leaves_the_inbox_to_the_others() {
     world.send(PHONE, "bob", "with nothing");
     assert_eq!(world.thread(PHONE).refused, Some(Reason::NoWords));
     assert_eq!(world.states(PHONE), [DeliveryState::Failed]);
+    world.network("alice", true);
+    world.look("alice", "bob");
+    world.run(10_000);
+    assert_eq!(world.texts("alice"), ["them: for the words"], "the phone has acknowledged nothing");
+    assert_eq!(world.texts(PHONE), ["me: sealed with what?", "them: for the words"], "it has got a copy");
 }
 
 #[test]

@@ -3,16 +3,17 @@
 //! is for.
 //!
 //! `part` counts from 1. `of` is how many parts the sender expects; in the last part it equals `part`. The members of a
-//! message: `chat`, `id`, `from` (the author's root), `text`, `re` (optional, as in kind `text`), `sent_at`, `kept_at`.
+//! message: `chat`, `id`, `from` (the author's root), `text`, `re` (optional, as in kind `text`), `sent_at`, `kept_at`, and
+//! `reactions` (optional), each with `by` (its author's root), `emoji` and its `id`.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chat, MessageId, Ref};
+use super::{Chat, Emoji, MessageId, Ref};
 use crate::identity::Primary;
 use crate::sigchain::DeviceId;
 use crate::time::Timestamp;
 
-/// The most bytes of the messages of one part, as JSON: 128 KiB.
+/// The most bytes of the messages of one part, as JSON: 128 KiB. A single message may exceed it.
 pub const MAX_PART_BYTES: usize = 128 * 1024;
 
 /// The members of kind `history`.
@@ -47,6 +48,20 @@ pub struct Past {
     pub sent_at: Timestamp,
     /// When it reached the server.
     pub kept_at: Timestamp,
+    /// The reactions to it that are set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<PastReaction>,
+}
+
+/// A reaction to an earlier message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastReaction {
+    /// The root of its author.
+    pub by: Primary,
+    /// The emoji.
+    pub emoji: Emoji,
+    /// The author's id for it.
+    pub id: MessageId,
 }
 
 impl Past {

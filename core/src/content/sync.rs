@@ -10,6 +10,7 @@
 //! | `name` | `device`, `name`: what the user calls a device; an empty name takes it back |
 //! | `link` | `seqno`, `hash`: the device adds this link to the user's sigchain |
 //! | `keep_history` | `on`: whether messages are kept for the recovery words |
+//! | `words` | `device`, `has`: whether a device has the recovery words |
 
 use std::fmt;
 use std::str::FromStr;
@@ -97,6 +98,13 @@ pub enum Change {
     KeepHistory {
         /// Whether they are.
         on: bool,
+    },
+    /// A device has the recovery words, or no longer.
+    Words {
+        /// The device.
+        device: DeviceId,
+        /// Whether it has them.
+        has: bool,
     },
 }
 

@@ -32,17 +32,28 @@ fn every_kind_reads_back() {
         Change::Name { device, name: "Work".into() },
         Change::Link { seqno: 7, hash: crate::sigchain::Hash::of_json("{}") },
         Change::KeepHistory { on: true },
+        Change::Words { device, has: true },
     ];
     let sync = Content { what: What::Sync(Sync { changes }), ..text.clone() };
     let chat = Chat::Person(root);
+    let reactions = vec![PastReaction { by: root, emoji: "👍".parse().unwrap(), id: id("01JF") }];
+    let (from, re) = (root, None);
     let past =
-        Past { chat, id: id("01JB"), from: root, text: "old".into(), re: None, sent_at: at, kept_at: at };
+        Past { chat, id: id("01JB"), from, text: "old".into(), re, sent_at: at, kept_at: at, reactions };
     let history = History { device, part: 1, of: 2, messages: vec![past.clone()] };
     let registration = serde_json::value::RawValue::from_string(r#"{"kez":1}"#.to_owned()).ok();
     let archive = Archive { messages: vec![past], registration, name: Some("Hiking".into()) };
     let archive = Content { what: What::Archive(archive), ..text.clone() };
     let history = Content { what: What::History(history), ..text.clone() };
-    let rest = [former, face, sync, history, archive];
+    let copy = EnvelopeCopy {
+        with: root,
+        mine: false,
+        envelope: "0d".repeat(32).parse().unwrap(),
+        message: Box::new(reaction.clone()),
+        kept_at: at,
+    };
+    let copy = Content { what: What::Copy(copy), ..text.clone() };
+    let rest = [former, face, sync, history, archive, copy];
     for content in
         [text.clone(), reply.clone(), reaction.clone(), text.own_copy(root)].into_iter().chain(rest)
     {
@@ -107,6 +118,7 @@ fn a_known_member_of_a_wrong_type_makes_the_content_malformed() {
         (r#"{"id":"a","kind":"face","name":"x","expires":-1}"#, false),
         (r#"{"id":"a","kind":"former_key","seed":"00"}"#, false),
         (r#"{"id":"a","kind":"archive","quiet":true,"messages":[{"id":"b"}]}"#, true),
+        (r#"{"id":"a","kind":"copy","quiet":true,"mine":false,"message":{"id":"b","kind":"text"}}"#, true),
         ("[]", false),
         ("hello", false),
         ("\u{ff}", false),

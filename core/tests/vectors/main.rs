@@ -106,7 +106,7 @@ fn identity() {
 
 #[test]
 fn content() {
-    each("content", 23, |name, vector| {
+    each("content", 27, |name, vector| {
         let json = vector["content"].to_string();
         let content = match Content::parse(json.as_bytes()) {
             Ok(content) => content,
@@ -122,6 +122,7 @@ fn content() {
             What::Sync(_) => "sync",
             What::History(_) => "history",
             What::Archive(_) => "archive",
+            What::Copy(_) => "copy",
             What::Unknown { quiet: true, .. } => return "dropped",
             What::Unknown { quiet: false, .. } => return "unsupported",
         };

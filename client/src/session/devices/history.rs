@@ -2,7 +2,8 @@
 //! group of the user's devices, the newest first; the next part is made when the one before has reached the server, so an
 //! interrupted transfer goes on where it was.
 
-use kez_core::content::{Chat, History, MAX_PART_BYTES, Past, What};
+use kez_core::content::{Chat, History, MAX_PART_BYTES, Past, PastReaction, What};
+use kez_core::identity::Primary;
 use kez_core::mls::GroupId;
 use kez_core::sigchain::DeviceId;
 use kez_core::time::Timestamp;
@@ -10,7 +11,7 @@ use kez_core::time::Timestamp;
 use crate::devices::Outgoing;
 use crate::kernel::context::Context;
 use crate::kernel::place::{Lane, PageKey, Place, Slot};
-use crate::messages::{StoredBody, StoredMessage, page_of};
+use crate::messages::{Author, StoredBody, StoredMessage, StoredReaction, page_of};
 use crate::session::Session;
 
 /// What to do for a transfer now.
@@ -106,14 +107,20 @@ impl Session {
             let (mut messages, mut size, mut next) = (Vec::new(), 0, Some(order));
             let mut left = order + 1;
             while let Some(order) = next.filter(|order| page_of(*order) == page.1 && Some(*order) >= from) {
-                let past = self.past(place, order);
-                let bytes = past.as_ref().map_or(0, Past::size);
-                if size + bytes > MAX_PART_BYTES && !messages.is_empty() {
-                    break;
+                let mut past = self.past(place, order);
+                if let Some(past) = &mut past {
+                    past.reactions = self.past_reactions(place, order);
+                    let bytes = past.size();
+                    if size + bytes > MAX_PART_BYTES && !messages.is_empty() {
+                        break;
+                    }
+                    if bytes > MAX_PART_BYTES {
+                        // It has a part of its own, in which the largest text has room, but nothing else.
+                        past.reactions.clear();
+                    }
+                    size += bytes;
                 }
-                // A message beside which nothing fits is larger than any that is sent.
-                messages.extend(past.filter(|_| bytes <= MAX_PART_BYTES));
-                size += bytes;
+                messages.extend(past);
                 left = order;
                 next = self.conversations.get(&place).and_then(|conversation| conversation.row_before(order));
             }
@@ -153,26 +160,46 @@ impl Session {
         pages.sum()
     }
 
-    /// A message as another device gets it; `None` for events and for what could not be read.
+    /// A message as another device gets it, without reactions; `None` for events and for what could not be read.
     pub(super) fn past(&self, place: Place, order: u64) -> Option<Past> {
         let message = self.conversations.get(&place)?.get(order)?;
         let StoredBody::Text { text, re } = &message.body else { return None };
-        let (chat, them) = match place {
-            Place::Group(gid) => (Chat::Group(gid), message.from),
-            Place::Direct(person) => {
-                let root = self.contacts.get(person)?.stored.root();
-                (Chat::Person(root), Some(root))
-            }
+        let chat = match place {
+            Place::Group(gid) => Chat::Group(gid),
+            Place::Direct(person) => Chat::Person(self.contacts.get(person)?.stored.root()),
         };
         Some(Past {
             chat,
             id: message.id.clone()?,
-            from: if message.mine { self.my_root() } else { them? },
+            from: self.root_of_author(place, message.author())?,
             text: text.clone(),
             re: re.clone(),
             sent_at: Timestamp::from_unix(message.sent_at),
             kept_at: Timestamp::from_unix(message.kept_at),
+            reactions: Vec::new(),
         })
+    }
+
+    /// The reactions to a message that are set. One that came with a replaced key stays here: without its mark, no other one
+    /// could take precedence over it.
+    fn past_reactions(&self, place: Place, order: u64) -> Vec<PastReaction> {
+        let message = self.conversations.get(&place).and_then(|conversation| conversation.get(order));
+        let all = message.into_iter().flat_map(|message| &message.reactions);
+        let of = |reaction: &StoredReaction| {
+            let by = self.root_of_author(place, reaction.by)?;
+            Some(PastReaction { by, emoji: reaction.emoji.clone(), id: reaction.id.clone() })
+        };
+        all.filter(|reaction| reaction.on && !reaction.former).filter_map(of).collect()
+    }
+
+    /// The root of an author in a conversation.
+    fn root_of_author(&self, place: Place, author: Author) -> Option<Primary> {
+        match (author, place) {
+            (Author::Me, _) => Some(self.my_root()),
+            (Author::Member(root), _) => Some(root),
+            (Author::Them, Place::Direct(person)) => Some(self.contacts.get(person)?.stored.root()),
+            (Author::Them, Place::Group(_)) => None,
+        }
     }
 
     /// Earlier messages have come, the newest first. Each goes in front of those that are here.
@@ -189,22 +216,36 @@ impl Session {
 
     fn take_past(&mut self, past: Past) {
         let place = self.place_of(past.chat);
-        let message = self.row_of(past);
+        let mut message = self.row_of(past);
         let Some(conversation) = place.and_then(|place| self.conversations.get_mut(&place)) else { return };
-        let is_here =
-            message.id.as_ref().is_some_and(|id| conversation.order_of(message.author(), id).is_some());
-        if !is_here {
+        let (author, Some(id)) = (message.author(), message.id.clone()) else { return };
+        if conversation.order_of(author, &id).is_none() {
+            // Reactions may have come before the message.
+            for reaction in conversation.take_waiting(author, &id) {
+                message.react(reaction);
+            }
             conversation.insert_first(message);
         }
     }
 
     /// The row of an earlier message.
     pub(super) fn row_of(&self, past: Past) -> StoredMessage {
-        let Past { chat, id, from, text, re, sent_at, kept_at } = past;
-        let mine = from == self.my_root();
+        let Past { chat, id, from, text, re, sent_at, kept_at, reactions } = past;
+        let me = self.my_root();
+        let mine = from == me;
         let from = (!mine && matches!(chat, Chat::Group(_))).then_some(from);
         let note = StoredMessage::note(StoredBody::Text { text, re }, kept_at.unix());
-        StoredMessage { id: Some(id), mine, from, sent_at: sent_at.unix(), ..note }
+        let mut row = StoredMessage { id: Some(id), mine, from, sent_at: sent_at.unix(), ..note };
+        for PastReaction { by, emoji, id } in reactions {
+            let by = match chat {
+                _ if by == me => Author::Me,
+                Chat::Group(_) => Author::Member(by),
+                Chat::Person(person) if by == person => Author::Them,
+                Chat::Person(_) => continue,
+            };
+            row.react(StoredReaction { by, emoji, former: false, id, on: true });
+        }
+        row
     }
 
     /// How many parts of a transfer have gone or come, and how many there are, while one is under way.

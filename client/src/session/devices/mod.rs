@@ -1,6 +1,7 @@
 //! The group of the user's own devices: how it begins, and what happens when a device joins a group.
 
 mod backup;
+mod copies;
 mod history;
 mod linking;
 mod sync;

@@ -48,6 +48,7 @@ impl Session {
         {
             changes.push(Change::Link { seqno, hash });
         }
+        changes.extend(self.news_of_words());
         changes.extend(self.new_decisions(false));
         self.say_changes(changes, cx);
     }
@@ -58,6 +59,8 @@ impl Session {
         let mut changes: Vec<Change> =
             names.map(|(device, name)| Change::Name { device: *device, name: name.to_owned() }).collect();
         changes.extend(self.devices.backup().keeps_history().map(|on| Change::KeepHistory { on }));
+        let with_words = self.devices.copies.with_words().iter();
+        changes.extend(with_words.map(|device| Change::Words { device: *device, has: true }));
         self.devices.groups = Default::default();
         changes.extend(self.new_decisions(true));
         self.say_changes(changes, cx);
@@ -114,8 +117,13 @@ impl Session {
         Some(Change::Read { chat, by, id: message.id.clone()? })
     }
 
-    /// Another device of the user's has sent this.
-    pub(in crate::session) fn met_from_device(&mut self, by: LeafId, what: What, cx: &mut Context<'_>) {
+    /// Another device of the user's has sent this; `at` is when it reached the server, Unix seconds.
+    pub(in crate::session) fn met_from_device(
+        &mut self,
+        (by, at): (LeafId, u64),
+        what: What,
+        cx: &mut Context<'_>,
+    ) {
         match what {
             What::Sync(Sync { changes }) => {
                 for change in changes {
@@ -123,6 +131,7 @@ impl Session {
                 }
             }
             What::History(history) => self.met_history(history, cx),
+            What::Copy(copy) => self.met_copy(copy, at, cx),
             // What a later version sends.
             _ => {}
         }
@@ -161,6 +170,7 @@ impl Session {
                 }
             }
             Change::KeepHistory { on } => drop(self.devices.backup_mut().keep_history(on)),
+            Change::Words { device, has } => self.met_words(device, has),
             Change::Name { device, name } => drop(self.devices.rename(device, &limited(&name))),
             Change::Link { seqno, hash } => {
                 // A device that was added by a thief of the key cannot speak for the link that added it.

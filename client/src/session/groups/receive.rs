@@ -348,12 +348,18 @@ impl Session {
                 return self.met_unreadable(gid, item, cx);
             }
             Ok(message) => message,
-            Err(MalformedMessage { content, .. }) if content.quiet => return,
+            Err(MalformedMessage { content, .. }) if content.quiet => {
+                // Here it can only come from one of the user's devices.
+                if let Some(name) = name_of(item).filter(|_| self.is_own_group(gid)) {
+                    self.count_unreadable(name, cx);
+                }
+                return;
+            }
             Err(_) => return self.add_unread(gid, Some((by, mine)), StoredBody::Malformed, item, cx),
         };
         let Message { content, chain, heads, .. } = message;
         if self.is_own_group(gid) {
-            return self.met_from_device(by, content.what, cx);
+            return self.met_from_device((by, item.created_at.unix()), content.what, cx);
         }
         let envelope = name_of(item);
         let chain = chain.map(|mut chain| {
