@@ -119,6 +119,28 @@ fn a_restored_browser_has_what_was_kept() {
 }
 
 #[test]
+fn a_first_message_that_came_while_the_user_was_away_is_kept() {
+    let mut world = people(22, &["alice", "bob"]);
+    world.network("alice", false);
+    world.look("bob", "alice");
+    world.run(1_000);
+    world.send("bob", "alice", "hello");
+    for _ in 0..48 {
+        world.run(60 * 60 * 1000);
+    }
+    world.network("alice", true);
+    world.run(20_000);
+    world.look("alice", "bob");
+    world.ui("alice", UiEvent::RequestAccepted { handle: "bob".into() });
+    keep(&mut world, "alice", true);
+    world.run(120_000);
+    restored(&mut world);
+    world.look(NEXT, "bob");
+    world.run(10_000);
+    assert_eq!(world.texts(NEXT), ["them: hello"]);
+}
+
+#[test]
 fn without_the_setting_a_restored_browser_has_nothing_from_before() {
     let (mut world, at) = with_messages(2);
     keep(&mut world, "alice", true);

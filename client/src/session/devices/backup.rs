@@ -15,7 +15,7 @@ use crate::messages::{FormerKey, StoredMessage, page_of};
 use crate::session::Session;
 
 const DAY: u64 = 24 * 60 * 60;
-/// How long, in seconds, a message may have waited before its conversation moved to MLS.
+/// How long, in seconds, a message that was sent over MLS may have waited before its conversation moved to MLS here.
 const LONGEST_WAIT: u64 = 30 * DAY;
 
 /// What to keep now.
@@ -121,9 +121,8 @@ impl Session {
         let past = self.past(place, order).filter(|_| self.outbox.entry(place, order).is_none())?;
         let Place::Direct(person) = place else { return Some(past) };
         let since = self.contacts.get(person)?.stored.mls.since?;
-        // The user may have written a message before the conversation moved to MLS, which sent it afterwards.
-        let since = if past.from == self.my_root() { since.saturating_sub(LONGEST_WAIT) } else { since };
-        (past.kept_at.unix() >= since).then_some(past)
+        // A message that was sent over MLS may be older than the move: the user wrote it before, or was away when it came.
+        (past.kept_at.unix() >= since.saturating_sub(LONGEST_WAIT)).then_some(past)
     }
 
     /// A message of the user's has reached a log. It may have been passed over while it waited.
