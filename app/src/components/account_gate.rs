@@ -81,7 +81,10 @@ fn NoAccount() -> impl IntoView {
                     }.into_any(),
                     None => view! {
                         <h2>"No account in this browser"</h2>
-                        <p>"Create one in a minute, or use the one you have: with its recovery phrase, or from a browser where it is open."</p>
+                        <p>
+                            "Create one in a minute, or use the one you have: with its recovery phrase, or from a browser \
+                             where it is open."
+                        </p>
                     }.into_any(),
                 }}
                 <p class="actions">

@@ -52,7 +52,7 @@ pub(crate) struct MemberChains {
     all: SortedMap<Primary, Member>,
     last: u64,
     /// Those whose own messages claimed more links while a request about them was open: its answer may be older.
-    claimed_meanwhile: Vec<Primary>,
+    claims_during_request: Vec<Primary>,
 }
 
 /// What an answer about members says.
@@ -130,9 +130,9 @@ impl MemberChains {
         let response = answer.as_ref().ok()?;
         let People { people } = body(response, &[200])?;
         let mut news = PeopleNews { answered: asked.to_vec(), grown: Vec::new() };
-        let claimed = |root: &Primary| self.claimed_meanwhile.contains(root);
+        let claimed = |root: &Primary| self.claims_during_request.contains(root);
         let mut unfinished: Vec<Primary> = asked.iter().filter(|root| claimed(root)).copied().collect();
-        self.claimed_meanwhile.retain(|root| !asked.contains(root));
+        self.claims_during_request.retain(|root| !asked.contains(root));
         news.answered.retain(|root| !unfinished.contains(root));
         let asked: Vec<Primary> = news.answered.clone();
         let mut taken = Vec::new();
@@ -190,7 +190,7 @@ impl MemberChains {
         let (Some(seen), Some(member)) = (seen, self.all.get_mut(root)) else { return };
         match member.stored.watched.compare(seen, None) {
             Compared::Agrees => {}
-            Compared::Ahead if is_asked(root, cx) => self.claimed_meanwhile.push(*root),
+            Compared::Ahead if is_asked(root, cx) => self.claims_during_request.push(*root),
             Compared::Ahead => self.ask(vec![*root], me, cx),
             Compared::Contradicts => {
                 member.stored.watched.warn(ChainAlarm::Contradicted);

@@ -46,7 +46,7 @@ enum Step {
     CarolLeaves,
 }
 
-fn anybody() -> impl Strategy<Value = &'static str> {
+fn any_browser() -> impl Strategy<Value = &'static str> {
     prop::sample::select(ALL.to_vec())
 }
 
@@ -65,12 +65,12 @@ fn step() -> impl Strategy<Value = Step> {
         },
     );
     prop_oneof![
-        12 => anybody().prop_map(|who| Step::Send { who }),
+        12 => any_browser().prop_map(|who| Step::Send { who }),
         6 => (0..15_000u64).prop_map(Step::Wait),
         2 => weather,
-        3 => (anybody(), 0..8usize).prop_map(|(who, after)| Step::Die { who, after }),
-        1 => anybody().prop_map(|who| Step::Reload { who }),
-        2 => (anybody(), any::<bool>()).prop_map(|(who, online)| Step::Network { who, online }),
+        3 => (any_browser(), 0..8usize).prop_map(|(who, after)| Step::Die { who, after }),
+        1 => any_browser().prop_map(|who| Step::Reload { who }),
+        2 => (any_browser(), any::<bool>()).prop_map(|(who, online)| Step::Network { who, online }),
         1 => any::<bool>().prop_map(Step::RelayUp),
         1 => Just(Step::NewEpoch),
         1 => Just(Step::Rename),

@@ -4,7 +4,7 @@
 use kez_core::mls::GroupId;
 
 use super::join::{DAY, MOST_REJOINS};
-use crate::groups::Stage;
+use crate::groups::{Group, Stage};
 use crate::kernel::context::Context;
 use crate::kernel::place::Place;
 use crate::session::Session;
@@ -30,9 +30,7 @@ impl Session {
     pub(crate) fn try_stopped_groups(&mut self, cx: &mut Context<'_>) {
         let yesterday = (cx.wall() / 1000).saturating_sub(DAY);
         for gid in self.groups.ids() {
-            let joined = |group: &crate::groups::Group| {
-                group.stored.rejoins.iter().filter(|at| **at > yesterday).count()
-            };
+            let joined = |group: &Group| group.stored.rejoins.iter().filter(|at| **at > yesterday).count();
             if self.groups.get(gid).is_some_and(|group| joined(group) < MOST_REJOINS) {
                 self.try_stopped(gid, cx);
             }
